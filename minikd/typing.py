@@ -1,0 +1,23 @@
+"""Names for the arrays that travel through the package.
+
+A CuPy array is typed as the NumPy array it stands in for: the engine's code is the same for both.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.floating]
+"""float32 or float64: images ready for a network, activations, logits, parameters, gradients."""
+
+Ints: TypeAlias = npt.NDArray[np.integer]
+"""Labels and sample indices; they live on the host."""
+
+Pixels: TypeAlias = npt.NDArray[np.uint8] | Floats
+"""Images as they are stored: (N, C, H, W), uint8 in 0-255 or floats in 0-1."""
+
+Scalar: TypeAlias = np.floating | float
+"""A loss: a 0-d value of the logits' dtype, still on the device that computed it."""
+
+Shape: TypeAlias = tuple[int, ...]
