@@ -1,0 +1,158 @@
+"""How good a model's answers are: errors, likelihood, calibration, and how two models differ.
+
+Every function takes logits on the host, (N, K) float32 or float64, and integer labels (N,), and works in float64. Bad
+shapes raise `ShapeError`, labels that are no integers `DtypeError`, labels out of range and NaN `DataError`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
+from minikd.typing import Floats, Ints
+
+
+def errors(logits: Floats, labels: Ints) -> int:
+    """Return how many of the N samples have another largest logit than their label (ties go to the first class)."""
+    _check(logits, labels)
+    return int(np.count_nonzero(logits.argmax(axis=1) != labels))
+
+
+def accuracy(logits: Floats, labels: Ints) -> float:
+    """Return the fraction of samples whose largest logit is their label's, 0 to 1."""
+    return 1 - errors(logits, labels) / len(labels)
+
+
+def nll(logits: Floats, labels: Ints) -> float:
+    """Return the mean negative log-likelihood of the labels, in nats.
+
+    -1/N Σ log softmax(logits)[label]; the maximum is subtracted before the exponential, so logits of any size are safe.
+    A proper scoring rule (Gneiting and Raftery 2007): being sure and wrong costs the most.
+    """
+    _check(logits, labels)
+    log_p = _log_softmax(logits)
+    return 0.0 - float(log_p[np.arange(len(labels)), labels].mean())  # a plain minus would make a perfect score -0.0
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The bars of a reliability diagram: B bins of equal width, bin b holds the confidences in (b/B, (b+1)/B].
+
+    `counts` (B,) are the samples in each bin, `confidence` and `accuracy` (B,) their means, 0 where a bin is empty.
+    """
+
+    counts: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+
+    @property
+    def ece(self) -> float:
+        """The expected calibration error, Σ counts/N · |accuracy - confidence|."""
+        gaps = np.abs(self.accuracy - self.confidence)
+        return float((self.counts * gaps).sum() / self.counts.sum())
+
+
+def reliability(logits: Floats, labels: Ints, bins: int = 15) -> Reliability:
+    """Sort the samples into bins by the probability of their predicted class (Guo et al. 2017, section 2)."""
+    _check(logits, labels)
+    if bins < 1:
+        raise ConfigError(f"reliability: bins is {bins}, but must be 1 or more")
+    confidence = np.exp(_log_softmax(logits).max(axis=1))
+    right = logits.argmax(axis=1) == labels
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    counts = np.bincount(index, minlength=bins)
+    filled = np.maximum(counts, 1)
+    return Reliability(
+        counts,
+        np.bincount(index, confidence, minlength=bins) / filled,
+        np.bincount(index, right, minlength=bins) / filled,
+    )
+
+
+def ece(logits: Floats, labels: Ints, bins: int = 15) -> float:
+    """Return the expected calibration error of the predicted class, 0 to 1.
+
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (2017), equation 3: how far, on average,
+    a model's confidence is from the fraction of its answers that are right.
+    """
+    return reliability(logits, labels, bins).ece
+
+
+def agreement(logits_a: Floats, logits_b: Floats) -> float:
+    """Return the fraction of samples for which two models predict the same class, 0 to 1.
+
+    Top-1 agreement of Stanton et al., "Does Knowledge Distillation Really Work?" (2021), section 3: the student's
+    fidelity to its teacher, which is not the same as its accuracy.
+    """
+    _check_pair(logits_a, logits_b)
+    return float(np.mean(logits_a.argmax(axis=1) == logits_b.argmax(axis=1)))
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Two models on the same samples: how many only one of them gets wrong, and the p-value of that split."""
+
+    only_a_wrong: int
+    only_b_wrong: int
+    p: float
+
+
+def mcnemar(logits_a: Floats, logits_b: Floats, labels: Ints) -> McNemar:
+    """Test whether two models that saw the same samples have the same error rate (McNemar 1947, the exact form).
+
+    Samples that both get right or both get wrong say nothing about which is better. Were the models equally good, each
+    of the others would be a coin toss: p is the two-sided binomial probability of a split at least this uneven, and 1
+    where there is no such sample. Dietterich (1998) recommends this test for classifiers that were trained once.
+    """
+    _check_pair(logits_a, logits_b)
+    _check(logits_a, labels)
+    a_wrong = logits_a.argmax(axis=1) != labels
+    b_wrong = logits_b.argmax(axis=1) != labels
+    only_a, only_b = int(np.sum(a_wrong & ~b_wrong)), int(np.sum(b_wrong & ~a_wrong))
+    if only_a + only_b == 0:
+        return McNemar(0, 0, 1.0)
+    from scipy.stats import binomtest  # half a second that `import minikd` does not need
+
+    return McNemar(only_a, only_b, float(binomtest(only_a, only_a + only_b, 0.5).pvalue))
+
+
+def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:
+    """Return counts (K, K): row k, column j holds the samples of class k that were taken for class j."""
+    _check(logits, labels)
+    classes = logits.shape[1]
+    pairs = labels.astype(np.int64) * classes + logits.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def _log_softmax(logits: Floats) -> npt.NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True).astype(np.float64)
+    log_p: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_p
+
+
+def _check(logits: Floats, labels: Ints) -> None:
+    _check_logits(logits, "logits")
+    if labels.shape != logits.shape[:1]:
+        raise ShapeError(f"labels have shape {labels.shape}, but the logits {logits.shape} need ({len(logits)},)")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DtypeError(f"labels are {labels.dtype}, but must be integers: class numbers, not probabilities")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= logits.shape[1]:
+        found = low if low < 0 else high
+        raise DataError(f"label {found} is out of range: the logits have {logits.shape[1]} classes, counted from 0")
+
+
+def _check_pair(logits_a: Floats, logits_b: Floats) -> None:
+    _check_logits(logits_a, "the first model's logits")
+    _check_logits(logits_b, "the second model's logits")
+    if logits_a.shape != logits_b.shape:
+        raise ShapeError(f"the models' logits have shapes {logits_a.shape} and {logits_b.shape}, but must be alike")
+
+
+def _check_logits(logits: Floats, name: str) -> None:
+    if logits.ndim != 2 or 0 in logits.shape:
+        raise ShapeError(f"{name} have shape {logits.shape}, but must be (N, K) with at least one sample and one class")
+    if not np.isfinite(logits).all():
+        row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+        raise DataError(f"{name} hold NaN or infinity, first at sample {row}: the model has diverged")
