@@ -1,0 +1,19 @@
+"""Data sets, their views in training, and the order in which samples come."""
+
+from minikd.data.augment import Augmentation, augment
+from minikd.data.batches import Batch, Views, epoch_order, mean_and_std
+from minikd.data.dataset import Dataset
+from minikd.data.sources import load_dataset
+from minikd.data.splits import hold_out
+
+__all__ = [
+    "Augmentation",
+    "Batch",
+    "Dataset",
+    "Views",
+    "augment",
+    "epoch_order",
+    "hold_out",
+    "load_dataset",
+    "mean_and_std",
+]

@@ -1,0 +1,38 @@
+"""Random numbers that belong to a sample, not to the order in which samples are asked for.
+
+A generator with a state would tie the numbers of a sample to those drawn before it. SplitMix64 (Steele, Lea, Flood,
+"Fast splittable pseudorandom number generators", 2014, figure 17) has as its state a mere counter, key + n · GAMMA, so
+its n-th number can be had at once, for many n in one expression, by any number of threads.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.typing import Floats, Ints
+
+GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ divided by the golden ratio, made odd
+
+
+def keys(seed: int, epoch: int, count: int) -> npt.NDArray[np.uint64]:
+    """Return `count` keys of one epoch of one run, for as many independent streams."""
+    return np.random.SeedSequence((seed, epoch)).generate_state(count, np.uint64)
+
+
+def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
+    """Return `count` float32 numbers in [0, 1) for each sample number in `index`: (N, count).
+
+    Row i holds the numbers from index[i] · ⌈count / 2⌉ on of the stream of `key`, two from the halves of each.
+    """
+    pairs = (count + 1) // 2
+    first = index.astype(np.uint64) * np.uint64(pairs)
+    z = first[:, None] + np.arange(1, pairs + 1, dtype=np.uint64)
+    z *= GAMMA
+    z += key
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    halves = z.astype("<u8", copy=False).view("<u4")[:, :count]
+    halves = halves >> np.uint32(8)  # 24 bits: all that a float32 in [0, 1) can hold evenly
+    return halves.astype(np.float32) * np.float32(2.0**-24)

@@ -1,0 +1,41 @@
+"""Parting a set of samples in two, class by class, the same way every time."""
+
+import numpy as np
+
+from minikd.data.dataset import Dataset
+from minikd.errors import ConfigError
+from minikd.typing import Ints
+
+
+def hold_out(dataset: Dataset, count: int, seed: int) -> tuple[Ints, Ints]:
+    """Part the training set for choices: return (training index, validation index), each sorted.
+
+    `count` images go to validation, chosen at random within each class in proportion to the class's size (see
+    `split_by_class`). Both are indices into `dataset.train_images`; the test set has no part in it.
+    """
+    return split_by_class(dataset.train_labels, count, seed)
+
+
+def split_by_class(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints]:
+    """Return (kept index, taken index) with `count` samples taken, each class in proportion; both sorted.
+
+    In each class, shuffled by `seed`, the sample of rank r among n stands at (r + 1/2) / n; the `count` samples with
+    the lowest standing are taken. So every class gives its share up to rounding, and its last sample is never taken:
+    every class keeps at least one. Raises `ConfigError` where `count` is not in 0 to N - K.
+    """
+    sizes = np.bincount(labels)
+    most = len(labels) - int(np.count_nonzero(sizes))
+    if not 0 <= count <= most:
+        raise ConfigError(
+            f"cannot hold out {count} of {len(labels)} images: it must be 0 to {most}, "
+            "so that every class keeps at least one training image"
+        )
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    size = sizes[labels[by_class]]
+    rank = np.arange(len(labels)) - (np.cumsum(sizes) - sizes)[labels[by_class]]
+    standing = np.where(rank == size - 1, np.inf, (rank + 0.5) / size)
+    taken = by_class[np.argsort(standing, kind="stable")[:count]]
+    kept = np.ones(len(labels), dtype=bool)
+    kept[taken] = False
+    return np.flatnonzero(kept), np.sort(taken)

@@ -1,0 +1,52 @@
+"""Moving the content of images: where each output pixel looks in its source, and bilinear sampling there.
+
+Pixels are points at whole coordinates, y down and x right, and the centre of an image is ((H-1)/2, (W-1)/2). Output
+pixels ask their source (backward warping), so nothing is torn. Outside its frame an image is 0.
+"""
+
+import numpy as np
+
+from minikd.typing import Floats, Pixels
+
+PAD = 1  # pixels of 0 before the image; one more follows it, for the right neighbour of the last padded pixel
+
+
+def source_points(shift: Floats, angle: Floats, scale: Floats, height: int, width: int) -> tuple[Floats, Floats]:
+    """Return the (y, x) that each output pixel looks at, both (N, H, W) float32, for one motion per image.
+
+    The content is scaled by `scale` (N,) and turned by `angle` (N,) radians about the centre, counter-clockwise as
+    seen, and then moved by `shift` (N, 2) pixels, (down, right). With o = output pixel - centre - shift this is
+    undone by y = (x_o sin + y_o cos) / scale and x = (x_o cos - y_o sin) / scale, back about the centre.
+    """
+    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    cos = (np.cos(angle) / scale).astype(np.float32)[:, None, None]
+    sin = (np.sin(angle) / scale).astype(np.float32)[:, None, None]
+    move = shift.astype(np.float32)[:, :, None, None]
+    down = np.arange(height, dtype=np.float32)[:, None] - middle_y - move[:, 0]  # (N, H, 1)
+    right = np.arange(width, dtype=np.float32) - middle_x - move[:, 1]  # (N, 1, W)
+    return (down * cos + middle_y) + right * sin, (middle_x - down * sin) + right * cos
+
+
+def sample(images: Pixels, y: Floats, x: Floats) -> Floats:
+    """Return the images (N, C, H, W) read at the points y, x (N, P, Q), between pixels by bilinear interpolation.
+
+    The output is (N, C, P, Q) float32 on the images' own scale. A frame of zeros around each image makes the fade to
+    the outside part of the same formula: points further out are clipped onto it.
+    """
+    n, channels, height, width = images.shape
+    row = width + 2 * PAD + 1
+    framed = np.zeros((n, channels, height + 2 * PAD + 1, row), np.float32)
+    framed[:, :, PAD : PAD + height, PAD : PAD + width] = images
+    y = np.clip(y + PAD, 0, height + PAD)
+    x = np.clip(x + PAD, 0, width + PAD)
+    top, left = y.astype(np.intp), x.astype(np.intp)  # not negative, so this rounds down
+    down = (y - top).astype(np.float32)[:, None]
+    right = (x - left).astype(np.float32)[:, None]
+    image_start = np.arange(n * channels).reshape(n, channels, 1, 1) * (framed.shape[2] * row)
+    at = image_start + (top * row + left)[:, None]
+    flat = framed.ravel()
+    above, below = flat.take(at), flat[row:].take(at)
+    above += right * (flat[1:].take(at) - above)
+    below += right * (flat[row + 1 :].take(at) - below)
+    above += down * (below - above)
+    return above
