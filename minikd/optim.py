@@ -1,0 +1,279 @@
+"""Optimisers as pure arithmetic on one flat vector, and gradient clipping.
+
+All parameters of a model are views of one vector, so an optimiser needs no loop over layers. It is a value without
+memory of its own: `init` makes the state as a dictionary of arrays, which a checkpoint saves as it is, and `step`
+changes the parameters and that state in place. On NumPy a step walks through the vectors in blocks that stay in the
+cache while the dozen operations of the rule pass over them; on CuPy each operation takes the whole vector.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.backend import module_of
+from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
+from minikd.typing import Floats, Scalar
+
+Array = npt.NDArray[np.number]
+State = dict[str, Array]
+"""What an optimiser remembers: "step", the steps taken (int64, shape (), always on the host), and its vectors."""
+
+BLOCK = 32_768
+"""Elements in a block. Adam touches five arrays: 640 KiB in float32, which fits a core's L2 cache of 1 MiB or more.
+
+Measured on one Xeon core with 2 MiB of L2, float32, best of 150, in blocks and as a whole: Adam on 421,642 parameters
+0.71 and 1.34 ms, on 1,276,810 parameters 2.1 and 4.1 ms; SGD with momentum 0.27 and 0.40, 0.82 and 1.26 ms. At 101,770
+parameters, which fit the cache anyway, nothing is gained.
+"""
+
+NAMES = ("sgd", "nesterov", "adam", "adamw")
+
+
+class Optimizer(Protocol):
+    """What the training loop needs of an optimiser."""
+
+    def init(self, params: Floats) -> State:
+        """Return the state before the first step, on the device and in the dtype of `params`."""
+        ...
+
+    def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
+        """Take one step of size `lr`: `params` and `state` change in place, `grads` does not."""
+        ...
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum (Polyak 1964), Nesterov's or none; as torch.optim.SGD, dampening 0.
+
+        g ← ∂L/∂w + λ w                  weight decay λ as the gradient of λ/2 |w|²
+        u ← μ u + g                      the velocity; u = 0 at first, so the first velocity is the gradient
+        w ← w − η u                      Polyak: "Some methods of speeding up the convergence of iteration methods"
+        w ← w − η (g + μ u)              Nesterov: the gradient where the velocity is about to lead
+
+    Nesterov (1983) takes the gradient at the point w − η μ u. The rule above is that method written for the
+    look-ahead point, which is then the point that is stored: Sutskever et al. (2013, "On the importance of
+    initialization and momentum in deep learning", equations 3 and 4), with the change of variable of Bengio et al.
+    (2013, "Advances in optimizing recurrent networks", section 3.5).
+
+    Raises `ConfigError` for momentum outside [0, 1), negative weight decay, and Nesterov without momentum.
+    """
+
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_fraction("SGD: momentum", self.momentum)
+        _check_decay("SGD", self.weight_decay)
+        if self.nesterov and self.momentum == 0:
+            raise ConfigError("SGD: nesterov needs momentum, but momentum is 0; use momentum=0.9 or nesterov=False")
+
+    def init(self, params: Floats) -> State:
+        """Return the step count, and the velocity where there is momentum."""
+        return _state(params, ("velocity",) if self.momentum else ())
+
+    def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
+        """Take one step of size `lr`; see `Optimizer.step`."""
+        vectors = [state[name] for name in _check_step(self, params, grads, state, lr)]
+        xp, lr, momentum = module_of(params), float(lr), float(self.momentum)
+        state["step"] += 1
+        for (p, g, *velocity), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
+            g = _add_decay(g, p, self.weight_decay, out=decayed)
+            for u in velocity:  # one, or none without momentum
+                xp.multiply(u, momentum, out=u)  # u ← μ u + g
+                xp.add(u, g, out=u)
+                if self.nesterov:
+                    xp.multiply(u, momentum, out=s)  # g ← g + μ u
+                    g = xp.add(s, g, out=s)
+                else:
+                    g = u
+            xp.multiply(g, lr, out=s)  # w ← w − η g
+            xp.subtract(p, s, out=p)
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015, "Adam: a method for stochastic optimization", Algorithm 1); as torch.optim.Adam.
+
+        g ← ∂L/∂w + λ w                  weight decay λ as the gradient of λ/2 |w|²
+        m ← β₁ m + (1 − β₁) g            running mean of the gradient, m = 0 at first
+        v ← β₂ v + (1 − β₂) g²           running mean of its square, v = 0 at first
+        m̂ = m / (1 − β₁ᵗ)                started at 0, both means are too small by exactly these factors
+        v̂ = v / (1 − β₂ᵗ)                at step t = 1, 2, …
+        w ← w − η m̂ / (√v̂ + ε)           ε outside the root
+
+    The first step is η g / (|g| + ε): the sign of the gradient, whatever its size. To save two passes over the vector,
+    c = √(1 − β₂ᵗ) is moved out of the root, as at the end of the paper's section 2:
+
+        η m̂ / (√v̂ + ε) = η c / (1 − β₁ᵗ) · m / (√v + ε c)
+
+    Raises `ConfigError` for a beta outside [0, 1), ε ≤ 0, and negative weight decay.
+    """
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    decoupled: ClassVar[bool] = False
+    """True where weight decay shrinks the weights directly and never enters the gradient's means."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if len(self.betas) != 2:
+            raise ConfigError(f"{name}: betas is {self.betas!r}, but must be two numbers such as (0.9, 0.999)")
+        for i, beta in enumerate(self.betas):
+            _check_fraction(f"{name}: betas[{i}]", beta)
+        if not 0 < self.eps < math.inf:
+            raise ConfigError(f"{name}: eps is {self.eps!r}, but must be above 0, such as 1e-8")
+        _check_decay(name, self.weight_decay)
+
+    def init(self, params: Floats) -> State:
+        """Return the step count and the two running means, `m` and `v`."""
+        return _state(params, ("m", "v"))
+
+    def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
+        """Take one step of size `lr`; see `Optimizer.step`."""
+        vectors = [state[name] for name in _check_step(self, params, grads, state, lr)]
+        xp, lr = module_of(params), float(lr)
+        state["step"] += 1
+        t, beta1, beta2 = int(state["step"]), *map(float, self.betas)
+        c = math.sqrt(1 - beta2**t)
+        rate, eps = lr * c / (1 - beta1**t), float(self.eps) * c
+        shrink = 1 - lr * float(self.weight_decay) if self.decoupled else 1.0
+        decay = 0.0 if self.decoupled else self.weight_decay
+        for (p, g, m, v), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
+            if shrink != 1.0:
+                xp.multiply(p, shrink, out=p)  # w ← (1 − η λ) w
+            g = _add_decay(g, p, decay, out=decayed)
+            xp.multiply(m, beta1, out=m)  # m ← β₁ m + (1 − β₁) g
+            xp.multiply(g, 1 - beta1, out=s)
+            xp.add(m, s, out=m)
+            xp.multiply(v, beta2, out=v)  # v ← β₂ v + (1 − β₂) g²
+            xp.multiply(g, g, out=s)
+            xp.multiply(s, 1 - beta2, out=s)
+            xp.add(v, s, out=v)
+            xp.sqrt(v, out=s)  # w ← w − rate · m / (√v + ε c)
+            xp.add(s, eps, out=s)
+            xp.divide(m, s, out=s)
+            xp.multiply(s, rate, out=s)
+            xp.subtract(p, s, out=p)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2); as torch.optim.AdamW.
+
+        w ← (1 − η λ) w                  before Adam's step, which sees the plain gradient
+
+    In Adam the decay λ w is divided by √v̂ like the rest of the gradient, so that the weights with the largest
+    gradients decay least; here every weight decays by the same factor.
+    """
+
+    weight_decay: float = 0.01
+
+    decoupled: ClassVar[bool] = True
+
+
+def build(name: str, weight_decay: float = 0.0, momentum: float = 0.9) -> Optimizer:
+    """Return the optimiser that a recipe names: one of `NAMES`. `momentum` is for "sgd" and "nesterov" only.
+
+    Raises `ConfigError` for any other name, and for values the optimiser refuses.
+    """
+    if name == "sgd":
+        return SGD(momentum, weight_decay=weight_decay)
+    if name == "nesterov":
+        return SGD(momentum, nesterov=True, weight_decay=weight_decay)
+    if name == "adam":
+        return Adam(weight_decay=weight_decay)
+    if name == "adamw":
+        return AdamW(weight_decay=weight_decay)
+    raise ConfigError(f"optimizer is {name!r}, but must be one of {', '.join(NAMES)}")
+
+
+def clip_by_norm(grads: Floats, max_norm: float) -> tuple[Floats, Scalar]:
+    """Return `grads` scaled to an Euclidean norm of at most `max_norm`, and the norm that it had.
+
+        ĝ = g · min(1, max_norm / (|g| + 10⁻⁶))
+
+    Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1; as
+    torch.nn.utils.clip_grad_norm_. `grads` is the flat gradient (P,), so the norm is that of the whole model, and the
+    direction stays. It is not changed: the result is `grads` itself where NumPy finds nothing to clip, else a copy.
+    The norm is a 0-d value of the gradient's dtype. On CuPy it stays on the device and the copy is always made, since
+    asking whether to clip would make the host wait. A norm of NaN or infinity gives NaN or 0, as in PyTorch.
+
+    Raises `ConfigError` for `max_norm` ≤ 0 (infinity only measures).
+    """
+    if not max_norm > 0:
+        raise ConfigError(f"clip_by_norm: max_norm is {max_norm!r}, but must be above 0; leave clipping out for none")
+    xp = module_of(grads)
+    norm: Scalar = xp.sqrt(grads @ grads)  # () = (P,) @ (P,)
+    scale = xp.minimum(float(max_norm) / (norm + 1e-6), 1.0)
+    if xp is np and scale == 1.0:
+        return grads, norm
+    clipped: Floats = grads * scale
+    return clipped, norm
+
+
+def _state(params: Floats, names: tuple[str, ...]) -> State:
+    """Return a step count of 0 and a vector of zeros for each name."""
+    state: State = {"step": np.zeros((), np.int64)}
+    return state | {name: module_of(params).zeros_like(params) for name in names}
+
+
+def _blocks(vectors: list[Array], scratch: int) -> Iterator[tuple[list[Array], list[Array]]]:
+    """Yield the same stretch of every vector, with that many scratch arrays of its length, until all is covered.
+
+    The operations are elementwise, so the length of a block cannot change a bit of the result.
+    """
+    xp, size = module_of(vectors[0]), vectors[0].size
+    length = max(1, min(size, BLOCK) if xp is np else size)
+    spare = [xp.empty_like(vectors[0][:length]) for _ in range(scratch)]
+    for start in range(0, size, length):
+        stretch = [vector[start : start + length] for vector in vectors]
+        yield stretch, [array[: stretch[0].size] for array in spare]
+
+
+def _add_decay(g: Array, p: Array, weight_decay: float, out: Array) -> Array:
+    """Return g + λ w in `out`, or `g` itself where λ is 0."""
+    if weight_decay == 0:
+        return g
+    xp = module_of(g)
+    xp.multiply(p, float(weight_decay), out=out)
+    decayed: Array = xp.add(out, g, out=out)
+    return decayed
+
+
+def _check_step(optimizer: Optimizer, params: Floats, grads: Floats, state: State, lr: float) -> list[str]:
+    """Refuse arguments that do not belong together; return the names of the state's vectors."""
+    where = f"{type(optimizer).__name__}.step"
+    if not 0 <= lr < math.inf:
+        raise ConfigError(f"{where}: the learning rate is {lr!r}, but must be finite and not below 0")
+    if params.ndim != 1:
+        raise ShapeError(f"{where}: params has shape {params.shape}, but must be one flat vector such as model.vector")
+    expected = optimizer.init(params[:0])
+    if set(state) != set(expected):
+        raise CheckpointError(
+            f"{where}: the state holds {sorted(state)}, but this optimiser needs {sorted(expected)}; "
+            "it comes from another optimiser: start again from optimizer.init(params)"
+        )
+    names = [name for name in expected if name != "step"]
+    for name, array in [("grads", grads), *((f"state[{name!r}]", state[name]) for name in names)]:
+        if array.shape != params.shape:
+            raise ShapeError(f"{where}: {name} has shape {array.shape}, but params has shape {params.shape}")
+        if array.dtype != params.dtype:
+            raise DtypeError(f"{where}: {name} is {array.dtype}, but params is {params.dtype}")
+    return names
+
+
+def _check_fraction(what: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise ConfigError(f"{what} is {value!r}, but must be at least 0 and below 1")
+
+
+def _check_decay(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"{name}: weight_decay is {value!r}, but must be finite and not below 0")
