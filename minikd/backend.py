@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from minikd.errors import BackendError, ConfigError
-from minikd.typing import Floats
+from minikd.typing import ArrayT
 
 CHOICES = ("auto", "numpy", "cupy")
 
@@ -24,10 +24,17 @@ def module_of(x: object) -> ModuleType:
     return cupy if cupy is not None and isinstance(x, cupy.ndarray) else np
 
 
-def to_host(x: Floats) -> Floats:
+def special_of(x: object) -> ModuleType:
+    """Return the special functions (erf) that take `x`: scipy.special, or its twin for CuPy's arrays."""
+    return import_module("scipy.special" if module_of(x) is np else "cupyx.scipy.special")
+
+
+def to_host(x: ArrayT) -> ArrayT:
     """Return `x` as a NumPy array: `x` itself, or a copy off the device (which waits for the device to finish)."""
     cupy = sys.modules.get("cupy")
-    host: Floats = np.asarray(x) if cupy is None else cupy.asnumpy(x)
+    if cupy is None:
+        return x
+    host: ArrayT = cupy.asnumpy(x)
     return host
 
 
@@ -38,11 +45,11 @@ class Backend:
     name: str
     reason: str
 
-    def put(self, x: Floats) -> Floats:
+    def put(self, x: ArrayT) -> ArrayT:
         """Return `x` on this backend's device: `x` itself where it is there already."""
         if self.name == "numpy":
             return to_host(x)
-        on_device: Floats = import_module("cupy").asarray(x)
+        on_device: ArrayT = import_module("cupy").asarray(x)
         return on_device
 
 

@@ -3,7 +3,7 @@
 A CuPy array is typed as the NumPy array it stands in for: the engine's code is the same for both.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,15 @@ Ints: TypeAlias = npt.NDArray[np.integer]
 Pixels: TypeAlias = npt.NDArray[np.uint8] | Floats
 """Images as they are stored: (N, C, H, W), uint8 in 0-255 or floats in 0-1."""
 
+Array: TypeAlias = npt.NDArray[np.generic]
+"""Any of these."""
+
+ArrayT = TypeVar("ArrayT", bound=Array)
+
 Scalar: TypeAlias = np.floating | float
 """A loss: a 0-d value of the logits' dtype, still on the device that computed it."""
 
 Shape: TypeAlias = tuple[int, ...]
+
+Mask: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.unsignedinteger]
+"""True or False, or a small code, for each element of another array."""

@@ -5,11 +5,13 @@ the parameters and calls them. It never keeps the cache: `forward` returns it an
 stale state, two threads can use one layer at once, and a lesson can print the cache.
 """
 
-from collections.abc import Mapping
-from typing import TypeVar
+import copy
+from collections.abc import Callable, Mapping
+from typing import Self, TypeVar
 
 import numpy as np
 
+from minikd.backend import Backend, module_of
 from minikd.errors import DtypeError, ShapeError
 from minikd.typing import Floats, Shape
 
@@ -23,7 +25,8 @@ class Layer:
     """The base of every layer, and all that a learner's own layer must have.
 
     `params` are trained: the optimiser changes them in place, so never copy one into an attribute of its own. `state`
-    is what training leaves behind without a gradient (running statistics). Both map a name to an array.
+    is what training leaves behind without a gradient (running statistics). Both map a name to an array, float32 until
+    `astype` says otherwise.
     """
 
     params: dict[str, Floats]
@@ -41,13 +44,16 @@ class Layer:
         """Return the output and the cache that `backward` needs; `x` is not changed."""
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
-    def backward(self, dy: Floats, cache: object, need_dx: bool = True) -> tuple[Floats, Grads]:
-        """Return the gradient by the input and by each parameter, from the gradient `dy` by the output.
-
-        With `need_dx=False` (the first layer of a network, whose input nobody trains) a layer may return `dy` in
-        place of the input's gradient and save the work.
-        """
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        """Return the gradient by the input and by each parameter, from the gradient `dy` by the output."""
         raise NotImplementedError(f"{type(self).__name__} has no backward pass")
+
+    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
+        """Return the gradients by the parameters alone, for a first layer: nobody trains its input.
+
+        A layer overrides this where leaving the input's gradient out saves work.
+        """
+        return self.backward(dy, cache)[1]
 
     def update_state(self, cache: object) -> None:
         """Bring `state` up to date after a training step, from that step's cache."""
@@ -64,6 +70,37 @@ class Layer:
         """Return the multiply-adds of one sample of this shape; elementwise work is not counted."""
         return 0
 
+    @property
+    def size(self) -> int:
+        """The number of trained values."""
+        return sum(value.size for value in self.params.values())
+
+    def bind(self, vector: Floats) -> None:
+        """Make each parameter a view of `vector`, which holds their values one after the other."""
+        start = 0
+        for name, value in self.params.items():
+            self.params[name] = vector[start : start + value.size].reshape(value.shape)
+            start += value.size
+
+    def converted(self, convert: Callable[[Floats], Floats]) -> Self:
+        """Return a copy of this layer whose parameters and state went through `convert`."""
+        twin = copy.deepcopy(self)
+        twin.params = {name: convert(value) for name, value in self.params.items()}
+        twin.state = {name: convert(value) for name, value in self.state.items()}
+        return twin
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+        return self.converted(lambda value: value.copy())
+
+    def astype(self, dtype: str) -> Self:
+        """Return a copy in "float32" or "float64"; counters keep their integers."""
+        return self.converted(lambda value: value.astype(dtype) if value.dtype.kind == "f" else value.copy())
+
+    def to(self, backend: Backend) -> Self:
+        """Return a copy whose arrays lie on `backend`'s device."""
+        return self.converted(backend.put)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.config().items())})"
 
@@ -76,6 +113,20 @@ def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
             "that its own forward returned"
         )
     return cache
+
+
+def check_input(x: Floats, w: Floats, where: str) -> None:
+    """Refuse an input that cannot meet the parameter `w`: on another device, or of another dtype."""
+    if module_of(x) is not module_of(w):
+        raise DtypeError(
+            f"{where}: x is a {module_of(x).__name__} array, but the parameters are {module_of(w).__name__} arrays; "
+            "move one of them: x = backend.put(x), or model = model.to(backend)"
+        )
+    if x.dtype != w.dtype:
+        raise DtypeError(
+            f"{where}: x is {x.dtype}, but the parameters are {w.dtype}; "
+            f"use x.astype({str(w.dtype)!r}), or model.astype(...)"
+        )
 
 
 def check_upstream(dy: Floats, shape: Shape, dtype: np.dtype[np.floating], where: str) -> None:

@@ -1,0 +1,64 @@
+"""Cross-entropy of softmax outputs, with labels as class numbers or as probabilities.
+
+    L = -(1/N) Σ_n Σ_k t_nk log q_nk,   q = softmax(z)
+
+t is one-hot for integer labels, smoothed to (1 - ε)·onehot + ε/K with label smoothing ε (Szegedy et al. 2016, §7), or
+given whole. Through log-softmax's backward pass, with rows of t that sum to 1,
+
+    dz = (1/N)·(q Σ_k t_k - t) = (q - t)/N
+
+What the network says, less what it should say: the Jacobians of the logarithm and of softmax cancel.
+"""
+
+import numpy as np
+
+from minikd.backend import module_of, to_host
+from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
+from minikd.losses.softmax import check_logits, check_pair, log_softmax
+from minikd.typing import Floats, Ints, Scalar
+
+
+def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float = 0.0) -> tuple[Scalar, Floats]:
+    """Return the mean cross-entropy over the batch and its gradient by the logits (N, K).
+
+    `labels` are class numbers (N,), integers in 0..K-1 on the host, or probabilities (N, K) like the logits, whose rows
+    sum to 1. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
+    """
+    check_logits(logits)
+    target = soft_labels(labels, logits, label_smoothing)
+    logq = log_softmax(logits)
+    loss: Scalar = -(target * logq).sum() / len(logits)
+    dlogits: Floats = (module_of(logits).exp(logq) - target) * (1.0 / len(logits))
+    return loss, dlogits
+
+
+def soft_labels(labels: Ints | Floats, logits: Floats, label_smoothing: float) -> Floats:
+    """Return the target t (N, K) in the logits' dtype, on their device."""
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ConfigError(f"label_smoothing is {label_smoothing}, but must be at least 0 and less than 1")
+    if labels.ndim == 2:
+        check_pair(logits, labels, "logits", "labels")
+        target: Floats = labels.astype(logits.dtype, copy=False)
+    else:
+        check_labels(labels, logits.shape)
+        xp = module_of(logits)
+        target = (xp.asarray(labels)[:, None] == xp.arange(logits.shape[1])).astype(logits.dtype)
+    if label_smoothing == 0.0:
+        return target
+    smooth: Floats = target * (1.0 - label_smoothing) + label_smoothing / logits.shape[1]
+    return smooth
+
+
+def check_labels(labels: Ints | Floats, shape: tuple[int, ...]) -> None:
+    """Refuse class numbers that do not fit logits of this shape. On a device they would wrap around silently."""
+    N, K = shape
+    if labels.shape != (N,):
+        raise ShapeError(f"labels has shape {labels.shape}, but logits of shape {shape} need ({N},) or {shape}")
+    if labels.dtype.kind not in "iu":
+        raise DtypeError(f"labels is {labels.dtype}, but class numbers must be integers; use labels.astype('int64')")
+    host = to_host(labels)
+    bad = np.flatnonzero((host < 0) | (host >= K))
+    if len(bad):
+        raise DataError(
+            f"label {host[bad[0]]} of sample {bad[0]} is out of range: {K} classes have the numbers 0 to {K - 1}"
+        )

@@ -1,0 +1,32 @@
+"""The distillation loss: soft targets from the teacher, hard targets from the labels.
+
+    L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
+
+A sum, so the gradient is the same sum of the two gradients (Hinton, Vinyals & Dean 2015, §2).
+"""
+
+from minikd.errors import ConfigError
+from minikd.losses.cross_entropy import cross_entropy
+from minikd.losses.kl import kl_divergence
+from minikd.typing import Floats, Ints, Scalar
+
+
+def check_alpha(alpha: float) -> float:
+    """Return the weight as a Python float, or refuse what does not lie in 0..1."""
+    if not 0.0 <= alpha <= 1.0:
+        raise ConfigError(f"alpha is {alpha}, but must lie in 0 to 1: the share of the teacher's soft targets")
+    return float(alpha)
+
+
+def distillation_loss(
+    student_logits: Floats, teacher_logits: Floats, labels: Ints | Floats, temperature: float = 4.0, alpha: float = 0.9
+) -> tuple[Scalar, Floats]:
+    """Return the distillation loss, a mean over the batch, and its gradient by the student's logits (N, K).
+
+    `labels` as for `cross_entropy`; `temperature` > 0 softens both networks in the first term; `alpha` in 0..1 is the
+    share of that term. Raises ShapeError, DtypeError, DataError and ConfigError.
+    """
+    alpha = check_alpha(alpha)
+    soft, dsoft = kl_divergence(student_logits, teacher_logits, temperature)
+    hard, dhard = cross_entropy(student_logits, labels)
+    return alpha * soft + (1.0 - alpha) * hard, alpha * dsoft + (1.0 - alpha) * dhard

@@ -1,0 +1,36 @@
+"""The soft-target loss: Kullback-Leibler divergence from the teacher to the student, both softened by T.
+
+    L = T²·(1/N) Σ_n Σ_k p_nk (log p_nk - log q_nk),   p = softmax(v/T) the teacher, q = softmax(z/T) the student
+
+Only log q depends on z, so dlogq = -T² p/N, and log-softmax's backward pass (rows of p sum to 1) gives
+
+    dz = (T²/N)·(q - p)/T = T (q - p)/N
+
+Why T²: for large T, q - p ≈ (z - z̄ - v + v̄)/(K·T), so the gradient without T² fades as 1/T², and a mix with the hard
+labels would change its meaning with every T. With T² it tends to ((z - z̄) - (v - v̄))/(K·N): centred logits are matched
+(Hinton, Vinyals & Dean 2015, §2.1, equations 2-4).
+
+The mean is over the batch, not over batch and classes: the latter is K times too weak and the commonest bug in the
+field.
+"""
+
+from minikd.backend import module_of
+from minikd.losses.softmax import check_logits, check_pair, log_softmax
+from minikd.typing import Floats, Scalar
+
+
+def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float = 4.0) -> tuple[Scalar, Floats]:
+    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient by the student's logits (N, K).
+
+    Both logits are (N, K), of one dtype. The loss is 0 exactly where the student matches the teacher up to a constant
+    in each row. Its rounding error is about T²·ε: at T = 1000 in float32 the gradient is sound, the printed loss is
+    good to ±0.1. Raises ShapeError, DtypeError and ConfigError (temperature).
+    """
+    check_logits(student_logits, "student_logits")
+    check_pair(student_logits, teacher_logits, "student_logits", "teacher_logits")
+    xp, N, T = module_of(student_logits), len(student_logits), float(temperature)
+    logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
+    p, q = xp.exp(logp), xp.exp(logq)
+    loss: Scalar = (p * (logp - logq)).sum() * (T * T / N)
+    dstudent_logits: Floats = (q - p) * (T / N)
+    return loss, dstudent_logits

@@ -1,0 +1,32 @@
+"""The layers. Each file holds one idea: the derivation, the forward and the backward function, the layer object."""
+
+from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
+from minikd.nn.container import Flatten, Residual, Sequential
+from minikd.nn.conv import Conv2d
+from minikd.nn.dropout import Dropout
+from minikd.nn.layer import Grads, Layer
+from minikd.nn.linear import Linear
+from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from minikd.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+
+__all__ = [
+    "GELU",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "Grads",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+]

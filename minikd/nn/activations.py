@@ -1,0 +1,187 @@
+"""The elementwise functions between the layers: ReLU, LeakyReLU, Sigmoid, Tanh, GELU.
+
+Each acts on every element alone, so its Jacobian is diagonal and the chain rule is one elementwise product:
+dx = dy · f'(x). Each keeps the one array from which f' is cheapest: the output where f' can be read off the output
+(ReLU, sigmoid, tanh), the input where it cannot (GELU).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.backend import module_of, special_of
+from minikd.errors import ConfigError
+from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.typing import Floats, Mask
+
+
+class OutputCache(NamedTuple):
+    """The output y: enough for ReLU, sigmoid and tanh."""
+
+    y: Floats
+
+
+class LeakyReLUCache(NamedTuple):
+    """Where the input was positive (bool), and the slope elsewhere."""
+
+    positive: Mask
+    slope: float
+
+
+class GELUCache(NamedTuple):
+    """The input x, and Φ(x), the normal distribution function there."""
+
+    x: Floats
+    phi: Floats
+
+
+# ReLU: y = max(x, 0). dy/dx is 1 where x > 0 and 0 where x < 0. At 0 every number between is a subgradient; 0 is taken,
+# as everywhere in the field, and y > 0 says the same as x > 0.
+
+
+def relu(x: Floats) -> tuple[Floats, OutputCache]:
+    """Return max(x, 0), any shape (Nair & Hinton 2010)."""
+    y: Floats = module_of(x).maximum(x, 0)
+    return y, OutputCache(y)
+
+
+def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
+    """Return dx = dy where the output was positive, 0 elsewhere."""
+    check_upstream(dy, cache.y.shape, cache.y.dtype, "relu")
+    return dy * (cache.y > 0)
+
+
+# LeakyReLU: y = x where x > 0, slope·x elsewhere. dy/dx is 1 or the slope.
+
+
+def leaky_relu(x: Floats, slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
+    """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013)."""
+    positive = x > 0
+    return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope)
+
+
+def leaky_relu_backward(dy: Floats, cache: LeakyReLUCache) -> Floats:
+    """Return dx = dy where the input was positive, slope·dy elsewhere."""
+    check_upstream(dy, cache.positive.shape, dy.dtype, "leaky_relu")
+    dx: Floats = module_of(dy).where(cache.positive, dy, dy * cache.slope)
+    return dx
+
+
+# Sigmoid: y = 1/(1 + e^-x), and y' = e^-x/(1 + e^-x)² = y (1 - y).
+
+
+def sigmoid(x: Floats) -> tuple[Floats, OutputCache]:
+    """Return 1/(1 + e^-x), any shape, written as (1 + tanh(x/2))/2: the same function, and it never overflows."""
+    y: Floats = 0.5 * (1 + module_of(x).tanh(0.5 * x))
+    return y, OutputCache(y)
+
+
+def sigmoid_backward(dy: Floats, cache: OutputCache) -> Floats:
+    """Return dx = dy · y (1 - y)."""
+    check_upstream(dy, cache.y.shape, cache.y.dtype, "sigmoid")
+    return dy * cache.y * (1 - cache.y)
+
+
+# Tanh: y' = 1 - tanh² = 1 - y².
+
+
+def tanh(x: Floats) -> tuple[Floats, OutputCache]:
+    """Return tanh(x), any shape."""
+    y: Floats = module_of(x).tanh(x)
+    return y, OutputCache(y)
+
+
+def tanh_backward(dy: Floats, cache: OutputCache) -> Floats:
+    """Return dx = dy (1 - y²)."""
+    check_upstream(dy, cache.y.shape, cache.y.dtype, "tanh")
+    return dy * (1 - cache.y * cache.y)
+
+
+# GELU: y = x Φ(x), with Φ the standard normal distribution function and φ = Φ' its density e^(-x²/2)/√(2π).
+# By the product rule y' = Φ(x) + x φ(x).
+
+
+def gelu(x: Floats) -> tuple[Floats, GELUCache]:
+    """Return x Φ(x), any shape: the exact form, not the tanh approximation (Hendrycks & Gimpel 2016)."""
+    phi: Floats = 0.5 * (1 + special_of(x).erf(x * math.sqrt(0.5)))
+    return x * phi, GELUCache(x, phi)
+
+
+def gelu_backward(dy: Floats, cache: GELUCache) -> Floats:
+    """Return dx = dy (Φ(x) + x φ(x))."""
+    x, phi = cache
+    check_upstream(dy, x.shape, x.dtype, "gelu")
+    density = module_of(x).exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    dx: Floats = dy * (phi + x * density)
+    return dx
+
+
+class ReLU(Layer):
+    """max(x, 0)."""
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, OutputCache]:
+        return relu(x)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        return relu_backward(dy, expect_cache(cache, OutputCache, self)), {}
+
+
+class LeakyReLU(Layer):
+    """x where it is positive, slope·x elsewhere."""
+
+    def __init__(self, slope: float = 0.01) -> None:
+        super().__init__()
+        if not math.isfinite(slope):
+            raise ConfigError(f"LeakyReLU's slope is {slope}, but must be a finite number such as 0.01")
+        self.slope = float(slope)
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, LeakyReLUCache]:
+        return leaky_relu(x, self.slope)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        return leaky_relu_backward(dy, expect_cache(cache, LeakyReLUCache, self)), {}
+
+    def config(self) -> Mapping[str, object]:
+        return {"slope": self.slope}
+
+
+class Sigmoid(Layer):
+    """1/(1 + e^-x)."""
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, OutputCache]:
+        return sigmoid(x)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        return sigmoid_backward(dy, expect_cache(cache, OutputCache, self)), {}
+
+
+class Tanh(Layer):
+    """tanh(x)."""
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, OutputCache]:
+        return tanh(x)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        return tanh_backward(dy, expect_cache(cache, OutputCache, self)), {}
+
+
+class GELU(Layer):
+    """x Φ(x), exact."""
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, GELUCache]:
+        return gelu(x)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        return gelu_backward(dy, expect_cache(cache, GELUCache, self)), {}

@@ -1,0 +1,217 @@
+"""Layers that hold layers: Sequential runs them one after the other, Residual adds its input to what they return.
+
+The chain rule of a chain: y = f_k(... f_2(f_1(x))), so dx = J_1ᵀ J_2ᵀ ... J_kᵀ dy. Evaluated from the right, each
+step is one layer's backward pass; no Jacobian is ever formed. A residual block y = x + f(x) has dx = dy + J_fᵀ dy: the
+gradient also takes the short way, undamped (He et al. 2016).
+
+All parameters of a chain lie in one vector, and each layer's arrays are views of it: an optimiser is one loop over one
+array, a checkpoint one write, a gradient check one random direction.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Self
+
+import numpy as np
+
+from minikd.backend import module_of
+from minikd.errors import ConfigError, MinikdError, ShapeError
+from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.typing import Floats, Shape
+
+
+class ChainCache(tuple[object, ...]):
+    """Each layer's cache, in order."""
+
+    __slots__ = ()
+
+
+class FlattenCache(tuple[int, ...]):
+    """The input's shape."""
+
+    __slots__ = ()
+
+
+class Flatten(Layer):
+    """(N, C, H, W) to (N, C·H·W), in C order whatever the memory's order. The gradient takes the shape back."""
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, FlattenCache]:
+        return x.reshape(len(x), -1), FlattenCache(x.shape)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        shape = expect_cache(cache, FlattenCache, self)
+        check_upstream(dy, (shape[0], int(np.prod(shape[1:]))), dy.dtype, "Flatten")
+        return dy.reshape(shape), {}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (int(np.prod(shape)),)
+
+
+class Sequential(Layer):
+    """A chain of layers. `vector` holds every parameter; `params` and `state` name them "0.weight", "0.bias", ...
+
+    The names and shapes are those of `torch.nn.Sequential`, so weights travel both ways. A layer object may stand at
+    one place of one chain only, for its arrays become views of that chain's vector.
+    """
+
+    vector: Floats
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__()
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise ConfigError("Sequential got one layer object twice; make a second one (its weights are its own)")
+        self.layers = layers
+        self.across_batch = any(layer.across_batch for layer in layers)
+        values = [value.ravel() for layer in layers for value in layer.params.values()]
+        xp = module_of(values[0]) if values else np
+        self.bind(xp.concatenate(values) if values else np.zeros(0, np.float32))
+
+    def bind(self, vector: Floats) -> None:
+        """Make `vector` the one that holds all parameters, each layer's a view of its part."""
+        self.vector, start = vector, 0
+        for layer in self.layers:
+            layer.bind(vector[start : start + layer.size])
+            start += layer.size
+        self._collect()
+
+    def _collect(self) -> None:
+        """Name the layers' parameters and state."""
+        numbered = list(enumerate(self.layers))
+        self.params = {f"{i}.{name}": value for i, layer in numbered for name, value in layer.params.items()}
+        self.state = {f"{i}.{name}": value for i, layer in numbered for name, value in layer.state.items()}
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, ChainCache]:
+        caches: list[object] = []
+        for i, layer in enumerate(self.layers):
+            try:
+                x, cache = layer.forward(x, training, rng)
+            except MinikdError as error:
+                raise type(error)(f"layer {i}, {layer!r}: {error}") from error
+            caches.append(cache)
+        return x, ChainCache(caches)
+
+    def __call__(self, x: Floats) -> Floats:
+        """Return the output in evaluation mode, keeping no cache."""
+        for i, layer in enumerate(self.layers):
+            try:
+                x = layer.forward(x)[0]
+            except MinikdError as error:
+                raise type(error)(f"layer {i}, {layer!r}: {error}") from error
+        return x
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        """Return the gradient by the input, and by each parameter under its dotted name."""
+        dx, found = self._backward_to(0, dy, cache)
+        return dx, self._in_order(found)
+
+    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
+        """Return the gradients by the parameters alone: nothing flows below the first layer that has any."""
+        first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
+        if first == len(self.layers):
+            return {}
+        caches = expect_cache(cache, ChainCache, self)
+        dy, found = self._backward_to(first + 1, dy, caches)
+        found[first] = self.layers[first].parameter_gradients(dy, caches[first])
+        return self._in_order(found)
+
+    def _backward_to(self, stop: int, dy: Floats, cache: object) -> tuple[Floats, dict[int, Grads]]:
+        """Take dy back through the layers from the last to number `stop`."""
+        caches, found = expect_cache(cache, ChainCache, self), {}
+        for i in reversed(range(stop, len(self.layers))):
+            try:
+                dy, found[i] = self.layers[i].backward(dy, caches[i])
+            except MinikdError as error:
+                raise type(error)(f"layer {i}, {self.layers[i]!r}: {error}") from error
+        return dy, found
+
+    def _in_order(self, found: dict[int, Grads]) -> Grads:
+        """Name the gradients as the parameters, in the order of the vector."""
+        return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
+
+    def flat_gradient(self, grads: Grads) -> Floats:
+        """Return the gradients as one vector, laid out as `vector`."""
+        flat: Floats = module_of(self.vector).concatenate([grads[name].ravel() for name in self.params])
+        return flat
+
+    def update_state(self, cache: object) -> None:
+        for layer, own in zip(self.layers, expect_cache(cache, ChainCache, self), strict=True):
+            if layer.state:
+                layer.update_state(own)
+
+    def state_dict(self) -> dict[str, Floats]:
+        """Return parameters and state by name: what a weights file holds. The arrays are the model's own."""
+        return {**self.params, **self.state}
+
+    def load_state_dict(self, values: Mapping[str, Floats]) -> None:
+        """Copy parameters and state from arrays of the same names, shapes and backend, in place."""
+        own = self.state_dict()
+        missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())
+        if missing or unknown:
+            raise ShapeError(
+                f"the weights are of another model: missing {missing or 'none'}, unknown {unknown or 'none'}"
+            )
+        for name, value in values.items():
+            if value.shape != own[name].shape:
+                raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
+        for name, value in values.items():
+            own[name][...] = value
+
+    def converted(self, convert: Callable[[Floats], Floats]) -> Self:
+        twin = type(self)(*(layer.converted(lambda value: value) for layer in self.layers))
+        for layer, own in zip(twin.layers, self.layers, strict=True):
+            layer.state = own.converted(convert).state
+        twin.bind(convert(self.vector))
+        return twin
+
+    def config(self) -> Mapping[str, object]:
+        return {"layers": [{"layer": type(layer).__name__, **layer.config()} for layer in self.layers]}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        for i, layer in enumerate(self.layers):
+            try:
+                shape = layer.output_shape(shape)
+            except MinikdError as error:
+                raise type(error)(f"layer {i}: {error}") from error
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        total = 0
+        for layer in self.layers:
+            total += layer.macs(shape)
+            shape = layer.output_shape(shape)
+        return total
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+class Residual(Sequential):
+    """x + f(x), with f the chain of the layers given; f must keep the shape."""
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, ChainCache]:
+        y, cache = super().forward(x, training, rng)
+        if y.shape != x.shape:
+            raise ShapeError(f"Residual: the layers turn shape {x.shape} into {y.shape}, but must keep it")
+        return x + y, cache
+
+    def __call__(self, x: Floats) -> Floats:
+        return self.forward(x)[0]
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        dx, grads = super().backward(dy, cache)
+        return dy + dx, grads
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if super().output_shape(shape) != shape:
+            raise ShapeError(
+                f"Residual: the layers turn shape {shape} into {super().output_shape(shape)}, must keep it"
+            )
+        return shape

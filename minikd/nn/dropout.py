@@ -1,0 +1,62 @@
+"""Dropout: in training each activation is kept with probability 1 - rate, and scaled up by 1/(1 - rate).
+
+y = m·x with m = keep/(1 - rate), keep 0 or 1. E[m] = 1, so the expected activation is the one of evaluation, where
+dropout does nothing ("inverted" dropout; Srivastava et al. 2014, §10 scales at test time instead). m is a constant of
+the step, so dx = m·dy, with the same m.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.backend import module_of
+from minikd.errors import ConfigError
+from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.typing import Floats, Shape
+
+
+class DropoutCache(NamedTuple):
+    """The factor m of each activation; None in evaluation, where it is 1. And the output's shape and dtype."""
+
+    m: Floats | None
+    shape: Shape
+    dtype: np.dtype[np.floating]
+
+
+def dropout(x: Floats, rate: float, rng: np.random.Generator) -> tuple[Floats, DropoutCache]:
+    """Return m·x, any shape. The mask is drawn on the host and copied, so that backends agree."""
+    keep = rng.random(x.shape, np.float32) >= rate
+    m: Floats = module_of(x).asarray(keep.astype(x.dtype) * (1.0 / (1.0 - rate)))
+    return x * m, DropoutCache(m, x.shape, x.dtype)
+
+
+def dropout_backward(dy: Floats, cache: DropoutCache) -> Floats:
+    """Return dx = m·dy."""
+    check_upstream(dy, cache.shape, cache.dtype, "dropout")
+    return dy if cache.m is None else dy * cache.m
+
+
+class Dropout(Layer):
+    """Drops each activation with probability `rate` in training; the identity in evaluation."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        if not 0.0 <= rate < 1.0:
+            raise ConfigError(f"Dropout's rate is {rate}, but must be at least 0 and less than 1")
+        self.rate = float(rate)
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, DropoutCache]:
+        if not training or self.rate == 0.0:
+            return x, DropoutCache(None, x.shape, x.dtype)
+        if rng is None:
+            raise ConfigError("Dropout draws a mask in training: pass forward(x, training=True, rng=generator)")
+        return dropout(x, self.rate, rng)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        return dropout_backward(dy, expect_cache(cache, DropoutCache, self)), {}
+
+    def config(self) -> Mapping[str, object]:
+        return {"rate": self.rate}

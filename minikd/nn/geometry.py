@@ -1,0 +1,54 @@
+"""The arithmetic of windows that slide over an image, shared by convolution and pooling."""
+
+from minikd.errors import ConfigError, ShapeError
+from minikd.typing import Floats, Shape
+
+Pair = tuple[int, int]
+"""A height and a width."""
+
+
+def pair(value: int | Pair, name: str, least: int) -> Pair:
+    """Return (value, value) for an int, and a checked (height, width) otherwise."""
+    both = (value, value) if isinstance(value, int) else tuple(value)
+    if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
+        raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {least}, or two of them (height, width)")
+    return both[0], both[1]
+
+
+def outputs(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Return how many windows fit: ⌊(size + 2·padding - dilation·(kernel - 1) - 1)/stride⌋ + 1."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def output_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
+    """Return (P, Q) for an input (..., H, W), or say that the window does not fit into the image."""
+    H, W = shape[-2:]
+    P = outputs(H, kernel[0], stride[0], padding[0], dilation[0])
+    Q = outputs(W, kernel[1], stride[1], padding[1], dilation[1])
+    if P < 1 or Q < 1:
+        raise ShapeError(
+            f"{where}: a window of {kernel[0]}x{kernel[1]} (dilation {dilation[0]}x{dilation[1]}) does not fit into an "
+            f"image of {H}x{W} with padding {padding[0]}x{padding[1]}; use larger images, a smaller window or padding"
+        )
+    return P, Q
+
+
+def check_image(x: Floats, channels: int | None, where: str) -> None:
+    """Refuse what is not (N, C, H, W) with the right number of channels."""
+    wanted = "C" if channels is None else str(channels)
+    if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
+        raise ShapeError(f"{where}: x has shape {x.shape}, but must be (N, {wanted}, H, W)")
+
+
+def taps(kernel: Pair, stride: Pair, dilation: Pair, outputs: Pair) -> list[tuple[slice, slice]]:
+    """Return, for each kernel position (r, s) in row order, the rows and columns that it meets over all windows.
+
+    So a loop over the few positions of the kernel replaces one over the many of the image, and no position of the
+    image occurs twice in a tap: `dx[tap] += ...` is safe on every backend.
+    """
+    (R, S), (sy, sx), (dy, dx), (P, Q) = kernel, stride, dilation, outputs
+    return [
+        (slice(r * dy, r * dy + sy * (P - 1) + 1, sy), slice(s * dx, s * dx + sx * (Q - 1) + 1, sx))
+        for r in range(R)
+        for s in range(S)
+    ]

@@ -1,0 +1,227 @@
+"""Normalisation: shift and scale activations to mean 0 and variance 1, then to a learned scale and shift.
+
+    x̂ = (x - μ)·ρ,   ρ = 1/√(σ² + ε),   y = γ·x̂ + β
+
+Batch norm takes μ and σ² for each channel over the batch (and the image), layer norm for each sample over its features.
+Both have one backward pass, with m the number of values behind each mean. With g = γ·dy the gradient by x̂:
+
+    dγ = Σ dy·x̂      dβ = Σ dy
+
+    x reaches the loss on three paths: directly, through μ, through σ².
+      ∂x̂_i/∂x_j = ρ (δ_ij - 1/m - x̂_i x̂_j/m)          since ∂μ/∂x_j = 1/m and ∂ρ/∂x_j = -ρ² x̂_j/m
+      dx_j = Σ_i g_i ∂x̂_i/∂x_j = ρ (g_j - mean(g) - x̂_j mean(g·x̂))
+
+So g loses its mean and its part along x̂: shifting or stretching all of x changes nothing, and a gradient has nothing to
+say about it. (An upstream gradient of ones gives dx = 0 exactly, which hides every bug: check with a random one.)
+
+Evaluation uses running averages in place of μ and σ²; they are constants, and dx = γ·ρ·dy.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.backend import module_of
+from minikd.errors import ConfigError, ShapeError
+from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
+from minikd.typing import Floats, Shape
+
+Axes = tuple[int, ...]
+
+
+class NormCache(NamedTuple):
+    """x̂ and ρ for dx; γ; which axes were averaged; the mean and variance, for the running averages."""
+
+    xhat: Floats
+    rho: Floats
+    gamma: Floats
+    axes: Axes
+    mean: Floats
+    var: Floats
+
+
+class FixedNormCache(NamedTuple):
+    """Evaluation: x̂, ρ and γ, none of which depends on x, and the axes over which dγ and dβ are summed."""
+
+    xhat: Floats
+    rho: Floats
+    gamma: Floats
+    axes: Axes
+
+
+def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) -> tuple[Floats, NormCache]:
+    """Return y = γ·x̂ + β with mean and variance taken over `axes`, and the cache; γ and β broadcast against x.
+
+    The variance is the biased one, Σ(x - μ)²/m (Ioffe & Szegedy 2015, algorithm 1; Ba et al. 2016, equation 3).
+    """
+    mean: Floats = x.mean(axes, keepdims=True)
+    centred = x - mean
+    var: Floats = (centred * centred).mean(axes, keepdims=True)
+    rho: Floats = 1 / module_of(x).sqrt(var + eps)
+    xhat = centred * rho
+    return gamma * xhat + beta, NormCache(xhat, rho, gamma, axes, mean, var)
+
+
+def normalize_backward(dy: Floats, cache: NormCache) -> tuple[Floats, Floats, Floats]:
+    """Return dx, dγ and dβ, the last two in γ's shape."""
+    xhat, rho, gamma, axes = cache[:4]
+    check_upstream(dy, xhat.shape, xhat.dtype, "normalize")
+    g = gamma * dy
+    dx: Floats = rho * (g - g.mean(axes, keepdims=True) - xhat * (g * xhat).mean(axes, keepdims=True))
+    return dx, _sum_to(dy * xhat, gamma.shape), _sum_to(dy, gamma.shape)
+
+
+def normalize_fixed(
+    x: Floats, gamma: Floats, beta: Floats, mean: Floats, var: Floats, axes: Axes, eps: float
+) -> tuple[Floats, FixedNormCache]:
+    """Return y = γ·x̂ + β with a given mean and variance, as batch norm in evaluation, and the cache."""
+    rho: Floats = 1 / module_of(x).sqrt(var + eps)
+    xhat = (x - mean) * rho
+    return gamma * xhat + beta, FixedNormCache(xhat, rho, gamma, axes)
+
+
+def normalize_fixed_backward(dy: Floats, cache: FixedNormCache) -> tuple[Floats, Floats, Floats]:
+    """Return dx = γ·ρ·dy, dγ and dβ."""
+    xhat, rho, gamma, _ = cache
+    check_upstream(dy, xhat.shape, xhat.dtype, "normalize_fixed")
+    return dy * (gamma * rho), _sum_to(dy * xhat, gamma.shape), _sum_to(dy, gamma.shape)
+
+
+def _sum_to(a: Floats, shape: Shape) -> Floats:
+    """Return `a` summed over the axes along which an array of `shape` was broadcast."""
+    extra = a.ndim - len(shape)
+    axes = (*range(extra), *(i + extra for i, size in enumerate(shape) if size == 1))
+    total: Floats = a.sum(axes).reshape(shape)
+    return total
+
+
+def _check_eps(eps: float, name: str) -> float:
+    if not eps > 0:
+        raise ConfigError(
+            f"{name}'s eps is {eps}, but must be positive, such as 1e-5: a constant channel has variance 0"
+        )
+    return float(eps)
+
+
+class _BatchNorm(Layer):
+    """Batch norm over the axes of a subclass, with `weight` (γ) and `bias` (β) of shape (features,).
+
+    `state` keeps running averages, running ← (1 - momentum)·running + momentum·batch, the variance unbiased, as
+    PyTorch does. They change only in `update_state`, so a forward pass stays pure.
+    """
+
+    across_batch = True
+    axes: Axes
+    ndim: int
+
+    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if features < 1:
+            raise ConfigError(f"{name}'s features is {features}, but must be at least 1")
+        if not 0.0 < momentum <= 1.0:
+            raise ConfigError(f"{name}'s momentum is {momentum}, but must be more than 0 and at most 1")
+        self.features, self.eps, self.momentum = features, _check_eps(eps, name), float(momentum)
+        self.params = {"weight": np.ones(features, np.float32), "bias": np.zeros(features, np.float32)}
+        self.state = {
+            "running_mean": np.zeros(features, np.float32),
+            "running_var": np.ones(features, np.float32),
+            "num_batches_tracked": np.zeros((), np.int64),
+        }
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, NormCache | FixedNormCache]:
+        name = type(self).__name__
+        check_input(x, self.params["weight"], name)
+        if x.ndim != self.ndim or x.shape[1] != self.features:
+            wanted = ("N", str(self.features), "H", "W")[: self.ndim]
+            raise ShapeError(f"{name}: x has shape {x.shape}, but must be ({', '.join(wanted)})")
+        gamma, beta = self._broadcast(self.params["weight"]), self._broadcast(self.params["bias"])
+        if not training:
+            mean, var = self._broadcast(self.state["running_mean"]), self._broadcast(self.state["running_var"])
+            return normalize_fixed(x, gamma, beta, mean, var, self.axes, self.eps)
+        if x.size == self.features:
+            raise ShapeError(
+                f"{name}: a training batch of shape {x.shape} has one value a channel, and its variance is always 0; "
+                "use a batch of at least 2"
+            )
+        return normalize(x, gamma, beta, self.axes, self.eps)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        if isinstance(cache, FixedNormCache):
+            dx, dgamma, dbeta = normalize_fixed_backward(dy, cache)
+        else:
+            dx, dgamma, dbeta = normalize_backward(dy, expect_cache(cache, NormCache, self))
+        return dx, {"weight": dgamma.ravel(), "bias": dbeta.ravel()}
+
+    def update_state(self, cache: object) -> None:
+        seen = expect_cache(cache, NormCache, self)
+        count = seen.xhat.size // self.features
+        _move(self.state["running_mean"], seen.mean.ravel(), self.momentum)
+        _move(self.state["running_var"], seen.var.ravel() * (count / (count - 1)), self.momentum)
+        self.state["num_batches_tracked"] += 1
+
+    def config(self) -> Mapping[str, object]:
+        return {"features": self.features, "eps": self.eps, "momentum": self.momentum}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != self.ndim - 1 or shape[0] != self.features:
+            raise ShapeError(f"{self!r} needs samples with {self.features} channels first, but gets {shape}")
+        return shape
+
+    def _broadcast(self, value: Floats) -> Floats:
+        """Return a value a channel in a shape that broadcasts against x."""
+        return value.reshape((1, -1) + (1,) * (self.ndim - 2))
+
+
+def _move(average: Floats, value: Floats, momentum: float) -> None:
+    """Move a running average towards `value`, in place."""
+    average *= 1.0 - momentum
+    average += momentum * value
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch norm of (N, features)."""
+
+    axes, ndim = (0,), 2
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch norm of (N, features, H, W), a mean and a variance for each channel."""
+
+    axes, ndim = (0, 2, 3), 4
+
+
+class LayerNorm(Layer):
+    """Normalises each sample over its last axes, of the shape given; `weight` (γ) and `bias` (β) have that shape."""
+
+    def __init__(self, shape: int | Shape, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.shape: Shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if not self.shape or min(self.shape) < 1:
+            raise ConfigError(f"LayerNorm's shape is {shape}, but must be one or more sizes of at least 1")
+        self.eps = _check_eps(eps, "LayerNorm")
+        self.params = {"weight": np.ones(self.shape, np.float32), "bias": np.zeros(self.shape, np.float32)}
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, NormCache]:
+        check_input(x, self.params["weight"], "LayerNorm")
+        if x.ndim <= len(self.shape) or x.shape[-len(self.shape) :] != self.shape:
+            raise ShapeError(f"LayerNorm: x has shape {x.shape}, but must end in {self.shape}")
+        axes = tuple(range(-len(self.shape), 0))
+        return normalize(x, self.params["weight"], self.params["bias"], axes, self.eps)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        dx, dgamma, dbeta = normalize_backward(dy, expect_cache(cache, NormCache, self))
+        return dx, {"weight": dgamma, "bias": dbeta}
+
+    def config(self) -> Mapping[str, object]:
+        return {"shape": self.shape, "eps": self.eps}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[-len(self.shape) :] != self.shape:
+            raise ShapeError(f"{self!r} needs samples that end in {self.shape}, but gets {shape}")
+        return shape
