@@ -81,12 +81,14 @@ def cupy_problem() -> str | None:
     except ImportError as error:
         return f"CuPy is not installed: install the extra with pip install 'minikd[gpu]' ({error})"
     try:
-        cupy.cuda.runtime.getDeviceCount()
+        count = cupy.cuda.runtime.getDeviceCount()
     except RuntimeError as error:
         return f"CuPy found no CUDA device: install NVIDIA's driver, or use --backend numpy ({error})"
+    if count == 0:
+        return "CuPy found no CUDA device: none is visible (see CUDA_VISIBLE_DEVICES), or use --backend numpy"
     try:
         (cupy.arange(3) + 1).sum().item()
-    except RuntimeError as error:
+    except Exception as error:  # a failed compilation and a full device share no nearer base class
         return (
             "CuPy could not run a kernel on the device: its build and the driver's CUDA version may differ; "
             f"install cupy-cuda12x[ctk] or cupy-cuda13x[ctk] to match nvidia-smi ({error})"

@@ -1,0 +1,159 @@
+"""The backend: which one is taken, why, and what is said where none answers. CuPy is played by a small stand-in."""
+
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minikd import backend
+from minikd.backend import Backend, choose, module_of, special_of, to_host
+from minikd.errors import BackendError, ConfigError
+
+
+class DeviceArray:
+    """An array that is not NumPy's: what the stand-in for CuPy makes."""
+
+    def __init__(self, values):
+        self.values = np.array(values)
+
+    def __add__(self, other):
+        return DeviceArray(self.values + other)
+
+    def sum(self):
+        return DeviceArray(self.values.sum())
+
+    def item(self):
+        return self.values.item()
+
+
+class CompileException(Exception):
+    """As CuPy's: not a RuntimeError."""
+
+
+def stand_in(devices=lambda: 1, arange=lambda n: DeviceArray(np.arange(n))):
+    """A module that does what the package asks of CuPy."""
+    cupy = ModuleType("cupy")
+    cupy.ndarray = DeviceArray
+    cupy.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=devices))
+    cupy.arange = arange
+    cupy.asarray = lambda x: x if isinstance(x, DeviceArray) else DeviceArray(x)
+    cupy.asnumpy = lambda x: x.values if isinstance(x, DeviceArray) else np.asarray(x)
+    return cupy
+
+
+def failing(error):
+    """A function of any arguments that raises `error`."""
+
+    def fail(*arguments):
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    module = stand_in()
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return module
+
+
+@pytest.fixture
+def no_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # what makes `import cupy` raise ImportError
+
+
+def test_numpy_is_taken_when_asked_for_and_cupy_is_not_even_imported(monkeypatch):
+    monkeypatch.setattr(backend, "import_module", failing(AssertionError("imported")))
+    assert choose("numpy") == Backend("numpy", "asked for by --backend numpy")
+
+
+def test_auto_takes_a_device_that_answers(cupy):
+    assert choose() == Backend("cupy", "a CUDA device answers")
+
+
+def test_cupy_is_taken_when_asked_for(cupy):
+    assert choose("cupy") == Backend("cupy", "asked for by --backend cupy")
+
+
+def test_without_cupy(no_cupy):
+    assert choose("auto") == Backend("numpy", "CuPy is not installed")
+    with pytest.raises(BackendError, match=r"CuPy is not installed: .*pip install 'minikd\[gpu\]'"):
+        choose("cupy")
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason", "fix"),
+    [
+        (
+            {"devices": failing(RuntimeError("cudaErrorInsufficientDriver"))},
+            "CuPy found no CUDA device",
+            r"install NVIDIA's driver, or use --backend numpy \(cudaErrorInsufficientDriver\)",
+        ),
+        ({"devices": lambda: 0}, "CuPy found no CUDA device", "CUDA_VISIBLE_DEVICES.*--backend numpy"),
+        (
+            {"arange": failing(RuntimeError("no kernel image"))},
+            "CuPy could not run a kernel on the device",
+            r"install cupy-cuda12x\[ctk\] or .*nvidia-smi \(no kernel image\)",
+        ),
+        ({"arange": failing(CompileException("nvrtc"))}, "CuPy could not run a kernel on the device", "nvrtc"),
+        ({"arange": failing(MemoryError("out of memory"))}, "CuPy could not run a kernel on the device", "memory"),
+    ],
+)
+def test_a_device_that_does_not_answer(monkeypatch, parts, reason, fix):
+    monkeypatch.setitem(sys.modules, "cupy", stand_in(**parts))
+    assert choose("auto") == Backend("numpy", reason)
+    with pytest.raises(BackendError, match=f"{reason}.*{fix}"):
+        choose("cupy")
+
+
+def test_an_unknown_flag_is_refused():
+    with pytest.raises(ConfigError, match="backend is 'cuda', but must be one of auto, numpy, cupy"):
+        choose("cuda")
+
+
+def test_the_module_comes_from_the_array(cupy):
+    assert module_of(np.ones(2)) is np
+    assert module_of(1.0) is np
+    assert module_of(DeviceArray([1.0])) is cupy
+
+
+def test_the_module_is_numpy_where_cupy_was_never_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    assert module_of(np.ones(2)) is np
+    assert "cupy" not in sys.modules
+
+
+def test_the_special_functions_match_the_array(cupy, monkeypatch):
+    twin = ModuleType("cupyx.scipy.special")
+    for name in ("cupyx", "cupyx.scipy"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, twin.__name__, twin)
+    assert special_of(DeviceArray([1.0])) is twin
+    assert special_of(np.ones(1)).__name__ == "scipy.special"
+
+
+def test_arrays_move_to_the_device_and_back(cupy):
+    x = np.arange(3.0)
+    there = Backend("cupy", "").put(x)
+    assert type(there) is DeviceArray
+    assert Backend("cupy", "").put(there) is there
+    np.testing.assert_array_equal(to_host(there), x)
+    np.testing.assert_array_equal(Backend("numpy", "").put(there), x)
+
+
+def test_on_the_host_nothing_is_copied(no_cupy):
+    x = np.arange(3.0)
+    assert to_host(x) is x
+    assert Backend("numpy", "").put(x) is x
+
+
+def test_importing_the_package_imports_no_heavy_library():
+    code = (
+        "import sys, minikd, minikd.backend, minikd.optim, minikd.schedules\n"
+        "heavy = {'cupy', 'torch', 'scipy', 'matplotlib', 'PIL', 'jinja2', 'pooch', 'tqdm'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
