@@ -163,9 +163,7 @@ class Sequential(Layer):
             own[name][...] = value
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
-        twin = type(self)(*(layer.converted(lambda value: value) for layer in self.layers))
-        for layer, own in zip(twin.layers, self.layers, strict=True):
-            layer.state = own.converted(convert).state
+        twin = type(self)(*(layer.converted(convert) for layer in self.layers))
         twin.bind(convert(self.vector))
         return twin
 
