@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
+from minikd.losses import log_softmax
 from minikd.typing import Floats, Ints
 
 
@@ -27,11 +28,11 @@ def accuracy(logits: Floats, labels: Ints) -> float:
 def nll(logits: Floats, labels: Ints) -> float:
     """Return the mean negative log-likelihood of the labels, in nats.
 
-    -1/N Σ log softmax(logits)[label]; the maximum is subtracted before the exponential, so logits of any size are safe.
+    -1/N Σ log softmax(logits)[label], by `log_softmax`, so logits of any size are safe.
     A proper scoring rule (Gneiting and Raftery 2007): being sure and wrong costs the most.
     """
     _check(logits, labels)
-    log_p = _log_softmax(logits)
+    log_p = log_softmax(logits.astype(np.float64))
     return 0.0 - float(log_p[np.arange(len(labels)), labels].mean())  # a plain minus would make a perfect score -0.0
 
 
@@ -58,7 +59,7 @@ def reliability(logits: Floats, labels: Ints, bins: int = 15) -> Reliability:
     _check(logits, labels)
     if bins < 1:
         raise ConfigError(f"reliability: bins is {bins}, but must be 1 or more")
-    confidence = np.exp(_log_softmax(logits).max(axis=1))
+    confidence = np.exp(log_softmax(logits.astype(np.float64)).max(axis=1))
     right = logits.argmax(axis=1) == labels
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(index, minlength=bins)
@@ -123,12 +124,6 @@ def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:
     classes = logits.shape[1]
     pairs = labels.astype(np.int64) * classes + logits.argmax(axis=1)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-
-
-def _log_softmax(logits: Floats) -> npt.NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True).astype(np.float64)
-    log_p: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_p
 
 
 def _check(logits: Floats, labels: Ints) -> None:

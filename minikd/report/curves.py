@@ -1,0 +1,73 @@
+"""The figure of training: loss and error of the three models, epoch by epoch."""
+
+from typing import TYPE_CHECKING
+
+from minikd.report import style
+from minikd.report.evidence import MODELS, Evidence, HistoryRow
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def training_curves(evidence: Evidence) -> "Figure":
+    """Draw the training loss and the error on unseen images against the epoch."""
+    runs = {model: _rows(evidence, model) for model in MODELS}
+    errors = {model: [100 * (1 - float(row["accuracy"])) for row in rows] for model, rows in runs.items()}
+    losses = {model: [float(row["loss"]) for row in rows] for model, rows in runs.items()}
+    split = next((str(rows[0]["evaluated_on"]) for rows in runs.values() if rows), "validation")
+
+    figure = style.new_figure(10, 4.2, _title(errors, split))
+    left, right = figure.subplots(1, 2)
+    for model in MODELS:
+        epochs = [int(row["epoch"]) for row in runs[model]]
+        _line(left, model, epochs, losses[model])
+        _line(right, model, epochs, errors[model])
+    style.tidy(left, "Training loss (each model's own: compare shapes, not heights)", "epoch", "mean loss")
+    style.tidy(right, f"Error on the {split} images", "epoch", "error / %")
+    for ax, values in (left, losses), (right, errors):
+        _scale(ax, [value for series in values.values() for value in series])
+    right.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _rows(evidence: Evidence, model: str) -> list[HistoryRow]:
+    """Return one model's epochs in order, all measured on the split that its first was measured on."""
+    rows = sorted((row for row in evidence.history if row["model"] == model), key=lambda row: int(row["epoch"]))
+    return [row for row in rows if row["evaluated_on"] == rows[0]["evaluated_on"]]
+
+
+def _title(errors: dict[str, list[float]], split: str) -> str:
+    alone, taught = errors["student_baseline"], errors["student_distilled"]
+    if not (alone and taught):
+        return "Training"
+    return f"{split.capitalize()} error ends at {taught[-1]:.2f} % for the distilled student, {alone[-1]:.2f} % alone"
+
+
+def _line(ax: "Axes", model: str, epochs: list[int], values: list[float]) -> None:
+    dashes, marker = style.LINES[model]
+    every = max(1, len(epochs) // 10)
+    ax.plot(
+        epochs,
+        values,
+        dashes,
+        marker=marker,
+        markevery=every,
+        markersize=4.5,
+        linewidth=1.8,
+        color=style.COLOURS[model],
+        label=MODELS[model],
+    )
+
+
+def _scale(ax: "Axes", values: list[float]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if style.all_positive(values):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    elif values:
+        ax.set_ylim(0, max(*values, 1e-9) * 1.08)

@@ -1,0 +1,125 @@
+"""The figures made of pictures: what the first layers look for, and the images that the students disagree on."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.report import style
+from minikd.report.evidence import MODELS, Evidence
+from minikd.typing import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+UNITS = 32
+"""Filters shown of each model."""
+COLUMNS = 8
+"""Disagreements in a row."""
+ROWS = 2
+"""Rows of disagreements for each answer to the question who is right."""
+
+
+def first_layer_filters(evidence: Evidence) -> "Figure":
+    """Draw each model's first-layer weights, and of both students the same hidden units."""
+    models = [model for model in MODELS if model in evidence.filters]
+    figure = style.new_figure(11.5, 4.0, "What the first layers look for: blue counts for a unit, red against it")
+    if not models:
+        figure.text(0.5, 0.5, "No first-layer filters were recorded.", ha="center", color=style.INK)
+        return figure
+    axes = figure.subplots(1, len(models), squeeze=False)[0]
+    for ax, model in zip(axes, models, strict=True):
+        weights = evidence.filters[model]
+        units = _units(evidence, model)
+        sheet, limit = _sheet(np.asarray(weights, dtype=np.float64)[units])
+        ax.imshow(sheet, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+        style.blank(ax)
+        height, width = weights.shape[2:]
+        chosen = "all" if len(units) == len(weights) else f"{len(units)} of"
+        ax.set_title(f"{MODELS[model]}: {chosen} {len(weights)}, {height} × {width}", loc="left", fontsize=10.5)
+    figure.text(0.012, 0.01, _caption(evidence), fontsize=9, color="#5A5A5A")
+    return figure
+
+
+def _caption(evidence: Evidence) -> str:
+    if not MODELS.keys() - {"teacher"} <= evidence.filters.keys():
+        return ""
+    return "Both students started from the same weights: the same place shows the same hidden unit."
+
+
+def _units(evidence: Evidence, model: str) -> npt.NDArray[np.intp]:
+    """Return the filters of the largest norm, in order; of both students, those of the distilled one's ranking."""
+    ranked = evidence.filters.get("student_distilled", evidence.filters[model])
+    if model == "teacher" or len(ranked) != len(evidence.filters[model]):
+        ranked = evidence.filters[model]
+    norms = np.square(ranked.reshape(len(ranked), -1).astype(np.float64)).sum(axis=1)
+    return np.argsort(-norms, kind="stable")[:UNITS]
+
+
+def _sheet(weights: Floats) -> tuple[Floats, float]:
+    """Return filters (M, C, H, W) as one picture and its symmetric limit; three channels become a colour picture."""
+    limit = float(np.quantile(np.abs(weights), 0.995)) or 1.0
+    columns = min(8, len(weights))
+    if weights.shape[1] == 3:
+        colours = np.clip(0.5 + weights / (2 * limit), 0, 1).transpose(0, 2, 3, 1)
+        return np.nan_to_num(style.mosaic(colours, columns), nan=1.0), limit
+    return style.mosaic(weights.mean(axis=1), columns), limit
+
+
+def disagreements(evidence: Evidence) -> "Figure":
+    """Draw test images on which the two students differ: who is right, and what the teacher says."""
+    groups = _groups(evidence)
+    total, samples = sum(map(len, groups.values())), len(evidence.test_labels)
+    if total == 0:
+        figure = style.new_figure(10, 1.4, f"The two students agree on all {samples:,} test images")
+        figure.text(0.012, 0.3, "There is nothing to show here.", fontsize=10.5, color=style.INK)
+        return figure
+    rows = [
+        (f"{name}: {len(found):,}" if start == 0 else "", found[start : start + COLUMNS])
+        for name, found in groups.items()
+        for start in range(0, min(len(found), ROWS * COLUMNS), COLUMNS)
+    ]
+    figure = style.new_figure(11.5, 0.7 + 2.15 * len(rows), f"The students disagree on {total:,} of {samples:,} images")
+    on_paper = style.is_ink(evidence.test_images)
+    for axes, (heading, found) in zip(figure.subplots(len(rows), COLUMNS, squeeze=False), rows, strict=True):
+        for ax in axes:
+            style.blank(ax)
+        for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may be short
+            _case(ax, evidence, sample, on_paper)
+        axes[0].set_title(heading, loc="left", fontsize=11, fontweight="bold", color=style.INK)
+    return figure
+
+
+def _groups(evidence: Evidence) -> dict[str, npt.NDArray[np.intp]]:
+    """Return the samples on which the students differ, sorted by who is right."""
+    labels = evidence.test_labels
+    alone, taught = evidence.predictions("student_baseline"), evidence.predictions("student_distilled")
+    kinds = {
+        "Only the distilled student is right": (taught == labels) & (alone != labels),
+        "Only the student alone is right": (alone == labels) & (taught != labels),
+        "Both are wrong, each in its own way": (alone != taught) & (alone != labels) & (taught != labels),
+    }
+    return {name: np.flatnonzero(kind) for name, kind in kinds.items()}
+
+
+def _case(ax: "Axes", evidence: Evidence, sample: int, on_paper: bool) -> None:
+    """Draw one image, and under it its class and what each model takes it for."""
+    style.show_picture(ax, evidence.test_images[sample], on_paper)
+    true = int(evidence.test_labels[sample])
+    lines = [(f"true {style.label(evidence.class_names[true], 12)}", style.INK)]
+    for model, name in ("student_baseline", "alone"), ("student_distilled", "distilled"), ("teacher", "teacher"):
+        predicted = int(evidence.logits[model][sample].argmax())
+        mark, colour = ("✓", style.GREEN) if predicted == true else ("✗", style.RED)
+        lines.append((f"{mark} {name} {style.label(evidence.class_names[predicted], 10)}", colour))
+    for row, (text, colour) in enumerate(lines):
+        ax.annotate(
+            text,
+            (0, 0),
+            (0, -3 - 11 * row),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="top",
+            fontsize=8.5,
+            color=colour,
+        )

@@ -1,0 +1,99 @@
+"""The figure of temperature: what a teacher's answer says about the classes that it did not choose."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.losses import softmax
+from minikd.report import style
+from minikd.report.evidence import Evidence
+from minikd.typing import Floats, Ints
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 20.0)
+SECOND_GUESS = 0.2
+"""The second-largest probability to look for: large enough to see, too small for a coin toss."""
+BARS = 10
+"""Classes that one panel has room for; of more, the likeliest are drawn."""
+
+
+def soft_targets(evidence: Evidence) -> "Figure":
+    """Draw one test image with the teacher's answer at several temperatures, and the mean entropy against T."""
+    logits = np.asarray(evidence.logits["teacher"], dtype=np.float64)
+    chosen = _interesting(logits, evidence.test_labels)
+    shown = _classes(logits[chosen])
+    order = np.argsort(logits[chosen])[::-1]
+    first, second = (style.label(evidence.class_names[k]) for k in order[:2])
+    temperatures = sorted({*TEMPERATURES, evidence.temperature})
+
+    title = f"A high temperature lets the teacher say: {first}, but it looks a little like {second}"
+    figure = style.new_figure(11, 6.2, title)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1))[:, 0]
+    axes = upper.subplots(1, 1 + len(temperatures), width_ratios=(1.3, *[1] * len(temperatures)))
+    style.show_picture(axes[0], evidence.test_images[chosen], style.is_ink(evidence.test_images))
+    axes[0].set_title(f"test image {chosen}", loc="left", fontsize=10.5, color=style.INK)
+    for ax, temperature in zip(axes[1:], temperatures, strict=True):
+        probabilities = softmax(logits[chosen : chosen + 1], temperature)[0]
+        _bars(ax, probabilities[shown], [_colour(k, order) for k in shown])
+        mark = " (this run)" if temperature == evidence.temperature else ""
+        style.tidy(ax, f"T = {temperature:g}{mark}", "probability")
+        ax.set_xlim(0, 1.18)
+        ax.set_xticks([0, 0.5, 1])
+        ax.set_yticks(range(len(shown)), [])
+    axes[1].set_yticks(range(len(shown)), [style.label(evidence.class_names[k], 12) for k in shown])
+    _entropy_panel(lower, logits, evidence.temperature)
+    return figure
+
+
+def mean_entropy(logits: Floats, temperature: float) -> float:
+    """Return the mean entropy of softmax(logits / T) over the samples, in nats: 0 is certainty, ln K knows nothing."""
+    p = softmax(logits, temperature)
+    return float(-(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=1).mean())
+
+
+def _interesting(logits: Floats, labels: Ints) -> int:
+    """Return the sample with a telling second guess, among those the teacher gets right (or all, if it gets none)."""
+    second = np.sort(softmax(logits), axis=1)[:, -2] if logits.shape[1] > 1 else np.zeros(len(logits))
+    distance = np.abs(second - SECOND_GUESS) + 2.0 * (logits.argmax(axis=1) != labels)
+    return int(distance.argmin())
+
+
+def _classes(logits: Floats) -> npt.NDArray[np.intp]:
+    """Return the classes to draw, in class order: all, or the likeliest where they are many."""
+    return np.sort(np.argsort(logits)[::-1][:BARS])
+
+
+def _colour(k: int, order: npt.NDArray[np.intp]) -> str:
+    return style.BLUE if k == order[0] else style.ORANGE if k == order[1] else style.GREY
+
+
+def _bars(ax: "Axes", probabilities: Floats, colours: list[str]) -> None:
+    ax.barh(range(len(probabilities)), probabilities.tolist(), color=colours, height=0.72)
+    ax.invert_yaxis()
+    for row, value in enumerate(probabilities.tolist()):
+        if value >= 0.005:
+            ax.text(value + 0.03, row, f"{value:.2f}", va="center", fontsize=8, color=style.INK)
+
+
+def _entropy_panel(figure: "SubFigure", logits: Floats, chosen: float) -> None:
+    """Draw the mean entropy against T; two thousand samples show it as well as all."""
+    from matplotlib.ticker import FuncFormatter
+
+    sample = logits[:2000]
+    temperatures = np.geomspace(0.5, max(50.0, 2 * chosen), 40)
+    ax = figure.subplots()
+    limit = float(np.log(logits.shape[1]))
+    ax.plot(temperatures, [mean_entropy(sample, t) for t in temperatures.tolist()], color=style.INK, linewidth=1.8)
+    ax.axhline(limit, color=style.GREY, linestyle="--", linewidth=1)
+    ax.text(0.5, limit, f"ln {logits.shape[1]}: all classes alike", va="bottom", fontsize=9, color="#5A5A5A")
+    here = mean_entropy(sample, chosen)
+    ax.plot([chosen], [here], "o", color=style.BLUE, markersize=8)
+    ax.annotate(f"this run, T = {chosen:g}", (chosen, here), (9, -12), textcoords="offset points", fontsize=9)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set_ylim(0, 1.18 * max(limit, 0.1))
+    style.tidy(ax, "The teacher's soft targets flatten as T grows", "temperature T", "mean entropy / nats")
