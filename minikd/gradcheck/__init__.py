@@ -1,0 +1,22 @@
+"""Gradient checks: is the backward pass the derivative of the forward pass, and if not, what is it instead?
+
+report = check_layer(MyLayer(), tie_free((5, 7), rng), rng)
+assert report.ok, report.message
+"""
+
+from minikd.gradcheck.check import check_function
+from minikd.gradcheck.numeric import tie_free
+from minikd.gradcheck.report import ArgumentCheck, Finding, Report, explain
+from minikd.gradcheck.subjects import check_layer, check_loss, check_model
+
+__all__ = [
+    "ArgumentCheck",
+    "Finding",
+    "Report",
+    "check_function",
+    "check_layer",
+    "check_loss",
+    "check_model",
+    "explain",
+    "tie_free",
+]

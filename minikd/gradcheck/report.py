@@ -1,0 +1,116 @@
+"""What a gradient check found: a value that a test asserts on, a table prints and a learner reads."""
+
+from dataclasses import dataclass, field, replace
+
+from minikd.errors import GradientError
+from minikd.typing import Shape
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. `kind` is one word for a program to branch on, `text` is written for a person.
+
+    Kinds: "error" (the code raised), "result" (forward or backward returned something else than it should), "missing"
+    (a gradient is missing or nobody's), "shape", "dtype", "finite", "random" (two equal calls, two results),
+    "mutation" (an argument was written to), "repeat" (a second backward differs), "layout" (memory order matters),
+    "direction" (the random direction), "element" (full finite differences), "float32", "kink".
+    """
+
+    kind: str
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ArgumentCheck:
+    """One argument's gradient, element by element: by hand against numeric, with the worst element named."""
+
+    name: str
+    shape: Shape
+    ok: bool
+    worst: tuple[int, ...]
+    by_hand: float
+    numeric: float
+    relative_error: float
+    wrong: int
+    diagnosis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one check; `ok` is False where anything at all was found.
+
+    `by_hand` is <Jᵀu, d> from the backward pass, `numeric` is <u, J d> from central differences with the step `step`
+    along one random direction d and one random upstream gradient u; both are NaN where the check did not get so far.
+    `arguments` holds the element-by-element comparison, where one was made.
+    """
+
+    name: str
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    by_hand: float = float("nan")
+    numeric: float = float("nan")
+    relative_error: float = float("nan")
+    bound: float = float("nan")
+    step: float = float("nan")
+    findings: tuple[Finding, ...] = ()
+    arguments: tuple[ArgumentCheck, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing was found."""
+        return not self.findings
+
+    @property
+    def message(self) -> str:
+        """All that is worth knowing, as text of several lines: `assert report.ok, report.message`."""
+        return explain(self)
+
+    def named(self, name: str, *notes: str) -> "Report":
+        """Return the same report under another name, with more notes."""
+        return replace(self, name=name, notes=(*self.notes, *notes))
+
+    def expect_ok(self) -> "Report":
+        """Return this report, or raise `GradientError` with its message."""
+        if not self.ok:
+            raise GradientError(self.message)
+        return self
+
+
+def gradient_of(name: str) -> str:
+    """Return what the gradient of the array `name` is called: dx, dweight, and d[0.weight] for a dotted name."""
+    return f"d[{name}]" if "." in name else f"d{name}"
+
+
+def explain(report: Report) -> str:
+    """Return the report as text for a person: the verdict, the two numbers, then each finding and what explains it."""
+    arrays = ", ".join(f"{name} {shape}" for name, shape in report.shapes.items())
+    lines = [f"{report.name}: {'right' if report.ok else 'WRONG'}" + (f"   [{arrays}]" if arrays else "")]
+    lines += [f"  {note}" for note in report.notes]
+    if report.relative_error == report.relative_error:
+        lines.append(
+            f"  along one random direction: by hand {report.by_hand:.10g}, numeric {report.numeric:.10g}, "
+            f"relative error {report.relative_error:.1e} (bound {report.bound:.0e}, step {report.step:.0e})"
+        )
+    lines += [_argument(check) for check in report.arguments]
+    lines += [f"  {n}. {finding.text}" for n, finding in enumerate(report.findings, 1) if finding.kind != "element"]
+    return "\n".join(lines)
+
+
+def _argument(check: ArgumentCheck) -> str:
+    name = gradient_of(check.name)
+    if check.ok:
+        return f"  {name}: right, all {_elements(check.shape)} (largest relative error {check.relative_error:.1e})"
+    at = f"[{', '.join(str(i) for i in check.worst)}]" if check.worst else ""
+    lines = [
+        f"  {name}: WRONG in {check.wrong} of {_elements(check.shape)}; the worst is {name}{at}: "
+        f"by hand {check.by_hand:.8g}, numeric {check.numeric:.8g}"
+    ]
+    return "\n".join(lines + [f"      → {guess}" for guess in check.diagnosis])
+
+
+def _elements(shape: Shape) -> str:
+    count = 1
+    for length in shape:
+        count *= length
+    return "1 element" if count == 1 else f"{count} elements"
