@@ -3,6 +3,7 @@
 from minikd.data.augment import Augmentation, augment
 from minikd.data.batches import Batch, Views, epoch_order, mean_and_std
 from minikd.data.dataset import Dataset
+from minikd.data.pictures import load_image
 from minikd.data.sources import load_dataset
 from minikd.data.splits import hold_out
 
@@ -15,5 +16,6 @@ __all__ = [
     "epoch_order",
     "hold_out",
     "load_dataset",
+    "load_image",
     "mean_and_std",
 ]

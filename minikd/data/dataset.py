@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from minikd.errors import DataError
 from minikd.typing import Floats, Ints, Pixels, Shape
+
+Raw = npt.NDArray[np.generic]
+"""An array as a file or a caller gave it, of any dtype."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +31,9 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             where = f"{self.name}, {part}"
-            images = checked_images(getattr(self, f"{part}_images"), where)
-            labels = checked_labels(getattr(self, f"{part}_labels"), len(self.class_names), where)
-            if len(images) != len(labels):
-                raise DataError(
-                    f"{where}: {len(images)} images but {len(labels)} labels; give each image exactly one label"
-                )
+            images = checked_images(np.asarray(getattr(self, f"{part}_images")), where)
+            labels = checked_labels(np.asarray(getattr(self, f"{part}_labels")), len(self.class_names), where)
+            check_lengths(images, labels, where)
             object.__setattr__(self, f"{part}_images", images)
             object.__setattr__(self, f"{part}_labels", labels)
         check_classes_appear(self.train_labels, self.class_names, self.name)
@@ -49,9 +50,8 @@ class Dataset:
         return len(self.class_names)
 
 
-def checked_images(images: Pixels, where: str) -> Pixels:
+def checked_images(images: Raw, where: str) -> Pixels:
     """Return the images as uint8 or float32, or raise `DataError`: empty, wrong shape, dtype or range, NaN."""
-    images = np.asarray(images)
     if images.ndim != 4:
         raise DataError(
             f"{where}: images have shape {images.shape}, but must be (N, C, H, W); "
@@ -65,7 +65,8 @@ def checked_images(images: Pixels, where: str) -> Pixels:
             "(colour); channels come second: move them there with np.moveaxis(images, -1, 1)"
         )
     if images.dtype == np.uint8:
-        return images
+        pixels: Pixels = images.astype(np.uint8, copy=False)
+        return pixels
     if not np.issubdtype(images.dtype, np.floating):
         raise DataError(
             f"{where}: images are {images.dtype}, but must be uint8 in 0-255 or floats in 0-1; "
@@ -98,9 +99,8 @@ def check_range(images: Floats, where: str) -> None:
         )
 
 
-def checked_labels(labels: Ints, classes: int, where: str) -> Ints:
+def checked_labels(labels: Raw, classes: int, where: str) -> Ints:
     """Return the labels as int64 (N,), or raise `DataError`: empty, not whole numbers, outside 0 to K-1."""
-    labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]  # the column that Keras' CIFAR files hold
     if labels.ndim != 1:
@@ -115,13 +115,20 @@ def checked_labels(labels: Ints, classes: int, where: str) -> Ints:
             f"{where}: labels are {labels.dtype} (the first is {labels[0]!r}), but must be whole numbers from 0; "
             "use labels.astype(int), or np.unique(labels, return_inverse=True) to number names"
         )
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    numbers: Ints = labels.astype(np.int64, copy=False)
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= classes))
     if wrong.size:
         raise DataError(
             f"{where}: label {labels[wrong[0]]} at sample {wrong[0]} is outside 0 to {classes - 1} ({classes} "
             "classes); number the classes from 0 without gaps, each with an image in the training set"
         )
-    return labels.astype(np.int64, copy=False)
+    return numbers
+
+
+def check_lengths(images: Pixels, labels: Ints, where: str) -> None:
+    """Refuse images and labels of different number."""
+    if len(images) != len(labels):
+        raise DataError(f"{where}: {len(images)} images but {len(labels)} labels; give each image exactly one label")
 
 
 def check_classes_appear(labels: Ints, class_names: tuple[str, ...], where: str) -> None:

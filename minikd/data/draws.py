@@ -15,7 +15,8 @@ GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ divided by the golden ratio, ma
 
 def keys(seed: int, epoch: int, count: int) -> npt.NDArray[np.uint64]:
     """Return `count` keys of one epoch of one run, for as many independent streams."""
-    return np.random.SeedSequence((seed, epoch)).generate_state(count, np.uint64)
+    state: npt.NDArray[np.uint64] = np.random.SeedSequence((seed, epoch)).generate_state(count, np.uint64).astype("u8")
+    return state
 
 
 def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
@@ -25,7 +26,7 @@ def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
     """
     pairs = (count + 1) // 2
     first = index.astype(np.uint64) * np.uint64(pairs)
-    z = first[:, None] + np.arange(1, pairs + 1, dtype=np.uint64)
+    z: npt.NDArray[np.uint64] = np.add(first[:, None], np.arange(1, pairs + 1, dtype=np.uint64))
     z *= GAMMA
     z += key
     z ^= z >> np.uint64(30)

@@ -49,4 +49,5 @@ def sample(images: Pixels, y: Floats, x: Floats) -> Floats:
     above += right * (flat[1:].take(at) - above)
     below += right * (flat[row + 1 :].take(at) - below)
     above += down * (below - above)
-    return above
+    between: Floats = above
+    return between

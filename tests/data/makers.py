@@ -1,0 +1,40 @@
+"""Files and data sets that the tests of this folder read."""
+
+import gzip
+
+import numpy as np
+
+MNIST_NAMES = {
+    ("train", "images"): "train-images-idx3-ubyte",
+    ("train", "labels"): "train-labels-idx1-ubyte",
+    ("test", "images"): "t10k-images-idx3-ubyte",
+    ("test", "labels"): "t10k-labels-idx1-ubyte",
+}
+
+
+def idx_bytes(array, code=8):
+    header = bytes([0, 0, code, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return header + array.tobytes()
+
+
+def write_idx(path, array):
+    data = idx_bytes(array)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def toy_arrays(train=24, test=6, size=(4, 5), classes=3, seed=0):
+    """Grey (N, H, W) images and labels in which every class appears."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for part, count in (("train", train), ("test", test)):
+        arrays[part, "images"] = rng.integers(0, 256, (count, *size), dtype=np.uint8)
+        arrays[part, "labels"] = (np.arange(count) % classes).astype(np.uint8)
+    return arrays
+
+
+def write_idx_folder(folder, arrays, suffix=""):
+    folder.mkdir(exist_ok=True)
+    for key, array in arrays.items():
+        write_idx(folder / (MNIST_NAMES[key] + suffix), array)
+    return folder
