@@ -8,7 +8,7 @@ from minikd.errors import DataError
 from minikd.typing import Ints, Pixels
 
 CHANNELS = (1, 3)
-TEST_SHARE = 6  # one image in six, as one in seven of MNIST
+TEST_SHARE = 6  # one image in so many becomes the test part
 TEST_SEED = 0
 
 Part = tuple[Raw, Raw]

@@ -38,8 +38,9 @@ def read_arrays(path: Path) -> dict[str, Raw]:
     """Return the file's arrays that a data set may use, by name; damage and pickles raise `DataError`."""
     wanted = {key for pair in TRAIN_KEYS + TEST_KEYS for key in pair} | {"class_names"}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as stream:  # NumPy leaves a damaged file open when it opens it itself
+            file = np.load(stream, allow_pickle=False)
+            if isinstance(file, np.ndarray):
                 raise DataError(f"{path} is a single array, not an .npz file; save it with np.savez: {KEYS_HELP}")
             return {key: file[key] for key in file.files if key in wanted}
     except DataError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+WITH_ALPHA = ("LA", "PA", "RGBA", "RGBa")
 
 
 def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> npt.NDArray[np.uint8]:
@@ -71,7 +72,7 @@ def opaque(picture: "Image.Image") -> "Image.Image":
     """Return the picture in mode L or RGB, laid on white where it is transparent."""
     from PIL import Image
 
-    if "A" in picture.mode.upper().replace("LAB", "") or "transparency" in picture.info:
+    if picture.mode in WITH_ALPHA or "transparency" in picture.info:
         see_through = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(paper, see_through).convert("RGB")

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minikd.data.draws import GAMMA, keys, uniform
@@ -24,6 +24,7 @@ def test_the_reference_is_the_published_generator():
     ]
 
 
+@settings(deadline=None)
 @given(key=st.integers(0, MASK), sample=st.integers(0, 10**6), count=st.integers(1, 7))
 def test_numbers_are_the_halves_of_the_stream_at_the_samples_place(key, sample, count):
     pairs = (count + 1) // 2

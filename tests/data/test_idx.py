@@ -2,7 +2,7 @@ import gzip
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -13,6 +13,7 @@ from tests.data.makers import idx_bytes, write_idx
 SHAPES = npst.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
 
 
+@settings(deadline=None)
 @given(array=npst.arrays(np.uint8, SHAPES), suffix=st.sampled_from(["", ".gz"]))
 def test_what_is_written_is_read(tmp_path_factory, array, suffix):
     path = write_idx(tmp_path_factory.mktemp("idx") / f"array{suffix}", array)

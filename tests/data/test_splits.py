@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minikd.data import Dataset, hold_out
@@ -10,6 +10,7 @@ from minikd.errors import ConfigError
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
 
 
+@settings(deadline=None)
 @given(labels=LABELS, seed=st.integers(0, 5), data=st.data())
 def test_parts_make_up_the_whole_and_every_class_keeps_one(labels, seed, data):
     count = data.draw(st.integers(0, len(labels) - len(np.unique(labels))))

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from minikd.data import load_dataset
+from minikd.errors import DataError
+from tests.data.makers import toy_arrays
+
+OURS = {"train": ("train_images", "train_labels"), "test": ("test_images", "test_labels")}
+KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+
+
+def write(path, names, arrays, parts=("train", "test"), **more):
+    named = {}
+    for part in parts:
+        named[names[part][0]], named[names[part][1]] = arrays[part, "images"], arrays[part, "labels"]
+    np.savez_compressed(path, **named, **more)
+    return path
+
+
+@pytest.mark.parametrize("names", [OURS, KERAS])
+def test_reads_what_was_written(tmp_path, names):
+    arrays = toy_arrays()
+    dataset = load_dataset(str(write(tmp_path / "toy.npz", names, arrays, extra=np.array([{}]))))
+    assert dataset.name == "toy"
+    np.testing.assert_array_equal(dataset.train_images, arrays["train", "images"][:, None])
+    np.testing.assert_array_equal(dataset.test_images, arrays["test", "images"][:, None])
+    np.testing.assert_array_equal(dataset.train_labels, arrays["train", "labels"])
+    np.testing.assert_array_equal(dataset.test_labels, arrays["test", "labels"])
+
+
+def test_images_and_labels_alone_are_split(tmp_path):
+    arrays = toy_arrays(train=36)
+    path = write(tmp_path / "toy.npz", {"train": ("images", "labels")}, arrays, parts=("train",))
+    dataset = load_dataset(path)
+    assert (len(dataset.train_labels), len(dataset.test_labels)) == (30, 6)
+    np.testing.assert_array_equal(np.bincount(dataset.test_labels), [2, 2, 2])
+
+
+def test_class_names_and_colour(tmp_path):
+    arrays = toy_arrays()
+    for part in ("train", "test"):
+        grey = arrays[part, "images"]
+        arrays[part, "images"] = np.stack([grey, grey // 2, grey // 3], axis=3)
+    dataset = load_dataset(write(tmp_path / "toy.npz", OURS, arrays, class_names=np.array(["ant", "bee", "cow"])))
+    assert dataset.class_names == ("ant", "bee", "cow")
+    assert dataset.image_shape == (3, 4, 5)
+    np.testing.assert_array_equal(dataset.train_images[:, 1], arrays["train", "images"][..., 1])
+
+
+def test_pickled_objects_are_refused_and_not_loaded(tmp_path):
+    path = tmp_path / "objects.npz"
+    np.savez(path, images=np.array([{"a": 1}], dtype=object), labels=np.zeros(1, int))
+    with pytest.raises(DataError, match=r"objects\.npz cannot be read.*pickled objects, which are refused.*savez"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "text", "empty", "single array"])
+def test_damaged_files_are_refused(tmp_path, damage):
+    path = write(tmp_path / "bad.npz", OURS, toy_arrays(train=300))
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[len(data) // 3] ^= 0xFF
+    elif damage == "single array":
+        np.save(tmp_path / "one.npy", np.zeros(3))
+        data = (tmp_path / "one.npy").read_bytes()
+    else:
+        data = {"truncated": data[: len(data) // 2], "text": b"not a zip at all", "empty": b""}[damage]
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"bad\.npz .*(write it|save it) .*np\.savez"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["photos"], r"holds nothing, but no training images; name the arrays train_images and train_labels"),
+        (["x_test", "y_test"], "holds x_test, y_test, but no training images"),
+        (["x_train"], "holds x_train but not y_train; add y_train"),
+        (["train_labels"], "holds train_labels but not train_images"),
+        (["images", "labels", "test_images"], "holds test_images but not test_labels"),
+    ],
+)
+def test_missing_arrays_are_named(tmp_path, keys, message):
+    path = tmp_path / "part.npz"
+    np.savez(path, **{key: np.zeros((4, 2, 2), np.uint8) for key in keys})
+    with pytest.raises(DataError, match=message):
+        load_dataset(path)

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from PIL import Image
+
+from minikd.data import load_image
+from minikd.data.pictures import SUFFIXES, read_pixels, resized
+from minikd.errors import DataError
+
+GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], axis=2)
+
+
+def saved(path, pixels, mode=None, **options):
+    picture = Image.fromarray(pixels)
+    (picture.convert(mode) if mode else picture).save(path, **options)
+    return path
+
+
+@settings(max_examples=20, deadline=None)
+@given(pixels=npst.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_a_grey_picture_is_read_as_it_was_written(tmp_path_factory, pixels):
+    path = saved(tmp_path_factory.mktemp("grey") / "grey.png", pixels)
+    loaded = load_image(path, (1, *pixels.shape))
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded[0], pixels)
+    np.testing.assert_array_equal(load_image(str(path), (1, *pixels.shape), invert=True)[0], 255 - pixels)
+    np.testing.assert_array_equal(load_image(path, (3, *pixels.shape)), np.stack([pixels] * 3))
+
+
+def test_colour_has_channels_first_and_luma_as_grey(tmp_path):
+    path = saved(tmp_path / "colour.png", COLOUR)
+    np.testing.assert_array_equal(load_image(path, (3, 4, 6)), np.moveaxis(COLOUR, 2, 0))
+    luma = COLOUR @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(load_image(path, (1, 4, 6))[0], luma, atol=1)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_is_read(tmp_path, suffix):
+    flat = np.full((5, 7), 90, np.uint8)
+    loaded = load_image(saved(tmp_path / f"flat{suffix}", flat), (1, 5, 7))
+    np.testing.assert_allclose(loaded, 90, atol=3)
+
+
+def test_size_is_height_by_width(tmp_path):
+    halves = np.zeros((20, 40), np.uint8)
+    halves[:10] = 200  # the upper half is light
+    loaded = load_image(saved(tmp_path / "halves.png", halves), (1, 10, 8))
+    assert loaded.shape == (1, 10, 8)
+    assert loaded[0, :4].min() == 200
+    assert loaded[0, 6:].max() == 0
+
+
+def test_a_picture_made_smaller_keeps_its_mean(tmp_path):
+    chequered = np.indices((32, 32)).sum(0) % 2 * np.uint8(200)
+    loaded = load_image(saved(tmp_path / "chequered.png", chequered.astype(np.uint8)), (1, 8, 8))
+    np.testing.assert_allclose(loaded[0, 1:-1, 1:-1], 100, atol=2)  # plain bilinear sampling would give 0 or 200
+
+
+def test_transparent_parts_are_white_paper(tmp_path):
+    ink = np.zeros((4, 4, 4), np.uint8)
+    ink[1, 2, 3] = 255  # one opaque black pixel; the rest is see-through black
+    loaded = load_image(saved(tmp_path / "ink.png", ink), (1, 4, 4))
+    assert loaded[0, 1, 2] == 0
+    assert (np.delete(loaded.ravel(), 6) == 255).all()
+
+
+def test_sixteen_bit_grey_is_scaled(tmp_path):
+    deep = np.array([[0, 257 * 100, 65535]], np.uint16)
+    np.testing.assert_array_equal(load_image(saved(tmp_path / "deep.png", deep), (1, 1, 3))[0], [[0, 100, 255]])
+
+
+def test_other_depths_are_refused(tmp_path):
+    path = saved(tmp_path / "real.tif", np.array([[0.25, 0.5]], np.float32))
+    with pytest.raises(DataError, match=r"real\.tif holds pixels from 0.25 to 0.5 \(mode F\).*8-bit PNG"):
+        load_image(path, (1, 1, 2))
+
+
+def test_a_photograph_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held a quarter turn: shown turned clockwise
+    path = saved(tmp_path / "photo.png", GREY, exif=exif)
+    np.testing.assert_array_equal(load_image(path, (1, 6, 4))[0], np.rot90(GREY, -1))
+
+
+def test_bilevel_palette_and_cmyk(tmp_path):
+    bits = saved(tmp_path / "bits.png", np.where(GREY > 100, 255, 0).astype(np.uint8), mode="1")
+    np.testing.assert_array_equal(load_image(bits, (1, 4, 6))[0], np.where(GREY > 100, 255, 0))
+    palette = saved(tmp_path / "palette.png", COLOUR, mode="P")
+    assert load_image(palette, (3, 4, 6)).shape == (3, 4, 6)
+    print_colours = saved(tmp_path / "print.tif", COLOUR, mode="CMYK")
+    np.testing.assert_allclose(load_image(print_colours, (3, 4, 6)), np.moveaxis(COLOUR, 2, 0), atol=2)
+
+
+def test_grey_saved_as_colour_counts_as_grey(tmp_path):
+    path = saved(tmp_path / "grey.png", GREY, mode="RGB")
+    np.testing.assert_array_equal(read_pixels(path, None), GREY[None])
+    assert read_pixels(saved(tmp_path / "colour.png", COLOUR), None).shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text", b"\x89PNG\r\n\x1a\n", "truncated"])
+def test_unreadable_pictures_are_named_with_the_fix(tmp_path, content):
+    path = saved(tmp_path / "bad.png", np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:300] if content == "truncated" else content)
+    with pytest.raises(DataError, match=r"bad\.png cannot be read as a picture: .+; give a whole PNG, JPEG"):
+        load_image(path, (1, 4, 4))
+
+
+def test_a_missing_picture_and_a_folder(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.png cannot be read as a picture: there is no such file"):
+        load_image(tmp_path / "gone.png", (1, 4, 4))
+    with pytest.raises(DataError, match="cannot be read as a picture"):
+        load_image(tmp_path, (1, 4, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resizing_arrays_keeps_dtype_order_and_range(dtype, channels):
+    images = np.zeros((2, channels, 4, 6), dtype)
+    for n in range(2):
+        for c in range(channels):
+            images[n, c] = (n * 3 + c + 1) * 0.125 if dtype == np.float32 else n * 3 + c + 1
+    out = resized(images, (8, 3))
+    assert (out.shape, out.dtype) == ((2, channels, 8, 3), dtype)
+    np.testing.assert_array_equal(out, np.broadcast_to(images[:, :, :1, :1], out.shape))
