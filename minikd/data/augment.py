@@ -14,7 +14,7 @@ from minikd.data.warp import sample, source_points
 from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Floats, Ints, Pixels
 
-CHUNK = 1 << 15  # output pixels warped at a time, so that the dozen arrays between stay in the cache
+CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen arrays between stay in the cache
 
 
 @dataclass(frozen=True)

@@ -37,17 +37,17 @@ def sample(images: Pixels, y: Floats, x: Floats) -> Floats:
     row = width + 2 * PAD + 1
     framed = np.zeros((n, channels, height + 2 * PAD + 1, row), np.float32)
     framed[:, :, PAD : PAD + height, PAD : PAD + width] = images
+    flat = framed.ravel()
     y = np.clip(y + PAD, 0, height + PAD)
     x = np.clip(x + PAD, 0, width + PAD)
-    top, left = y.astype(np.intp), x.astype(np.intp)  # not negative, so this rounds down
-    down = (y - top).astype(np.float32)[:, None]
-    right = (x - left).astype(np.float32)[:, None]
+    top, left = np.floor(y), np.floor(x)
+    down, right = (y - top)[:, None], (x - left)[:, None]  # (N, 1, P, Q): all channels move together
     image_start = np.arange(n * channels).reshape(n, channels, 1, 1) * (framed.shape[2] * row)
-    at = image_start + (top * row + left)[:, None]
-    flat = framed.ravel()
+    at = image_start + (top * row + left).astype(np.intp)[:, None]
     above, below = flat.take(at), flat[row:].take(at)
-    above += right * (flat[1:].take(at) - above)
-    below += right * (flat[row + 1 :].take(at) - below)
-    above += down * (below - above)
-    between: Floats = above
+    above += (flat[1:].take(at) - above) * right
+    below += (flat[row + 1 :].take(at) - below) * right
+    below -= above
+    below *= down
+    between: Floats = np.add(above, below, out=above)
     return between
