@@ -5,9 +5,11 @@ assert report.ok, report.message
 """
 
 from minikd.gradcheck.check import check_function
+from minikd.gradcheck.learner import check_learner
 from minikd.gradcheck.numeric import tie_free
 from minikd.gradcheck.report import ArgumentCheck, Finding, Report, explain
 from minikd.gradcheck.subjects import check_layer, check_loss, check_model
+from minikd.gradcheck.suite import run_suite, table
 
 __all__ = [
     "ArgumentCheck",
@@ -15,8 +17,11 @@ __all__ = [
     "Report",
     "check_function",
     "check_layer",
+    "check_learner",
     "check_loss",
     "check_model",
     "explain",
+    "run_suite",
+    "table",
     "tie_free",
 ]

@@ -14,6 +14,8 @@ SUSPECTS = (
     suspects.all_zeros,
     suspects.sign,
     suspects.upstream_ignored,
+    suspects.wrong_point,
+    suspects.missing_array,
     suspects.passed_through,
     suspects.factor,
     suspects.another_argument,
@@ -23,8 +25,6 @@ SUSPECTS = (
     suspects.some_samples,
     suspects.diagonal,
     suspects.statistics,
-    suspects.missing_array,
-    suspects.wrong_point,
     suspects.kernel_not_flipped,
     suspects.shifted,
     suspects.moved_about,
@@ -73,7 +73,7 @@ def _place(wrong: npt.NDArray[np.bool_]) -> str | None:
             indices = [int(i) for i in np.flatnonzero(full)]
             return f"exactly where the index along axis {axis} is {', '.join(map(str, indices))}"
     if wrong.ndim >= 2 and not wrong[..., 1:-1, 1:-1].any():
-        return "only along the border of the image: look at the padding"
+        return "only along the border of the image (look at the padding)"
     return None
 
 

@@ -66,24 +66,23 @@ class Evidence:
         """Return the numeric gradient for another upstream gradient."""
         return (self.jacobian @ dy.ravel()).reshape(self.value.shape)
 
-    def lengths(self) -> Iterator[tuple[str, float]]:
-        """Yield the numbers that gradients get multiplied or divided by in error, with their meaning."""
-        yield from self.constants.items()
+    def lengths(self) -> Iterator[tuple[str, float, str]]:
+        """Yield the numbers that gradients get multiplied or divided by in error: symbol, value and meaning."""
+        for symbol, value in self.constants.items():
+            yield symbol, value, ""
         x = self.arrays[self.input]
         if x.ndim > 1:
-            yield "the batch size N", x.shape[0]
-            yield (
-                ("the number of channels" if x.ndim == 4 else "the length of a sample's last axis"),
-                (x.shape[1] if x.ndim == 4 else x.shape[-1]),
-            )
-            yield "the number of elements of the input", x.size
+            yield "N", x.shape[0], "the batch size"
+            yield ("C", x.shape[1], "the channels") if x.ndim == 4 else ("K", x.shape[-1], "the length of a row")
+            yield "N·K" if x.ndim == 2 else "the size of x", x.size, "all elements of the input"
         if self.dy.ndim == 4:
-            yield "the number of output pixels P·Q", math.prod(self.dy.shape[2:])
-            yield "N·P·Q, the images times their output pixels", self.dy.shape[0] * math.prod(self.dy.shape[2:])
+            pixels = math.prod(self.dy.shape[2:])
+            yield "P·Q", pixels, "the output pixels"
+            yield "N·P·Q", self.dy.shape[0] * pixels, "the output pixels of the batch"
         if self.dy.ndim > 1:
-            yield "the number of elements of dy", self.dy.size
+            yield "the size of dy", self.dy.size, "all elements of the output"
         if self.value.ndim == 4 and self.name != self.input:
-            yield "the number of places in the kernel R·S", math.prod(self.value.shape[2:])
+            yield "R·S", math.prod(self.value.shape[2:]), "the places of the kernel"
 
 
 def same(one: Floats, other: Floats) -> bool:

@@ -93,7 +93,9 @@ def explain(report: Report) -> str:
             f"relative error {report.relative_error:.1e} (bound {report.bound:.0e}, step {report.step:.0e})"
         )
     lines += [_argument(check) for check in report.arguments]
-    lines += [f"  {n}. {finding.text}" for n, finding in enumerate(report.findings, 1) if finding.kind != "element"]
+    # What the arguments' lines say already is not said twice.
+    told = {"element", "direction"} if any(not check.ok for check in report.arguments) else set()
+    lines += [f"  - {finding.text}" for finding in report.findings if finding.kind not in told]
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ Loss = Callable[[Floats], tuple[Scalar, Floats]]
 """Takes the logits, returns the value and the gradient by the logits."""
 
 
+@runtime_checkable
 class LayerLike(Protocol):
     """What a layer must have to be checked; `params`, a dict of arrays, where it has parameters.
 
@@ -157,8 +158,8 @@ class BoundLayer:
         """Return the layer's gradients under the names of the arrays."""
         result: object = self._twin(dy.dtype).backward(dy, cache)
         dx, grads = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
-        if not isinstance(grads, Mapping):
-            text = f"backward returned dx and {describe(grads)}; the second must be a dict of the parameters' gradients"
+        if dx is None or isinstance(dx, tuple | list | dict) or not isinstance(grads, Mapping):
+            text = f"backward returned {describe(result)}; it must return dx, or the pair (dx, gradients by name)"
             raise Stopped(Finding("result", "backward", text))
         # "dw" for the gradient of "w" is what most people write; a parameter of that very name goes first.
         own = {name if name in self.params else name.removeprefix("d"): g for name, g in grads.items()}

@@ -56,7 +56,9 @@ def passed_through(e: Evidence) -> str | None:
     if not e.same_shape:
         return None
     if e.matches(e.dy):
-        return "it is dy itself, passed through unchanged: the derivative of this layer is missing (the chain rule's ·)"
+        return "it is dy itself, passed through unchanged: the chain rule multiplies it by the derivative of this layer"
+    if same(e.by_hand + e.numeric, e.dy):
+        return "dy goes through exactly where it should be stopped, and is stopped elsewhere: the mask is inverted"
     if same(e.by_hand - e.numeric, -e.dy):
         return "exactly dy is missing from it: the path that skips (y = x + f(x)) has a gradient of its own, dy"
     if same(e.by_hand - e.numeric, e.dy):
@@ -73,22 +75,24 @@ def factor(e: Evidence) -> str | None:
     names = list(dict.fromkeys(_factor_names(e, abs(c))))
     text = f"every element is {c:.6g} times what it should be"
     if names:
-        text += f", and that is {' or '.join(names[:3])}"
-    if any("batch size" in name for name in names) and abs(c) < 1:
-        text += ": it is averaged over the batch, where the chain rule sums (the 1/N belongs to the loss, once)"
+        text += f": that is {', or '.join(names[:3])}"
+    if c > 0 and abs(c * len(e.arrays[e.input]) - 1) < 1e-4:
+        text += ". It is averaged over the batch, where the chain rule sums (the 1/N belongs to the loss, once)"
     return text
 
 
 def _factor_names(e: Evidence, c: float) -> Iterator[str]:
-    for meaning, value in e.lengths():
-        known = meaning in e.constants
-        label = f"{meaning} = {value:g}" if known else f"{meaning}, {value:g}"
-        for power, text in ((1, label), (-1, f"1/({label})"), (2, f"({label})²"), (-2, f"1/({label})²")):
-            if value != 1 and (known or abs(power) == 1) and abs(c - value**power) < 1e-4 * c:
-                yield text
-    for value, text in ((2.0, "2, of d(x²) = 2x or of a path counted twice"), (0.5, "1/2")):
-        if abs(c - value) < 1e-4 * c:
-            yield text
+    for symbol, value, meaning in e.lengths():
+        known = f" ({symbol} = {value:g}{', ' if meaning else ''}{meaning})"
+        inverse = f"1/({symbol})" if "·" in symbol or " " in symbol else f"1/{symbol}"
+        powers = {1: symbol, -1: inverse} | ({} if meaning else {2: f"{symbol}²", -2: f"1/{symbol}²"})
+        for power, text in powers.items():
+            if value != 1 and abs(c - value**power) < 1e-4 * c:
+                yield text + known
+    if abs(c - 2) < 1e-4:
+        yield "the 2 of d(x²) = 2x, or a path that is counted twice"
+    if abs(c - 0.5) < 1e-4:
+        yield "a half, of which the derivative of x²/2 has none"
 
 
 def missing_array(e: Evidence) -> str | None:

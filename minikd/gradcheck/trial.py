@@ -53,7 +53,11 @@ class Trial:
             return self.forward(arrays)
         if not isinstance(result, tuple) or len(result) != 2:
             found = describe(result)
-            raise Stopped(Finding("result", "forward", f"forward returned {found}; it must return the pair (y, cache)"))
+            text = (
+                f"forward returned {found}; it must return the pair (y, cache), where the cache is all that backward "
+                "will need"
+            )
+            raise Stopped(Finding("result", "forward", text))
         y = np.asarray(result[0])
         if not np.issubdtype(y.dtype, np.floating):
             text = f"forward returned {describe(result[0])} as y; it must be an array of floats"
@@ -161,4 +165,5 @@ def describe(result: object) -> str:
         return f"an array of shape {result.shape} and dtype {result.dtype}"
     if isinstance(result, tuple):
         return f"a tuple of {len(result)}"
-    return f"a {type(result).__name__}"
+    kind = type(result).__name__
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
