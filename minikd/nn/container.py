@@ -16,7 +16,7 @@ import numpy as np
 from minikd.backend import module_of
 from minikd.errors import ConfigError, MinikdError, ShapeError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
-from minikd.typing import Floats, Shape
+from minikd.typing import Array, Floats, Shape
 
 
 class ChainCache(tuple[object, ...]):
@@ -148,7 +148,7 @@ class Sequential(Layer):
         """Return parameters and state by name: what a weights file holds. The arrays are the model's own."""
         return {**self.params, **self.state}
 
-    def load_state_dict(self, values: Mapping[str, Floats]) -> None:
+    def load_state_dict(self, values: Mapping[str, Array]) -> None:
         """Copy parameters and state from arrays of the same names, shapes and backend, in place."""
         own = self.state_dict()
         missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())

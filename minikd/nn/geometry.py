@@ -1,5 +1,6 @@
 """The arithmetic of windows that slide over an image, shared by convolution and pooling."""
 
+from minikd.backend import module_of
 from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Floats, Shape
 
@@ -38,6 +39,12 @@ def check_image(x: Floats, channels: int | None, where: str) -> None:
     wanted = "C" if channels is None else str(channels)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{where}: x has shape {x.shape}, but must be (N, {wanted}, H, W)")
+
+
+def channels_last(x: Floats) -> Floats:
+    """Return x (N, C, H, W) with the channels of a pixel side by side in memory; x itself where they are."""
+    rows: Floats = module_of(x).ascontiguousarray(x.transpose(0, 2, 3, 1))
+    return rows.transpose(0, 3, 1, 2)
 
 
 def taps(kernel: Pair, stride: Pair, dilation: Pair, outputs: Pair) -> list[tuple[slice, slice]]:

@@ -1,0 +1,118 @@
+"""The main job: train a teacher, then two students, one on the labels alone (the control), one distilled.
+
+Both students start from the same weights, see the same batches, and get the same number of steps: what is left between
+them is what the teacher gave. Each stage leaves its weights in the run's folder, so a run that was stopped goes on with
+the first stage that is not there yet, from its checkpoint.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from minikd import models
+from minikd.backend import choose
+from minikd.checkpoints import Row
+from minikd.data import Batch
+from minikd.distillation.history import read_history, write_history
+from minikd.distillation.measure import watch
+from minikd.distillation.prepare import Data
+from minikd.distillation.recipe import Recipe, Training
+from minikd.distillation.teacher import TeacherLogits, teacher_logits
+from minikd.losses import cross_entropy, distillation_loss
+from minikd.nn import Sequential
+from minikd.parallel import workers
+from minikd.training import Objective, Watcher, fit
+from minikd.typing import Floats, Scalar
+from minikd.weights import load_model, save_model
+
+TEACHER, STUDENT = 1, 2
+"""What the seed is for: a teacher's first weights, the students' first weights."""
+
+
+class Job:
+    """A run of a recipe in a folder."""
+
+    def __init__(self, recipe: Recipe, folder: Path, watcher: Watcher | None = None) -> None:
+        self.recipe, self.folder, self.watcher = recipe, folder, watcher
+        self.backend = choose(recipe.backend)
+        given = load_model(Path(recipe.teacher.weights)) if recipe.teacher.weights else None
+        self.given_teacher = given[0] if given else None
+        self.data = Data.of(recipe, given[1] if given else None)
+        self.history: list[Row] = read_history(folder / "history.csv")
+
+    def teacher(self) -> Sequential:
+        """Return the teacher: trained, taken from the folder, or given."""
+        how, dataset = self.recipe.teacher, self.data.dataset
+        rng = np.random.default_rng((self.recipe.seed, TEACHER))
+        model = models.teacher(how.model, dataset.image_shape, dataset.classes, rng, how.dropout)
+        if self.given_teacher:
+            save_model(self.folder / "teacher.safetensors", self.given_teacher, self.data.card("teacher"))
+        return self.stage("teacher", model, how, lambda: label_objective(how.label_smoothing))
+
+    def baseline(self) -> Sequential:
+        """Return the student trained on the labels alone."""
+        return self.stage("student_baseline", self.new_student(), self.recipe.student, lambda: label_objective())
+
+    def distilled(self, teacher: Sequential) -> Sequential:
+        """Return the student trained on the teacher's soft targets and the labels."""
+        how, loss = self.recipe.student, self.recipe.distillation
+
+        def objective() -> Objective:
+            with workers() as map_:
+                soft = teacher_logits(teacher, replace(self.data.train, augmentation=how.augmentation), map_)
+            return distillation_objective(soft, loss.temperature, loss.alpha)
+
+        return self.stage("student_distilled", self.new_student(), how, objective)
+
+    def new_student(self) -> Sequential:
+        """Return the student before training: the same weights each time."""
+        dataset = self.data.dataset
+        rng = np.random.default_rng((self.recipe.seed, STUDENT))
+        return models.mlp(dataset.image_shape, self.recipe.student.hidden, dataset.classes, rng)
+
+    def stage(self, name: str, model: Sequential, how: Training, objective: Callable[[], Objective]) -> Sequential:
+        """Return the model of a stage: from the folder where the stage is finished, else trained to its end."""
+        path, checkpoint = self.folder / f"{name}.safetensors", self.folder / f"{name}.checkpoint"
+        if path.exists():
+            return load_model(path)[0].to(self.backend)
+        model = model.to(self.backend)
+        others = [row for row in self.history if row["model"] != name]
+
+        def record(rows: list[Row]) -> None:
+            self.history = others + rows
+            write_history(self.folder / "history.csv", self.history)
+
+        fit(
+            model,
+            replace(self.data.train, augmentation=how.augmentation),
+            objective(),
+            how.plan(self.recipe.seed),
+            name=name,
+            evaluate=lambda model, map_: watch(model, self.data.watched, self.data.watched_name, map_),
+            watcher=self.watcher,
+            checkpoint=checkpoint,
+            after_epoch=record,
+        )
+        save_model(path, model, self.data.card(name))
+        checkpoint.unlink(missing_ok=True)
+        return model
+
+
+def label_objective(label_smoothing: float = 0.0) -> Objective:
+    """Return cross-entropy with the batch's labels."""
+
+    def objective(logits: Floats, batch: Batch) -> tuple[Scalar, Floats]:
+        return cross_entropy(logits, batch.labels, label_smoothing)
+
+    return objective
+
+
+def distillation_objective(teacher: TeacherLogits, temperature: float, alpha: float) -> Objective:
+    """Return the distillation loss with the teacher's logits for the batch's view, and its labels."""
+
+    def objective(logits: Floats, batch: Batch) -> tuple[Scalar, Floats]:
+        return distillation_loss(logits, teacher(batch), batch.labels, temperature, alpha)
+
+    return objective

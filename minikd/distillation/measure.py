@@ -1,0 +1,70 @@
+"""What a finished model is worth: how often it errs, how well it knows when, how large and how quick it is."""
+
+import time
+from collections.abc import Sequence
+from statistics import median
+
+from minikd import metrics
+from minikd.backend import module_of, to_host
+from minikd.data import Views
+from minikd.models import describe
+from minikd.nn import Conv2d, Linear, Sequential
+from minikd.parallel import Map
+from minikd.report.evidence import ModelResult
+from minikd.training import Evaluation, logits_of
+from minikd.typing import Floats
+
+REPEATS = 3
+"""Passes over the test set; the median counts."""
+
+SINGLES = 200
+"""Images timed one at a time; the median counts."""
+
+
+def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelResult]:
+    """Return the model's logits for all of `views`, and its row of the table."""
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        logits = logits_of(model, views, map_)
+        seconds.append(time.perf_counter() - start)
+    image = views.images.shape[1:]
+    return logits, ModelResult(
+        model=describe(model),
+        parameters=model.size,
+        bytes=sum(value.nbytes for value in model.state_dict().values()),
+        macs=model.macs(image),
+        errors=metrics.errors(logits, views.labels),
+        accuracy=metrics.accuracy(logits, views.labels),
+        nll=metrics.nll(logits, views.labels),
+        ece=metrics.ece(logits, views.labels),
+        images_per_second=len(views) / median(seconds),
+        latency_ms=1000 * latency(model, views),
+    )
+
+
+def latency(model: Sequential, views: Views) -> float:
+    """Return the median seconds from one image's pixels to its logits on the host, batch of one."""
+    xp, seconds = module_of(model.vector), []
+    for i in range(SINGLES):
+        start = time.perf_counter()
+        to_host(model(xp.asarray(views.clean(slice(i % len(views), i % len(views) + 1)))))
+        seconds.append(time.perf_counter() - start)
+    return median(seconds)
+
+
+def watch(model: Sequential, views: Views, name: str, map_: Map) -> Evaluation:
+    """Return what is told of a model after each epoch."""
+    logits = logits_of(model, views, map_)
+    return Evaluation(metrics.accuracy(logits, views.labels), metrics.nll(logits, views.labels), name)
+
+
+def first_filters(model: Sequential, image: Sequence[int]) -> Floats | None:
+    """Return the first layer's weights as pictures, on the host: (O, C, R, S), or (units, C, H, W) of a dense layer."""
+    for layer in model.layers:
+        if isinstance(layer, Conv2d):
+            return to_host(layer.params["weight"])
+        if isinstance(layer, Linear):
+            pictures: Floats = to_host(layer.params["weight"]).reshape(-1, *image)
+            return pictures
+    return None

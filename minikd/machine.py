@@ -1,0 +1,47 @@
+"""What a run was made on: the versions, the processor, the BLAS; every number in a report needs them."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from minikd.parallel import cores
+from minikd.report.evidence import Machine
+
+PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "torch")
+
+
+def versions() -> dict[str, str]:
+    """Return Python's version and that of each package that is installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> Machine:
+    """Return the processor's name, how many cores and threads are used, and the BLAS behind NumPy."""
+    return Machine(cpu=cpu(), cores=cores(), threads=cores(), blas=blas())
+
+
+def cpu() -> str:
+    """Return the processor's name, as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def blas() -> str:
+    """Return the name, version and kernel of the matrix-product library that NumPy loaded."""
+    from threadpoolctl import threadpool_info
+
+    found = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    if not found:
+        return "unknown"
+    one = found[0]
+    return f"{one['internal_api']} {one.get('version') or ''} {one.get('architecture') or ''}".strip()

@@ -1,0 +1,75 @@
+"""The networks of the main job, for any image size, channel count and number of classes."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from minikd.errors import ConfigError
+from minikd.nn import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minikd.nn.layer import Layer
+from minikd.typing import Shape
+
+
+def cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
+    """Return the teacher: conv 3x3x32, pool 2, conv 3x3x64, pool 2, dense 128, dense `classes`.
+
+    The pooling stands before the ReLU: the maximum of a rising function is that function of the maximum, so the network
+    is the same and the ReLU works on a quarter of the data.
+    """
+    features = [
+        *(Conv2d(image[0], 32, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+        *(Conv2d(32, 64, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+    ]
+    return _with_dense_head(features, image, classes, rng, dropout)
+
+
+def seed_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
+    """Return the seed notebook's teacher: conv 5x5x32, pool 5, dense 128, dense `classes`."""
+    features = [Conv2d(image[0], 32, 5, rng), MaxPool2d(5), ReLU()]
+    return _with_dense_head(features, image, classes, rng, dropout)
+
+
+def mlp(image: Shape, hidden: tuple[int, ...], classes: int, rng: np.random.Generator) -> Sequential:
+    """Return the student: a dense layer with ReLU for each of `hidden`, and a dense layer to the classes."""
+    sizes = (int(np.prod(image)), *hidden)
+    layers: list[Layer] = [Flatten()]
+    for inputs, outputs in pairwise(sizes):
+        layers += [Linear(inputs, outputs, rng), ReLU()]
+    return Sequential(*layers, Linear(sizes[-1], classes, rng, init="glorot"))
+
+
+TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequential]] = {"cnn": cnn, "seed": seed_cnn}
+
+
+def teacher(name: str, image: Shape, classes: int, rng: np.random.Generator, dropout: float) -> Sequential:
+    """Return a teacher by its name in a recipe."""
+    if name not in TEACHERS:
+        raise ConfigError(f"teacher.model is {name!r}, but must be one of {', '.join(TEACHERS)}")
+    return TEACHERS[name](image, classes, rng, dropout)
+
+
+def describe(model: Sequential) -> str:
+    """Return a model's shape in a few words, as "conv 3x3x32 · pool 2 · dense 128 · dense 10", or "784-128-10"."""
+    words = []
+    for layer in model.layers:
+        if isinstance(layer, Conv2d):
+            words.append(f"conv {layer.kernel_size[0]}x{layer.kernel_size[1]}x{layer.out_channels}")
+        elif isinstance(layer, MaxPool2d):
+            words.append(f"pool {layer.kernel_size[0]}")
+        elif isinstance(layer, Linear):
+            words.append(f"dense {layer.out_features}")
+    dense = [layer for layer in model.layers if isinstance(layer, Linear)]
+    if dense and len(dense) == len(words):
+        return "-".join(str(size) for size in (dense[0].in_features, *(layer.out_features for layer in dense)))
+    return " · ".join(words)
+
+
+def _with_dense_head(
+    features: list[Layer], image: Shape, classes: int, rng: np.random.Generator, dropout: float
+) -> Sequential:
+    """Return the features, then dense 128, dropout where it is asked for, and a dense layer to the classes."""
+    flat = Sequential(*features, Flatten()).output_shape(image)[0]
+    drop = [Dropout(dropout)] if dropout else []
+    head = [Flatten(), Linear(flat, 128, rng), ReLU(), *drop, Linear(128, classes, rng, init="glorot")]
+    return Sequential(*features, *head)

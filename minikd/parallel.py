@@ -1,0 +1,43 @@
+"""Work on all cores: threads over shards of a batch, with BLAS held to one thread inside.
+
+NumPy lets go of the interpreter's lock inside its loops and matrix products, so threads run side by side. Left alone,
+BLAS would start its own threads for each product: they help the products, but not the copying, pooling and activations
+between them, which cost as much.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+class Map(Protocol):
+    """Like the built-in map: results come in the order of the items."""
+
+    def __call__(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT], /) -> Iterable[ResultT]: ...
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def workers(threads: int | None = None) -> Iterator[Map]:
+    """Yield a `map` that runs on so many threads (default: all cores), BLAS on one thread each until the end.
+
+    How many threads there are decides when a shard is computed, never what: results do not depend on it.
+    """
+    from threadpoolctl import threadpool_limits
+
+    count = threads or cores()
+    with threadpool_limits(1, user_api="blas"):
+        if count == 1:
+            yield map
+        else:
+            with ThreadPoolExecutor(count, thread_name_prefix="minikd") as pool:
+                yield pool.map

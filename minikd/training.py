@@ -1,0 +1,245 @@
+"""The training loop: shuffle, step, evaluate, save; for any model and any loss on its logits.
+
+One step cuts its batch into a fixed number of shards, computes each shard's gradient on a thread of its own (the layers
+are pure, so threads share them), and adds the gradients in the order of the shards: the bits do not depend on the
+number of threads. A layer that looks across the batch gets the batch whole.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from minikd import optim, schedules
+from minikd.backend import module_of, to_host
+from minikd.checkpoints import Position, Row, load_checkpoint, save_checkpoint
+from minikd.data import Batch, Views, epoch_order
+from minikd.errors import ConfigError, Diverged
+from minikd.interrupts import stop_requests
+from minikd.nn import Sequential
+from minikd.parallel import Map, workers
+from minikd.typing import Floats, Ints, Scalar
+
+Objective = Callable[[Floats, Batch], tuple[Scalar, Floats]]
+"""(logits, batch) -> (mean loss, gradient by the logits); the batch's images are on the model's device."""
+
+DROPOUT = 1
+"""The purpose that seeds dropout's generators, apart from the shuffle and the augmentation of the same seed."""
+
+LOOK_EVERY = 50
+"""Steps between two looks at the loss: each look makes a device wait."""
+
+SAVE_SECONDS = 10.0
+"""A checkpoint is written at the end of an epoch where the last is so old."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is trained.
+
+    epochs: passes over the training set. batch_size: images a step. optimizer, schedule: names, see `optim.NAMES` and
+    `schedules.NAMES`. learning_rate: the schedule's peak. warm_up: epochs of linear warm-up. momentum: for "sgd" and
+    "nesterov". clip_norm: the largest gradient norm, 0 for no limit. shards: parts of a batch computed side by side.
+    seed: of the shuffle and of dropout.
+    """
+
+    epochs: int = 5
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "one_cycle"
+    warm_up: float = 0.0
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    clip_norm: float = 0.0
+    shards: int = 2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "shards"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least 1")
+        for name in ("warm_up", "clip_norm", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must not be negative")
+
+
+class Watcher(Protocol):
+    """Who is told how training goes: a progress bar, or nobody."""
+
+    def start(self, name: str, epochs: int, images: int, position: Position) -> None: ...
+    def step(self, images: int) -> None: ...
+    def look(self, loss: float, learning_rate: float) -> None: ...
+    def epoch(self, row: Row) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, and stopped between two steps with a checkpoint on disk."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model gets right on a set kept out of training."""
+
+    accuracy: float
+    nll: float
+    evaluated_on: str
+
+
+def fit(
+    model: Sequential,
+    views: Views,
+    objective: Objective,
+    plan: Plan,
+    *,
+    name: str = "model",
+    evaluate: Callable[[Sequential, Map], Evaluation] | None = None,
+    watcher: Watcher | None = None,
+    checkpoint: Path | None = None,
+    after_epoch: Callable[[list[Row]], None] | None = None,
+) -> list[Row]:
+    """Train `model` in place and return its history, a row for each epoch.
+
+    With `checkpoint` the run goes on from that file where it exists, writes it every few seconds at an epoch's end and
+    when it is interrupted (Ctrl-C, SIGTERM), which raises `Interrupted`. Raises `Diverged` where the loss is no longer
+    finite; the checkpoint then still holds the last good epoch.
+    """
+    if not len(views):
+        raise ConfigError("there are no training images: validation takes them all; hold out fewer")
+    run = Run(model, views, objective, plan, name)
+    position = Position()
+    if checkpoint is not None and checkpoint.exists():
+        position = load_checkpoint(checkpoint, model, run.optimizer_state, run.identity)
+    if watcher:
+        watcher.start(name, plan.epochs, len(views), position)
+    saved = time.monotonic()
+    with workers(1 if module_of(model.vector) is not np else None) as map_, stop_requests() as asked:
+        while position.epoch < plan.epochs:
+            finished = run.epoch(position, map_, asked, watcher)
+            if not finished:
+                if checkpoint is not None:
+                    save_checkpoint(checkpoint, model, run.optimizer_state, position, run.identity)
+                raise Interrupted(name)
+            row = run.end_epoch(position, evaluate(model, map_) if evaluate else None)
+            if watcher:
+                watcher.epoch(row)
+            if after_epoch:
+                after_epoch(position.history)
+            if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
+                save_checkpoint(checkpoint, model, run.optimizer_state, position, run.identity)
+                saved = time.monotonic()
+    if watcher:
+        watcher.stop()
+    return position.history
+
+
+class Run:
+    """One model's training: what stays the same from step to step."""
+
+    def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan, name: str) -> None:
+        self.model, self.views, self.objective, self.plan, self.name = model, views, objective, plan, name
+        steps_an_epoch = math.ceil(len(views) / plan.batch_size)
+        total, warm_up = steps_an_epoch * plan.epochs, round(plan.warm_up * steps_an_epoch)
+        self.schedule = schedules.build(plan.schedule, plan.learning_rate, total, warm_up)
+        self.optimizer = optim.build(plan.optimizer, plan.weight_decay, plan.momentum)
+        self.optimizer_state = self.optimizer.init(model.vector)
+        on_host = module_of(model.vector) is np
+        self.shards = plan.shards if on_host and not model.across_batch else 1
+
+    @property
+    def identity(self) -> str:
+        """A digest of plan, model and data: a checkpoint of another run must not be gone on with."""
+        digest = hashlib.sha256(json.dumps([self.name, asdict(self.plan), repr(self.model)]).encode())
+        digest.update(repr((self.views.augmentation, self.views.mean, self.views.std, self.views.seed)).encode())
+        digest.update(np.ascontiguousarray(self.views.labels).tobytes())
+        return digest.hexdigest()
+
+    def epoch(self, position: Position, map_: Map, asked: Callable[[], bool], watcher: Watcher | None) -> bool:
+        """Run the rest of the epoch at `position`; False where a stop was asked for before its end."""
+        batches = epoch_order(len(self.views), self.plan.batch_size, self.plan.seed, position.epoch)
+        total = module_of(self.model.vector).asarray(position.loss_sum)  # float64, on the device
+        begin = time.perf_counter()
+        for index in batches[position.batch :]:
+            if asked():
+                break
+            lr = self.schedule(position.step)
+            total = total + self.step(position, index, lr, map_) * len(index)
+            position.batch, position.step = position.batch + 1, position.step + 1
+            position.images += len(index)
+            if watcher:
+                watcher.step(len(index))
+            if position.step % LOOK_EVERY == 0:
+                self.look(position, float(total), lr, watcher)
+        position.seconds += time.perf_counter() - begin
+        self.look(position, float(total), self.schedule(max(0, position.step - 1)), watcher)
+        position.loss_sum = float(total)
+        return position.batch == len(batches)
+
+    def step(self, position: Position, index: Ints, lr: float, map_: Map) -> Scalar:
+        """Take one step on the samples at `index`, and return their mean loss."""
+        parts = np.array_split(index, min(self.shards, len(index)))
+        shards = list(map_(lambda k: self.shard(position, k, parts[k], len(index)), range(len(parts))))
+        loss, gradient, cache = shards[0]
+        for more_loss, more_gradient, _ in shards[1:]:
+            loss = loss + more_loss
+            gradient += more_gradient
+        if self.plan.clip_norm:
+            gradient, _ = optim.clip_by_norm(gradient, self.plan.clip_norm)
+        self.optimizer.step(self.model.vector, gradient, self.optimizer_state, lr)
+        self.model.update_state(cache)
+        return loss
+
+    def shard(self, position: Position, k: int, index: Ints, batch_size: int) -> tuple[Scalar, Floats, object]:
+        """Return shard k's part of the batch's mean loss and of its gradient, and the forward pass's cache."""
+        rng = np.random.default_rng((self.plan.seed, DROPOUT, position.step, k))
+        batch = self.views.batch(position.epoch, index)
+        on_device = Batch(index, module_of(self.model.vector).asarray(batch.images), batch.labels)
+        logits, cache = self.model.forward(on_device.images, training=True, rng=rng)
+        loss, dlogits = self.objective(logits, on_device)
+        share = len(index) / batch_size  # the loss is a mean over the shard, the step wants the mean over the batch
+        grads = self.model.parameter_gradients(dlogits * share, cache)
+        return loss * share, self.model.flat_gradient(grads), cache
+
+    def look(self, position: Position, loss_sum: float, lr: float, watcher: Watcher | None) -> None:
+        """Look at the loss so far: stop where it is not a number, and tell the watcher."""
+        if not math.isfinite(loss_sum):
+            raise Diverged(
+                f"{self.name}: the loss became {loss_sum} in epoch {position.epoch + 1}, at or before step "
+                f"{position.step}, learning rate {lr:.2g}; lower the learning rate, or set clip_norm to 1. "
+                "The last good checkpoint, if one was written, is unchanged"
+            )
+        if watcher and position.images:
+            watcher.look(loss_sum / position.images, lr)
+
+    def end_epoch(self, position: Position, seen: Evaluation | None) -> Row:
+        """Write the epoch's row and move the position to the next epoch."""
+        row: Row = {
+            "model": self.name,
+            "epoch": position.epoch + 1,
+            "loss": position.loss_sum / position.images,
+            "accuracy": seen.accuracy if seen else math.nan,
+            "nll": seen.nll if seen else math.nan,
+            "evaluated_on": seen.evaluated_on if seen else "",
+            "learning_rate": self.schedule(position.step - 1),
+            "images_per_second": position.images / position.seconds,
+            "seconds": position.seconds,
+        }
+        position.history.append(row)
+        position.epoch, position.batch, position.images = position.epoch + 1, 0, 0
+        position.loss_sum, position.seconds = 0.0, 0.0
+        return row
+
+
+def logits_of(model: Sequential, views: Views, map_: Map, batch_size: int = 500) -> Floats:
+    """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
+    starts = range(0, len(views), batch_size)
+    xp = module_of(model.vector)
+    parts = map_(lambda start: to_host(model(xp.asarray(views.clean(slice(start, start + batch_size))))), starts)
+    return np.concatenate(list(parts))
