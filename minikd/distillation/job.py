@@ -42,6 +42,11 @@ class Job:
         self.data = Data.of(recipe, given[1] if given else None)
         self.history: list[Row] = read_history(folder / "history.csv")
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads evaluate: all cores, or one where the device does the work."""
+        return None if self.backend.name == "numpy" else 1
+
     def teacher(self) -> Sequential:
         """Return the teacher: trained, taken from the folder, or given."""
         how, dataset = self.recipe.teacher, self.data.dataset
@@ -60,7 +65,7 @@ class Job:
         how, loss = self.recipe.student, self.recipe.distillation
 
         def objective() -> Objective:
-            with workers() as map_:
+            with workers(self.threads) as map_:
                 soft = teacher_logits(teacher, replace(self.data.train, augmentation=how.augmentation), map_)
             return distillation_objective(soft, loss.temperature, loss.alpha)
 

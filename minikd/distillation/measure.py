@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
 from minikd import metrics
-from minikd.backend import module_of, to_host
-from minikd.data import Views
+from minikd.backend import Backend, module_of, to_host
+from minikd.data import Views, load_dataset
+from minikd.distillation.prepare import check_fits
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
 from minikd.parallel import Map
 from minikd.report.evidence import ModelResult
 from minikd.training import Evaluation, logits_of
 from minikd.typing import Floats
+from minikd.weights import load_model
 
 REPEATS = 3
 """Passes over the test set; the median counts."""
@@ -41,6 +44,15 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
         images_per_second=len(views) / median(seconds),
         latency_ms=1000 * latency(model, views),
     )
+
+
+def measure_file(path: Path, source: str, size: tuple[int, int] | None, backend: Backend, map_: Map) -> ModelResult:
+    """Return the row of a weights file on a data set's test images, prepared as the model was trained."""
+    model, card = load_model(path)
+    dataset = load_dataset(source, size)
+    check_fits(card, dataset)
+    test = Views(dataset.test_images, dataset.test_labels, card.mean, card.std)
+    return measure(model.to(backend), test, map_)[1]
 
 
 def latency(model: Sequential, views: Views) -> float:

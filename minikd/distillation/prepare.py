@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from minikd.data import Dataset, Views, hold_out, load_dataset, mean_and_std
-from minikd.distillation.recipe import Recipe
+from minikd.distillation.recipe import Recipe, size_of
 from minikd.errors import CheckpointError
 from minikd.weights import Card
 
@@ -27,7 +27,7 @@ class Data:
 
         Pixels are normalised as a given teacher was trained, or else by the training images' mean and deviation.
         """
-        dataset = load_dataset(recipe.data, recipe.resize)
+        dataset = load_dataset(recipe.data, size_of(recipe.image_size))
         count = min(recipe.validation, len(dataset.train_labels) // 10)
         train, held = hold_out(dataset, count, recipe.seed)
         images, labels = dataset.train_images[train], dataset.train_labels[train]

@@ -153,16 +153,7 @@ class Recipe(Section):
         for one in fields(self):
             if one.name not in SECTIONS:
                 check_value(one, getattr(self, one.name))
-        if self.image_size and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", self.image_size):
-            raise ConfigError(f"image_size is {self.image_size!r}, but must be height x width, as 28x28, or empty")
-
-    @property
-    def resize(self) -> tuple[int, int] | None:
-        """The size that a folder's images are brought to, (height, width); None to leave them."""
-        if not self.image_size:
-            return None
-        height, width = self.image_size.split("x")
-        return int(height), int(width)
+        size_of(self.image_size)
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
@@ -190,6 +181,16 @@ class Recipe(Section):
 
 
 SECTIONS: dict[str, type[Section]] = {"teacher": Teacher, "student": Student, "distillation": Distillation}
+
+
+def size_of(image_size: str) -> tuple[int, int] | None:
+    """Return (height, width) for "28x28", None for an empty text. Raises ConfigError."""
+    if not image_size:
+        return None
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", image_size)
+    if not found:
+        raise ConfigError(f"image_size is {image_size!r}, but must be height x width, as 28x28")
+    return int(found[1]), int(found[2])
 
 
 def read_recipe(path: Path) -> Recipe:

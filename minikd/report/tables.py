@@ -43,7 +43,7 @@ def summary_table(results: Results) -> str:
         for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True)
     ]
     sentences = verdict.comparison(results), verdict.against_teacher(results)
-    return "\n\n".join([_align(_SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in sentences)])
+    return "\n\n".join([aligned(_SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in sentences)])
 
 
 def seed_tables(history: Sequence[HistoryRow]) -> str:
@@ -72,14 +72,14 @@ def _seed_table(title: str, published: Sequence[float], ours: Sequence[HistoryRo
             )
         )
     split = f", measured on the {ours[0]['evaluated_on']} images" if ours else ", not trained"
-    return f"{title}{split}\n{_align(_SEED, rows)}"
+    return f"{title}{split}\n{aligned(_SEED, rows)}"
 
 
 def _rows(history: Sequence[HistoryRow], model: str) -> list[HistoryRow]:
     return sorted((row for row in history if row["model"] == model), key=lambda row: int(row["epoch"]))
 
 
-def _align(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
+def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
     """Return the cells in columns two blanks apart, a text column to the left and numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*header, *rows, strict=True)]
     first = str.rjust if header[-1][0] else str.ljust

@@ -1,0 +1,7 @@
+"""`python -m minikd` is the `minikd` command."""
+
+import sys
+
+from minikd.cli import main
+
+sys.exit(main())

@@ -1,0 +1,167 @@
+"""What each subcommand does: call the package, print the answer."""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from minikd.backend import choose
+from minikd.cli.flags import given_settings, recipe_of
+from minikd.distillation import run
+from minikd.distillation.recipe import read_recipe, size_of
+from minikd.errors import ConfigError
+from minikd.progress import Bars
+
+ResultT = TypeVar("ResultT")
+
+
+def distill(arguments: argparse.Namespace) -> int:
+    """Run the main job, or go on with one, and print its table."""
+    from minikd.distillation.history import read_history
+    from minikd.report.tables import seed_tables, summary_table
+
+    folder = folder_of(arguments)
+    results = resumable("distill", arguments, folder, lambda: run.distil(folder, watcher_of(arguments)))
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+        return 0
+    if results["recipe"] == "seed":
+        print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
+    print(summary_table(results))
+    print(f"\nreport: {folder / 'report.html'}")
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train one model, or go on with it, and print what it is worth."""
+    from minikd.report.listings import models_table
+
+    folder, role = folder_of(arguments), arguments.model
+    command = f"train --model {role}"
+    row = resumable(command, arguments, folder, lambda: run.train(folder, role, watcher_of(arguments)))
+    if arguments.json:
+        print((folder / "results.json").read_text(encoding="utf-8"), end="")
+        return 0
+    print(models_table({role: row}))
+    print(f"\nrun: {folder}")
+    return 0
+
+
+def folder_of(arguments: argparse.Namespace) -> Path:
+    """Return the folder of the run: the one to go on with, or a new one with its recipe in it."""
+    if arguments.resume:
+        folder: Path = arguments.resume
+        check_alone(arguments)
+        read_recipe(folder / "config.toml")
+    else:
+        recipe = recipe_of(arguments)
+        name = arguments.name or f"{Path(recipe.data).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+        folder = run.new_folder(arguments.runs, name, recipe)
+    if not arguments.quiet:
+        print(f"run folder: {folder}", file=sys.stderr, flush=True)
+    return folder
+
+
+def check_alone(arguments: argparse.Namespace) -> None:
+    """Refuse settings beside --resume: the run's own recipe decides."""
+    given = list(given_settings(arguments))
+    given += [name for name in ("config", "seed_recipe", "name") if getattr(arguments, name)]
+    if given:
+        raise ConfigError(
+            f"--resume goes on by the recipe in {arguments.resume / 'config.toml'}, so {', '.join(given)} cannot be "
+            "given beside it; leave that out, or start a new run without --resume"
+        )
+
+
+def resumable(command: str, arguments: argparse.Namespace, folder: Path, work: Callable[[], ResultT]) -> ResultT:
+    """Do the work; where it is interrupted, say how to go on."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with:\n  minikd {command} --resume {shlex.quote(str(folder))}", file=sys.stderr)
+        raise
+
+
+def watcher_of(arguments: argparse.Namespace) -> Bars | None:
+    """Return the progress bars, or none where it should be quiet."""
+    return None if arguments.quiet else Bars()
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print what trained weights are worth on a test set."""
+    from minikd.distillation.measure import measure_file
+    from minikd.parallel import workers
+    from minikd.report.listings import models_table
+
+    backend, size = choose(arguments.backend), size_of(arguments.image_size)
+    with workers(None if backend.name == "numpy" else 1) as map_:
+        rows = {str(path): measure_file(path, arguments.data, size, backend, map_) for path in arguments.weights}
+    print(json.dumps(rows, indent=2) if arguments.json else models_table(rows))
+    return 0
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Print what the models of a run see in pictures, side by side."""
+    from minikd.distillation.predict import newest_run, predictions
+    from minikd.report.listings import predictions_table
+
+    folder = arguments.run or newest_run(Path("runs"))
+    answers = [predictions(folder, path, arguments.invert) for path in arguments.images]
+    if arguments.json:
+        print(json.dumps(answers, indent=2))
+        return 0
+    for answer in answers:
+        print(predictions_table(answer, arguments.top))
+    return 0
+
+
+def gradcheck(arguments: argparse.Namespace) -> int:
+    """Check every gradient of the engine, or the learner's layer; 1 where one is wrong."""
+    from minikd import gradcheck
+
+    if arguments.layer is None:
+        reports = gradcheck.run_suite(np.random.default_rng(arguments.seed))
+        print(gradcheck.table(reports))
+        return 0 if all(report.ok for report in reports) else 1
+    report = gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
+    print(gradcheck.explain(report))
+    return 0 if report.ok else 1
+
+
+def shape_of(text: str | None) -> tuple[int, ...] | None:
+    """Return (2, 3, 7, 6) for "2,3,7,6"."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--shape is {text!r}, but must be whole numbers, as 2,3,7,6") from error
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Print the differences from PyTorch; 1 where one is larger than its bound."""
+    from minikd import reference
+
+    rows = reference.compare_all(np.random.default_rng(arguments.seed))
+    print(reference.table(rows))
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Print versions, processor, BLAS, and the backend with its reason."""
+    from minikd.machine import machine, versions
+
+    backend, here = choose(arguments.backend), machine()
+    if arguments.json:
+        print(json.dumps({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
+        return 0
+    rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
+    for name, value in rows.items():
+        print(f"{name:<12} {value}")
+    return 0

@@ -1,0 +1,121 @@
+"""The `minikd` command and its subcommands."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from minikd.backend import CHOICES
+from minikd.cli.flags import add_recipe_flags
+from minikd.errors import MinikdError
+
+Command = Callable[[argparse.Namespace], int]
+
+DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on NumPy or CuPy."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status: 0 well, 1 a check failed, 2 an error, 130 interrupted."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except MinikdError as error:
+        print(f"minikd: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("minikd: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of every subcommand."""
+    top = argparse.ArgumentParser("minikd", description=DESCRIPTION)
+    top.add_argument("--version", action="version", version=f"minikd {version('minikd')}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    distill = add(commands, "distill", "train a teacher, a control and a distilled student; report what it gained")
+    add_run_flags(distill, "distill")
+    train = add(commands, "train", "train one model of a recipe on the labels")
+    train.add_argument(
+        "--model", choices=("teacher", "student"), default="teacher", help="which model to train (default: teacher)"
+    )
+    add_run_flags(train, "train")
+
+    evaluate = add(commands, "evaluate", "errors, likelihood and calibration of trained weights on a test set")
+    evaluate.add_argument("weights", nargs="+", type=Path, metavar="WEIGHTS", help="a .safetensors file of a run")
+    add_data_flags(evaluate)
+    add_output_flags(evaluate, "evaluate")
+
+    predict = add(commands, "predict", "what teacher and students see in a picture")
+    predict.add_argument(
+        "images", nargs="+", type=Path, metavar="IMAGE", help="a picture: PNG, JPEG, GIF, BMP, TIFF, WebP"
+    )
+    predict.add_argument(
+        "--run", type=Path, help="folder of the run whose models answer (default: the newest in runs/)"
+    )
+    predict.add_argument("--invert", action="store_true", help="dark on light, as on paper (default: light on dark)")
+    predict.add_argument("--top", type=int, default=3, metavar="N", help="classes to show (default: 3)")
+    add_output_flags(predict, "predict")
+
+    gradcheck = add(commands, "gradcheck", "check every gradient, or the layer in a file of yours")
+    gradcheck.add_argument("layer", nargs="?", metavar="FILE.py:NAME", help="your layer (default: all of minikd's)")
+    gradcheck.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
+    gradcheck.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
+    gradcheck.set_defaults(command=lazy("gradcheck"))
+
+    compare = add(commands, "compare", "hold every layer, loss, optimiser and schedule beside PyTorch's")
+    compare.add_argument("--seed", type=int, default=0, help="of inputs and weights (default: 0)")
+    compare.set_defaults(command=lazy("compare"))
+
+    info = add(commands, "info", "versions, BLAS, backend and why it was taken")
+    info.add_argument("--backend", choices=CHOICES, default="auto", help="backend to ask for (default: auto)")
+    info.add_argument("--json", action="store_true", help="print JSON (default: text)")
+    info.set_defaults(command=lazy("info"))
+    return top
+
+
+def add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help_line: str
+) -> argparse.ArgumentParser:
+    """Add a subcommand with its one line of help."""
+    return commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
+
+
+def add_run_flags(to: argparse.ArgumentParser, command: str) -> None:
+    """Add what distill and train share: the recipe, and the run's folder."""
+    add_output_flags(to, command)
+    to.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
+    to.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
+    to.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder, by its own recipe")
+    add_recipe_flags(to)
+
+
+def add_data_flags(to: argparse.ArgumentParser) -> None:
+    """Add which data to read."""
+    to.add_argument("--data", default="mnist", help="mnist, fashion-mnist, kmnist, or a path (default: mnist)")
+    to.add_argument("--image-size", default="", metavar="HxW", help="resize a folder's images to this (default: none)")
+    to.add_argument("--backend", choices=CHOICES, default="auto", help="where arrays are put (default: auto)")
+
+
+def add_output_flags(to: argparse.ArgumentParser, command: str) -> None:
+    """Add how to print, and the command that runs."""
+    to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
+    to.add_argument("--json", action="store_true", help="print the results as JSON (default: a table)")
+    to.set_defaults(command=lazy(command))
+
+
+def lazy(name: str) -> Command:
+    """Return a command that is imported when it runs, so that `minikd --help` answers at once."""
+
+    def command(arguments: argparse.Namespace) -> int:
+        run: Command = getattr(import_module("minikd.cli.commands"), name)
+        return run(arguments)
+
+    return command

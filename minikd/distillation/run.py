@@ -1,0 +1,165 @@
+"""A whole run: its folder, its stages, and what it leaves behind."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict
+
+from minikd import metrics
+from minikd.distillation.job import Job
+from minikd.distillation.measure import first_filters, measure
+from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
+from minikd.errors import ConfigError
+from minikd.files import write_atomically
+from minikd.machine import machine, versions
+from minikd.nn import Sequential
+from minikd.parallel import workers
+from minikd.report.evidence import DatasetResult, Discordant, Evidence, Machine, ModelResult, Results, StudentResult
+from minikd.report.figures import write_figures
+from minikd.report.html import write_report
+from minikd.training import Watcher
+from minikd.typing import Floats
+
+
+def new_folder(runs: Path, name: str, recipe: Recipe) -> Path:
+    """Make runs/name with the recipe's config.toml in it. Raises ConfigError where it exists already."""
+    folder = runs / name
+    if folder.exists():
+        raise ConfigError(
+            f"{folder} exists already; go on with it by --resume {folder}, or choose another name with --name"
+        )
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --runs") from error
+    write_atomically(folder / "config.toml", recipe.to_toml().encode())
+    return folder
+
+
+def train(folder: Path, role: str, watcher: Watcher | None = None) -> ModelResult:
+    """Train one model of the folder's recipe on the labels, "teacher" or "student", and return its row of the table.
+
+    Leaves the weights, history.csv and results.json. `distil` may go on from there.
+    """
+    job = Job(read_recipe(folder / "config.toml"), folder, watcher)
+    name, model = ("teacher", job.teacher()) if role == "teacher" else ("student_baseline", job.baseline())
+    with workers(job.threads) as map_:
+        _, row = measure(model, job.data.test, map_)
+    write_results(folder, {"name": folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)})
+    return row
+
+
+def distil(folder: Path, watcher: Watcher | None = None) -> Results:
+    """Run, or go on with, the recipe in the folder's config.toml, and return the results.
+
+    Leaves history.csv, results.json, three weights files, figures/ and report.html. A run that has ended is not run
+    again: its results are read back.
+    """
+    recipe, path = read_recipe(folder / "config.toml"), folder / "results.json"
+    if path.exists() and "student_distilled" in (done := json.loads(path.read_text(encoding="utf-8"))):
+        finished: Results = done
+        return finished
+    begin = time.perf_counter()
+    job = Job(recipe, folder, watcher)
+    before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
+    teacher = job.teacher()
+    models = {"teacher": teacher, "student_baseline": job.baseline(), "student_distilled": job.distilled(teacher)}
+    logits, results = compare(job, models)
+    figures = draw(job, models, logits)
+    results["seconds"] = before + time.perf_counter() - begin
+    write_report(results, figures, folder, recipe.to_toml())
+    write_results(folder, results)  # last: a run without it is one that has not ended
+    return results
+
+
+def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats], Results]:
+    """Return the three models' test logits, and the results; the test set is read here, once all training is over."""
+    logits: dict[str, Floats] = {}
+    rows: dict[str, ModelResult] = {}
+    with workers(job.threads) as map_:
+        for name, model in models.items():
+            logits[name], rows[name] = measure(model, job.data.test, map_)
+    teacher, baseline, distilled = (logits[name] for name in models)
+    paired = metrics.mcnemar(baseline, distilled, job.data.test.labels)
+    results = Results(
+        name=job.folder.name,
+        recipe=kind_of(job.recipe),
+        dataset=dataset_result(job),
+        teacher=rows["teacher"],
+        student_baseline=StudentResult(**rows["student_baseline"], agreement=metrics.agreement(baseline, teacher)),
+        student_distilled=StudentResult(**rows["student_distilled"], agreement=metrics.agreement(distilled, teacher)),
+        mcnemar_p=paired.p,
+        mcnemar=Discordant(only_baseline_wrong=paired.only_a_wrong, only_distilled_wrong=paired.only_b_wrong),
+        temperature=job.recipe.distillation.temperature,
+        alpha=job.recipe.distillation.alpha,
+        seconds=0.0,
+        **circumstances(job),
+    )
+    return logits, results
+
+
+def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> dict[str, Path]:
+    """Draw the figures into the run's folder and return their paths by name."""
+    image = job.data.dataset.image_shape
+    pictures = {name: first_filters(model, image) for name, model in models.items()}
+    evidence = Evidence(
+        class_names=job.data.dataset.class_names,
+        test_images=job.data.test.images,
+        test_labels=job.data.test.labels,
+        logits=logits,
+        filters={name: value for name, value in pictures.items() if value is not None},
+        temperature=job.recipe.distillation.temperature,
+        history=job.history,
+    )
+    return write_figures(evidence, job.folder / "figures")
+
+
+class Circumstances(TypedDict):
+    """What a number in the results depends on beside the recipe."""
+
+    seed: int
+    stages: Mapping[str, float]
+    backend: str
+    backend_reason: str
+    machine: Machine
+    versions: Mapping[str, str]
+
+
+def circumstances(job: Job) -> Circumstances:
+    """Return the seed, the seconds of each stage, the backend, the machine and the versions."""
+    names = dict.fromkeys(str(row["model"]) for row in job.history)
+    seconds = {name: sum(float(row["seconds"]) for row in job.history if row["model"] == name) for name in names}
+    return Circumstances(
+        seed=job.recipe.seed,
+        stages=seconds,
+        backend=job.backend.name,
+        backend_reason=job.backend.reason,
+        machine=machine(),
+        versions=versions(),
+    )
+
+
+def kind_of(recipe: Recipe) -> str:
+    """Return "default", "seed" or "own": which shipped recipe this is, whatever its seed and backend."""
+    same = replace(recipe, seed=0, backend="auto")
+    return "default" if same == Recipe() else "seed" if same == seed_recipe() else "own"
+
+
+def dataset_result(job: Job) -> DatasetResult:
+    """Return what the results say of the data."""
+    data = job.data
+    return DatasetResult(
+        name=data.dataset.name,
+        train=len(data.train),
+        validation=len(data.watched) if data.watched_name == "validation" else 0,
+        test=len(data.test),
+        classes=data.dataset.classes,
+        image_shape=list(data.dataset.image_shape),
+    )
+
+
+def write_results(folder: Path, results: Mapping[str, object]) -> None:
+    """Write results.json."""
+    write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
