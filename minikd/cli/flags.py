@@ -14,6 +14,8 @@ SectionT = TypeVar("SectionT", bound=Section)
 PREFIX = {"teacher": "teacher-", "student": "student-", "distillation": ""}
 """What stands before a section's settings in their flags: --teacher-epochs, --temperature."""
 
+METAVARS: dict[type, str] = {int: "N", float: "X", str: "TEXT", tuple: "N,N"}
+
 TITLES = {
     "teacher": "the teacher, a CNN trained on the labels",
     "student": "both students, the control and the distilled one",
@@ -48,7 +50,7 @@ def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, pl
         dest=f"{place}{one.name}",
         type=parser_of(one.default),
         default=argparse.SUPPRESS,
-        metavar=type(one.default).__name__.upper() if not isinstance(one.default, tuple) else "N,N",
+        metavar=METAVARS[type(one.default)],
         help=f"{one.metadata['help']}{choices} (default: {shown})".replace("%", "%%"),
     )
 

@@ -88,6 +88,7 @@ def add(
 
 def add_run_flags(to: argparse.ArgumentParser, command: str) -> None:
     """Add what distill and train share: the recipe, and the run's folder."""
+    to.usage = f"minikd {command} [options]"
     add_output_flags(to, command)
     to.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
     to.add_argument(

@@ -14,17 +14,15 @@ import numpy as np
 from minikd import models
 from minikd.backend import choose
 from minikd.checkpoints import Row
-from minikd.data import Batch
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
+from minikd.distillation.objectives import distillation_objective, label_objective
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
-from minikd.distillation.teacher import TeacherLogits, teacher_logits
-from minikd.losses import cross_entropy, distillation_loss
+from minikd.distillation.teacher import teacher_logits
 from minikd.nn import Sequential
 from minikd.parallel import workers
 from minikd.training import Objective, Watcher, fit
-from minikd.typing import Floats, Scalar
 from minikd.weights import load_model, save_model
 
 TEACHER, STUDENT = 1, 2
@@ -103,21 +101,3 @@ class Job:
         save_model(path, model, self.data.card(name))
         checkpoint.unlink(missing_ok=True)
         return model
-
-
-def label_objective(label_smoothing: float = 0.0) -> Objective:
-    """Return cross-entropy with the batch's labels."""
-
-    def objective(logits: Floats, batch: Batch) -> tuple[Scalar, Floats]:
-        return cross_entropy(logits, batch.labels, label_smoothing)
-
-    return objective
-
-
-def distillation_objective(teacher: TeacherLogits, temperature: float, alpha: float) -> Objective:
-    """Return the distillation loss with the teacher's logits for the batch's view, and its labels."""
-
-    def objective(logits: Floats, batch: Batch) -> tuple[Scalar, Floats]:
-        return distillation_loss(logits, teacher(batch), batch.labels, temperature, alpha)
-
-    return objective
