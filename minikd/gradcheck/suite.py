@@ -6,6 +6,7 @@ in a backward pass cancel on a square image with stride 1, or in a batch of one.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,7 @@ LABELS = np.array([2, 0, 3, 1, 2])
 
 def run_suite(rng: np.random.Generator, full: bool = False) -> tuple[Report, ...]:
     """Check every layer, loss and a model of each kind; `full` differences every element too (some seconds)."""
-    return tuple(check(rng, full) for check in checks(rng))
+    return tuple(check.run(rng, full) for check in checks(rng))
 
 
 def table(reports: Iterable[Report]) -> str:
@@ -37,11 +38,15 @@ def table(reports: Iterable[Report]) -> str:
     return "\n".join(lines + [f"\n{r.message}" for r in failed])
 
 
-Check = Callable[[np.random.Generator, bool], Report]
+class Check(NamedTuple):
+    """A check of the suite: `run(rng, full)` gives the report."""
+
+    name: str
+    run: Callable[[np.random.Generator, bool], Report]
 
 
 def checks(rng: np.random.Generator) -> Iterator[Check]:
-    """Yield every check of the suite, to be called with a generator and whether to difference every element."""
+    """Yield every check of the suite, of layers and models whose weights are drawn from `rng`."""
     for name, layer, shape, training in layers(rng):
         yield _layer_check(name, layer, shape, training)
     for name, loss, constants in loss_cases(rng):
@@ -155,21 +160,21 @@ def _softmax_check(
         point = {"logits": tie_free((3, 4), rng)}
         return check_function(forward, backward, point, rng, name=name, full=full, constants={"T": 4.0})
 
-    return check
+    return Check(name, check)
 
 
 def _layer_check(name: str, layer: nn.Layer, shape: Shape, training: bool) -> Check:
     def check(rng: np.random.Generator, full: bool) -> Report:
         return check_layer(layer, tie_free(shape, rng), rng, training=training, full=full, name=name)
 
-    return check
+    return Check(name, check)
 
 
 def _loss_check(name: str, loss: Loss, constants: dict[str, float]) -> Check:
     def check(rng: np.random.Generator, full: bool) -> Report:
         return check_loss(loss, tie_free((5, 4), rng), rng, full=full, name=name, constants=constants)
 
-    return check
+    return Check(name, check)
 
 
 def _model_check(name: str, model: nn.Sequential, shape: Shape, training: bool) -> Check:
@@ -181,4 +186,4 @@ def _model_check(name: str, model: nn.Sequential, shape: Shape, training: bool) 
         x = tie_free(shape, rng)
         return check_model(model, x, loss, rng, training=training, full=full, name=name, constants={"T": 4.0})
 
-    return check
+    return Check(name, check)

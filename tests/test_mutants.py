@@ -1,0 +1,74 @@
+"""The tests, tested: bugs are planted in the real engine one at a time, and each must be found by a named check.
+
+`python -m tests.test_mutants` prints the kill table: which kind of check finds which bug. A right shape finds hardly
+any; a random direction finds what full differences find, for a few forward passes; and what is wrong in the value and
+the gradient alike is found by an identity only.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from minikd.gradcheck import suite
+from tests.mutants import layers, losses
+from tests.mutants.checks import CHECKS, fails, suite_check
+
+MUTANTS = [*layers.MUTANTS, *losses.MUTANTS]
+SHAPES = {"shape", "dtype", "float32", "missing", "result"}
+
+
+def label(mutant):
+    return f"{mutant.group}: {mutant.name}"
+
+
+@pytest.mark.parametrize("name", sorted({mutant.by for mutant in MUTANTS}))
+def test_the_check_passes_where_nothing_is_planted(name):
+    CHECKS[name]()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=label)
+def test_the_mutant_is_found(mutant, monkeypatch):
+    mutant.plant(monkeypatch)
+    assert fails(mutant.by), f"{label(mutant)} survives {mutant.by!r}"
+
+
+def test_each_bug_is_planted_once_and_taken_out_again():
+    labels = [label(mutant) for mutant in MUTANTS]
+    assert len(labels) == len(set(labels)) >= 15 + 10
+    assert not [name for name in CHECKS if fails(name)]
+
+
+def row(mutant):
+    """Say which kinds of check find the mutant: shapes, one direction, every element, identities."""
+    names = [check.name for check in suite.checks(np.random.default_rng(0))]
+    family = [name for name in names if name.split(",")[0].split(" ")[0] == mutant.group.removesuffix("_backward")]
+    wanted = mutant.by.removeprefix("gradient: ")
+    with pytest.MonkeyPatch.context() as monkeypatch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mutant.plant(monkeypatch)
+        reports = [suite_check(name)(full=True) for name in {*family, wanted} & {*names}]
+        identity = any(fails(name) for name in CHECKS if name.startswith("identity"))
+    kinds = {finding.kind for report in reports for finding in report.findings}
+    return bool(kinds & SHAPES), "direction" in kinds, "element" in kinds, identity
+
+
+def kill_table():
+    """Return the table as text, with the number that each kind finds at its foot."""
+    wide = max(len(label(mutant)) for mutant in MUTANTS)
+    lines, rows = [f"{'':{wide}}  shapes  direction  elements  identity  found by"], [row(mutant) for mutant in MUTANTS]
+    for mutant, found in zip(MUTANTS, rows, strict=True):
+        lines.append(f"{label(mutant):{wide}}  {cells('x' if mark else '.' for mark in found)}  {mutant.by}")
+    lines.append(
+        f"{f'found, of {len(rows)}':{wide}}  {cells(sum(column) for column in zip(*rows, strict=True))}".rstrip()
+    )
+    return "\n".join(lines)
+
+
+def cells(values):
+    return "  ".join(f"{value:^{width}}" for value, width in zip(values, (6, 9, 8, 8), strict=True))
+
+
+if __name__ == "__main__":
+    print(kill_table())
