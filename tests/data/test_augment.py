@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from minikd.data import Augmentation, augment
 from minikd.data.augment import displacements, motion, smoothing
 from minikd.data.draws import keys
+from minikd.data.warp import sample
 from minikd.errors import ConfigError, ShapeError
 
 ALL = Augmentation(shift=2, rotation=15, scale=0.1, elastic=1.0)
@@ -107,6 +108,29 @@ def test_rotation_and_scale_reach_their_bounds_and_not_beyond():
             assert abs(value - middle).max() <= bound + 1e-3
             assert abs(value - middle).max() >= 0.98 * bound
             assert abs(value.mean() - middle) <= 0.06 * bound + 1e-5
+
+
+def test_shift_rotation_and_scale_are_drawn_apart():
+    y, x = motion(Augmentation(shift=3, rotation=30, scale=0.25), keys(0, 0, 1)[0], np.arange(4000), 3, 3)
+    cos, sin = y[:, 1, 1] - y[:, 0, 1], y[:, 1, 1] - y[:, 1, 0]  # both over the scale
+    down, right = 1 - y[:, 1, 1], 1 - x[:, 1, 1]  # what the centre looks at is the shift, turned and scaled
+    length = np.hypot(cos, sin)
+    drawn = [np.hypot(down, right) / length, np.arctan2(sin, cos), length]
+    for i in range(3):
+        for j in range(i):
+            assert abs(np.corrcoef(drawn[i], drawn[j])[0, 1]) < 0.07
+    shifts = np.stack([down * cos + right * -sin, down * sin + right * cos])
+    assert abs(np.corrcoef(abs(shifts[0]), drawn[1])[0, 1]) < 0.07
+    np.testing.assert_allclose(np.corrcoef(np.arctan2(sin, cos), np.sign(shifts))[0, 1:], 0, atol=0.07)
+
+
+def test_an_elastic_view_reads_each_pixel_at_its_displaced_place():
+    images, index, elastic = pictures(3), np.array([4, 8, 2]), Augmentation(elastic=1.2, elastic_smoothing=2.0)
+    rows, columns = smoothing(9, 2.0), smoothing(7, 2.0)
+    dy, dx = displacements(1.2, keys(5, 6, 2)[1], index, rows, columns)
+    y, x = np.meshgrid(np.arange(9), np.arange(7), indexing="ij")
+    expected = sample(images, (y + dy).astype(np.float32), (x + dx).astype(np.float32))
+    np.testing.assert_allclose(augment(images, elastic, 5, 6, index), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("deviation", [1.0, 4.0])

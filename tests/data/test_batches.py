@@ -88,8 +88,11 @@ def test_batches_are_the_same_in_any_order_and_thread():
         np.testing.assert_array_equal(one, other)
 
 
-def test_stored_images_are_not_touched():
-    of = views(augmentation=Augmentation(shift=2))
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_stored_images_are_not_touched(dtype):
+    images = np.random.default_rng(0).random((6, 1, 5, 5)).astype(np.float32)
+    images = images if dtype == np.float32 else (images * 255).astype(np.uint8)
+    of = Views(images, np.zeros(6, int), (0.4,), (0.3,), Augmentation(shift=2))
     before = of.images.copy()
     of.batch(0, np.arange(5))
     of.clean()

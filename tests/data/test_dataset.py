@@ -46,6 +46,7 @@ def spoiled(value, dtype=np.float32):
         ({"train_images": IMAGES.astype(np.int32)}, r"int32, but must be uint8 .*astype\('uint8'\)"),
         ({"train_images": spoiled(np.nan)}, r"pets, train: image 2 holds nan \(1 of 4 .*np.nan_to_num"),
         ({"train_images": spoiled(-np.inf)}, r"image 2 holds -inf"),
+        ({"train_images": spoiled(np.inf)}, r"image 2 holds inf"),
         ({"train_images": spoiled(255.0)}, r"0-1, but image 2 spans 0 to 255; divide by 255"),
         ({"train_images": spoiled(-0.5)}, r"0-1, but image 2 spans -0.5 to 0"),
         ({"train_labels": np.array([0, 1, 2, 0])}, r"label 2 at sample 2 is outside 0 to 1 \(2 classes\); number"),

@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,8 +70,8 @@ def test_transparent_parts_are_white_paper(tmp_path):
 
 
 def test_sixteen_bit_grey_is_scaled(tmp_path):
-    deep = np.array([[0, 257 * 100, 65535]], np.uint16)
-    np.testing.assert_array_equal(load_image(saved(tmp_path / "deep.png", deep), (1, 1, 3))[0], [[0, 100, 255]])
+    deep = np.array([[0, 257 * 200 - 1, 257 * 200, 65535]], np.uint16)
+    np.testing.assert_array_equal(load_image(saved(tmp_path / "deep.png", deep), (1, 1, 4))[0], [[0, 199, 200, 255]])
 
 
 def test_other_depths_are_refused(tmp_path):
@@ -100,7 +102,12 @@ def test_grey_saved_as_colour_counts_as_grey(tmp_path):
     assert read_pixels(saved(tmp_path / "colour.png", COLOUR), None).shape == (3, 4, 6)
 
 
-@pytest.mark.parametrize("content", [b"", b"plain text", b"\x89PNG\r\n\x1a\n", "truncated"])
+SHORT_HEADER = (
+    b"\x89PNG\r\n\x1a\n" + (5).to_bytes(4, "big") + b"IHDR12345" + zlib.crc32(b"IHDR12345").to_bytes(4, "big")
+)
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text", b"\x89PNG\r\n\x1a\n", SHORT_HEADER, "truncated"])
 def test_unreadable_pictures_are_named_with_the_fix(tmp_path, content):
     path = saved(tmp_path / "bad.png", np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8))
     path.write_bytes(path.read_bytes()[:300] if content == "truncated" else content)

@@ -81,6 +81,13 @@ def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     assert len(load_dataset("./mnist").train_labels) == 24
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write_idx_folder(tmp_path / "toy", toy_arrays())
+    assert load_dataset("~/toy").name == "toy"
+
+
 def test_importing_is_light():
     heavy = ("scipy", "PIL", "pooch", "requests", "matplotlib", "torch")
     code = f"import sys, minikd.data; print([m for m in {heavy} if m in sys.modules])"
