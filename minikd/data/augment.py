@@ -66,7 +66,7 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int, i
         return images.astype(np.float32)
     for_motion, for_elastic = keys(seed, epoch, 2)
     height, width = images.shape[2:]
-    smooth = smoothing(height, augmentation.elastic_smoothing), smoothing(width, augmentation.elastic_smoothing)
+    smooth = [smoothing(side, augmentation.elastic_smoothing) for side in (height, width) if augmentation.elastic]
     out = np.empty(images.shape, np.float32)
     step = max(1, CHUNK // (height * width))
     for start in range(0, len(images), step):
