@@ -79,18 +79,17 @@ def _place(wrong: npt.NDArray[np.bool_]) -> str | None:
 
 def _condition(wrong: npt.NDArray[np.bool_], e: Evidence) -> str | None:
     """Say which condition on the values picks out the wrong elements."""
-    x = e.value
-    if np.array_equal(wrong, x < 0):
-        return f"exactly where {e.name} is negative"
-    if np.array_equal(wrong, x > 0):
-        return f"exactly where {e.name} is positive"
-    if not wrong[x > 0].any():
-        return f"only where {e.name} is negative"
-    if not wrong[x < 0].any():
-        return f"only where {e.name} is positive"
     zero = np.abs(e.numeric) <= 1e-9
-    if not wrong[~zero].any():
-        return "only where the true gradient is 0 (where a mask, a maximum or a stride leaves nothing)"
-    if not wrong[zero].any():
-        return "only where the true gradient is not 0"
+    conditions = {
+        f"where {e.name} is negative": e.value < 0,
+        f"where {e.name} is positive": e.value > 0,
+        "where the true gradient is 0 (where a mask, a maximum or a stride leaves nothing)": zero,
+        "where the true gradient is not 0": ~zero,
+    }
+    for words, holds in conditions.items():
+        if np.array_equal(wrong, holds):
+            return f"exactly {words}"
+    for words, holds in conditions.items():
+        if not wrong[~holds].any() and not holds.all():
+            return f"only {words}"
     return None

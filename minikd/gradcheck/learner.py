@@ -34,7 +34,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Repor
     - a loss f(logits, ...) -> (value, gradient by the logits).
 
     `shape` is that of the input x, the batch first. Without it the file's `example_inputs(rng)`, a dict of arrays by
-    argument name, is taken, or the layer's `example_shape`, or the first that forward accepts of rows and images of
+    argument name, is taken, or the layer's `example_shape`, or what is found by trial among rows and images of
     usual sizes; a note in the report says which. A function of several arguments needs `example_inputs`. A layer whose
     forward takes `training` is checked in both modes.
 
@@ -99,13 +99,18 @@ def _input_for(
         return example, f"input of shape {example.shape}, from example_inputs(rng)"
     if own is not None:
         return tie_free(tuple(own), rng), f"input of shape {tuple(own)}, the layer's example_shape"
+    accepted: list[Floats] = []
     refused: list[str] = []
     for tried in _guesses(layer):
         x = tie_free(tried, rng)
-        trouble = _refusal(layer, x)
+        trouble, comes_back = _trial_run(layer, x)
+        if comes_back:
+            return x, f"input of shape {tried}, found by trial; --shape gives another"
         if trouble is None:
-            return x, f"input of shape {tried}, the first that forward accepts; --shape gives another"
+            accepted.append(x)
         refused.append(f"{tried}: {trouble}")
+    if accepted:
+        return accepted[0], f"input of shape {accepted[0].shape}, the first that forward accepts; --shape gives another"
     text = (
         "forward accepts none of the shapes that were tried; say which one it takes: --shape 4,7, or example_shape = "
         "(4, 7) in the class\n     "
@@ -123,15 +128,24 @@ def _guesses(layer: LayerLike) -> tuple[Shape, ...]:
     return tuple(dict.fromkeys([*images, *rows, *SHAPES] if convolves else [*rows, *images, *SHAPES]))
 
 
-def _refusal(layer: LayerLike, x: Floats) -> str | None:
-    """Return what forward raises for this input, or None."""
+def _trial_run(layer: LayerLike, x: Floats) -> tuple[str | None, bool]:
+    """Return what forward raises for this input, or None; and whether backward gives a dx of its shape.
+
+    Broadcasting makes many a forward pass swallow a shape that was never meant for it; the way back shows that.
+    """
     bound = BoundLayer(layer, training=False, seed=0)
+    params = {name: value.astype(x.dtype) for name, value in bound.params.items()}
     try:
         with np.errstate(all="ignore"):
-            bound.forward({"x": x.copy(), **{name: value.astype(x.dtype) for name, value in bound.params.items()}})
+            result = bound.forward({"x": x.copy(), **params})
     except Exception as error:
-        return f"{type(error).__name__}: {error} ({place(error)})"
-    return None
+        return f"{type(error).__name__}: {error} ({place(error)})", False
+    try:
+        with np.errstate(all="ignore"):
+            y, cache = result
+            return None, np.shape(bound.backward(np.array(y), cache)["x"]) == x.shape
+    except Exception:  # what backward raises is for the check to explain
+        return None, False
 
 
 def _unseen_arrays(layer: LayerLike) -> Iterator[str]:

@@ -93,6 +93,10 @@ def explain(report: Report) -> str:
             f"relative error {report.relative_error:.1e} (bound {report.bound:.0e}, step {report.step:.0e})"
         )
     lines += [_argument(check) for check in report.arguments]
+    right = [gradient_of(check.name) for check in report.arguments if check.ok]
+    wrong = [gradient_of(check.name) for check in report.arguments if not check.ok]
+    if right and wrong:
+        lines.append(f"  So look at the lines that lead to {_listed(wrong)} and not to {_listed(right)}.")
     # What the arguments' lines say already is not said twice.
     told = {"element", "direction"} if any(not check.ok for check in report.arguments) else set()
     lines += [f"  - {finding.text}" for finding in report.findings if finding.kind not in told]
@@ -109,6 +113,10 @@ def _argument(check: ArgumentCheck) -> str:
         f"by hand {check.by_hand:.8g}, numeric {check.numeric:.8g}"
     ]
     return "\n".join(lines + [f"      → {guess}" for guess in check.diagnosis])
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _elements(shape: Shape) -> str:

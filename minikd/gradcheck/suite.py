@@ -5,7 +5,7 @@ in a backward pass cancel on a square image with stride 1, or in a batch of one.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ def run_suite(rng: np.random.Generator, full: bool = False) -> tuple[Report, ...
     return tuple(check.run(rng, full) for check in checks(rng))
 
 
-def table(reports: Iterable[Report]) -> str:
+def table(reports: Sequence[Report]) -> str:
     """Return the reports as a table of text, with the messages of those that failed below it."""
     rows = [(r.name, "ok" if r.ok else "WRONG", f"{r.relative_error:.0e}", f"{r.bound:.0e}") for r in reports]
     wide = max(len(row[0]) for row in rows)

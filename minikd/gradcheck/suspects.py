@@ -76,8 +76,8 @@ def factor(e: Evidence) -> str | None:
     text = f"every element is {c:.6g} times what it should be"
     if names:
         text += f": that is {', or '.join(names[:3])}"
-    if c > 0 and abs(c * len(e.arrays[e.input]) - 1) < 1e-4:
-        text += ". It is averaged over the batch, where the chain rule sums (the 1/N belongs to the loss, once)"
+    if any(name.startswith("1/") and "," in name for name in names):
+        text += ". It is averaged, where the chain rule sums (the 1/N belongs to the loss, once)"
     return text
 
 

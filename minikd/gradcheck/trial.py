@@ -114,7 +114,7 @@ class Trial:
             return self._call_backward(dy, cache)
 
     def _own(self, a: Floats) -> Floats:
-        mine = a.copy(order="K")
+        mine = np.array(a, order="K")
         mine.flags.writeable = not self._frozen
         return mine
 

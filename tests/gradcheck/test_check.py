@@ -165,6 +165,24 @@ def test_a_loss_that_returns_a_row_is_refused(rng):
     assert "must return one number" in report.message
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (1, 1), (5, 7), (3, 4, 5), (2, 3, 4, 5), (2, 2, 2, 3, 2), (0, 3)])
+@pytest.mark.parametrize("output", ["same", "rows", "one"])
+def test_garbage_of_any_shape_is_diagnosed_without_failing(rng, shape, output):
+    reduce = {"same": lambda y: y, "rows": lambda y: y.sum(-1) if y.ndim else y, "one": lambda y: y.sum()}[output]
+    noise = rng.standard_normal(shape)
+
+    def forward(arrays):
+        return reduce(np.sin(arrays["x"]) * arrays["a"]), (arrays["x"], arrays["a"])
+
+    def backward(dy, cache):
+        return {"x": noise.astype(dy.dtype), "a": np.asarray(dy.sum(), dy.dtype)}
+
+    report = check_function(forward, backward, {"x": tie_free(shape, rng), "a": np.asarray(0.7)}, rng)
+    assert "error" not in kinds(report), report.message
+    assert not report.ok or noise.size == 0
+    assert report.message
+
+
 def test_the_engine_is_right_and_the_table_says_so(rng):
     reports = run_suite(rng)
     text = table(reports)

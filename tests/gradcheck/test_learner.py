@@ -21,12 +21,13 @@ RIGHT = [
     "several.py:cross_entropy",
     "images.py:Conv",
     "images.py:Pool",
+    "images.py:ScaleChannels",
 ]
 
 # What is checked, and a piece of what must be said about it.
 WRONG = {
     "dense.py:WrongSign": "dw: WRONG in 21 of 21 elements; the worst is dw[3, 0]: by hand -6.2",
-    "dense.py:Averaged": "1/N (N = 5, the batch size). It is averaged over the batch",
+    "dense.py:Averaged": "1/N (N = 5, the batch size). It is averaged, where the chain rule sums",
     "dense.py:BiasNotSummed": "db has shape (5, 3), but b has shape (3,): sum it over axis 0",
     "dense.py:WeightTransposed": "the axes are in another order",
     "dense.py:WeightReshaped": "it is transposed",
@@ -101,6 +102,7 @@ def test_wrong_code_is_explained(name, words):
 def test_right_parts_of_wrong_code_are_called_right():
     message = check("dense.py:WrongSign").message
     assert "dx: right, all 35 elements" in message
+    assert "So look at the lines that lead to dw and not to dx or db." in message
     assert "db: right, all 3 elements" in message
 
 
@@ -118,7 +120,9 @@ def test_every_fixture_is_listed():
 def test_shape_comes_from_the_flag_the_class_or_trial():
     assert "input of shape (9, 7), as asked for" in check("dense.py:Dense", shape=(9, 7)).message
     assert "input of shape (4, 3), the layer's example_shape" in check("dense.py:DxOnly").message
-    assert "input of shape (5, 7), the first that forward accepts" in check("dense.py:Dense").message
+    assert "input of shape (5, 7), found by trial" in check("dense.py:Dense").message
+    assert "input of shape (5, 7), the first that forward accepts" in check("dense.py:ShapesClash").message
+    assert "input of shape (2, 3, 7, 6), found by trial" in check("images.py:ScaleChannels").message
     assert "inputs from example_inputs(rng)" in check("several.py:affine").message
     assert check("elementwise.py:my_relu", shape=(2, 3, 4)).shapes == {"x": (2, 3, 4)}
 

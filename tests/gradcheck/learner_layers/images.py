@@ -95,3 +95,18 @@ class SharedOut(Pool):
 class AcrossTheWindow(Pool):
     def backward(self, dy, winners):
         return super().backward(dy, winners[:, :, :, ::-1])
+
+
+class ScaleChannels:
+    """Its forward pass broadcasts with rows of 3 features as well, its backward pass does not."""
+
+    def __init__(self):
+        self.params = {"gamma": np.ones(3), "beta": np.zeros(3)}
+
+    def forward(self, x):
+        gamma, beta = (self.params[name][:, None, None] for name in ("gamma", "beta"))
+        return x * gamma + beta, (x, gamma)
+
+    def backward(self, dy, cache):
+        x, gamma = cache
+        return dy * gamma, {"gamma": (dy * x).sum((0, 2, 3)), "beta": dy.sum((0, 2, 3))}
