@@ -1,0 +1,20 @@
+"""All comparisons with PyTorch in one list: what `minikd compare` prints."""
+
+import numpy as np
+
+from minikd.reference.build import require_torch
+from minikd.reference.layers import layer_rows
+from minikd.reference.losses import loss_rows
+from minikd.reference.optimizers import optimizer_rows, schedule_rows
+from minikd.reference.rows import Row
+from minikd.reference.training import training_rows
+
+
+def compare_all(rng: np.random.Generator) -> list[Row]:
+    """Return a row for every array compared: layers, losses, optimisers, schedules, and twenty steps of training.
+
+    Weights and inputs are drawn from `rng`, so a seed repeats the table. Takes a few seconds. Raises `BackendError`
+    where PyTorch is missing.
+    """
+    require_torch()
+    return [*layer_rows(rng), *loss_rows(rng), *optimizer_rows(rng), *schedule_rows(), *training_rows(rng)]
