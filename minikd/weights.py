@@ -58,8 +58,9 @@ def write_tensors(path: Path, tensors: dict[str, Array], metadata: dict[str, str
     """Write arrays by name as safetensors, atomically."""
     from safetensors.numpy import save
 
-    # safetensors writes an array's memory as it lies: a view with other strides would be written scrambled.
-    write_atomically(path, save({name: np.ascontiguousarray(value) for name, value in tensors.items()}, metadata))
+    # safetensors writes an array's memory as it lies: a view with other strides would be written scrambled. Not by
+    # ascontiguousarray, which makes a step count of shape () into one of shape (1,).
+    write_atomically(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}, metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
