@@ -106,6 +106,7 @@ def test_decay_shrinks_the_weights_in_adamw_and_joins_the_gradient_in_adam():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("optimizer", VARIANTS, ids=repr)
 def test_the_length_of_a_block_changes_no_bit(optimizer, dtype, monkeypatch):
+    monkeypatch.setattr(optim, "FLUSH_EVERY", 2)
     rng = np.random.default_rng(1)
     start = rng.standard_normal(103).astype(dtype)
     gradients = rng.standard_normal((5, 103)).astype(dtype)
@@ -151,6 +152,20 @@ def test_a_saved_state_goes_on_with_the_same_bits():
     for gradient in gradients[3:]:
         optimizer.step(params, gradient, state, 1e-2)
     assert params.tobytes() == unbroken.tobytes()
+
+
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam(), AdamW()], ids=repr)
+def test_what_fades_becomes_zero_before_it_slows_the_processor_and_no_weight_notices(optimizer, monkeypatch):
+    rng = np.random.default_rng(4)
+    start, still = rng.standard_normal(50, dtype=np.float32), np.zeros(50, np.float32)
+    gradients = [rng.standard_normal(50, dtype=np.float32)] + [still] * (18 * optim.FLUSH_EVERY - 1)
+    params, state = walk(optimizer, start, gradients)
+    name = "m" if "m" in state else "velocity"
+    assert not state[name].any()
+    monkeypatch.setattr(optim, "FLUSH_EVERY", 10**9)
+    unflushed, state = walk(optimizer, start, gradients)
+    assert 0 < np.abs(state[name]).max() < np.finfo(np.float32).tiny
+    assert params.tobytes() == unflushed.tobytes()
 
 
 def test_a_model_without_parameters_can_take_a_step():

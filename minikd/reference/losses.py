@@ -21,7 +21,7 @@ from minikd.typing import Floats, Ints, Scalar
 if TYPE_CHECKING:
     import torch
 
-FLOAT32 = 2e-6
+FLOAT32 = 5e-6
 """What a loss and its gradient must reach in float32."""
 
 Ours = Callable[[Floats], tuple[Scalar, Floats]]
