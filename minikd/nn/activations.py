@@ -24,10 +24,11 @@ class OutputCache(NamedTuple):
 
 
 class LeakyReLUCache(NamedTuple):
-    """Where the input was positive (bool), and the slope elsewhere."""
+    """Where the input was positive (bool), the slope elsewhere, and the output's dtype."""
 
     positive: Mask
     slope: float
+    dtype: np.dtype[np.floating]
 
 
 class GELUCache(NamedTuple):
@@ -59,12 +60,12 @@ def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
 def leaky_relu(x: Floats, slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
     """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013)."""
     positive = x > 0
-    return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope)
+    return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope, x.dtype)
 
 
 def leaky_relu_backward(dy: Floats, cache: LeakyReLUCache) -> Floats:
     """Return dx = dy where the input was positive, slope·dy elsewhere."""
-    check_upstream(dy, cache.positive.shape, dy.dtype, "leaky_relu")
+    check_upstream(dy, cache.positive.shape, cache.dtype, "leaky_relu")
     dx: Floats = module_of(dy).where(cache.positive, dy, dy * cache.slope)
     return dx
 

@@ -30,16 +30,18 @@ def build(description: Mapping[str, object]) -> Layer:
 
     Raises CheckpointError for an unknown layer or arguments that it does not take.
     """
+    if not isinstance(description, Mapping):
+        raise CheckpointError(f"{description!r} describes no layer; it must be a table with the layer's name")
     arguments = dict(description)
     name = arguments.pop("layer", None)
+    if not isinstance(name, str) or name not in (*LAYERS, *CHAINS):
+        raise CheckpointError(f"unknown layer {name!r}; minikd has {', '.join(sorted([*LAYERS, *CHAINS]))}")
     if name in CHAINS:
         inner = arguments.pop("layers", None)
         if not isinstance(inner, list):
             raise CheckpointError(f"{name} is described by {dict(description)}, but needs a list of layers")
-        return CHAINS[str(name)](*(build(one) for one in inner))
-    if name not in LAYERS:
-        raise CheckpointError(f"unknown layer {name!r}; minikd has {', '.join(sorted([*LAYERS, *CHAINS]))}")
-    kind = LAYERS[str(name)]
+        return CHAINS[name](*(build(one) for one in inner))
+    kind = LAYERS[name]
     if "rng" in signature(kind).parameters:
         arguments["rng"] = np.random.default_rng(0)  # any: the weights are loaded over these
     try:

@@ -8,13 +8,14 @@ All parameters of a chain lie in one vector, and each layer's arrays are views o
 array, a checkpoint one write, a gradient check one random direction.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Self
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from minikd.backend import module_of
-from minikd.errors import ConfigError, MinikdError, ShapeError
+from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.typing import Array, Floats, Shape
 
@@ -25,10 +26,11 @@ class ChainCache(tuple[object, ...]):
     __slots__ = ()
 
 
-class FlattenCache(tuple[int, ...]):
-    """The input's shape."""
+class FlattenCache(NamedTuple):
+    """The input's shape and dtype."""
 
-    __slots__ = ()
+    shape: Shape
+    dtype: np.dtype[np.floating]
 
 
 class Flatten(Layer):
@@ -37,15 +39,15 @@ class Flatten(Layer):
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, FlattenCache]:
-        return x.reshape(len(x), -1), FlattenCache(x.shape)
+        return x.reshape(len(x), math.prod(x.shape[1:])), FlattenCache(x.shape, x.dtype)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-        shape = expect_cache(cache, FlattenCache, self)
-        check_upstream(dy, (shape[0], int(np.prod(shape[1:]))), dy.dtype, "Flatten")
+        shape, dtype = expect_cache(cache, FlattenCache, self)
+        check_upstream(dy, (shape[0], math.prod(shape[1:])), dtype, "Flatten")
         return dy.reshape(shape), {}
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (int(np.prod(shape)),)
+        return (math.prod(shape),)
 
 
 class Sequential(Layer):
@@ -62,7 +64,8 @@ class Sequential(Layer):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
-        if len({id(layer) for layer in layers}) < len(layers):
+        everywhere = [id(one) for layer in layers for one in _within(layer)]
+        if len(set(everywhere)) < len(everywhere):
             raise ConfigError("Sequential got one layer object twice; make a second one (its weights are its own)")
         self.layers = layers
         self.across_batch = any(layer.across_batch for layer in layers)
@@ -92,7 +95,7 @@ class Sequential(Layer):
             try:
                 x, cache = layer.forward(x, training, rng)
             except MinikdError as error:
-                raise type(error)(f"layer {i}, {layer!r}: {error}") from error
+                raise _named(i, layer, error) from error
             caches.append(cache)
         return x, ChainCache(caches)
 
@@ -102,12 +105,12 @@ class Sequential(Layer):
             try:
                 x = layer.forward(x)[0]
             except MinikdError as error:
-                raise type(error)(f"layer {i}, {layer!r}: {error}") from error
+                raise _named(i, layer, error) from error
         return x
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         """Return the gradient by the input, and by each parameter under its dotted name."""
-        dx, found = self._backward_to(0, dy, cache)
+        dx, found = self._backward_to(0, dy, self._own(cache))
         return dx, self._in_order(found)
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
@@ -115,20 +118,30 @@ class Sequential(Layer):
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
-        caches = expect_cache(cache, ChainCache, self)
+        caches = self._own(cache)
         dy, found = self._backward_to(first + 1, dy, caches)
-        found[first] = self.layers[first].parameter_gradients(dy, caches[first])
+        try:
+            found[first] = self.layers[first].parameter_gradients(dy, caches[first])
+        except MinikdError as error:
+            raise _named(first, self.layers[first], error) from error
         return self._in_order(found)
 
-    def _backward_to(self, stop: int, dy: Floats, cache: object) -> tuple[Floats, dict[int, Grads]]:
+    def _backward_to(self, stop: int, dy: Floats, caches: ChainCache) -> tuple[Floats, dict[int, Grads]]:
         """Take dy back through the layers from the last to number `stop`."""
-        caches, found = expect_cache(cache, ChainCache, self), {}
+        found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
             try:
                 dy, found[i] = self.layers[i].backward(dy, caches[i])
             except MinikdError as error:
-                raise type(error)(f"layer {i}, {self.layers[i]!r}: {error}") from error
+                raise _named(i, self.layers[i], error) from error
         return dy, found
+
+    def _own(self, cache: object) -> ChainCache:
+        """Return the layers' caches, or refuse those of a chain of another length."""
+        caches = expect_cache(cache, ChainCache, self)
+        if len(caches) != len(self.layers):
+            raise DtypeError(f"{self!r} got the cache of a chain of {len(caches)} layers, but has {len(self.layers)}")
+        return caches
 
     def _in_order(self, found: dict[int, Grads]) -> Grads:
         """Name the gradients as the parameters, in the order of the vector."""
@@ -140,7 +153,7 @@ class Sequential(Layer):
         return flat
 
     def update_state(self, cache: object) -> None:
-        for layer, own in zip(self.layers, expect_cache(cache, ChainCache, self), strict=True):
+        for layer, own in zip(self.layers, self._own(cache), strict=True):
             if layer.state:
                 layer.update_state(own)
 
@@ -187,6 +200,19 @@ class Sequential(Layer):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
+    """Return the error with the layer of the chain that it comes from."""
+    return type(error)(f"layer {i}, {layer!r}: {error}")
+
+
+def _within(layer: Layer) -> Iterator[Layer]:
+    """Yield the layer and, where it is a chain, all layers in it."""
+    yield layer
+    if isinstance(layer, Sequential):
+        for one in layer.layers:
+            yield from _within(one)
 
 
 class Residual(Sequential):

@@ -1,19 +1,27 @@
 """The arithmetic of windows that slide over an image, shared by convolution and pooling."""
 
+from collections.abc import Sequence
+from operator import index
+from typing import SupportsIndex
+
 from minikd.backend import module_of
-from minikd.errors import ConfigError, ShapeError
+from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.typing import Floats, Shape
 
 Pair = tuple[int, int]
 """A height and a width."""
 
 
-def pair(value: int | Pair, name: str, least: int) -> Pair:
-    """Return (value, value) for an int, and a checked (height, width) otherwise."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
-        raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {least}, or two of them (height, width)")
-    return both[0], both[1]
+def pair(value: SupportsIndex | Sequence[SupportsIndex], name: str, least: int) -> Pair:
+    """Return (value, value) for a whole number, NumPy's too, and a checked (height, width) otherwise."""
+    both = tuple(value) if isinstance(value, Sequence) else (value, value)
+    try:
+        height, width = (index(v) for v in both)
+        if min(height, width) >= least:
+            return height, width
+    except (TypeError, ValueError):  # no whole number, or not two
+        pass
+    raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {least}, or two of them (height, width)")
 
 
 def outputs(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
@@ -35,10 +43,12 @@ def output_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilatio
 
 
 def check_image(x: Floats, channels: int | None, where: str) -> None:
-    """Refuse what is not (N, C, H, W) with the right number of channels."""
+    """Refuse what is not a float array (N, C, H, W) with the right number of channels."""
     wanted = "C" if channels is None else str(channels)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{where}: x has shape {x.shape}, but must be (N, {wanted}, H, W)")
+    if x.dtype.kind != "f":  # whole numbers would wrap around in a sum, silently
+        raise DtypeError(f"{where}: x is {x.dtype}, but must be float32 or float64; use x.astype('float32')")
 
 
 def channels_last(x: Floats) -> Floats:
