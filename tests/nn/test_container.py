@@ -1,0 +1,259 @@
+import numpy as np
+import pytest
+
+from minikd import nn, optim
+from minikd.errors import ConfigError, DtypeError, ShapeError
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def nested(seed=0):
+    """A chain with a chain in it, a block, and running statistics; (N, 6) to (N, 3)."""
+    draw = rng(seed)
+    inner = nn.Sequential(nn.Linear(6, 4, draw), nn.BatchNorm1d(4), nn.Tanh())
+    return nn.Sequential(inner, nn.Residual(nn.Linear(4, 4, draw), nn.ReLU()), nn.Linear(4, 3, draw))
+
+
+def batch(n=5, features=6):
+    return rng(9).standard_normal((n, features)).astype(np.float32)
+
+
+NAMES = ["0.0.weight", "0.0.bias", "0.1.weight", "0.1.bias", "1.0.weight", "1.0.bias", "2.weight", "2.bias"]
+
+
+def test_one_vector_holds_all_parameters_in_order():
+    model = nested()
+    assert list(model.params) == NAMES
+    assert model.size == model.vector.size == 28 + 8 + 20 + 15
+    assert np.array_equal(model.vector, np.concatenate([value.ravel() for value in model.params.values()]))
+    assert all(np.shares_memory(value, model.vector) for value in model.params.values())
+
+
+def test_making_a_chain_keeps_the_weights_of_its_layers():
+    layer = nn.Linear(3, 2, rng())
+    before = layer.params["weight"].copy()
+    model = nn.Sequential(nn.ReLU(), layer)
+    assert np.array_equal(model.params["1.weight"], before)
+    assert layer.params["weight"] is model.params["1.weight"]
+
+
+def test_a_chain_runs_its_layers_one_after_the_other():
+    model, x = nested(), batch()
+    inner, block, head = model.layers
+    y = inner.layers[2].forward(inner.layers[1].forward(inner.layers[0].forward(x)[0])[0])[0]
+    y = y + np.maximum(block.layers[0].forward(y)[0], 0)
+    assert np.array_equal(model(x), head.forward(y)[0])
+    assert np.array_equal(model(x), model.forward(x)[0])
+
+
+def test_an_optimisers_step_in_place_reaches_the_innermost_layer():
+    model, x = nested(), batch()
+    y, cache = model.forward(x, training=True)
+    gradient = model.flat_gradient(model.backward(np.ones_like(y), cache)[1])
+    optimizer = optim.SGD()
+    before = model.layers[0].layers[0].params["weight"].copy()
+    optimizer.step(model.vector, gradient, optimizer.init(model.vector), 0.5)
+    after = model.layers[0].layers[0].params["weight"]
+    assert np.array_equal(after, before - np.float32(0.5) * gradient[:24].reshape(4, 6))
+    assert not np.array_equal(model.forward(x, training=True)[0], y)
+
+
+def test_the_flat_gradient_is_laid_out_as_the_vector():
+    model = nested()
+    grads = {name: np.full(value.shape, i, np.float32) for i, (name, value) in enumerate(model.params.items())}
+    shuffled = {name: grads[name] for name in reversed(grads)}
+    flat = model.flat_gradient(shuffled)
+    assert flat.tolist() == [i for i, value in enumerate(model.params.values()) for _ in range(value.size)]
+
+
+def test_gradients_come_under_the_parameters_names_in_their_order_and_shapes():
+    model, x = nested(), batch()
+    y, cache = model.forward(x, training=True)
+    dx, grads = model.backward(np.ones_like(y), cache)
+    assert dx.shape == x.shape
+    assert [(name, value.shape) for name, value in grads.items()] == [(k, v.shape) for k, v in model.params.items()]
+
+
+def test_a_residual_block_adds_its_input_and_the_short_way_back():
+    block = nn.Residual(nn.Linear(2, 2, rng()))
+    block.params["0.weight"][:], block.params["0.bias"][:] = [[1, 2], [3, 4]], [10, 20]
+    y, cache = block.forward(np.array([[1, 1]], np.float32))
+    assert y.tolist() == block(np.array([[1, 1]], np.float32)).tolist() == [[14, 28]]
+    assert block.backward(np.array([[1, 0]], np.float32), cache)[0].tolist() == [[2, 2]]
+
+
+def test_a_block_that_changes_the_shape_is_refused():
+    block = nn.Residual(nn.Linear(6, 4, rng()))
+    for call in (lambda: block(batch()), lambda: block.forward(batch())):
+        with pytest.raises(ShapeError, match=r"Residual: the layers turn shape \(5, 6\) into \(5, 4\)"):
+            call()
+    with pytest.raises(ShapeError, match=r"\(6,\) into \(4,\)"):
+        block.output_shape((6,))
+
+
+@pytest.mark.parametrize("twin_of", [lambda model: model.copy(), lambda model: model.astype("float32")])
+def test_a_copy_shares_nothing(twin_of):
+    model = nested()
+    twin = twin_of(model)
+    before = {name: value.copy() for name, value in model.state_dict().items()}
+    twin.vector += 1
+    twin.update_state(twin.forward(batch(), training=True)[1])
+    assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(np.array_equal(value, before[name]) for name, value in twin.state_dict().items())
+    assert twin.layers[1].layers[0].params["bias"].tolist() == [1, 1, 1, 1]
+
+
+def test_a_copy_in_float64_computes_the_same_in_float64():
+    model = nested()
+    twin = model.astype("float64")
+    assert {value.dtype for value in twin.params.values()} == {np.dtype("float64")}
+    assert twin.state["0.1.running_mean"].dtype == np.float64
+    assert twin.state["0.1.num_batches_tracked"].dtype == np.int64
+    y = twin(batch().astype("float64"))
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(y, model(batch()), rtol=1e-4, atol=1e-6)
+    assert model.vector.dtype == np.float32
+
+
+def test_update_state_reaches_nested_layers():
+    model = nested()
+    model.update_state(model.forward(batch(), training=True)[1])
+    assert model.state["0.1.num_batches_tracked"] == 1
+    assert model.state["0.1.running_mean"].any()
+
+
+def test_state_dict_and_load_state_dict_are_each_others_inverse():
+    one, two = nested(seed=1), nested(seed=2)
+    one.update_state(one.forward(batch(), training=True)[1])
+    vector = two.vector
+    two.load_state_dict(one.state_dict())
+    assert two.vector is vector
+    assert list(one.state_dict()) == [*NAMES, "0.1.running_mean", "0.1.running_var", "0.1.num_batches_tracked"]
+    assert all(np.array_equal(two.state_dict()[name], value) for name, value in one.state_dict().items())
+    assert np.array_equal(one(batch()), two(batch()))
+    one.vector[:] = 0
+    assert two.vector.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: values.pop("2.bias"), r"missing \['2.bias'\], unknown none"),
+        (lambda values: values.update({"3.weight": np.zeros(2)}), r"missing none, unknown \['3.weight'\]"),
+        (lambda values: values.update({"2.bias": np.zeros((1, 3))}), r"2.bias is \(1, 3\), not \(3,\)"),
+    ],
+)
+def test_weights_of_another_model_are_refused_and_change_nothing(change, message):
+    model, values = nested(seed=1), dict(nested(seed=2).state_dict())
+    before = model.vector.copy()
+    change(values)
+    with pytest.raises(ShapeError, match=f"the weights are of another model: {message}"):
+        model.load_state_dict(values)
+    assert np.array_equal(model.vector, before)
+
+
+def test_a_layer_cannot_stand_at_two_places():
+    layer = nn.Linear(3, 3, rng())
+    for make in (
+        lambda: nn.Sequential(layer, nn.ReLU(), layer),
+        lambda: nn.Sequential(layer, nn.Sequential(nn.ReLU(), layer)),
+        lambda: nn.Sequential(nn.Residual(layer), nn.Residual(layer)),
+    ):
+        with pytest.raises(ConfigError, match="one layer object twice; make a second one"):
+            make()
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(ConfigError, match=r"argument 1 is .*Tanh.*must be a layer such as ReLU\(\)"):
+        nn.Sequential(nn.ReLU(), nn.Tanh)
+    with pytest.raises(ConfigError, match=r"argument 0 is \["):
+        nn.Sequential([nn.ReLU()])
+
+
+def test_an_error_names_the_layer_by_number_and_by_description():
+    model = nn.Sequential(nn.ReLU(), nn.Linear(6, 4, rng()), nn.Linear(5, 3, rng()))
+    wanted = r"layer 2, Linear\(in_features=5, out_features=3\): linear: x has shape \(5, 4\)"
+    for call in (lambda: model(batch()), lambda: model.forward(batch())):
+        with pytest.raises(ShapeError, match=wanted):
+            call()
+    with pytest.raises(ShapeError, match=r"layer 2: Linear.*\(5,\), but gets \(4,\)"):
+        model.output_shape((6,))
+
+
+def test_an_error_inside_a_nested_chain_names_the_way_to_it():
+    with pytest.raises(ShapeError, match=r"layer 0, Sequential.*: layer 0, Linear\(in_features=6"):
+        nested()(batch(features=7))
+
+
+@pytest.mark.parametrize("method", ["backward", "parameter_gradients"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_an_error_on_the_way_back_names_the_layer_too(method, depth):
+    model = nn.Sequential(*(nn.Linear(6, 6, rng()) for _ in range(depth)))
+    y, cache = model.forward(batch())
+    with pytest.raises(ShapeError, match=rf"layer {depth - 1}, Linear.*dy has shape \(4, 6\)"):
+        getattr(model, method)(y[:4], cache)
+
+
+@pytest.mark.parametrize("method", ["backward", "parameter_gradients"])
+def test_anothers_cache_is_refused(method):
+    model = nn.Sequential(nn.ReLU(), nn.Linear(6, 3, rng()))
+    y, cache = model.forward(batch())
+    longer = nn.Sequential(nn.ReLU(), nn.Linear(6, 3, rng()), nn.ReLU()).forward(batch())[1]
+    with pytest.raises(DtypeError, match="got a LinearCache, but needs the ChainCache that its own forward returned"):
+        getattr(model, method)(y, cache[1])
+    with pytest.raises(DtypeError, match=r"layer 1, Linear.*got a OutputCache, but needs the LinearCache"):
+        getattr(model, method)(y, type(cache)(reversed(cache)))
+    with pytest.raises(DtypeError, match="cache of a chain of 3 layers, but has 2"):
+        getattr(model, method)(y, longer)
+
+
+def test_a_chain_of_nothing_is_the_identity():
+    model = nn.Sequential()
+    y, cache = model.forward(batch())
+    assert np.array_equal(y, batch())
+    assert model.size == 0
+    assert model.parameter_gradients(y, cache) == {}
+    assert np.array_equal(model.backward(y, cache)[0], y)
+
+
+def test_nothing_flows_below_the_first_layer_with_parameters(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("nobody needs this gradient")
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4, rng()), nn.Linear(4, 3, rng()))
+    y, cache = model.forward(batch().reshape(5, 2, 3))
+    monkeypatch.setattr(nn.Flatten, "backward", refuse)
+    monkeypatch.setattr(model.layers[1], "backward", refuse)
+    assert list(model.parameter_gradients(y, cache)) == list(model.params)
+
+
+def test_multiply_adds_follow_the_shape_through_the_chain():
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, rng(), padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2 * 2 * 3, 5, rng())
+    )
+    assert model.output_shape((1, 4, 6)) == (5,)
+    assert model.macs((1, 4, 6)) == 2 * 4 * 6 * 9 + 12 * 5
+
+
+def test_a_chain_with_batch_norm_anywhere_looks_across_the_batch():
+    assert nested().across_batch
+    assert not nn.Sequential(nn.Linear(2, 2, rng()), nn.Residual(nn.LayerNorm(2))).across_batch
+
+
+def test_flatten_reads_rows_first_whatever_the_memorys_order():
+    x = np.arange(48.0).reshape(2, 2, 3, 4)
+    channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    y, cache = nn.Flatten().forward(channels_last)
+    assert np.array_equal(y, np.arange(48.0).reshape(2, 24))
+    assert np.array_equal(nn.Flatten().backward(y, cache)[0], x)
+    assert nn.Flatten().output_shape((2, 3, 4)) == (24,)
+
+
+def test_flatten_refuses_an_upstream_gradient_that_does_not_fit():
+    _, cache = nn.Flatten().forward(np.ones((2, 3, 2), np.float32))
+    with pytest.raises(ShapeError, match=r"dy has shape \(3, 4\), but the output had shape \(2, 6\)"):
+        nn.Flatten().backward(np.ones((3, 4), np.float32), cache)
+    with pytest.raises(DtypeError, match="dy is float64, but the output was float32"):
+        nn.Flatten().backward(np.ones((2, 6)), cache)
