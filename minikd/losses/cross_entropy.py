@@ -3,9 +3,9 @@
     L = -(1/N) Σ_n Σ_k t_nk log q_nk,   q = softmax(z)
 
 t is one-hot for integer labels, smoothed to (1 - ε)·onehot + ε/K with label smoothing ε (Szegedy et al. 2016, §7), or
-given whole. Through log-softmax's backward pass, with rows of t that sum to 1,
+given whole. Through log-softmax's backward pass,
 
-    dz = (1/N)·(q Σ_k t_k - t) = (q - t)/N
+    dz = (1/N)·(q Σ_k t_k - t) = (q - t)/N   where the rows of t sum to 1
 
 What the network says, less what it should say: the Jacobians of the logarithm and of softmax cancel.
 """
@@ -22,13 +22,14 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
     """Return the mean cross-entropy over the batch and its gradient by the logits (N, K).
 
     `labels` are class numbers (N,), integers in 0..K-1 on the host, or probabilities (N, K) like the logits, whose rows
-    sum to 1. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
+    should sum to 1. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
     """
     check_logits(logits)
     target = soft_labels(labels, logits, label_smoothing)
     logq = log_softmax(logits)
     loss: Scalar = -(target * logq).sum() / len(logits)
-    dlogits: Floats = (module_of(logits).exp(logq) - target) * (1.0 / len(logits))
+    q = module_of(logits).exp(logq)
+    dlogits: Floats = (q * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
     return loss, dlogits
 
 

@@ -9,6 +9,7 @@ array, a checkpoint one write, a gradient check one random direction.
 """
 
 import math
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Self
 
@@ -176,7 +177,8 @@ class Sequential(Layer):
             own[name][...] = value
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
-        twin = type(self)(*(layer.converted(convert) for layer in self.layers))
+        twin = copy.copy(self)  # and not type(self)(...): a subclass may have a constructor of its own
+        Sequential.__init__(twin, *(layer.converted(convert) for layer in self.layers))
         twin.bind(convert(self.vector))
         return twin
 
