@@ -8,8 +8,8 @@ All parameters of a chain lie in one vector, and each layer's arrays are views o
 array, a checkpoint one write, a gradient check one random direction.
 """
 
-import math
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Self
 
