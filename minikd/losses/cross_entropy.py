@@ -39,7 +39,6 @@ def soft_labels(labels: Ints | Floats, logits: Floats, label_smoothing: float) -
         raise ConfigError(f"label_smoothing is {label_smoothing}, but must be at least 0 and less than 1")
     if labels.ndim == 2:
         check_pair(logits, labels, "logits", "labels")
-        check_probabilities(labels)
         target: Floats = labels.astype(logits.dtype, copy=False)
     else:
         check_labels(labels, logits.shape)
@@ -63,16 +62,4 @@ def check_labels(labels: Ints | Floats, shape: tuple[int, ...]) -> None:
     if len(bad):
         raise DataError(
             f"label {host[bad[0]]} of sample {bad[0]} is out of range: {K} classes have the numbers 0 to {K - 1}"
-        )
-
-
-def check_probabilities(labels: Ints | Floats) -> None:
-    """Refuse rows (N, K) that are no probabilities: value and gradient would no longer belong to each other."""
-    host = to_host(labels)
-    sums = host.sum(1)
-    bad = np.flatnonzero(~((abs(sums - 1) < 1e-3) & (host.min(1) >= 0)))  # ~, so that a NaN is bad too
-    if len(bad):
-        raise DataError(
-            f"labels of sample {bad[0]} are {host[bad[0]].tolist()}, with sum {sums[bad[0]]:.6g}, but probabilities "
-            "must not be negative and must sum to 1; scores become so by softmax(scores)"
         )
