@@ -14,7 +14,7 @@ import numpy as np
 from minikd.backend import choose
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.distillation import run
-from minikd.distillation.recipe import read_recipe, size_of
+from minikd.distillation.recipe import Recipe, read_recipe, size_of
 from minikd.errors import ConfigError
 from minikd.progress import Bars
 
@@ -26,8 +26,8 @@ def distill(arguments: argparse.Namespace) -> int:
     from minikd.distillation.history import read_history
     from minikd.report.tables import seed_tables, summary_table
 
-    folder = folder_of(arguments)
-    results = resumable("distill", arguments, folder, lambda: run.distil(folder, watcher_of(arguments)))
+    recipe, folder = run_of(arguments)
+    results = resumable("distill", folder, lambda: run.distil(recipe, folder, watcher_of(arguments)))
     if arguments.json:
         print(json.dumps(results, indent=2))
         return 0
@@ -42,9 +42,9 @@ def train(arguments: argparse.Namespace) -> int:
     """Train one model, or go on with it, and print what it is worth."""
     from minikd.report.listings import models_table
 
-    folder, role = folder_of(arguments), arguments.model
-    command = f"train --model {role}"
-    row = resumable(command, arguments, folder, lambda: run.train(folder, role, watcher_of(arguments)))
+    (recipe, folder), role = run_of(arguments), arguments.model
+    watcher = watcher_of(arguments)
+    row = resumable(f"train --model {role}", folder, lambda: run.train(recipe, folder, role, watcher))
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return 0
@@ -53,19 +53,22 @@ def train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def folder_of(arguments: argparse.Namespace) -> Path:
-    """Return the folder of the run: the one to go on with, or a new one with its recipe in it."""
+def run_of(arguments: argparse.Namespace) -> tuple[Recipe, Path]:
+    """Return the recipe and the folder of a run: the one to go on with, or a new one."""
     if arguments.resume:
-        folder: Path = arguments.resume
         check_alone(arguments)
-        read_recipe(folder / "config.toml")
+        recipe, folder = read_recipe(arguments.resume / "config.toml"), arguments.resume
     else:
         recipe = recipe_of(arguments)
         name = arguments.name or f"{Path(recipe.data).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-        folder = run.new_folder(arguments.runs, name, recipe)
+        folder = arguments.runs / name
+        if folder.exists():
+            raise ConfigError(
+                f"{folder} exists already; go on with it by --resume {folder}, or choose another name with --name"
+            )
     if not arguments.quiet:
         print(f"run folder: {folder}", file=sys.stderr, flush=True)
-    return folder
+    return recipe, folder
 
 
 def check_alone(arguments: argparse.Namespace) -> None:
@@ -79,12 +82,13 @@ def check_alone(arguments: argparse.Namespace) -> None:
         )
 
 
-def resumable(command: str, arguments: argparse.Namespace, folder: Path, work: Callable[[], ResultT]) -> ResultT:
+def resumable(command: str, folder: Path, work: Callable[[], ResultT]) -> ResultT:
     """Do the work; where it is interrupted, say how to go on."""
     try:
         return work()
     except KeyboardInterrupt:
-        print(f"\nstopped; go on with:\n  minikd {command} --resume {shlex.quote(str(folder))}", file=sys.stderr)
+        if folder.exists():  # else nothing has begun
+            print(f"\nstopped; go on with:\n  minikd {command} --resume {shlex.quote(str(folder))}", file=sys.stderr)
         raise
 
 

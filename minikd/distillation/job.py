@@ -20,6 +20,8 @@ from minikd.distillation.objectives import distillation_objective, label_objecti
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.distillation.teacher import teacher_logits
+from minikd.errors import ConfigError
+from minikd.files import write_atomically
 from minikd.nn import Sequential
 from minikd.parallel import workers
 from minikd.training import Objective, Watcher, fit
@@ -39,6 +41,9 @@ class Job:
         self.given_teacher = given[0] if given else None
         self.data = Data.of(recipe, given[1] if given else None)
         self.history: list[Row] = read_history(folder / "history.csv")
+        # What can be refused has been refused by now; only then does anything appear on the disk.
+        self.first_teacher, self.first_student = self.new_teacher(), self.new_student()
+        make_folder(folder, recipe)
 
     @property
     def threads(self) -> int | None:
@@ -47,16 +52,14 @@ class Job:
 
     def teacher(self) -> Sequential:
         """Return the teacher: trained, taken from the folder, or given."""
-        how, dataset = self.recipe.teacher, self.data.dataset
-        rng = np.random.default_rng((self.recipe.seed, TEACHER))
-        model = models.teacher(how.model, dataset.image_shape, dataset.classes, rng, how.dropout)
+        how = self.recipe.teacher
         if self.given_teacher:
             save_model(self.folder / "teacher.safetensors", self.given_teacher, self.data.card("teacher"))
-        return self.stage("teacher", model, how, lambda: label_objective(how.label_smoothing))
+        return self.stage("teacher", self.first_teacher, how, lambda: label_objective(how.label_smoothing))
 
     def baseline(self) -> Sequential:
         """Return the student trained on the labels alone."""
-        return self.stage("student_baseline", self.new_student(), self.recipe.student, lambda: label_objective())
+        return self.stage("student_baseline", self.first_student.copy(), self.recipe.student, lambda: label_objective())
 
     def distilled(self, teacher: Sequential) -> Sequential:
         """Return the student trained on the teacher's soft targets and the labels."""
@@ -67,10 +70,16 @@ class Job:
                 soft = teacher_logits(teacher, replace(self.data.train, augmentation=how.augmentation), map_)
             return distillation_objective(soft, loss.temperature, loss.alpha)
 
-        return self.stage("student_distilled", self.new_student(), how, objective)
+        return self.stage("student_distilled", self.first_student.copy(), how, objective)
+
+    def new_teacher(self) -> Sequential:
+        """Return the teacher before training."""
+        how, dataset = self.recipe.teacher, self.data.dataset
+        rng = np.random.default_rng((self.recipe.seed, TEACHER))
+        return models.teacher(how.model, dataset.image_shape, dataset.classes, rng, how.dropout)
 
     def new_student(self) -> Sequential:
-        """Return the student before training: the same weights each time."""
+        """Return the students before training."""
         dataset = self.data.dataset
         rng = np.random.default_rng((self.recipe.seed, STUDENT))
         return models.mlp(dataset.image_shape, self.recipe.student.hidden, dataset.classes, rng)
@@ -97,7 +106,18 @@ class Job:
             watcher=self.watcher,
             checkpoint=checkpoint,
             after_epoch=record,
+            settings=repr(self.recipe),
         )
         save_model(path, model, self.data.card(name))
         checkpoint.unlink(missing_ok=True)
         return model
+
+
+def make_folder(folder: Path, recipe: Recipe) -> None:
+    """Make the run's folder with its recipe in it, unless it is there. Raises ConfigError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --runs") from error
+    if not (folder / "config.toml").exists():
+        write_atomically(folder / "config.toml", recipe.to_toml().encode())

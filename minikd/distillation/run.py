@@ -10,8 +10,7 @@ from typing import TypedDict
 from minikd import metrics
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
-from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
-from minikd.errors import ConfigError
+from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.files import write_atomically
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
@@ -23,27 +22,12 @@ from minikd.training import Watcher
 from minikd.typing import Floats
 
 
-def new_folder(runs: Path, name: str, recipe: Recipe) -> Path:
-    """Make runs/name with the recipe's config.toml in it. Raises ConfigError where it exists already."""
-    folder = runs / name
-    if folder.exists():
-        raise ConfigError(
-            f"{folder} exists already; go on with it by --resume {folder}, or choose another name with --name"
-        )
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --runs") from error
-    write_atomically(folder / "config.toml", recipe.to_toml().encode())
-    return folder
-
-
-def train(folder: Path, role: str, watcher: Watcher | None = None) -> ModelResult:
-    """Train one model of the folder's recipe on the labels, "teacher" or "student", and return its row of the table.
+def train(recipe: Recipe, folder: Path, role: str, watcher: Watcher | None = None) -> ModelResult:
+    """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
     Leaves the weights, history.csv and results.json. `distil` may go on from there.
     """
-    job = Job(read_recipe(folder / "config.toml"), folder, watcher)
+    job = Job(recipe, folder, watcher)
     name, model = ("teacher", job.teacher()) if role == "teacher" else ("student_baseline", job.baseline())
     with workers(job.threads) as map_:
         _, row = measure(model, job.data.test, map_)
@@ -51,13 +35,13 @@ def train(folder: Path, role: str, watcher: Watcher | None = None) -> ModelResul
     return row
 
 
-def distil(folder: Path, watcher: Watcher | None = None) -> Results:
-    """Run, or go on with, the recipe in the folder's config.toml, and return the results.
+def distil(recipe: Recipe, folder: Path, watcher: Watcher | None = None) -> Results:
+    """Run a recipe in a folder, or go on with it there, and return the results.
 
-    Leaves history.csv, results.json, three weights files, figures/ and report.html. A run that has ended is not run
-    again: its results are read back.
+    Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended is
+    not run again: its results are read back.
     """
-    recipe, path = read_recipe(folder / "config.toml"), folder / "results.json"
+    path = folder / "results.json"
     if path.exists() and "student_distilled" in (done := json.loads(path.read_text(encoding="utf-8"))):
         finished: Results = done
         return finished

@@ -1,0 +1,183 @@
+"""`minikd distill`: what a run leaves behind, that it repeats, stops and goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from minikd import Bars
+from minikd.cli import main
+from minikd.distillation import run
+from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
+from tests.cli.makers import QUICK, write_data
+
+MODELS = ("teacher", "student_baseline", "student_distilled")
+PER_MODEL = {"parameters", "bytes", "macs", "errors", "accuracy", "nll", "ece", "images_per_second", "latency_ms"}
+
+
+def weights(folder):
+    return {name: (folder / f"{name}.safetensors").read_bytes() for name in MODELS}
+
+
+def test_a_run_leaves_everything_behind(finished):
+    for name in ("config.toml", "history.csv", "results.json", "report.html", *(f"{m}.safetensors" for m in MODELS)):
+        assert (finished / name).stat().st_size > 0, name
+    assert len(list((finished / "figures").glob("*.png"))) >= 6
+    assert not list(finished.glob("*.checkpoint"))
+    assert not list(finished.glob(".*"))
+
+
+def test_results_hold_what_the_readme_documents(finished):
+    results = json.loads((finished / "results.json").read_text())
+    for model in MODELS:
+        assert results[model].keys() >= PER_MODEL
+        assert results[model]["accuracy"] == pytest.approx(1 - results[model]["errors"] / 60)
+    assert "agreement" in results["student_baseline"]
+    assert "agreement" not in results["teacher"]
+    assert results.keys() >= {"mcnemar_p", "seconds", "backend", "versions"}
+    assert 0 <= results["mcnemar_p"] <= 1
+    assert results["student_distilled"]["parameters"] == 120 * 8 + 8 + 8 * 3 + 3
+
+
+def test_history_has_a_line_for_each_epoch_of_each_model(finished):
+    lines = (finished / "history.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[:2] for line in lines] == [[model, str(e)] for model in MODELS for e in (1, 2)]
+
+
+def test_the_config_alone_repeats_the_run_bit_for_bit(finished, tmp_path):
+    arguments = ["distill", "--config", str(finished / "config.toml"), "--runs", str(tmp_path), "--name", "again"]
+    assert main([*arguments, "--quiet"]) == 0
+    assert weights(tmp_path / "again") == weights(finished)
+
+
+def test_another_seed_is_another_run(finished, data, tmp_path):
+    arguments = ["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "other", "--seed", "1", "--quiet"]
+    assert main([*arguments, *QUICK]) == 0
+    assert weights(tmp_path / "other")["teacher"] != weights(finished)["teacher"]
+
+
+def test_both_students_start_alike_and_end_apart(finished):
+    recipe = read_recipe(finished / "config.toml")
+    job = run.Job(recipe, finished)
+    assert (job.new_student().vector == job.new_student().vector).all()
+    assert weights(finished)["student_baseline"] != weights(finished)["student_distilled"]
+
+
+def test_a_finished_run_is_not_run_again(finished, capsys):
+    before = {path: path.stat().st_mtime_ns for path in finished.iterdir()}
+    assert main(["distill", "--resume", str(finished), "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((finished / "results.json").read_text())
+    assert {path: path.stat().st_mtime_ns for path in finished.iterdir()} == before
+
+
+@pytest.mark.parametrize("after", [1, 7, 12, 13, 19, 29])
+def test_a_run_stopped_anywhere_goes_on_with_the_same_bits(after, finished, data, tmp_path, monkeypatch, capsys):
+    """Steps 1-12 are the teacher's, 13-24 the control's, 25-36 the distilled student's."""
+    arguments = ["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "cut", "--quiet", *QUICK]
+    with monkeypatch.context() as patch:
+        patch.setattr("minikd.training.stop_requests", stop_after(after))
+        assert main(arguments) == 130
+    assert f"minikd distill --resume {tmp_path / 'cut'}" in capsys.readouterr().err
+    assert not (tmp_path / "cut" / "results.json").exists()
+    assert main(["distill", "--resume", str(tmp_path / "cut"), "--quiet"]) == 0
+    assert weights(tmp_path / "cut") == weights(finished)
+    columns = [line.split(",")[:5] for line in (tmp_path / "cut" / "history.csv").read_text().splitlines()]
+    assert columns == [line.split(",")[:5] for line in (finished / "history.csv").read_text().splitlines()]
+
+
+def stop_after(steps):
+    """Return a `stop_requests` that asks for a stop once so many steps have been asked about, over all models."""
+    from contextlib import contextmanager
+
+    asked = iter(range(10**6))
+
+    @contextmanager
+    def stop_requests():
+        yield lambda: next(asked) >= steps
+
+    return stop_requests
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(data, tmp_path):
+    flags = [*QUICK, "--teacher-epochs", "100000", "--quiet"]
+    command = [sys.executable, "-m", "minikd", "distill", "--data", str(data), "--runs", str(tmp_path), "--name", "x"]
+    process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True, env={**os.environ})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "x" / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"minikd distill --resume {tmp_path / 'x'}" in said
+    assert (tmp_path / "x" / "teacher.checkpoint").exists()
+    assert "Traceback" not in said
+
+
+def test_a_given_teacher_is_not_trained(finished, data, tmp_path):
+    given = str(finished / "teacher.safetensors")
+    flags = ["--teacher-weights", given, "--runs", str(tmp_path), "--name", "given", "--quiet", *QUICK]
+    assert main(["distill", "--data", str(data), *flags]) == 0
+    assert "teacher," not in (tmp_path / "given" / "history.csv").read_text()
+    assert weights(tmp_path / "given")["student_distilled"] == weights(finished)["student_distilled"]
+
+
+def test_colour_images_of_another_size_and_class_count_train(tmp_path):
+    data = write_data(tmp_path / "colour.npz", classes=4, channels=3, size=(9, 14))
+    assert main(["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "c", "--quiet", *QUICK]) == 0
+    results = json.loads((tmp_path / "c" / "results.json").read_text())
+    assert results["dataset"]["image_shape"] == [3, 9, 14]
+    assert results["dataset"]["classes"] == 4
+
+
+def test_an_augmented_transfer_set_is_distilled_live(data, tmp_path):
+    flags = ["--student-shift", "1", "--runs", str(tmp_path), "--name", "live", "--quiet", *QUICK]
+    assert main(["distill", "--data", str(data), *flags]) == 0
+    assert read_recipe(tmp_path / "live" / "config.toml").student.augmentation is not None
+
+
+def test_train_makes_one_model_and_distill_goes_on_from_it(data, tmp_path, finished, capsys):
+    arguments = ["--data", str(data), "--runs", str(tmp_path), "--name", "steps", "--quiet", *QUICK]
+    assert main(["train", *arguments]) == 0
+    assert "test" in capsys.readouterr().out
+    assert set(json.loads((tmp_path / "steps" / "results.json").read_text())) >= {"teacher", "seed", "versions"}
+    assert main(["distill", "--resume", str(tmp_path / "steps"), "--quiet"]) == 0
+    assert weights(tmp_path / "steps") == weights(finished)
+
+
+def test_the_seed_recipe_prints_its_tables_beside_the_published(data, tmp_path, monkeypatch, capsys):
+    quick = replace(seed_recipe(), data=str(data), backend="auto")
+    small = {"image_size": "28x28"}
+    monkeypatch.setattr("minikd.cli.flags.seed_recipe", lambda: replace(quick, **small))
+    monkeypatch.setattr("minikd.distillation.run.seed_recipe", lambda: replace(quick, **small))
+    assert main(["distill", "--seed-recipe", "--runs", str(tmp_path), "--name", "seed", "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    for published in ("98.59", "97.31", "96.50", "97.12"):
+        assert published in printed
+
+
+def test_progress_says_who_trains_how_fast_and_how_long(data, tmp_path, capsys):
+    assert main(["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "bars", *QUICK]) == 0
+    said = capsys.readouterr().err
+    assert "teacher, epoch 1/2" in said
+    assert "images/s" in said
+    assert "left" in said
+    assert "validation accuracy" in said
+
+
+def test_recipes_survive_their_file(tmp_path):
+    recipe = replace(Recipe(), student=replace(Recipe().student, hidden=(800, 800), learning_rate=0.1 + 0.2))
+    (tmp_path / "r.toml").write_text(recipe.to_toml())
+    assert read_recipe(tmp_path / "r.toml") == recipe
+
+
+def test_bars_do_nothing_before_they_start():
+    bars = Bars()
+    bars.step(1)
+    bars.look(0.0, 0.0)
+    bars.stop()
+    assert bars.bar is None

@@ -1,0 +1,145 @@
+"""Bad flags, files and data get one line that names what was found and the fix, exit status 2, and nothing is lost."""
+
+import numpy as np
+import pytest
+
+from minikd.cli import main
+from tests.cli.makers import QUICK, write_data
+
+
+def refused(capsys, *arguments):
+    """Run the command, expect an error, and return what it said."""
+    assert main([*map(str, arguments)]) == 2
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("minikd: error: ")
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--temperature", "0"), ("temperature is 0.0", "positive")),
+        (("--temperature", "-3"), ("temperature is -3.0", "positive")),
+        (("--alpha", "1.5"), ("alpha is 1.5", "0 to 1")),
+        (("--teacher-epochs", "0"), ("--teacher-epochs is 0", "at least 1")),
+        (("--teacher-optimizer", "sdg"), ("optimizer is 'sdg'", "sgd")),
+        (("--student-schedule", "linear"), ("schedule is 'linear'", "cosine")),
+        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, seed")),
+        (("--student-learning-rate", "nan"), ("learning_rate is nan", "finite")),
+        (("--student-hidden", "0"), ("hidden is (0,)", "above 0")),
+        (("--seed", "-1"), ("seed is -1", "at least 0")),
+        (("--image-size", "28"), ("image_size is '28'", "28x28")),
+        (("--backend", "tpu"), ("backend is 'tpu'", "cupy")),
+        (("--data", "nowhere"), ("nowhere", "mnist")),
+        (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
+        (("--teacher-weights", "nowhere.safetensors"), ("nowhere.safetensors", ".safetensors")),
+        (("--resume", "nowhere"), ("nowhere/config.toml", "TOML")),
+    ],
+)
+def test_a_bad_flag_is_named_with_its_fix(flags, words, capsys, tmp_path):
+    said = refused(capsys, "distill", "--runs", tmp_path / "runs", "--quiet", *flags)
+    for word in words:
+        assert word in said
+
+
+def test_a_refused_run_leaves_no_folder(capsys, tmp_path):
+    refused(capsys, "distill", "--runs", tmp_path / "runs", "--data", "nowhere", "--quiet")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed = ", ("is not TOML",)),
+        ("sed = 1", ("unknown setting 'sed'", "did you mean 'seed'")),
+        ("[student]\nepoch = 3", ("[student]", "did you mean 'epochs'")),
+        ("[student]\nepochs = 2.5", ("epochs is 2.5", "int")),
+        ("[student]\nhidden = [1.5]", ("hidden is (1.5,)", "whole numbers")),
+        ("teacher = 3", ("teacher is 3", "[teacher]")),
+        ("[distillation]\nalpha = 2", ("alpha is 2.0",)),
+    ],
+)
+def test_a_bad_config_is_named_with_its_place(text, words, capsys, tmp_path):
+    (tmp_path / "bad.toml").write_text(text)
+    said = refused(capsys, "distill", "--config", tmp_path / "bad.toml", "--runs", tmp_path, "--quiet")
+    assert "bad.toml" in said
+    for word in words:
+        assert word in said
+
+
+def test_a_folder_is_never_overwritten(finished, data, capsys):
+    before = (finished / "results.json").read_bytes()
+    said = refused(
+        capsys, "distill", "--data", data, "--runs", finished.parent, "--name", finished.name, "--quiet", *QUICK
+    )
+    assert f"--resume {finished}" in said
+    assert (finished / "results.json").read_bytes() == before
+
+
+def test_settings_beside_resume_are_refused(finished, capsys):
+    assert "temperature" in refused(capsys, "distill", "--resume", finished, "--temperature", "3", "--quiet")
+
+
+def test_data_that_changed_is_not_gone_on_with(data, tmp_path, capsys):
+    changed = tmp_path / "changed.npz"
+    changed.write_bytes(data.read_bytes())
+    arguments = ["distill", "--data", str(changed), "--runs", str(tmp_path), "--name", "cut", "--quiet", *QUICK]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minikd.training.stop_requests", stopped_at_once)
+        assert main(arguments) == 130
+    write_data(changed, count=248)
+    assert "its data" in refused(capsys, "distill", "--resume", tmp_path / "cut", "--quiet")
+    assert (tmp_path / "cut" / "teacher.checkpoint").exists()
+
+
+def stopped_at_once():
+    """A `stop_requests` that always asks for a stop."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def requests():
+        yield lambda: True
+
+    return requests()
+
+
+def test_weights_of_other_data_are_refused_as_teacher(finished, tmp_path, capsys):
+    other = write_data(tmp_path / "other.npz", classes=4, size=(9, 9))
+    given = ("--teacher-weights", finished / "teacher.safetensors")
+    said = refused(capsys, "distill", "--data", other, *given, "--runs", tmp_path, "--quiet", *QUICK)
+    assert "3 classes" in said
+    assert "4 classes" in said
+
+
+def test_images_too_small_for_the_teacher_say_so(tmp_path, capsys):
+    small = write_data(tmp_path / "small.npz", size=(3, 12))
+    assert "3x12" in refused(capsys, "distill", "--data", small, "--runs", tmp_path, "--quiet", *QUICK)
+
+
+def test_a_learning_rate_that_explodes_stops_with_advice(data, tmp_path, capsys):
+    flags = ("--teacher-learning-rate", "1e30", "--teacher-optimizer", "sgd", "--runs", tmp_path, "--quiet")
+    with np.errstate(all="ignore"):
+        said = refused(capsys, "distill", "--data", data, *QUICK, *flags)
+    assert "lower the learning rate" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors at all", b"\x08\0\0\0\0\0\0\0{}"])
+def test_broken_weights_are_named(content, tmp_path, capsys):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    assert "w.safetensors" in refused(capsys, "evaluate", tmp_path / "w.safetensors")
+
+
+def test_an_unreadable_picture_is_named(finished, tmp_path, capsys):
+    (tmp_path / "p.png").write_bytes(b"no picture")
+    assert "p.png" in refused(capsys, "predict", tmp_path / "p.png", "--run", finished)
+
+
+def test_predict_without_a_run_says_how_to_make_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "minikd distill" in refused(capsys, "predict", tmp_path / "p.png")
+
+
+def test_a_shape_that_is_none_is_named(tmp_path, capsys):
+    (tmp_path / "layer.py").write_text("class L: ...")
+    assert "--shape is '2x3'" in refused(capsys, "gradcheck", f"{tmp_path / 'layer.py'}:L", "--shape", "2x3")
