@@ -37,8 +37,9 @@ def train(
     The plan's default is five epochs of Adam; `watcher=minikd.Bars()` shows progress. Raises ShapeError where the model
     does not turn the data's images into its classes, and Diverged.
     """
-    views = views_for(model, data, augmentation)
-    fit(model, views, label_objective(), plan or Plan(), name="model", watcher=watcher)
+    plan = plan or Plan()
+    views = views_for(model, data, augmentation, plan.seed)
+    fit(model, views, label_objective(), plan, name="model", watcher=watcher)
 
 
 def distill(
@@ -56,17 +57,17 @@ def distill(
     The teacher sees the very views that the student sees, in evaluation mode. Raises as `train`.
     """
     check_outputs(teacher, data)
-    views = views_for(student, data, augmentation)
+    plan = plan or Plan()
+    views = views_for(student, data, augmentation, plan.seed)
     with workers(None if module_of(teacher.vector).__name__ == "numpy" else 1) as map_:
         soft = teacher_logits(teacher, views, map_)
     objective = distillation_objective(soft, temperature, alpha)
-    fit(student, views, objective, plan or Plan(), name="student", watcher=watcher)
+    fit(student, views, objective, plan, name="student", watcher=watcher)
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:
     """Return what the model is worth on the test images, prepared as the training images were."""
-    check_outputs(model, data)
-    train = views_for(model, data, None)
+    train = views_for(model, data)
     test = replace(train, images=data.test_images, labels=data.test_labels)
     with workers(None if module_of(model.vector).__name__ == "numpy" else 1) as map_:
         logits = logits_of(model, test, map_)
@@ -86,11 +87,11 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
     save_model(Path(path), model, Card(name, data.image_shape, mean, std, data.class_names))
 
 
-def views_for(model: Sequential, data: Dataset, augmentation: Augmentation | None) -> Views:
+def views_for(model: Sequential, data: Dataset, augmentation: Augmentation | None = None, seed: int = 0) -> Views:
     """Return the training views, once it is clear that the model fits the data."""
     check_outputs(model, data)
     mean, std = mean_and_std(data.train_images)
-    return Views(data.train_images, data.train_labels, mean, std, augmentation)
+    return Views(data.train_images, data.train_labels, mean, std, augmentation, seed)
 
 
 def check_outputs(model: Sequential, data: Dataset) -> None:

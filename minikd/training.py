@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -62,12 +63,13 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "shards"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be at least 1")
-        for name in ("warm_up", "clip_norm", "seed"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must not be negative")
+        for name, least in {"epochs": 1, "batch_size": 1, "shards": 1, "seed": 0}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {value!r}, but must be a whole number of at least {least}")
+        for name in ("warm_up", "clip_norm"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must be finite and not negative")
 
 
 class Watcher(Protocol):
@@ -104,47 +106,54 @@ def fit(
     watcher: Watcher | None = None,
     checkpoint: Path | None = None,
     after_epoch: Callable[[list[Row]], None] | None = None,
+    settings: str = "",
 ) -> list[Row]:
     """Train `model` in place and return its history, a row for each epoch.
 
     With `checkpoint` the run goes on from that file where it exists, writes it every few seconds at an epoch's end and
-    when it is interrupted (Ctrl-C, SIGTERM), which raises `Interrupted`. Raises `Diverged` where the loss is no longer
-    finite; the checkpoint then still holds the last good epoch.
+    when it is interrupted (Ctrl-C, SIGTERM), which raises `Interrupted`. A checkpoint of another plan, model or data
+    is refused, and of other `settings`: a text that says what else decides the result, such as the loss's constants.
+    Raises `Diverged` where the loss or a weight is no longer finite; the checkpoint then still holds the last good
+    epoch.
     """
     if not len(views):
         raise ConfigError("there are no training images: validation takes them all; hold out fewer")
-    run = Run(model, views, objective, plan, name)
+    run = Run(model, views, objective, plan, name, settings)
     position = Position()
     if checkpoint is not None and checkpoint.exists():
         position = load_checkpoint(checkpoint, model, run.optimizer_state, run.identity)
     if watcher:
         watcher.start(name, plan.epochs, len(views), position)
-    saved = time.monotonic()
-    with workers(1 if module_of(model.vector) is not np else None) as map_, stop_requests() as asked:
-        while position.epoch < plan.epochs:
-            finished = run.epoch(position, map_, asked, watcher)
-            if not finished:
-                if checkpoint is not None:
+    try:
+        with workers(1 if module_of(model.vector) is not np else None) as map_, stop_requests() as asked:
+            saved = time.monotonic()
+            while position.epoch < plan.epochs:
+                if run.epoch(position, map_, asked, watcher):
+                    row = run.end_epoch(position, evaluate(model, map_) if evaluate else None)
+                    if watcher:
+                        watcher.epoch(row)
+                    if after_epoch:
+                        after_epoch(position.history)
+                stop = asked()  # also where it was asked for during the evaluation, or the very last batch
+                if checkpoint is not None and (stop or time.monotonic() - saved > SAVE_SECONDS):
                     save_checkpoint(checkpoint, model, run.optimizer_state, position, run.identity)
-                raise Interrupted(name)
-            row = run.end_epoch(position, evaluate(model, map_) if evaluate else None)
-            if watcher:
-                watcher.epoch(row)
-            if after_epoch:
-                after_epoch(position.history)
-            if checkpoint is not None and time.monotonic() - saved > SAVE_SECONDS:
-                save_checkpoint(checkpoint, model, run.optimizer_state, position, run.identity)
-                saved = time.monotonic()
-    if watcher:
-        watcher.stop()
+                    saved = time.monotonic()
+                if stop:
+                    raise Interrupted(name)
+    finally:
+        if watcher:
+            watcher.stop()
     return position.history
 
 
 class Run:
     """One model's training: what stays the same from step to step."""
 
-    def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan, name: str) -> None:
-        self.model, self.views, self.objective, self.plan, self.name = model, views, objective, plan, name
+    def __init__(
+        self, model: Sequential, views: Views, objective: Objective, plan: Plan, name: str, settings: str
+    ) -> None:
+        self.model, self.views, self.objective, self.plan = model, views, objective, plan
+        self.name, self.settings = name, settings
         steps_an_epoch = math.ceil(len(views) / plan.batch_size)
         total, warm_up = steps_an_epoch * plan.epochs, round(plan.warm_up * steps_an_epoch)
         self.schedule = schedules.build(plan.schedule, plan.learning_rate, total, warm_up)
@@ -153,12 +162,14 @@ class Run:
         on_host = module_of(model.vector) is np
         self.shards = plan.shards if on_host and not model.across_batch else 1
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """A digest of plan, model and data: a checkpoint of another run must not be gone on with."""
-        digest = hashlib.sha256(json.dumps([self.name, asdict(self.plan), repr(self.model)]).encode())
-        digest.update(repr((self.views.augmentation, self.views.mean, self.views.std, self.views.seed)).encode())
-        digest.update(np.ascontiguousarray(self.views.labels).tobytes())
+        views, text = self.views, [self.name, asdict(self.plan), repr(self.model), self.settings]
+        digest = hashlib.sha256(json.dumps(text).encode())
+        digest.update(repr((views.augmentation, views.mean, views.std, views.seed, views.images.shape)).encode())
+        for array in (views.labels, views.images):
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def epoch(self, position: Position, map_: Map, asked: Callable[[], bool], watcher: Watcher | None) -> bool:
@@ -208,11 +219,14 @@ class Run:
         return loss * share, self.model.flat_gradient(grads), cache
 
     def look(self, position: Position, loss_sum: float, lr: float, watcher: Watcher | None) -> None:
-        """Look at the loss so far: stop where it is not a number, and tell the watcher."""
-        if not math.isfinite(loss_sum):
+        """Look at the loss so far and the weights: stop where one is not a number, and tell the watcher."""
+        # The loss of a step is that of the weights before it: where the step broke them, no loss tells of it yet.
+        healthy = math.isfinite(loss_sum) and bool(module_of(self.model.vector).isfinite(self.model.vector).all())
+        if not healthy:
+            what = f"the loss became {loss_sum}" if not math.isfinite(loss_sum) else "a weight became NaN or infinite"
             raise Diverged(
-                f"{self.name}: the loss became {loss_sum} in epoch {position.epoch + 1}, at or before step "
-                f"{position.step}, learning rate {lr:.2g}; lower the learning rate, or set clip_norm to 1. "
+                f"{self.name}: {what} in epoch {position.epoch + 1}, at or before step {position.step}, "
+                f"learning rate {lr:.2g}; lower the learning rate, or set clip_norm to 1. "
                 "The last good checkpoint, if one was written, is unchanged"
             )
         if watcher and position.images:
