@@ -1,0 +1,60 @@
+"""A small problem that small networks learn in a few steps: bright bars in one of three places, under noise."""
+
+import contextlib
+
+import numpy as np
+
+from minikd import nn
+from minikd.data import Dataset, Views, mean_and_std
+
+SHAPE, CLASSES = (1, 6, 6), 3
+
+
+def images_and_labels(count, seed=0):
+    """Return uint8 images (N, 1, 6, 6) and labels; the bar of class k lies in rows 2k and 2k + 1."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(count) % CLASSES)
+    images = rng.integers(0, 120, (count, *SHAPE), dtype=np.uint8)
+    for k in range(CLASSES):
+        images[labels == k, :, 2 * k : 2 * k + 2] += 80
+    return images, labels
+
+
+def views(count=10, seed=0, **settings):
+    images, labels = images_and_labels(count, seed)
+    return Views(images, labels, *mean_and_std(images), **settings)
+
+
+def dataset(train=60, test=30):
+    names = tuple(f"rows {2 * k}-{2 * k + 1}" for k in range(CLASSES))
+    return Dataset("bars", *images_and_labels(train), *images_and_labels(test, seed=1), names)
+
+
+def mlp(seed=0, dropout=0.0, hidden=8):
+    rng = np.random.default_rng(seed)
+    drop = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, hidden, rng), nn.ReLU(), *drop, nn.Linear(hidden, CLASSES, rng))
+
+
+def cnn(seed=0, norm=True):
+    rng = np.random.default_rng(seed)
+    norms = [nn.BatchNorm2d(4)] if norm else []
+    features = [nn.Conv2d(1, 4, 3, rng, padding=1), *norms, nn.MaxPool2d(2), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*features, nn.Linear(36, CLASSES, rng))
+
+
+def same_bits(one, two):
+    """True where two models' parameters and state are equal to the last bit."""
+    a, b = one.state_dict(), two.state_dict()
+    return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+def stop_after(looks):
+    """Return a stand-in for `stop_requests`: somebody asks for a stop once training has looked so many times."""
+
+    @contextlib.contextmanager
+    def requests():
+        counter = iter(range(looks))
+        yield lambda: next(counter, None) is None
+
+    return requests
