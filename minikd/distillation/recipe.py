@@ -82,7 +82,7 @@ class Training(Section):
     optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
     learning_rate: float = setting(1e-3, "the schedule's highest learning rate", 0)
     schedule: str = setting("one_cycle", "learning-rate schedule", choices=schedules.NAMES)
-    warm_up: float = setting(0.0, "epochs of linear warm-up before the schedule", 0)
+    warm_up: float = setting(0.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(0.0, "weight decay", 0)
     momentum: float = setting(0.9, "momentum of sgd and nesterov", 0)
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
@@ -108,8 +108,14 @@ class Training(Section):
 class Teacher(Training):
     """The teacher: a CNN trained on the labels."""
 
+    learning_rate: float = setting(3e-3, "the schedule's highest learning rate", 0)
+    schedule: str = setting("cosine", "learning-rate schedule", choices=schedules.NAMES)
+    warm_up: float = setting(1.0, "epochs of linear warm-up", 0)
+    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0)
+    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0)
+    scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0)
     model: str = setting("cnn", "network: cnn, or the seed notebook's", choices=tuple(models.TEACHERS))
-    dropout: float = setting(0.0, "dropout before the last layer", 0)
+    dropout: float = setting(0.2, "dropout before the last layer", 0)
     label_smoothing: float = setting(0.0, "label smoothing", 0)
     weights: str = setting("", "a teacher's .safetensors file to use instead of training one")
 
@@ -118,6 +124,9 @@ class Teacher(Training):
 class Student(Training):
     """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
 
+    epochs: int = setting(40, "passes over the training images", 1)
+    learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
+    shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
 
 

@@ -38,8 +38,8 @@ def train(recipe: Recipe, folder: Path, role: str, watcher: Watcher | None = Non
 def distil(recipe: Recipe, folder: Path, watcher: Watcher | None = None) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
-    Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended is
-    not run again: its results are read back.
+    Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
+    is not run again: its results are read back.
     """
     path = folder / "results.json"
     if path.exists() and "student_distilled" in (done := json.loads(path.read_text(encoding="utf-8"))):

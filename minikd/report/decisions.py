@@ -105,7 +105,14 @@ def _reliability_panel(ax: "Axes", model: str, bar: Reliability) -> None:
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.02)
     style.tidy(ax, MODELS[model])
-    ax.legend([gap], [f"gap to the diagonal\nECE {100 * bar.ece:.2f} %"], loc="upper left", frameon=False, fontsize=9)
+    ax.legend(
+        [gap],
+        [f"gap to the diagonal\nECE {100 * bar.ece:.2f} %"],
+        loc="upper left",
+        framealpha=0.85,
+        edgecolor="white",
+        fontsize=9,
+    )
 
 
 def _histogram_panel(ax: "Axes", model: str, bar: Reliability, samples: int) -> None:

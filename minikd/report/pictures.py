@@ -24,28 +24,26 @@ ROWS = 2
 def first_layer_filters(evidence: Evidence) -> "Figure":
     """Draw each model's first-layer weights, and of both students the same hidden units."""
     models = [model for model in MODELS if model in evidence.filters]
-    figure = style.new_figure(11.5, 4.0, "What the first layers look for: blue counts for a unit, red against it")
+    title = "What the first layers look for: blue counts for a unit, red against it"
     if not models:
-        figure.text(0.5, 0.5, "No first-layer filters were recorded.", ha="center", color=style.INK)
+        figure = style.new_figure(10, 1.4, title)
+        figure.text(0.012, 0.3, "No first-layer filters were recorded.", fontsize=10.5, color=style.INK)
         return figure
+    sheets = {model: _sheet(np.asarray(evidence.filters[model])[_units(evidence, model)]) for model in models}
+    tallest = max(sheet.shape[0] / sheet.shape[1] for sheet, _ in sheets.values())
+    figure = style.new_figure(11.5, 1.1 + min(3.6 * tallest, 8), title)
     axes = figure.subplots(1, len(models), squeeze=False)[0]
     for ax, model in zip(axes, models, strict=True):
-        weights = evidence.filters[model]
-        units = _units(evidence, model)
-        sheet, limit = _sheet(np.asarray(weights, dtype=np.float64)[units])
+        weights, (sheet, limit), units = evidence.filters[model], sheets[model], _units(evidence, model)
         ax.imshow(sheet, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
         style.blank(ax)
         height, width = weights.shape[2:]
         chosen = "all" if len(units) == len(weights) else f"{len(units)} of"
         ax.set_title(f"{MODELS[model]}: {chosen} {len(weights)}, {height} × {width}", loc="left", fontsize=10.5)
-    figure.text(0.012, 0.01, _caption(evidence), fontsize=9, color="#5A5A5A")
+    if MODELS.keys() - {"teacher"} <= evidence.filters.keys():
+        note = "Both students started from the same weights: the same place shows the same hidden unit."
+        figure.supxlabel(note, x=0.012, ha="left", fontsize=9.5, color="#5A5A5A")
     return figure
-
-
-def _caption(evidence: Evidence) -> str:
-    if not MODELS.keys() - {"teacher"} <= evidence.filters.keys():
-        return ""
-    return "Both students started from the same weights: the same place shows the same hidden unit."
 
 
 def _units(evidence: Evidence, model: str) -> npt.NDArray[np.intp]:
@@ -87,7 +85,11 @@ def disagreements(evidence: Evidence) -> "Figure":
             style.blank(ax)
         for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may be short
             _case(ax, evidence, sample, on_paper)
-        axes[0].set_title(heading, loc="left", fontsize=11, fontweight="bold", color=style.INK)
+        if heading:
+            for ax in axes:  # the others keep the row's height even, the first must not widen its column
+                ax.set_title(" ", fontsize=11)
+            title = axes[0].set_title(heading, loc="left", fontsize=11, fontweight="bold", color=style.INK)
+            title.set_in_layout(False)
     return figure
 
 

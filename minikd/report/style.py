@@ -21,8 +21,10 @@ LINES = {"teacher": (":", "s"), "student_baseline": ("--", "^"), "student_distil
 def new_figure(width: float, height: float, title: str) -> "Figure":
     """Return an empty figure of so many inches, under a title that says what it shows."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.07, wspace=0.03)
+    figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
     figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
@@ -84,13 +86,16 @@ def blank(ax: "Axes") -> None:
 
 
 def mosaic(tiles: Floats, columns: int) -> Floats:
-    """Return tiles (M, H, W) or (M, H, W, 3) as one picture, in rows, with one-pixel gaps of NaN."""
+    """Return tiles (M, H, W) or (M, H, W, 3) as one picture in rows, with gaps of NaN a small part of a tile wide."""
+    zoom = max(1, -(-24 // max(tiles.shape[1:3])))
+    tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    gap = max(1, tiles.shape[2] // 12)
     rows = -(-len(tiles) // columns)
-    height, width = tiles.shape[1] + 1, tiles.shape[2] + 1
-    sheet = np.full((rows * height - 1, columns * width - 1, *tiles.shape[3:]), np.nan)
+    height, width = tiles.shape[1] + gap, tiles.shape[2] + gap
+    sheet = np.full((rows * height - gap, columns * width - gap, *tiles.shape[3:]), np.nan)
     for index, tile in enumerate(tiles):
         row, column = index // columns * height, index % columns * width
-        sheet[row : row + height - 1, column : column + width - 1] = tile
+        sheet[row : row + height - gap, column : column + width - gap] = tile
     return sheet
 
 

@@ -1,0 +1,127 @@
+"""One HTML page that holds a whole run: it opens from disk, loads nothing, and explains its own columns and figures."""
+
+import base64
+import shlex
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from minikd.files import write_atomically
+from minikd.report import units, verdict
+from minikd.report.evidence import MODELS, Results
+
+READING = {
+    "training_curves": "Loss on the training images and error on images kept out of training, epoch by epoch. Both "
+    "students saw the same batches; their losses are of different kinds and do not compare, their errors do.",
+    "soft_targets": "What the teacher says of one image, at rising temperature T. At T = 1 it is sure; warmer, its "
+    "second thoughts show. They are what the distilled student learns beside the label.",
+    "confusion_matrix": "Rows are the true class, columns the answer. Only mistakes are coloured, so the pairs that "
+    "are taken for each other stand out.",
+    "reliability_diagram": "Of all answers given with 80 % confidence, 80 % should be right: the diagonal. Below it a "
+    "model is too sure of itself, above it too modest. ECE is the mean distance, weighted by how many answers.",
+    "first_layer_filters": "The weights that touch the pixels, one picture for each unit. Structure is learned; "
+    "noise is what training has not yet needed.",
+    "disagreements": "Test images that one student gets right and the other does not, or on which both err apart.",
+}
+"""How to read each figure."""
+
+COLUMNS = (
+    ("parameters", "trained numbers", "Trained numbers: weights and biases."),
+    ("size", "bytes of the weights", "Bytes of the weights as stored, in float32."),
+    ("multiply-adds", "for one image", "Multiplications, each with an addition, that one image costs."),
+    ("errors", "on test images", "Wrong answers on the test images, which no choice has seen."),
+    ("accuracy", "%", "Right answers, as a share of the test images."),
+    ("NLL", "nats", "Negative log-likelihood: how surprised the model is by the truth. Lower is better."),
+    ("ECE", "%", "Expected calibration error: how far confidence lies from accuracy, in 15 bins. Lower is better."),
+    ("agreement", "% with the teacher", "How often the student gives the teacher's answer, right or wrong."),
+    ("images a second", "in batches", "Speed in batches on all cores."),
+    ("one image", "latency", "Median time from one image's pixels to its answer."),
+)
+"""Each column's name, its unit, and what it means."""
+
+
+class Row(NamedTuple):
+    """A model's line of the table, as text."""
+
+    name: str
+    model: str
+    cells: tuple[str, ...]
+
+
+class Figure(NamedTuple):
+    """A figure: its title, its picture inside the page, and how to read it."""
+
+    title: str
+    source: str
+    reading: str
+
+
+def write_report(results: Results, figures: Mapping[str, Path], folder: Path, config: str) -> Path:
+    """Write `folder`/report.html from the results, the figures' PNG files and the text of config.toml; return its path.
+
+    Raises CheckpointError where the file cannot be written.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(files("minikd").joinpath("report", "page.html").read_text(encoding="utf-8"))
+    text = page.render(
+        results=results,
+        headline=verdict.headline(results),
+        sentences=[verdict.comparison(results), verdict.against_teacher(results)],
+        facts=facts(results),
+        columns=COLUMNS,
+        rows=rows(results),
+        figures=[figure(name, path) for name, path in figures.items()],
+        repeat=f"minikd distill --config {shlex.quote(str(folder / 'config.toml'))}",
+        config=config,
+        mnist=results["dataset"]["name"] == "mnist",
+    )
+    path = folder / "report.html"
+    write_atomically(path, text.encode())
+    return path
+
+
+def facts(results: Results) -> dict[str, str]:
+    """Return what a reader asks first, by name: the data, the loss, the time, the machine."""
+    data, here = results["dataset"], results["machine"]
+    return {
+        "data": f"{data['name']}: {data['train']:,} images to train on, {data['validation']:,} held out for choices, "
+        f"{data['test']:,} for the test, {data['classes']} classes, {' × '.join(map(str, data['image_shape']))}",
+        "soft targets": f"temperature {results['temperature']:g}, weight α = {results['alpha']:g}",
+        "recipe, seed": f"{results['recipe']}, {results['seed']}",
+        "time": units.seconds(results["seconds"])
+        + "".join(f" · {name.replace('_', ' ')} {units.seconds(value)}" for name, value in results["stages"].items()),
+        "machine": f"{here['cpu']}, {here['cores']} cores, {here['blas']}",
+        "backend": f"{results['backend']} ({results['backend_reason']})",
+        "versions": ", ".join(f"{name} {number}" for name, number in results["versions"].items()),
+    }
+
+
+def rows(results: Results) -> list[Row]:
+    """Return the table's lines: teacher, control, distilled."""
+    lines = []
+    agreements = (None, results["student_baseline"]["agreement"], results["student_distilled"]["agreement"])
+    models = (results["teacher"], results["student_baseline"], results["student_distilled"])
+    for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True):
+        cells = (
+            units.count(model["parameters"]),
+            units.size(model["bytes"]),
+            units.short_count(model["macs"]),
+            f"{model['errors']:,}",
+            units.percent(model["accuracy"]),
+            f"{model['nll']:.4f}",
+            units.percent(model["ece"]),
+            "–" if agreement is None else units.percent(agreement),
+            units.short_count(model["images_per_second"]),
+            units.milliseconds(model["latency_ms"]),
+        )
+        lines.append(Row(name, model["model"], cells))
+    return lines
+
+
+def figure(name: str, path: Path) -> Figure:
+    """Return a figure with its picture as a data URI."""
+    picture = base64.b64encode(path.read_bytes()).decode()
+    return Figure(name.replace("_", " ").capitalize(), f"data:image/png;base64,{picture}", READING.get(name, ""))
