@@ -74,7 +74,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     try:
         with safe_open(path, framework="np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: bfloat16, which NumPy has not
         raise CheckpointError(
             f"{path} is broken or not a safetensors file ({error}); train again, or take a copy"
         ) from error
