@@ -1,0 +1,136 @@
+"""The teacher answers for the very pixels that the student sees."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minikd import nn
+from minikd.data import Augmentation, Batch, epoch_order
+from minikd.distillation.objectives import distillation_objective, label_objective
+from minikd.distillation.teacher import CachedTeacher, LiveTeacher, teacher_logits
+from minikd.losses import cross_entropy, distillation_loss
+from minikd.training import Plan, fit
+from tests import problems
+
+VARIED = Augmentation(shift=2, rotation=20)
+
+
+class Spy(nn.Layer):
+    """Passes its input on and keeps what it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.modes = [], []
+
+    def forward(self, x, training=False, rng=None):
+        self.seen.append(x.copy())
+        self.modes.append(training)
+        return x, None
+
+    def backward(self, dy, cache):
+        return dy, {}
+
+
+def spied(model):
+    spy = Spy()
+    return spy, nn.Sequential(spy, *model.layers)
+
+
+def aligned(teacher, model, views):
+    """True where every answer, in every batch of three shuffled epochs, is that for the batch's own pixels."""
+    for epoch in range(3):
+        for index in epoch_order(len(views), 4, seed=7, epoch=epoch):
+            batch = views.batch(epoch, index)
+            if not np.allclose(teacher(batch), model(batch.images), rtol=1e-4, atol=1e-5):
+                return False
+    return True
+
+
+def test_shuffling_cannot_misalign_what_is_kept():
+    model, views = problems.cnn(), problems.views()
+    teacher = teacher_logits(model, views, map)
+    assert isinstance(teacher, CachedTeacher)
+    assert aligned(teacher, model, views)
+
+
+@pytest.mark.parametrize(
+    "misaligned",
+    [
+        lambda logits: lambda batch: logits[: len(batch.index)],
+        lambda logits: lambda batch: logits[np.sort(batch.index)],
+        lambda logits: lambda batch: logits[np.roll(batch.index, 1)],
+        lambda logits: lambda batch: logits[batch.index - 1],
+        lambda logits: lambda batch: logits[epoch_order(10, 10, seed=7, epoch=0)[0]][batch.index],
+    ],
+    ids=["by place in the batch", "sorted", "rolled", "off by one", "kept in shuffled order"],
+)
+def test_a_planted_misalignment_is_noticed(misaligned):
+    model, views = problems.cnn(), problems.views()
+    assert not aligned(misaligned(teacher_logits(model, views, map).logits), model, views)
+
+
+def test_kept_logits_of_augmented_views_would_be_noticed():
+    """The clean image's logits are an answer to another question."""
+    model, views = problems.cnn(), problems.views(augmentation=VARIED)
+    kept = teacher_logits(model, replace(views, augmentation=None), map)
+    assert not aligned(kept, model, views)
+    live = teacher_logits(model, views, map)
+    assert isinstance(live, LiveTeacher)
+    assert aligned(live, model, views)
+
+
+def test_augmentation_that_varies_nothing_is_looked_at_once():
+    views = problems.views(augmentation=Augmentation())
+    model = problems.cnn()
+    teacher = teacher_logits(model, views, map)
+    assert isinstance(teacher, CachedTeacher)
+    assert aligned(teacher, model, views)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_in_training_the_teacher_sees_the_students_pixels(shards, monkeypatch):
+    monkeypatch.setattr("minikd.parallel.cores", lambda: 1)
+    views = problems.views(augmentation=VARIED)
+    (teacher_spy, teacher), (student_spy, student) = spied(problems.cnn()), spied(problems.mlp())
+    objective = distillation_objective(teacher_logits(teacher, views, map), 4.0, 0.9)
+    fit(student, views, objective, Plan(epochs=2, batch_size=4, shards=shards))
+    assert len(student_spy.seen) == len(teacher_spy.seen) == 2 * 3 * shards
+    assert all(np.array_equal(a, b) for a, b in zip(student_spy.seen, teacher_spy.seen, strict=True))
+    assert not np.array_equal(np.sort(student_spy.seen[0], None), np.sort(views.clean()[: 4 // shards], None))
+
+
+def test_without_augmentation_the_teacher_looks_at_each_image_once():
+    views = problems.views()
+    (spy, teacher), student = spied(problems.cnn()), problems.mlp()
+    fit(student, views, distillation_objective(teacher_logits(teacher, views, map), 4.0, 0.9), Plan(epochs=2))
+    assert np.array_equal(np.concatenate(spy.seen), views.clean())
+
+
+@pytest.mark.parametrize("augmentation", [None, VARIED])
+def test_the_teacher_is_in_evaluation_mode_and_is_not_changed(augmentation):
+    """Dropout off, running statistics used and left alone, no weight moved."""
+    views = problems.views(augmentation=augmentation)
+    spy = Spy()
+    teacher = nn.Sequential(spy, *problems.cnn().layers, nn.Dropout(0.9))
+    before = {name: value.copy() for name, value in teacher.state_dict().items()}
+    objective = distillation_objective(teacher_logits(teacher, views, map), 4.0, 0.9)
+    fit(problems.mlp(), views, objective, Plan(epochs=1, batch_size=4))
+    assert spy.modes
+    assert not any(spy.modes)
+    assert all(np.array_equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_an_objective_is_the_loss_with_its_constants():
+    batch = problems.views().batch(0, np.array([3, 1, 8]))
+    z, v = np.random.default_rng(0).standard_normal((2, 3, 3))
+    one = distillation_objective(lambda _: v, 2.0, 0.3)(z, batch)
+    assert np.array_equal(one[1], distillation_loss(z, v, batch.labels, 2.0, 0.3)[1])
+    assert np.array_equal(label_objective(0.1)(z, batch)[1], cross_entropy(z, batch.labels, 0.1)[1])
+
+
+def test_a_batch_knows_its_samples_numbers():
+    batch = problems.views().batch(0, np.array([3, 1, 8]))
+    assert isinstance(batch, Batch)
+    assert batch.index.tolist() == [3, 1, 8]
+    assert np.array_equal(batch.images, problems.views().clean(np.array([3, 1, 8])))

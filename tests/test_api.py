@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import minikd
+from minikd.data import mean_and_std
+from minikd.errors import ConfigError, ShapeError
+from tests import problems
+
+PLAN = minikd.Plan(epochs=6, batch_size=10, learning_rate=0.02)
+
+
+def student():
+    return problems.mlp(seed=3)
+
+
+def test_train_evaluate_distil_save_and_load(tmp_path):
+    data, teacher = problems.dataset(), problems.cnn()
+    minikd.train(teacher, data, PLAN)
+    scores = minikd.evaluate(teacher, data)
+    assert scores.accuracy > 0.95
+    assert scores.errors == round(30 * (1 - scores.accuracy))
+    distilled = student()
+    minikd.distill(teacher, distilled, data, PLAN)
+    assert minikd.evaluate(distilled, data).accuracy > 0.95
+    minikd.save(tmp_path / "student.safetensors", distilled, data)
+    loaded, card = minikd.load_model(tmp_path / "student.safetensors")
+    assert problems.same_bits(loaded, distilled)
+    assert (card.name, card.image, card.class_names) == ("student", (1, 6, 6), data.class_names)
+    assert (card.mean, card.std) == mean_and_std(data.train_images)
+
+
+def test_evaluation_changes_nothing_and_uses_the_test_images():
+    data, model = problems.dataset(), problems.cnn()
+    before = model.copy()
+    scores = minikd.evaluate(model, data)
+    assert problems.same_bits(model, before)
+    swapped = replace(data, test_images=data.test_images[::-1], test_labels=data.test_labels[::-1])
+    assert minikd.evaluate(model, swapped).nll == pytest.approx(scores.nll, rel=1e-5)
+    other = replace(data, test_labels=(data.test_labels + 1) % 3)
+    assert minikd.evaluate(model, other).nll != pytest.approx(scores.nll, rel=1e-3)
+
+
+def test_alpha_zero_is_training_on_the_labels():
+    data, one, two = problems.dataset(), student(), student()
+    minikd.distill(problems.cnn(), one, data, PLAN, alpha=0.0)
+    minikd.train(two, data, PLAN)
+    assert problems.same_bits(one, two)
+
+
+def test_the_teacher_and_the_temperature_make_a_difference():
+    data, teacher = problems.dataset(), problems.cnn()
+    students = [student() for _ in range(3)]
+    minikd.distill(teacher, students[0], data, PLAN)
+    minikd.distill(teacher, students[1], data, PLAN, temperature=1.0)
+    minikd.train(students[2], data, PLAN)
+    assert len({model.vector.tobytes() for model in students}) == 3
+
+
+def test_the_plans_seed_decides_the_augmentation_too():
+    """Nothing else of this plan depends on the seed: a model without dropout, and one batch for all images."""
+    data, models = problems.dataset(), {}
+    for seed, shift in ((0, 0.0), (1, 0.0), (0, 2.0), (1, 2.0)):
+        plan = replace(PLAN, epochs=1, batch_size=60, optimizer="sgd", schedule="constant", seed=seed)
+        models[seed, shift] = student()
+        minikd.train(models[seed, shift], data, plan, minikd.Augmentation(shift=shift))
+    np.testing.assert_allclose(models[0, 0.0].vector, models[1, 0.0].vector, rtol=1e-3, atol=1e-6)
+    assert not np.allclose(models[0, 2.0].vector, models[1, 2.0].vector, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("verb", ["train", "teacher", "student", "evaluate"])
+def test_a_model_that_does_not_fit_the_data_is_refused_before_anything_runs(verb):
+    data, wrong = problems.dataset(), minikd.nn.Sequential(minikd.nn.Flatten())
+    call = {
+        "train": lambda: minikd.train(wrong, data),
+        "teacher": lambda: minikd.distill(wrong, student(), data),
+        "student": lambda: minikd.distill(problems.cnn(), wrong, data),
+        "evaluate": lambda: minikd.evaluate(wrong, data),
+    }[verb]
+    with pytest.raises(
+        ShapeError, match=r"images \(1, 6, 6\) into \(36,\), but bars has 3 classes .*Linear\(\.\.\., 3"
+    ):
+        call()
+
+
+@pytest.mark.parametrize(("name", "value"), [("temperature", 0.0), ("temperature", np.nan), ("alpha", 1.5)])
+def test_constants_that_cannot_be_are_refused_before_the_first_step(name, value):
+    model = student()
+    before = model.copy()
+    with pytest.raises(ConfigError, match=f"{name} is {value}"):
+        minikd.distill(problems.cnn(), model, problems.dataset(), PLAN, **{name: value})
+    assert problems.same_bits(model, before)
+
+
+def test_every_name_that_is_offered_is_there():
+    assert all(hasattr(minikd, name) for name in minikd.__all__)
+    for module in (minikd.nn, minikd.losses, minikd.data):
+        assert all(hasattr(module, name) for name in module.__all__)

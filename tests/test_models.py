@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from minikd import models, nn
+from minikd.errors import ConfigError, ShapeError
+
+MNIST = (1, 28, 28)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(
+    ("make", "parameters", "macs", "words"),
+    [
+        (
+            lambda: models.cnn(MNIST, 10, rng()),
+            (9 * 32 + 32) + (9 * 32 * 64 + 64) + (3136 * 128 + 128) + (128 * 10 + 10),
+            28 * 28 * 9 * 32 + 14 * 14 * 9 * 32 * 64 + 3136 * 128 + 128 * 10,
+            "conv 3x3x32 · pool 2 · conv 3x3x64 · pool 2 · dense 128 · dense 10",
+        ),
+        (
+            lambda: models.seed_cnn(MNIST, 10, rng()),
+            (25 * 32 + 32) + (512 * 128 + 128) + (128 * 10 + 10),
+            24 * 24 * 25 * 32 + 512 * 128 + 128 * 10,
+            "conv 5x5x32 · pool 5 · dense 128 · dense 10",
+        ),
+        (
+            lambda: models.mlp(MNIST, (128,), 10, rng()),
+            784 * 128 + 128 + 128 * 10 + 10,
+            784 * 128 + 128 * 10,
+            "784-128-10",
+        ),
+        (
+            lambda: models.mlp(MNIST, (800, 800), 10, rng()),
+            784 * 800 + 800 + 800 * 800 + 800 + 800 * 10 + 10,
+            784 * 800 + 800 * 800 + 8000,
+            "784-800-800-10",
+        ),
+    ],
+    ids=["teacher", "seed's teacher", "student", "larger student"],
+)
+def test_the_main_jobs_networks(make, parameters, macs, words):
+    model = make()
+    assert model.size == parameters
+    assert model.macs(MNIST) == macs
+    assert model.output_shape(MNIST) == (10,)
+    assert models.describe(model) == words
+    assert model(np.zeros((2, *MNIST), np.float32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("image", [(3, 28, 28), (1, 13, 18), (3, 32, 24)])
+@pytest.mark.parametrize("classes", [1, 2, 37])
+def test_any_image_size_channels_and_classes(image, classes):
+    for model in (
+        models.cnn(image, classes, rng(), 0.5),
+        models.seed_cnn(image, classes, rng()),
+        models.mlp(image, (5,), classes, rng()),
+    ):
+        assert model(np.zeros((2, *image), np.float32)).shape == (2, classes)
+
+
+def test_no_hidden_layer_is_a_linear_classifier():
+    model = models.mlp(MNIST, (), 10, rng())
+    assert models.describe(model) == "784-10"
+
+
+def test_an_image_too_small_for_the_network_is_refused():
+    with pytest.raises(ShapeError, match=r"layer 1: MaxPool2d.* does not fit into an image of 3x3"):
+        models.seed_cnn((1, 7, 7), 10, rng())
+
+
+def test_dropout_stands_before_the_last_layer_and_only_where_asked_for():
+    assert not any(isinstance(layer, nn.Dropout) for layer in models.cnn(MNIST, 10, rng()).layers)
+    layer = models.cnn(MNIST, 10, rng(), 0.5).layers[-2]
+    assert isinstance(layer, nn.Dropout)
+    assert layer.rate == 0.5
+
+
+def test_a_generator_decides_the_weights():
+    one, same, other = (models.cnn(MNIST, 10, rng(seed)).vector for seed in (0, 0, 1))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("make", [models.cnn, lambda image, classes, rng: models.mlp(image, (128,), classes, rng)])
+def test_first_logits_are_of_the_size_of_one(make):
+    """Normalised images in, logits that are neither dead nor huge out."""
+    logits = make(MNIST, 10, rng())(rng(1).standard_normal((50, *MNIST)).astype(np.float32))
+    assert 0.3 < logits.std() < 3
+
+
+def test_teachers_by_name():
+    model = models.teacher("seed", MNIST, 10, rng(), 0.0)
+    assert models.describe(model) == models.describe(models.seed_cnn(MNIST, 10, rng()))
+    with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, seed"):
+        models.teacher("resnet", MNIST, 10, rng(), 0.0)
