@@ -40,6 +40,10 @@ SAVE_SECONDS = 10.0
 """A checkpoint is written at the end of an epoch where the last is so old."""
 
 
+QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+"""A run that diverges says so once, with advice (`Run.look`), and not in a flood of warnings from every layer."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a model is trained.
@@ -193,6 +197,7 @@ class Run:
         position.loss_sum = float(total)
         return position.batch == len(batches)
 
+    @QUIET
     def step(self, position: Position, index: Ints, lr: float, map_: Map) -> Scalar:
         """Take one step on the samples at `index`, and return their mean loss."""
         parts = np.array_split(index, min(self.shards, len(index)))
@@ -207,6 +212,7 @@ class Run:
         self.model.update_state(cache)
         return loss
 
+    @QUIET
     def shard(self, position: Position, k: int, index: Ints, batch_size: int) -> tuple[Scalar, Floats, object]:
         """Return shard k's part of the batch's mean loss and of its gradient, and the forward pass's cache."""
         rng = np.random.default_rng((self.plan.seed, DROPOUT, position.step, k))
