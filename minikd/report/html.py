@@ -10,6 +10,7 @@ from typing import NamedTuple
 from minikd.files import write_atomically
 from minikd.report import units, verdict
 from minikd.report.evidence import MODELS, Results
+from minikd.report.tables import cells
 
 READING = {
     "training_curves": "Loss on the training images and error on images kept out of training, epoch by epoch. Both "
@@ -17,40 +18,45 @@ READING = {
     "soft_targets": "What the teacher says of one image, at rising temperature T. At T = 1 it is sure; warmer, its "
     "second thoughts show. They are what the distilled student learns beside the label.",
     "confusion_matrix": "Rows are the true class, columns the answer. Only mistakes are coloured, so the pairs that "
-    "are taken for each other stand out.",
+    "are taken for each other stand out; the grey diagonal holds the right answers.",
     "reliability_diagram": "Of all answers given with 80 % confidence, 80 % should be right: the diagonal. Below it a "
-    "model is too sure of itself, above it too modest. ECE is the mean distance, weighted by how many answers.",
-    "first_layer_filters": "The weights that touch the pixels, one picture for each unit. Structure is learned; "
-    "noise is what training has not yet needed.",
-    "disagreements": "Test images that one student gets right and the other does not, or on which both err apart.",
+    "model is too sure of itself, above it too modest. ECE is the mean distance, weighted by how many answers; the "
+    "lower row counts them, and a pale bar holds fewer than ten.",
+    "first_layer_filters": "The weights that touch the pixels, one picture for each unit, those of the largest norm "
+    "first. Structure is learned; noise is what training has not needed to change.",
+    "disagreements": "Test images on which the two students answer differently, with the class, both answers and "
+    "the teacher's.",
 }
 """How to read each figure."""
 
 COLUMNS = (
-    ("parameters", "trained numbers", "Trained numbers: weights and biases."),
-    ("size", "bytes of the weights", "Bytes of the weights as stored, in float32."),
-    ("multiply-adds", "for one image", "Multiplications, each with an addition, that one image costs."),
-    ("errors", "on test images", "Wrong answers on the test images, which no choice has seen."),
+    ("parameters", "trained", "Trained numbers: weights and biases."),
+    ("size", "of weights", "Bytes of the weights as they are stored."),
+    ("multiply-adds", "an image", "Multiplications, each with an addition, that one image costs."),
+    ("errors", "in the test", "Wrong answers on the test images, on which nothing was chosen."),
     ("accuracy", "%", "Right answers, as a share of the test images."),
     ("NLL", "nats", "Negative log-likelihood: how surprised the model is by the truth. Lower is better."),
     ("ECE", "%", "Expected calibration error: how far confidence lies from accuracy, in 15 bins. Lower is better."),
-    ("agreement", "% with the teacher", "How often the student gives the teacher's answer, right or wrong."),
-    ("images a second", "in batches", "Speed in batches on all cores."),
-    ("one image", "latency", "Median time from one image's pixels to its answer."),
+    ("agreement", "%", "How often the student gives the teacher's answer, right or wrong."),
+    ("images", "a second", "Speed in batches, on all threads."),
+    ("one image", "latency", "Time from one image's pixels to its answer."),
 )
 """Each column's name, its unit, and what it means."""
 
 
 class Row(NamedTuple):
-    """A model's line of the table, as text."""
+    """A model's line of the table as text, and its errors as a share of the largest number of errors."""
 
+    key: str
     name: str
     model: str
     cells: tuple[str, ...]
+    errors: str
+    share: str
 
 
-class Figure(NamedTuple):
-    """A figure: its title, its picture inside the page, and how to read it."""
+class Picture(NamedTuple):
+    """A figure: its title, its PNG inside the page, and how to read it."""
 
     title: str
     source: str
@@ -60,7 +66,7 @@ class Figure(NamedTuple):
 def write_report(results: Results, figures: Mapping[str, Path], folder: Path, config: str) -> Path:
     """Write `folder`/report.html from the results, the figures' PNG files and the text of config.toml; return its path.
 
-    Raises CheckpointError where the file cannot be written.
+    Raises `CheckpointError` where the file cannot be written.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -73,7 +79,7 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
         facts=facts(results),
         columns=COLUMNS,
         rows=rows(results),
-        figures=[figure(name, path) for name, path in figures.items()],
+        figures=[embed(name, path) for name, path in figures.items()],
         repeat=f"minikd distill --config {shlex.quote(str(folder / 'config.toml'))}",
         config=config,
         mnist=results["dataset"]["name"] == "mnist",
@@ -86,14 +92,14 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
 def facts(results: Results) -> dict[str, str]:
     """Return what a reader asks first, by name: the data, the loss, the time, the machine."""
     data, here = results["dataset"], results["machine"]
+    stages = (f"{name.replace('_', ' ')} {units.seconds(value)}" for name, value in results["stages"].items())
     return {
         "data": f"{data['name']}: {data['train']:,} images to train on, {data['validation']:,} held out for choices, "
-        f"{data['test']:,} for the test, {data['classes']} classes, {' × '.join(map(str, data['image_shape']))}",
-        "soft targets": f"temperature {results['temperature']:g}, weight α = {results['alpha']:g}",
-        "recipe, seed": f"{results['recipe']}, {results['seed']}",
-        "time": units.seconds(results["seconds"])
-        + "".join(f" · {name.replace('_', ' ')} {units.seconds(value)}" for name, value in results["stages"].items()),
-        "machine": f"{here['cpu']}, {here['cores']} cores, {here['blas']}",
+        f"{data['test']:,} for the test; {data['classes']} classes, {' × '.join(map(str, data['image_shape']))} pixels",
+        "soft targets": f"temperature T = {results['temperature']:g}, weight α = {results['alpha']:g}",
+        "recipe": f"{results['recipe']}, seed {results['seed']}",
+        "time": " · ".join([units.seconds(results["seconds"]), *stages]),
+        "machine": f"{here['cpu']}, {here['cores']} cores, {here['threads']} threads, {here['blas']}",
         "backend": f"{results['backend']} ({results['backend_reason']})",
         "versions": ", ".join(f"{name} {number}" for name, number in results["versions"].items()),
     }
@@ -101,27 +107,23 @@ def facts(results: Results) -> dict[str, str]:
 
 def rows(results: Results) -> list[Row]:
     """Return the table's lines: teacher, control, distilled."""
-    lines = []
-    agreements = (None, results["student_baseline"]["agreement"], results["student_distilled"]["agreement"])
-    models = (results["teacher"], results["student_baseline"], results["student_distilled"])
-    for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True):
-        cells = (
-            units.count(model["parameters"]),
-            units.size(model["bytes"]),
-            units.short_count(model["macs"]),
+    models = results["teacher"], results["student_baseline"], results["student_distilled"]
+    agreements = None, results["student_baseline"]["agreement"], results["student_distilled"]["agreement"]
+    most = max(1, *(model["errors"] for model in models))
+    return [
+        Row(
+            key,
+            name,
+            model["model"],
+            cells(model, agreement),
             f"{model['errors']:,}",
-            units.percent(model["accuracy"]),
-            f"{model['nll']:.4f}",
-            units.percent(model["ece"]),
-            "–" if agreement is None else units.percent(agreement),
-            units.short_count(model["images_per_second"]),
-            units.milliseconds(model["latency_ms"]),
+            f"{100 * model['errors'] / most:.1f}",
         )
-        lines.append(Row(name, model["model"], cells))
-    return lines
+        for (key, name), model, agreement in zip(MODELS.items(), models, agreements, strict=True)
+    ]
 
 
-def figure(name: str, path: Path) -> Figure:
+def embed(name: str, path: Path) -> Picture:
     """Return a figure with its picture as a data URI."""
-    picture = base64.b64encode(path.read_bytes()).decode()
-    return Figure(name.replace("_", " ").capitalize(), f"data:image/png;base64,{picture}", READING.get(name, ""))
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Picture(name.replace("_", " ").capitalize(), f"data:image/png;base64,{data}", READING.get(name, ""))

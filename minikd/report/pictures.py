@@ -12,6 +12,7 @@ from minikd.typing import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 UNITS = 32
 """Filters shown of each model."""
@@ -25,6 +26,8 @@ def first_layer_filters(evidence: Evidence) -> "Figure":
     """Draw each model's first-layer weights, and of both students the same hidden units."""
     models = [model for model in MODELS if model in evidence.filters]
     title = "What the first layers look for: blue counts for a unit, red against it"
+    if any(evidence.filters[model].shape[1] == 3 for model in models):
+        title = "What the first layers look for: a bright colour counts for a unit, grey is 0"
     if not models:
         figure = style.new_figure(10, 1.4, title)
         figure.text(0.012, 0.3, "No first-layer filters were recorded.", fontsize=10.5, color=style.INK)
@@ -78,7 +81,10 @@ def disagreements(evidence: Evidence) -> "Figure":
         for name, found in groups.items()
         for start in range(0, min(len(found), ROWS * COLUMNS), COLUMNS)
     ]
-    figure = style.new_figure(11.5, 0.7 + 2.15 * len(rows), f"The students disagree on {total:,} of {samples:,} images")
+    aspect = min(evidence.test_images.shape[2] / evidence.test_images.shape[3], 3)
+    headings = sum(bool(heading) for heading, _ in rows)
+    height = 0.5 + (1.16 * aspect + 0.84) * len(rows) + 0.4 * headings
+    figure = style.new_figure(11.5, height, f"The students disagree on {total:,} of {samples:,} images")
     on_paper = style.is_ink(evidence.test_images)
     for axes, (heading, found) in zip(figure.subplots(len(rows), COLUMNS, squeeze=False), rows, strict=True):
         for ax in axes:
@@ -86,10 +92,8 @@ def disagreements(evidence: Evidence) -> "Figure":
         for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may be short
             _case(ax, evidence, sample, on_paper)
         if heading:
-            for ax in axes:  # the others keep the row's height even, the first must not widen its column
-                ax.set_title(" ", fontsize=11)
-            title = axes[0].set_title(heading, loc="left", fontsize=11, fontweight="bold", color=style.INK)
-            title.set_in_layout(False)
+            axes[0].set_title(" \n ", fontsize=14)  # room for the heading, which as a title would widen its column
+            _note(axes[0], heading, (0, 1), 6, style.INK, size=11).set_fontweight("bold")
     return figure
 
 
@@ -115,13 +119,14 @@ def _case(ax: "Axes", evidence: Evidence, sample: int, on_paper: bool) -> None:
         mark, colour = ("✓", style.GREEN) if predicted == true else ("✗", style.RED)
         lines.append((f"{mark} {name} {style.label(evidence.class_names[predicted], 10)}", colour))
     for row, (text, colour) in enumerate(lines):
-        ax.annotate(
-            text,
-            (0, 0),
-            (0, -3 - 11 * row),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="top",
-            fontsize=8.5,
-            color=colour,
-        )
+        _note(ax, text, (0, 0), -12 - 11 * row, colour)
+
+
+def _note(
+    ax: "Axes", text: str, corner: tuple[float, float], up: float, colour: str, size: float = 8.5
+) -> "Annotation":
+    """Write `text` so many points above a corner of the axes, without moving the axes to make room across."""
+    note = ax.annotate(text, corner, (0, up), xycoords="axes fraction", textcoords="offset points", color=colour)
+    note.set_fontsize(size)
+    note.set_in_layout(corner[1] == 0)
+    return note

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 20.0)
-SECOND_GUESS = 0.2
-"""The second-largest probability to look for: large enough to see, too small for a coin toss."""
+GUESSES = (0.75, 0.2)
+"""The two largest probabilities to look for: a second guess large enough to see, and too small for a coin toss."""
 BARS = 10
 """Classes that one panel has room for; of more, the likeliest are drawn."""
 
@@ -57,8 +57,8 @@ def mean_entropy(logits: Floats, temperature: float) -> float:
 
 def _interesting(logits: Floats, labels: Ints) -> int:
     """Return the sample with a telling second guess, among those the teacher gets right (or all, if it gets none)."""
-    second = np.sort(softmax(logits), axis=1)[:, -2] if logits.shape[1] > 1 else np.zeros(len(logits))
-    distance = np.abs(second - SECOND_GUESS) + 2.0 * (logits.argmax(axis=1) != labels)
+    guesses = np.sort(softmax(logits), axis=1)[:, : -1 - len(GUESSES) : -1]
+    distance = np.abs(guesses - GUESSES[: guesses.shape[1]]).sum(axis=1) + 2.0 * (logits.argmax(axis=1) != labels)
     return int(distance.argmin())
 
 
@@ -81,7 +81,7 @@ def _bars(ax: "Axes", probabilities: Floats, colours: list[str]) -> None:
 
 def _entropy_panel(figure: "SubFigure", logits: Floats, chosen: float) -> None:
     """Draw the mean entropy against T; two thousand samples show it as well as all."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import NullLocator
 
     sample = logits[:2000]
     temperatures = np.geomspace(0.5, max(50.0, 2 * chosen), 40)
@@ -94,6 +94,7 @@ def _entropy_panel(figure: "SubFigure", logits: Floats, chosen: float) -> None:
     ax.plot([chosen], [here], "o", color=style.BLUE, markersize=8)
     ax.annotate(f"this run, T = {chosen:g}", (chosen, here), (9, -12), textcoords="offset points", fontsize=9)
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set_xticks([0.5, *TEMPERATURES, 50], [f"{t:g}" for t in (0.5, *TEMPERATURES, 50)])
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_ylim(0, 1.18 * max(limit, 0.1))
     style.tidy(ax, "The teacher's soft targets flatten as T grows", "temperature T", "mean entropy / nats")

@@ -44,9 +44,11 @@ def tidy(ax: "Axes", title: str = "", x: str = "", y: str = "", grid: bool = Tru
 
 
 def label(name: str, longest: int = 16) -> str:
-    """Return a class name fit for a figure: one line, not too long, and no `$` that would start a formula."""
+    """Return a class name fit for a figure: one line, its middle cut out if long, and no `$` that starts a formula."""
     line = " ".join(name.split())
-    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    if len(line) > longest:
+        end = (longest - 1) // 2
+        line = f"{line[: longest - 1 - end]}…{line[-end:]}"
     return line.replace("$", r"\$")
 
 
@@ -79,7 +81,8 @@ def is_ink(images: Pixels) -> bool:
 
 
 def blank(ax: "Axes") -> None:
-    """Take ticks and frame from an axes that holds a picture."""
+    """Take ticks, frame and ground from an axes that holds a picture, or nothing."""
+    ax.patch.set_visible(False)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)

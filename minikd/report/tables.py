@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from minikd.report import units, verdict
-from minikd.report.evidence import MODELS, HistoryRow, Results
+from minikd.report.evidence import MODELS, HistoryRow, ModelResult, Results
 
 WIDTH = 100
 """Columns of the narrowest terminal that the tables are made for."""
@@ -27,23 +27,27 @@ def summary_table(results: Results) -> str:
     models = results["teacher"], results["student_baseline"], results["student_distilled"]
     agreements = None, results["student_baseline"]["agreement"], results["student_distilled"]["agreement"]
     rows = [
-        (
-            name,
-            units.count(model["parameters"]),
-            units.size(model["bytes"]),
-            units.short_count(model["macs"]),
-            f"{model['errors']:,}",
-            units.percent(model["accuracy"]),
-            f"{model['nll']:.4f}",
-            units.percent(model["ece"]),
-            "–" if agreement is None else units.percent(agreement),
-            units.short_count(model["images_per_second"]),
-            units.milliseconds(model["latency_ms"]),
-        )
+        (name, *cells(model, agreement))
         for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True)
     ]
     sentences = verdict.comparison(results), verdict.against_teacher(results)
     return "\n\n".join([aligned(_SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in sentences)])
+
+
+def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:
+    """Return a model's numbers as text, in the order of the summary's columns; a teacher has no agreement."""
+    return (
+        units.count(model["parameters"]),
+        units.size(model["bytes"]),
+        units.short_count(model["macs"]),
+        f"{model['errors']:,}",
+        units.percent(model["accuracy"]),
+        f"{model['nll']:.4f}",
+        units.percent(model["ece"]),
+        "–" if agreement is None else units.percent(agreement),
+        units.short_count(model["images_per_second"]),
+        units.milliseconds(model["latency_ms"]),
+    )
 
 
 def seed_tables(history: Sequence[HistoryRow]) -> str:

@@ -85,11 +85,13 @@ def evidence(samples=200, classes=10, shape=(1, 28, 28), names=None, wrong=(0.02
         "student_baseline": rng.normal(0, 0.05, (128, *shape)),
         "student_distilled": rng.normal(0, 0.05, (128, *shape)),
     }
-    return Evidence(
-        class_names=names or tuple(map(str, range(classes))),
-        test_images=(images * 255).astype(np.uint8) if dtype == np.uint8 else images.astype(dtype),
-        test_labels=labels,
-        logits=logits,
-        filters=filters,
-        **{"temperature": 4.0, "history": history(), **fields},
-    )
+    made = {
+        "class_names": names or tuple(map(str, range(classes))),
+        "test_images": (images * 255).astype(np.uint8) if dtype == np.uint8 else images.astype(dtype),
+        "test_labels": labels,
+        "logits": logits,
+        "filters": filters,
+        "temperature": 4.0,
+        "history": history(),
+    }
+    return Evidence(**{**made, **fields})
