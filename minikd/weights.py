@@ -73,7 +73,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         )
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            names: list[str] = file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: bfloat16, which NumPy has not
         raise CheckpointError(
             f"{path} is broken or not a safetensors file ({error}); train again, or take a copy"
