@@ -30,8 +30,8 @@ from minikd.typing import Floats, Ints, Scalar
 Objective = Callable[[Floats, Batch], tuple[Scalar, Floats]]
 """(logits, batch) -> (mean loss, gradient by the logits); the batch's images are on the model's device."""
 
-DROPOUT = 1
-"""The purpose that seeds dropout's generators, apart from the shuffle and the augmentation of the same seed."""
+DROPOUT = 2**20
+"""Seeds dropout's generators beside the seed and the step: beyond any epoch, which seeds the shuffles."""
 
 LOOK_EVERY = 50
 """Steps between two looks at the loss: each look makes a device wait."""

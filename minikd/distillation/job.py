@@ -27,8 +27,8 @@ from minikd.parallel import workers
 from minikd.training import Objective, Watcher, fit
 from minikd.weights import load_model, save_model
 
-TEACHER, STUDENT = 1, 2
-"""What the seed is for: a teacher's first weights, the students' first weights."""
+TEACHER, STUDENT = 2**20 + 1, 2**20 + 2
+"""What the seed is for: a teacher's first weights, the students'. Beyond any epoch, which seeds the shuffles."""
 
 
 class Job:
