@@ -78,13 +78,18 @@ def test_dropout_stands_before_the_last_layer_and_only_where_asked_for():
     assert layer.rate == 0.5
 
 
-def test_a_generator_decides_the_weights():
-    one, same, other = (models.cnn(MNIST, 10, rng(seed)).vector for seed in (0, 0, 1))
+def small_student(image, classes, rng):
+    return models.mlp(image, (128,), classes, rng)
+
+
+@pytest.mark.parametrize("make", [models.cnn, models.seed_cnn, small_student])
+def test_a_generator_decides_the_weights(make):
+    one, same, other = (make(MNIST, 10, rng(seed)).vector for seed in (0, 0, 1))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("make", [models.cnn, lambda image, classes, rng: models.mlp(image, (128,), classes, rng)])
+@pytest.mark.parametrize("make", [models.cnn, small_student])
 def test_first_logits_are_of_the_size_of_one(make):
     """Normalised images in, logits that are neither dead nor huge out."""
     logits = make(MNIST, 10, rng())(rng(1).standard_normal((50, *MNIST)).astype(np.float32))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minikd import losses, metrics, parallel, training
+from minikd import losses, metrics, optim, parallel, training
 from minikd.data import Augmentation, Views
 from minikd.distillation.objectives import label_objective
 from minikd.errors import ConfigError, Diverged
@@ -137,10 +137,25 @@ def test_a_gradient_is_cut_to_the_largest_norm():
     assert lengths[0.0] == lengths[1e6] > 0.1
 
 
-def test_the_learning_rate_follows_the_schedule_from_step_to_step():
+def test_the_learning_rate_follows_the_schedule_from_step_to_step(monkeypatch):
+    used, real = [], optim.Adam.step
+    monkeypatch.setattr(optim.Adam, "step", lambda *arguments: used.append(arguments[-1]) or real(*arguments))
     rows = fit(problems.mlp(), problems.views(), label_objective(), replace(PLAN, schedule="cosine"))
-    wanted = [0.05 * (1 + math.cos(math.pi * step / 6)) / 2 for step in (2, 5)]
-    assert [row["learning_rate"] for row in rows] == pytest.approx(wanted)
+    wanted = [0.05 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)]
+    assert used == pytest.approx(wanted)
+    assert [row["learning_rate"] for row in rows] == [used[2], used[5]]
+
+
+def test_each_epoch_sees_every_image_once_in_an_order_of_its_own():
+    seen = []
+
+    def objective(logits, batch):
+        seen.extend(batch.index.tolist())
+        return losses.cross_entropy(logits, batch.labels)
+
+    trained(problems.mlp(), replace(PLAN, shards=1), objective=objective)
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
 
 
 def test_running_statistics_move_once_a_step():
