@@ -1,0 +1,107 @@
+"""The printed tables: the right numbers in the right columns, and words as plain about failure as about success."""
+
+import pytest
+
+from minikd.report import seed_tables, summary_table, verdict
+from tests.report import sample
+
+
+def cells(line):
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def rows_of(table):
+    lines = table.splitlines()
+    begin = next(number for number, line in enumerate(lines) if set(line) == {"─"}) + 1
+    end = next((number for number in range(begin, len(lines)) if not lines[number]), len(lines))
+    return [cells(line) for line in lines[begin:end]]
+
+
+def test_the_summary_has_a_row_for_each_model_with_every_number():
+    assert rows_of(summary_table(sample.results())) == [
+        ["teacher", "421,642", "1.7 MB", "4.2 M", "61", "99.39", "0.0213", "0.31", "–", "38 k", "910 µs"],
+        ["student alone", "101,770", "407 kB", "102 k", "158", "98.42", "0.0213", "0.31", "98.53", "38 k", "21 µs"],
+        ["student distilled", "101,770", "407 kB", "102 k", "115", "98.85", "0.0213", "0.31", "99.01", "38 k", "21 µs"],
+    ]
+
+
+def test_the_columns_are_aligned_and_fit_a_terminal_even_with_large_numbers():
+    results = sample.results(control=10_000, distilled=9_999, p=1.0)
+    for key in "teacher", "student_baseline", "student_distilled":
+        results[key].update(parameters=999_949, bytes=999.4e6, macs=99.9e9, nll=12.3456, ece=0.9999, latency_ms=9_999.0)
+    table = summary_table(results)
+    assert max(map(len, table.splitlines())) <= 100
+    lines = table.split("\n\n")[0].splitlines()
+    assert len({len(line) for line in lines}) <= 2  # the last header may be shorter than its column
+    assert len(lines[2]) == len(lines[3]) == len(lines[4]) == len(lines[5])
+
+
+@pytest.mark.parametrize(
+    ("control", "distilled", "p", "only", "headline", "sentence"),
+    [
+        (158, 115, 2e-5, (81, 38), "Distillation helped: 115 errors instead of 158", "beats the student trained alone"),
+        (158, 155, 0.7, (20, 17), "No proof that distillation helped", "is not clearly better than"),
+        (158, 158, 1.0, (20, 20), "Distillation made no difference", "does not beat"),
+        (158, 161, 0.7, (20, 23), "Distillation did not help", "does not beat"),
+        (115, 158, 2e-5, (38, 81), "Distillation did harm", "is worse than"),
+    ],
+)
+def test_the_verdict_says_what_happened(control, distilled, p, only, headline, sentence):
+    results = sample.results(control, distilled, p, *only)
+    said = verdict.comparison(results)
+    assert verdict.headline(results).startswith(headline)
+    assert f"The distilled student {sentence}" in said
+    assert f"{distilled} errors against {control} on 10,000 test images" in said
+    assert ("chance" in said) == (p >= 0.05)
+    difference = "as many" if control == distilled else f"{abs(control - distilled)} "
+    assert difference + ("" if control == distilled else "fewer" if distilled < control else "more") in said
+    assert f"Only the control misses {only[0]} images, only the distilled one {only[1]}" in said
+
+
+def test_one_error_is_singular():
+    results = sample.results(control=2, distilled=1, p=1.0, only_control=1, only_distilled=0)
+    said = verdict.comparison(results)
+    assert "1 error against 2" in said
+    assert "misses 1 image," in said
+
+
+def test_the_student_is_weighed_against_the_teacher():
+    assert verdict.against_teacher(sample.results()) == (
+        "Against the teacher, the distilled student has 4.1 times fewer parameters, does 42 times fewer multiply-adds, "
+        "answers a single image 43 times faster and makes 54 errors more."
+    )
+
+
+def test_a_student_larger_slower_and_better_than_its_teacher_is_said_to_be_so():
+    results = sample.results(distilled=60)
+    results["student_distilled"].update(parameters=2 * 421_642, macs=4_241_152, latency_ms=1.82)
+    assert verdict.against_teacher(results) == (
+        "Against the teacher, the distilled student has 2.0 times more parameters, does about as many multiply-adds, "
+        "answers a single image 2.0 times slower and makes 1 error fewer."
+    )
+
+
+def test_the_seed_tables_put_our_epochs_beside_the_published_ones():
+    first, second = seed_tables(sample.history(evaluated_on="test")).split("\n\n")
+    assert first.startswith("Teacher (CNN), measured on the test images")
+    assert second.startswith("Student (distilled), measured on the test images")
+    assert rows_of(first)[0] == ["1", "0.4000", "97.00", "96.50", "+0.50"]
+    assert [row[3] for row in rows_of(first)] == ["96.50", "97.58", "98.37", "97.73", "98.59"]
+    assert [row[3] for row in rows_of(second)] == ["97.12", "97.34", "96.38", "97.24", "97.31"]
+    assert rows_of(second)[0] == ["1", "0.4000", "94.00", "97.12", "-3.12"]
+
+
+def test_the_seed_tables_take_rows_in_any_order_and_as_text():
+    rows = [{key: str(value) for key, value in row.items()} for row in reversed(sample.history())]
+    assert seed_tables(rows) == seed_tables(sample.history())
+
+
+@pytest.mark.parametrize(
+    ("epochs", "row"), [(3, ["4", "–", "–", "97.73", "–"]), (7, ["7", "0.0571", "99.06", "–", "–"])]
+)
+def test_epochs_that_only_one_side_has_show_a_dash(epochs, row):
+    assert row in rows_of(seed_tables(sample.history(epochs)).split("\n\n")[0])
+
+
+def test_a_model_without_history_is_said_to_be_untrained():
+    assert seed_tables([]).startswith("Teacher (CNN), not trained")
