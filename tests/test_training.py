@@ -228,7 +228,6 @@ def test_nan_is_found_before_the_end_of_a_long_epoch(monkeypatch):
         trained(problems.mlp(), replace(PLAN, shards=1), objective=nan_from(1))
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_learning_rate_that_is_much_too_high_is_found():
     with pytest.raises(Diverged, match=r"learning rate 1e\+30"):
         trained(problems.mlp(), replace(PLAN, optimizer="sgd", learning_rate=1e30, schedule="constant"))
