@@ -66,8 +66,9 @@ def _scale(ax: "Axes", values: list[float]) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if style.all_positive(values):
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        wide = style.all_positive(values, spread=1000)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10f}".rstrip("0").rstrip(".")))
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif values:
         ax.set_ylim(0, max(*values, 1e-9) * 1.08)
