@@ -72,7 +72,9 @@ def _with_dense_head(
     features: list[Layer], image: Shape, classes: int, rng: np.random.Generator, dropout: float
 ) -> Sequential:
     """Return the features, then dense 128, dropout where it is asked for, and a dense layer to the classes."""
-    flat = Sequential(*features, Flatten()).output_shape(image)[0]
+    shape = image
+    for layer in features:
+        shape = layer.output_shape(shape)
     drop = [Dropout(dropout)] if dropout else []
-    head = [Flatten(), Linear(flat, 128, rng), ReLU(), *drop, Linear(128, classes, rng, init="glorot")]
+    head = [Flatten(), Linear(int(np.prod(shape)), 128, rng), ReLU(), *drop, Linear(128, classes, rng, init="glorot")]
     return Sequential(*features, *head)

@@ -10,12 +10,12 @@ array, a checkpoint one write, a gradient check one random direction.
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backend import module_of, to_host
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.typing import Array, Floats, Shape
@@ -65,9 +65,13 @@ class Sequential(Layer):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
-        everywhere = [id(one) for layer in layers for one in _within(layer)]
-        if len(set(everywhere)) < len(everywhere):
-            raise ConfigError("Sequential got one layer object twice; make a second one (its weights are its own)")
+            if layer.chained or layer in layers[:i]:
+                raise ConfigError(
+                    f"Sequential's argument {i}, {layer!r}, stands in a chain already, which would lose its weights; "
+                    "make a second layer, or give a copy: layer.copy()"
+                )
+        for layer in layers:
+            layer.chained = True
         self.layers = layers
         self.across_batch = any(layer.across_batch for layer in layers)
         values = [value.ravel() for layer in layers for value in layer.params.values()]
@@ -111,6 +115,7 @@ class Sequential(Layer):
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         """Return the gradient by the input, and by each parameter under its dotted name."""
+        self._check_device(dy)
         dx, found = self._backward_to(0, dy, self._own(cache))
         return dx, self._in_order(found)
 
@@ -119,6 +124,7 @@ class Sequential(Layer):
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
+        self._check_device(dy)
         caches = self._own(cache)
         dy, found = self._backward_to(first + 1, dy, caches)
         try:
@@ -136,6 +142,14 @@ class Sequential(Layer):
             except MinikdError as error:
                 raise _named(i, self.layers[i], error) from error
         return dy, found
+
+    def _check_device(self, dy: Floats) -> None:
+        """Refuse an upstream gradient that lies elsewhere than the parameters."""
+        if self.size and module_of(dy) is not module_of(self.vector):
+            raise DtypeError(
+                f"{self!r}: dy is a {module_of(dy).__name__} array, but the parameters are "
+                f"{module_of(self.vector).__name__} arrays; move it: dy = backend.put(dy)"
+            )
 
     def _own(self, cache: object) -> ChainCache:
         """Return the layers' caches, or refuse those of a chain of another length."""
@@ -163,7 +177,7 @@ class Sequential(Layer):
         return {**self.params, **self.state}
 
     def load_state_dict(self, values: Mapping[str, Array]) -> None:
-        """Copy parameters and state from arrays of the same names, shapes and backend, in place."""
+        """Copy parameters and state from arrays of the same names and shapes, of either backend, in place."""
         own = self.state_dict()
         missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())
         if missing or unknown:
@@ -174,10 +188,11 @@ class Sequential(Layer):
             if value.shape != own[name].shape:
                 raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
         for name, value in values.items():
-            own[name][...] = value
+            own[name][...] = module_of(own[name]).asarray(to_host(value))
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
         twin = copy.copy(self)  # and not type(self)(...): a subclass may have a constructor of its own
+        twin.chained = False
         Sequential.__init__(twin, *(layer.converted(convert) for layer in self.layers))
         twin.bind(convert(self.vector))
         return twin
@@ -207,14 +222,6 @@ class Sequential(Layer):
 def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
     """Return the error with the layer of the chain that it comes from."""
     return type(error)(f"layer {i}, {layer!r}: {error}")
-
-
-def _within(layer: Layer) -> Iterator[Layer]:
-    """Yield the layer and, where it is a chain, all layers in it."""
-    yield layer
-    if isinstance(layer, Sequential):
-        for one in layer.layers:
-            yield from _within(one)
 
 
 class Residual(Sequential):

@@ -33,6 +33,8 @@ class Layer:
     state: dict[str, Floats]
     across_batch = False
     """True where an output depends on the other samples of the batch, so that a batch must not be cut into shards."""
+    chained = False
+    """True once the layer stands in a chain, whose vector holds its parameters: it cannot stand in a second one."""
 
     def __init__(self) -> None:
         self.params = {}
@@ -85,6 +87,7 @@ class Layer:
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
         """Return a copy of this layer whose parameters and state went through `convert`."""
         twin = copy.deepcopy(self)
+        twin.chained = False
         twin.params = {name: convert(value) for name, value in self.params.items()}
         twin.state = {name: convert(value) for name, value in self.state.items()}
         return twin

@@ -3,36 +3,22 @@
 from collections.abc import Mapping
 
 from minikd.distillation.predict import Prediction
-from minikd.report import units
 from minikd.report.evidence import MODELS, ModelResult
-from minikd.report.tables import aligned
+from minikd.report.tables import SUMMARY, aligned, cells
 
-_MODELS = (
-    ("", "para-", "", "mult-", "test", "accu-", "", "ECE", "images", "one"),
-    ("", "meters", "bytes", "adds", "errors", "racy %", "NLL", "%", "/ s", "image"),
-)
+AGREEMENT = 8
+"""The summary's column that only students of a run have."""
 
 
 def models_table(rows: Mapping[str, ModelResult]) -> str:
-    """Return a line for each model, under its name."""
-    return aligned(
-        _MODELS,
-        [
-            (
-                name,
-                units.count(row["parameters"]),
-                units.size(row["bytes"]),
-                units.short_count(row["macs"]),
-                f"{row['errors']:,}",
-                units.percent(row["accuracy"]),
-                f"{row['nll']:.4f}",
-                units.percent(row["ece"]),
-                units.short_count(row["images_per_second"]),
-                units.milliseconds(row["latency_ms"]),
-            )
-            for name, row in rows.items()
-        ],
-    )
+    """Return a line for each model, under its name: the summary's columns without the agreement."""
+    lines = [(name, *cells(row, None)) for name, row in rows.items()]
+    return aligned([without_agreement(line) for line in SUMMARY], [without_agreement(line) for line in lines])
+
+
+def without_agreement(line: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a line of the summary without that column."""
+    return line[:AGREEMENT] + line[AGREEMENT + 1 :]
 
 
 def predictions_table(prediction: Prediction, top: int) -> str:

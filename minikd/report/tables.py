@@ -15,7 +15,7 @@ PUBLISHED = {
 }
 """Test accuracy by epoch, in percent, of the PyTorch notebook that this project grew from."""
 
-_SUMMARY = (
+SUMMARY = (
     ("", "para-", "", "mult-", "test", "accu-", "", "ECE", "agree-", "images", "one"),
     ("", "meters", "bytes", "adds", "errors", "racy %", "NLL", "%", "ment %", "/ s", "image"),
 )
@@ -31,7 +31,7 @@ def summary_table(results: Results) -> str:
         for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True)
     ]
     sentences = verdict.comparison(results), verdict.against_teacher(results)
-    return "\n\n".join([aligned(_SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in sentences)])
+    return "\n\n".join([aligned(SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in sentences)])
 
 
 def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def test_a_layer_cannot_stand_at_two_places():
         lambda: nn.Sequential(layer, nn.Sequential(nn.ReLU(), layer)),
         lambda: nn.Sequential(nn.Residual(layer), nn.Residual(layer)),
     ):
-        with pytest.raises(ConfigError, match="one layer object twice; make a second one"):
+        with pytest.raises(ConfigError, match="stands in a chain already.*make a second layer"):
             make()
 
 
@@ -257,3 +257,14 @@ def test_flatten_refuses_an_upstream_gradient_that_does_not_fit():
         nn.Flatten().backward(np.ones((3, 4), np.float32), cache)
     with pytest.raises(DtypeError, match="dy is float64, but the output was float32"):
         nn.Flatten().backward(np.ones((2, 6)), cache)
+
+
+def test_a_layer_of_one_chain_is_not_put_into_another():
+    first, last = nn.Linear(4, 3, np.random.default_rng(0)), nn.Linear(3, 2, np.random.default_rng(1))
+    old = nn.Sequential(first, nn.ReLU(), last)
+    with pytest.raises(ConfigError, match=r"a chain already.*layer\.copy\(\)"):
+        nn.Sequential(first, nn.Linear(3, 5, np.random.default_rng(2)))
+    new = nn.Sequential(old.layers[0].copy(), nn.Linear(3, 5, np.random.default_rng(2)))
+    new.vector[:] = 0
+    assert first.params["weight"].any()
+    assert nn.Sequential(old.copy(), nn.ReLU()).size == old.size
