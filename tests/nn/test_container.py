@@ -161,7 +161,7 @@ def test_a_layer_cannot_stand_at_two_places():
         lambda: nn.Sequential(layer, nn.Sequential(nn.ReLU(), layer)),
         lambda: nn.Sequential(nn.Residual(layer), nn.Residual(layer)),
     ):
-        with pytest.raises(ConfigError, match="stands in a chain already.*make a second layer"):
+        with pytest.raises(ConfigError, match=r"stands in a chain already.*make a second layer"):
             make()
 
 
