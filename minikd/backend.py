@@ -29,6 +29,11 @@ def special_of(x: object) -> ModuleType:
     return import_module("scipy.special" if module_of(x) is np else "cupyx.scipy.special")
 
 
+def kernels_of(x: object) -> ModuleType | None:
+    """Return the engine's own kernels for `x`, `minikd.kernels`, or None where `x` lies on the host."""
+    return None if module_of(x) is np else import_module("minikd.kernels")
+
+
 def to_host(x: ArrayT) -> ArrayT:
     """Return `x` as a NumPy array: `x` itself, or a copy off the device (which waits for the device to finish)."""
     cupy = sys.modules.get("cupy")

@@ -3,7 +3,7 @@
 All parameters of a model are views of one vector, so an optimiser needs no loop over layers. It is a value without
 memory of its own: `init` makes the state as a dictionary of arrays, which a checkpoint saves as it is, and `step`
 changes the parameters and that state in place. On NumPy a step walks through the vectors in blocks that stay in the
-cache while the dozen operations of the rule pass over them; on CuPy each operation takes the whole vector.
+cache while the dozen operations of the rule pass over them; on CuPy the rule is one kernel.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from minikd.backend import module_of
+from minikd.backend import kernels_of, module_of
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.typing import Floats, Scalar
 
@@ -92,6 +92,10 @@ class SGD:
         xp, lr, momentum = module_of(params), float(lr), float(self.momentum)
         state["step"] += 1
         flush = int(state["step"]) % FLUSH_EVERY == 0
+        if kernels := kernels_of(params):
+            decay, tiny = float(self.weight_decay), _tiny(params) if flush else 0.0
+            kernels.sgd(params, grads, state.get("velocity"), momentum, self.nesterov, lr, decay, tiny)
+            return
         for (p, g, *velocity), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
             g = _add_decay(g, p, self.weight_decay, out=decayed)
             for u in velocity:  # one, or none without momentum
@@ -157,12 +161,17 @@ class Adam:
         c = math.sqrt(1 - beta2**t)
         rate, eps = lr * c / (1 - beta1**t), float(self.eps) * c
         shrink = 1 - lr * float(self.weight_decay) if self.decoupled else 1.0
-        decay = 0.0 if self.decoupled else self.weight_decay
+        decay = 0.0 if self.decoupled else float(self.weight_decay)
+        flush = t % FLUSH_EVERY == 0
+        if kernels := kernels_of(params):
+            tiny = _tiny(params) if flush else 0.0
+            kernels.adam(params, grads, *vectors, (beta1, beta2), rate, eps, shrink, decay, tiny)
+            return
         for (p, g, m, v), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
             if shrink != 1.0:
                 xp.multiply(p, shrink, out=p)  # w ← (1 − η λ) w
             g = _add_decay(g, p, decay, out=decayed)
-            if t % FLUSH_EVERY == 0:
+            if flush:
                 _flush(m, s)
                 _flush(v, s)
             xp.multiply(m, beta1, out=m)  # m ← β₁ m + (1 − β₁) g
@@ -267,8 +276,13 @@ def _flush(vector: Numbers, s: Numbers) -> None:
     """Set subnormal elements to 0; `s` is scratch."""
     xp = module_of(vector)
     xp.abs(vector, out=s)
-    xp.greater_equal(s, float(np.finfo(vector.dtype.name).tiny), out=s)  # 1 or 0
+    xp.greater_equal(s, _tiny(vector), out=s)  # 1 or 0
     xp.multiply(vector, s, out=vector)
+
+
+def _tiny(vector: Numbers) -> float:
+    """Return the smallest normal number of the vector's dtype."""
+    return float(np.finfo(vector.dtype.name).tiny)
 
 
 def _check_step(optimizer: Optimizer, params: Floats, grads: Floats, state: State, lr: float) -> list[str]:
@@ -288,6 +302,11 @@ def _check_step(optimizer: Optimizer, params: Floats, grads: Floats, state: Stat
     for name, array in [("grads", grads), *((f"state[{name!r}]", state[name]) for name in names)]:
         if array.shape != params.shape:
             raise ShapeError(f"{where}: {name} has shape {array.shape}, but params has shape {params.shape}")
+        if module_of(array) is not module_of(params):
+            raise DtypeError(
+                f"{where}: {name} is a {module_of(array).__name__} array, but params is a "
+                f"{module_of(params).__name__} array; move it: backend.put(...)"
+            )
         if array.dtype != params.dtype:
             raise DtypeError(f"{where}: {name} is {array.dtype}, but params is {params.dtype}")
     return names

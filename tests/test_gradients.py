@@ -17,6 +17,7 @@ def test_along_a_random_direction(check, seed):
     assert report.ok, report.message
 
 
+@pytest.mark.numpy_only("a direction tells all there is to tell of a backend, in a thousandth of the passes")
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_every_element(check):
     report = check.run(np.random.default_rng(4), True)
@@ -43,10 +44,10 @@ def test_every_loss_is_checked():
 
 
 @pytest.mark.parametrize("check", [check for check in CHECKS if "Conv2d" in check.name], ids=lambda check: check.name)
-def test_convolution_one_image_at_a_time(check, monkeypatch):
+def test_convolution_one_image_at_a_time(check, backend, monkeypatch):
     """The sums over chunks of images: small tests would otherwise fit one chunk and never add two."""
-    monkeypatch.setattr(conv, "CHUNK_BYTES", 1)
-    report = check.run(np.random.default_rng(5), True)
+    monkeypatch.setattr(conv, "CHUNK_BYTES", dict.fromkeys(conv.CHUNK_BYTES, 1))
+    report = check.run(np.random.default_rng(5), backend.name == "numpy")
     assert report.ok, report.message
 
 

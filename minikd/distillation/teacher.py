@@ -36,7 +36,8 @@ class CachedTeacher:
     logits: Floats
 
     def __call__(self, batch: Batch) -> Floats:
-        return self.logits[batch.index]
+        rows: Floats = self.logits[module_of(self.logits).asarray(batch.index)]  # to a device, one small copy
+        return rows
 
 
 def teacher_logits(teacher: Sequential, views: Views, map_: Map) -> TeacherLogits:

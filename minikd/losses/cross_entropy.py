@@ -12,7 +12,7 @@ What the network says, less what it should say: the Jacobians of the logarithm a
 
 import numpy as np
 
-from minikd.backend import module_of, to_host
+from minikd.backend import kernels_of, module_of
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
 from minikd.losses.softmax import check_logits, check_pair, log_softmax
 from minikd.typing import Floats, Ints, Scalar
@@ -22,28 +22,31 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
     """Return the mean cross-entropy over the batch and its gradient by the logits (N, K).
 
     `labels` are class numbers (N,), integers in 0..K-1 on the host, or probabilities (N, K) like the logits, whose rows
-    should sum to 1. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
+    should sum to 1, on the logits' device. Class numbers are checked where they are, and copied to the logits' device:
+    the one copy of this function. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
     """
     check_logits(logits)
-    target = soft_labels(labels, logits, label_smoothing)
-    logq = log_softmax(logits)
-    loss: Scalar = -(target * logq).sum() / len(logits)
-    q = module_of(logits).exp(logq)
-    dlogits: Floats = (q * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
-    return loss, dlogits
-
-
-def soft_labels(labels: Ints | Floats, logits: Floats, label_smoothing: float) -> Floats:
-    """Return the target t (N, K) in the logits' dtype, on their device."""
     if not 0.0 <= label_smoothing < 1.0:
         raise ConfigError(f"label_smoothing is {label_smoothing}, but must be at least 0 and less than 1")
     if labels.ndim == 2:
         check_pair(logits, labels, "logits", "labels")
-        target: Floats = labels.astype(logits.dtype, copy=False)
     else:
         check_labels(labels, logits.shape)
-        xp = module_of(logits)
-        target = (xp.asarray(labels)[:, None] == xp.arange(logits.shape[1])).astype(logits.dtype)
+    logq, xp, kernels = log_softmax(logits), module_of(logits), kernels_of(logits)
+    if kernels and labels.ndim == 1:
+        terms, dlogits = kernels.cross_entropy(logq, xp.asarray(labels.astype(np.int64)), float(label_smoothing))
+    else:
+        target = soft_labels(labels, logits, label_smoothing)
+        terms = target * logq
+        dlogits = (xp.exp(logq) * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
+    loss: Scalar = terms.sum() / -len(logits)
+    return loss, dlogits
+
+
+def soft_labels(labels: Ints | Floats, logits: Floats, label_smoothing: float) -> Floats:
+    """Return the target t (N, K) in the logits' dtype."""
+    whole = labels if labels.ndim == 2 else labels[:, None] == np.arange(logits.shape[1])
+    target: Floats = whole.astype(logits.dtype, copy=False)
     if label_smoothing == 0.0:
         return target
     smooth: Floats = target * (1.0 - label_smoothing) + label_smoothing / logits.shape[1]
@@ -57,9 +60,13 @@ def check_labels(labels: Ints | Floats, shape: tuple[int, ...]) -> None:
         raise ShapeError(f"labels has shape {labels.shape}, but logits of shape {shape} need ({N},) or {shape}")
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"labels is {labels.dtype}, but class numbers must be integers; use labels.astype('int64')")
-    host = to_host(labels)
-    bad = np.flatnonzero((host < 0) | (host >= K))
+    if module_of(labels) is not np:
+        raise DtypeError(
+            "labels is a cupy array, but class numbers are checked on the host, without waiting for the device; "
+            "pass them as a NumPy array: minikd.backend.to_host(labels)"
+        )
+    bad = np.flatnonzero((labels < 0) | (labels >= K))
     if len(bad):
         raise DataError(
-            f"label {host[bad[0]]} of sample {bad[0]} is out of range: {K} classes have the numbers 0 to {K - 1}"
+            f"label {labels[bad[0]]} of sample {bad[0]} is out of range: {K} classes have the numbers 0 to {K - 1}"
         )

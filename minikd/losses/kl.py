@@ -14,7 +14,7 @@ The mean is over the batch, not over batch and classes: the latter is K times to
 field.
 """
 
-from minikd.backend import module_of
+from minikd.backend import kernels_of, module_of
 from minikd.losses.softmax import check_logits, check_pair, log_softmax
 from minikd.typing import Floats, Scalar
 
@@ -30,7 +30,10 @@ def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: f
     check_pair(student_logits, teacher_logits, "student_logits", "teacher_logits")
     xp, N, T = module_of(student_logits), len(student_logits), float(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
-    p, q = xp.exp(logp), xp.exp(logq)
-    loss: Scalar = (p * (logp - logq)).sum() * (T * T / N)
-    dstudent_logits: Floats = (q - p) * (T / N)
+    if kernels := kernels_of(logq):
+        terms, dstudent_logits = kernels.kl(logp, logq, T / N)
+    else:
+        p, q = xp.exp(logp), xp.exp(logq)
+        terms, dstudent_logits = p * (logp - logq), (q - p) * (T / N)
+    loss: Scalar = terms.sum() * (T * T / N)
     return loss, dstudent_logits

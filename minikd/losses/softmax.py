@@ -21,7 +21,7 @@ hides every bug in these lines.)
 
 import math
 
-from minikd.backend import module_of
+from minikd.backend import kernels_of, module_of
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.typing import Array, Floats
 
@@ -60,7 +60,11 @@ def check_pair(a: Array, b: Array, a_name: str, b_name: str) -> None:
 def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     """Return log q, (N, K), for logits (N, K) at a temperature > 0; finite for every finite logit."""
     check_logits(logits)
-    xp, z = module_of(logits), logits / check_temperature(temperature)
+    temperature = check_temperature(temperature)
+    if kernels := kernels_of(logits):
+        logq: Floats = kernels.log_softmax(logits, temperature)
+        return logq
+    xp, z = module_of(logits), logits / temperature
     z -= z.max(1, keepdims=True)
     z -= xp.log(xp.exp(z).sum(1, keepdims=True))
     return z

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of, special_of
+from minikd.backend import kernels_of, module_of, special_of
 from minikd.errors import ConfigError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.typing import Floats, Mask
@@ -51,6 +51,9 @@ def relu(x: Floats) -> tuple[Floats, OutputCache]:
 def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
     """Return dx = dy where the output was positive, 0 elsewhere."""
     check_upstream(dy, cache.y.shape, cache.y.dtype, "relu")
+    if kernels := kernels_of(dy):
+        dx: Floats = kernels.relu_backward(dy, cache.y)
+        return dx
     return dy * (cache.y > 0)
 
 

@@ -23,15 +23,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backend import kernels_of, module_of
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import Pair, check_image, output_size, pair, taps
 from minikd.nn.initialization import initial_weight
 from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
 from minikd.typing import Floats, Shape
 
-CHUNK_BYTES = 2**21
-"""How much of `cols` exists at a time in NumPy: about the size of one core's second-level cache."""
+CHUNK_BYTES = {"numpy": 2**21, "cupy": 2**28}
+"""How much of `cols` exists at a time: on the host about the size of one core's second-level cache; on a device, where
+every launch costs, as much as a small one can spare."""
 
 
 class Steps(NamedTuple):
@@ -110,16 +111,12 @@ def conv2d_backward_input(dy: Floats, cache: ConvCache) -> Floats:
     w, steps = cache.w, cache.steps
     kernel = w.shape[2:]
     dpadded = module_of(dy).zeros(cache.padded.shape, dy.dtype)
-    places = taps(kernel, steps.stride, steps.dilation, (P, Q))
     for run_in, run_out in _groups(cache):
         matrix = _as_matrix(w[run_out])
         for images in _chunks(cache, P * Q):
             g = rows[images, :, :, run_out].reshape(-1, len(matrix))
             dcols = g @ matrix  # (NPQ, RSC) = (NPQ, O) @ (O, RSC)
-            dcols = dcols.reshape(-1, P, Q, len(places), w.shape[1])
-            target = dpadded[images, :, :, run_in]
-            for k, (rows_k, columns_k) in enumerate(places):
-                target[:, rows_k, columns_k] += dcols[:, :, :, k]
+            add_windows(dpadded[images, :, :, run_in], dcols, kernel, steps, (P, Q))
     (ph, pw), (H, W) = steps.padding, dpadded.shape[1:3]
     dx: Floats = dpadded[:, ph : H - ph, pw : W - pw].transpose(0, 3, 1, 2)
     return dx
@@ -137,11 +134,10 @@ def columns(padded: Floats, kernel: Pair, steps: Steps, outputs: Pair) -> Floats
     """Return the windows of padded (N, H, W, C) as rows (N·P·Q, R·S·C)."""
     (N, _, _, C), (R, S), (P, Q) = padded.shape, kernel, outputs
     xp = module_of(padded)
-    places = taps(kernel, steps.stride, steps.dilation, outputs)
-    if C == 1:
+    if C == 1 and xp is np:
         # A grey pixel is a run of one float. One plane for each kernel position copies runs of Q instead: 5x faster.
-        planes = xp.empty((R * S, N, P, Q), padded.dtype)
-        for k, (rows, cols) in enumerate(places):
+        planes = np.empty((R * S, N, P, Q), padded.dtype)
+        for k, (rows, cols) in enumerate(taps(kernel, steps.stride, steps.dilation, outputs)):
             planes[k] = padded[:, rows, cols, 0]
         grey: Floats = planes.reshape(R * S, N * P * Q).T
         return grey
@@ -149,6 +145,17 @@ def columns(padded: Floats, kernel: Pair, steps: Steps, outputs: Pair) -> Floats
     windows = xp.lib.stride_tricks.as_strided(padded, (N, P, Q, R, S, C), (n, sy * h, sx * w, dy * h, dx * w, c))
     colour: Floats = windows.reshape(N * P * Q, R * S * C)
     return colour
+
+
+def add_windows(target: Floats, dcols: Floats, kernel: Pair, steps: Steps, outputs: Pair) -> None:
+    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of target (N, H, W, C), all 0, that its window read."""
+    if kernels := kernels_of(target):
+        kernels.gather_windows(dcols, target, outputs, kernel, steps.stride, steps.dilation)
+        return
+    places = taps(kernel, steps.stride, steps.dilation, outputs)
+    dcols = dcols.reshape(-1, *outputs, len(places), target.shape[3])
+    for k, (rows, cols) in enumerate(places):
+        target[:, rows, cols] += dcols[:, :, :, k]
 
 
 def _as_matrix(w: Floats) -> Floats:
@@ -171,10 +178,10 @@ def _groups(cache: ConvCache) -> Iterator[tuple[slice, slice]]:
 
 
 def _chunks(cache: ConvCache, windows: int) -> Iterator[slice]:
-    """Yield runs of images whose `cols` fit CHUNK_BYTES; on a device, where launches cost more, all images at once."""
+    """Yield runs of images whose `cols` fit CHUNK_BYTES."""
     padded, w = cache.padded, cache.w
     per_image = windows * w[0].size * w.itemsize
-    step = max(1, CHUNK_BYTES // per_image) if module_of(w) is np else max(1, len(padded))
+    step = max(1, CHUNK_BYTES[module_of(w).__name__] // per_image)
     for start in range(0, len(padded), step):
         yield slice(start, start + step)
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backend import kernels_of, module_of
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import Pair, channels_last, check_image, output_size, pair, taps
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
@@ -84,6 +84,10 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int) -> tupl
     """Return the maximum of each window along one axis, and the first position in the window that reaches it."""
     xp, views = module_of(x), [_place(x, axis, k, stride, windows) for k in range(kernel)]
     best, winner = views[0], xp.zeros_like(views[0], "u1" if kernel <= 256 else "u4")
+    if kernels := kernels_of(x):
+        best = xp.empty_like(best)
+        kernels.window_max(x, axis, kernel, stride, best, winner)
+        return best, winner
     for k, view in enumerate(views[1:], start=1):
         later = (view > best) * winner.dtype.type(k)  # strictly larger, so the first of equals stays
         winner = xp.maximum(winner, later)  # k only grows: the last improvement is the winner
@@ -95,6 +99,9 @@ def _round_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride:
     """Return the gradient by the round's input, of length `size` along the axis: each dbest at its winner."""
     xp, windows = module_of(dbest), dbest.shape[axis]
     dx = _zeros(dbest, (*dbest.shape[:axis], size, *dbest.shape[axis + 1 :]))
+    if kernels := kernels_of(dx):
+        kernels.window_max_backward(dbest, winner, axis, kernel, stride, dx)
+        return dx
     for k in range(kernel):
         target = _place(dx, axis, k, stride, windows)
         if kernel <= stride:  # no pixel lies in two windows: written once, not read, added to and written

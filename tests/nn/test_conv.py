@@ -50,7 +50,7 @@ def test_chunks_of_images_add_up_to_the_whole(case, images_a_chunk, monkeypatch)
     x, w, b = arrays((5, *image), w_shape)
     whole = both_passes(x, w, b, *moves)
     windows = np.prod(whole[0].shape[2:])
-    monkeypatch.setattr(conv, "CHUNK_BYTES", images_a_chunk * windows * w[0].size * w.itemsize)
+    monkeypatch.setattr(conv, "CHUNK_BYTES", dict.fromkeys(conv.CHUNK_BYTES, images_a_chunk * windows * w[0].nbytes))
     assert len(list(conv._chunks(conv.conv2d(x, w, b, *moves)[1], windows))) == -(-5 // images_a_chunk)
     for found, wanted in zip(both_passes(x, w, b, *moves), whole, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-13)
@@ -59,7 +59,7 @@ def test_chunks_of_images_add_up_to_the_whole(case, images_a_chunk, monkeypatch)
 def test_no_chunk_holds_more_than_its_share_of_memory(monkeypatch):
     x, w, b = arrays((9, 3, 8, 8), (2, 3, 3, 3))
     _, cache = conv.conv2d(x, w, b)
-    monkeypatch.setattr(conv, "CHUNK_BYTES", 5 * 18 * w[0].nbytes)
+    monkeypatch.setattr(conv, "CHUNK_BYTES", dict.fromkeys(conv.CHUNK_BYTES, 5 * 18 * w[0].nbytes))
     assert [part.stop - part.start for part in conv._chunks(cache, 36)] == [2] * 5
 
 

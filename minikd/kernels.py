@@ -1,0 +1,227 @@
+"""The engine's own kernels for a device: what NumPy does well in several operations, and a device in one launch.
+
+For a small network the launches are what a step costs on a GPU. Each kernel here stands in for the NumPy lines of the
+one function that calls it; the suite holds both against each other on every case. A kernel is written for one element
+of its result, `i`, counted in row order; it gathers what that element needs, so no two threads write to one place. The
+backend gives this module out for CuPy's arrays alone (`backend.kernels_of`), so CuPy is imported here and nowhere else
+beside it. CuPy compiles a kernel when it first meets a dtype, T, and keeps it.
+"""
+
+import cupy
+
+from minikd.typing import Array, Floats, Mask, Shape
+
+# w ← w − rate · m / (√v + ε), the running means brought up to date before; what is smaller than `tiny` becomes 0.
+_adam = cupy.ElementwiseKernel(
+    "T g, T beta1, T beta2, T one_less_beta1, T one_less_beta2, T rate, T eps, T shrink, T decay, T tiny",
+    "T w, T m, T v",
+    """
+    w *= shrink;
+    T gradient = g + decay * w;
+    if (m > -tiny && m < tiny) m = 0;
+    if (v < tiny) v = 0;
+    m = m * beta1 + gradient * one_less_beta1;
+    v = v * beta2 + gradient * gradient * one_less_beta2;
+    w -= m / (sqrt(v) + eps) * rate;
+    """,
+    "minikd_adam",
+)
+
+
+def adam(
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    betas: tuple[float, float],
+    rate: float,
+    eps: float,
+    shrink: float,
+    decay: float,
+    tiny: float,
+) -> None:
+    """Take Adam's or AdamW's step on w, m and v in place; `rate` and `eps` hold the corrections for the bias."""
+    beta1, beta2 = betas
+    _adam(g, beta1, beta2, 1 - beta1, 1 - beta2, rate, eps, shrink, decay, tiny, w, m, v)
+
+
+# u ← μ u + g;  w ← w − η u, or w ← w − η (g + μ u).
+_sgd = cupy.ElementwiseKernel(
+    "T g, T momentum, bool nesterov, T rate, T decay, T tiny",
+    "T w, T u",
+    """
+    T gradient = g + decay * w;
+    if (u > -tiny && u < tiny) u = 0;
+    u = u * momentum + gradient;
+    w -= (nesterov ? u * momentum + gradient : u) * rate;
+    """,
+    "minikd_sgd",
+)
+
+_plain_sgd = cupy.ElementwiseKernel("T g, T rate, T decay", "T w", "w -= (g + decay * w) * rate", "minikd_plain_sgd")
+
+
+def sgd(
+    w: Array, g: Array, velocity: Array | None, momentum: float, nesterov: bool, rate: float, decay: float, tiny: float
+) -> None:
+    """Take a step of gradient descent on w, and on the velocity where there is momentum, in place."""
+    if velocity is None:
+        _plain_sgd(g, rate, decay, w)
+    else:
+        _sgd(g, momentum, nesterov, rate, decay, tiny, w, velocity)
+
+
+# A thread a row: the largest logit, the sum of the exponentials, the row. Fine for some hundred classes.
+_log_softmax = cupy.ElementwiseKernel(
+    "raw T z, T temperature, int64 K",
+    "raw T logq",
+    """
+    T largest = z[i * K] / temperature, sum = 0;
+    for (long long k = 1; k < K; ++k) {
+        T value = z[i * K + k] / temperature;
+        if (value > largest || value != value) largest = value;
+    }
+    for (long long k = 0; k < K; ++k) sum += exp(z[i * K + k] / temperature - largest);
+    T rest = log(sum);
+    for (long long k = 0; k < K; ++k) logq[i * K + k] = z[i * K + k] / temperature - largest - rest;
+    """,
+    "minikd_log_softmax",
+)
+
+
+def log_softmax(logits: Floats, temperature: float) -> Floats:
+    """Return log softmax(logits / temperature), (N, K)."""
+    logq: Floats = cupy.empty(logits.shape, logits.dtype)
+    _log_softmax(logits, temperature, logits.shape[1], logq, size=len(logits))
+    return logq
+
+
+# t_nk = (1 − ε)·[k is the label] + ε/K: the term t log q of the sum, and its gradient by the logit, (q − t)/N.
+_cross_entropy = cupy.ElementwiseKernel(
+    "T logq, raw int64 labels, int64 K, T smoothing, T share",
+    "T term, T dlogits",
+    """
+    T target = (labels[i / K] == i % K ? 1 - smoothing : T(0)) + smoothing / K;
+    term = target * logq;
+    dlogits = (exp(logq) - target) * share;
+    """,
+    "minikd_cross_entropy",
+)
+
+
+def cross_entropy(logq: Floats, labels: Array, smoothing: float) -> tuple[Floats, Floats]:
+    """Return the terms of the sum over n and k, and the gradient by the logits, both (N, K); labels int64 (N,)."""
+    N, K = logq.shape
+    term, dlogits = _cross_entropy(logq, labels, K, smoothing, 1.0 / N)
+    return term, dlogits
+
+
+# T²·p (log p − log q), and T (q − p)/N.
+_kl = cupy.ElementwiseKernel(
+    "T logp, T logq, T share",
+    "T term, T dlogits",
+    """
+    T p = exp(logp);
+    term = p * (logp - logq);
+    dlogits = (exp(logq) - p) * share;
+    """,
+    "minikd_kl",
+)
+
+
+def kl(logp: Floats, logq: Floats, share: float) -> tuple[Floats, Floats]:
+    """Return p (log p - log q) and share·(q - p), both (N, K)."""
+    term, dlogits = _kl(logp, logq, share)
+    return term, dlogits
+
+
+_relu_backward = cupy.ElementwiseKernel("T dy, T y", "T dx", "dx = y > 0 ? dy : T(0)", "minikd_relu_backward")
+
+
+def relu_backward(dy: Floats, y: Floats) -> Floats:
+    """Return dy where y is positive, 0 elsewhere."""
+    dx: Floats = _relu_backward(dy, y)
+    return dx
+
+
+# One round of max pooling: x is seen as (outer, size, inner), the windows lie along `size`.
+_window_max = cupy.ElementwiseKernel(
+    "raw T x, int64 size, int64 inner, int64 windows, int64 kernel, int64 stride",
+    "T best, W winner",
+    """
+    long long first = (i / inner / windows * size + i / inner % windows * stride) * inner + i % inner;
+    best = x[first];
+    winner = 0;
+    for (long long k = 1; k < kernel; ++k) {
+        T value = x[first + k * inner];
+        if (value > best) winner = k;  // strictly larger, so the first of equals stays
+        if (value > best || value != value) best = value;
+    }
+    """,
+    "minikd_window_max",
+)
+
+# Its backward pass: each pixel asks the windows that hold it whether it won there.
+_window_max_backward = cupy.ElementwiseKernel(
+    "raw T dbest, raw W winner, int64 size, int64 inner, int64 windows, int64 kernel, int64 stride",
+    "T dx",
+    """
+    long long outer = i / inner / size, place = i / inner % size;
+    T sum = 0;
+    for (long long k = place % stride; k < kernel && k <= place; k += stride) {
+        long long window = (place - k) / stride, at = (outer * windows + window) * inner + i % inner;
+        if (window < windows && winner[at] == k) sum += dbest[at];
+    }
+    dx = sum;
+    """,
+    "minikd_window_max_backward",
+)
+
+
+def window_max(x: Floats, axis: int, kernel: int, stride: int, best: Floats, winner: Mask) -> None:
+    """Fill `best` and `winner` with the maximum of each window of x along an axis, and its first position."""
+    _window_max(x, x.shape[axis], _inner(x, axis), best.shape[axis], kernel, stride, best, winner)
+
+
+def window_max_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride: int, dx: Floats) -> None:
+    """Fill dx with each dbest at its winner."""
+    sizes = dx.shape[axis], _inner(dx, axis), dbest.shape[axis]
+    _window_max_backward(dbest, winner, *sizes, kernel, stride, dx)
+
+
+def _inner(x: Floats, axis: int) -> int:
+    """Return how many elements lie behind one step along the axis, in row order."""
+    size = 1
+    for length in x.shape[axis + 1 :]:
+        size *= length
+    return size
+
+
+# The adjoint of "take windows": each pixel of dx̄ (N, H, W, C) gathers from the rows (N, P, Q, R, S, C) that read it.
+_gather_windows = cupy.ElementwiseKernel(
+    "raw T dcols, int64 H, int64 W, int64 C, int64 P, int64 Q, int64 R, int64 S, "
+    "int64 sy, int64 sx, int64 dy, int64 dx",
+    "T dpadded",
+    """
+    long long c = i % C, column = i / C % W, row = i / C / W % H, n = i / C / W / H;
+    T sum = 0;
+    for (long long r = 0; r < R; ++r) {
+        long long p = row - r * dy;
+        if (p < 0 || p % sy || p / sy >= P) continue;
+        for (long long s = 0; s < S; ++s) {
+            long long q = column - s * dx;
+            if (q < 0 || q % sx || q / sx >= Q) continue;
+            sum += dcols[((((n * P + p / sy) * Q + q / sx) * R + r) * S + s) * C + c];
+        }
+    }
+    dpadded = sum;
+    """,
+    "minikd_gather_windows",
+)
+
+
+def gather_windows(
+    dcols: Floats, dpadded: Floats, outputs: Shape, kernel: Shape, stride: Shape, dilation: Shape
+) -> None:
+    """Fill dpadded (N, H, W, C) with the sum of what all windows send back to each pixel."""
+    _gather_windows(dcols, *dpadded.shape[1:], *outputs, *kernel, *stride, *dilation, dpadded)
