@@ -6,6 +6,8 @@ and CuPy models can live in one process.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -54,7 +56,8 @@ class Backend:
         """Return `x` on this backend's device: `x` itself where it is there already."""
         if self.name == "numpy":
             return to_host(x)
-        on_device: ArrayT = import_module("cupy").asarray(x)
+        with device_memory():
+            on_device: ArrayT = import_module("cupy").asarray(x)
         return on_device
 
 
@@ -62,7 +65,7 @@ def choose(flag: str = "auto") -> Backend:
     """Return the backend for `--backend auto|numpy|cupy`.
 
     "auto" takes CuPy only where a device answers, and never fails; "cupy" raises `BackendError` with the fix where
-    CuPy is missing, or is there without a device that answers.
+    CuPy is missing, finds no device, is built for another CUDA than the driver's, or the device's memory is full.
     """
     if flag not in CHOICES:
         raise ConfigError(f"backend is {flag!r}, but must be one of {', '.join(CHOICES)}")
@@ -86,16 +89,47 @@ def cupy_problem() -> str | None:
     except ImportError as error:
         return f"CuPy is not installed: install the extra with pip install 'minikd[gpu]' ({error})"
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
+        runtime = cupy.cuda.runtime
+        built, driver = runtime.runtimeGetVersion() // 1000, runtime.driverGetVersion() // 1000
+        if driver and driver < built:
+            return (
+                f"CuPy is built for CUDA {built}, but the driver knows CUDA {driver}: replace CuPy with "
+                f"pip uninstall cupy-cuda{built}x, then pip install {extra_for(driver)}; or update the driver"
+            )
+        if not runtime.getDeviceCount():
+            raise RuntimeError("none is visible")
     except RuntimeError as error:
-        return f"CuPy found no CUDA device: install NVIDIA's driver, or use --backend numpy ({error})"
-    if count == 0:
-        return "CuPy found no CUDA device: none is visible (see CUDA_VISIBLE_DEVICES), or use --backend numpy"
-    try:
-        (cupy.arange(3) + 1).sum().item()
-    except Exception as error:  # a failed compilation and a full device share no nearer base class
         return (
-            "CuPy could not run a kernel on the device: its build and the driver's CUDA version may differ; "
-            f"install cupy-cuda12x[ctk] or cupy-cuda13x[ctk] to match nvidia-smi ({error})"
+            "CuPy found no CUDA device: install NVIDIA's driver, see that nvidia-smi lists a GPU and that "
+            f"CUDA_VISIBLE_DEVICES does not hide it, or use --backend numpy ({error})"
+        )
+    try:
+        with device_memory():
+            (cupy.arange(3) + 1).sum().item()
+    except BackendError as error:
+        return str(error)
+    except Exception as error:  # a failed compilation and a missing library share no nearer base class
+        return (
+            f"CuPy could not run a kernel on the device: its CUDA {built} libraries are missing or do not fit; "
+            f"install them with pip install {extra_for(built)} ({error})"
         )
     return None
+
+
+def extra_for(cuda: int) -> str:
+    """Return the extra that installs CuPy, with CUDA's libraries, for a major version of CUDA."""
+    return "'minikd[gpu]'" if cuda <= 12 else f"'minikd[gpu-cuda{cuda}]'"
+
+
+@contextmanager
+def device_memory() -> Iterator[None]:
+    """Turn CuPy's error of a full device, wherever it happens inside, into a `BackendError` with the fix."""
+    try:
+        yield
+    except MemoryError as error:
+        if not type(error).__module__.startswith("cupy"):
+            raise
+        raise BackendError(
+            "the device is out of memory: use smaller batches (--teacher-batch-size, --student-batch-size), close what "
+            f"else uses the GPU (nvidia-smi shows it), or use --backend numpy ({error})"
+        ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from minikd.parallel import cores
 from minikd.report.evidence import Machine
 
-PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "torch")
+PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x", "torch")
 
 
 def versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from minikd import optim, schedules
-from minikd.backend import module_of, to_host
+from minikd.backend import device_memory, module_of, to_host
 from minikd.checkpoints import Position, Row, load_checkpoint, save_checkpoint
 from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
@@ -99,6 +99,7 @@ class Evaluation:
     evaluated_on: str
 
 
+@device_memory()
 def fit(
     model: Sequential,
     views: Views,
@@ -221,8 +222,10 @@ class Run:
         logits, cache = self.model.forward(on_device.images, training=True, rng=rng)
         loss, dlogits = self.objective(logits, on_device)
         share = len(index) / batch_size  # the loss is a mean over the shard, the step wants the mean over the batch
-        grads = self.model.parameter_gradients(dlogits * share, cache)
-        return loss * share, self.model.flat_gradient(grads), cache
+        if share < 1:
+            loss, dlogits = loss * share, dlogits * share
+        grads = self.model.parameter_gradients(dlogits, cache)
+        return loss, self.model.flat_gradient(grads), cache
 
     def look(self, position: Position, loss_sum: float, lr: float, watcher: Watcher | None) -> None:
         """Look at the loss so far and the weights: stop where one is not a number, and tell the watcher."""
@@ -257,6 +260,7 @@ class Run:
         return row
 
 
+@device_memory()
 def logits_of(model: Sequential, views: Views, map_: Map, batch_size: int = 500) -> Floats:
     """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
     starts = range(0, len(views), batch_size)

@@ -1,14 +1,17 @@
 """The backend: which one is taken, why, and what is said where none answers. CuPy is played by a small stand-in."""
 
+import configparser
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 from minikd import backend
-from minikd.backend import Backend, choose, module_of, special_of, to_host
+from minikd.backend import Backend, choose, device_memory, extra_for, module_of, special_of, to_host
 from minikd.errors import BackendError, ConfigError
 
 
@@ -32,11 +35,15 @@ class CompileException(Exception):
     """As CuPy's: not a RuntimeError."""
 
 
-def stand_in(devices=lambda: 1, arange=lambda n: DeviceArray(np.arange(n))):
+def stand_in(devices=lambda: 1, arange=lambda n: DeviceArray(np.arange(n)), built=12090, driver=12090):
     """A module that does what the package asks of CuPy."""
     cupy = ModuleType("cupy")
     cupy.ndarray = DeviceArray
-    cupy.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=devices))
+    cupy.cuda = SimpleNamespace(
+        runtime=SimpleNamespace(
+            getDeviceCount=devices, runtimeGetVersion=lambda: built, driverGetVersion=lambda: driver
+        )
+    )
     cupy.arange = arange
     cupy.asarray = lambda x: x if isinstance(x, DeviceArray) else DeviceArray(x)
     cupy.asnumpy = lambda x: x.values if isinstance(x, DeviceArray) else np.asarray(x)
@@ -83,22 +90,43 @@ def test_without_cupy(no_cupy):
         choose("cupy")
 
 
+class OutOfMemoryError(MemoryError):
+    """As CuPy's."""
+
+
+OutOfMemoryError.__module__ = "cupy.cuda.memory"
+
+
 @pytest.mark.parametrize(
     ("parts", "reason", "fix"),
     [
         (
-            {"devices": failing(RuntimeError("cudaErrorInsufficientDriver"))},
+            {"devices": failing(RuntimeError("cudaErrorInsufficientDriver")), "driver": 0},
             "CuPy found no CUDA device",
-            r"install NVIDIA's driver, or use --backend numpy \(cudaErrorInsufficientDriver\)",
+            r"install NVIDIA's driver.*--backend numpy \(cudaErrorInsufficientDriver\)",
         ),
+        ({"devices": failing(RuntimeError("cudaErrorNoDevice"))}, "CuPy found no CUDA device", "CUDA_VISIBLE_DEVICES"),
         ({"devices": lambda: 0}, "CuPy found no CUDA device", "CUDA_VISIBLE_DEVICES.*--backend numpy"),
         (
-            {"arange": failing(RuntimeError("no kernel image"))},
-            "CuPy could not run a kernel on the device",
-            r"install cupy-cuda12x\[ctk\] or .*nvidia-smi \(no kernel image\)",
+            {"built": 13020, "driver": 12040},
+            "CuPy is built for CUDA 13, but the driver knows CUDA 12",
+            r"pip uninstall cupy-cuda13x, then pip install 'minikd\[gpu\]'; or update the driver",
         ),
-        ({"arange": failing(CompileException("nvrtc"))}, "CuPy could not run a kernel on the device", "nvrtc"),
-        ({"arange": failing(MemoryError("out of memory"))}, "CuPy could not run a kernel on the device", "memory"),
+        (
+            {"arange": failing(RuntimeError("no libnvrtc"))},
+            "CuPy could not run a kernel on the device",
+            r"pip install 'minikd\[gpu\]' \(no libnvrtc\)",
+        ),
+        (
+            {"arange": failing(CompileException("nvrtc")), "built": 13020, "driver": 13020},
+            "CuPy could not run a kernel on the device",
+            r"pip install 'minikd\[gpu-cuda13\]' \(nvrtc\)",
+        ),
+        (
+            {"arange": failing(OutOfMemoryError("allocating 512 bytes"))},
+            "the device is out of memory",
+            r"smaller batches .*nvidia-smi.*--backend numpy \(allocating 512 bytes\)",
+        ),
     ],
 )
 def test_a_device_that_does_not_answer(monkeypatch, parts, reason, fix):
@@ -106,6 +134,37 @@ def test_a_device_that_does_not_answer(monkeypatch, parts, reason, fix):
     assert choose("auto") == Backend("numpy", reason)
     with pytest.raises(BackendError, match=f"{reason}.*{fix}"):
         choose("cupy")
+
+
+def test_each_of_four_troubles_has_a_message_of_its_own(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    reasons = [choose().reason]
+    for parts in (
+        {"devices": lambda: 0},
+        {"built": 13020},
+        {"arange": failing(OutOfMemoryError("full"))},
+    ):
+        monkeypatch.setitem(sys.modules, "cupy", stand_in(**parts))
+        reasons.append(choose().reason)
+    assert len(set(reasons)) == 4
+
+
+def test_the_extras_in_the_messages_exist():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[1] / "setup.cfg")
+    for cuda in (12, 13):
+        extra = re.fullmatch(r"'minikd\[(.+)\]'", extra_for(cuda))[1]
+        assert setup["options.extras_require"][extra].startswith(f"cupy-cuda{cuda}x[ctk]")
+
+
+def test_a_device_that_fills_up_later_is_our_error_too():
+    with pytest.raises(BackendError, match=r"the device is out of memory.*--student-batch-size"), device_memory():
+        raise OutOfMemoryError("allocating 512 bytes")
+
+
+def test_a_host_that_is_out_of_memory_is_another_matter():
+    with pytest.raises(MemoryError), device_memory():
+        raise MemoryError("host")
 
 
 def test_an_unknown_flag_is_refused():

@@ -214,6 +214,7 @@ except Interrupted:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
+@pytest.mark.numpy_only("the process that gets the signal runs on NumPy")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_real_signal_leaves_a_checkpoint_to_go_on_from(number, tmp_path):
     path, root = tmp_path / "checkpoint", Path(__file__).parents[1]
