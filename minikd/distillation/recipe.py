@@ -108,9 +108,11 @@ class Training(Section):
 class Teacher(Training):
     """The teacher: a CNN trained on the labels."""
 
-    learning_rate: float = setting(3e-3, "the schedule's highest learning rate", 0)
+    optimizer: str = setting("nesterov", "optimiser", choices=optim.NAMES)
+    learning_rate: float = setting(0.1, "the schedule's highest learning rate", 0)
     schedule: str = setting("cosine", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(1.0, "epochs of linear warm-up", 0)
+    weight_decay: float = setting(5e-4, "weight decay", 0)
     shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0)
     rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0)
