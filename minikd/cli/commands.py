@@ -157,6 +157,23 @@ def compare(arguments: argparse.Namespace) -> int:
     return 0 if all(row.ok for row in rows) else 1
 
 
+def gpu_check(arguments: argparse.Namespace) -> int:
+    """Compare the device with NumPy, print what was found and write it to a file; 1 where something differs."""
+    from minikd import gpu_check
+    from minikd.files import write_atomically
+
+    for name in ("batch_size", "steps"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}, but must be at least 1")
+    device = choose("cupy")
+    print("comparing with NumPy; the first run compiles its kernels", file=sys.stderr, flush=True)
+    report = gpu_check.run(device, arguments.batch_size, arguments.steps)
+    write_atomically(arguments.output, (json.dumps(report, indent=2) + "\n").encode())
+    print(gpu_check.text(report))
+    print(f"\nwritten to {arguments.output}; please attach it to an issue")
+    return 0 if report["ok"] else 1
+
+
 def info(arguments: argparse.Namespace) -> int:
     """Print versions, processor, BLAS, and the backend with its reason."""
     from minikd.machine import machine, versions

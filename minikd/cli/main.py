@@ -72,6 +72,14 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--seed", type=int, default=0, help="of inputs and weights (default: 0)")
     compare.set_defaults(command=lazy("compare"))
 
+    gpu_check = add(commands, "gpu-check", "compare everything on a GPU with NumPy, time its training steps")
+    gpu_check.add_argument("--batch-size", type=int, default=128, metavar="N", help="images a step (default: 128)")
+    gpu_check.add_argument("--steps", type=int, default=50, metavar="N", help="steps to time (default: 50)")
+    gpu_check.add_argument(
+        "--output", type=Path, default=Path("gpu-check.json"), metavar="FILE", help="(default: gpu-check.json)"
+    )
+    gpu_check.set_defaults(command=lazy("gpu_check"))
+
     info = add(commands, "info", "versions, BLAS, backend and why it was taken")
     info.add_argument("--backend", choices=CHOICES, default="auto", help="backend to ask for (default: auto)")
     info.add_argument("--json", action="store_true", help="print JSON (default: text)")

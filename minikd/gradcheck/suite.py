@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd import losses, nn
+from minikd.backend import module_of
 from minikd.gradcheck.check import check_function
 from minikd.gradcheck.numeric import Arrays, tie_free
 from minikd.gradcheck.report import Report
@@ -100,20 +101,26 @@ def loss_cases(rng: np.random.Generator) -> Iterator[tuple[str, Loss, dict[str, 
     soft = losses.softmax(rng.standard_normal((5, 4)))
     yield "cross_entropy", lambda z: losses.cross_entropy(z, LABELS), {}
     yield "cross_entropy, smoothed", lambda z: losses.cross_entropy(z, LABELS, 0.1), {"ε": 0.1}
-    yield "cross_entropy, soft labels", lambda z: losses.cross_entropy(z, soft.astype(z.dtype)), {}
+    yield "cross_entropy, soft labels", lambda z: losses.cross_entropy(z, beside(soft, z)), {}
     for T in (1.0, 4.0, 20.0):
         yield f"kl_divergence, T={T:g}", _kl(teacher, T), {"T": T}
     mixed = {"T": 4.0, "α": 0.7, "1 − α": 0.3}
     yield (
         "distillation_loss, T=4, α=0.7",
-        lambda z: losses.distillation_loss(z, teacher.astype(z.dtype), LABELS, 4.0, 0.7),
+        lambda z: losses.distillation_loss(z, beside(teacher, z), LABELS, 4.0, 0.7),
         mixed,
     )
-    yield "mse", lambda z: losses.mse(z, teacher.astype(z.dtype)), {}
+    yield "mse", lambda z: losses.mse(z, beside(teacher, z)), {}
 
 
 def _kl(teacher: Floats, T: float) -> Loss:
-    return lambda z: losses.kl_divergence(z, teacher.astype(z.dtype), T)
+    return lambda z: losses.kl_divergence(z, beside(teacher, z), T)
+
+
+def beside(constant: Floats, z: Floats) -> Floats:
+    """Return a constant of a loss in the dtype of z, on its device."""
+    moved: Floats = module_of(z).asarray(constant.astype(z.dtype))
+    return moved
 
 
 def models(rng: np.random.Generator) -> Iterator[tuple[str, nn.Sequential, Shape, bool]]:
@@ -138,6 +145,12 @@ def models(rng: np.random.Generator) -> Iterator[tuple[str, nn.Sequential, Shape
     residual = nn.Sequential(nn.Conv2d(2, 3, (3, 2), rng, stride=(2, 1)), block, *head)
     yield "residual CNN, training", residual, (5, 2, 9, 6), True
     yield "residual CNN, evaluation", residual, (5, 2, 9, 6), False
+
+
+def model_loss(z: Floats) -> tuple[Scalar, Floats]:
+    """Return the loss that ends the models of the suite: distillation from a teacher of cosines."""
+    teacher = np.cos(np.arange(math.prod(z.shape))).reshape(z.shape)
+    return losses.distillation_loss(z, beside(teacher, z), LABELS, 4.0, 0.7)
 
 
 def _softmax_checks() -> Iterator[Check]:
@@ -178,12 +191,8 @@ def _loss_check(name: str, loss: Loss, constants: dict[str, float]) -> Check:
 
 
 def _model_check(name: str, model: nn.Sequential, shape: Shape, training: bool) -> Check:
-    def loss(z: Floats) -> tuple[Scalar, Floats]:
-        teacher = np.cos(np.arange(math.prod(z.shape))).reshape(z.shape).astype(z.dtype)
-        return losses.distillation_loss(z, teacher, LABELS, 4.0, 0.7)
-
     def check(rng: np.random.Generator, full: bool) -> Report:
         x = tie_free(shape, rng)
-        return check_model(model, x, loss, rng, training=training, full=full, name=name, constants={"T": 4.0})
+        return check_model(model, x, model_loss, rng, training=training, full=full, name=name, constants={"T": 4.0})
 
     return Check(name, check)
