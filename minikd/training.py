@@ -36,6 +36,10 @@ DROPOUT = 2**20
 LOOK_EVERY = 50
 """Steps between two looks at the loss: each look makes a device wait."""
 
+LOOK_AT = 100
+"""Images evaluated at a time: measured on the teacher CNN, 1.2 to 1.8 times as fast as 500 or 1,000, whose activations
+no longer fit the cache."""
+
 SAVE_SECONDS = 10.0
 """A checkpoint is written at the end of an epoch where the last is so old."""
 
@@ -261,9 +265,9 @@ class Run:
 
 
 @device_memory()
-def logits_of(model: Sequential, views: Views, map_: Map, batch_size: int = 500) -> Floats:
+def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
     """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
-    starts = range(0, len(views), batch_size)
+    starts = range(0, len(views), LOOK_AT)
     xp = module_of(model.vector)
-    parts = map_(lambda start: to_host(model(xp.asarray(views.clean(slice(start, start + batch_size))))), starts)
+    parts = map_(lambda start: to_host(model(xp.asarray(views.clean(slice(start, start + LOOK_AT))))), starts)
     return np.concatenate(list(parts))
