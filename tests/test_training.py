@@ -256,12 +256,13 @@ def test_blas_has_one_thread_inside_and_its_own_again_after(fails):
     assert all(found == {1} for found in inside)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 500])
-def test_logits_are_those_of_clean_images_in_evaluation_whatever_the_batches(batch_size):
+@pytest.mark.parametrize("at_a_time", [1, 3, 500])
+def test_logits_are_those_of_clean_images_in_evaluation_whatever_the_batches(at_a_time, monkeypatch):
+    monkeypatch.setattr("minikd.training.LOOK_AT", at_a_time)
     model = trained(problems.cnn())
     views = problems.views(augmentation=Augmentation(shift=2))
     with workers(2) as map_:
-        found = logits_of(model, views, map_, batch_size)
+        found = logits_of(model, views, map_)
     np.testing.assert_allclose(found, model(views.clean()), rtol=1e-5, atol=1e-6)
 
 

@@ -34,7 +34,7 @@ class Spy(nn.Layer):
 
 def spied(model):
     spy = Spy()
-    return spy, nn.Sequential(spy, *model.layers)
+    return spy, nn.Sequential(spy, model)
 
 
 def aligned(teacher, model, views):
