@@ -112,7 +112,7 @@ def test_the_teacher_is_in_evaluation_mode_and_is_not_changed(augmentation):
     """Dropout off, running statistics used and left alone, no weight moved."""
     views = problems.views(augmentation=augmentation)
     spy = Spy()
-    teacher = nn.Sequential(spy, *problems.cnn().layers, nn.Dropout(0.9))
+    teacher = nn.Sequential(spy, problems.cnn(), nn.Dropout(0.9))
     before = {name: value.copy() for name, value in teacher.state_dict().items()}
     objective = distillation_objective(teacher_logits(teacher, views, map), 4.0, 0.9)
     fit(problems.mlp(), views, objective, Plan(epochs=1, batch_size=4))
