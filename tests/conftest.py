@@ -1,6 +1,7 @@
 """`pytest --backend cupy` runs the suite on CuPy: on a GPU where there is one, else on the stand-in of cupy_on_cpu."""
 
 import ctypes.util
+import os
 import sys
 
 import numpy as np
@@ -17,7 +18,9 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "numpy_only(reason): skipped under --backend cupy")
-    if config.getoption("--backend") == "cupy":
+    if config.getoption("--backend") == "numpy":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # so that "auto" is NumPy, here and in the processes that tests start
+    else:
         if not ctypes.util.find_library("cuda"):  # no driver, so no GPU
             if not cupy_on_cpu.build.is_built(cupy_on_cpu.build.home()):
                 raise pytest.UsageError("there is no GPU; build the stand-in: python tests/cupy_on_cpu/build.py")

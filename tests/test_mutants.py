@@ -14,6 +14,8 @@ from minikd.gradcheck import suite
 from tests.mutants import layers, losses
 from tests.mutants.checks import CHECKS, fails, suite_check
 
+pytestmark = pytest.mark.numpy_only("the tests are tested once")
+
 MUTANTS = [*layers.MUTANTS, *losses.MUTANTS]
 SHAPES = {"shape", "dtype", "float32", "missing", "result"}
 

@@ -6,7 +6,7 @@ import numpy as np
 
 QUICK = (
     *("--teacher-epochs", "2", "--student-epochs", "2", "--student-hidden", "8", "--validation", "20"),
-    *("--teacher-batch-size", "32", "--student-batch-size", "32", "--backend", "numpy"),
+    *("--teacher-batch-size", "32", "--student-batch-size", "32", "--backend", "auto"),
 )
 
 

@@ -32,7 +32,7 @@ def test_a_run_leaves_everything_behind(finished):
     assert not list(finished.glob(".*"))
 
 
-def test_results_hold_what_the_readme_documents(finished):
+def test_results_hold_what_the_readme_documents(finished, backend):
     results = json.loads((finished / "results.json").read_text())
     for model in MODELS:
         assert results[model].keys() >= PER_MODEL
@@ -40,6 +40,7 @@ def test_results_hold_what_the_readme_documents(finished):
     assert "agreement" in results["student_baseline"]
     assert "agreement" not in results["teacher"]
     assert results.keys() >= {"mcnemar_p", "seconds", "backend", "versions"}
+    assert results["backend"] == backend.name
     assert 0 <= results["mcnemar_p"] <= 1
     assert results["student_distilled"]["parameters"] == 120 * 8 + 8 + 8 * 3 + 3
 

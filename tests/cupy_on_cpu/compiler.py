@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import subprocess
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -76,8 +77,9 @@ def launcher(new, old, alone, waits):
 
 
 def host_compile(library, text, flags, header):
-    """Compile a kernel's text; two processes that compile one kernel do not disturb each other."""
-    source, made = library.with_suffix(f".{os.getpid()}.cpp"), library.with_suffix(f".{os.getpid()}.tmp")
+    """Compile a kernel's text; two processes or threads that compile one kernel do not disturb each other."""
+    mine = f"{os.getpid()}-{threading.get_ident()}"
+    source, made = library.with_suffix(f".{mine}.cpp"), library.with_suffix(f".{mine}.tmp")
     source.write_text(text)
     command = ["g++", *flags, "-shared", "-include", header, source, "-o", made]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -94,7 +96,7 @@ def prologue(cache, flags):
     key = hashlib.sha1((text + repr(flags)).encode()).hexdigest()[:16]
     header, ready = cache / f"prologue-{key}.h", cache / f"prologue-{key}.h.gch"
     if not ready.exists():
-        made = cache / f"prologue-{key}.{os.getpid()}.tmp"
+        made = cache / f"prologue-{key}.{os.getpid()}-{threading.get_ident()}.tmp"
         header.write_text(text)
         subprocess.run(["g++", *flags, "-x", "c++-header", header, "-o", made], check=True)
         made.replace(ready)
