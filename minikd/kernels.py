@@ -135,6 +135,16 @@ def kl(logp: Floats, logq: Floats, share: float) -> tuple[Floats, Floats]:
     return term, dlogits
 
 
+# α a + (1 − α) b
+_mix = cupy.ElementwiseKernel("T a, T b, T share, T rest", "T mixed", "mixed = share * a + rest * b", "minikd_mix")
+
+
+def mix(a: Floats, b: Floats, share: float) -> Floats:
+    """Return share·a + (1 - share)·b."""
+    mixed: Floats = _mix(a, b, share, 1.0 - share)
+    return mixed
+
+
 _relu_backward = cupy.ElementwiseKernel("T dy, T y", "T dx", "dx = y > 0 ? dy : T(0)", "minikd_relu_backward")
 
 

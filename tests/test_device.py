@@ -76,8 +76,8 @@ LAUNCHES = {
     "teacher": (51, 15),
     "teacher, dropout": (53, 15),
     "student, labels": (15, 7),
-    "student, cached": (27, 7),
-    "student, live": (42, 11),
+    "student, cached": (23, 7),
+    "student, live": (38, 11),
 }
 
 
