@@ -75,6 +75,6 @@ def pytest_report_header(config):
 
 def pytest_terminal_summary(terminalreporter):
     if launched["tests"]:
-        checked = len(set(cupy_on_cpu.compiler.checked))
+        checked = len(cupy_on_cpu.compiler.checked)
         nvrtc = f"; NVIDIA's compiler accepted all {checked} different ones" if checked else ""
         terminalreporter.write_line(f"{launched['tests']} tests launched {launched['kernels']:,} kernels{nvrtc}")

@@ -13,8 +13,8 @@ KERNEL = re.compile(r'extern\s*"C"\s+__global__\s+void\s+(?:__launch_bounds__\([
 FLAGS = ("-std=c++17", "-O1", "-w", "-fpermissive", "-fPIC", "-fno-strict-aliasing")
 CUPY_HEADERS = ("complex.cuh", "carray.cuh", "atomics.cuh", "math_constants.h")
 
-checked = []
-"""The kernels that NVIDIA's compiler has accepted in this process, by a digest of their source."""
+checked = set()
+"""Name and a digest of the source of each kernel that NVIDIA's compiler has accepted in this process."""
 
 
 def load_nvrtc(site):
@@ -47,7 +47,8 @@ def check_with_nvrtc(source, options, name_expressions):
     program = compiler._NVRTCProgram(source, "kernel.cu", (), (), name_expressions=name_expressions, method="cubin")
     arch = f"-arch=sm_{os.environ['CPUCUDA_NVRTC']}"
     program.compile((*options, arch, "--device-as-default-execution-space", "-ftz=true"))
-    checked.append(hashlib.sha1(source.encode()).hexdigest())
+    digest = hashlib.sha1(source.encode()).hexdigest()
+    checked.update((name, digest) for name in KERNEL.findall(source) or ["a template"])
 
 
 def compiled(cache, source, options, templates):

@@ -1,0 +1,82 @@
+"""The stand-in device itself: does it count, refuse and compile what the rest of the suite relies on?"""
+
+import os
+
+import numpy as np
+import pytest
+
+from minikd import losses, models, optim
+from minikd.backend import Backend
+from tests import border
+from tests.cupy_on_cpu import compiler
+
+DEVICE = Backend("cupy", "")
+
+
+@pytest.fixture
+def spent(counters):
+    """A function that returns what some work costs."""
+
+    def of(work):
+        before = counters()
+        work()
+        return {name: count - before[name] for name, count in counters().items() if count != before[name]}
+
+    return of
+
+
+def test_each_copy_launch_and_product_is_counted(spent):
+    host = np.ones((3, 3), np.float32)
+    there = DEVICE.put(host)
+    for work in (lambda: there + there, lambda: there @ there):
+        work()  # the first time compiles, and makes handles
+    assert spent(lambda: DEVICE.put(host)).items() >= {"h2d": 1, "bytes_h2d": 36}.items()
+    assert spent(lambda: there.get()).items() >= {"d2h": 1, "bytes_d2h": 36}.items()
+    assert spent(lambda: there + there) == {"launches": 1}
+    assert spent(lambda: there @ there) == {"products": 1}
+    assert spent(lambda: there[np.array([0, 2])])["h2d"] == 1, "the hidden copy of a host index"
+
+
+def test_fresh_memory_is_poisoned(counters):
+    import cupy
+
+    fresh = cupy.ndarray(4, np.uint8, cupy.cuda.MemoryPointer(cupy.cuda.Memory(512), 0))  # not from CuPy's pool
+    assert fresh.get().tolist() == [0xA5] * 4
+
+
+@pytest.fixture
+def nvrtc(counters):
+    if not os.environ.get("CPUCUDA_NVRTC"):
+        pytest.skip("NVIDIA's compiler is asked for by CPUCUDA_NVRTC=90")
+
+
+def test_nvidias_compiler_refuses_what_is_no_cuda(nvrtc):
+    """g++ would take it: a call of a host function."""
+    import cupy
+
+    source = 'extern "C" __global__ void wrong(float* x) { x[0] = std::strtof("1", nullptr); }'
+    with pytest.raises(cupy.cuda.compiler.CompileException, match="strtof"):
+        cupy.RawKernel(source, "wrong").compile()
+
+
+def test_nvidias_compiler_accepts_every_kernel_of_the_engine_in_both_dtypes(nvrtc):
+    from minikd import kernels
+
+    with border.closed():
+        for dtype in ("float32", "float64"):
+            use_every_kernel(dtype)
+    found = {}
+    for name, digest in compiler.checked:
+        found.setdefault(name, set()).add(digest)
+    own = {value.name for value in vars(kernels).values() if type(value).__name__ == "ElementwiseKernel"}
+    assert len(own) >= 10
+    assert all(len(found.get(name, ())) >= 2 for name in own), {name: len(found.get(name, ())) for name in own}
+
+
+def use_every_kernel(dtype):
+    model = models.teacher("cnn", (1, 8, 8), 3, np.random.default_rng(0), 0.0).astype(dtype).to(DEVICE)
+    logits, cache = model.forward(DEVICE.put(np.random.default_rng(1).standard_normal((2, 1, 8, 8)).astype(dtype)))
+    _, dlogits = losses.distillation_loss(logits, 2 * logits, np.array([0, 2]))
+    gradient = model.flat_gradient(model.backward(dlogits, cache)[1])
+    for optimizer in (optim.SGD(), optim.SGD(momentum=0.9), optim.Adam()):
+        optimizer.step(model.vector, gradient, optimizer.init(model.vector), 0.1)
