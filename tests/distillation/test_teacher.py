@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minikd import nn
+from minikd.backend import to_host
 from minikd.data import Augmentation, Batch, epoch_order
 from minikd.distillation.objectives import distillation_objective, label_objective
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher, teacher_logits
@@ -24,12 +25,17 @@ class Spy(nn.Layer):
         self.seen, self.modes = [], []
 
     def forward(self, x, training=False, rng=None):
-        self.seen.append(x.copy())
+        self.seen.append(to_host(x).copy())
         self.modes.append(training)
         return x, None
 
     def backward(self, dy, cache):
         return dy, {}
+
+    def converted(self, convert):
+        twin = Spy()
+        twin.seen, twin.modes = self.seen, self.modes  # a copy on a device tells the same story
+        return twin
 
 
 def spied(model):
