@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict
 
 from minikd import metrics
 from minikd.distillation.job import Job
@@ -15,7 +14,15 @@ from minikd.files import write_atomically
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
 from minikd.parallel import workers
-from minikd.report.evidence import DatasetResult, Discordant, Evidence, Machine, ModelResult, Results, StudentResult
+from minikd.report.evidence import (
+    Circumstances,
+    DatasetResult,
+    Discordant,
+    Evidence,
+    ModelResult,
+    Results,
+    StudentResult,
+)
 from minikd.report.figures import write_figures
 from minikd.report.html import write_report
 from minikd.training import Watcher
@@ -98,17 +105,6 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         history=job.history,
     )
     return write_figures(evidence, job.folder / "figures")
-
-
-class Circumstances(TypedDict):
-    """What a number in the results depends on beside the recipe."""
-
-    seed: int
-    stages: Mapping[str, float]
-    backend: str
-    backend_reason: str
-    machine: Machine
-    versions: Mapping[str, str]
 
 
 def circumstances(job: Job) -> Circumstances:

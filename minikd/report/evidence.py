@@ -65,8 +65,19 @@ class Machine(TypedDict):
     blas: str
 
 
-class Results(TypedDict):
-    """The file results.json: fractions are 0 to 1, `seconds` is the whole run, `stages` its parts."""
+class Circumstances(TypedDict):
+    """What a run's numbers depend on beside its recipe; `stages` maps a model to the seconds of its training."""
+
+    seed: int
+    stages: Mapping[str, float]
+    backend: str
+    backend_reason: str
+    machine: Machine
+    versions: Mapping[str, str]
+
+
+class Results(Circumstances):
+    """The file results.json: fractions are 0 to 1, `seconds` is the whole run."""
 
     name: str
     recipe: str
@@ -78,13 +89,7 @@ class Results(TypedDict):
     mcnemar: Discordant
     temperature: float
     alpha: float
-    seed: int
     seconds: float
-    stages: Mapping[str, float]
-    backend: str
-    backend_reason: str
-    machine: Machine
-    versions: Mapping[str, str]
 
 
 HistoryRow: TypeAlias = Mapping[str, str | int | float]
