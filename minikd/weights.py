@@ -36,7 +36,10 @@ def save_model(path: Path, model: Sequential, card: Card) -> None:
 
 
 def load_model(path: Path) -> tuple[Sequential, Card]:
-    """Return the model and its card, on the host. Raises CheckpointError for a broken file, and one not of minikd."""
+    """Return the model and its card, on the host.
+
+    Raises CheckpointError for a broken file, one that is not of minikd, and weights that are not finite.
+    """
     tensors, metadata = read_tensors(path)
     if "minikd" not in metadata:
         raise CheckpointError(
@@ -51,6 +54,9 @@ def load_model(path: Path) -> tuple[Sequential, Card]:
         model.load_state_dict(tensors)
     except (MinikdError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not describe its own model: {error}; write it again from a run") from error
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
     return model, card
 
 
@@ -68,9 +74,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise CheckpointError(
-            f"{path} is not there; give the path of a .safetensors file, as runs/NAME/teacher.safetensors"
-        )
+        found = "is a folder" if path.is_dir() else "is not there"
+        raise CheckpointError(f"{path} {found}; give the path of a .safetensors file, as runs/NAME/teacher.safetensors")
     try:
         with safe_open(path, framework="np") as file:
             names: list[str] = file.keys()

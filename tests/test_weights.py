@@ -93,9 +93,18 @@ def test_random_bytes_are_refused(seed, tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(CheckpointError, match=r"is not there; give the path of a \.safetensors file"):
+    for path, found in ((tmp_path / "none.safetensors", "is not there"), (tmp_path, "is a folder")):
+        with pytest.raises(CheckpointError, match=rf"{found}; give the path of a \.safetensors file"):
             load_model(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(value, tmp_path):
+    path, model = tmp_path / "model.safetensors", problems.mlp()
+    model.layers[1].params["bias"][0] = value
+    save_model(path, model, CARD)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: 1\.bias holds NaN or infinity"):
+        load_model(path)
 
 
 def test_tensors_of_another_program_are_read_but_are_no_model(tmp_path):
