@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -88,8 +89,20 @@ def resumable(command: str, folder: Path, work: Callable[[], ResultT]) -> Result
         return work()
     except KeyboardInterrupt:
         if folder.exists():  # else nothing has begun
-            print(f"\nstopped; go on with:\n  minikd {command} --resume {shlex.quote(str(folder))}", file=sys.stderr)
+            resume = f"{as_typed()} {command} --resume {shlex.quote(str(folder))}"
+            print(f"\nstopped; go on with:\n  {resume}", file=sys.stderr)
         raise
+
+
+def as_typed() -> str:
+    """Return how this program was called: .venv/bin/minikd is not found under its bare name."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m minikd"
+    found = shutil.which("minikd")
+    if program.stem != "minikd" or (found and Path(found).samefile(program)):
+        return "minikd"
+    return shlex.quote(str(program))
 
 
 def watcher_of(arguments: argparse.Namespace) -> Bars | None:
@@ -115,8 +128,8 @@ def predict(arguments: argparse.Namespace) -> int:
     from minikd.distillation.predict import newest_run, predictions
     from minikd.report.listings import predictions_table
 
-    folder = arguments.run or newest_run(Path("runs"))
-    answers = [predictions(folder, path, arguments.invert) for path in arguments.images]
+    check_least("--top", arguments.top, 1)
+    answers = predictions(arguments.run or newest_run(Path("runs")), arguments.images, arguments.invert)
     if arguments.json:
         print(json.dumps(answers, indent=2))
         return 0
@@ -129,6 +142,7 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     """Check every gradient of the engine, or the learner's layer; 1 where one is wrong."""
     from minikd import gradcheck
 
+    check_least("--seed", arguments.seed, 0)
     if arguments.layer is None:
         reports = gradcheck.run_suite(np.random.default_rng(arguments.seed))
         print(gradcheck.table(reports))
@@ -136,6 +150,12 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     report = gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
     print(gradcheck.explain(report))
     return 0 if report.ok else 1
+
+
+def check_least(flag: str, value: int, least: int) -> None:
+    """Refuse a flag's number below the least."""
+    if value < least:
+        raise ConfigError(f"{flag} is {value}, but must be at least {least}")
 
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:
@@ -152,6 +172,7 @@ def compare(arguments: argparse.Namespace) -> int:
     """Print the differences from PyTorch; 1 where one is larger than its bound."""
     from minikd import reference
 
+    check_least("--seed", arguments.seed, 0)
     rows = reference.compare_all(np.random.default_rng(arguments.seed))
     print(reference.table(rows))
     return 0 if all(row.ok for row in rows) else 1
@@ -162,9 +183,8 @@ def gpu_check(arguments: argparse.Namespace) -> int:
     from minikd import gpu_check
     from minikd.files import write_atomically
 
-    for name in ("batch_size", "steps"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(arguments, name)}, but must be at least 1")
+    check_least("--batch-size", arguments.batch_size, 1)
+    check_least("--steps", arguments.steps, 1)
     device = choose("cupy")
     print("comparing with NumPy; the first run compiles its kernels", file=sys.stderr, flush=True)
     report = gpu_check.run(device, arguments.batch_size, arguments.steps)

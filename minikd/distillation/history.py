@@ -22,14 +22,17 @@ def write_history(path: Path, rows: list[Row]) -> None:
 
 
 def read_history(path: Path) -> list[Row]:
-    """Return the rows; none where there is no file. Raises CheckpointError for a file of other columns."""
+    """Return the rows; none where there is no file. Raises CheckpointError for other columns and broken lines."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         table = csv.DictReader(file)
         if tuple(table.fieldnames or ()) != COLUMNS:
             raise CheckpointError(f"{path} has columns {table.fieldnames}, but must have {list(COLUMNS)}; remove it")
-        return [number(row) for row in table]
+        try:
+            return [number(row) for row in table]
+        except (TypeError, ValueError) as error:  # a line cut short gives None, a damaged one text
+            raise CheckpointError(f"{path}, line {table.line_num}, is broken ({error}); remove the file") from error
 
 
 def number(row: dict[str, str]) -> Row:

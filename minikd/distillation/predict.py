@@ -1,5 +1,6 @@
 """What the models of a finished run see in a picture from disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -9,8 +10,9 @@ from minikd.data import Views
 from minikd.data.pictures import load_image
 from minikd.errors import ConfigError
 from minikd.losses import softmax
+from minikd.nn import Sequential
 from minikd.report.evidence import MODELS
-from minikd.weights import load_model
+from minikd.weights import Card, load_model
 
 
 class Prediction(TypedDict):
@@ -30,16 +32,27 @@ def newest_run(runs: Path) -> Path:
     return ended[-1].parent
 
 
-def predictions(folder: Path, image: Path, invert: bool) -> Prediction:
-    """Return what each model in a run's folder says of a picture. Raises ConfigError, DataError, CheckpointError."""
+def predictions(folder: Path, images: Sequence[Path], invert: bool) -> list[Prediction]:
+    """Return what each model in a run's folder says of each picture.
+
+    Raises ConfigError, DataError and CheckpointError.
+    """
     found = {name: folder / f"{name}.safetensors" for name in MODELS if (folder / f"{name}.safetensors").exists()}
     if not found:
         raise ConfigError(f"{folder} holds no weights of a run; give a folder that minikd distill has written")
-    probabilities = {}
-    for name, path in found.items():
-        model, card = load_model(path)
-        pixels = load_image(image, card.image, invert)[None]
-        views = Views(pixels, np.zeros(1, np.int64), card.mean, card.std)
-        chances = softmax(model(views.clean()))[0]
-        probabilities[name] = {label: float(chance) for label, chance in zip(card.class_names, chances, strict=True)}
-    return Prediction(image=str(image), probabilities=probabilities)
+    models = {name: load_model(path) for name, path in found.items()}
+    return [
+        Prediction(
+            image=str(image),
+            probabilities={name: chances(model, card, image, invert) for name, (model, card) in models.items()},
+        )
+        for image in images
+    ]
+
+
+def chances(model: Sequential, card: Card, image: Path, invert: bool) -> dict[str, float]:
+    """Return the probability that a model gives each class for a picture, prepared as its card says."""
+    pixels = load_image(image, card.image, invert)[None]
+    views = Views(pixels, np.zeros(1, np.int64), card.mean, card.std)
+    q = softmax(model(views.clean()))[0]
+    return {label: float(chance) for label, chance in zip(card.class_names, q, strict=True)}

@@ -5,11 +5,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from minikd import metrics
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
+from minikd.errors import CheckpointError
 from minikd.files import write_atomically
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
@@ -32,13 +34,20 @@ from minikd.typing import Floats
 def train(recipe: Recipe, folder: Path, role: str, watcher: Watcher | None = None) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
-    Leaves the weights, history.csv and results.json. `distil` may go on from there.
+    Leaves the weights, history.csv and results.json, beside what that held already. `distil` may go on from there. A
+    model whose row is there is not measured again.
     """
+    name = "teacher" if role == "teacher" else "student_baseline"
+    earlier = read_results(folder)
+    if name in earlier:
+        done: ModelResult = earlier[name]
+        return done
     job = Job(recipe, folder, watcher)
-    name, model = ("teacher", job.teacher()) if role == "teacher" else ("student_baseline", job.baseline())
+    model = job.teacher() if role == "teacher" else job.baseline()
     with workers(job.threads) as map_:
         _, row = measure(model, job.data.test, map_)
-    write_results(folder, {"name": folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)})
+    new = {"name": folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)}
+    write_results(folder, {**earlier, **new})
     return row
 
 
@@ -48,9 +57,9 @@ def distil(recipe: Recipe, folder: Path, watcher: Watcher | None = None) -> Resu
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
     is not run again: its results are read back.
     """
-    path = folder / "results.json"
-    if path.exists() and "student_distilled" in (done := json.loads(path.read_text(encoding="utf-8"))):
-        finished: Results = done
+    earlier = read_results(folder)
+    if "student_distilled" in earlier:
+        finished: Results = earlier
         return finished
     begin = time.perf_counter()
     job = Job(recipe, folder, watcher)
@@ -138,6 +147,23 @@ def dataset_result(job: Job) -> DatasetResult:
         classes=data.dataset.classes,
         image_shape=list(data.dataset.image_shape),
     )
+
+
+def read_results(folder: Path) -> Any:
+    """Return what results.json holds: `Results`, a part of them after `train`, {} where there is no such file.
+
+    Raises CheckpointError for a broken file.
+    """
+    path = folder / "results.json"
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # JSON's and Unicode's errors are both of this kind
+        raise CheckpointError(f"{path} is broken ({error}); remove it, and --resume writes it anew") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} holds no results; remove it, and --resume writes it anew")
+    return found
 
 
 def write_results(folder: Path, results: Mapping[str, object]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from minikd import Bars
 from minikd.cli import main
+from minikd.cli.commands import as_typed
 from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
 from tests.cli.makers import QUICK, write_data
@@ -148,6 +149,38 @@ def test_train_makes_one_model_and_distill_goes_on_from_it(data, tmp_path, finis
     assert set(json.loads((tmp_path / "steps" / "results.json").read_text())) >= {"teacher", "seed", "versions"}
     assert main(["distill", "--resume", str(tmp_path / "steps"), "--quiet"]) == 0
     assert weights(tmp_path / "steps") == weights(finished)
+
+
+def test_train_adds_to_the_results_and_takes_nothing_away(finished, data, tmp_path, capsys):
+    before = (finished / "results.json").read_bytes()
+    assert main(["train", "--resume", str(finished), "--model", "student", "--quiet"]) == 0
+    assert (finished / "results.json").read_bytes() == before
+    arguments = ["--data", str(data), "--runs", str(tmp_path), "--name", "two", "--quiet", *QUICK]
+    assert main(["train", *arguments]) == 0
+    assert main(["train", "--resume", str(tmp_path / "two"), "--model", "student", "--quiet"]) == 0
+    results = json.loads((tmp_path / "two" / "results.json").read_text())
+    assert results.keys() >= {"teacher", "student_baseline"}
+    assert results["stages"].keys() == {"teacher", "student_baseline"}
+
+
+@pytest.mark.parametrize(
+    ("program", "known", "words"),
+    [
+        (".venv/bin/minikd", None, ".venv/bin/minikd"),
+        ("bin/minikd", "bin/minikd", "minikd"),
+        ("lib/minikd/__main__.py", None, f"{sys.executable} -m minikd"),
+        ("pytest", None, "minikd"),
+    ],
+)
+def test_the_command_to_go_on_is_called_as_this_one_was(program, known, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (program, known):
+        if path:
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).touch()
+    monkeypatch.setattr("sys.argv", [program])
+    monkeypatch.setattr("shutil.which", lambda name: known)
+    assert as_typed() == words
 
 
 def test_the_seed_recipe_prints_its_tables_beside_the_published(data, tmp_path, monkeypatch, capsys):
