@@ -64,7 +64,10 @@ def parser_of(default: object) -> Callable[[str], object]:
 
 def whole_numbers(text: str) -> tuple[int, ...]:
     """Return (800, 800) for "800,800"."""
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers, such as 128 or 800,800") from error
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
@@ -89,11 +92,12 @@ def section_of(given: dict[str, object], name: str) -> dict[str, object]:
 
 
 def replaced(section: SectionT, values: dict[str, object], prefix: str) -> SectionT:
-    """Return the section with these values, an error naming the flag."""
+    """Return the section with these values; an error begins with the flag of the setting that it names first."""
     try:
         return replace(section, **values)
     except ConfigError as error:
-        raise ConfigError(f"--{prefix}{error}") from error
+        name, rest = str(error).split(" ", 1)
+        raise ConfigError(f"--{prefix}{name.replace('_', '-')} {rest}") from error
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, object]:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -24,9 +25,12 @@ from minikd.training import Plan
 ValueT = TypeVar("ValueT")
 
 
-def setting(default: ValueT, text: str, least: float | None = None, choices: tuple[str, ...] = ()) -> ValueT:
-    """Return a dataclass field with its help text and its limits."""
-    made: ValueT = field(default=default, metadata={"help": text, "least": least, "choices": choices})
+def setting(
+    default: ValueT, text: str, least: float | None = None, below: float = inf, choices: tuple[str, ...] = ()
+) -> ValueT:
+    """Return a dataclass field with its help text and its limits: from `least` to less than `below`."""
+    limits = {"least": least, "below": below, "choices": choices}
+    made: ValueT = field(default=default, metadata={"help": text, **limits})
     return made
 
 
@@ -61,14 +65,15 @@ def converted(one: Field[object], value: object) -> object:
 
 
 def check_value(one: Field[object], value: object) -> None:
-    """Refuse a value of another type than the default's, below the least, or not among the choices."""
+    """Refuse a value of another type than the default's, outside its limits, or not among the choices."""
     wanted = type(one.default)
     if type(value) is not wanted or (isinstance(value, tuple) and not all(type(v) is int and v > 0 for v in value)):
         kind = "a list of whole numbers above 0" if wanted is tuple else f"of type {wanted.__name__}"
         raise ConfigError(f"{one.name} is {value!r}, but must be {kind}, such as {one.default!r}")
-    least, choices = one.metadata["least"], one.metadata["choices"]
-    if least is not None and not (isinstance(value, int | float) and least <= value < float("inf")):
-        raise ConfigError(f"{one.name} is {value!r}, but must be finite and at least {least}")
+    least, below, choices = (one.metadata[name] for name in ("least", "below", "choices"))
+    if least is not None and not (isinstance(value, int | float) and least <= value < below):
+        limit = "finite" if below == inf else f"less than {below:g}"
+        raise ConfigError(f"{one.name} is {value!r}, but must be {limit} and at least {least}")
     if choices and value not in choices:
         raise ConfigError(f"{one.name} is {value!r}, but must be one of {', '.join(choices)}")
 
@@ -84,13 +89,20 @@ class Training(Section):
     schedule: str = setting("one_cycle", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(0.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(0.0, "weight decay", 0)
-    momentum: float = setting(0.9, "momentum of sgd and nesterov", 0)
+    momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
     shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
     shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0)
     rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0)
-    scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0)
+    scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0, below=1)
     elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.warm_up > self.epochs:
+            raise ConfigError(f"warm_up is {self.warm_up} epochs, but must be at most the epochs, {self.epochs}")
+        if self.optimizer == "nesterov" and self.momentum == 0:
+            raise ConfigError("momentum is 0.0, but nesterov needs it above 0, such as 0.9; sgd does without")
 
     def plan(self, seed: int) -> Plan:
         """Return the training loop's share of these settings."""
@@ -115,10 +127,10 @@ class Teacher(Training):
     weight_decay: float = setting(5e-4, "weight decay", 0)
     shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0)
     rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0)
-    scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0)
+    scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
     model: str = setting("cnn", "network: cnn, or the seed notebook's", choices=tuple(models.TEACHERS))
-    dropout: float = setting(0.2, "dropout before the last layer", 0)
-    label_smoothing: float = setting(0.0, "label smoothing", 0)
+    dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
+    label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
     weights: str = setting("", "a teacher's .safetensors file to use instead of training one")
 
 

@@ -26,10 +26,16 @@ def refused(capsys, *arguments):
         (("--teacher-optimizer", "sdg"), ("optimizer is 'sdg'", "sgd")),
         (("--student-schedule", "linear"), ("schedule is 'linear'", "cosine")),
         (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, seed")),
-        (("--student-learning-rate", "nan"), ("learning_rate is nan", "finite")),
+        (("--student-learning-rate", "nan"), ("--student-learning-rate is nan", "finite")),
+        (("--teacher-momentum", "1"), ("--teacher-momentum is 1.0", "less than 1")),
+        (("--teacher-label-smoothing", "1"), ("--teacher-label-smoothing is 1.0", "less than 1")),
+        (("--teacher-dropout", "1"), ("--teacher-dropout is 1.0", "less than 1")),
+        (("--student-scale", "2"), ("--student-scale is 2.0", "less than 1")),
+        (("--teacher-warm-up", "9"), ("--teacher-warm-up is 9.0", "at most the epochs, 5")),
+        (("--teacher-momentum", "0"), ("--teacher-momentum is 0.0", "nesterov needs it")),
         (("--student-hidden", "0"), ("hidden is (0,)", "above 0")),
         (("--seed", "-1"), ("seed is -1", "at least 0")),
-        (("--image-size", "28"), ("image_size is '28'", "28x28")),
+        (("--image-size", "28"), ("--image-size is '28'", "28x28")),
         (("--backend", "tpu"), ("backend is 'tpu'", "cupy")),
         (("--data", "nowhere"), ("nowhere", "mnist")),
         (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
@@ -41,6 +47,7 @@ def test_a_bad_flag_is_named_with_its_fix(flags, words, capsys, tmp_path):
     said = refused(capsys, "distill", "--runs", tmp_path / "runs", "--quiet", *flags)
     for word in words:
         assert word in said
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_refused_run_leaves_no_folder(capsys, tmp_path):
@@ -138,6 +145,35 @@ def test_an_unreadable_picture_is_named(finished, tmp_path, capsys):
 def test_predict_without_a_run_says_how_to_make_one(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "minikd distill" in refused(capsys, "predict", tmp_path / "p.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("predict", "p.png", "--top", "0"), "--top is 0"),
+        (("gradcheck", "--seed", "-1"), "--seed is -1"),
+        (("compare", "--seed", "-1"), "--seed is -1"),
+        (("gpu-check", "--steps", "0"), "--steps is 0"),
+    ],
+)
+def test_a_number_below_its_least_is_named(arguments, words, capsys):
+    assert words in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("results.json", "{"),
+        ("results.json", "[]"),
+        ("history.csv", "{names}\nteacher,1\n"),
+        ("history.csv", "{names}\nteacher,1,a,2,3,4,5,6,7\n"),
+    ],
+)
+def test_a_broken_file_of_a_run_is_named(name, content, finished, tmp_path, capsys):
+    names = (finished / "history.csv").read_text().splitlines()[0]
+    (tmp_path / "config.toml").write_bytes((finished / "config.toml").read_bytes())
+    (tmp_path / name).write_text(content.replace("{names}", names))
+    assert f"{name}" in refused(capsys, "distill", "--resume", tmp_path, "--quiet")
 
 
 def test_a_shape_that_is_none_is_named(tmp_path, capsys):
