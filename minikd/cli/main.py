@@ -1,6 +1,7 @@
 """The `minikd` command and its subcommands."""
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -18,7 +19,15 @@ DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on N
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0 well, 1 a check failed, 2 an error, 130 interrupted."""
-    arguments = parser().parse_args(argv)
+    top = parser()
+    arguments, unknown = top.parse_known_args(argv)
+    if "command" not in arguments:
+        if unknown:
+            top.error(unknown_flags(top, unknown))
+        top.print_help()
+        return 0
+    if unknown:
+        arguments.parser.error(unknown_flags(arguments.parser, unknown))
     try:
         return int(arguments.command(arguments))
     except MinikdError as error:
@@ -36,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand."""
     top = argparse.ArgumentParser("minikd", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"minikd {version('minikd')}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     distill = add(commands, "distill", "train a teacher, a control and a distilled student; report what it gained")
     add_run_flags(distill, "distill")
@@ -76,7 +85,11 @@ def parser() -> argparse.ArgumentParser:
     gpu_check.add_argument("--batch-size", type=int, default=128, metavar="N", help="images a step (default: 128)")
     gpu_check.add_argument("--steps", type=int, default=50, metavar="N", help="steps to time (default: 50)")
     gpu_check.add_argument(
-        "--output", type=Path, default=Path("gpu-check.json"), metavar="FILE", help="(default: gpu-check.json)"
+        "--output",
+        type=Path,
+        default=Path("gpu-check.json"),
+        metavar="FILE",
+        help="its report (default: gpu-check.json)",
     )
     gpu_check.set_defaults(command=lazy("gpu_check"))
 
@@ -91,7 +104,18 @@ def add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help_line: str
 ) -> argparse.ArgumentParser:
     """Add a subcommand with its one line of help."""
-    return commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
+    made = commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
+    made.set_defaults(parser=made)  # to speak of its flags, and not of the top's, where one is unknown
+    return made
+
+
+def unknown_flags(of: argparse.ArgumentParser, unknown: list[str]) -> str:
+    """Say which arguments a subcommand does not know, and for the first which of its flags may be meant."""
+    wrong = unknown[0].split("=")[0]
+    flags = [word for word in of.format_help().replace(",", " ").split() if word.startswith("--")]
+    near = [flag for flag in flags if flag.endswith(wrong[1:])] or difflib.get_close_matches(wrong, flags)
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else f"see {of.prog} --help"
+    return f"unknown: {' '.join(unknown)}; {hint}"
 
 
 def add_run_flags(to: argparse.ArgumentParser, command: str) -> None:

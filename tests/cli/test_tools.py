@@ -49,11 +49,43 @@ def test_predict_shows_every_model_side_by_side(finished, tmp_path, capsys):
 
 def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(finished.parent.parent)
-    finished.parent.joinpath("results.json")
     monkeypatch.setattr("minikd.cli.commands.Path", lambda _: finished.parent)
     Image.fromarray(np.zeros((12, 10), np.uint8)).save(tmp_path / "black.png")
     assert main(["predict", str(tmp_path / "black.png")]) == 0
     assert "black.png" in capsys.readouterr().out
+
+
+def test_predict_takes_several_pictures(finished, tmp_path, capsys):
+    paths = [str(tmp_path / f"{shade}.png") for shade in (0, 90)]
+    for path, shade in zip(paths, (0, 90), strict=True):
+        Image.fromarray(np.full((12, 10), shade, np.uint8)).save(path)
+    assert main(["predict", *paths, "--run", str(finished), "--json"]) == 0
+    together = json.loads(capsys.readouterr().out)
+    assert [answer["image"] for answer in together] == paths
+    assert main(["predict", paths[1], "--run", str(finished), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == together[1:]
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    assert main([]) == 0
+    assert "distill" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["distill", "--epochs", "3"], "unknown: --epochs 3; did you mean --teacher-epochs or --student-epochs?"),
+        (["distill", "--temprature=3"], "did you mean --temperature?"),
+        (["evaluate", "w", "--zzz"], "see minikd evaluate --help"),
+        (["--versoin"], "did you mean --version?"),
+        (["distill", "--student-hidden", "a"], "'a' is not a list of whole numbers"),
+    ],
+)
+def test_a_wrong_flag_is_answered_with_the_right_one(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_gradcheck_of_the_engine_is_all_right(capsys):
