@@ -1,7 +1,10 @@
 """The package in five verbs: load a data set, train a model, distil one into another, evaluate, save and load."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from minikd import metrics
 from minikd.backend import module_of
@@ -10,7 +13,7 @@ from minikd.distillation.objectives import distillation_objective, label_objecti
 from minikd.distillation.teacher import teacher_logits
 from minikd.errors import ShapeError
 from minikd.nn import Sequential
-from minikd.parallel import workers
+from minikd.parallel import Map, workers
 from minikd.training import Plan, Watcher, fit, logits_of
 from minikd.weights import Card, save_model
 
@@ -59,7 +62,7 @@ def distill(
     check_outputs(teacher, data)
     plan = plan or Plan()
     views = views_for(student, data, augmentation, plan.seed)
-    with workers(None if module_of(teacher.vector).__name__ == "numpy" else 1) as map_:
+    with threads_for(teacher) as map_:
         soft = teacher_logits(teacher, views, map_)
     objective = distillation_objective(soft, temperature, alpha)
     fit(student, views, objective, plan, name="student", watcher=watcher)
@@ -69,7 +72,7 @@ def evaluate(model: Sequential, data: Dataset) -> Scores:
     """Return what the model is worth on the test images, prepared as the training images were."""
     train = views_for(model, data)
     test = replace(train, images=data.test_images, labels=data.test_labels)
-    with workers(None if module_of(model.vector).__name__ == "numpy" else 1) as map_:
+    with threads_for(model) as map_:
         logits = logits_of(model, test, map_)
     labels = data.test_labels
     return Scores(
@@ -87,11 +90,17 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
     save_model(Path(path), model, Card(name, data.image_shape, mean, std, data.class_names))
 
 
+def threads_for(model: Sequential) -> AbstractContextManager[Map]:
+    """Return `workers`: all cores, or one thread where a device does the work."""
+    return workers(None if module_of(model.vector) is np else 1)
+
+
 def views_for(model: Sequential, data: Dataset, augmentation: Augmentation | None = None, seed: int = 0) -> Views:
-    """Return the training views, once it is clear that the model fits the data."""
+    """Return the training views in the model's dtype, once it is clear that the model fits the data."""
     check_outputs(model, data)
     mean, std = mean_and_std(data.train_images)
-    return Views(data.train_images, data.train_labels, mean, std, augmentation, seed)
+    dtype = model.vector.dtype.type
+    return Views(data.train_images, data.train_labels, mean, std, augmentation, seed, dtype)
 
 
 def check_outputs(model: Sequential, data: Dataset) -> None:

@@ -35,7 +35,7 @@ def save_model(path: Path, model: Sequential, card: Card) -> None:
     write_tensors(path, {name: to_host(value) for name, value in model.state_dict().items()}, {"minikd": text})
 
 
-def load_model(path: Path) -> tuple[Sequential, Card]:
+def load_model(path: str | Path) -> tuple[Sequential, Card]:
     """Return the model and its card, on the host.
 
     Raises CheckpointError for a broken file, one that is not of minikd, and weights that are not finite.
@@ -53,7 +53,10 @@ def load_model(path: Path) -> tuple[Sequential, Card]:
         model = build_sequential({"layers": description["layers"]})
         model.load_state_dict(tensors)
     except (MinikdError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not describe its own model: {error}; write it again from a run") from error
+        raise CheckpointError(
+            f"{path} does not describe its own model: {error}; write it again from a run, or load its arrays into a "
+            "model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
+        ) from error
     for name, value in tensors.items():
         if not np.isfinite(value).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
@@ -69,10 +72,11 @@ def write_tensors(path: Path, tensors: dict[str, Array], metadata: dict[str, str
     write_atomically(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}, metadata))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+def read_tensors(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
     """Return a safetensors file's arrays and metadata. Raises CheckpointError where it is missing or broken."""
     from safetensors import SafetensorError, safe_open
 
+    path = Path(path)
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "is not there"
         raise CheckpointError(f"{path} {found}; give the path of a .safetensors file, as runs/NAME/teacher.safetensors")

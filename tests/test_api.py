@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import minikd
+from minikd import nn
 from minikd.data import mean_and_std
-from minikd.errors import ConfigError, ShapeError
+from minikd.errors import CheckpointError, ConfigError, ShapeError
 from tests import problems
 
 PLAN = minikd.Plan(epochs=6, batch_size=10, learning_rate=0.02)
@@ -25,7 +26,7 @@ def test_train_evaluate_distil_save_and_load(tmp_path):
     minikd.distill(teacher, distilled, data, PLAN)
     assert minikd.evaluate(distilled, data).accuracy > 0.95
     minikd.save(tmp_path / "student.safetensors", distilled, data)
-    loaded, card = minikd.load_model(tmp_path / "student.safetensors")
+    loaded, card = minikd.load_model(str(tmp_path / "student.safetensors"))
     assert problems.same_bits(loaded, distilled)
     assert (card.name, card.image, card.class_names) == ("student", (1, 6, 6), data.class_names)
     assert (card.mean, card.std) == mean_and_std(data.train_images)
@@ -40,6 +41,33 @@ def test_evaluation_changes_nothing_and_uses_the_test_images():
     assert minikd.evaluate(model, swapped).nll == pytest.approx(scores.nll, rel=1e-5)
     other = replace(data, test_labels=(data.test_labels + 1) % 3)
     assert minikd.evaluate(model, other).nll != pytest.approx(scores.nll, rel=1e-3)
+
+
+def test_a_float64_model_is_trained_in_float64():
+    data, teacher, model = problems.dataset(), problems.cnn().astype("float64"), student().astype("float64")
+    minikd.distill(teacher, model, data, minikd.Plan(epochs=1))
+    minikd.train(model, data, minikd.Plan(epochs=1))
+    assert model.vector.dtype == np.float64
+    assert minikd.evaluate(model, data).errors <= 30
+
+
+def test_a_layer_of_ones_own_trains_and_its_weights_are_read_back(tmp_path):
+    class Double(nn.Layer):
+        def forward(self, x, training=False, rng=None):
+            return 2 * x, None
+
+        def backward(self, dy, cache):
+            return 2 * dy, {}
+
+    path, data = tmp_path / "own.safetensors", problems.dataset()
+    model = nn.Sequential(nn.Flatten(), Double(), nn.Linear(36, 3, np.random.default_rng(0)))
+    twin = model.copy()
+    minikd.train(model, data, minikd.Plan(epochs=1))
+    minikd.save(path, model, data)
+    with pytest.raises(CheckpointError, match=r"unknown layer 'Double'.*model\.load_state_dict"):
+        minikd.load_model(path)
+    twin.load_state_dict(minikd.read_tensors(path)[0])
+    assert problems.same_bits(twin, model)
 
 
 def test_alpha_zero_is_training_on_the_labels():
