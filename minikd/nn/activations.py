@@ -13,7 +13,7 @@ import numpy as np
 
 from minikd.backend import kernels_of, module_of, special_of
 from minikd.errors import ConfigError
-from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.nn.layer import Grads, Layer, check_float, check_upstream, expect_cache
 from minikd.typing import Floats, Mask
 
 
@@ -44,6 +44,7 @@ class GELUCache(NamedTuple):
 
 def relu(x: Floats) -> tuple[Floats, OutputCache]:
     """Return max(x, 0), any shape (Nair & Hinton 2010)."""
+    check_float(x, "relu")
     y: Floats = module_of(x).maximum(x, 0)
     return y, OutputCache(y)
 
@@ -62,6 +63,7 @@ def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
 
 def leaky_relu(x: Floats, slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
     """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013)."""
+    check_float(x, "leaky_relu")
     positive = x > 0
     return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope, x.dtype)
 
@@ -78,6 +80,7 @@ def leaky_relu_backward(dy: Floats, cache: LeakyReLUCache) -> Floats:
 
 def sigmoid(x: Floats) -> tuple[Floats, OutputCache]:
     """Return 1/(1 + e^-x), any shape, written as (1 + tanh(x/2))/2: the same function, and it never overflows."""
+    check_float(x, "sigmoid")
     y: Floats = 0.5 * (1 + module_of(x).tanh(0.5 * x))
     return y, OutputCache(y)
 
@@ -93,6 +96,7 @@ def sigmoid_backward(dy: Floats, cache: OutputCache) -> Floats:
 
 def tanh(x: Floats) -> tuple[Floats, OutputCache]:
     """Return tanh(x), any shape."""
+    check_float(x, "tanh")
     y: Floats = module_of(x).tanh(x)
     return y, OutputCache(y)
 
@@ -109,6 +113,7 @@ def tanh_backward(dy: Floats, cache: OutputCache) -> Floats:
 
 def gelu(x: Floats) -> tuple[Floats, GELUCache]:
     """Return x Φ(x), any shape: the exact form, not the tanh approximation (Hendrycks & Gimpel 2016)."""
+    check_float(x, "gelu")
     phi: Floats = 0.5 * (1 + special_of(x).erf(x * math.sqrt(0.5)))
     return x * phi, GELUCache(x, phi)
 

@@ -5,7 +5,8 @@ from operator import index
 from typing import SupportsIndex
 
 from minikd.backend import module_of
-from minikd.errors import ConfigError, DtypeError, ShapeError
+from minikd.errors import ConfigError, ShapeError
+from minikd.nn.layer import check_float
 from minikd.typing import Floats, Shape
 
 Pair = tuple[int, int]
@@ -47,8 +48,7 @@ def check_image(x: Floats, channels: int | None, where: str) -> None:
     wanted = "C" if channels is None else str(channels)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{where}: x has shape {x.shape}, but must be (N, {wanted}, H, W)")
-    if x.dtype.kind != "f":  # whole numbers would wrap around in a sum, silently
-        raise DtypeError(f"{where}: x is {x.dtype}, but must be float32 or float64; use x.astype('float32')")
+    check_float(x, where)
 
 
 def channels_last(x: Floats) -> Floats:

@@ -31,6 +31,8 @@ def glorot(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) ->
 
 def initial_weight(init: str, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Floats:
     """Return a weight array by the name of its rule, "he" or "glorot"."""
+    if not isinstance(rng, np.random.Generator):
+        raise ConfigError(f"a layer's rng is {rng!r}, but must be a generator, such as np.random.default_rng(0)")
     if init == "he":
         return he(rng, shape, fan_in)
     if init == "glorot":

@@ -132,6 +132,12 @@ def check_input(x: Floats, w: Floats, where: str) -> None:
         )
 
 
+def check_float(x: Floats, where: str) -> None:
+    """Refuse whole numbers: they would wrap around in a sum, or become float64, silently."""
+    if x.dtype.kind != "f":
+        raise DtypeError(f"{where}: x is {x.dtype}, but must be float32 or float64; use x.astype('float32')")
+
+
 def check_upstream(dy: Floats, shape: Shape, dtype: np.dtype[np.floating], where: str) -> None:
     """Refuse an upstream gradient that has not the shape and dtype of the output it belongs to."""
     if dy.shape != shape:

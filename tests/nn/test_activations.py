@@ -83,3 +83,9 @@ def test_an_upstream_gradient_that_does_not_fit_is_refused(layer):
 def test_a_slope_that_is_no_number_is_refused(slope):
     with pytest.raises(ConfigError, match=f"slope is {slope}"):
         nn.LeakyReLU(slope)
+
+
+@pytest.mark.parametrize("layer", ALL, ids=name)
+def test_whole_numbers_are_refused(layer):
+    with pytest.raises(DtypeError, match=r"x is int64, but must be float32 or float64; use x\.astype"):
+        layer.forward(np.arange(4))

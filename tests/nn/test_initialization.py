@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from minikd import nn
+from minikd.errors import ConfigError
 from minikd.nn.initialization import glorot, he
 
 
@@ -44,3 +45,8 @@ def test_a_layer_counts_the_inputs_and_outputs_of_one_unit(make, variance, init)
 def test_the_same_generator_gives_the_same_weights():
     one, two = (nn.Linear(3, 4, rng()).params["weight"] for _ in range(2))
     assert np.array_equal(one, two)
+
+
+def test_a_forgotten_generator_is_named():
+    with pytest.raises(ConfigError, match=r"rng is 2, but must be a generator, such as np\.random\.default_rng\(0\)"):
+        nn.Conv2d(1, 4, 3, 2)
