@@ -112,7 +112,7 @@ def checked_labels(labels: Raw, classes: int, where: str) -> Ints:
         raise DataError(f"{where}: no labels; give at least one labelled image")
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
-            f"{where}: labels are {labels.dtype} (the first is {labels[0]!r}), but must be whole numbers from 0; "
+            f"{where}: labels are {labels.dtype} (the first is {labels.item(0)!r}), but must be whole numbers from 0; "
             "use labels.astype(int), or np.unique(labels, return_inverse=True) to number names"
         )
     numbers: Ints = labels.astype(np.int64, copy=False)
