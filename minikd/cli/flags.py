@@ -6,6 +6,7 @@ from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
+from minikd.data.sources import NAMES
 from minikd.distillation.recipe import SECTIONS, Recipe, Section, read_recipe, seed_recipe
 from minikd.errors import ConfigError
 
@@ -78,12 +79,20 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     elif arguments.seed_recipe:
         recipe = seed_recipe()
     given = given_settings(arguments)
+    for place in {"data", "teacher.weights"} & given.keys():
+        given[place] = from_anywhere(str(given[place]))
     teacher = replaced(recipe.teacher, section_of(given, "teacher"), PREFIX["teacher"])
     student = replaced(recipe.student, section_of(given, "student"), PREFIX["student"])
     distillation = replaced(recipe.distillation, section_of(given, "distillation"), PREFIX["distillation"])
     common = {key: value for key, value in given.items() if "." not in key}
     sections = {"teacher": teacher, "student": student, "distillation": distillation}
     return replaced(recipe, {**common, **sections}, "")
+
+
+def from_anywhere(text: str) -> str:
+    """Return an absolute path for one that exists, so that config.toml repeats the run in any folder; else the text."""
+    path = Path(text).expanduser()
+    return str(path.absolute()) if text not in ("", *NAMES) and path.exists() else text
 
 
 def section_of(given: dict[str, object], name: str) -> dict[str, object]:

@@ -57,6 +57,17 @@ def test_the_config_alone_repeats_the_run_bit_for_bit(finished, tmp_path):
     assert weights(tmp_path / "again") == weights(finished)
 
 
+def test_a_config_repeats_the_run_in_any_folder(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(data.parent)
+    arguments = ["--name", "near", "--quiet", *QUICK]
+    assert main(["train", "--data", data.name, "--runs", str(tmp_path), *arguments]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--config", "near/config.toml", "--name", "far", "--quiet"]) == 0
+    weights = [path.read_bytes() for path in tmp_path.rglob("teacher.safetensors")]
+    assert len(weights) == 2
+    assert weights[0] == weights[1]
+
+
 def test_another_seed_is_another_run(finished, data, tmp_path):
     arguments = ["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "other", "--seed", "1", "--quiet"]
     assert main([*arguments, *QUICK]) == 0
