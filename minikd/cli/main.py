@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         arguments.parser.error(unknown_flags(arguments.parser, unknown))
     try:
-        return int(arguments.command(arguments))
+        status = int(arguments.command(arguments))
+        sys.stdout.flush()  # here, where an error can still be told
+        return status
     except MinikdError as error:
         print(f"minikd: error: {error}", file=sys.stderr)
         return 2
@@ -39,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:  # such as a full disk behind standard output
+        print(f"minikd: error: {error}", file=sys.stderr)
+        return 2
 
 
 def parser() -> argparse.ArgumentParser:

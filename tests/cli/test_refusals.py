@@ -1,7 +1,12 @@
 """Bad flags, files and data get one line that names what was found and the fix, exit status 2, and nothing is lost."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from minikd.cli import main
 from tests.cli.makers import QUICK, write_data
@@ -174,6 +179,17 @@ def test_a_broken_file_of_a_run_is_named(name, content, finished, tmp_path, caps
     (tmp_path / "config.toml").write_bytes((finished / "config.toml").read_bytes())
     (tmp_path / name).write_text(content.replace("{names}", names))
     assert f"{name}" in refused(capsys, "distill", "--resume", tmp_path, "--quiet")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_standard_output_is_named(finished, tmp_path):
+    Image.fromarray(np.zeros((12, 10), np.uint8)).save(tmp_path / "p.png")
+    command = [sys.executable, "-m", "minikd", "predict", str(tmp_path / "p.png"), "--run", str(finished)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0
+    assert "minikd: error: [Errno 28] No space left" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_shape_that_is_none_is_named(tmp_path, capsys):
