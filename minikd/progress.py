@@ -58,6 +58,10 @@ class Bars:
                 file=sys.stderr,
             )
 
+    def note(self, text: str) -> None:
+        """Say what is under way where no bar moves."""
+        print(text, file=sys.stderr, flush=True)
+
     def stop(self) -> None:
         if self.bar is not None:
             self.bar.close()

@@ -66,11 +66,18 @@ class Job:
         how, loss = self.recipe.student, self.recipe.distillation
 
         def objective() -> Objective:
+            if how.augmentation is None:
+                self.note("the teacher looks at every training image once ...")
             with workers(self.threads) as map_:
                 soft = teacher_logits(teacher, replace(self.data.train, augmentation=how.augmentation), map_)
             return distillation_objective(soft, loss.temperature, loss.alpha)
 
         return self.stage("student_distilled", self.first_student.copy(), how, objective)
+
+    def note(self, text: str) -> None:
+        """Tell the watcher, if there is one, what is under way."""
+        if self.watcher:
+            self.watcher.note(text)
 
     def new_teacher(self) -> Sequential:
         """Return the teacher before training."""

@@ -66,7 +66,9 @@ def distil(recipe: Recipe, folder: Path, watcher: Watcher | None = None) -> Resu
     before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
     teacher = job.teacher()
     models = {"teacher": teacher, "student_baseline": job.baseline(), "student_distilled": job.distilled(teacher)}
+    job.note("measuring the three models on the test images ...")
     logits, results = compare(job, models)
+    job.note("drawing the figures and the report ...")
     figures = draw(job, models, logits)
     results["seconds"] = before + time.perf_counter() - begin
     write_report(results, figures, folder, recipe.to_toml())
