@@ -37,8 +37,8 @@ LOOK_EVERY = 50
 """Steps between two looks at the loss: each look makes a device wait."""
 
 LOOK_AT = 100
-"""Images evaluated at a time: measured on the teacher CNN, 1.2 to 1.8 times as fast as 500 or 1,000, whose activations
-no longer fit the cache."""
+"""Images evaluated at a time. Measured on the teacher CNN, on a busy machine: 1.2 to 1.5 times as fast as 500 and 1.5
+to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
 
 SAVE_SECONDS = 10.0
 """A checkpoint is written at the end of an epoch where the last is so old."""

@@ -85,6 +85,7 @@ def test_shards_meet_on_as_many_threads():
     with workers(2) as map_:
         run = training.Run(problems.mlp(), problems.views(), objective, PLAN, "model", "")
         run.step(training.Position(), np.arange(4), 0.1, map_)
+    assert not meeting.broken
 
 
 @pytest.mark.parametrize("shards", [2, 3, 7, 50])
