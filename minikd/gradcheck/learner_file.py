@@ -36,7 +36,7 @@ def load(spec: str) -> LearnerFile:
     """Run the file of "file.py:Name" and return what is called Name in it; of "file.py", the only thing to check."""
     head, _, tail = spec.rpartition(":")
     path, name = (Path(head), tail) if head and tail.isidentifier() else (Path(spec), "")
-    names = vars(_run(path))
+    names = vars(run_file(path))
     candidates = [key for key, value in names.items() if _to_check(key, value, names)]
     if not name and len(candidates) == 1:
         name = candidates[0]
@@ -61,7 +61,8 @@ def has_passes(thing: object) -> bool:
     return callable(getattr(thing, "forward", None)) and callable(getattr(thing, "backward", None))
 
 
-def _run(path: Path) -> ModuleType:
+def run_file(path: Path) -> ModuleType:
+    """Run a file that is not ours and return it as a module. Raises ConfigError, with the line, for what goes wrong."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise ConfigError(f"{path} {what}; give a Python file and a name in it, such as my_layer.py:MyLayer")

@@ -28,9 +28,9 @@ def check_learner_function(
     try:
         inputs, how = _inputs(file, function, shape, shapes, rng)
         if partner is not None:
-            report = _check_pair(file.name, function, as_function(partner), inputs, rng)
+            report = check_pair(file.name, function, as_function(partner), inputs, rng)
         else:
-            report = _check_loss(file, _as_loss(file.thing), inputs, rng)
+            report = _check_loss(file, as_loss(file.thing), inputs, rng)
     except Stopped as stop:
         return Report(file.name, findings=(stop.finding,))
     return report.named(file.name, how)
@@ -86,13 +86,14 @@ def _inputs(
     raise Stopped(Finding("error", "forward", text + "\n     ".join(refused)))
 
 
-def _check_pair(
+def check_pair(
     name: str,
     function: Passes,
     partner: Passes,
     inputs: Mapping[str, Floats],
     rng: np.random.Generator,
 ) -> Report:
+    """Check f, returning (y, cache), and its f_backward(dy, cache); integers among the `inputs` are constants."""
     floats = {key: value for key, value in inputs.items() if value.dtype.kind == "f"}
     fixed = {key: value for key, value in inputs.items() if key not in floats}
 
@@ -144,7 +145,8 @@ def _check_loss(
     return check_loss(loss, inputs[first], rng, full=True, name=file.name)
 
 
-def _as_loss(thing: object) -> LossOfMany:
+def as_loss(thing: object) -> LossOfMany:
+    """Return `thing` as a function that claims to return (value, gradient by its first argument)."""
     assert callable(thing)
     return thing
 

@@ -1,0 +1,6 @@
+"""What the lessons stand on: rows for their claims, exercises, notebooks, pages. The lessons themselves are scripts."""
+
+from minikd.lessons.exercise import Work
+from minikd.lessons.lesson import Lesson
+
+__all__ = ["Lesson", "Work"]

@@ -1,0 +1,167 @@
+"""A reader's exercise under a lesson's checks: a row for each; below a wrong one which element, and the usual cause.
+
+The checks of a lesson are a function `check(work)` that says what the reader's functions must return:
+
+def check(work: Work) -> None:
+    work.same("softmax", (logits, 4.0), want, suspects={"the temperature multiplies": softmax(logits * 4)})
+    work.gradients("linear", "linear_backward", {"x": x, "w": w, "b": b})
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.gradcheck.learner_file import Passes, as_function, run_file
+from minikd.gradcheck.learner_function import as_loss, check_pair
+from minikd.gradcheck.report import Report
+from minikd.gradcheck.subjects import check_loss
+from minikd.gradcheck.trial import Stopped, describe, hint, place
+from minikd.lessons.rows import distance, row
+from minikd.typing import Floats, Scalar
+
+NEAR = 1e-6
+"""Within this, relative, a result is the one that a known mistake gives."""
+
+
+class Work:
+    """A reader's file. `right`, `wrong` and `to_do` count the checks so far; to do is what is not written yet.
+
+    Nothing is raised for wrong work: the rows say so, and the lines below them why. Raises ConfigError where the file
+    cannot be run at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.names = path, vars(run_file(path))
+        self.right = self.wrong = self.to_do = 0
+
+    def same(
+        self,
+        name: str,
+        arguments: Sequence[object],
+        want: object,
+        *,
+        claim: str = "",
+        within: float = 1e-9,
+        suspects: Mapping[str, object] | None = None,
+    ) -> None:
+        """Check that the function `name` returns `want` for these arguments, to within a relative error.
+
+        `claim` is the row's text (default: the function's name). `suspects` are known mistakes, each with the result
+        it gives: where the reader's is that one, the mistake is named.
+        """
+        claim = claim or f"{name} returns what it should"
+        function = self._function(claim, name)
+        if function is None:
+            return
+        try:
+            got = function(*map(own, arguments))
+            apart = distance(got, want)
+        except Exception as error:
+            self._raised(claim, name, error)
+            return
+        known = [f"→ {text}" for text, result in (suspects or {}).items() if distance(got, result) < NEAR]
+        if apart <= within:
+            self._tell(claim, "ok", f"{apart:.1e}")
+        else:
+            self._tell(claim, "WRONG", f"{apart:.1e}", difference(name, got, want), *known)
+
+    def gradients(
+        self, forward: str, backward: str, inputs: Mapping[str, Floats], *, usual: str = "", **settings: object
+    ) -> None:
+        """Check backward(dy, cache) against numeric derivatives of forward(**inputs, **settings) -> (y, cache).
+
+        Every element of every gradient is compared; arrays of integers among the inputs are constants. `usual`, the
+        usual cause, is said where something is wrong.
+        """
+        claim = f"{backward} is the derivative of {forward}"
+        first, second = self._function(claim, forward), self._function(claim, backward)
+        if first is None or second is None:
+            return
+        try:  # once by hand: what is not written yet shows itself
+            y, cache = first(**{name: a.copy() for name, a in inputs.items()}, **settings)
+            second(np.ones_like(y), cache)
+        except NotImplementedError as error:
+            self._raised(claim, backward, error)
+            return
+        except Exception:
+            pass  # the check below runs both again, and says more about it
+        try:
+            report = check_pair(forward, partial(first, **settings), second, inputs, np.random.default_rng(0))
+        except Stopped as stop:
+            report = Report(forward, findings=(stop.finding,))
+        self._report(claim, report, usual)
+
+    def loss(self, name: str, logits: Floats, *others: object, usual: str = "") -> None:
+        """Check that the function `name`, (logits, *others) -> (value, dlogits), returns the gradient of its value."""
+        claim = f"the gradient that {name} returns is that of its value"
+        function = self._function(claim, name)
+        if function is None:
+            return
+
+        def loss(z: Floats) -> tuple[Scalar, Floats]:
+            return as_loss(function)(z, *(own(one, z.dtype) for one in others))
+
+        try:
+            loss(logits)
+        except Exception as error:
+            self._raised(claim, name, error)
+            return
+        self._report(claim, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
+
+    def _function(self, claim: str, name: str) -> Passes | None:
+        """Return the reader's function of that name; None, and a row, where there is none."""
+        found = self.names.get(name)
+        if callable(found):
+            return as_function(found)
+        self._tell(claim, "WRONG", "", f"{self.path.name} has no function {name}; the skeleton has it, with its shapes")
+        return None
+
+    def _raised(self, claim: str, name: str, error: Exception) -> None:
+        if isinstance(error, NotImplementedError):
+            self._tell(claim, "to do", "")
+        else:
+            text = f"{name} raised {type(error).__name__}: {error} ({place(error)}){hint(error, 'forward')}"
+            self._tell(claim, "WRONG", "", text)
+
+    def _report(self, claim: str, report: Report, usual: str) -> None:
+        if report.ok:
+            self._tell(claim, "ok", f"{report.relative_error:.1e}")
+        else:
+            self._tell(claim, "WRONG", "", report.message, *([f"→ {usual}"] if usual else []))
+
+    def _tell(self, claim: str, verdict: str, shown: str, *why: str) -> None:
+        self.right += verdict == "ok"
+        self.wrong += verdict == "WRONG"
+        self.to_do += verdict == "to do"
+        print(row(claim, verdict, shown))
+        for text in why:
+            print(textwrap.indent(text, "    "))
+
+
+def own(argument: object, dtype: npt.DTypeLike = None) -> object:
+    """Return a copy of an array that may not be written to (what a reader's function writes must be its own)."""
+    if not isinstance(argument, np.ndarray):
+        return argument
+    mine = argument.astype(dtype if dtype is not None and argument.dtype.kind == "f" else argument.dtype)
+    mine.flags.writeable = False
+    return mine
+
+
+def difference(name: str, got: object, want: object) -> str:
+    """Return where two results differ most, in words."""
+    ours, theirs = np.asarray(got), np.asarray(want)
+    theirs = theirs if theirs.ndim else np.full(ours.shape, theirs)
+    if ours.shape != theirs.shape:
+        return f"{name} returned {describe(got)}, but must return the shape {theirs.shape}"
+    off = np.abs(ours - theirs)
+    worst = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
+    at = f"[{', '.join(map(str, worst))}]" if worst else ""
+    many = int(np.sum(~(off <= NEAR * np.max(np.abs(theirs)))))
+    return (
+        f"{many} of {off.size} elements differ; the worst is {name}(...){at}: "
+        f"yours {ours[worst]:.8g}, but should be {theirs[worst]:.8g}"
+    )

@@ -1,0 +1,35 @@
+"""One aligned row for each claim, and how far two results are apart."""
+
+import textwrap
+
+import numpy as np
+
+WIDTH = 66
+"""Columns of a claim and its dots."""
+
+VERDICT = 8
+"""Columns of a verdict: ok, caught, WRONG, to do."""
+
+
+def row(claim: str, verdict: str, shown: str = "") -> str:
+    """Return a claim as a row: softmax rows sum to 1 ........ ok  1.1e-16; a long claim takes several lines."""
+    *before, last = textwrap.wrap(claim, WIDTH - 4) or [""]
+    dotted = f"{last} ".ljust(WIDTH, ".")
+    return "\n".join([*before, f"{dotted} {verdict:<{VERDICT}}{shown}".rstrip()])
+
+
+def distance(got: object, want: object) -> float:
+    """Return the largest difference, relative to the largest of what is wanted (absolute where that is all zeros).
+
+    Infinite where shapes differ (a scalar may be wanted of every element) or a number is NaN: what cannot be compared
+    is not near.
+    """
+    ours, theirs = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    if theirs.ndim and ours.shape != theirs.shape:
+        return float("inf")
+    if not ours.size:
+        return 0.0
+    with np.errstate(invalid="ignore"):  # inf - inf, which is NaN and so not near
+        apart = float(np.max(np.where(ours == theirs, 0.0, np.abs(ours - theirs))))
+    scale = float(np.max(np.abs(theirs)))
+    return float("inf") if np.isnan(apart) else apart / scale if 0 < scale < float("inf") else apart
