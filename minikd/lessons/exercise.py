@@ -142,7 +142,7 @@ class Work:
             print(textwrap.indent(text, "    "))
 
 
-def own(argument: object, dtype: npt.DTypeLike = None) -> object:
+def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:
     """Return a copy of an array that may not be written to (what a reader's function writes must be its own)."""
     if not isinstance(argument, np.ndarray):
         return argument
