@@ -32,12 +32,20 @@ from minikd.weights import load_model, save_model
 
 
 class Job:
-    """A run of a recipe in a folder, on so many threads (default: all cores)."""
+    """A run of a recipe in a folder, on so many threads (default: all cores).
+
+    kept: a folder where several runs may share their teachers' logits, see `distillation.kept`.
+    """
 
     def __init__(
-        self, recipe: Recipe, folder: Path, watcher: Watcher | None = None, threads: int | None = None
+        self,
+        recipe: Recipe,
+        folder: Path,
+        watcher: Watcher | None = None,
+        threads: int | None = None,
+        kept: Path | None = None,
     ) -> None:
-        self.recipe, self.folder, self.watcher = recipe, folder, watcher
+        self.recipe, self.folder, self.watcher, self.kept = recipe, folder, watcher, kept
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
         self.given = networks.given_teachers(recipe)
         self.data = Data.of(recipe, self.given[0].card if recipe.teacher.weights else None)
@@ -79,7 +87,7 @@ class Job:
             if how.augmentation is None:
                 self.note("the teacher looks at every training image once ...")
             with workers(self.threads) as map_:
-                return answers(teachers, views, map_, layers, temperature)
+                return answers(teachers, views, map_, layers, temperature, self.kept)
 
         def objective(student: Sequential) -> Objective:
             pair = Pair(student, teachers, self.data.dataset.image_shape, self.data.all_labelled)

@@ -8,9 +8,11 @@ are kept by sample number: a batch carries its samples' numbers, so no shuffle c
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from minikd.backend import module_of
 from minikd.data import Batch, Views
+from minikd.distillation.kept import kept
 from minikd.methods import Answer, Teacher
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
@@ -51,19 +53,31 @@ class CachedTeacher:
 
 
 def answers(
-    teachers: Sequence[Sequential], views: Views, map_: Map, layers: tuple[str, ...], temperature: float
+    teachers: Sequence[Sequential],
+    views: Views,
+    map_: Map,
+    layers: tuple[str, ...],
+    temperature: float,
+    folder: Path | None = None,
 ) -> Teacher:
-    """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`."""
-    each = [teacher_for(teacher, views, map_, layers) for teacher in teachers]
+    """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
+
+    In `folder`, if one is given, logits for unchanging views are kept from run to run, see `distillation.kept`.
+    """
+    each = [teacher_for(teacher, views, map_, layers, folder) for teacher in teachers]
     return each[0] if len(each) == 1 else Ensemble(each, temperature)
 
 
-def teacher_for(teacher: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()) -> Teacher:
+def teacher_for(
+    teacher: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = (), folder: Path | None = None
+) -> Teacher:
     """Return the teacher's answers for these views: computed once where the views never change, else live."""
     every = shapes(teacher, views.images.shape[1:]) if layers else {}
     size = len(views) * teacher.vector.itemsize * sum(math.prod(every[name]) for name in layers)
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
     put = module_of(teacher.vector).asarray
+    if folder is not None and not layers:
+        return CachedTeacher(put(kept(folder, teacher, views, lambda: outputs_of(teacher, views, map_)[0])))
     logits, taps = outputs_of(teacher, views, map_, layers)
     return CachedTeacher(put(logits), {name: put(value) for name, value in taps.items()})

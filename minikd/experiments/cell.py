@@ -68,7 +68,7 @@ class Cell:
     whose model of the same seed teaches, or for a control is compared with; trained in an earlier stage. against: the
     rows that this one is held against, by McNemar's test. candidate: trained to choose settings, on validation images
     alone. change: what is changed of the job that trains it, where a recipe cannot say it. look: what else is told of
-    its test logits (N, K), the outcome's `parts`.
+    its test logits (N, K), the outcome's `parts`. ensemble: the seeds whose teachers teach together instead.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Cell:
     candidate: bool = False
     change: Callable[[Job], None] | None = None
     look: Callable[[Job, Sequential, Floats], dict[str, float]] | None = None
+    ensemble: tuple[int, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -93,17 +94,14 @@ class Cell:
     @property
     def needs(self) -> tuple[str, ...]:
         """The keys of the cells that must have ended before."""
-        return (key_of(self.teacher, self.seed),) if self.teacher and self.role == "student" else ()
+        if not self.teacher or self.role != "student":
+            return ()
+        return tuple(key_of(self.teacher, seed) for seed in self.ensemble or (self.seed,))
 
 
 def key_of(name: str, seed: int) -> str:
     """Return a cell's key: a name that any file system takes."""
     return f"{re.sub(r'[^A-Za-z0-9.=+-]+', '_', name)}-seed{seed}"
-
-
-def weights_of(folder: Path, name: str, seed: int) -> Path:
-    """Return where a teacher's cell leaves its weights."""
-    return folder / "cells" / key_of(name, seed) / "teacher.safetensors"
 
 
 def run_cell(cell: Cell, folder: Path) -> Outcome:
@@ -117,9 +115,13 @@ def train(cell: Cell, folder: Path) -> Outcome:
     """Train a cell as the main job does: same first weights, same batches, same bits."""
     recipe = cell.recipe
     if cell.needs:
-        weights = str(weights_of(folder, cell.teacher, cell.seed))
-        recipe = replace(recipe, teacher=replace(recipe.teacher, weights=weights))
-    job = Job(recipe, folder / "cells" / cell.key, threads=1)
+        first, *others = (str(folder / "cells" / key / "teacher.safetensors") for key in cell.needs)
+        recipe = replace(
+            recipe,
+            teacher=replace(recipe.teacher, weights=first),
+            distillation=replace(recipe.distillation, ensemble=tuple(others)),
+        )
+    job = Job(recipe, folder / "cells" / cell.key, threads=1, kept=folder / "answers")
     if cell.change:
         cell.change(job)
     if cell.role == "teacher":

@@ -45,14 +45,16 @@ def tries(cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
     ]
 
 
-def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[Settings]) -> Settings:
+def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[Settings], own: str = "") -> Settings:
     """Return the best settings of a row, {} for its own: fewest held-out errors over the tuning seeds, then likelihood.
+
+    `own` names the row that tells what its own settings are worth (default: the row itself).
 
     A setting that failed for a seed is none to choose.
     """
 
     def standing(settings: Settings) -> tuple[float, float]:
-        name = f"try {named(base, settings)}" if settings else base
+        name = f"try {named(base, settings)}" if settings else own or base
         keys = [key_of(name, seed) for seed in range(min(setup.size.tuning, setup.seeds))]
         found = [outcomes[key] for key in keys if key in outcomes]
         if not found or len(found) < len(keys):
