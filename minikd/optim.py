@@ -320,3 +320,18 @@ def _check_fraction(what: str, value: float) -> None:
 def _check_decay(name: str, value: float) -> None:
     if not 0 <= value < math.inf:
         raise ConfigError(f"{name}: weight_decay is {value!r}, but must be finite and not below 0")
+
+
+def limit_weights(weight: Floats, limit: float) -> None:
+    """Shorten in place the incoming weights of each unit, a row of `weight` (O, ...), to a length of at most `limit`.
+
+        w_o ← w_o · min(1, limit / |w_o|)
+
+    The nearest weights that satisfy the constraint, so a step and this is projected gradient descent. Hinton,
+    Srivastava, Krizhevsky, Sutskever & Salakhutdinov 2012 (arXiv:1207.0580) use it beside dropout: large learning rates
+    can then search wide without the weights running away. As torch.renorm over dimension 0. A row of zeros stays.
+    """
+    xp = module_of(weight)
+    rows = weight.reshape(len(weight), -1)
+    lengths = xp.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    rows *= float(limit) / xp.maximum(lengths, float(limit))

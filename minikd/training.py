@@ -57,7 +57,8 @@ class Plan:
 
     epochs: passes over the training set. batch_size: images a step. optimizer, schedule: names, see `optim.NAMES` and
     `schedules.NAMES`. learning_rate: the schedule's peak. warm_up: epochs of linear warm-up. momentum: for "sgd" and
-    "nesterov". clip_norm: the largest gradient norm, 0 for no limit. shards: parts of a batch computed side by side.
+    "nesterov". clip_norm: the largest gradient norm, 0 for no limit. weight_limit: the largest
+    length of a unit's incoming weights, 0 for no limit. shards: parts of a batch computed side by side.
     seed: of the shuffle and of dropout.
     """
 
@@ -70,6 +71,7 @@ class Plan:
     weight_decay: float = 0.0
     momentum: float = 0.9
     clip_norm: float = 0.0
+    weight_limit: float = 0.0
     shards: int = 2
     seed: int = 0
 
@@ -78,7 +80,7 @@ class Plan:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name} is {value!r}, but must be a whole number of at least {least}")
-        for name in ("warm_up", "clip_norm"):
+        for name in ("warm_up", "clip_norm", "weight_limit"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be finite and not negative")
 
@@ -260,6 +262,10 @@ class Run:
         if self.plan.clip_norm:
             gradient, _ = optim.clip_by_norm(gradient, self.plan.clip_norm)
         self.optimizer.step(self.vector, gradient, self.optimizer_state, lr)
+        if self.plan.weight_limit:
+            for value in self.model.params.values():
+                if value.ndim > 1:  # a bias is no unit's incoming weight
+                    optim.limit_weights(value, self.plan.weight_limit)
         self.model.update_state(cache)
         return loss
 

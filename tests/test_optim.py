@@ -7,7 +7,7 @@ import pytest
 
 from minikd import optim
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
-from minikd.optim import SGD, Adam, AdamW, clip_by_norm
+from minikd.optim import SGD, Adam, AdamW, clip_by_norm, limit_weights
 
 VARIANTS = [
     SGD(),
@@ -229,6 +229,22 @@ def test_clipping_by_hand():
     same, norm = clip_by_norm(grads, 6.0)
     assert same.tolist() == [3.0, 4.0]
     assert norm == 5.0
+
+
+def test_long_rows_are_shortened_and_short_ones_stay():
+    weight = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
+    limit_weights(weight, 2.0)
+    np.testing.assert_allclose(weight, [[1.2, 1.6], [0.3, 0.4], [0.0, 0.0]], rtol=1e-12)
+
+
+def test_a_kernels_incoming_weights_are_all_its_channels(torch):
+    weight = np.random.default_rng(1).normal(size=(4, 3, 2, 5)).astype(np.float32)
+    weight[0] *= 0.1
+    expected = torch.renorm(torch.tensor(weight), 2, 0, 3.0).numpy()
+    before = weight.copy()
+    limit_weights(weight, 3.0)
+    np.testing.assert_allclose(weight, expected, rtol=1e-5)
+    assert [np.array_equal(*rows) for rows in zip(weight, before, strict=True)] == [True, False, False, False]
 
 
 @pytest.mark.numpy_only("on a device, asking whether there is anything to clip would make the host wait")

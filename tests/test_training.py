@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minikd import losses, metrics, optim, parallel, training
+from minikd.backend import to_host
 from minikd.data import Augmentation, Views
 from minikd.errors import ConfigError, Diverged
 from minikd.methods import Labels
@@ -137,6 +138,18 @@ def test_a_gradient_is_cut_to_the_largest_norm():
         lengths[clip] = np.linalg.norm(trained(model, replace(plan, clip_norm=clip)).vector - before)
     assert lengths[0.01] == pytest.approx(0.5 * 0.01, rel=1e-3)
     assert lengths[0.0] == lengths[1e6] > 0.1
+
+
+def test_every_units_incoming_weights_are_cut_to_the_largest_length():
+    plan = Plan(epochs=1, batch_size=5, optimizer="sgd", momentum=0.0, learning_rate=0.5, schedule="constant")
+    free, cut = (trained(problems.cnn(norm=False), replace(plan, weight_limit=limit)) for limit in (0.0, 0.5))
+    for name, value in cut.params.items():
+        lengths = np.linalg.norm(to_host(value).reshape(len(value), -1), axis=1)
+        if name.endswith("bias"):
+            assert np.abs(lengths).max() > 0
+        else:
+            assert lengths.max() == pytest.approx(0.5, rel=1e-5)
+            assert np.linalg.norm(to_host(free.params[name]).reshape(len(value), -1), axis=1).max() > 0.55
 
 
 def test_the_learning_rate_follows_the_schedule_from_step_to_step(monkeypatch):
@@ -277,7 +290,14 @@ def test_no_images_are_refused():
     ("name", "value"),
     [
         *(("epochs", 0), ("batch_size", 0), ("shards", 0), ("epochs", 2.5), ("batch_size", 1.5), ("seed", -1)),
-        *(("seed", 0.5), ("clip_norm", -1.0), ("clip_norm", math.nan), ("warm_up", -1), ("warm_up", math.inf)),
+        *(
+            ("seed", 0.5),
+            ("clip_norm", -1.0),
+            ("clip_norm", math.nan),
+            ("weight_limit", -1.0),
+            ("warm_up", -1),
+            ("warm_up", math.inf),
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(name, value):

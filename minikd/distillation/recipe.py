@@ -34,6 +34,7 @@ class Training(Section):
     weight_decay: float = setting(0.0, "weight decay", 0)
     momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
+    weight_limit: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
     shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
     shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0)
     rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0)
