@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     add_work(commands)
     add_checks(commands)
     add_studies(commands)
+    add_lessons(commands)
     return top
 
 
@@ -133,6 +134,26 @@ def add_studies(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
     pitfalls = add(commands, "pitfalls", "known bugs of distillation: what each does, costs, and what catches it")
     add_pitfalls_flags(pitfalls)
+
+
+def add_lessons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add what teaches."""
+    lessons = add(commands, "lessons", "list the lessons, or write them as notebooks or pages")
+    lessons.usage = "minikd lessons [NAME ...] [options]"
+    lessons.add_argument("names", nargs="*", metavar="NAME", help="lessons, as 03 (default: all)")
+    written = lessons.add_mutually_exclusive_group()
+    written.add_argument("--notebooks", type=Path, metavar="DIR", help="run them; write notebooks here (default: list)")
+    written.add_argument("--html", type=Path, metavar="DIR", help="run them; write pages here (default: list)")
+    lessons.add_argument("--quick", action="store_true", help="run them in seconds each (default: minutes)")
+    lessons.set_defaults(command=lazy("lessons", "minikd.cli.lessons"))
+
+    check = add(commands, "check", "check your work on a lesson's exercise; alone: list the exercises")
+    check.usage = "minikd check [NN] [FILE]"
+    check.add_argument("exercise", nargs="?", metavar="NN", help="the lesson's number (default: list them)")
+    check.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="your file (default: work/NN_name.py, made the first time)"
+    )
+    check.set_defaults(command=lazy("check", "minikd.cli.lessons"))
 
 
 def add(

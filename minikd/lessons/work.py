@@ -1,0 +1,59 @@
+"""Where a reader's work on the exercises lies, its first copy, and what a lesson's checks make of it."""
+
+import contextlib
+import io
+import runpy
+from pathlib import Path
+
+from minikd.errors import ConfigError
+from minikd.files import write_atomically
+from minikd.lessons.exercise import Work
+from minikd.lessons.library import LESSONS
+
+WORK = Path("work")
+"""The reader's folder, in the current one."""
+
+
+def exercises(lessons: Path) -> list[str]:
+    """Return the names of the lessons with exercises, in order."""
+    return [path.stem for path in sorted((lessons / "exercises").glob(LESSONS))]
+
+
+def begin(lessons: Path, name: str) -> bool:
+    """Copy an exercise's skeleton to the reader's folder and return True; False where the reader has begun already."""
+    mine = WORK / f"{name}.py"
+    if mine.exists():
+        return False
+    WORK.mkdir(exist_ok=True)
+    write_atomically(mine, (lessons / "exercises" / f"{name}.py").read_bytes())
+    return True
+
+
+def checked(lessons: Path, name: str, file: Path) -> Work:
+    """Run a lesson's checks on a reader's file, print their rows, and return the counts.
+
+    Raises ConfigError where the file is not there or cannot be run.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file} is not a file; without a file, `minikd check {name[:2]}` takes {WORK / name}.py")
+    work = Work(file)
+    runpy.run_path(str(lessons / "checks" / f"{name}.py"))["check"](work)
+    return work
+
+
+def state(lessons: Path, name: str) -> str:
+    """Return how far the reader is with an exercise, in a few words."""
+    mine = WORK / f"{name}.py"
+    if not mine.exists():
+        return "not begun"
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            work = checked(lessons, name, mine)
+    except ConfigError as error:
+        return f"cannot be run: {error}"
+    return "all right" if all_right(work) else f"{work.right} of {work.right + work.wrong + work.to_do} right"
+
+
+def all_right(work: Work) -> bool:
+    """Return whether there was something to check, and all of it was right."""
+    return work.right > 0 and not work.wrong and not work.to_do
