@@ -34,7 +34,7 @@ from minikd.weights import load_model, save_model
 class Job:
     """A run of a recipe in a folder, on so many threads (default: all cores).
 
-    kept: a folder where several runs may share their teachers' logits, see `distillation.kept`.
+    kept: a folder where several runs may share their teachers' answers, see `distillation.kept`.
     """
 
     def __init__(

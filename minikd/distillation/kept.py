@@ -1,11 +1,10 @@
-"""A teacher's logits for images that never change, kept in a folder for all who ask the same teacher the same.
+"""A teacher's answers to images that never change, kept in a folder for all who ask the same teacher the same.
 
-An experiment trains dozens of students on one teacher's answers. A file's name is a digest of the teacher's weights and
-of the pixels, so an answer can neither be stale nor belong to others.
+An experiment trains dozens of students on one teacher's answers. A file's name is a digest of the teacher's weights, of
+the pixels and of the layers that are asked, so an answer can neither be stale nor belong to others.
 """
 
 import hashlib
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,32 +12,38 @@ import numpy as np
 
 from minikd.backend import module_of, to_host
 from minikd.data import Views
-from minikd.files import write_atomically
 from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.typing import Floats
+from minikd.weights import read_tensors, write_tensors
+
+Outputs = tuple[Floats, dict[str, Floats]]
 
 ROWS = 10_000
 """Images that are digested at a time."""
 
 
-def kept(folder: Path, teacher: Sequential, views: Views, compute: Callable[[], Floats]) -> Floats:
-    """Return the teacher's logits (N, K) for the clean views: from the folder, else computed and left there."""
-    path = folder / f"{digest(teacher, views)}.npy"
+def kept(
+    folder: Path, teacher: Sequential, views: Views, layers: tuple[str, ...], compute: Callable[[], Outputs]
+) -> Outputs:
+    """Return the teacher's outputs for the clean views: from the folder, else computed and left there.
+
+    They are, as `training.outputs_of` gives them, the logits (N, K) and by number the outputs of `layers`.
+    """
+    path = folder / f"{digest(teacher, views, layers)}.safetensors"
     if path.exists():
-        found: Floats = np.load(path)
-        return found
-    logits, buffer = to_host(compute()), io.BytesIO()
-    np.save(buffer, logits)
+        found = {name: np.asarray(value, views.dtype) for name, value in read_tensors(path)[0].items()}
+        return found["logits"], {name: found[name] for name in layers}
+    logits, taps = compute()
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
-    return logits
+    write_tensors(path, {"logits": logits, **taps}, {})
+    return logits, taps
 
 
-def digest(teacher: Sequential, views: Views) -> str:
-    """Return what tells a question from every other: the network, its weights and statistics, pixels, normalisation."""
-    circumstances = (describe(teacher), views.mean, views.std, views.dtype, views.images.shape, views.images.dtype)
-    found = hashlib.sha256(repr((*circumstances, module_of(teacher.vector).__name__)).encode())
+def digest(teacher: Sequential, views: Views, layers: tuple[str, ...]) -> str:
+    """Return what tells a question from every other: the network with its weights, the pixels, the layers asked."""
+    asked = (layers, views.mean, views.std, views.dtype, views.images.shape, views.images.dtype)
+    found = hashlib.sha256(repr((describe(teacher), module_of(teacher.vector).__name__, asked)).encode())
     for name, value in teacher.state_dict().items():
         found.update(name.encode() + np.ascontiguousarray(to_host(value)).tobytes())
     for start in range(0, len(views.images), ROWS):

@@ -8,6 +8,7 @@ are kept by sample number: a batch carries its samples' numbers, so no shuffle c
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from minikd.backend import module_of
@@ -62,7 +63,7 @@ def answers(
 ) -> Teacher:
     """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
 
-    In `folder`, if one is given, logits for unchanging views are kept from run to run, see `distillation.kept`.
+    In `folder`, if one is given, answers to unchanging views are kept from run to run, see `distillation.kept`.
     """
     each = [teacher_for(teacher, views, map_, layers, folder) for teacher in teachers]
     return each[0] if len(each) == 1 else Ensemble(each, temperature)
@@ -77,7 +78,6 @@ def teacher_for(
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
     put = module_of(teacher.vector).asarray
-    if folder is not None and not layers:
-        return CachedTeacher(put(kept(folder, teacher, views, lambda: outputs_of(teacher, views, map_)[0])))
-    logits, taps = outputs_of(teacher, views, map_, layers)
+    look = partial(outputs_of, teacher, views, map_, layers)
+    logits, taps = look() if folder is None else kept(folder, teacher, views, layers, look)
     return CachedTeacher(put(logits), {name: put(value) for name, value in taps.items()})

@@ -5,8 +5,8 @@ scaled and bent; the students' variations are made once for all of them (`editio
 long, on the same images, with as many tries at its settings. (Simard et al. 2003 and Cireşan et al. 2010 need no
 teacher for less than 1 % of errors, so without that control the numbers would say nothing about distillation.)
 
-Settings are tried in one pass over the images, and chosen on held-out ones. All seeds hold out the same images, for a
-teacher of one seed teaches the students of all: seeds vary weights and order.
+Settings are tried in one pass over a third of the editions, and chosen on held-out images. All seeds hold out the same
+images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,9 +59,9 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     return [Cell("teacher", recipe, "teacher", change=same_images) for recipe in setup.recipes()[:TEACHERS]]
 
 
-def row(setup: Setup, size: str, kind: str, passes: int, control: str = "") -> list[Cell]:
+def row(setup: Setup, size: str, kind: str, editions: int, passes: int, control: str = "") -> list[Cell]:
     """Return the cells of a row at the recipe's settings, one for each seed."""
-    net, change = NETS[size], partial(in_editions, setup.size.editions, VARIED)
+    net, change = NETS[size], partial(in_editions, editions, VARIED)
     found, role = [], "control" if kind == "control" else "student"
     for recipe in setup.recipes():
         student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rate, epochs=passes)
@@ -72,11 +72,11 @@ def row(setup: Setup, size: str, kind: str, passes: int, control: str = "") -> l
 
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Every setting that is tried, in one pass, for the tuning seeds."""
-    found = []
+    """Every setting that is tried, for the tuning seeds."""
+    found, editions = [], setup.size.editions // 3
     for size, net in NETS.items():
         for kind in KINDS:
-            found += tries(row(setup, size, kind, 1)[: setup.size.tuning], ({}, *net.grid(kind)))
+            found += tries(row(setup, size, kind, editions, 1)[: setup.size.tuning], ({}, *net.grid(kind)))
     return found
 
 
@@ -91,7 +91,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
             passes = setup.size.student * net.longer
             found += [
                 replace(cell, name=named(base, settings), recipe=with_settings(cell.recipe, settings))
-                for cell in row(setup, size, kind, passes, control)
+                for cell in row(setup, size, kind, setup.size.editions, passes, control)
             ]
             control = named(base, settings)
     return found

@@ -1,4 +1,4 @@
-"""A teacher's logits are kept for whoever asks the same, and for nobody else."""
+"""A teacher's answers are kept for whoever asks the same, and for nobody else."""
 
 from dataclasses import replace
 
@@ -28,10 +28,13 @@ def never():
 
 
 def test_what_was_computed_is_found_again(model, views, tmp_path):
-    first = kept(tmp_path / "answers", model, views, lambda: np.arange(6.0).reshape(3, 2))
-    again = kept(tmp_path / "answers", model.copy(), views, never)
-    np.testing.assert_array_equal(first, np.arange(6.0).reshape(3, 2))
-    np.testing.assert_array_equal(again, first)
+    outputs = np.arange(6.0).reshape(3, 2), {"0": np.arange(3.0), "3": np.ones((3, 1, 2))}
+    kept(tmp_path / "answers", model, views, ("0", "3"), lambda: outputs)
+    logits, taps = kept(tmp_path / "answers", model.copy(), views, ("0", "3"), never)
+    np.testing.assert_array_equal(logits, outputs[0])
+    assert taps.keys() == outputs[1].keys()
+    for name, value in outputs[1].items():
+        np.testing.assert_array_equal(taps[name], value)
 
 
 def test_every_part_of_a_question_counts(model, views):
@@ -50,24 +53,29 @@ def test_every_part_of_a_question_counts(model, views):
         (model, replace(views, mean=tuple(mean + 0.1 for mean in views.mean))),
         (model, replace(views, dtype=np.float64)),
     ]
-    assert len({digest(*question) for question in questions}) == len(questions)
+    found = {digest(*question, layers) for question in questions for layers in ((), ("0",), ("0", "3"))}
+    assert len(found) == 3 * len(questions)
 
 
 def test_the_digest_of_many_images_looks_at_all_of_them(model, views, monkeypatch):
     monkeypatch.setattr("minikd.distillation.kept.ROWS", 3)
     turned = views.images.copy()
     turned[-1, 0, 0, 0] += 1
-    assert digest(model, views) != digest(model, replace(views, images=turned))
+    assert digest(model, views, ()) != digest(model, replace(views, images=turned), ())
 
 
-def test_a_teacher_answers_as_without_a_folder(model, views, tmp_path):
+@pytest.mark.parametrize("layers", [(), ("0", "2")])
+def test_a_teacher_answers_as_without_a_folder(layers, model, views, tmp_path):
     with workers(1) as map_:
-        plain = teacher_for(model, views, map_)
-        made, found = (teacher_for(model, views, map_, (), tmp_path) for _ in range(2))
+        plain = teacher_for(model, views, map_, layers)
+        made, found = (teacher_for(model, views, map_, layers, tmp_path) for _ in range(2))
     batch = views.batch(0, np.array([2, 0]))
     assert len(list(tmp_path.iterdir())) == 1
-    for teacher in (made, found):
-        np.testing.assert_array_equal(to_host(teacher(batch).logits), to_host(plain(batch).logits))
+    for answer in (made(batch), found(batch)):
+        np.testing.assert_array_equal(to_host(answer.logits), to_host(plain(batch).logits))
+        assert tuple(answer.taps) == layers
+        for name in layers:
+            np.testing.assert_array_equal(to_host(answer.taps[name]), to_host(plain(batch).taps[name]))
 
 
 def test_views_that_change_are_never_kept(model, views, tmp_path):
