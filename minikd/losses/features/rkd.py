@@ -36,7 +36,7 @@ from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
 from minikd.typing import Floats, Scalar
 
-ELEMENTS = 1 << 20
+ELEMENTS = 1 << 17
 """The most numbers that an array of differences or cosines holds, unless one sample's are more."""
 
 
