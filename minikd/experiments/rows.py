@@ -11,9 +11,16 @@ from minikd.report.evidence import Machine
 
 
 class Versus(TypedDict):
-    """A row beside another one, over the seeds that both have: images that only one gets wrong, summed; McNemar's p."""
+    """A row beside another one, over the seeds that both have.
+
+    difference: the mean of the differences of their errors, ours less theirs, seed by seed; `half` is half of its 95 %
+    interval, None for one seed. only_ours, only_theirs: images that only one gets wrong, summed over seeds; p is
+    McNemar's exact test of these.
+    """
 
     row: str
+    difference: float
+    half: float | None
     only_ours: int
     only_theirs: int
     p: float
@@ -109,15 +116,25 @@ def test_of(name: str, seed: int, outcomes: Outcomes) -> Measured | None:
     return found["test"] if found else None
 
 
-def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus:
-    """Return how a row stands beside another one."""
+def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | None:
+    """Return how a row stands beside another one; None where they share no seed."""
     pairs = []
     for cell in cells:
         ours, theirs = test_of(cell.name, cell.seed, outcomes), test_of(other, cell.seed, outcomes)
         if ours and theirs:
             pairs.append((ours["wrong"], theirs["wrong"]))
+    if not pairs:
+        return None
     found = mcnemar_summed(pairs)
-    return Versus(row=other, only_ours=found.only_ours, only_theirs=found.only_theirs, p=found.p)
+    apart = interval([len(ours) - len(theirs) for ours, theirs in pairs])
+    return Versus(
+        row=other,
+        difference=apart.mean,
+        half=apart.half,
+        only_ours=found.only_ours,
+        only_theirs=found.only_theirs,
+        p=found.p,
+    )
 
 
 def agreement(cells: Sequence[Cell], outcomes: Outcomes) -> float | None:

@@ -37,8 +37,9 @@ def meaning(report: Report) -> str:
     )
     if report["against"]:
         words += (
-            " Against: images that only this row gets wrong : only the other does, summed over seeds, and McNemar's "
-            "exact p of that split (* below 0.05, ** below 0.001; no correction for many rows)."
+            " Against: errors more or less than the other row of the same seed, mean ± half of its 95 % interval, and "
+            "McNemar's exact test of the images that only one of both gets wrong, summed over seeds (* p < 0.05, "
+            "** p < 0.001; it counts an image once a seed; no correction for many rows)."
         )
     return words
 
@@ -59,11 +60,12 @@ def cells(row: Row, against: int) -> tuple[str, ...]:
 
 
 def held_against(one: Versus | None) -> str:
-    """Return how a row stands beside another one: who alone is wrong how often, and whether that may be chance."""
+    """Return how a row stands beside another one: errors more or less, and whether that may be chance."""
     if one is None:
         return "–"
     stars = "**" if one["p"] < 0.001 else "*" if one["p"] < 0.05 else ""
-    return f"{one['only_ours']:,}:{one['only_theirs']:,}{stars:2}"
+    half = "" if one["half"] is None else f" ±{one['half']:6,.1f}"
+    return f"{one['difference']:+,.1f}{half} {stars:2}"
 
 
 def listing(experiments: Iterable[Experiment]) -> str:

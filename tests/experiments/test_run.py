@@ -13,8 +13,9 @@ from minikd.distillation.job import Job
 from minikd.errors import CheckpointError, ConfigError
 from minikd.experiments import cell as cells_module
 from minikd.experiments.cell import Cell, key_of
-from minikd.experiments.rows import rows_of
+from minikd.experiments.rows import rows_of, versus
 from minikd.experiments.run import Progress, run_cells
+from minikd.experiments.statistics import interval
 from tests.experiments.makers import broken, cells_of, recipe_of
 
 SECONDS = {"seconds": 0.0}
@@ -103,11 +104,17 @@ def test_rows_hold_the_seeds_together(whole, data):
     assert taught["mean"] == sum(test["errors"] for test in tests) / 2
     assert all(len(test["wrong"]) == test["errors"] for test in tests)
     against = taught["versus"][0]
-    assert against["only_ours"] - against["only_theirs"] == sum(
-        t["errors"] - o["errors"] for t, o in zip(tests, others, strict=True)
-    )
+    differences = [t["errors"] - o["errors"] for t, o in zip(tests, others, strict=True)]
+    assert against["only_ours"] - against["only_theirs"] == sum(differences)
+    expected = interval(differences)
+    assert (against["difference"], against["half"]) == (expected.mean, expected.half)
     assert 0 <= taught["agreement"] <= 1
     assert rows["teacher"]["agreement"] is None
+
+
+def test_a_row_whose_control_failed_stands_beside_nothing(whole, data):
+    _, students = cells_of(data)
+    assert versus(students[1:2], "nobody", whole.outcomes) is None
 
 
 def test_another_recipe_and_a_broken_file_are_refused(data, tmp_path):
