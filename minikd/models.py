@@ -39,7 +39,23 @@ def mlp(image: Shape, hidden: tuple[int, ...], classes: int, rng: np.random.Gene
     return Sequential(*layers, Linear(sizes[-1], classes, rng, init="glorot"))
 
 
-TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequential]] = {"cnn": cnn, "seed": seed_cnn}
+def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
+    """Return the teacher of Hinton et al. 2015, §3: two hidden layers of 1200.
+
+    Dropout is in both; where there is any, one in five pixels is dropped too (Hinton et al. 2012, arXiv:1207.0580).
+    """
+    inputs, pixels = int(np.prod(image)), [Dropout(0.2)] if dropout else []
+    layers: list[Layer] = [Flatten(), *pixels]
+    for before in (inputs, 1200):
+        layers += [Linear(before, 1200, rng), ReLU(), *([Dropout(dropout)] if dropout else [])]
+    return Sequential(*layers, Linear(1200, classes, rng, init="glorot"))
+
+
+TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequential]] = {
+    "cnn": cnn,
+    "seed": seed_cnn,
+    "wide": wide_mlp,
+}
 
 
 def teacher(name: str, image: Shape, classes: int, rng: np.random.Generator, dropout: float) -> Sequential:

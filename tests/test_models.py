@@ -38,8 +38,14 @@ def rng(seed=0):
             784 * 800 + 800 * 800 + 8000,
             "784-800-800-10",
         ),
+        (
+            lambda: models.wide_mlp(MNIST, 10, rng(), 0.5),
+            784 * 1200 + 1200 + 1200 * 1200 + 1200 + 1200 * 10 + 10,
+            784 * 1200 + 1200 * 1200 + 12000,
+            "784-1200-1200-10",
+        ),
     ],
-    ids=["teacher", "seed's teacher", "student", "larger student"],
+    ids=["teacher", "seed's teacher", "student", "larger student", "Hinton's teacher"],
 )
 def test_the_main_jobs_networks(make, parameters, macs, words):
     model = make()
@@ -57,6 +63,7 @@ def test_any_image_size_channels_and_classes(image, classes):
         models.cnn(image, classes, rng(), 0.5),
         models.seed_cnn(image, classes, rng()),
         models.mlp(image, (5,), classes, rng()),
+        models.wide_mlp(image, classes, rng()),
     ):
         assert model(np.zeros((2, *image), np.float32)).shape == (2, classes)
 
@@ -101,3 +108,11 @@ def test_teachers_by_name():
     assert models.describe(model) == models.describe(models.seed_cnn(MNIST, 10, rng()))
     with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, seed"):
         models.teacher("resnet", MNIST, 10, rng(), 0.0)
+
+
+def test_hintons_teacher_drops_pixels_and_hidden_units_where_it_drops_any():
+    rates = {
+        rate: [layer.rate for layer in models.wide_mlp(MNIST, 10, rng(), rate).layers if isinstance(layer, nn.Dropout)]
+        for rate in (0.0, 0.5)
+    }
+    assert rates == {0.0: [], 0.5: [0.2, 0.5, 0.5]}

@@ -20,15 +20,14 @@ from minikd.experiments.figures import dots
 from minikd.experiments.missing import only, tell
 from minikd.experiments.rows import Report
 from minikd.experiments.tuning import with_settings
-from minikd.experiments.wide_teacher import wide_teacher
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RECIPE = Recipe(
     teacher=Teacher(
-        optimizer="adam", learning_rate=1e-3, schedule="one_cycle", warm_up=0.0, weight_decay=0.0, dropout=0.5,
-        shift=2.0, rotation=0.0, scale=0.0, weight_limit=15**0.5,
+        model="wide", optimizer="adam", learning_rate=1e-3, schedule="one_cycle", warm_up=0.0, weight_decay=0.0,
+        dropout=0.5, weight_limit=15**0.5, shift=2.0, rotation=0.0, scale=0.0,
     ),
     student=Student(learning_rate=1e-3, hidden=(800, 800)),
 )  # fmt: skip
@@ -40,7 +39,7 @@ MISSING = {"no 3s": ((3,), tuple(k for k in range(10) if k != 3)), "7s and 8s": 
 
 def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     """Each seed's teacher, 784-1200-1200-10 with dropout, its images moved by up to two pixels."""
-    return [Cell("teacher", recipe, "teacher", change=wide_teacher) for recipe in setup.recipes()]
+    return [Cell("teacher", recipe, "teacher") for recipe in setup.recipes()]
 
 
 def students(setup: Setup, _: Outcomes) -> list[Cell]:

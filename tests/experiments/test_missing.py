@@ -5,7 +5,6 @@ import pytest
 
 from minikd.distillation.job import Job
 from minikd.experiments.missing import best_move, errors, moved, only
-from minikd.experiments.wide_teacher import wide_teacher
 from tests.experiments.makers import recipe_of
 
 
@@ -33,10 +32,3 @@ def test_the_best_move_makes_up_for_a_bias():
 
 def test_nothing_is_moved_without_a_reason():
     assert best_move(10 * np.eye(3), np.arange(3), (1,)) == 0.0
-
-
-def test_the_wide_teacher_takes_the_teachers_place(data, tmp_path):
-    job = Job(recipe_of(data), tmp_path / "run")
-    wide_teacher(job)
-    sizes = [value.shape for name, value in job.first_teacher.state_dict().items() if name.endswith("weight")]
-    assert sizes == [(1200, 120), (1200, 1200), (3, 1200)]
