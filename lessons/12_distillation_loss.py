@@ -1,0 +1,353 @@
+# %% [markdown]
+# # 12. The distillation loss, and where T² comes from
+#
+# **Goal** Derive the loss that teaches a student what its teacher says, with its gradient, and know why it is
+# multiplied by the temperature squared.
+#
+# **Needs** lessons 1, 2 and 4; lesson 11 says what there is to learn from a teacher.
+#
+# **You will see** how strongly a teacher pulls at every temperature, with T² and without.
+#
+# **Minutes** 1
+
+# %%
+import numpy as np
+
+from minikd import load_dataset, losses
+from minikd.data import Views, mean_and_std
+from minikd.gradcheck import check_loss
+from minikd.lessons import Lesson
+from minikd.lessons.teacher import teacher_of
+from minikd.models import mlp
+from minikd.report.style import BLUE, GREEN, INK, ORANGE, new_figure, tidy
+
+lesson = Lesson("12_distillation_loss")
+rng = np.random.default_rng(12)
+N, K = 6, 10
+z, v = rng.standard_normal((N, K)), 4 * rng.standard_normal((N, K))  # a student that knows little, a sure teacher
+
+# %% [markdown]
+# ## On paper: the gradient
+#
+# The teacher says logits $v$, the student says logits $z$, both of shape (N, K): N samples, K classes. Both are made
+# softer by the same temperature $T$ (lesson 1):
+#
+# $$p = \mathrm{softmax}(v/T) \qquad q = \mathrm{softmax}(z/T)$$
+#
+# How far is the student from the teacher? The usual measure is the **Kullback-Leibler divergence**. It is 0 where
+# $q = p$, and positive everywhere else. First for one sample:
+#
+# $$\mathrm{KL}(p \Vert q) = \sum_k p_k (\log p_k - \log q_k)$$
+#
+# 1. Take the sum apart. $-\sum_k p_k \log q_k$ is the cross-entropy $H(p, q)$ of lesson 2, with the teacher's
+#    probabilities as labels. $-\sum_k p_k \log p_k$ is the entropy $H(p)$ of the teacher. So
+#    $\mathrm{KL}(p \Vert q) = H(p, q) - H(p)$.
+# 2. The teacher does not learn: $H(p)$ is a constant. KL and cross-entropy have **the same gradient**. They differ in
+#    where they end: at 0, or at $H(p)$. A loss that ends at 0 is easier to read.
+# 3. The logarithm of softmax is $\log q_k = z_k/T - \log \sum_i \exp(z_i/T)$. The last term has the derivative
+#    $q_j/T$, so with $\delta_{kj}$, which is 1 where $k = j$ and else 0,
+#
+#    $$\frac{\partial \log q_k}{\partial z_j} = \frac{\delta_{kj} - q_j}{T}$$
+#
+#    The $1/T$ is the chain rule through $z/T$.
+# 4. Put it in. As $\sum_k p_k = 1$,
+#
+#    $$\frac{\partial \mathrm{KL}}{\partial z_j} = -\sum_k p_k \frac{\delta_{kj} - q_j}{T} = \frac{q_j - p_j}{T}$$
+#
+#    What the student says, less what the teacher says: lesson 2's result, over $T$.
+# 5. The mean over the batch divides by N: $(q - p)/(NT)$, of shape (N, K).
+#
+# ## On paper: how large is that?
+#
+# 6. For a large $T$ all exponents are small, and $\exp(x)$ is nearly $1 + x$. With the mean $\bar z$ of a sample's
+#    logits,
+#
+#    $$q_k \approx \frac{1 + z_k/T}{K + K \bar z/T} \approx \frac{1}{K} + \frac{z_k - \bar z}{KT}$$
+#
+# 7. The same holds for $p$ and $v$. So both get closer to $1/K$, and to each other, as $1/T$:
+#
+#    $$q_k - p_k \approx \frac{(z_k - \bar z) - (v_k - \bar v)}{KT}$$
+#
+# 8. The gradient of step 4 has one more $1/T$. Together it **fades as $1/T^2$**: one $T$ from the chain rule, one
+#    because softer answers lie closer together.
+# 9. Therefore the loss is multiplied by $T^2$. Value and gradient are
+#
+#    $$L = \frac{T^2}{N} \sum_n \mathrm{KL}(p_n \Vert q_n) \qquad \frac{\partial L}{\partial z} = \frac{T (q - p)}{N}$$
+#
+# 10. For large $T$ the gradient tends to $((z - \bar z) - (v - \bar v))/(NK)$, in which there is no $T$. That is the
+#     gradient of $\frac{1}{2K} \Vert (z - \bar z) - (v - \bar v) \Vert^2$, a mean over the batch: the student is to have
+#     the teacher's logits, up to a constant. The value $L$ tends to just that. Both are 0 where $z = v$, and their
+#     gradients agree.
+
+# %% [markdown]
+# ## In plain NumPy
+
+
+# %%
+def log_probabilities(logits, T):
+    """(N, K) logits -> (N, K) logarithms of softmax(logits/T); the largest is taken to 0 first, see lesson 1."""
+    logits = logits / T - (logits / T).max(1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
+
+
+def soft_loss(z, v, T):
+    """Student's and teacher's logits (N, K) -> the value T²·KL, and its gradient by z (N, K)."""
+    logq, logp = log_probabilities(z, T), log_probabilities(v, T)
+    q, p = np.exp(logq), np.exp(logp)
+    return T**2 * np.sum(p * (logp - logq)) / len(z), T * (q - p) / len(z)
+
+
+def checked(loss, T=4.0):
+    """Is the gradient that `loss` returns the derivative of its value? Asked with the random directions of lesson 4."""
+    return check_loss(lambda z: loss(z, v.astype(z.dtype), T), z, np.random.default_rng(0))
+
+
+for T in (1.0, 4.0, 20.0):
+    report = checked(soft_loss, T)
+    lesson.true(f"T (q - p)/N is the derivative of T²·KL at T = {T:g}", report.ok, f"{report.relative_error:.1e}")
+lesson.close(
+    "its rows sum to 0, for adding a constant to the logits changes nothing", soft_loss(z, v, 4.0)[1].sum(1), 0
+)
+
+value, dz = soft_loss(z, v, 4.0)
+p, logp, logq = np.exp(log_probabilities(v, 4.0)), log_probabilities(v, 4.0), log_probabilities(z, 4.0)
+cross, entropy = -(p * logq).sum() / N, -(p * logp).sum() / N
+lesson.close("KL = cross-entropy - the teacher's entropy", value / 4.0**2, cross - entropy)
+lesson.close("cross-entropy with soft labels has the same gradient", losses.soft_cross_entropy(z, v, 4.0)[1], dz)
+lesson.close("and ends at the teacher's entropy, not at 0", losses.soft_cross_entropy(v, v, 4.0)[0], 4.0**2 * entropy)
+
+# %% [markdown]
+# ## The engine's version
+#
+# `minikd.losses.kl_divergence` is the same formula. What it adds is care: it takes logits and makes the logarithms
+# itself. Many programs make probabilities first and take the logarithm then. A probability too small for the computer
+# is 0, its logarithm is minus infinity, and 0 times infinity is no number.
+
+# %%
+for T in (1.0, 4.0, 20.0):
+    value, dz = losses.kl_divergence(z, v, T)
+    lesson.close(f"the engine's value at T = {T:g}", value, soft_loss(z, v, T)[0])
+    lesson.close(f"the engine's gradient at T = {T:g}", dz, soft_loss(z, v, T)[1])
+
+p, q = losses.softmax(200 * v), losses.softmax(200 * z)
+with np.errstate(divide="ignore", invalid="ignore"):
+    careless = np.sum(p * (np.log(p) - np.log(q))) / N
+lesson.true("with logits of hundreds, the logarithm of softmax is no number", not np.isfinite(careless), f"{careless}")
+value, _ = losses.kl_divergence(200 * z, 200 * v, 1.0)
+lesson.true("and the engine does not", np.isfinite(value), f"{value:.1f}")
+
+# %% [markdown]
+# ## The limit, measured
+#
+# Step 10 says what the loss becomes. The error of $\exp(x) \approx 1 + x$ is of the order $x^2$, so what is left should
+# fall as $1/T$: ten times the temperature, a tenth of the distance. The engine has the limit as a loss of its own,
+# `logit_matching`.
+
+# %%
+gap = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
+limit_value, limit_dz = np.sum(gap**2) / (2 * K * N), gap / (K * N)
+lesson.close("the engine's logit_matching is the limit's value", losses.logit_matching(z, v)[0], limit_value)
+lesson.close("and gradient", losses.logit_matching(z, v)[1], limit_dz)
+
+print("\n     T     value off by   gradient off by")
+off = {}
+for T in (1.0, 4.0, 16.0, 64.0, 1000.0, 10000.0):
+    value, dz = soft_loss(z, v, T)
+    off[T] = np.linalg.norm(dz - limit_dz) / np.linalg.norm(limit_dz)
+    print(f"{T:6g} {abs(value / limit_value - 1):14.3%} {off[T]:16.3%}")
+ratio = off[1000.0] / off[10000.0]
+lesson.true("ten times the temperature, a tenth of the distance", 9.5 < ratio < 10.5, f"{ratio:.3f}")
+
+# %% [markdown]
+# ## How strongly a teacher pulls
+#
+# Now a real teacher, the one of lesson 10, and a student that has learned nothing yet. The length of a sample's
+# gradient says how strongly it is pulled. Beside it stands the pull of the label: lesson 2's gradient, at T = 1.
+
+# %%
+teacher = teacher_of(lesson)
+data = load_dataset("mnist")
+views = Views(data.train_images[:1000], data.train_labels[:1000], *mean_and_std(data.train_images))
+images, labels = views.clean(), views.labels
+student = mlp(data.image_shape, (128,), 10, rng)
+students, teachers = student(images).astype(np.float64), teacher(images).astype(np.float64)
+
+
+def pull(dz):
+    """The mean length of a sample's gradient, its 1/N taken off."""
+    return np.linalg.norm(dz * len(dz), axis=1).mean()
+
+
+temperatures = np.array([1, 2, 4, 8, 16, 32, 64, 100.0])
+with_square = np.array([pull(losses.kl_divergence(students, teachers, T)[1]) for T in temperatures])
+without = with_square / temperatures**2
+by_label = pull(losses.cross_entropy(students, labels)[1])
+print(f"   T   with T²   without   (the label pulls with {by_label:.3f})")
+for T, one, other in zip(temperatures, with_square, without, strict=True):
+    print(f"{T:4g} {one:9.3f} {other:9.5f}")
+spread = with_square.max() / with_square.min()
+lesson.true("with T², the pull stays of one size from T = 1 to 100", spread < 10, f"factor {spread:.1f}")
+lesson.true("without, it all but ends", without[0] / without[-1] > 1000, f"factor {without[0] / without[-1]:.0f}")
+
+# %% [markdown]
+# ## Beside the labels: alpha
+#
+# A student usually learns from both, the teacher's soft answers and the labels (the **hard** targets). The labels' term
+# is taken at temperature 1, as in lesson 2:
+#
+# $$L = \alpha \, T^2 \, \mathrm{KL}(p \Vert q) + (1 - \alpha) \, \mathrm{CE}(z, \mathrm{labels})$$
+#
+# A weighted sum of losses has the same weighted sum of gradients. Here the T² earns its keep: **without it, alpha means
+# something else at every temperature.**
+
+# %%
+T, alpha = 4.0, 0.9
+soft, hard = losses.kl_divergence(students, teachers, T), losses.cross_entropy(students, labels)
+value, dz = losses.distillation_loss(students, teachers, labels, T, alpha)
+lesson.close("the engine's distillation loss is the sum", value, alpha * soft[0] + (1 - alpha) * hard[0])
+lesson.close("and so is its gradient", dz, alpha * soft[1] + (1 - alpha) * hard[1])
+
+print("\nalpha = 0.5: the teacher's part of the pull")
+for T, one, other in zip(temperatures[::2], with_square[::2], without[::2], strict=True):
+    print(f"T = {T:3g}   with T² {one / (one + by_label):4.0%}   without {other / (other + by_label):6.1%}")
+
+# %% [markdown]
+# ## Wrong versions, and which check sees them
+#
+# Each of these has been shipped by somebody; `minikd pitfalls` lists where. And **nearly all of them pass the gradient
+# check**: their gradient is the right derivative of a wrong value. A gradient check asks only whether the two belong
+# together. So three more questions are asked:
+#
+# - *equal*: a student equal to its teacher, up to a constant, must have no loss and no gradient;
+# - *limit*: at a very high temperature the gradient must be that of step 10;
+# - *by hand*: two classes at T = 2, $p = (\frac{3}{4}, \frac{1}{4})$ and $q = (\frac{1}{2}, \frac{1}{2})$. Then
+#   $L = 4 (\frac{3}{4} \log \frac{3}{2} + \frac{1}{4} \log \frac{1}{2})$ and the gradient is $2 (q - p)$.
+
+
+# %%
+def without_square(z, v, T):
+    """The formula without the sentence behind it."""
+    value, dz = soft_loss(z, v, T)
+    return value / T**2, dz / T**2
+
+
+def mean_over_classes(z, v, T):
+    """np.mean over (N, K): what many libraries do by default."""
+    value, dz = soft_loss(z, v, T)
+    return value / z.shape[1], dz / z.shape[1]
+
+
+def probabilities_for_logarithms(z, v, T):
+    """A function that wants log q was handed q."""
+    q, p = np.exp(log_probabilities(z, T)), np.exp(log_probabilities(v, T))
+    value = T**2 * np.sum(p * (np.log(p) - q)) / len(z)
+    return value, losses.softmax_backward(-(T**2) * p / len(z), q, T)
+
+
+def teacher_alone_softened(z, v, T):
+    """T was passed to one softmax of the two."""
+    logq, logp = log_probabilities(z, 1.0), log_probabilities(v, T)
+    return T**2 * np.sum(np.exp(logp) * (logp - logq)) / len(z), T**2 * (np.exp(logq) - np.exp(logp)) / len(z)
+
+
+def arguments_swapped(z, v, T):
+    """KL(q ‖ p): the other way round. A loss of its own, but not this one."""
+    return losses.reverse_kl(z, v, T)
+
+
+def gradient_of_temperature_1(z, v, T):
+    """The right value, and q - p copied from lesson 2: the chain rule through z/T is forgotten."""
+    value, dz = soft_loss(z, v, T)
+    return value, dz / T
+
+
+def answers(loss):
+    """What the last three questions look at: three pairs of (found, wanted)."""
+    value, dz = loss(v + np.arange(N)[:, None], v, 4.0)
+    two_classes = loss(np.array([[0.0, 0.0]]), 2 * np.log([[3.0, 1.0]]), 2.0)
+    wanted = [4 * (3 / 4 * np.log(3 / 2) + 1 / 4 * np.log(1 / 2)), -0.5, 0.5]
+    return {
+        "equal": ([value, *dz.ravel()], [0.0] * (N * K + 1)),
+        "limit": (loss(z, v, 1e6)[1], limit_dz),
+        "by hand": ([two_classes[0], *two_classes[1].ravel()], wanted),
+    }
+
+
+def sees(loss):
+    """The names of the checks that find something."""
+    found = [] if checked(loss).ok else ["gradient check"]
+    for name, (got, want) in answers(loss).items():
+        apart = np.max(np.abs(np.subtract(got, want)))
+        found += [name] if apart > 1e-3 * np.max(np.abs(want)) + 1e-9 else []
+    return found
+
+
+lesson.true("no check finds anything in the right version", not sees(soft_loss))
+caught_by = {
+    without_square: "limit",
+    mean_over_classes: "limit",
+    probabilities_for_logarithms: "equal",
+    teacher_alone_softened: "equal",
+    arguments_swapped: "by hand",
+}
+for loss, check in caught_by.items():
+    lesson.caught(f"{loss.__name__.replace('_', ' ')}, by '{check}'", *answers(loss)[check])
+dz = soft_loss(z, v, 4.0)[1]
+lesson.caught("gradient of temperature 1, by the gradient check", gradient_of_temperature_1(z, v, 4.0)[1], dz)
+
+print("\nfound by          gradient check  equal  limit  by hand")
+for loss in (*caught_by, gradient_of_temperature_1):
+    marks = ["found" if name in sees(loss) else "-" for name in ("gradient check", "equal", "limit", "by hand")]
+    print(f"{loss.__name__:32}", *(f"{mark:>7}" for mark in marks))
+passed = [loss for loss in caught_by if checked(loss).ok]
+lesson.true("five of the six wrong versions pass the gradient check", len(passed) == 5)
+lesson.true("swapped arguments pass everything but the number by hand", sees(arguments_swapped) == ["by hand"])
+
+# %% [markdown]
+# The swapped arguments are the hardest to see. KL is not symmetric, but near $p = q$ and for large $T$ both directions
+# are the same. Only a number that somebody worked out on paper tells them apart.
+
+# %%
+figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature is not heard")
+left, right = figure.subplots(1, 2)
+tidy(left, "A sample's gradient", "temperature T", "length of the gradient")
+left.loglog(temperatures, with_square, color=BLUE, marker="o", label="teacher, with T²")
+left.loglog(temperatures, without, color=ORANGE, marker="^", linestyle="--", label="teacher, without")
+left.axhline(by_label, color=INK, linestyle=":", label="label")
+left.legend(frameon=False, fontsize=9)
+gaps = students - students.mean(1, keepdims=True) - teachers + teachers.mean(1, keepdims=True)
+limit = gaps / gaps.size
+distances = [
+    np.linalg.norm(losses.kl_divergence(students, teachers, T)[1] - limit) / np.linalg.norm(limit) for T in temperatures
+]
+tidy(right, "With T²: on the way to its limit", "temperature T", "distance from the limit, relative")
+right.loglog(temperatures, distances, color=GREEN, marker="s", label="gradient")
+right.loglog(temperatures, distances[-1] * temperatures[-1] / temperatures, color=INK, linestyle=":", label="1/T")
+right.legend(frameon=False, fontsize=9)
+lesson.save(figure)
+
+# %% [markdown]
+# ## What this does not show
+#
+# That distillation helps: here nothing was trained. Nor which temperature is best: T² keeps the size of the pull, not
+# its direction. A low temperature listens to the classes that the teacher finds likely, a high one to all its logits
+# alike. And Adam (lesson 6) does not care for the size of a gradient: where the teacher's term stands alone, the T² is
+# hardly noticed. It matters where terms are mixed.
+#
+# ## Read on
+#
+# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §2 (the loss) and §2.1 (the limit).
+# - Ba and Caruana 2014, *Do deep nets really need to be deep?*, §2.2: logits matched directly, a year earlier.
+# - `minikd/losses/kl.py`, `distillation.py`, `logit_matching.py`; `minikd/pitfalls/losses.py` for the wrong versions,
+#   and `minikd pitfalls` for what they cost.
+# - Lesson 13 trains with this loss, and asks whether it was worth it.
+#
+# ## Exercises
+#
+# `minikd check 12` puts the skeleton into `work/12_distillation_loss.py` the first time and checks it from then on.
+#
+# 1. `reverse_kl`: the value of the divergence the other way round, KL(q ‖ p). Now q stands in both places.
+# 2. `reverse_kl_gradient`: its gradient. Derive it on paper first, from $\partial q_k/\partial z_j$ (lesson 1).
+# 3. `distill_some_labels`: the gradient of the mix, where some samples have no label and the teacher is all they have.
+#
+# The solutions are in `lessons/solutions/`.
