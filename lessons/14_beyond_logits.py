@@ -1,0 +1,344 @@
+# %% [markdown]
+# # 14. Beyond logits: hints and relations
+#
+# **Goal** Let a student learn from its teacher's hidden layer as well, with the gradients derived, and see where they
+# enter the backward pass.
+#
+# **Needs** lessons 3, 5, 12 and 13.
+#
+# **You will see** which images a teacher finds alike, and how a student's hidden layer comes to agree.
+#
+# **Minutes** 2
+
+# %%
+import numpy as np
+
+from minikd import METHODS, load_dataset, losses, metrics
+from minikd.data import Views, mean_and_std
+from minikd.distillation.teacher import CachedTeacher
+from minikd.gradcheck import check_loss
+from minikd.lessons import Lesson
+from minikd.lessons.teacher import teacher_of
+from minikd.methods import Labels, Pair, build, refusal
+from minikd.methods.layers import choose
+from minikd.models import describe, mlp
+from minikd.nn import Linear, ReLU, Sequential
+from minikd.report.style import new_figure, tidy
+from minikd.training import Plan, fit, outputs_of
+
+lesson = Lesson("14_beyond_logits")
+rng = np.random.default_rng(14)
+N, DS, DT = 6, 5, 7  # samples; values of a student's and of a teacher's hidden layer
+fs, ft = rng.standard_normal((N, DS)), rng.standard_normal((N, DT))
+w, b = rng.standard_normal((DT, DS)), rng.standard_normal(DT)
+
+# %% [markdown]
+# ## Where the gradient enters
+#
+# A hidden layer's output is called a **feature** here: $f$, of shape (N, D). Let the loss have two parts, one of the
+# logits and one of a feature. The feature then reaches the loss by two ways: through the layers above it, and directly.
+# The chain rule adds what comes back along both:
+#
+# $$\frac{\partial L}{\partial f} = J^\top \frac{\partial L}{\partial z} + \frac{\partial L_2}{\partial f}$$
+#
+# Here $J^\top$ is the backward pass of the layers above. So all that changes is one addition, when the backward pass
+# comes by that layer. Below it nothing knows that there were two parts. In the engine, `forward_with_taps` hands out a
+# layer's output (a **tap**), and `backward` takes the gradient by it as `dtaps`.
+
+# %%
+model = Sequential(Linear(4, DS, rng), ReLU(), Linear(DS, 3, rng)).astype("float64")
+x, up_z, up_f = rng.standard_normal((N, 4)), rng.standard_normal((N, 3)), rng.standard_normal((N, DS))
+
+
+def both_parts(x):
+    """A loss of the logits and of layer 1's output; the two are weighted with fixed random numbers (lesson 4)."""
+    z, taps, _ = model.forward_with_taps(x, ["1"])
+    return np.sum(up_z * z) + np.sum(up_f * taps["1"])
+
+
+def slope(f, x, direction, h=1e-6):
+    """The numeric derivative of f at x along a direction (lesson 4)."""
+    return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+
+
+_, taps, cache = model.forward_with_taps(x, ["1"])
+dx, _ = model.backward(up_z, cache, {"1": up_f})
+df = up_z @ model.layers[2].params["weight"] + up_f  # (N, D) = (N, K) @ (K, D)
+by_hand = (df * (taps["1"] > 0)) @ model.layers[0].params["weight"]  # (N, C) = (N, D) @ (D, C)
+direction = rng.standard_normal(x.shape)
+lesson.close("by hand: one addition at the tap", by_hand, dx)
+lesson.close("its slope is the numeric one", np.sum(dx * direction), slope(both_parts, x, direction), within=1e-7)
+below = up_z @ model.layers[2].params["weight"]  # (N, D) = (N, K) @ (K, D)
+too_low = (below * (taps["1"] > 0) + up_f) @ model.layers[0].params["weight"]  # (N, C) = (N, D) @ (D, C)
+lesson.caught("the tap's gradient was forgotten", model.backward(up_z, cache)[0], dx)
+lesson.caught("it was added one layer too low, before the ReLU", too_low, dx)
+
+# %% [markdown]
+# ## A hint
+#
+# The student is to have the teacher's feature. But the teacher's has DT values, and the student's DS. So a small dense
+# layer stands between them, the **regressor**: $r = f_s w^\top + b$, with $w$ (DT, DS) and $b$ (DT,). It is trained
+# beside the student and thrown away afterwards.
+#
+# 1. $L = \frac{1}{N} \sum_n \frac{1}{2} \Vert r_n - t_n \Vert^2$, where $t$ (N, DT) is the teacher's feature.
+# 2. By the regressor's output: $dr = (r - t)/N$, of shape (N, DT).
+# 3. The rest is lesson 3: $df_s = dr \, w$ (N, DS), $dw = dr^\top f_s$ (DT, DS), $db = \sum_n dr_n$ (DT,).
+# 4. By the teacher's feature the derivative would be $-dr$. It is **not used**: the teacher is fixed.
+
+
+# %%
+def hint(fs, ft, w, b):
+    """Features (N, DS) and (N, DT), regressor (DT, DS), (DT,) -> value, dfs, dw, db."""
+    r = fs @ w.T + b  # (N, DT) = (N, DS) @ (DS, DT)
+    dr = (r - ft) / len(fs)
+    dfs = dr @ w  # (N, DS) = (N, DT) @ (DT, DS)
+    dw = dr.T @ fs  # (DT, DS) = (DT, N) @ (N, DS)
+    return np.sum((r - ft) ** 2) / (2 * len(fs)), dfs, dw, dr.sum(0)
+
+
+for name, ours, engine in zip(("value", "dfs", "dw", "db"), hint(fs, ft, w, b), losses.hint(fs, ft, w, b), strict=True):
+    lesson.close(f"hint: {name} is the engine's", ours, engine)
+direction = rng.standard_normal(w.shape)
+numeric = slope(lambda w: hint(fs, ft, w, b)[0], w, direction)
+lesson.close("dw has the numeric slope", np.sum(hint(fs, ft, w, b)[2] * direction), numeric, within=1e-7)
+lesson.caught("a regressor that is not trained: dw is left at 0", 0.0, numeric)
+
+# %% [markdown]
+# Why would anybody not train it? In a framework one hands the student's weights to the optimiser, and the regressor is
+# not the student's. Then the student must meet the teacher through a random matrix.
+#
+# **The gradient through the teacher** is the opposite mistake: too much is trained. The loss still falls, even faster,
+# for the teacher comes to meet the student. But it forgets what it knew. Two teachers, 30 steps down the same hint:
+
+# %%
+fixed, moving, student_f, student_g = ft.copy(), ft.copy(), fs.copy(), fs.copy()
+for _ in range(30):
+    student_f -= 0.1 * N * hint(student_f, fixed, w, b)[1]
+    gap = student_g @ w.T + b - moving  # (N, DT) = (N, DS) @ (DS, DT)
+    student_g -= 0.1 * gap @ w  # (N, DS) = (N, DT) @ (DT, DS)
+    moving += 0.1 * gap
+values = hint(student_f, fixed, w, b)[0], hint(student_g, moving, w, b)[0]
+lesson.true("the loss is smaller with a teacher that moves", values[1] < values[0], f"{values[1]:.3f}, {values[0]:.3f}")
+lesson.caught("the gradient through the teacher: its feature is another", moving, ft)
+
+# %% [markdown]
+# ## A relation
+#
+# A hint wants the same values. A relation asks for less: **images that the teacher finds alike, the student is to find
+# alike**. It compares N x N numbers on both sides, so no regressor is needed, whatever DS and DT are. Here is one in
+# full, similarity-preserving distillation.
+#
+# 1. For features $F$ (N, D), take the products of all pairs of samples: $G = F F^\top$ (N, N), or
+#    $G_{ij} = \sum_d F_{id} F_{jd}$. It is large where two features point the same way.
+# 2. Give each row the length 1, so that the features' scale does not matter: $A_{ij} = G_{ij} / l_i$ with
+#    $l_i = \Vert G_i \Vert$.
+# 3. Do the same with the teacher's features; call the result $B$. The loss is
+#    $L = \frac{1}{N^2} \sum_{ij} (A_{ij} - B_{ij})^2$.
+# 4. Backwards. By A: $dA = 2 (A - B)/N^2$.
+# 5. Through the length. $l_i$ depends on the whole row: $\partial l_i / \partial G_{ij} = G_{ij} / l_i = A_{ij}$. With
+#    the rule for a quotient,
+#
+#    $$\frac{\partial A_{ik}}{\partial G_{ij}} = \frac{\delta_{kj}}{l_i} - \frac{G_{ik} A_{ij}}{l_i^2}$$
+#
+#    and as $G_{ik} = A_{ik} l_i$, this is $(\delta_{kj} - A_{ik} A_{ij}) / l_i$.
+# 6. Sum over all $k$ with what comes from above:
+#
+#    $$dG_{ij} = \frac{1}{l_i} \left( dA_{ij} - A_{ij} \sum_k A_{ik} \, dA_{ik} \right)$$
+#
+#    A part of $dA$ along the row is taken off: a longer row is the same direction.
+# 7. Through the products. $F$ stands **on both sides**: $F_{id}$ is in row $i$ of G, and in column $i$.
+#
+#    $$dF_{id} = \sum_j dG_{ij} F_{jd} + \sum_j dG_{ji} F_{jd}$$
+#
+#    So $dF = (dG + dG^\top) F$, of shape (N, D) = (N, N) @ (N, D).
+
+
+# %%
+def alike(f):
+    """Features (N, D) -> A (N, N), the similarities with rows of length 1, and the lengths (N, 1)."""
+    G = f @ f.T  # (N, N) = (N, D) @ (D, N)
+    length = np.sqrt((G**2).sum(1, keepdims=True))
+    return G / length, length
+
+
+def relation(fs, ft):
+    """Features (N, DS) and (N, DT) -> the value, and its gradient by fs."""
+    (A, length), (B, _) = alike(fs), alike(ft)
+    dA = 2 * (A - B) / len(fs) ** 2
+    dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length
+    return np.sum((A - B) ** 2) / len(fs) ** 2, (dG + dG.T) @ fs  # (N, DS) = (N, N) @ (N, DS)
+
+
+value, dfs = relation(fs, ft)
+report = check_loss(lambda f: relation(f, ft.astype(f.dtype)), fs, np.random.default_rng(0))
+lesson.true("the derivation is right: the gradient check of lesson 4", report.ok, f"{report.relative_error:.1e}")
+lesson.close("value: the engine's similarity_preserving", value, losses.similarity_preserving(fs, ft)[0])
+lesson.close("gradient: the engine's", dfs, losses.similarity_preserving(fs, ft)[1])
+turn = np.linalg.qr(rng.standard_normal((DT, DT)))[0]  # a rotation
+turned = ft @ turn  # (N, DT) = (N, DT) @ (DT, DT)
+lesson.close("a teacher's feature, turned and ten times as long: the same lesson", relation(fs, 10 * turned)[0], value)
+
+# %% [markdown]
+# Two mistakes. Who differentiates $F F^\top$ as if it were $F B$ gets one of the two sums of step 7: the first row
+# catches it. And who leaves out step 2 has a loss that depends on how long the teacher's features happen to be. Its
+# gradient is right, so **no gradient check sees that**. A claim about scale does.
+
+
+# %%
+def one_side(fs, ft):
+    """Step 7 with its first sum alone."""
+    (A, length), (B, _) = alike(fs), alike(ft)
+    dA = 2 * (A - B) / len(fs) ** 2
+    dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length
+    return np.sum((A - B) ** 2) / len(fs) ** 2, dG @ fs  # (N, DS) = (N, N) @ (N, DS)
+
+
+def unnormalised(fs, ft):
+    """Without step 2."""
+    gap = fs @ fs.T - ft @ ft.T  # (N, N) = (N, D) @ (D, N), twice
+    return np.sum(gap**2) / len(fs) ** 2, 4 * gap @ fs / len(fs) ** 2  # (N, DS) = (N, N) @ (N, DS)
+
+
+lesson.caught("one sum of the two", one_side(fs, ft)[1], dfs)
+report = check_loss(lambda f: one_side(f, ft.astype(f.dtype)), fs, np.random.default_rng(0))
+lesson.true("the gradient check sees that", not report.ok)
+report = check_loss(lambda f: unnormalised(f, ft.astype(f.dtype)), fs, np.random.default_rng(0))
+lesson.true("no step 2: the gradient check passes it", report.ok, f"{report.relative_error:.1e}")
+lesson.caught("no step 2: a teacher ten times as long", unnormalised(fs, 10 * ft)[0], unnormalised(fs, ft)[0])
+
+# %% [markdown]
+# ## Where the teacher looks, and why an MLP cannot follow
+#
+# **Attention transfer** compares places. A convolution's feature is a map (N, C, H, W). The squares of its values,
+# summed over the channels, say where in the image something was found, (N, H, W); the student is to find something at
+# the same places. The channels may stand in any order.
+#
+# A dense layer has no places. Its values belong to the whole image, so there is nothing to compare. The engine does not
+# invent something: it refuses, and says which methods would work.
+
+# %%
+map_s, map_t = rng.standard_normal((2, 3, 4, 4)), rng.standard_normal((2, 8, 4, 4))
+value, _ = losses.attention_transfer(map_s, map_t)
+shuffled, _ = losses.attention_transfer(map_s, map_t[:, rng.permutation(8)])
+lesson.close("attention transfer: the order of the channels does not matter", shuffled, value)
+
+data = load_dataset("mnist")
+teacher, student = teacher_of(lesson), mlp(data.image_shape, (64,), 10, rng)
+pair = Pair(student, [teacher], data.image_shape)
+print(f"\nteacher: {describe(teacher)}\nstudent: {describe(student)}\nthe methods, as `minikd methods` lists them:")
+for name, kind in METHODS.items():
+    print(f"  {name:22} {refusal(kind(), pair) or kind.summary}")
+why = refusal(METHODS["attention_transfer"](), pair)
+lesson.true("attention transfer to an MLP is refused, with a reason", "maps" in why)
+
+# %% [markdown]
+# ## A small run
+#
+# As in lesson 13: the same first weights, batches and steps for all, several seeds, and settings that were fixed before
+# (the engine's defaults). The student is smaller than the teacher's hidden layer. The teacher looks at each image once,
+# and its logits and features are kept. To all but the first, the teacher's soft targets are given as well; so a hint or
+# a relation has to be worth more than soft targets alone.
+
+# %%
+COUNT, EPOCHS, SEEDS = lesson.pick(full=(6000, 8, 3), quick=(400, 4, 2))
+mean, std = mean_and_std(data.train_images)
+views = Views(data.train_images[:COUNT], data.train_labels[:COUNT], mean, std)
+tested = slice(lesson.pick(full=10_000, quick=500))
+test_images, test_labels = Views(data.test_images, data.test_labels, mean, std).clean(tested), data.test_labels[tested]
+layers = choose(student, teacher, data.image_shape, ("", ""), False)
+print(
+    f"student's layer {layers.student} {layers.student_shape}, teacher's layer {layers.teacher} {layers.teacher_shape}"
+)
+answers, features = outputs_of(teacher, views, map, (layers.teacher,))
+before = teacher.vector.copy()
+
+
+def ask(layers, temperature):
+    """What a method gets when it asks for the teacher: the answers that were kept."""
+    return CachedTeacher(answers, features)
+
+
+def trained(name, seed):
+    """Train a student of that seed by a method, and return it."""
+    student = mlp(data.image_shape, (64,), 10, np.random.default_rng(seed))
+    pair = Pair(student, [teacher], data.image_shape)
+    objective = Labels() if name == "labels" else build(name, {}).objective(pair, ask, np.random.default_rng(seed))
+    plan = Plan(epochs=EPOCHS, batch_size=50, learning_rate=2e-3, seed=seed)
+    fit(student, views, objective, plan, threads=1)
+    return student
+
+
+def unlike(student):
+    """How far the student's relations are from the teacher's, on 100 test images."""
+    _, ours, _ = student.forward_with_taps(test_images[:100], [layers.student])
+    _, theirs, _ = teacher.forward_with_taps(test_images[:100], [layers.teacher])
+    return float(losses.similarity_preserving(ours[layers.student], theirs[layers.teacher])[0])
+
+
+names = ("labels", "soft_targets", "hint", "similarity_preserving")
+students = {name: [trained(name, seed) for seed in range(SEEDS)] for name in names}
+print(f"\nerrors in {len(test_labels):,} test images, by seed, and the distance of the relations from the teacher's")
+for name, found in students.items():
+    errors = [metrics.errors(one(test_images), test_labels) for one in found]
+    shown = "".join(f"{one:6}" for one in errors)
+    print(
+        f"  {name:22} {shown}   mean {np.mean(errors):6.1f}   {1000 * np.mean([unlike(one) for one in found]):.2f}e-3"
+    )
+start = [mlp(data.image_shape, (64,), 10, np.random.default_rng(seed)) for seed in range(SEEDS)]
+print(
+    f"  {'(before training)':22} {'':{6 * SEEDS}}   {'':11}   {1000 * np.mean([unlike(one) for one in start]):.2f}e-3"
+)
+by_relation = students["similarity_preserving"]
+nearer = [unlike(one) < unlike(other) for one, other in zip(by_relation, start, strict=True)]
+lesson.true("relations learned: nearer to the teacher's than before, in every seed", all(nearer))
+lesson.close("the teacher has not changed", teacher.vector, before, within=0)
+
+# %% [markdown]
+# Read the errors as lesson 13 taught: a difference smaller than that between two seeds is no difference yet. What the
+# relation does is certain only for the relation itself. Whether it saves errors is another question, and the table
+# answers it for this run alone.
+
+# %%
+ten_of_each = np.concatenate([np.flatnonzero(test_labels == k)[:10] for k in range(10)])
+first, last = mlp(data.image_shape, (64,), 10, np.random.default_rng(0)), by_relation[0]
+panels = {
+    "teacher": (teacher, layers.teacher),
+    "student, before": (first, layers.student),
+    "student, from labels": (students["labels"][0], layers.student),
+    "student, with the relation": (last, layers.student),
+}
+figure = new_figure(11.5, 3.3, "Which of 100 digits are alike? Cosines of hidden features, sorted by class")
+for ax, (title, (network, layer)) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+    f = network.forward_with_taps(test_images[ten_of_each], [layer])[1][layer]
+    a, _ = losses.unit_rows(f.reshape(len(f), -1))
+    shown = tidy(ax, title, grid=False).imshow(a @ a.T, cmap="cividis", vmin=0, vmax=1)  # (N, N) = (N, D) @ (D, N)
+    ax.set_xticks(np.arange(4.5, 100, 10), range(10))
+    ax.set_yticks(np.arange(4.5, 100, 10), range(10))
+figure.colorbar(shown, ax=figure.axes, shrink=0.8, label="cosine")
+lesson.save(figure)
+
+# %% [markdown]
+# ## What this does not show
+#
+# Which of these is best. That depends on the pair of networks, on the layers that are compared and on the weights of
+# the terms; here they are the engine's defaults, not tuned for this pair. Nor is a relation that looks like the
+# teacher's an end in itself. With a large teacher and a deep student there is more to say in a hidden layer than here.
+#
+# ## Read on
+#
+# - Romero et al. 2015, *FitNets: hints for thin deep nets*, §2.2: the hint, there in a stage of its own.
+# - Zagoruyko and Komodakis 2017, *Paying more attention to attention*, §3.1: attention transfer.
+# - Tung and Mori 2019, *Similarity-preserving knowledge distillation*, §3: the relation derived here.
+# - Park, Kim, Lu and Cho 2019, *Relational knowledge distillation*, §3.2: distances and angles instead of products. Its
+#   distances are divided by their mean, which depends on every feature: the same care as in step 5.
+# - `minikd/losses/features/`, each with its derivation; `minikd/nn/container.py` for the taps.
+# - Lesson 15 runs the same code on a GPU.
+#
+# ## Exercises
+#
+# `minikd check 14` puts the skeleton into `work/14_beyond_logits.py` the first time and checks it from then on.
+#
+# 1. `directions` and `directions_backward`: rows of length 1 and the way back, steps 5 and 6 as a layer of its own.
+# 2. `cosine_loss` and `cosine_gradient`: a hint that compares directions only, with your own layer inside.
+#
+# The solutions are in `lessons/solutions/`.
