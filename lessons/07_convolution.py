@@ -1,0 +1,282 @@
+# %% [markdown]
+# # 7. Convolution, from seven loops to one matrix product
+#
+# **Goal** Write a convolution in seven loops that nobody can misread, then make it hundreds of times faster without
+# changing a number.
+#
+# **Needs** lesson 3.
+#
+# **You will see** time and memory of four ways to do the same sum.
+#
+# **Minutes** 1
+
+# %%
+import time
+import tracemalloc
+
+import numpy as np
+
+from minikd.lessons import Lesson
+from minikd.nn.conv import conv2d
+from minikd.nn.geometry import outputs
+from minikd.report.style import BLUE, GREEN, GREY, ORANGE, new_figure, tidy
+
+lesson = Lesson("07_convolution")
+rng = np.random.default_rng(7)
+
+# %% [markdown]
+# ## A small window that slides
+#
+# A dense layer gives each output a weight for **every** pixel. A convolution looks through a small window, and uses the
+# **same** few weights wherever the window stands. An edge is an edge, at the left of the image or at the right.
+#
+# 1. The image is $x$, of shape (N, C, H, W): N images, C channels (colours, or what the layer below found), H rows, W
+#    columns.
+# 2. The weights are $w$, of shape (O, C, R, S). For each of O outputs there is a **kernel**: R x S weights for each
+#    input channel. The bias is $b$, of shape (O,).
+# 3. The window moves by the **stride**: $s_y$ rows and $s_x$ columns. Window $(p, q)$ begins at row $p \, s_y$, column
+#    $q \, s_x$.
+# 4. **Padding** puts $p_y$ rows of zeros above and as many below, $p_x$ columns left and as many right. Call the padded
+#    image $\bar{x}$.
+# 5. An output is the sum of the products of a kernel and what lies below it:
+#    $$y_{nopq} = b_o + \sum_{c,r,s} \bar{x}_{n,\, c,\, p s_y + r,\, q s_x + s} \, w_{ocrs}$$
+#
+# Mathematicians call this a **cross-correlation**, and turn the kernel by half a turn first for a convolution. The
+# weights are learned, so the turn would change nothing but their place. The field dropped it and kept the name.
+#
+# ## How many windows fit?
+#
+# 1. The padded image has $H + 2 p_y$ rows. A window covers R of them.
+# 2. Window $p$ ends at row $p \, s_y + R - 1$. That must not be beyond the last row, $H + 2 p_y - 1$.
+# 3. So $p \le (H + 2 p_y - R)/s_y$. The largest whole number that is allowed is the quotient, rounded down.
+# 4. Windows are counted from 0, so there is one more of them:
+#    $$P = \lfloor (H + 2 p_y - R)/s_y \rfloor + 1$$
+#    and Q is the same with W, S, $s_x$, $p_x$.
+
+
+# %%
+def fit(size, kernel, stride, padding):
+    """How many windows fit along one side."""
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+def count(size, kernel, stride, padding):
+    """The same, by trying every place."""
+    return len([start for start in range(0, size + 2 * padding, stride) if start + kernel <= size + 2 * padding])
+
+
+cases = [
+    (h, r, s, p) for h in range(1, 12) for r in range(1, 6) for s in (1, 2, 3) for p in (0, 1, 2) if r <= h + 2 * p
+]
+lesson.true("the formula counts the windows", all(fit(*c) == count(*c) for c in cases), f"{len(cases)} cases")
+lesson.true("and the engine's does", all(fit(*c) == outputs(*c) for c in cases))
+
+# %% [markdown]
+# ## Seven loops
+#
+# The sum of step 5 as it stands: four loops for the place of the output, three for the sum.
+
+
+# %%
+def padded(x, padding):
+    """x (N, C, H, W) with a border of zeros."""
+    (py, px) = padding
+    return np.pad(x, ((0, 0), (0, 0), (py, py), (px, px)))
+
+
+def sizes(x, w, stride, padding):
+    """(P, Q)."""
+    return tuple(fit(x.shape[i], w.shape[i], stride[i - 2], padding[i - 2]) for i in (2, 3))
+
+
+def by_loops(x, w, b, stride=(1, 1), padding=(0, 0)):
+    """x (N, C, H, W), w (O, C, R, S), b (O,) -> y (N, O, P, Q)."""
+    (N, C), (O, _, R, S), (P, Q), wide = x.shape[:2], w.shape, sizes(x, w, stride, padding), padded(x, padding)
+    y = np.empty((N, O, P, Q))
+    for n, o, p, q in np.ndindex(N, O, P, Q):
+        total = b[o]
+        for c, r, s in np.ndindex(C, R, S):
+            total += wide[n, c, p * stride[0] + r, q * stride[1] + s] * w[o, c, r, s]
+        y[n, o, p, q] = total
+    return y
+
+
+# %% [markdown]
+# First by hand. A 3x3 image, a 2x2 kernel, no padding, so four windows. The first one is 1·1 + 2·0 + 4·0 + 5·(-2) = -9.
+
+# %%
+image = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9.0]])[None, None]
+kernel = np.array([[1, 0], [0, -2.0]])[None, None]
+by_hand = np.array([[1 - 10, 2 - 12], [4 - 16, 5 - 18.0]])[None, None]
+print(by_hand[0, 0])
+lesson.close("the loops give what was worked out by hand", by_loops(image, kernel, np.zeros(1)), by_hand, within=0)
+
+# %% [markdown]
+# From here on everything is tried on a case with **no two sizes alike**: a different stride, padding and kernel side
+# for rows and columns. Where H = W and R = S, exchanging them cannot be seen.
+
+# %%
+x, w, b = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
+moves = {"stride": (2, 1), "padding": (1, 2)}
+want = by_loops(x, w, b, **moves)
+print(f"x {x.shape}, w {w.shape} -> y {want.shape}")
+lesson.close("the engine's convolution is the seven loops", conv2d(x, w, b, **moves)[0], want)
+
+# %% [markdown]
+# ## A loop over the kernel only
+#
+# The loops over n, p, q touch every pixel, one at a time, in Python. Look at the sum from the other side: hold
+# $(r, s)$ still. Which pixels does this **one** position of the kernel meet? Rows $r, r + s_y, r + 2 s_y$ and so on,
+# P of them, and Q columns likewise. That is a slice, and C x O weights take it to all outputs at once. R·S steps remain.
+
+
+# %%
+def by_slices(x, w, b, stride=(1, 1), padding=(0, 0)):
+    """As by_loops, in R·S steps."""
+    (N, C), (O, _, R, S), (P, Q), wide = x.shape[:2], w.shape, sizes(x, w, stride, padding), padded(x, padding)
+    y = np.zeros((N, O, P * Q)) + b[:, None]
+    for r, s in np.ndindex(R, S):
+        met = wide[:, :, r : r + stride[0] * (P - 1) + 1 : stride[0], s : s + stride[1] * (Q - 1) + 1 : stride[1]]
+        y += w[:, :, r, s] @ met.reshape(N, C, P * Q)  # (N, O, PQ) = (O, C) @ (N, C, PQ)
+    return y.reshape(N, O, P, Q)
+
+
+lesson.close("R·S slices are the seven loops", by_slices(x, w, b, **moves), want)
+
+# %% [markdown]
+# ## One matrix product
+#
+# 1. Write each window as a row: its C·R·S pixels, one after the other. N·P·Q windows make a matrix `cols`, of shape
+#    (N·P·Q, C·R·S).
+# 2. Write each kernel as a row, **in the same order**: w becomes (O, C·R·S). That is a `reshape`.
+# 3. The sum over c, r, s is now a sum over one index: $y = \mathrm{cols} \, w^\top + b$. This is the dense layer of
+#    lesson 3, with windows for samples.
+# 4. Row (n, p, q) of the product is output (n, :, p, q). A reshape and a transpose put it into its place.
+#
+# NumPy can show all windows without copying a pixel (`sliding_window_view`: the same memory, read in another order).
+# The `reshape` is what copies.
+
+
+# %%
+def windows_of(x, kernel, stride, padding):
+    """The windows of x, a view: (N, C, P, Q, R, S)."""
+    every = np.lib.stride_tricks.sliding_window_view(padded(x, padding), kernel, axis=(2, 3))
+    return every[:, :, :: stride[0], :: stride[1]]
+
+
+def by_product(x, w, b, stride=(1, 1), padding=(0, 0)):
+    """As by_loops, in one product."""
+    N, O, (P, Q) = len(x), len(w), sizes(x, w, stride, padding)
+    seen = windows_of(x, w.shape[2:], stride, padding).transpose(0, 2, 3, 1, 4, 5)  # (N, P, Q, C, R, S)
+    cols = seen.reshape(N * P * Q, -1)
+    y = cols @ w.reshape(O, -1).T + b  # (NPQ, O) = (NPQ, CRS) @ (CRS, O)
+    return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2)
+
+
+lesson.close("one product is the seven loops", by_product(x, w, b, **moves), want)
+
+# %% [markdown]
+# ## Three wrong versions
+#
+# **A flipped kernel**: `scipy.signal.convolve2d` turns it, as mathematics does. Weights that were trained elsewhere
+# then give nonsense. **Padding on one side**: all the rows of zeros above, none below. The shape is right, the picture has
+# moved. **Channels summed in another order**: rows of `cols` in the order (R, S, C), rows of w in the order (C, R, S).
+# The shapes fit, and the sums are of the wrong pairs. None of the three raises an error.
+
+# %%
+flipped = by_product(x, w[:, :, ::-1, ::-1], b, **moves)
+one_sided = by_product(np.pad(x, ((0, 0), (0, 0), (2, 0), (4, 0))), w, b, moves["stride"])
+mixed_up = by_product(x, w.transpose(0, 2, 3, 1).reshape(w.shape), b, **moves)
+lesson.true("all three have the right shape", flipped.shape == one_sided.shape == mixed_up.shape == want.shape)
+lesson.caught("a flipped kernel", flipped, want)
+lesson.caught("padding on one side", one_sided, want)
+lesson.caught("pixels in another order than the weights", mixed_up, want)
+
+# %% [markdown]
+# ## What it costs
+#
+# A pixel lies in up to R·S windows, and `cols` holds a copy for each. At stride 1, with a border that keeps the image's
+# size, `cols` is exactly R·S times as large as x. For a 5x5 kernel that is 25 times.
+#
+# The engine needs not have all of it at a time. It takes the windows of a **few images**, multiplies, and reuses the
+# memory for the next few. A piece of 1 MiB stays in the processor's cache, so the product does not wait for memory
+# either. Measured here: time and the most memory held at a time, y included, divided by the number of images.
+
+# %%
+images = lesson.pick(full=128, quick=32)
+big, w2, b2 = rng.standard_normal((images, 8, 14, 14)), rng.standard_normal((16, 8, 3, 3)), rng.standard_normal(16)
+same = {"stride": (1, 1), "padding": (1, 1)}
+cols = windows_of(big, (3, 3), **same).transpose(0, 2, 3, 1, 4, 5).reshape(-1, 8 * 9)
+lesson.true("cols is R·S times as large as x", cols.nbytes == 9 * big.nbytes, f"{cols.nbytes / big.nbytes:g}")
+del cols
+
+
+def cost(way, x, repeat):
+    """Milliseconds and KiB for each image: the best of a few runs, and the peak of one more."""
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        way(x, w2, b2, **same)
+        times.append(time.perf_counter() - start)
+    tracemalloc.start()
+    way(x, w2, b2, **same)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return min(times) * 1e3 / len(x), peak / 1024 / len(x)
+
+
+ways = {"seven loops": by_loops, "R·S slices": by_slices, "one product": by_product, "the engine": conv2d}
+costs = {
+    name: cost(way, big[:1] if way is by_loops else big, 1 if way is by_loops else 5) for name, way in ways.items()
+}
+slowest = costs["seven loops"][0]
+for name, (milliseconds, kib) in costs.items():
+    print(
+        f"{name:12s} {milliseconds:9.4f} ms an image, {slowest / milliseconds:7.0f} x the loops' speed, {kib:6.0f} KiB"
+    )
+lesson.true("no loop over pixels: more than 10 times as fast", costs["one product"][0] < slowest / 10)
+lesson.true("the engine holds less at a time", costs["the engine"][1] < costs["one product"][1])
+
+# %%
+figure = new_figure(8.6, 3.6, "The same convolution, four ways")
+for index, (title, unit) in enumerate((("Time for an image", "ms"), ("Most memory held, for an image", "KiB"))):
+    ax = tidy(figure.add_subplot(1, 2, index + 1), title, f"{unit} (each line is ten times the one before)")
+    numbers = [costs[name][index] for name in ways]
+    bars = ax.barh(list(ways), numbers, color=[GREY, ORANGE, GREEN, BLUE], edgecolor="black", linewidth=0.6)
+    for bar, hatch in zip(bars, ("", "//", "..", ""), strict=True):
+        bar.set_hatch(hatch)
+    ax.bar_label(bars, [f"{number:.3g}" for number in numbers], padding=3, fontsize=9)
+    ax.set_xscale("log")
+    ax.set_xlim(min(numbers) / 3, max(numbers) * 5)
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+lesson.save(figure)
+
+# %% [markdown]
+# ## What this does not show
+#
+# - What the gradient is. That is lesson 8.
+# - **Dilation** (gaps between the kernel's pixels) and **groups** (each output sees some channels only). The engine has
+#   both; the exercises are about them.
+# - Ways with fewer multiplications: the fast Fourier transform, Winograd's. They pay for large kernels, or where every
+#   multiplication is counted. And the engine's own tricks for thin matrices, in `minikd/nn/products.py`.
+# - The times are those of the machine that ran it, in float64, on arrays this small. Slices and one product lie close
+#   together, and which is ahead depends on the sizes: few channels make the slices' products too thin. That no loop
+#   runs over pixels is what counts; that a piece stays in the cache comes second.
+#
+# ## Read on
+#
+# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016: all sizes, in pictures.
+# - K. Chellapilla, S. Puri and P. Simard, *High Performance Convolutional Neural Networks for Document Processing*,
+#   2006: the one matrix product.
+# - `minikd/nn/conv.py` and `minikd/nn/windows.py`: the engine's. Lesson 8 goes backwards.
+#
+# ## Exercises
+#
+# `minikd check 07` puts the skeleton into `work/07_convolution.py` the first time, and checks it from then on.
+#
+# 1. `output_size`: how many windows fit when the kernel's pixels are `dilation` apart.
+# 2. `depthwise`: each channel has a kernel of its own, and is not summed with the others. Small networks live on it:
+#    it needs C times fewer multiplications than a convolution from C channels to C.
+#
+# The solutions are in `lessons/solutions/`.

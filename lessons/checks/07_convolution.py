@@ -1,0 +1,55 @@
+"""What lesson 7's exercises must return, and the usual mistakes."""
+
+import numpy as np
+
+from minikd.lessons import Work
+from minikd.nn.conv import conv2d
+from minikd.nn.geometry import outputs
+
+
+def check(work: Work) -> None:
+    """Check the size against the engine's, depthwise against the engine's convolution in C groups."""
+    for size, kernel, stride, padding, dilation in ((11, 3, 1, 0, 1), (12, 3, 2, 1, 2), (17, 4, 3, 2, 3)):
+        work.same(
+            "output_size",
+            (size, kernel, stride, padding, dilation),
+            outputs(size, kernel, stride, padding, dilation),
+            claim=f"output_size({size}, {kernel}, stride={stride}, padding={padding}, dilation={dilation})",
+            suspects={
+                "the kernel covers dilation·(kernel - 1) + 1 pixels: dilation·kernel has a gap too many": (
+                    size + 2 * padding - dilation * kernel
+                )
+                // stride
+                + 1,
+                "the dilation is not in it": outputs(size, kernel, stride, padding),
+                "windows are counted from 0: there is one more": outputs(size, kernel, stride, padding, dilation) - 1,
+                "the padding is on both sides: twice": (size + padding - dilation * (kernel - 1) - 1) // stride + 1,
+                "the quotient is rounded down, with //": (size + 2 * padding - dilation * (kernel - 1) - 1) / stride
+                + 1,
+            },
+        )
+    rng = np.random.default_rng(7)
+    x, w, b = rng.standard_normal((2, 3, 6, 5)), rng.standard_normal((3, 3, 2)), rng.standard_normal(3)
+
+    def engine(x: np.ndarray, w: np.ndarray, padding: int = 1) -> np.ndarray:
+        return conv2d(x, w[:, None], b, padding=(padding, padding), groups=3)[0]
+
+    want = engine(x, w)
+    summed = want - b[:, None, None]
+    work.same(
+        "depthwise",
+        (x, w, b, 1),
+        want,
+        suspects={
+            "the kernel is turned by half a turn: that is mathematics' convolution": engine(x, w[:, ::-1, ::-1]),
+            "the bias is missing": summed,
+            "the bias is added for each position of the kernel: add it once": want + b[:, None, None] * (w[0].size - 1),
+            "the channels are summed: here each keeps to itself": np.broadcast_to(
+                summed.sum(1, keepdims=True) + b[:, None, None], want.shape
+            ),
+            "every channel meets the kernel of the first": engine(x, np.broadcast_to(w[:1], w.shape)),
+            "all the padding is above and left: half of it belongs below and right": engine(
+                np.pad(x, ((0, 0), (0, 0), (2, 0), (2, 0))), w, 0
+            ),
+        },
+    )
