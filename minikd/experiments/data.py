@@ -56,7 +56,7 @@ DATA = Experiment(
     sizes={
         "tiny": Size(teacher=1, student=1, minutes=1),
         "short": Size(teacher=1, student=5, minutes=12),
-        "full": Size(teacher=5, student=40, minutes=50),
+        "full": Size(teacher=3, student=20, minutes=30),
     },
     recipe=Recipe(),
     stages=(teachers, students),
