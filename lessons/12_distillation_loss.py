@@ -75,9 +75,9 @@ z, v = rng.standard_normal((N, K)), 4 * rng.standard_normal((N, K))  # a student
 #    $$L = \frac{T^2}{N} \sum_n \mathrm{KL}(p_n \Vert q_n) \qquad \frac{\partial L}{\partial z} = \frac{T (q - p)}{N}$$
 #
 # 10. For large $T$ the gradient tends to $((z - \bar z) - (v - \bar v))/(NK)$, in which there is no $T$. That is the
-#     gradient of $\frac{1}{2K} \Vert (z - \bar z) - (v - \bar v) \Vert^2$, a mean over the batch: the student is to have
-#     the teacher's logits, up to a constant. The value $L$ tends to just that. Both are 0 where $z = v$, and their
-#     gradients agree.
+#     gradient of $\frac{1}{2K} \Vert (z - \bar z) - (v - \bar v) \Vert^2$, a mean over the batch: the student is to
+#     have the teacher's logits, up to a constant. The value $L$ tends to just that. Both are 0 where $z = v$, and
+#     their gradients agree.
 
 # %% [markdown]
 # ## In plain NumPy
@@ -110,8 +110,8 @@ lesson.close(
 )
 
 value, dz = soft_loss(z, v, 4.0)
-p, logp, logq = np.exp(log_probabilities(v, 4.0)), log_probabilities(v, 4.0), log_probabilities(z, 4.0)
-cross, entropy = -(p * logq).sum() / N, -(p * logp).sum() / N
+logp, logq = log_probabilities(v, 4.0), log_probabilities(z, 4.0)
+cross, entropy = -np.sum(np.exp(logp) * logq) / N, -np.sum(np.exp(logp) * logp) / N
 lesson.close("KL = cross-entropy - the teacher's entropy", value / 4.0**2, cross - entropy)
 lesson.close("cross-entropy with soft labels has the same gradient", losses.soft_cross_entropy(z, v, 4.0)[1], dz)
 lesson.close("and ends at the teacher's entropy, not at 0", losses.soft_cross_entropy(v, v, 4.0)[0], 4.0**2 * entropy)
@@ -146,8 +146,8 @@ lesson.true("and the engine does not", np.isfinite(value), f"{value:.1f}")
 # %%
 gap = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
 limit_value, limit_dz = np.sum(gap**2) / (2 * K * N), gap / (K * N)
-lesson.close("the engine's logit_matching is the limit's value", losses.logit_matching(z, v)[0], limit_value)
-lesson.close("and gradient", losses.logit_matching(z, v)[1], limit_dz)
+lesson.close("the engine's logit_matching has the limit's value", losses.logit_matching(z, v)[0], limit_value)
+lesson.close("and the limit's gradient", losses.logit_matching(z, v)[1], limit_dz)
 
 print("\n     T     value off by   gradient off by")
 off = {}
@@ -203,9 +203,11 @@ lesson.true("without, it all but ends", without[0] / without[-1] > 1000, f"facto
 # %%
 T, alpha = 4.0, 0.9
 soft, hard = losses.kl_divergence(students, teachers, T), losses.cross_entropy(students, labels)
-value, dz = losses.distillation_loss(students, teachers, labels, T, alpha)
-lesson.close("the engine's distillation loss is the sum", value, alpha * soft[0] + (1 - alpha) * hard[0])
-lesson.close("and so is its gradient", dz, alpha * soft[1] + (1 - alpha) * hard[1])
+for i, what in enumerate(("value", "gradient")):
+    mixed = losses.distillation_loss(students, teachers, labels, T, alpha)[i]
+    lesson.close(
+        f"the engine's distillation loss: its {what} is the sum", mixed, alpha * soft[i] + (1 - alpha) * hard[i]
+    )
 
 print("\nalpha = 0.5: the teacher's part of the pull")
 for T, one, other in zip(temperatures[::2], with_square[::2], without[::2], strict=True):
@@ -250,11 +252,6 @@ def teacher_alone_softened(z, v, T):
     return T**2 * np.sum(np.exp(logp) * (logp - logq)) / len(z), T**2 * (np.exp(logq) - np.exp(logp)) / len(z)
 
 
-def arguments_swapped(z, v, T):
-    """KL(q ‖ p): the other way round. A loss of its own, but not this one."""
-    return losses.reverse_kl(z, v, T)
-
-
 def gradient_of_temperature_1(z, v, T):
     """The right value, and q - p copied from lesson 2: the chain rule through z/T is forgotten."""
     value, dz = soft_loss(z, v, T)
@@ -288,7 +285,7 @@ caught_by = {
     mean_over_classes: "limit",
     probabilities_for_logarithms: "equal",
     teacher_alone_softened: "equal",
-    arguments_swapped: "by hand",
+    losses.reverse_kl: "by hand",  # KL(q ‖ p), the arguments swapped: a loss of its own, but not this one
 }
 for loss, check in caught_by.items():
     lesson.caught(f"{loss.__name__.replace('_', ' ')}, by '{check}'", *answers(loss)[check])
@@ -301,7 +298,7 @@ for loss in (*caught_by, gradient_of_temperature_1):
     print(f"{loss.__name__:32}", *(f"{mark:>7}" for mark in marks))
 passed = [loss for loss in caught_by if checked(loss).ok]
 lesson.true("five of the six wrong versions pass the gradient check", len(passed) == 5)
-lesson.true("swapped arguments pass everything but the number by hand", sees(arguments_swapped) == ["by hand"])
+lesson.true("swapped arguments pass everything but the number by hand", sees(losses.reverse_kl) == ["by hand"])
 
 # %% [markdown]
 # The swapped arguments are the hardest to see. KL is not symmetric, but near $p = q$ and for large $T$ both directions
@@ -315,11 +312,9 @@ left.loglog(temperatures, with_square, color=BLUE, marker="o", label="teacher, w
 left.loglog(temperatures, without, color=ORANGE, marker="^", linestyle="--", label="teacher, without")
 left.axhline(by_label, color=INK, linestyle=":", label="label")
 left.legend(frameon=False, fontsize=9)
-gaps = students - students.mean(1, keepdims=True) - teachers + teachers.mean(1, keepdims=True)
-limit = gaps / gaps.size
-distances = [
-    np.linalg.norm(losses.kl_divergence(students, teachers, T)[1] - limit) / np.linalg.norm(limit) for T in temperatures
-]
+limit = losses.logit_matching(students, teachers)[1]
+gaps = [np.linalg.norm(losses.kl_divergence(students, teachers, T)[1] - limit) for T in temperatures]
+distances = np.array(gaps) / np.linalg.norm(limit)
 tidy(right, "With T²: on the way to its limit", "temperature T", "distance from the limit, relative")
 right.loglog(temperatures, distances, color=GREEN, marker="s", label="gradient")
 right.loglog(temperatures, distances[-1] * temperatures[-1] / temperatures, color=INK, linestyle=":", label="1/T")
@@ -330,9 +325,8 @@ lesson.save(figure)
 # ## What this does not show
 #
 # That distillation helps: here nothing was trained. Nor which temperature is best: T² keeps the size of the pull, not
-# its direction. A low temperature listens to the classes that the teacher finds likely, a high one to all its logits
-# alike. And Adam (lesson 6) does not care for the size of a gradient: where the teacher's term stands alone, the T² is
-# hardly noticed. It matters where terms are mixed.
+# its direction. And Adam (lesson 6) does not care for the size of a gradient: where the teacher's term stands alone,
+# the T² is hardly noticed. It matters where terms are mixed.
 #
 # ## Read on
 #

@@ -180,6 +180,9 @@ lesson.close("every seed's p is the engine's", found, [metrics.mcnemar(*pair, te
 #    $$\bar d \pm t \, s / \sqrt{n}$$
 #
 # 5. If the interval holds 0, these seeds do not show a difference.
+#
+# The two can disagree. With two seeds, McNemar's p may be tiny in both and the interval still hold 0: these very
+# students differ, but two draws say little about the next.
 
 
 # %%
