@@ -301,7 +301,7 @@ looks = {
     "more labels": (RED, "D", "-."),
     "distilled": (BLUE, "o", "-"),
 }
-tidy(left, "A line is a seed: the same first weights and batches", "", f"errors in {len(test_labels):,} test images")
+tidy(left, "A line is a seed: the same first weights", "", f"errors in {len(test_labels):,} test images")
 for seed in range(SEEDS):
     left.plot(range(4), [errors[name][seed] for name in looks], color=GREY, linewidth=1, zorder=1)
 for place, (name, (colour, marker, _)) in enumerate(looks.items()):

@@ -8,7 +8,7 @@
 #
 # **You will see** which images a teacher finds alike, and how a student's hidden layer comes to agree.
 #
-# **Minutes** 2
+# **Minutes** 1
 
 # %%
 import numpy as np
