@@ -78,7 +78,8 @@ class Work:
         usual cause, is said where something is wrong.
         """
         claim = f"{backward} is the derivative of {forward}"
-        first, second = self._function(claim, forward), self._function(claim, backward)
+        first = self._function(claim, forward)
+        second = None if first is None else self._function(claim, backward)
         if first is None or second is None:
             return
         try:  # once by hand: what is not written yet shows itself

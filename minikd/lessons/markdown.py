@@ -23,9 +23,17 @@ def writer(lessons: Collection[str]) -> "MarkdownIt":
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     made = MarkdownIt("commonmark", {"html": False, "highlight": coloured}).enable("table")
-    made.use(dollarmath_plugin, renderer=lambda latex, options: mathml(latex, options["display_mode"]))
+    made.use(
+        dollarmath_plugin, double_inline=True, renderer=lambda latex, options: mathml(latex, options["display_mode"])
+    )
+    made.add_render_rule("math_inline_double", within_a_paragraph)
     made.core.ruler.push("links", lambda state: relink(state.tokens, lessons))
     return made
+
+
+def within_a_paragraph(writer: object, tokens: Sequence["Token"], index: int, options: object, env: object) -> str:
+    """Return a line of $$...$$ amid a paragraph, where no <div> may stand, as HTML."""
+    return f'<span class="math block">{mathml(tokens[index].content, block=True)}</span>'
 
 
 def mathml(latex: str, block: bool) -> str:
@@ -39,7 +47,7 @@ def mathml(latex: str, block: bool) -> str:
         raise ConfigError(f"the formula {latex!r} cannot be set: {type(error).__name__}: {error}") from error
     if "\\" in left:
         raise ConfigError(f"the formula {latex!r} cannot be set: its MathML holds the text {left!r}")
-    return FUNCTIONS.sub(spaced, text)
+    return FUNCTIONS.sub(spaced, text.replace("<mo>&#x0002F;</mo>", '<mo lspace="0" rspace="0">&#x0002F;</mo>'))
 
 
 def spaced(function: re.Match[str]) -> str:

@@ -1,0 +1,69 @@
+"""Every lesson runs, proves its claims, catches a bug and draws; every skeleton is to do, every solution right."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minikd.lessons import work
+from minikd.lessons.library import LESSONS, read_card
+
+pytestmark = pytest.mark.numpy_only("lessons and their exercises are NumPy, and start processes")
+
+FOLDER = Path(__file__).parents[2] / "lessons"
+SCRIPTS = sorted(FOLDER.glob(LESSONS))
+TAUGHT = [path for path in SCRIPTS if path.stem != "00_ten_lines"]
+
+
+def by_name(paths):
+    return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
+
+
+@by_name(SCRIPTS)
+def test_a_lesson_runs(path, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, str(path), "--quick"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "MINIKD_LESSONS_OUTPUT": str(tmp_path)},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    if path not in TAUGHT:
+        return
+    verdicts = re.findall(r"\.\. (ok|caught)\b", ended.stdout)
+    assert len(verdicts) >= 4, ended.stdout
+    assert "caught" in verdicts, ended.stdout
+    assert len(np.unique(np.asarray(Image.open(tmp_path / f"{path.stem}.png").convert("L")))) > 20
+
+
+@by_name(SCRIPTS)
+def test_a_lesson_has_its_parts(path):
+    assert read_card(path).name == path.stem
+    text = path.read_text(encoding="utf-8")
+    for section in ("What this does not show", "Read on", "Exercises"):
+        assert re.search(rf"^# ## {section}$", text, re.MULTILINE), section
+    if path in TAUGHT:
+        assert f"minikd check {path.stem[:2]}" in text
+
+
+def test_every_lesson_has_an_exercise_with_checks_and_a_solution():
+    for part in ("exercises", "checks", "solutions"):
+        assert [path.name for path in sorted((FOLDER / part).glob("*.py"))] == [path.name for path in TAUGHT], part
+
+
+@by_name(TAUGHT)
+def test_a_skeleton_is_all_to_do(path):
+    done = work.checked(FOLDER, path.stem, FOLDER / "exercises" / path.name)
+    assert done.to_do > 0
+    assert (done.right, done.wrong) == (0, 0)
+
+
+@by_name(TAUGHT)
+def test_a_solution_is_all_right(path):
+    assert work.all_right(work.checked(FOLDER, path.stem, FOLDER / "solutions" / path.name))

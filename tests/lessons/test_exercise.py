@@ -1,0 +1,127 @@
+"""What a reader is told of their work: each verdict, the known mistakes, and what does not run."""
+
+import numpy as np
+import pytest
+
+from minikd.errors import ConfigError
+from minikd.lessons import Work
+
+pytestmark = pytest.mark.numpy_only("exercises are NumPy")
+
+X = np.random.default_rng(0).standard_normal((4, 3))
+W = np.random.default_rng(1).standard_normal((2, 3))
+
+LINEAR = """
+import numpy as np
+
+def linear(x, w):
+    return x @ w.T, (x, w)
+
+def linear_backward(dy, cache):
+    x, w = cache
+    return {gradients}
+"""
+
+
+@pytest.fixture
+def work(tmp_path):
+    def write(text):
+        (tmp_path / "mine.py").write_text(f"import numpy as np\n{text}")
+        return Work(tmp_path / "mine.py")
+
+    return write
+
+
+def counts(work):
+    return work.right, work.wrong, work.to_do
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "words"),
+    [
+        ("return 2 * x", (1, 0, 0), ("ok",)),
+        ("raise NotImplementedError('write it')", (0, 0, 1), ("to do",)),
+        ("return 2 * x + (x > 1) * 0.5", (0, 1, 0), ("WRONG", "2 of 12 elements differ", "yours", "should be")),
+        ("return x + 2", (0, 1, 0), ("10 of 12", "→ this adds two")),
+        ("return (2 * x)[0]", (0, 1, 0), ("must return the shape (4, 3)",)),
+        ("return x * np.nan", (0, 1, 0), ("12 of 12", "nan")),
+        ("return None", (0, 1, 0), ("WRONG", "None")),
+        ("return 'two'", (0, 1, 0), ("WRONG",)),
+        ("return x[9]", (0, 1, 0), ("double raised IndexError", "mine.py")),
+        ("x *= 2; return x", (0, 1, 0), ("raised ValueError", "read-only")),
+    ],
+)
+def test_same_tells_what_is_wrong(work, body, expected, words, capsys):
+    mine = work(f"def double(x):\n    {body}\n")
+    x = np.where(np.arange(12).reshape(4, 3) < 2, 2.0, -(X**2))
+    mine.same("double", (x,), 2 * x, suspects={"this adds two": x + 2, "this is zero": 0 * x})
+    said = capsys.readouterr().out
+    assert counts(mine) == expected
+    for word in words:
+        assert word in said
+    assert "this is zero" not in said
+
+
+def test_a_missing_function_is_named(work, capsys):
+    mine = work("double = 3\n")
+    mine.same("double", (X,), 2 * X)
+    mine.gradients("linear", "linear_backward", {"x": X})
+    mine.loss("mse", X, X)
+    assert counts(mine) == (0, 3, 0)
+    assert capsys.readouterr().out.count("mine.py has no function") == 3
+
+
+@pytest.mark.parametrize(
+    ("gradients", "expected", "words"),
+    [
+        ("dy @ w, dy.T @ x", (1, 0, 0), ("ok",)),
+        ("dy @ w, dy.T @ x / len(x)", (0, 1, 0), ("dw: WRONG in 6 of 6", "dx: right", "1/N", "→ the usual cause")),
+        ("dy @ w, x.T @ dy", (0, 1, 0), ("WRONG", "shape", "→ the usual cause")),
+        ("dy @ w", (0, 1, 0), ("gradient for each of x, w",)),
+        ("dy @ x, dy.T @ x", (0, 1, 0), ("WRONG", "raised")),
+        ("x.fill(0), w", (0, 1, 0), ("WRONG",)),
+    ],
+)
+def test_gradients_are_compared_element_by_element(work, gradients, expected, words, capsys):
+    mine = work(LINEAR.format(gradients=gradients))
+    mine.gradients("linear", "linear_backward", {"x": X, "w": W}, usual="the usual cause")
+    said = capsys.readouterr().out
+    assert counts(mine) == expected
+    for word in words:
+        assert word in said
+
+
+def test_gradients_that_are_not_written_are_to_do(work, capsys):
+    mine = work(LINEAR.format(gradients="dy").replace("x, w = cache", "raise NotImplementedError('write it')"))
+    mine.gradients("linear", "linear_backward", {"x": X, "w": W})
+    assert counts(mine) == (0, 0, 1)
+    assert "to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "words"),
+    [
+        ("return ((z - y)**2).sum() / 2, z - y", (1, 0, 0), ("ok",)),
+        ("return ((z - y)**2).sum() / 2, y - z", (0, 1, 0), ("WRONG", "→ the sign")),
+        ("return ((z - y)**2).sum() / 2", (0, 1, 0), ("WRONG",)),
+        ("raise NotImplementedError('write it')", (0, 0, 1), ("to do",)),
+        ("return z[99]", (0, 1, 0), ("raised IndexError",)),
+    ],
+)
+def test_a_loss_is_held_against_its_own_gradient(work, body, expected, words, capsys):
+    mine = work(f"def half_square(z, y):\n    {body}\n")
+    mine.loss("half_square", X, X + 1, usual="the sign")
+    said = capsys.readouterr().out
+    assert counts(mine) == expected
+    for word in words:
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("def f(:\n", "line 2"), ("1 / 0\n", "ZeroDivisionError"), ("import nowhere_at_all\n", "nowhere")],
+)
+def test_a_file_that_does_not_run_is_named_with_its_line(work, text, words):
+    with pytest.raises(ConfigError, match=words) as raised:
+        work(text)
+    assert "mine.py" in str(raised.value)

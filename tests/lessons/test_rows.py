@@ -1,0 +1,47 @@
+"""How far results are apart, and the row that tells it."""
+
+import numpy as np
+import pytest
+
+from minikd.lessons.rows import distance, row
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "apart"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 0.0),
+        ([1.0, 2.5], [1.0, 2.0], 0.25),
+        ([0.1, 0.0], [0.0, 0.0], 0.1),
+        ([1.0, 1.5], 1.0, 0.5),
+        ([], [], 0.0),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], np.inf),
+        ([[1.0]], [1.0], np.inf),
+        ([1.0, np.nan], [1.0, 2.0], np.inf),
+        ([1.0, 2.0], [1.0, np.nan], np.inf),
+        ([np.inf, 1.0], [np.inf, 1.0], 0.0),
+        ([np.inf], [-np.inf], np.inf),
+        ([np.inf], [1.0], np.inf),
+        (True, True, 0.0),
+    ],
+)
+def test_distance_is_relative_to_the_largest_that_is_wanted(got, want, apart):
+    assert distance(np.array(got), np.array(want)) == pytest.approx(apart)
+
+
+def test_rows_are_aligned():
+    rows = [
+        row("short", "ok", "1.1e-16"),
+        row("a rather longer claim than that", "caught", "2.0e+00"),
+        row("x", "to do"),
+    ]
+    assert [one.index("1.1e-16") for one in rows[:1]] == [one.index("2.0e+00") for one in rows[1:2]]
+    assert {one.index(verdict) for one, verdict in zip(rows, ("ok", "caught", "to do"), strict=True)} == {67}
+    assert rows[2].endswith("to do")
+
+
+def test_a_long_claim_takes_several_lines_and_no_word_is_lost():
+    claim = "a claim that is long " * 8
+    lines = row(claim, "ok", "0.0e+00").splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines)) < 90
+    assert " ".join(lines).split()[: len(claim.split())] == claim.split()
