@@ -316,7 +316,7 @@ lesson.save(figure)
 # ## What this does not show
 #
 # Which optimiser is best for your network. The rates here hold for bowls; a network's surface bends, and its noise
-# differs from place to place. Adam's walk above swings about the bottom because its step does not shrink with the gradient:
+# differs from place to place. Above, Adam swings about the bottom because its step does not shrink with the gradient:
 # it needs the schedule most. And no optimiser makes up for a wrong gradient: they all go somewhere.
 #
 # ## Read on
