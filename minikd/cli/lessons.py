@@ -5,6 +5,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from minikd.cli.commands import as_typed
@@ -12,7 +13,8 @@ from minikd.errors import ConfigError
 from minikd.files import write_atomically
 from minikd.lessons.library import Card, cards, chosen, lessons_folder
 
-WIDTH = 100
+TITLE, NEEDS = 46, 40
+"""Columns of a lesson's title and of what it needs."""
 
 
 def lessons(arguments: argparse.Namespace) -> int:
@@ -32,12 +34,14 @@ def lessons(arguments: argparse.Namespace) -> int:
 
 def listing(picked: Sequence[Card]) -> str:
     """Return the lessons as a table: number, title, minutes, what each needs."""
-    width = max(len(card.title) for card in picked)
-    head = f"{'':2}  {'':{width}}  minutes  needs"
-    lines = [head, "─" * max(len(head), WIDTH)]
+    head = f"{'':4}{'':{TITLE}}  minutes  needs"
+    lines = [head, "─" * (len(head) + NEEDS - len("needs"))]
     for card in picked:
-        first = f"{card.number:2}  {card.title:{width}}  {card.minutes:7}  "
-        lines += textwrap.wrap(card.needs, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+        titles, needs = textwrap.wrap(card.title, TITLE), textwrap.wrap(card.needs, NEEDS)
+        rows = zip_longest([str(card.number)], titles, [str(card.minutes)], needs, fillvalue="")
+        lines += [
+            f"{number:>2}  {title:{TITLE}}  {minutes:>7}  {need}".rstrip() for number, title, minutes, need in rows
+        ]
     return "\n".join(lines)
 
 

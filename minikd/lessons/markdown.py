@@ -17,6 +17,10 @@ FUNCTIONS = re.compile(r"<m([io])>([a-z]{2,})</m\1>(<mo stretchy=\"false\">&#x00
 """A function's name, as log, and the parenthesis that may follow."""
 
 
+AFTER_FORMULA = re.compile(r'(<span class="math inline">.*?</span>)([.,;:)?!]+)', re.DOTALL)
+"""A formula amid text, and the punctuation that follows it."""
+
+
 def writer(lessons: Collection[str]) -> "MarkdownIt":
     """Return what turns a lesson's Markdown into HTML; links to scripts among `lessons` lead to their pages."""
     from markdown_it import MarkdownIt
@@ -29,6 +33,11 @@ def writer(lessons: Collection[str]) -> "MarkdownIt":
     made.add_render_rule("math_inline_double", within_a_paragraph)
     made.core.ruler.push("links", lambda state: relink(state.tokens, lessons))
     return made
+
+
+def unbroken(text: str) -> str:
+    """Return HTML in which no line ends between a formula and the full stop or comma after it."""
+    return AFTER_FORMULA.sub(r'<span class="unbroken">\1\2</span>', text)
 
 
 def within_a_paragraph(writer: object, tokens: Sequence["Token"], index: int, options: object, env: object) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minikd.files import write_atomically
 from minikd.lessons.library import Card
-from minikd.lessons.markdown import coloured, writer
+from minikd.lessons.markdown import coloured, unbroken, writer
 from minikd.lessons.notebook import Executed, Output
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def environment(all_cards: Sequence[Card]) -> "Environment":
         lstrip_blocks=True,
     )
     markdown = writer([card.name for card in all_cards])
-    made.filters["markdown"] = lambda text: Markup(markdown.renderInline(text))
+    made.filters["markdown"] = lambda text: Markup(unbroken(markdown.renderInline(text)))
     return made
 
 
@@ -77,7 +77,7 @@ def parts(executed: Executed, markdown: "MarkdownIt") -> Iterator[Part]:
 
     for cell in executed.notebook["cells"][1:]:
         if cell["cell_type"] == "markdown":
-            yield Part("text", Markup(markdown.render(cell["source"])))
+            yield Part("text", Markup(unbroken(markdown.render(cell["source"]))))
         elif cell["source"].strip():
             yield Part("code", Markup(coloured(cell["source"])))
             for output in cell.get("outputs", []):

@@ -148,6 +148,11 @@ def test_a_line_of_mathematics_may_stand_within_a_step():
     assert "<div" not in made
 
 
+def test_no_line_ends_between_a_formula_and_its_full_stop():
+    made = markdown.unbroken(markdown.writer([]).render("Over $x$. Not $y$ here"))
+    assert re.findall(r'<span class="unbroken">.*?</span>(.*?)</span>', made) == ["."]
+
+
 @pytest.mark.parametrize("latex", [r"\nothing{x}", r"\begin{aligned} a &= b \end{aligned}"])
 def test_a_formula_that_cannot_be_set_is_named(latex):
     with pytest.raises(ConfigError) as raised:
