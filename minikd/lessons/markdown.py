@@ -17,7 +17,7 @@ FUNCTIONS = re.compile(r"<m([io])>([a-z]{2,})</m\1>(<mo stretchy=\"false\">&#x00
 """A function's name, as log, and the parenthesis that may follow."""
 
 
-AFTER_FORMULA = re.compile(r'(<span class="math inline">.*?</span>)([.,;:)?!]+)', re.DOTALL)
+AFTER_FORMULA = re.compile(r'(<span class="math inline">(?:(?!</span>).)*</span>)([.,;:)?!]+)', re.DOTALL)
 """A formula amid text, and the punctuation that follows it."""
 
 
