@@ -8,7 +8,7 @@ def check(work: Work) -> None:
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,18 +47,21 @@ class Work:
         claim: str = "",
         within: float = 1e-9,
         suspects: Mapping[str, object] | None = None,
+        part: Callable[[object], object] | None = None,
     ) -> None:
         """Check that the function `name` returns `want` for these arguments, to within a relative error.
 
         `claim` is the row's text (default: the function's name). `suspects` are known mistakes, each with the result
-        it gives: where the reader's is that one, the mistake is named.
+        it gives: where the reader's is that one, the mistake is named. `part` takes from the function's result what is
+        compared, as y from (y, cache).
         """
         claim = claim or f"{name} returns what it should"
         function = self._function(claim, name)
         if function is None:
             return
         try:
-            got = function(*map(own, arguments))
+            result: object = function(*map(own, arguments))
+            got = part(result) if part else result
             apart = distance(got, want)
         except Exception as error:
             self._raised(claim, name, error)

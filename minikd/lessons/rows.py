@@ -1,6 +1,7 @@
 """One aligned row for each claim, and how far two results are apart."""
 
 import textwrap
+import unicodedata
 
 import numpy as np
 
@@ -14,7 +15,8 @@ VERDICT = 8
 def row(claim: str, verdict: str, shown: str = "") -> str:
     """Return a claim as a row: softmax rows sum to 1 ........ ok  1.1e-16; a long claim takes several lines."""
     *before, last = textwrap.wrap(claim, WIDTH - 4) or [""]
-    dotted = f"{last} ".ljust(WIDTH, ".")
+    marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column
+    dotted = f"{last} ".ljust(WIDTH + marks, ".")
     return "\n".join([*before, f"{dotted} {verdict:<{VERDICT}}{shown}".rstrip()])
 
 
