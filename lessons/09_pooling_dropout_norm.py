@@ -268,7 +268,7 @@ routes = {
     "the digit, (28, 28)": digit[0, 0],
     "max pooled, (14, 14)": y[0, 0],
     "dx, first: 1 in each window": max_pool_backward(dy, winner)[0, 0],
-    "dx, everybody: up to 4": everybody(dy, digit)[0, 0],
+    "dx, everybody: up to 4 a window": everybody(dy, digit)[0, 0],
 }
 figure = new_figure(9.6, 3.4, "Where a gradient of ones goes: on the background every window is a tie")
 for ax, (title, picture) in zip(figure.subplots(1, 4), routes.items(), strict=True):

@@ -18,8 +18,9 @@ from minikd.lessons.rows import distance, row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-QUICK, OUTPUT = "MINIKD_QUICK", "MINIKD_LESSONS_OUTPUT"
-"""In a notebook there is no command line: MINIKD_QUICK=1 stands for --quick, the other names the folder of figures."""
+QUICK, DATA, OUTPUT = "MINIKD_QUICK", "MINIKD_DATA", "MINIKD_LESSONS_OUTPUT"
+"""In a notebook there is no command line: MINIKD_QUICK=1 stands for --quick, MINIKD_DATA=PATH for --data PATH, and the
+last names the folder of figures."""
 
 T = TypeVar("T")
 
@@ -37,14 +38,18 @@ class Picture:
 class Lesson:
     """A lesson by its name, as its file's: 03_linear_backward.
 
-    quick: whether it was started with --quick, and takes seconds. output: the folder where its figures, and what
-    later lessons want, are left: `output` beside the script.
+    quick: whether it was started with --quick, and takes seconds. data: the reader's own, if the lesson takes any
+    (`own_data`) and --data names them, else mnist. output: the folder where its figures, and what later lessons want,
+    are left: `output` beside the script.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, own_data: bool = False) -> None:
         self.name, script = name, Path(sys.argv[0])
         as_script = script.stem == name
-        self.quick = quick_asked(name) if as_script else os.environ.get(QUICK) == "1"
+        self.quick, self.data = os.environ.get(QUICK) == "1", os.environ.get(DATA, "mnist") if own_data else "mnist"
+        if as_script:
+            asked = command_line(name, own_data)
+            self.quick, self.data = asked.quick, asked.data
         beside = script.resolve().parent if as_script else Path.cwd()
         self.output = Path(os.environ.get(OUTPUT) or beside / "output")
 
@@ -90,8 +95,11 @@ class Lesson:
             raise AssertionError(f"{self.name}: {claim}: {trouble}")
 
 
-def quick_asked(name: str) -> bool:
-    """Return whether the lesson's own command line says --quick."""
+def command_line(name: str, own_data: bool) -> argparse.Namespace:
+    """Return what the lesson's own command line says: `quick`, and `data`."""
     parser = argparse.ArgumentParser(f"{name}.py", description="A lesson of minikd: runs, checks itself, draws.")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: less data, fewer epochs")
-    return bool(parser.parse_args().quick)
+    parser.set_defaults(data="mnist")
+    if own_data:
+        parser.add_argument("--data", help="your own data, as minikd's --data takes them (default: mnist)")
+    return parser.parse_args()
