@@ -209,10 +209,10 @@ print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 # notebook's recipe (README, `minikd distill --seed-recipe`) the student made 280 errors and its control 222: no gain,
 # rather a loss.
 #
-# If yours show no gain either, look at the last line: a teacher can give only what it has, and this one learned for five
-# epochs. With the teacher of `minikd distill`, which makes 64 errors, with T = 4 and forty epochs, the student makes 111
-# and its control 182, and `minikd experiment` repeats such comparisons over several seeds. The idea was right; the
-# notebook's experiment could not have shown it.
+# If yours show no gain either, look at the last line: a teacher can give only what it has, and this one learned for
+# five epochs. With the teacher of `minikd distill`, which makes 64 errors, with T = 4 and forty epochs, the student
+# makes 111 and its control 182. `minikd experiment` repeats such comparisons over several seeds. The idea was right;
+# the notebook's experiment could not have shown it.
 
 # %%
 figure = new_figure(9.6, 4.0, f"{data.name}: the experiment as it was, and with what was missing")

@@ -66,6 +66,19 @@ def test_a_notebook_asks_the_environment(monkeypatch):
     assert Lesson("03_name").quick
 
 
+def test_own_data_are_named_where_the_lesson_takes_any(monkeypatch):
+    monkeypatch.delenv("MINIKD_DATA", raising=False)
+    monkeypatch.setattr(sys, "argv", ["lessons/03_name.py", "--data", "mine.npz"])
+    assert Lesson("03_name", own_data=True).data == "mine.npz"
+    with pytest.raises(SystemExit):
+        Lesson("03_name")
+    monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", "connection.json"])
+    assert Lesson("03_name", own_data=True).data == "mnist"
+    monkeypatch.setenv("MINIKD_DATA", "mine.npz")
+    assert Lesson("03_name", own_data=True).data == "mine.npz"
+    assert Lesson("03_name").data == "mnist"
+
+
 def test_figures_lie_beside_the_script_or_where_the_environment_says(lesson, monkeypatch, tmp_path, capsys):
     assert lesson.output == tmp_path / "output"
     monkeypatch.setenv("MINIKD_LESSONS_OUTPUT", str(tmp_path / "elsewhere"))
