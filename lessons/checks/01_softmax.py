@@ -1,0 +1,66 @@
+"""What lesson 1's exercises must return, and the usual mistakes."""
+
+import numpy as np
+
+from minikd import losses
+from minikd.lessons import Work
+
+
+def check(work: Work) -> None:
+    """Check both functions against the engine's log_softmax, on small logits and on large ones."""
+    z, T = 3 * np.random.default_rng(1).standard_normal((4, 6)), 4.0
+    large = np.array([[0.0, 1e4, -1e4], [1e4, 1e4, 0.0]])
+    logarithms(work, z, large, T)
+    logq, at_1 = losses.log_softmax(z, T), losses.log_softmax(z)
+    by_row = -(np.exp(logq) * logq).sum(1)
+    work.same(
+        "entropy",
+        (z, T),
+        by_row,
+        suspects={
+            "the sign is turned: log p is negative, so a minus must stand before the sum": -by_row,
+            "the temperature is missing": -(np.exp(at_1) * at_1).sum(1),
+            "the temperature multiplies, but must divide": hotter(z * T),
+            "the weights p are missing: each log p counts with its belief": -logq.sum(1),
+            "np.mean over the classes, but the entropy is a sum": by_row / z.shape[1],
+        },
+    )
+    work.same(
+        "entropy",
+        (large, 1.0),
+        np.array([0.0, np.log(2)]),
+        claim="entropy of logits of 10,000: a belief of 0 times log 0 would be NaN",
+    )
+    work.same("entropy", (np.zeros((2, 10)), T), np.full(2, np.log(10)), claim="entropy of no idea is log K")
+
+
+def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
+    """Check log_softmax."""
+    want = losses.log_softmax(z, T)
+    columns = losses.log_softmax(z.T.copy(), T).T
+    shifted = z / T - (z / T).max(1, keepdims=True)
+    work.same(
+        "log_softmax",
+        (z, T),
+        want,
+        suspects={
+            "the temperature multiplies, but must divide": losses.log_softmax(z * T),
+            "the temperature is missing": losses.log_softmax(z),
+            "the sum runs over axis 0, the samples; a row is axis 1": columns,
+            "this is softmax itself, without the logarithm": np.exp(want),
+            "the largest was subtracted, but the logarithm of the sum of exponentials was not": shifted,
+            "the logarithm was divided by T: the logits are, before the rest": losses.log_softmax(z) / T,
+        },
+    )
+    work.same(
+        "log_softmax",
+        (large, 1.0),
+        losses.log_softmax(large),
+        claim="log_softmax of logits of 10,000: the log of a belief of 0 would be -inf",
+    )
+
+
+def hotter(z: np.ndarray) -> np.ndarray:
+    """Return the entropies at T = 1."""
+    logq = losses.log_softmax(z)
+    return -(np.exp(logq) * logq).sum(1)
