@@ -131,7 +131,7 @@ lesson.true("three layers and a loss pass the gradient check", report.ok, f"{rep
 
 logits, caches = forward(x, weights)
 layers = [nn.Flatten()]
-for number, (w, b) in enumerate(weights):
+for number, (w, _) in enumerate(weights):
     layers += [nn.Linear(w.shape[1], w.shape[0], rng), *([nn.ReLU()] if number < 2 else [])]
 model = nn.Sequential(*layers).astype(np.float64)
 model.load_state_dict(dict(zip(model.params, [a for pair in weights for a in pair], strict=True)))
