@@ -143,13 +143,15 @@ lesson.true(
 # %% [markdown]
 # ## On paper: what a small change of a logit does
 #
-# Training will need the derivative of $\log p_k$ by a logit.
+# Training will need two derivatives: of $\log p_k$ and of $p_k$, by a logit.
 #
 # 6. The logarithm of a quotient is a difference:
 #    $$\log p_k = \frac{z_k}{T} - \log \sum_i \exp(z_i/T)$$
 # 7. Derive by $z_j$. The first term gives $1/T$ if $j = k$, else 0. Write this as $\delta_{kj}/T$: $\delta_{kj}$ is 1
 #    where $k = j$, else 0. The second gives, by the chain rule, $\exp(z_j/T)/T$ over the sum. That is $p_j/T$. So
 #    $$\frac{\partial \log p_k}{\partial z_j} = \frac{\delta_{kj} - p_j}{T}$$
+#    And for $p_k$ itself: it is the exponential of its logarithm, so by the chain rule this is multiplied by $p_k$:
+#    $$\frac{\partial p_k}{\partial z_j} = \frac{p_k (\delta_{kj} - p_j)}{T}$$
 #
 # Can we trust this? Compare it with a **centred difference**: move a number a small step $h$ up and down, and divide
 # the change of the result by $2h$. This is nearly the derivative, and needs no mathematics. (Lesson 4 says how nearly.)
@@ -158,11 +160,12 @@ lesson.true(
 T, h = 4.0, 1e-5
 p = softmax(digit, T)[0]  # (K,)
 by_hand = (np.eye(K) - p) / T  # (K, K): k down, j across; np.eye is δ
-numeric = np.empty((K, K))
+of_log, of_p = np.empty((K, K)), np.empty((K, K))
 for j in range(K):
-    step = h * np.eye(K)[j]
-    numeric[:, j] = (np.log(softmax(digit + step, T)) - np.log(softmax(digit - step, T)))[0] / (2 * h)
-lesson.close("the derivative of log p by each logit", by_hand, numeric, within=1e-6)
+    up, down = softmax(digit + h * np.eye(K)[j], T)[0], softmax(digit - h * np.eye(K)[j], T)[0]  # logit j moves
+    of_log[:, j], of_p[:, j] = (np.log(up) - np.log(down)) / (2 * h), (up - down) / (2 * h)
+lesson.close("the derivative of each log p by each logit", by_hand, of_log, within=1e-6)
+lesson.close("the derivative of each p by each logit", p[:, None] * by_hand, of_p, within=1e-6)
 
 # %% [markdown]
 # ## On paper: warmer is always less sure
