@@ -1,0 +1,41 @@
+"""Lesson 2: two neighbours of the cross-entropy. Check them with `minikd check 02`."""
+
+import numpy as np
+
+
+def log_softmax(logits):
+    """Return the logarithm of softmax(logits), (N, K) for (N, K). It is given; use it below if you like."""
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def smoothed_loss(logits, labels, smoothing):
+    """Return the mean over the batch of -Σ_k t_k log p_k, a number.
+
+    logits: (N, K); labels: (N,) class numbers; smoothing: a number e from 0 to below 1. The targets t are no longer
+    one-hot: each class gets e/K, and the right class gets 1 - e on top of that. So each row of t sums to 1.
+    """
+    raise NotImplementedError("write smoothed_loss")
+
+
+def smoothed_cross_entropy(logits, labels, smoothing):
+    """Return the smoothed loss, a number, and its gradient by the logits, (N, K).
+
+    Repeat the lesson's steps 3 to 6 with t in place of Y. Where did they need that a row of Y sums to 1?
+    Both results have the logits' number type, 32 or 64 bits. A new array of it: np.full_like(logits, number).
+    """
+    raise NotImplementedError("write smoothed_cross_entropy")
+
+
+def binary_loss(logits, labels):
+    """Return the mean loss of a yes-or-no network, a number.
+
+    logits: (N,); labels: (N,), 1.0 for yes and 0.0 for no. The belief in yes is 1/(1 + exp(-z)): softmax of the two
+    logits 0 and z. So the loss of one sample is log(exp(0) + exp(z)) - z·y. It must be finite for z = 10,000.
+    """
+    raise NotImplementedError("write binary_loss")
+
+
+def binary_gradient(logits, labels):
+    """Return the gradient of binary_loss by the logits, (N,), finite for z = ±10,000, and without a warning."""
+    raise NotImplementedError("write binary_gradient")
