@@ -127,7 +127,8 @@ lesson.close("the engine's convolution is the seven loops", conv2d(x, w, b, **mo
 #
 # The loops over n, p, q touch every pixel, one at a time, in Python. Look at the sum from the other side: hold
 # $(r, s)$ still. Which pixels does this **one** position of the kernel meet? Rows $r, r + s_y, r + 2 s_y$ and so on,
-# P of them, and Q columns likewise. That is a slice, and C x O weights take it to all outputs at once. R·S steps remain.
+# P of them, and Q columns likewise. That is a slice, and C x O weights take it to all outputs at once. R·S steps
+# remain.
 
 
 # %%
@@ -179,8 +180,8 @@ lesson.close("one product is the seven loops", by_product(x, w, b, **moves), wan
 # ## Three wrong versions
 #
 # **A flipped kernel**: `scipy.signal.convolve2d` turns it, as mathematics does. Weights that were trained elsewhere
-# then give nonsense. **Padding on one side**: all the rows of zeros above, none below. The shape is right, the picture has
-# moved. **Channels summed in another order**: rows of `cols` in the order (R, S, C), rows of w in the order (C, R, S).
+# then give nonsense. **Padding on one side**: all the rows of zeros above, none below. The shape is right, the picture
+# has moved. **Channels summed in another order**: rows of `cols` in the order (R, S, C), those of w in (C, R, S).
 # The shapes fit, and the sums are of the wrong pairs. None of the three raises an error.
 
 # %%
@@ -239,15 +240,16 @@ lesson.true("the engine holds less at a time", costs["the engine"][1] < costs["o
 
 # %%
 figure = new_figure(8.6, 3.6, "The same convolution, four ways")
-for index, (title, unit) in enumerate((("Time for an image", "ms"), ("Most memory held, for an image", "KiB"))):
-    ax = tidy(figure.add_subplot(1, 2, index + 1), title, f"{unit} (each line is ten times the one before)")
+axes = ("Time for an image", "ms (each line: ten times the one before)"), ("Most memory held, for an image", "KiB")
+for index, (title, unit) in enumerate(axes):
+    ax = tidy(figure.add_subplot(1, 2, index + 1), title, unit)
     numbers = [costs[name][index] for name in ways]
     bars = ax.barh(list(ways), numbers, color=[GREY, ORANGE, GREEN, BLUE], edgecolor="black", linewidth=0.6)
     for bar, hatch in zip(bars, ("", "//", "..", ""), strict=True):
         bar.set_hatch(hatch)
     ax.bar_label(bars, [f"{number:.3g}" for number in numbers], padding=3, fontsize=9)
-    ax.set_xscale("log")
-    ax.set_xlim(min(numbers) / 3, max(numbers) * 5)
+    ax.set_xscale("linear" if index else "log")
+    ax.set_xlim(0 if index else min(numbers) / 3, max(numbers) * (1.2 if index else 5))
     ax.invert_yaxis()
     ax.grid(False, axis="y")
 lesson.save(figure)
