@@ -1,0 +1,437 @@
+# %% [markdown]
+# # 15. The same code on a GPU
+#
+# **Goal** write a function once, for NumPy and for a GPU; know what a GPU changes (memory, time, rounding), and what it
+# must not change.
+#
+# **Needs** lessons 1 and 3. No GPU: what needs one is skipped, and its row says so.
+#
+# **You will see** how far a sum's rounding goes, in four orders of adding, and a clock that stops too early.
+#
+# **Minutes** 1
+
+# %% [markdown]
+# A GPU is a second computer on a card. It has its own memory, and thousands of small arithmetic units. CuPy is a
+# library with NumPy's functions whose arrays lie in that memory. Three words from here on: the *host* is the processor
+# and memory that NumPy uses, the *device* is the GPU, and a *launch* is one order from the host to the device, such as
+# "add these two arrays".
+#
+# You need no GPU here. Two stand-ins show what can be shown without one, and neither pretends to be fast:
+#
+# - `elsewhere()`, from minikd, is an array library whose arrays NumPy cannot read. It shows whether a function would
+#   run on a device, and counts what it would ask for.
+# - `Queue`, below, is a worker with a list of orders. It shows what goes wrong with clocks.
+
+# %%
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+import numpy as np
+
+import minikd
+from minikd import losses, nn
+from minikd.backend import Backend, choose, module_of, to_host
+from minikd.gpu_check.cases import BOUNDS, differences
+from minikd.gpu_check.device import seconds
+from minikd.lessons import Lesson
+from minikd.lessons.elsewhere import elsewhere
+from minikd.lessons.rows import row
+from minikd.report import style
+
+lesson = Lesson("15_gpu")
+rng = np.random.default_rng(15)
+backend = choose("auto")  # "cupy" where a GPU has answered, "numpy" elsewhere
+print(f"backend: {backend.name}, because: {backend.reason}")
+
+# %% [markdown]
+# ## 1. Ask the array, not a switch
+#
+# 1. `np.exp` is NumPy's and `cupy.exp` is CuPy's. A function for both must find out whose array it was given.
+# 2. `module_of(x)` returns the library that made `x`. It is customary to call it `xp`, and to write `xp.exp(x)`.
+# 3. Operators and methods (`x - y`, `x.sum(1)`) belong to the array. They need no `xp`.
+# 4. So only two kinds of line need it: functions (`exp`, `maximum`), and lines that *make* an array
+#    (`zeros`, `arange`).
+#
+# Here is lesson 1's softmax, in this way.
+
+
+# %%
+def softmax(z):
+    """Probabilities (N, K) of logits (N, K), wherever these lie."""
+    xp = module_of(z)
+    e = xp.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+logits = rng.standard_normal((5, 10)).astype(np.float32)
+with elsewhere() as other:
+    z = other.asarray(logits)  # the copy to the device
+    q = softmax(z)
+    asked = dict(other.calls)
+    lesson.true("softmax of an array that lies elsewhere lies there, too", isinstance(q, other.ndarray))
+    lesson.close("and holds the numbers that NumPy gets", to_host(q), softmax(logits), within=1e-6)
+    lesson.close("minikd's own softmax runs there unchanged", to_host(losses.softmax(z)), to_host(q), within=1e-6)
+print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count in asked.items()))
+
+# %% [markdown]
+# One copy and five launches. A launch takes a few millionths of a second, whether it works on ten numbers or on ten
+# million. A GPU wins on large batches; with a small network and a small batch the launches are what a step costs. The
+# engine therefore has a few functions of its own for a GPU in `minikd/kernels.py`: Adam's step, a dozen launches as
+# NumPy writes it, is one there.
+#
+# **Why not a switch?** Many libraries have one: `from backend import xp`, set once when the program starts. It is
+# shorter, and wrong as soon as one program holds both kinds of array: a model on the GPU and one on the host to compare
+# it with, as in `minikd gpu-check`. The switch says "host", the array lies on the device.
+
+
+# %%
+def softmax_by_switch(z):
+    """The same, but the library is chosen by a global name."""
+    e = np.exp(z - z.max(1, keepdims=True))  # somebody has set `xp = np` far away
+    return e / e.sum(1, keepdims=True)
+
+
+def refused(function, *arguments):
+    """Return whether these arguments raise TypeError, and what it says."""
+    try:
+        function(*arguments)
+    except TypeError as error:
+        return True, str(error)
+    return False, "nothing was raised"
+
+
+with elsewhere() as other:
+    z = other.asarray(logits)
+    trouble = {
+        "softmax by a global switch": refused(softmax_by_switch, z),
+        "a mask made by np.zeros, added to logits on the device": refused(lambda: z + np.zeros((5, 10), np.float32)),
+        "logits drawn by matplotlib without to_host": refused(np.asarray, z),
+    }
+for bug, (raised, says) in trouble.items():
+    lesson.true(f"refused: {bug}", raised)
+    print(f"    TypeError: {says}")
+
+# %% [markdown]
+# CuPy refuses the second and the third in the same way, with other words. The first it lets pass: NumPy hands
+# `np.exp(x)` to CuPy. People write `np.exp` for years because of it, until a line says `np.zeros`.
+#
+# ## 2. Two memories
+#
+# 1. What the host reads must lie in its memory, what the device works on must lie in the device's.
+# 2. A copy between them goes through a narrow door, and each one is an order that has to be waited for.
+# 3. So: weights are copied once. A batch is copied once. Nothing comes back before somebody looks at it.
+#
+# The stand-in counts copies. A step that sends the weights along with each batch is seen at once.
+
+# %%
+student = nn.Sequential(nn.Linear(784, 128, rng), nn.ReLU(), nn.Linear(128, 10, rng))
+images = rng.standard_normal((100, 784)).astype(np.float32)
+STEPS = 100
+
+with elsewhere() as other:
+    device = Backend("cupy", "the stand-in")
+    once, total = student.to(device), 0.0
+    other.calls.clear()
+    for step in range(STEPS):
+        loss = losses.softmax(once(device.put(images))).max(1).mean()  # some number; it stays on the device
+        total = total + loss
+        if (step + 1) % 50 == 0:
+            shown = float(total) / (step + 1)  # somebody looks: one number comes back
+    right = dict(other.calls)
+
+    other.calls.clear()
+    for _ in range(STEPS):
+        again = student.to(device)  # the weights travel in every step
+        shown = float(losses.softmax(again(device.put(images))).max(1).mean())  # and somebody looks every time
+    wrong = dict(other.calls)
+
+TO, FROM = "copy to the device", "copy to the host"
+lesson.true("one copy to the device for each batch", right[TO] == STEPS, f"{right[TO]} in {STEPS} steps")
+lesson.true("one number comes back every 50 steps", right[FROM] == STEPS // 50, f"{right[FROM]} in {STEPS} steps")
+lesson.caught("the weights sent along with each batch", wrong[TO], right[TO], beyond=0.5)
+lesson.caught("a look at the loss in each step", wrong[FROM], right[FROM], beyond=0.5)
+print(f"a batch is {images.nbytes:,} bytes, the weights are {4 * student.size:,}")
+
+# %% [markdown]
+# minikd holds to that: a test counts the copies of every kind of training step, and README prints them.
+#
+# ## 3. The device works while you look away
+#
+# A launch does not wait. The host puts the order into a queue and goes on; the device takes the orders one by one. Only
+# who asks for a number (`float(loss)`, a copy to the host) waits for all orders before it. To *synchronise* is to wait
+# until the queue is empty.
+#
+# So a clock around a few launches measures how fast the host can give orders. `Queue` is a **model** of that, with a
+# thread for the device. It is no GPU, and its times say nothing about one; but the mistake is the same.
+
+
+# %%
+class Queue:
+    """A model of a device: `launch` returns at once, one worker does what was ordered, in order."""
+
+    def __init__(self):
+        self.worker, self.orders = ThreadPoolExecutor(max_workers=1), []
+
+    def launch(self, work):
+        self.orders.append(self.worker.submit(work))
+        return self.orders[-1]
+
+    def synchronise(self):
+        for order in self.orders:
+            order.result()
+
+
+def product():
+    """Something to do, and the time when it is done."""
+    a @ a  # (M, M) = (M, M) @ (M, M)
+    return time.perf_counter() - start
+
+
+size = lesson.pick(full=1000, quick=700)
+a, queue, given = np.ones((size, size), np.float32), Queue(), []
+start = time.perf_counter()
+for _ in range(12):
+    queue.launch(product)
+    given.append(time.perf_counter() - start)
+unsynchronised = time.perf_counter() - start  # WRONG: the clock stops when the last order is given
+unfinished = sum(not order.done() for order in queue.orders)
+queue.synchronise()
+synchronised = time.perf_counter() - start
+finished = [order.result() for order in queue.orders]
+lesson.true("when the wrong clock stopped, orders were left", unfinished > 0, f"{unfinished} of 12")
+lesson.caught("a clock that is stopped before the queue is empty", unsynchronised, synchronised, beyond=0.01)
+print(f"12 products: {1e3 * unsynchronised:.1f} ms by the wrong clock, {1e3 * synchronised:.1f} ms by the right one")
+
+# %% [markdown]
+# The right clock: synchronise, start, work, synchronise, stop. The first wait matters as well: without it you pay for
+# what was ordered before. And the first run does not count, because CuPy translates its code for the device then.
+# `minikd.gpu_check.device.seconds` does it so, and medians of many runs are reported.
+#
+# ## 4. float32 stays float32
+#
+# A GPU for games works on float64 at a thirty-second or a sixty-fourth of its float32 speed, and a float64 array takes
+# twice the memory. One careless scalar is enough. NumPy 2 and CuPy 14 have the same rule: a *Python* float adapts
+# itself to the array, a *NumPy* float64 does not, and the result is float64.
+
+# %%
+x = rng.standard_normal(1000).astype(np.float32)
+careless = x * np.sqrt(2.0)  # np.sqrt returns a NumPy float64
+careful = x * math.sqrt(2.0)  # math.sqrt returns a Python float
+lesson.true("a float32 array times a Python float is float32", careful.dtype == np.float32)
+lesson.true("a float32 array times a NumPy float64 is float64", careless.dtype == np.float64)
+lesson.caught("np.sqrt where math.sqrt belongs: bytes of the result", careless.nbytes, careful.nbytes, beyond=0.5)
+lesson.close("the values do not tell: they are the same but for rounding", careless, careful, within=1e-6)
+
+# %% [markdown]
+# The values are right, so no test of values finds it. minikd's tests ask every layer and loss for its dtype.
+#
+# ## 5. Another order, other bits
+#
+# A device adds in another order than the processor: many units add a part each, then the parts are added. In real
+# numbers the order does not matter. In float32 it does. How much?
+#
+# 1. A computed sum of two numbers is the true one, rounded: $\mathrm{fl}(a + b) = (a + b)(1 + \delta)$ with
+#    $|\delta| \le u$. For float32 $u = 2^{-24}$, half of what NumPy calls `eps`.
+# 2. Add $n$ numbers in any order. Each $x_i$ takes part in some of the $n - 1$ additions, and gets a factor
+#    $(1 + \delta)$ from each of these.
+# 3. So each $x_i$ arrives with a factor between $(1 - u)^{n-1}$ and $(1 + u)^{n-1}$, which is about $1 \pm (n - 1) u$.
+# 4. The error of the sum is at most
+#
+# $$\left| \hat{s} - s \right| \le (n - 1) \, u \sum_i |x_i|$$
+#
+# which is less than $n$ times `eps` times the sum of the sizes. It holds for *any* order.
+# 5. Add in pairs, then pairs of pairs: each $x_i$ takes part in only $\log_2 n$ additions, so $(n - 1)$ becomes
+#    $\log_2 n$. NumPy and GPUs add in a mixture of both.
+
+
+# %%
+def one_by_one(x):
+    return np.cumsum(x)[-1]  # a running sum, in float32
+
+
+def in_pairs(x):
+    while len(x) > 1:  # so many numbers as a power of 2 has
+        x = x[0::2] + x[1::2]
+    return x[0]
+
+
+def in_blocks(x):
+    return one_by_one(x.reshape(-1, 16).T.sum(1))  # 16 workers, each takes every 16th number
+
+
+ORDERS = {
+    "one by one": one_by_one,
+    "from the other end": lambda x: one_by_one(x[::-1]),
+    "16 workers": in_blocks,
+    "in pairs": in_pairs,
+}
+numbers = [2**k for k in range(4, lesson.pick(full=21, quick=16))]
+draws = [[rng.random(n, dtype=np.float32) for _ in range(10)] for n in numbers]
+exact = [[float(x.sum(dtype=np.float64)) for x in some] for some in draws]
+error = {
+    name: [
+        max(abs(float(add(x)) - s) / s for x, s in zip(some, sums, strict=True))
+        for some, sums in zip(draws, exact, strict=True)
+    ]
+    for name, add in ORDERS.items()
+}
+u = 2.0**-24
+bound = [math.expm1((n - 1) * math.log1p(u)) for n in numbers]  # (1 + u)^(n - 1) - 1, exactly
+pair_bound = [math.expm1(math.log2(n) * math.log1p(u)) for n in numbers]
+for name, found in error.items():
+    nearest = max(e / b for e, b in zip(found, bound, strict=True))
+    lesson.true(f"{name}: within (n - 1) u", nearest <= 1, f"at most {nearest:.2f} of it")
+lesson.true("in pairs: within log2(n) u", all(e <= b for e, b in zip(error["in pairs"], pair_bound, strict=True)))
+last = draws[-1][0]
+sums = {name: float(add(last)) for name, add in ORDERS.items()}
+lesson.true("the same numbers in other orders have other bits", len(set(sums.values())) > 1)
+print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for name, value in sums.items()))
+
+# %% [markdown]
+# So host and device cannot be asked for equal bits. They are asked to agree **to a tolerance**, and the tolerance is
+# derived, not guessed: a few hundred additions in float64 leave 1e-13, in float32 1e-5, and a network has many layers.
+# `minikd gpu-check` asks for 1e-10 and 1e-4. A wrong formula is further off than that in float64, by orders of
+# magnitude; in float32 a small mistake could hide, so every case runs in both.
+#
+# The error is measured against $\sum |x_i|$, not against the sum. Where large numbers cancel, the sum is small and its
+# *relative* error can be anything. minikd therefore divides by the largest element of the whole array.
+#
+# ## 6. Two writers, one place
+#
+# A device does many things at the same time. Let two of them add to one place: both read 5, both add 1, both write 6,
+# and one addition is lost. NumPy has the same trap, on one processor: with a repeated index, `a[index] += 1` reads all
+# the old values first, then writes.
+
+# %%
+labels = rng.integers(0, 10, 1000)
+counts = np.zeros(10, np.int64)
+counts[labels] += 1  # WRONG: each place is written from its old value
+gathered = (labels[:, None] == np.arange(10)).sum(0)  # (10,): each place looks for what belongs to it
+lesson.close("each place gathers its own: the counts of labels", gathered, np.bincount(labels, minlength=10), within=0)
+lesson.caught("counts[labels] += 1 with repeated labels", counts, gathered)
+
+parts = rng.standard_normal(1000).astype(np.float32)
+arrivals = {float(one_by_one(rng.permutation(parts))) for _ in range(20)}
+lesson.true("additions in order of arrival: other bits each time", len(arrivals) > 1, f"{len(arrivals)} of 20")
+
+# %% [markdown]
+# A GPU has *atomic* additions, which lose nothing: one writer at a time. But the order is the order of arrival, which
+# changes from run to run, and so do the bits. minikd has no atomics. Where lesson 8 adds the windows' gradients into an
+# image, its code for a device turns the loop round: each pixel gathers from the windows that read it, in a fixed order.
+# One writer for each place, and the same bits in each run.
+#
+# ## 7. On a GPU
+#
+# What follows needs one. Without one each row says `not run` and why, and nothing is claimed.
+
+# %%
+BATCHES = (1, 8, 64, 512)
+speed = {}
+
+
+def images_a_second(model, there, clock):
+    """Images a second through a small CNN, for each batch size; the first run does not count."""
+    found = []
+    for batch in BATCHES:
+        x = there.put(rng.standard_normal((batch, 1, 28, 28)).astype(np.float32))
+        clock(lambda x=x: model(x))
+        found.append(batch / median(clock(lambda x=x: model(x)) for _ in range(5)))
+    return found
+
+
+def clock_of_the_host(work):
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def on_the_gpu():
+    """Check and time what only a GPU can show."""
+    cases = list(differences(backend))
+    for dtype, allowed in BOUNDS.items():
+        worst = max(one["difference"] for one in cases if one["dtype"] == dtype)
+        lesson.true(f"GPU: every layer, loss and model agrees with NumPy, {dtype}", worst <= allowed, f"{worst:.1e}")
+    a = backend.put(np.ones((2000, 2000), np.float32))
+
+    def launch():
+        for _ in range(20):
+            a @ a  # (2000, 2000) = (2000, 2000) @ (2000, 2000)
+
+    seconds(launch)
+    without, waited = clock_of_the_host(launch), seconds(launch)
+    lesson.true("GPU: a clock that does not wait", without < waited, f"{1e3 * without:.2f}, not {1e3 * waited:.2f} ms")
+    cnn = minikd.models.cnn((1, 28, 28), 10, rng)
+    speed["host"] = images_a_second(cnn, Backend("numpy", "to compare with"), clock_of_the_host)
+    speed["GPU"] = images_a_second(cnn.to(backend), backend, seconds)
+    for where, found in speed.items():
+        print(f"images/s, {where}:", ", ".join(f"{v:,.0f} at {n}" for n, v in zip(BATCHES, found, strict=True)))
+
+
+if backend.name == "cupy":
+    on_the_gpu()
+else:
+    for claim in ("every layer, loss and model agrees with NumPy", "a clock that does not wait", "images a second"):
+        print(row(f"GPU: {claim}", "not run", backend.reason))
+
+# %% [markdown]
+# `minikd gpu-check` does all of this and more on your GPU: every layer, loss and model of the gradient suite, in
+# float64 and float32, beside NumPy; the trainings of the main job for some steps, with their copies counted and their
+# steps timed by the right clock. It leaves `gpu-check.json`, a file that can be sent.
+
+# %%
+figure = style.new_figure(10, 4.2, "A sum's bits depend on the order; a clock must wait for the queue")
+left, right_ = figure.subplots(1, 2)
+LOOKS = [(style.BLUE, "-", "o"), (style.ORANGE, "--", "^"), (style.GREEN, "-.", "D"), (style.RED, ":", "s")]
+for (name, found), (colour, dashes, marker) in zip(error.items(), LOOKS, strict=True):
+    shown_error = [max(e, 1e-9) for e in found]  # an exact sum has no place on a logarithmic axis
+    left.plot(numbers, shown_error, dashes, marker=marker, markersize=4, color=colour, label=name)
+left.plot(numbers, bound, "-", color=style.INK, linewidth=1)
+left.plot(numbers, pair_bound, "-", color=style.GREY, linewidth=1)
+left.annotate("bound: (n − 1) u", (numbers[-4], bound[-4]), (-6, 5), textcoords="offset points", ha="right", fontsize=9)
+left.annotate("in pairs: log₂(n) u", (numbers[-1], pair_bound[-1]), (0, 5), textcoords="offset points", ha="right",
+              fontsize=9)  # fmt: skip
+left.set_xscale("log", base=2)
+left.set_yscale("log")
+style.tidy(left, "Error of a float32 sum, largest of 10 draws", "numbers added, n", "relative error")
+left.legend(frameon=False, fontsize=9, loc="upper left")
+if speed:
+    for (where, found), (colour, dashes, marker) in zip(speed.items(), LOOKS, strict=False):
+        right_.plot(BATCHES, found, dashes, marker=marker, color=colour, label=where)
+    right_.set_xscale("log", base=2)
+    right_.set_yscale("log")
+    style.tidy(right_, "A small CNN forward", "images in a batch", "images / s")
+else:
+    order = np.arange(1, 13)
+    right_.hlines(order, np.array(given) * 1e3, np.array(finished) * 1e3, color=style.GREY, linewidth=1)
+    right_.plot(np.array(given) * 1e3, order, "^", color=style.ORANGE, label="order given")
+    right_.plot(np.array(finished) * 1e3, order, "o", color=style.BLUE, label="work done")
+    right_.axvline(unsynchronised * 1e3, color=style.RED, linestyle="--", label="the wrong clock stops")
+    style.tidy(right_, "Twelve products in a queue (a model, no GPU)", "milliseconds", "order")
+right_.legend(frameon=False, fontsize=9)
+lesson.save(figure)
+
+# %% [markdown]
+# ## What this does not show
+#
+# Without a GPU: no speed, no GPU's own rounding, nothing about NVIDIA's libraries. A GPU also multiplies and adds in
+# one step with one rounding, which gives other bits again, inside the same kind of bound. README says what of minikd
+# has run on a GPU and what has not. Several GPUs, float16 and streams are left out, here and in minikd.
+#
+# ## Read on
+#
+# Higham, *Accuracy and Stability of Numerical Algorithms* (2nd edition, 2002), chapter 4: orders of summation.
+# CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the engine: `minikd/backend.py`,
+# `minikd/kernels.py`, `minikd/gpu_check`. Lesson 8 has the loop that is turned round here, lesson 16 ships the student.
+#
+# ## Exercises
+#
+# `minikd check 15` puts the skeleton into `work/15_gpu.py` the first time, and checks it from then on. It runs your
+# functions on NumPy and on the stand-in, so it needs no GPU; where NumPy is called on an array of the other library,
+# your line is named.
+#
+# - `one_hot(labels, classes)`: it must *make* an array, and in the right memory.
+# - `gelu(x)`: a smooth relative of ReLU with constants in it; float32 must stay float32.
+#
+# The solutions are in `lessons/solutions/`.

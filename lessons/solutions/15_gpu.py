@@ -1,0 +1,17 @@
+"""Lesson 15, solved."""
+
+import math
+
+from minikd.backend import module_of
+
+
+def one_hot(labels, classes):
+    """Return rows that are 0 but for a 1 at the label: (N, K) float32, for whole numbers (N,) from 0 to K - 1."""
+    xp = module_of(labels)
+    return (labels[:, None] == xp.arange(classes)).astype(xp.float32)
+
+
+def gelu(x):
+    """Return x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), of the shape and dtype of x."""
+    xp = module_of(x)
+    return 0.5 * x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))

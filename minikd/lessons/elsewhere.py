@@ -1,0 +1,170 @@
+"""A stand-in for another array library: NumPy's numbers, held where NumPy's own functions do not reach them.
+
+With no GPU in sight it answers one question: does a function ask the arrays it is given for their library? While
+`elsewhere()` is open the stand-in lies where CuPy would, so `minikd.backend.module_of` finds it, and it counts what a
+device would be asked to do. It is no GPU: it has no memory and no speed of its own, and `minikd.kernels` do not run on
+it. In one thing it is stricter than CuPy, which lets `np.exp(x)` pass and runs its own exp: here that is refused.
+"""
+
+import operator
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+import numpy as np
+
+from minikd.typing import Array
+
+BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
+OTHERS = ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert")
+VIEWS = ("reshape", "transpose", "ravel", "squeeze", "swapaxes", "T", "real")
+"""What only looks at the same numbers in another way: no work for a device."""
+
+Results = Callable[..., object]
+
+
+class Elsewhere:
+    """An array of the other library. What is computed from it is of that library again."""
+
+    def __init__(self, held: Array | np.generic, calls: Counter[str]) -> None:
+        self._held, self._calls = np.asarray(held), calls
+
+    def __array__(self, *_: object, **__: object) -> Array:
+        raise TypeError("NumPy cannot read an array of another library: copy it with to_host(x), or stay there with xp")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, _: str, *inputs: object, **named: object) -> object:
+        if isinstance(inputs[0], np.generic):  # a NumPy scalar on an operator's left, which CuPy takes as well
+            return calling(ufunc, ufunc.__name__, self._calls)(*inputs, **named)
+        taken_apart([one for one in inputs if isinstance(one, np.ndarray)])
+        raise TypeError(refusal(ufunc.__name__))
+
+    def __array_function__(self, function: Results, *_: object) -> object:
+        raise TypeError(refusal(function.__name__))
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):  # among them other ways for NumPy to the numbers
+            raise AttributeError(f"an array of another library has no {name}")
+        found: object = getattr(self._held, name)
+        return calling(found, name, self._calls) if callable(found) else lent(found, self._calls)
+
+    def __getitem__(self, index: object) -> object:
+        return calling(self._held.__getitem__, "getitem", self._calls)(index)
+
+    def __setitem__(self, index: object, value: object) -> None:
+        calling(self._held.__setitem__, "setitem", self._calls)(index, value)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __float__(self) -> float:
+        self._calls["copy to the host"] += 1
+        return float(self._held)
+
+    def __bool__(self) -> bool:
+        self._calls["copy to the host"] += 1
+        return bool(self._held)
+
+
+def refusal(name: str) -> str:
+    """Return what is wrong with a call of np.name."""
+    return f"np.{name} was called on an array of another library: call xp.{name}, with xp = module_of(x)"
+
+
+def operate(name: str, inplace: bool = False) -> Results:
+    """Return the method of an operator, such as __add__."""
+    work: Results = getattr(operator, name)
+
+    def method(self: Elsewhere, *others: object) -> object:
+        result = calling(work, name.strip("_"), self._calls)(self, *others)
+        return self if inplace else result
+
+    return method
+
+
+def reflect(name: str) -> Results:
+    """Return the method of an operator whose left side is no array of ours, such as __radd__."""
+    work: Results = getattr(operator, name)
+
+    def method(self: Elsewhere, other: object) -> object:
+        return calling(work, name.strip("_"), self._calls)(other, self)
+
+    return method
+
+
+for _name in BINARY + OTHERS:
+    setattr(Elsewhere, f"__{_name}__", operate(f"__{_name}__"))
+for _name in BINARY:
+    setattr(Elsewhere, f"__r{_name}__", reflect(f"__{_name}__"))
+    setattr(Elsewhere, f"__i{_name}__", operate(f"__i{_name}__", inplace=True))
+
+
+class Library(ModuleType):
+    """The other library: NumPy's functions, for arrays of its own alone. `calls` counts them by name."""
+
+    ndarray = Elsewhere
+
+    def __init__(self) -> None:
+        super().__init__("elsewhere")
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> object:
+        found: object = getattr(np, name)
+        return calling(found, name, self.calls) if callable(found) and not isinstance(found, type) else found
+
+    def asarray(self, a: object, dtype: type[np.generic] | None = None) -> Elsewhere:
+        """Return `a` as an array of this library, copied where it is on the host."""
+        if isinstance(a, Elsewhere):
+            return a
+        self.calls["copy to the device"] += 1
+        return Elsewhere(np.array(a, dtype), self.calls)
+
+    def asnumpy(self, a: object) -> Array:
+        """Return `a` on the host."""
+        if not isinstance(a, Elsewhere):
+            return np.asarray(a)
+        self.calls["copy to the host"] += 1
+        return a._held.copy()
+
+
+def calling(work: Results, name: str, calls: Counter[str]) -> Results:
+    """Return `work` as a function on arrays of the other library, which counts itself and refuses those of the host."""
+
+    def call(*arguments: object, **named: object) -> object:
+        taken = [taken_apart(one) for one in arguments]
+        calls[name] += name not in VIEWS
+        return lent(work(*taken, **{key: taken_apart(one) for key, one in named.items()}), calls)
+
+    return call
+
+
+def taken_apart(argument: object) -> object:
+    """Return an argument with the numbers of its arrays laid bare. Raises TypeError for an array of the host."""
+    if isinstance(argument, Elsewhere):
+        return argument._held
+    if isinstance(argument, np.ndarray):
+        raise TypeError(
+            f"an array of the host {argument.shape} met one of another library: make it there, with xp = module_of(x)"
+        )
+    if isinstance(argument, list | tuple):
+        return type(argument)(taken_apart(one) for one in argument)
+    return argument
+
+
+def lent(result: object, calls: Counter[str]) -> object:
+    """Return a result as an array of the other library, numbers too; what is no array as it is."""
+    return Elsewhere(result, calls) if isinstance(result, np.ndarray | np.generic) else result
+
+
+@contextmanager
+def elsewhere() -> Iterator[Library]:
+    """Put the stand-in where CuPy would be, and yield it."""
+    before, library = sys.modules.get("cupy"), Library()
+    sys.modules["cupy"] = library
+    try:
+        yield library
+    finally:
+        del sys.modules["cupy"]
+        if before is not None:
+            sys.modules["cupy"] = before
