@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 1. Softmax with temperature
 #
-# **Goal** turn a network's numbers into beliefs that add up to 1, and make these beliefs sharper or softer with one
+# **Goal** Turn a network's numbers into beliefs that add up to 1, and make these beliefs sharper or softer with one
 # number, the temperature.
 #
 # **Needs** nothing but Python, some NumPy and a derivative.
@@ -182,15 +182,15 @@ lesson.close("the derivative of each p by each logit", p[:, None] * by_hand, of_
 #    $$H = S - b M \qquad M = \sum_k p_k z_k$$
 #    $M$ is the mean logit, with the beliefs as weights.
 # 9. Derive by $b$. First $S$, by the chain rule: $\sum_j z_j \exp(b z_j)$ over $\sum_j \exp(b z_j)$. That is $M$.
-#    So $\log p_k$ changes by $z_k - M$, and $p_k$ itself by $p_k (z_k - M)$.
+#    So the derivative of $\log p_k$ by $b$ is $z_k - M$, and that of $p_k$ itself is $p_k (z_k - M)$.
 # 10. Then $M$:
-#    $$\frac{dM}{db} = \sum_k z_k p_k (z_k - M) = \sum_k p_k (z_k - M)^2 = V$$
-#    The second equality holds because $\sum_k p_k (z_k - M) = M - M = 0$, so we may subtract $M$ times it. $V$ is the
-#    **variance** of the logits under $p$: the mean squared distance from their mean.
+#     $$\frac{dM}{db} = \sum_k z_k p_k (z_k - M) = \sum_k p_k (z_k - M)^2 = V$$
+#     The second equality holds because $\sum_k p_k (z_k - M) = M - M = 0$, so we may subtract $M$ times it. $V$ is
+#     the **variance** of the logits under $p$: the mean squared distance from their mean.
 # 11. Both together, with the product rule for $b M$:
-#    $$\frac{dH}{db} = M - (M + b V) = -b V$$
+#     $$\frac{dH}{db} = M - (M + b V) = -b V$$
 # 12. Back to $T$: $b = 1/T$ has the derivative $-1/T^2$. By the chain rule
-#    $$\frac{dH}{dT} = \frac{V}{T^3}$$
+#     $$\frac{dH}{dT} = \frac{V}{T^3}$$
 #
 # A mean of squares is never negative, so $dH/dT$ is never negative. It is 0 only if all logits are equal.
 

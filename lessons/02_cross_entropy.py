@@ -69,7 +69,7 @@ print("logits of the first image", z[0].round(1))
 #    called **one-hot**. The mean of step 4 divides by $N$:
 #    $$dz = \frac{p - Y}{N}$$
 #
-# What the network says, less what it should say. This is the most useful formula of all these lessons.
+# What the network says, less what it should say. Later lessons start from this formula again and again.
 
 # %% [markdown]
 # ## In NumPy
