@@ -10,7 +10,7 @@ from minikd.lessons.elsewhere import Library, elsewhere
 
 LIES = "the result lies on the host: np.zeros, np.eye and np.arange make arrays there, whatever they are used with"
 WIDE = (
-    "the result is float64. xp.zeros and xp.eye make float64 where no dtype is given; and np.sqrt(2 / np.pi) is a NumPy "
+    "the result is float64: xp.zeros and xp.eye make float64 where no dtype is given; np.sqrt(2 / np.pi) is a NumPy "
     "float64, which an array has to follow, where math.sqrt returns a Python float, which follows the array"
 )
 
