@@ -9,7 +9,7 @@ from minikd.nn.geometry import outputs
 
 def check(work: Work) -> None:
     """Check the size against the engine's, depthwise against the engine's convolution in C groups."""
-    for size, kernel, stride, padding, dilation in ((11, 3, 1, 0, 1), (12, 3, 2, 1, 2), (17, 4, 3, 2, 3)):
+    for size, kernel, stride, padding, dilation in ((11, 3, 1, 0, 1), (20, 3, 1, 2, 4), (16, 4, 3, 2, 3)):
         work.same(
             "output_size",
             (size, kernel, stride, padding, dilation),
@@ -44,6 +44,7 @@ def check(work: Work) -> None:
             "the kernel is turned by half a turn: that is mathematics' convolution": engine(x, w[:, ::-1, ::-1]),
             "the bias is missing": summed,
             "the bias is added for each position of the kernel: add it once": want + b[:, None, None] * (w[0].size - 1),
+            "the bias is added once, and again for each position of the kernel": want + b[:, None, None] * w[0].size,
             "the channels are summed: here each keeps to itself": np.broadcast_to(
                 summed.sum(1, keepdims=True) + b[:, None, None], want.shape
             ),
