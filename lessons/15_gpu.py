@@ -76,10 +76,10 @@ with elsewhere() as other:
 print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count in asked.items()))
 
 # %% [markdown]
-# One copy and five launches. A launch takes a few millionths of a second, whether it works on ten numbers or on ten
-# million. A GPU wins on large batches; with a small network and a small batch the launches are what a step costs. The
-# engine therefore has a few functions of its own for a GPU in `minikd/kernels.py`: Adam's step, a dozen launches as
-# NumPy writes it, is one there.
+# One copy and five launches (`sub` and `truediv` are Python's names for `-` and `/`). To give an order costs some
+# millionths of a second, for ten numbers as for ten million. A GPU wins on large batches; with a small network and a
+# small batch the launches are what a step costs. The engine therefore has a few functions of its own for a GPU in
+# `minikd/kernels.py`: Adam's step, a dozen launches as NumPy writes it, is one there.
 #
 # **Why not a switch?** Many libraries have one: `from backend import xp`, set once when the program starts. It is
 # shorter, and wrong as soon as one program holds both kinds of array: a model on the GPU and one on the host to compare
@@ -237,11 +237,9 @@ lesson.close("the values do not tell: they are the same but for rounding", carel
 # 2. Add $n$ numbers in any order. Each $x_i$ takes part in some of the $n - 1$ additions, and gets a factor
 #    $(1 + \delta)$ from each of these.
 # 3. So each $x_i$ arrives with a factor between $(1 - u)^{n-1}$ and $(1 + u)^{n-1}$, which is about $1 \pm (n - 1) u$.
-# 4. The error of the sum is at most
-#
-# $$\left| \hat{s} - s \right| \le (n - 1) \, u \sum_i |x_i|$$
-#
-# which is less than $n$ times `eps` times the sum of the sizes. It holds for *any* order.
+# 4. So the error of the computed sum $\hat{s}$ is at most
+#    $$|\hat{s} - s| \le (n - 1) \, u \sum_i |x_i|$$
+#    which is less than $n$ times `eps` times the sum of the sizes. It holds for *any* order.
 # 5. Add in pairs, then pairs of pairs: each $x_i$ takes part in only $\log_2 n$ additions, so $(n - 1)$ becomes
 #    $\log_2 n$. NumPy and GPUs add in a mixture of both.
 
@@ -291,9 +289,10 @@ print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for 
 
 # %% [markdown]
 # So host and device cannot be asked for equal bits. They are asked to agree **to a tolerance**, and the tolerance is
-# derived, not guessed: a few hundred additions in float64 leave 1e-13, in float32 1e-5, and a network has many layers.
-# `minikd gpu-check` asks for 1e-10 and 1e-4. A wrong formula is further off than that in float64, by orders of
-# magnitude; in float32 a small mistake could hide, so every case runs in both.
+# derived, not guessed: a sum of 1,000 numbers may be off by 1e-13 in float64, by 6e-5 in float32; a network has
+# layers of such sums, but errors also cancel, as the figure shows. `minikd gpu-check` asks for 1e-10 and 1e-4. A
+# wrong formula is further off than that in float64, by orders of magnitude; in float32 a small mistake could hide, so
+# every case runs in both.
 #
 # The error is measured against $\sum |x_i|$, not against the sum. Where large numbers cancel, the sum is small and its
 # *relative* error can be anything. minikd therefore divides by the largest element of the whole array.
