@@ -112,8 +112,8 @@ print(by_hand[0, 0])
 lesson.close("the loops give what was worked out by hand", by_loops(image, kernel, np.zeros(1)), by_hand, within=0)
 
 # %% [markdown]
-# From here on everything is tried on a case with **no two sizes alike**: a different stride, padding and kernel side
-# for rows and columns. Where H = W and R = S, exchanging them cannot be seen.
+# From here on everything is tried on a case where **rows and columns differ**: in the image's size, the kernel's, the
+# stride and the padding. Where H = W and R = S, exchanging them cannot be seen.
 
 # %%
 x, w, b = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)

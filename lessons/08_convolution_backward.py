@@ -43,7 +43,8 @@ rng = np.random.default_rng(8)
 #
 # ## The image
 #
-# 4. Each window is a sample of that dense layer, so its gradient is $dcols = g \, w$, of shape (N·P·Q, C·R·S).
+# 4. Each window is a sample of that dense layer, so the gradient by its pixels is
+#    $dcols = g \, w$, of shape (N·P·Q, C·R·S).
 # 5. A pixel lies in several windows, and reaches the loss through each. The chain rule adds:
 #    **each pixel gets back from every window that it was in.**
 # 6. In lesson 7's R·S slices: what window position $(r, s)$ read from rows $r, r + s_y, r + 2 s_y$ and so on, goes back
@@ -68,10 +69,8 @@ def add_back(dcols, shape, stride):
     """dcols (N, P, Q, C, R, S) -> the gradient by the padded image: each entry at the pixel that it was read from."""
     dwide, (_, P, Q, _, R, S) = np.zeros(shape), dcols.shape
     for r, s in np.ndindex(R, S):
-        rows, columns = (
-            slice(r, r + stride[0] * (P - 1) + 1, stride[0]),
-            slice(s, s + stride[1] * (Q - 1) + 1, stride[1]),
-        )
+        rows = slice(r, r + stride[0] * (P - 1) + 1, stride[0])
+        columns = slice(s, s + stride[1] * (Q - 1) + 1, stride[1])
         dwide[:, :, rows, columns] += dcols[..., r, s].transpose(0, 3, 1, 2)
     return dwide
 
@@ -92,8 +91,8 @@ def backward(dy, x, w, stride, padding):
 #
 # As in lesson 4: the loss is the sum of dy·y with a random dy, and each element is moved up and down. There is a gift
 # here. y is **linear** in x, in w and in b, each by itself. A linear function has the same slope everywhere, so the
-# difference is exact at any step, and the step may be large. Only rounding is left. And as in lesson 7: no two sizes
-# alike.
+# difference is exact at any step, and the step may be large. Only rounding is left. And as in lesson 7, rows
+# and columns differ.
 
 # %%
 x, w, b = rng.standard_normal((2, 3, 8, 7)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
