@@ -1,2 +1,270 @@
 # %% [markdown]
-# # ANOTHER HELPER WRITES THIS LESSON NOW (all four files). Helpers with 1, 2 and 3: leave it, finish 1 and 2 and report.
+# # 3. A linear layer, backwards
+#
+# **Goal** Derive the three gradients of a linear layer from its sums, and learn to ask more of them than that their
+# shapes fit.
+#
+# **Needs** lesson 2.
+#
+# **You will see** what each input pixel's weights are told by a batch of digits, and a first network that learns.
+#
+# **Minutes** 1
+
+# %%
+import time
+
+import numpy as np
+
+import minikd
+from minikd.data import Views, mean_and_std
+from minikd.lessons import Lesson
+from minikd.losses import cross_entropy
+from minikd.nn.linear import linear, linear_backward
+from minikd.report.style import blank, new_figure, tidy
+
+lesson = Lesson("03_linear_backward")
+rng = np.random.default_rng(3)
+
+# %% [markdown]
+# ## The layer
+#
+# A linear layer makes O numbers out of C numbers, the same way for each of the N samples of a batch. Its **parameters**
+# are a weight for each pair, and a bias:
+#
+# $$y_{no} = \sum_c x_{nc} w_{oc} + b_o$$
+#
+# Shapes: x is (N, C), w is (O, C), b is (O,), y is (N, O). The sum over $c$ is a row of x times a row of w, so all of
+# it is one matrix product, $x w^\top$ (the small ⊤ swaps rows and columns). In Python that is `x @ w.T`.
+#
+# ## What is asked for
+#
+# Behind the layer come other layers, and at the end a loss L, one number. Let us say that somebody behind us has
+# already found out how L reacts to each number that we put out. That is the **upstream gradient** dy, of y's shape:
+#
+# $$dy_{no} = \frac{\partial L}{\partial y_{no}}$$
+#
+# We owe three answers: how L reacts to x (for the layer before us), to w and to b (to train them). A gradient always
+# has the shape of its array: dx is (N, C), dw is (O, C), db is (O,).
+#
+# ## On paper
+#
+# 1. **The rule.** Something, call it $s$, can reach L on many paths, one through each $y_{no}$ that it enters. The
+#    paths add up:
+#
+#    $$ds = \sum_{n,o} dy_{no} \frac{\partial y_{no}}{\partial s}$$
+#
+#    This is the chain rule. All that is left is to look where each number enters.
+# 2. **The bias** $b_o$ enters $y_{no}$ for every sample $n$, with the factor 1. So $db_o = \sum_n dy_{no}$: a sum over
+#    the batch.
+# 3. **The weight** $w_{oc}$ enters $y_{no}$ for every sample $n$, times $x_{nc}$. So
+#
+#    $$dw_{oc} = \sum_n dy_{no} x_{nc}$$
+#
+# 4. **The input** $x_{nc}$ enters $y_{no}$ for every output $o$ of its own sample, times $w_{oc}$. So
+#
+#    $$dx_{nc} = \sum_o dy_{no} w_{oc}$$
+#
+# 5. Each sum is over what the two factors share, and that makes them matrix products:
+#
+#    $$dx = dy \, w \qquad dw = dy^\top x \qquad db = \sum_n dy_n$$
+#
+# No sum has a mean in it. The 1/N of the batch belongs to the loss, which has put it into dy already (lesson 2).
+
+
+# %%
+def forward(x, w, b):
+    """x (N, C), w (O, C), b (O,) -> y (N, O), and the cache: what the way back will need."""
+    return x @ w.T + b, (x, w)  # (N, O) = (N, C) @ (C, O)
+
+
+def backward(dy, cache):
+    """dy (N, O) -> dx (N, C), dw (O, C), db (O,)."""
+    x, w = cache
+    dx = dy @ w  # (N, C) = (N, O) @ (O, C)
+    dw = dy.T @ x  # (O, C) = (O, N) @ (N, C)
+    return dx, dw, dy.sum(0)
+
+
+def by_loops(dy, x, w):
+    """Steps 2 to 4, word for word."""
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w))
+    for n in range(len(x)):
+        for o in range(len(w)):
+            db[o] += dy[n, o]
+            for c in range(x.shape[1]):
+                dw[o, c] += dy[n, o] * x[n, c]
+                dx[n, c] += dy[n, o] * w[o, c]
+    return dx, dw, db
+
+
+N, C, O = 5, 7, 3
+x, w, b, dy = (rng.standard_normal(shape) for shape in ((N, C), (O, C), (O,), (N, O)))
+y, cache = forward(x, w, b)
+ours, loops = backward(dy, cache), by_loops(dy, x, w)
+lesson.close("the sum over c, for one element, is y[2, 1]", y[2, 1], sum(x[2, c] * w[1, c] for c in range(C)) + b[1])
+for name, product, loop in zip(("dx", "dw", "db"), ours, loops, strict=True):
+    lesson.close(f"{name}: the product is the loops", product, loop)
+
+# %% [markdown]
+# ## The engine's version
+#
+# `minikd.nn.linear` holds the same three lines. What it adds: it checks shapes and kinds of numbers, and it can leave
+# dx out where nobody needs it (nothing stands before the first layer).
+#
+# Why products and not loops? A product does the same multiplications, in an order that keeps the processor busy.
+
+# %%
+y_engine, cache_engine = linear(x, w, b)
+lesson.close("the engine's y", y_engine, y)
+for name, theirs, mine in zip(("dx", "dw", "db"), linear_backward(dy, cache_engine), ours, strict=True):
+    lesson.close(f"the engine's {name}", theirs, mine)
+
+
+def seconds(function, *arguments):
+    """The shortest of three calls."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        function(*arguments)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+large = [rng.standard_normal(shape) for shape in ((32, 10), (32, 100), (10, 100))]  # dy, x, w
+ratio = seconds(by_loops, *large) / seconds(backward, large[0], tuple(large[1:]))
+print(f"32 samples, 100 inputs, 10 outputs: the products take {ratio:,.0f} times less time than the loops")
+lesson.true("products are more than ten times as fast", ratio > 10)
+
+# %% [markdown]
+# ## Why "the shapes fit" is not enough
+#
+# Many people find a backward pass by trying transposes until NumPy stops to complain. Where C = O it complains about
+# nothing. Each of these is of the right shape, and wrong:
+
+# %%
+S = 4
+x4, w4, dy4 = (rng.standard_normal(shape) for shape in ((S, S), (S, S), (S, S)))
+dx4, dw4, db4 = backward(dy4, (x4, w4))
+wrong = {
+    "dx with w transposed": (dy4 @ w4.T, dx4),  # (S, S) = (S, S) @ (S, S)
+    "dw with the factors exchanged": (x4.T @ dy4, dw4),  # (S, S) = (S, S) @ (S, S)
+    "dw without a transpose": (dy4 @ x4, dw4),  # (S, S) = (S, S) @ (S, S)
+    "db summed over the outputs": (dy4.sum(1), db4),
+    "db averaged over the batch": (dy4.mean(0), db4),
+}
+lesson.true("all five have the right shape", all(got.shape == want.shape for got, want in wrong.values()))
+for bug, (got, want) in wrong.items():
+    lesson.caught(bug, got, want)
+
+# %% [markdown]
+# ## Two better questions
+#
+# **Does it predict?** Move one number a little, and see whether L follows as the gradient says. With dy held fixed,
+# take $L = \sum dy \cdot y$; then $\partial L / \partial y$ is dy. To first order, moving $w_{oc}$ by $h$ to either
+# side changes L by $2h \, dw_{oc}$ in all. (Lesson 4 asks how far this can be trusted.)
+
+# %%
+h, moved = 1e-5, {}
+for sign in (1, -1):
+    nudged = w.copy()
+    nudged[1, 4] += sign * h
+    moved[sign] = np.sum(dy * forward(x, nudged, b)[0])
+lesson.close("dw[1, 4] predicts what happens", (moved[1] - moved[-1]) / (2 * h), ours[1][1, 4], within=1e-6)
+lesson.caught("a mean in the place of the sum does not", ours[1][1, 4] / N, (moved[1] - moved[-1]) / (2 * h))
+
+# %% [markdown]
+# **Do both ways agree?** For the input, the layer without its bias is a matrix product. Send some $d$ of x's shape
+# forwards, it arrives as $d \, w^\top$. Send dy backwards, it arrives as $dy \, w$. Then
+#
+# $$\sum_{no} dy_{no} (d \, w^\top)_{no} = \sum_{nc} (dy \, w)_{nc} d_{nc}$$
+#
+# for **every** $d$ and dy: both sides are the sum of $dy_{no} w_{oc} d_{nc}$ over all n, o and c. The backward pass is
+# the **adjoint** of the forward pass: the one map for which both sides always agree. One random $d$ and one random dy
+# are enough to see a wrong one, and no derivative is taken at all.
+
+# %%
+d = rng.standard_normal((S, S))
+there = np.sum(dy4 * (d @ w4.T))  # (S, S) = (S, S) @ (S, S)
+lesson.close("the adjoint: there and back agree", np.sum(dx4 * d), there)
+lesson.caught("dx with w transposed: they do not", np.sum((dy4 @ w4.T) * d), there)  # (S, S) = (S, S) @ (S, S)
+
+# %% [markdown]
+# ## A network that learns
+#
+# One linear layer from the pixels to ten classes, the softmax of lesson 1 and the cross-entropy of lesson 2 behind it:
+# that is all it takes. Each step moves the parameters a little **against** their gradient, because the gradient points
+# where the loss grows.
+
+# %%
+digits = minikd.load_dataset("mnist")
+count, rate = lesson.pick(full=10_000, quick=2_000), 0.1
+train = Views(digits.train_images[:count], digits.train_labels[:count], *mean_and_std(digits.train_images[:count]))
+test = Views(digits.test_images[:2000], digits.test_labels[:2000], train.mean, train.std)
+images, labels = train.clean().reshape(count, 784), train.labels
+test_images = test.clean().reshape(2000, 784)
+
+w, b = np.zeros((10, 784), np.float32), np.zeros(10, np.float32)
+losses = []
+for start in range(0, count, 50):
+    logits, cache = forward(images[start : start + 50], w, b)
+    loss, dlogits = cross_entropy(logits, labels[start : start + 50])
+    _, dw, db = backward(dlogits, cache)
+    w, b = w - rate * dw, b - rate * db
+    losses.append(float(loss))
+
+wrong_answers = np.mean(forward(test_images, w, b)[0].argmax(1) != test.labels)
+print(f"loss of the first step {losses[0]:.3f}, mean of the last ten {np.mean(losses[-10:]):.3f}")
+lesson.close("it starts at log 10, knowing nothing", losses[0], np.log(10), within=1e-5)
+lesson.true(
+    "after one look at each image, fewer than one in four is wrong", wrong_answers < 0.25, f"{wrong_answers:.1%}"
+)
+
+# %% [markdown]
+# It has 7,850 parameters, and each was told what to do by $dw = dy^\top x$. What were they told at the very first step?
+# Row o of dw is a sum of images, each weighed by how wrong the network was about class o. Against it means: towards the
+# images of class o, away from the others.
+
+# %%
+first_logits, first_cache = forward(images[:500], np.zeros((10, 784), np.float32), np.zeros(10, np.float32))
+dlogits = cross_entropy(first_logits, labels[:500])[1]
+first = -backward(dlogits, first_cache)[1]
+fives = np.flatnonzero(labels[:500] == 5)
+others = np.flatnonzero(labels[:500] != 5)
+by_sum = -dlogits[fives, 5] @ images[fives] - dlogits[others, 5] @ images[others]  # (C,) = (n,) @ (n, C), twice
+lesson.close("row 5 of -dw: the fives, less a part of the others", first[5], by_sum, within=1e-4)
+
+figure = new_figure(9.6, 4.4, "What dw tells the weights of each class at the first step, and what they have become")
+for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the end", w))):
+    for k in range(10):
+        ax = figure.add_subplot(2, 10, 10 * row + k + 1)
+        picture = pictures[k].reshape(28, 28)
+        ax.imshow(picture, cmap="RdBu", vmin=-np.abs(pictures).max(), vmax=np.abs(pictures).max())
+        tidy(ax, f"{k}: {what}" if k == 0 else str(k), grid=False)
+        blank(ax)
+lesson.save(figure)
+
+# %% [markdown]
+# Blue pixels speak for the class, red ones against it. Without colour: look for the digit's shape, it is there.
+#
+# ## What this does not show
+#
+# A deep network: here nobody asked for dx. Lesson 5 stacks layers, and there the dx of one is the dy of the one before.
+# And two checks at a few points are no proof. What they can and cannot find is lesson 4.
+#
+# ## Read on
+#
+# - Rumelhart, Hinton and Williams 1986, *Learning representations by back-propagating errors*.
+# - `minikd/nn/linear.py`: the derivation in ten lines, the two functions, and the layer that holds w and b.
+# - Lesson 4: when to believe a gradient check.
+#
+# ## Exercises
+#
+# `minikd check 03` puts the skeleton into `work/03_linear_backward.py` the first time and checks it from then on.
+# Derive on paper first: where does each number enter, and what do the paths share?
+#
+# 1. `scale_shift`, `scale_shift_backward`: $y_{nc} = g_c x_{nc} + b_c$, one factor and one shift for each feature. What
+#    is summed, and over what?
+# 2. `masked`, `masked_backward`: a linear layer without bias, some of whose weights are switched off for good by a mask
+#    of True and False, which count as 1 and 0. What must not learn?
+#
+# The solutions are in `lessons/solutions/`.
