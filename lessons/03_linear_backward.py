@@ -233,13 +233,13 @@ others = np.flatnonzero(labels[:500] != 5)
 by_sum = -dlogits[fives, 5] @ images[fives] - dlogits[others, 5] @ images[others]  # (C,) = (n,) @ (n, C), twice
 lesson.close("row 5 of -dw: the fives, less a part of the others", first[5], by_sum, within=1e-4)
 
-figure = new_figure(9.6, 4.4, "What dw tells the weights of each class at the first step, and what they have become")
+figure = new_figure(9.6, 2.9, "What dw tells the weights of each class at the first step, and what they have become")
 for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the end", w))):
     for k in range(10):
         ax = figure.add_subplot(2, 10, 10 * row + k + 1)
         picture = pictures[k].reshape(28, 28)
         ax.imshow(picture, cmap="RdBu", vmin=-np.abs(pictures).max(), vmax=np.abs(pictures).max())
-        tidy(ax, f"{k}: {what}" if k == 0 else str(k), grid=False)
+        tidy(ax, str(k), y=what if k == 0 else "", grid=False)
         blank(ax)
 lesson.save(figure)
 
