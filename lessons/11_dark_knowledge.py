@@ -1,0 +1,309 @@
+# %% [markdown]
+# # 11. Dark knowledge: what the teacher knows about a 2 that looks like a 7
+#
+# **Goal** Read what a teacher says beside its answer, measure how much that is, and see a student learn a digit from it
+# that it was never shown.
+#
+# **Needs** lessons 1 and 10.
+#
+# **You will see** which digits look alike to the teacher, and one 2 of which it says that it is nearly a 7.
+#
+# **Minutes** 2
+
+# %%
+import numpy as np
+
+from minikd import load_dataset, metrics
+from minikd.data import Views, mean_and_std
+from minikd.distillation.teacher import CachedTeacher
+from minikd.lessons import Lesson
+from minikd.lessons.teacher import teacher_of
+from minikd.losses import softmax
+from minikd.methods import Labels, LogitObjective, SoftTargets
+from minikd.models import cnn, mlp
+from minikd.report.softness import mean_entropy
+from minikd.report.style import BLUE, INK, ORANGE, new_figure, show_picture, tidy
+from minikd.training import Plan, fit
+
+lesson = Lesson("11_dark_knowledge")
+rng = np.random.default_rng(11)
+data = load_dataset("mnist")
+mean_std = mean_and_std(data.train_images)
+K = data.classes
+
+
+def answers(model, images, size=100):
+    """Logits (N, K) as float64, a few images at a time."""
+    return np.concatenate([model(images[start : start + size]) for start in range(0, len(images), size)]).astype(float)
+
+
+asked = slice(lesson.pick(full=10_000, quick=2000))
+labels = data.test_labels[asked]
+test_images = Views(data.test_images, data.test_labels, *mean_std).clean(asked)
+teacher = teacher_of(lesson)
+logits = answers(teacher, test_images)
+print(f"the teacher is right on {metrics.accuracy(logits, labels):.2%} of {len(labels):,} test images")
+
+# %% [markdown]
+# ## On paper: what lies beside the answer
+#
+# A label says "2". The teacher says: a 2 with 0.98, a 7 with 0.015, a 3 with 0.003, a 4 with 0.000001. A 7 is fifteen
+# thousand times as likely as a 4. The label does not say that, and nobody ever told the teacher. It has found out what
+# looks like what. Hinton calls it **dark knowledge**: it is there, and one does not see it, for it is in numbers that
+# are nearly 0.
+#
+# 1. With $p = \mathrm{softmax}(v/T)$ (lesson 1), two classes stand in the ratio
+#
+#    $$\frac{p_i}{p_j} = \exp\left(\frac{v_i - v_j}{T}\right)$$
+#
+#    Its logarithm is divided by $T$. So the temperature makes the small numbers visible, and **never changes their
+#    order**.
+# 2. How undecided is an answer? The **entropy** $H(p) = -\sum_k p_k \log p_k$ is 0 where one class has everything, and
+#    $\log K$ where all have the same. With the logarithm to base 2 its unit is the bit: $\log_2 10 = 3.32$.
+# 3. How does it depend on T? Write $\log p_k = v_k/T - \log Z$ with $Z = \sum_k \exp(v_k/T)$, and $\langle v \rangle$
+#    for the mean $\sum_k p_k v_k$. Then, in natural logarithms,
+#
+#    $$H = \log Z - \frac{\langle v \rangle}{T}$$
+#
+# 4. The derivatives: that of $\log Z$ by $T$ is $-\langle v \rangle/T^2$. That of $\langle v \rangle$ is
+#    $-(\langle v^2 \rangle - \langle v \rangle^2)/T^2$, minus the variance of $v$ over $T^2$. The terms with
+#    $\langle v \rangle$ cancel, and
+#
+#    $$\frac{\mathrm{d}H}{\mathrm{d}T} = \frac{\langle v^2 \rangle - \langle v \rangle^2}{T^3} \ge 0$$
+#
+#    A variance is never negative: **entropy can only rise with the temperature.**
+# 5. What does the teacher say of 2s, on the whole? The mean of the soft targets of all images of class $c$ is row $c$
+#    of a matrix M (K, K). With $y_{nc}$, which is 1 where image $n$ is of class $c$ and else 0, and $N_c$ such images:
+#
+#    $$M_{ck} = \frac{1}{N_c} \sum_n y_{nc} \, p_{nk}$$
+
+# %% [markdown]
+# ## In plain NumPy
+
+
+# %%
+def soft_targets(v, T):
+    """(N, K) logits -> (N, K) probabilities; the largest logit is taken to 0 first, see lesson 1."""
+    e = np.exp((v - v.max(1, keepdims=True)) / T)
+    return e / e.sum(1, keepdims=True)
+
+
+def entropy(p):
+    """(N, K) -> (N,) in bits. 0 log 0 is 0, so a probability of 0 may be taken as the smallest number there is."""
+    return -(p * np.log2(np.maximum(p, np.finfo(float).tiny))).sum(1)
+
+
+def mean_by_class(p, labels):
+    """(N, K) and (N,) -> M (K, K), row c the mean of the soft targets of class c."""
+    y = (labels[:, None] == np.arange(K)).astype(float)
+    return y.T @ p / y.sum(0)[:, None]  # (K, K) = (K, N) @ (N, K)
+
+
+for T in (1.0, 4.0):
+    lesson.close(f"soft targets at T = {T:g} = the engine's softmax", soft_targets(logits, T), softmax(logits, T))
+    ours = entropy(soft_targets(logits, T)).mean() * np.log(2)  # from bits to natural logarithms
+    lesson.close("and their mean entropy is the engine's", ours, mean_entropy(logits, T))
+p, warm = soft_targets(logits, 1.0), soft_targets(logits, 4.0)
+M, warm_M = mean_by_class(p, labels), mean_by_class(warm, labels)
+by_loop = [warm[labels == c].mean(0) for c in range(K)]
+lesson.close("the matrix by one product = class by class", warm_M, by_loop)
+lesson.close("its rows sum to 1", warm_M.sum(1), 1)
+ratio = np.log(warm[:, :1] / warm[:, 1:2]) * 4
+lesson.close("T = 4 divides the logarithm of a ratio by 4", ratio, logits[:, :1] - logits[:, 1:2], within=1e-9)
+lesson.true("and changes no order", np.array_equal(np.argsort(warm, 1), np.argsort(logits, 1)))
+
+# %% [markdown]
+# ## Entropy against temperature
+
+# %%
+print("   T    mean entropy in bits")
+temperatures = np.array([0.5, 1, 2, 4, 8, 20, 100, 1000])
+bits = np.array([entropy(soft_targets(logits, T)).mean() for T in temperatures])
+for T, one in zip(temperatures, bits, strict=True):
+    print(f"{T:5g} {one:10.3f}")
+lesson.true("it rises with the temperature", np.all(np.diff(bits) > 0))
+lesson.close("and ends at the logarithm of 10", bits[-1], np.log2(K), within=1e-3)
+some, T, h = logits[:200], 4.0, 1e-4
+slope = (entropy(soft_targets(some, T + h)) - entropy(soft_targets(some, T - h))) * np.log(2) / (2 * h)
+q = soft_targets(some, T)
+variance = (q * some**2).sum(1) - (q * some).sum(1) ** 2
+lesson.close("its slope is the variance of the logits over T³", slope, variance / T**3, within=1e-5)
+lesson.caught("over T², as one would guess from 1/T", slope, variance / T**2)
+
+# %% [markdown]
+# ## Which digits look alike
+#
+# Away from the diagonal M says what a class is taken for in part. Both directions are added, "4 like 9" and "9 like 4",
+# and the 45 pairs put in order. Before you look: which pairs would you expect? Ours, written down beforehand, are the
+# nine below. Then take one of them and one of the other 36: how often does the teacher find ours more alike? By chance
+# in half of the comparisons.
+#
+# Beside it, a mere count of wrong answers (the **confusion matrix**): a good teacher makes so few mistakes that most
+# pairs never occur in it. Soft targets speak of all pairs.
+
+# %%
+expected = {(4, 9), (7, 9), (3, 5), (3, 8), (5, 8), (2, 7), (2, 3), (1, 7), (5, 6)}
+pairs = [(i, j) for i in range(K) for j in range(i + 1, K)]
+likeness = {(i, j): warm_M[i, j] + warm_M[j, i] for i, j in pairs}
+ranked = sorted(pairs, key=likeness.get, reverse=True)
+print("at T = 4:", "  ".join(f"{i}/{j}{'*' * ((i, j) in expected)} {likeness[i, j]:.3f}" for i, j in ranked[:8]))
+others = set(pairs) - expected
+above = np.mean([likeness[ours] > likeness[other] for ours in expected for other in others])
+bound = lesson.pick(full=0.7, quick=0.6)
+lesson.true(f"the expected pairs (*) are more alike in over {bound:.0%} of comparisons", above > bound, f"{above:.0%}")
+lesson.true("4 and 9 are among the first eight pairs of 45", (4, 9) in ranked[:8], f"number {ranked.index((4, 9)) + 1}")
+counts, away = metrics.confusion_matrix(logits, labels), ~np.eye(K, dtype=bool)
+never = np.sum(counts[away] == 0)
+print(f"of 90 kinds of mistakes {never} never occur; the least number in M at T = 4 is {warm_M.min():.0e}")
+lesson.true("a soft target speaks of every pair", warm_M.min() > 0)
+alike = np.corrcoef(np.log(warm_M)[away], np.log(warm_M.T)[away])[0, 1]
+lesson.true(
+    "what looks like i to j mostly looks like j to i", alike > lesson.pick(0.25, 0.05), f"correlation {alike:.2f}"
+)
+
+# %% [markdown]
+# ## How much does it tell?
+#
+# A label of ten classes tells at most 3.32 bits. What does a soft target tell beyond it? **Not its entropy.** At a very
+# high temperature the entropy is 3.32 bits, the most there is, and every image has the same soft target, which tells
+# nothing. Information is what differs from image to image.
+#
+# Take the order of the classes, which no temperature changes. The first place is (nearly) the label. How surprising is
+# the second place, if one knows the first? By counting how often each pair of places occurs: $H(\text{first, second})
+# - H(\text{first})$. And the third, if one knows both? If the teacher chose them by a fixed list for each label, both
+# would be 0 bits.
+
+
+# %%
+def bits_of(*places):
+    """The entropy in bits of what stands in these places (N,) together, by counting."""
+    share = np.unique(np.stack(places, 1), axis=0, return_counts=True)[1] / len(places[0])
+    return -np.sum(share * np.log2(share))
+
+
+first, second, third = np.argsort(-logits, 1)[:, :3].T
+one, both, all_three = bits_of(first), bits_of(first, second), bits_of(first, second, third)
+print(f"first place {one:.2f} bits, second {both - one:.2f} more, third {all_three - both:.2f} more")
+lesson.true(
+    "the second and third place tell more than a bit each",
+    min(both - one, all_three - both) > 1,
+    f"{all_three - one:.2f}",
+)
+same = np.tile(soft_targets(logits[:1], 1.0), (len(logits), 1))  # one answer for all images
+lesson.close("one answer for all tells 0 bits", bits_of(same.argmax(1)), 0)
+lesson.caught("read by its entropy, the emptiest of all tells most", entropy(soft_targets(logits[:1], 1e6))[0], 0)
+
+# %% [markdown]
+# Bits can be noise. If they are knowledge, someone else who learned on his own must come to the same. So here is a
+# second teacher with other first weights. How often do both name the same second class, where they agree on the first?
+# By chance one in nine.
+
+# %%
+COUNT = lesson.pick(full=10_000, quick=1000)
+other = cnn(data.image_shape, K, np.random.default_rng(99))
+views = Views(data.train_images[:COUNT], data.train_labels[:COUNT], *mean_std)
+fit(other, views, Labels(), Plan(epochs=1, batch_size=lesson.pick(full=100, quick=32), learning_rate=2e-3, seed=99))
+theirs = np.argsort(-answers(other, test_images), 1)
+agreed = np.mean((theirs[:, 1] == second)[theirs[:, 0] == first])
+lesson.true("two teachers name the same second class", agreed > 0.2, f"{agreed:.0%}, by chance 11 %")
+
+# %% [markdown]
+# ## A student that never saw a 3
+#
+# Now the test that Hinton and his colleagues made. Take all 3s out of the images that the student learns from. To this
+# student a 3 is an animal from a tale. Yet the teacher's soft targets speak of 3s on every image: this 8 is a little
+# like a 3, that 5 is more. Is that enough?
+#
+# The student is a small dense network, the same for both, with the same first weights, batches and steps. The
+# **control** learns from the labels. The other learns from the teacher's soft targets alone, by the loss that lesson 12
+# derives: it is to say what the teacher says, at a temperature of 4. The engine knows it as `SoftTargets`.
+
+# %%
+MORE, EPOCHS = lesson.pick(full=(30_000, 6), quick=(2000, 8))
+kept = np.flatnonzero(data.train_labels[:MORE] != 3)
+without = Views(data.train_images[kept], data.train_labels[kept], *mean_std)
+lesson.true("there is no 3 in what the students see", not np.any(without.labels == 3), f"{len(without):,} images")
+told = answers(teacher, without.clean()).astype(np.float32)
+soft = LogitObjective(SoftTargets(temperature=4.0, alpha=1.0), CachedTeacher(told))
+plan = Plan(epochs=EPOCHS, batch_size=100, learning_rate=2e-3)
+students = {}
+for name, objective in (("labels", Labels()), ("teacher", soft)):
+    students[name] = mlp(data.image_shape, (256,), K, np.random.default_rng(3))
+    fit(students[name], without, objective, plan)
+said = {"teacher itself": logits} | {name: answers(student, test_images) for name, student in students.items()}
+is_3 = labels == 3
+print("taught by          3s known   others known")
+for name, v in said.items():
+    print(f"{name:18} {metrics.accuracy(v[is_3], labels[is_3]):8.1%} {metrics.accuracy(v[~is_3], labels[~is_3]):13.1%}")
+known = {name: metrics.accuracy(v[is_3], labels[is_3]) for name, v in said.items()}
+lesson.true("who learned from labels without 3s never says 3", known["labels"] == 0, f"{known['labels']:.1%}")
+bound = lesson.pick(full=0.1, quick=0.05)
+lesson.true(
+    f"who learned from the teacher knows more than {bound:.0%} of them",
+    known["teacher"] > bound,
+    f"{known['teacher']:.0%}",
+)
+
+# %% [markdown]
+# The student says 3 too seldom: on every image that it saw, the teacher said "rather not a 3". That is a matter of one
+# number, the bias of the output for 3. Raise it until most of some other images are right (not of the test images: that
+# would be learning from them), and look again.
+
+# %%
+apart = Views(data.train_images[-5000:], data.train_labels[-5000:], *mean_std)
+biases, three = np.arange(0, 20, 0.25), np.eye(K)[3]
+raised = {}
+print("taught by      bias of 3   3s known   others known")
+for name, model in students.items():
+    v = answers(model, apart.clean())
+    best = biases[np.argmax([metrics.accuracy(v + bias * three, apart.labels) for bias in biases])]
+    v = said[name] + best * three
+    raised[name] = metrics.accuracy(v[is_3], labels[is_3])
+    print(f"{name:14} {best:9.2f} {raised[name]:10.1%} {metrics.accuracy(v[~is_3], labels[~is_3]):14.1%}")
+lesson.true("with its bias raised, it knows most 3s", raised["teacher"] > 0.5, f"{raised['teacher']:.0%}")
+lesson.true(
+    "and more of them than the control so treated", raised["teacher"] > raised["labels"], f"{raised['labels']:.0%}"
+)
+
+# %%
+twos = np.flatnonzero(labels == 2)
+two = twos[np.argmax(p[twos, 2] * p[twos, 7])]  # torn between a 2 and a 7
+print("the 2 that looks most like a 7:", "  ".join(f"{k}: {p[two, k]:.3g}" for k in np.argsort(-p[two])[:4]))
+figure = new_figure(9.8, 4.2, "What the teacher says beside its answer")
+left, middle, right = figure.subplots(1, 3, width_ratios=(1.35, 0.55, 1))
+shown = left.imshow(np.log10(warm_M), cmap="cividis")
+tidy(left, "mean soft target at T = 4", "class k", "label", grid=False)
+left.set_xticks(range(K))
+left.set_yticks(range(K))
+figure.colorbar(shown, ax=left, label="log10 of the probability", shrink=0.85)
+show_picture(middle, data.test_images[two], on_paper=True)
+middle.set_title("a 2", loc="left", fontsize=10.5, color=INK)
+tidy(right, "what the teacher says of it", "class", "probability")
+for shift, q, colour, hatch, name in ((-0.2, p, BLUE, "", "T = 1"), (0.2, warm, ORANGE, "//", "T = 4")):
+    right.bar(np.arange(K) + shift, q[two], 0.4, color=colour, hatch=hatch, edgecolor="white", label=name)
+right.set_xticks(range(K))
+right.legend(frameon=False, fontsize=9)
+lesson.save(figure)
+
+# %% [markdown]
+# ## What this does not show
+#
+# That dark knowledge makes a better student where all classes are there: that is lesson 13's question. The pairs that
+# we expected are ours; another list would have scored otherwise. And bits are not yet knowledge: two teachers agree on
+# the second class far more often than by chance, and far from always.
+#
+# ## Read on
+#
+# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §3: the transfer set without 3s, and
+#   the bias. `minikd experiment hinton2015` repeats it.
+# - `minikd/report/softness.py`: the figure of soft targets in every run's report.
+# - Lesson 12: the loss by which the student here has learned.
+#
+# ## Exercises
+#
+# `minikd check 11` puts the skeleton into `work/11_dark_knowledge.py` the first time and checks it from then on.
+#
+# 1. `second_thoughts`: the matrix without its diagonal, what the teacher would say if it might not say the answer.
+# 2. `temperature_for`: the temperature at which the mean entropy is as wished, by bisection.
+#
+# The solutions are in `lessons/solutions/`.
