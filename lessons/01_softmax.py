@@ -22,6 +22,11 @@ lesson = Lesson("01_softmax")
 rng = np.random.default_rng(1)
 
 # %% [markdown]
+# Every claim below is checked while the lesson runs, and prints a row. `lesson.close` claims that two results are
+# equal; its number says how far apart they are, relative to the largest (2.2e-16 is rounding). `lesson.true` claims
+# whatever can be true. `lesson.caught` runs a wrong version on purpose, and claims that it is seen to be wrong: there
+# the number must be large.
+#
 # ## The numbers a network gives
 #
 # A network that reads digits gives ten numbers for each image, one for each digit: the larger, the more it speaks for
@@ -260,8 +265,8 @@ lesson.save(figure)
 #
 # `minikd check 01` puts the skeleton into `work/01_softmax.py` the first time and checks it from then on.
 #
-# 1. `log_softmax`: step 6 in code, for rows with logits of 10,000. The logarithm of a belief that has become 0 is
-#    $-\infty$, so `np.log(softmax(z, T))` will not do.
+# 1. `log_softmax`: step 6 in code, for rows with logits of 10,000. So it needs step 3's shift, as softmax did; and
+#    `np.log(softmax(z, T))` will not do: the logarithm of a belief that has become 0 is $-\infty$.
 # 2. `entropy`: the entropy of each row, at any temperature. The lesson's own version fails where a belief is 0; with
 #    `log_softmax` yours does not.
 #

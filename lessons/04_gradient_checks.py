@@ -33,7 +33,8 @@ rng = np.random.default_rng(4)
 #
 # ## On paper: the error of a centred difference
 #
-# 1. Taylor's formula says what a function does a small step $h$ to the right:
+# 1. A smooth function can be written as a sum: its value, its slope times $h$, and terms with higher derivatives and
+#    higher powers of $h$, each much smaller than the one before if $h$ is small. That is Taylor's formula:
 #    $$f(x+h) = f(x) + h f'(x) + \frac{h^2}{2} f''(x) + \frac{h^3}{6} f'''(x) + \dots$$
 # 2. To the left, each odd power of $h$ changes its sign. So in the difference the even powers cancel:
 #    $$f(x+h) - f(x-h) = 2 h f'(x) + \frac{h^3}{3} f'''(x) + \dots$$
@@ -43,9 +44,9 @@ rng = np.random.default_rng(4)
 # 4. **One-sided**, $(f(x+h) - f(x))/h$, nothing cancels. The error is $h f''/2$: a tenth of the step,
 #    a tenth of the error.
 # 5. But a computer rounds. A number of 64 bits holds 16 digits: it is wrong by a part of up to $\epsilon/2$, with
-#    $\epsilon = 2.2 \cdot 10^{-16}$; one of 32 bits holds 7, with $\epsilon = 1.2 \cdot 10^{-7}$. Rounded are $f$, and
-#    $x \pm h$ too. Together the difference is wrong by about $2 \epsilon |f|$, and we divide by $2h$: an error of
-#    $\epsilon |f| / h$. It *grows* as $h$ shrinks.
+#    $\epsilon = 2.2 \cdot 10^{-16}$; one of 32 bits holds 7, with $\epsilon = 1.2 \cdot 10^{-7}$. Two values
+#    of $f$ are each wrong by up to $\epsilon |f|/2$, and by about as much again because $x \pm h$ are rounded: together
+#    $2 \epsilon |f|$ at most. We divide by $2h$: an error of $\epsilon |f| / h$. It *grows* as $h$ shrinks.
 # 6. The sum of both is smallest where its derivative by $h$ is 0:
 #    $$\frac{h |f'''|}{3} - \frac{\epsilon |f|}{h^2} = 0$$
 #    $$h = \left(\frac{3 \epsilon |f|}{|f'''|}\right)^{1/3}$$
@@ -195,7 +196,8 @@ def zeros_backward(dy, z):
 
 
 z = rng.standard_normal((5, 4))
-right = softmax_backward(u := rng.standard_normal((5, 4)), z)[0]
+u = rng.standard_normal((5, 4))  # upstream
+right = softmax_backward(u, z)[0]
 apart = every_element(softmax, softmax_backward, [z], u)
 lesson.true("softmax, a random upstream gradient", apart < 1e-8, f"{apart:.1e}")
 by_ones = [centred(lambda t, i=i: softmax(z + t * np.eye(20)[i].reshape(5, 4)).sum(), 0.0, 1e-5) for i in range(20)]

@@ -29,7 +29,7 @@ def check(work: Work) -> None:
         "entropy",
         (large, 1.0),
         np.array([0.0, np.log(2)]),
-        claim="entropy of logits of 10,000: a belief of 0 times log 0 would be NaN",
+        claim="entropy of logits of 10,000: by log_softmax, for 0 times log 0 is NaN",
     )
     work.same("entropy", (np.zeros((2, 10)), T), np.full(2, np.log(10)), claim="entropy of no idea is log K")
 
@@ -56,8 +56,18 @@ def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
         "log_softmax",
         (large, 1.0),
         losses.log_softmax(large),
-        claim="log_softmax of logits of 10,000: the log of a belief of 0 would be -inf",
+        claim="log_softmax of logits of 10,000",
+        suspects={
+            "exp(10,000) is inf: subtract the largest logit of each row first": np.full_like(large, -np.inf),
+            "the logarithm of a belief that has become 0 is -inf: do not take it of softmax": logs_of_beliefs(large),
+        },
     )
+
+
+def logs_of_beliefs(z: np.ndarray) -> np.ndarray:
+    """Return the logarithm of softmax, taken of the beliefs: a mistake."""
+    with np.errstate(divide="ignore"):
+        return np.log(losses.softmax(z))
 
 
 def hotter(z: np.ndarray) -> np.ndarray:

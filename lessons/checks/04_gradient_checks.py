@@ -25,8 +25,7 @@ def check(work: Work) -> None:
         "share",
         "share_backward",
         {"x": positive},
-        usual="each x_j is also in the sum that divides the whole row, so dx has two terms; the second is the same for "
-        "all of a row, a sum of dy·y over axis 1 (keepdims=True), and both are divided by the row's sum",
+        usual="each x_j is also in the sum that divides its whole row, so dx has two terms",
     )
 
 
@@ -47,6 +46,7 @@ def table(
             "this is one-sided, f(x + h) - f(x) over h: its error is h, not h²": one_sided,
             "the difference spans two steps: divide by 2h, not by h": 2 * want,
             "the difference was not divided by 2h": 2 * h * want,
+            "/ 2 * h divides by 2 and then multiplies by h: write / (2 * h)": want * h**2,
             "f(x - h) - f(x + h): the sign is turned": -want,
             "the elements of y were summed: an upstream gradient of ones, not the Jacobian": summed,
         },

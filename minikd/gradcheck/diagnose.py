@@ -49,7 +49,7 @@ def where_wrong(e: Evidence) -> Iterator[str]:
     """Yield the pattern of the wrong elements: a border, a sample, a channel, where x is negative."""
     wrong = np.abs(e.by_hand - e.numeric) > 1e-6 * max(float(np.abs(e.numeric).max()), float(np.abs(e.by_hand).max()))
     if wrong.all():
-        yield "every element is wrong, and none of the usual mistakes explains it: check the shapes of each product"
+        yield "every element is wrong, and none of the usual mistakes explains it: check the formula, and each product"
         return
     place = _place(wrong) or _condition(wrong, e)
     if place is None:
