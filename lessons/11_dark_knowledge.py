@@ -169,9 +169,9 @@ lesson.true(
 # nothing. Information is what differs from image to image.
 #
 # Take the order of the classes, which no temperature changes. The first place is (nearly) the label. How surprising is
-# the second place, if one knows the first? By counting how often each pair of places occurs: $H(\text{first, second})
-# - H(\text{first})$. And the third, if one knows both? If the teacher chose them by a fixed list for each label, both
-# would be 0 bits.
+# the second, if one knows the first? By counting how often each pair of places occurs: it is the entropy of the first
+# two places together, less that of the first. And the third, if one knows both? If the teacher chose them by a fixed
+# list for each label, both would be 0 bits.
 
 
 # %%
