@@ -52,7 +52,7 @@ def editions(path: Path, images: Pixels, count: int, augmentation: Augmentation)
         buffer = io.BytesIO()
         np.save(buffer, made)
         write_atomically(path, buffer.getvalue())
-    found: Pixels = np.load(path, mmap_mode="r")  # all who learn from it share the memory
+    found: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)  # all who learn from it share the memory
     return found
 
 
