@@ -8,7 +8,7 @@
 #
 # **You will see** which digits look alike to the teacher, and one 2 of which it says that it is nearly a 7.
 #
-# **Minutes** 2
+# **Minutes** 1
 
 # %%
 import numpy as np

@@ -8,7 +8,7 @@
 #
 # **You will see** every seed's students as paired dots, and how far each kind of student can be believed.
 #
-# **Minutes** 2
+# **Minutes** 1
 
 # %%
 import math

@@ -38,11 +38,20 @@ def check(work: Work) -> None:
         },
     )
     work.same(
+        "quantise",
+        (w, scale),
+        1.0,
+        claim="quantise returns int8: one byte a weight",
+        part=lambda found: float(np.asarray(found).dtype == np.int8),
+        suspects={"the numbers may be whole, but their dtype is another: .astype(np.int8)": 0.0},
+    )
+    work.same(
         "dequantise",
         (q.astype(np.int8), scale),
         np.stack([channel * s for channel, s in zip(q, scale, strict=True)]),
         suspects={
             "the scale meets the wrong axis: it belongs to the first": q * scale[:, None, None],
             "divided by the scale: quantise did that": q / scale[:, None, None, None],
+            "cast back to whole numbers: what it returns is to be floats": np.trunc(q * scale[:, None, None, None]),
         },
     )
