@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minikd.nn import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.typing import Shape
 
@@ -20,6 +20,20 @@ def cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0
     features = [
         *(Conv2d(image[0], 32, 3, rng, padding=1), MaxPool2d(2), ReLU()),
         *(Conv2d(32, 64, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+    ]
+    return _with_dense_head(features, image, classes, rng, dropout)
+
+
+def deep_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
+    """Return a better teacher, three times as dear: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
+
+    All 3x3 with batch norm, which stands behind the pooling, on a quarter of the data.
+    """
+    features = [
+        *(Conv2d(image[0], 32, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(32), ReLU()),
+        *(Conv2d(32, 64, 3, rng, padding=1), BatchNorm2d(64), ReLU()),
+        *(Conv2d(64, 64, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(64), ReLU()),
+        *(Conv2d(64, 128, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(128), ReLU()),
     ]
     return _with_dense_head(features, image, classes, rng, dropout)
 
@@ -53,6 +67,7 @@ def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
 
 TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequential]] = {
     "cnn": cnn,
+    "deep": deep_cnn,
     "seed": seed_cnn,
     "wide": wide_mlp,
 }

@@ -21,6 +21,13 @@ def rng(seed=0):
             "conv 3x3x32 · pool 2 · conv 3x3x64 · pool 2 · dense 128 · dense 10",
         ),
         (
+            lambda: models.deep_cnn(MNIST, 10, rng()),
+            # weights and biases of the convolutions, scale and shift of their batch norm, the dense layers
+            sum(9 * i * o + 3 * o for i, o in [(1, 32), (32, 64), (64, 64), (64, 128)]) + 1152 * 128 + 128 + 1290,
+            28 * 28 * 9 * 32 + 14 * 14 * 9 * (32 * 64 + 64 * 64) + 7 * 7 * 9 * 64 * 128 + 1152 * 128 + 1280,
+            "conv 3x3x32 · pool 2 · conv 3x3x64 · conv 3x3x64 · pool 2 · conv 3x3x128 · pool 2 · dense 128 · dense 10",
+        ),
+        (
             lambda: models.seed_cnn(MNIST, 10, rng()),
             (25 * 32 + 32) + (512 * 128 + 128) + (128 * 10 + 10),
             24 * 24 * 25 * 32 + 512 * 128 + 128 * 10,
@@ -45,7 +52,7 @@ def rng(seed=0):
             "784-1200-1200-10",
         ),
     ],
-    ids=["teacher", "seed's teacher", "student", "larger student", "Hinton's teacher"],
+    ids=["teacher", "deep teacher", "seed's teacher", "student", "larger student", "Hinton's teacher"],
 )
 def test_the_main_jobs_networks(make, parameters, macs, words):
     model = make()
@@ -61,6 +68,7 @@ def test_the_main_jobs_networks(make, parameters, macs, words):
 def test_any_image_size_channels_and_classes(image, classes):
     for model in (
         models.cnn(image, classes, rng(), 0.5),
+        models.deep_cnn(image, classes, rng(), 0.5),
         models.seed_cnn(image, classes, rng()),
         models.mlp(image, (5,), classes, rng()),
         models.wide_mlp(image, classes, rng()),
@@ -89,7 +97,7 @@ def small_student(image, classes, rng):
     return models.mlp(image, (128,), classes, rng)
 
 
-@pytest.mark.parametrize("make", [models.cnn, models.seed_cnn, small_student])
+@pytest.mark.parametrize("make", [models.cnn, models.deep_cnn, models.seed_cnn, small_student])
 def test_a_generator_decides_the_weights(make):
     one, same, other = (make(MNIST, 10, rng(seed)).vector for seed in (0, 0, 1))
     assert np.array_equal(one, same)
@@ -106,7 +114,7 @@ def test_first_logits_are_of_the_size_of_one(make):
 def test_teachers_by_name():
     model = models.teacher("seed", MNIST, 10, rng(), 0.0)
     assert models.describe(model) == models.describe(models.seed_cnn(MNIST, 10, rng()))
-    with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, seed"):
+    with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, deep, seed, wide"):
         models.teacher("resnet", MNIST, 10, rng(), 0.0)
 
 

@@ -72,7 +72,7 @@ class Teacher(Training):
     shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0)
     rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
-    model: str = setting("cnn", "network: cnn, seed (its notebook's), wide (an MLP)", choices=tuple(models.TEACHERS))
+    model: str = setting("cnn", "network: cnn, deep, seed, wide (an MLP)", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
     label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
     weights: str = setting("", "a teacher's .safetensors file to use instead of training one")

@@ -30,7 +30,7 @@ def refused(capsys, *arguments):
         (("--teacher-epochs", "0"), ("--teacher-epochs is 0", "at least 1")),
         (("--teacher-optimizer", "sdg"), ("optimizer is 'sdg'", "sgd")),
         (("--student-schedule", "linear"), ("schedule is 'linear'", "cosine")),
-        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, seed")),
+        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, deep, seed")),
         (("--student-learning-rate", "nan"), ("--student-learning-rate is nan", "finite")),
         (("--teacher-momentum", "1"), ("--teacher-momentum is 1.0", "less than 1")),
         (("--teacher-label-smoothing", "1"), ("--teacher-label-smoothing is 1.0", "less than 1")),
