@@ -3,15 +3,16 @@
 Tuning is alike for all, the control too: two settings are tried beside the default one, each a training of the same
 length, and the held-out images of the tuning seeds choose (fewest errors, then likelihood). Where the default wins
 there is no second row. A default row is held against plain soft targets and the control at their defaults, a tuned row
-against both as tuned.
+against both as tuned. Schemes, who teaches whom rather than what is matched, stand at the end, with plain soft targets.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from minikd.data import load_dataset
 from minikd.distillation.networks import first_student, first_teacher
-from minikd.distillation.recipe import Recipe
+from minikd.distillation.recipe import Distillation, Recipe
 from minikd.experiments.cell import Cell, Outcomes
 from minikd.experiments.experiment import Experiment, Setup, Size, taught, teachers
 from minikd.experiments.figures import dots
@@ -46,6 +47,9 @@ GRID: Mapping[str, Sequence[Settings]] = {
 }
 """What is tried beside the defaults, two settings for each."""
 
+SCHEMES = {"assistant 400": Distillation(assistant=(400,)), "generations 2": Distillation(generations=2)}
+"""A teacher assistant, 784-400-10, between both; a student that is taught by the first student."""
+
 
 def base_rows(recipe: Recipe) -> list[str]:
     """Return the control and the methods that the recipe's pair can use."""
@@ -72,6 +76,18 @@ def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
     return found
 
 
+def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
+    """All seeds' teachers together, a teacher assistant, a second generation: each at its defaults."""
+    found = []
+    for recipe in setup.recipes():
+        rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
+        found += [Cell(name, how, "student", "teacher", (PLAIN, CONTROL)) for name, how in rows.items()]
+        if setup.seeds > 1:
+            plain, all_seeds = taught(recipe, PLAIN, {}), tuple(range(setup.seeds))
+            found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, CONTROL), ensemble=all_seeds))
+    return found
+
+
 def tuned(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     """The control and every method with the settings that did best on the held-out images, where not the default's."""
     chosen = {base: best(setup, outcomes, base, GRID[base]) for base in base_rows(setup.recipe)}
@@ -88,7 +104,7 @@ def figure(report: Report) -> "Figure":
 
 METHODS = Experiment(
     name="methods",
-    summary="every usable method on the default pair at equal budget, default and tuned",
+    summary="every usable method and scheme on the default pair at equal budget, methods also tuned",
     compares="each with plain soft targets and with the student trained on labels alone, tuned alike",
     sizes={
         "tiny": Size(teacher=1, student=1, minutes=1, tuning=1),
@@ -96,7 +112,7 @@ METHODS = Experiment(
         "full": Size(teacher=5, student=20, minutes=90, tuning=1),
     },
     recipe=Recipe(),
-    stages=(teachers, defaults, tuned),
+    stages=(teachers, defaults, tuned, schemes),
     against=("soft", "control"),
     draw=figure,
 )

@@ -1,8 +1,8 @@
 """The best feed-forward students that we can distil from CNNs: large and small, trained long on varied images.
 
-The teachers are two deep CNNs whose probabilities are averaged. They and the students see MNIST's images shifted, turned,
-scaled and bent; the students' variations are made once for all of them (`editions`). The control stands beside: as
-long, on the same images, with as many tries at its settings. (Simard et al. 2003 and Cireşan et al. 2010 need no
+The teachers are two deep CNNs whose probabilities are averaged. They and the students see MNIST's images shifted,
+turned, scaled and bent; the students' variations are made once for all of them (`editions`). The control stands beside:
+as long, on the same images, with as many tries at its settings. (Simard et al. 2003 and Cireşan et al. 2010 need no
 teacher for less than 1 % of errors, so without that control the numbers would say nothing about distillation.)
 
 Settings are tried in one pass over a third of the editions, and chosen on held-out images. All seeds hold out the same

@@ -54,6 +54,17 @@ def test_tuned_rows_stand_beside_tuned_controls(data):
     assert dkd.against == ("soft_targets", "control learning_rate=0.002")
 
 
+def test_schemes_stand_beside_the_methods(tmp_path):
+    stages = methods.teachers, methods.schemes
+    report = run(replace(EXPERIMENTS["methods"], stages=stages), "tiny", 2, 1, tmp_path)
+    assert report["failed"] == {}
+    assert [row["name"] for row in report["rows"]] == ["teacher", "assistant 400", "generations 2", "ensemble"]
+    cells = tmp_path / "cells"
+    assert (cells / "assistant_400-seed1" / "assistant.safetensors").exists()
+    assert (cells / "generations_2-seed1" / "generation_1.safetensors").exists()
+    assert "teacher-seed1" in (cells / "ensemble-seed0" / "config.toml").read_text()
+
+
 def test_the_best_has_the_fewest_held_out_errors_then_the_likelihood(data):
     setup, grid = Setup(recipe_of(data), Size(1, 1, 1, tuning=1), 1, 160), ({"alpha": 0.5}, {"alpha": 0.1})
     names = ["row-seed0", "try_row_alpha=0.5-seed0", "try_row_alpha=0.1-seed0"]
