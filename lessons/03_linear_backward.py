@@ -43,6 +43,8 @@ rng = np.random.default_rng(3)
 #
 # $$dy_{no} = \frac{\partial L}{\partial y_{no}}$$
 #
+# (So it goes for every letter: dx is $\partial L / \partial x$, and so on.)
+#
 # We owe three answers: how L reacts to x (for the layer before us), to w and to b (to train them). A gradient always
 # has the shape of its array: dx is (N, C), dw is (O, C), db is (O,).
 #
@@ -64,7 +66,8 @@ rng = np.random.default_rng(3)
 #
 #    $$dx_{nc} = \sum_o dy_{no} w_{oc}$$
 #
-# 5. Each sum is over what the two factors share, and that makes them matrix products:
+# 5. Each sum runs over the index that the result does not have. Where the factors share that index and nothing else,
+#    the sum is a matrix product:
 #
 #    $$dx = dy \, w \qquad dw = dy^\top x \qquad db = \sum_n dy_n$$
 #
@@ -108,10 +111,11 @@ for name, product, loop in zip(("dx", "dw", "db"), ours, loops, strict=True):
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.nn.linear` holds the same three lines. What it adds: it checks shapes and kinds of numbers, and it can leave
-# dx out where nobody needs it (nothing stands before the first layer).
+# `minikd.nn.linear` holds the same three formulas (db as a product, too, which is faster). What it adds: it checks
+# shapes and kinds of numbers, and it can leave dx out where nobody needs it (nothing stands before the first layer).
 #
-# Why products and not loops? A product does the same multiplications, in an order that keeps the processor busy.
+# Why products and not loops? Python pays for every turn of a loop; a product pays once, runs compiled, and does the
+# same multiplications in an order that keeps the processor busy.
 
 # %%
 y_engine, cache_engine = linear(x, w, b)
@@ -138,8 +142,8 @@ lesson.true("products are more than ten times as fast", ratio > 10)
 # %% [markdown]
 # ## Why "the shapes fit" is not enough
 #
-# Many people find a backward pass by trying transposes until NumPy stops to complain. Where C = O it complains about
-# nothing. Each of these is of the right shape, and wrong:
+# Many people find a backward pass by trying transposes until NumPy stops complaining. Where N = C = O it complains
+# about nothing (and about a mean it never does). Each of these is of the right shape, and wrong:
 
 # %%
 S = 4
@@ -160,8 +164,9 @@ for bug, (got, want) in wrong.items():
 # ## Two better questions
 #
 # **Does it predict?** Move one number a little, and see whether L follows as the gradient says. With dy held fixed,
-# take $L = \sum dy \cdot y$; then $\partial L / \partial y$ is dy. To first order, moving $w_{oc}$ by $h$ to either
-# side changes L by $2h \, dw_{oc}$ in all. (Lesson 4 asks how far this can be trusted.)
+# take $L = \sum dy \cdot y$; then $\partial L / \partial y$ is dy. Moving $w_{oc}$ up by $h$ and down by $h$
+# makes two values of L, which differ by $2h \, dw_{oc}$: exactly, since y is linear in w. (Lesson 4 asks how far this
+# can be trusted.)
 
 # %%
 h, moved = 1e-5, {}
@@ -215,14 +220,12 @@ for start in range(0, count, 50):
 wrong_answers = np.mean(forward(test_images, w, b)[0].argmax(1) != test.labels)
 print(f"loss of the first step {losses[0]:.3f}, mean of the last ten {np.mean(losses[-10:]):.3f}")
 lesson.close("it starts at log 10, knowing nothing", losses[0], np.log(10), within=1e-5)
-lesson.true(
-    "after one look at each image, fewer than one in four is wrong", wrong_answers < 0.25, f"{wrong_answers:.1%}"
-)
+lesson.true("after one look at each image: under a quarter wrong", wrong_answers < 0.25, f"{wrong_answers:.1%}")
 
 # %% [markdown]
-# It has 7,850 parameters, and each was told what to do by $dw = dy^\top x$. What were they told at the very first step?
-# Row o of dw is a sum of images, each weighed by how wrong the network was about class o. Against it means: towards the
-# images of class o, away from the others.
+# It has 7,850 parameters: 7,840 weights, which are told what to do by $dw = dy^\top x$, and ten biases, told by db.
+# What would a first step on 500 images tell the weights? Row o of dw is a sum of images, each weighed by how wrong the
+# network was about class o. Against it means: towards the images of class o, away from the others.
 
 # %%
 first_logits, first_cache = forward(images[:500], np.zeros((10, 784), np.float32), np.zeros(10, np.float32))
@@ -233,18 +236,19 @@ others = np.flatnonzero(labels[:500] != 5)
 by_sum = -dlogits[fives, 5] @ images[fives] - dlogits[others, 5] @ images[others]  # (C,) = (n,) @ (n, C), twice
 lesson.close("row 5 of -dw: the fives, less a part of the others", first[5], by_sum, within=1e-4)
 
-figure = new_figure(9.6, 2.9, "What dw tells the weights of each class at the first step, and what they have become")
+figure = new_figure(9.6, 2.9, "What 500 images tell each class's weights at the start, and what they have become")
 for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the end", w))):
     for k in range(10):
         ax = figure.add_subplot(2, 10, 10 * row + k + 1)
         picture = pictures[k].reshape(28, 28)
-        ax.imshow(picture, cmap="RdBu", vmin=-np.abs(pictures).max(), vmax=np.abs(pictures).max())
+        ax.imshow(picture, cmap="cividis", vmin=-np.abs(pictures).max(), vmax=np.abs(pictures).max())
         tidy(ax, str(k), y=what if k == 0 else "", grid=False)
         blank(ax)
 lesson.save(figure)
 
 # %% [markdown]
-# Blue pixels speak for the class, red ones against it. Without colour: look for the digit's shape, it is there.
+# Bright pixels speak for the class, dark ones against it. The digit's shape is clearest in the upper row. Each row has
+# a scale of its own.
 #
 # ## What this does not show
 #
@@ -260,7 +264,7 @@ lesson.save(figure)
 # ## Exercises
 #
 # `minikd check 03` puts the skeleton into `work/03_linear_backward.py` the first time and checks it from then on.
-# Derive on paper first: where does each number enter, and what do the paths share?
+# Derive on paper first: where does each number enter, and over which index do its paths add up?
 #
 # 1. `scale_shift`, `scale_shift_backward`: $y_{nc} = g_c x_{nc} + b_c$, one factor and one shift for each feature. What
 #    is summed, and over what?

@@ -96,7 +96,7 @@ def _check(
         return report
     dy = rng.standard_normal(y.shape) if y.shape else np.asarray(rng.uniform(0.5, 2.0))
     grads = trial.gradients(point, dy)
-    trial.check_gradients(grads, point)
+    trial.check_gradients(grads, point, len(dy) if dy.ndim else 1)
     usable = {key: grads[key] for key in point if key in grads and _like(grads[key], point[key])}
     _check_behaviour(trial, point, dy, usable)
     direction = random_direction({key: point[key] for key in usable}, rng)

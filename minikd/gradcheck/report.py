@@ -87,7 +87,8 @@ def explain(report: Report) -> str:
     arrays = ", ".join(f"{name} {shape}" for name, shape in report.shapes.items())
     lines = [f"{report.name}: {'right' if report.ok else 'WRONG'}" + (f"   [{arrays}]" if arrays else "")]
     lines += [f"  {note}" for note in report.notes]
-    if report.relative_error == report.relative_error:
+    shapeless = any(finding.kind == "shape" for finding in report.findings)  # what has no place in the sum is left out
+    if report.relative_error == report.relative_error and not shapeless:
         lines.append(
             f"  along one random direction: by hand {report.by_hand:.10g}, numeric {report.numeric:.10g}, "
             f"relative error {report.relative_error:.1e} (bound {report.bound:.0e}, step {report.step:.0e})"

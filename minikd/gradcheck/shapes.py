@@ -1,23 +1,32 @@
-"""What a gradient of the wrong shape gives away: a sum that was forgotten, an axis too few, a transposition."""
+"""What a gradient of the wrong shape gives away: a sum that was forgotten or of the wrong axis, a transposition."""
 
+from collections.abc import Mapping
 from itertools import combinations, permutations
 
 from minikd.typing import Shape
 
 
-def wrong_shape(gradient: str, name: str, found: Shape, wanted: Shape) -> str:
-    """Say that a gradient has not its array's shape, and what would mend it."""
-    return f"{gradient} has shape {found}, but {name} has shape {wanted}{_remedy(found, wanted)}"
+def wrong_shape(gradient: str, name: str, found: Shape, shapes: Mapping[str, Shape], samples: int) -> str:
+    """Say that a gradient has not its array's shape, and what would mend it.
+
+    `shapes` are those of all arrays that have a gradient, `samples` the length of the batch.
+    """
+    wanted = shapes[name]
+    others = [f"{other}'s shape; is the order right?" for other, shape in shapes.items() if shape == found]
+    remedy = f": that is {others[0]}" if others else _remedy(found, wanted, samples)
+    return f"{gradient} has shape {found}, but {name} has shape {wanted}{remedy}"
 
 
-def _remedy(found: Shape, wanted: Shape) -> str:
+def _remedy(found: Shape, wanted: Shape, samples: int) -> str:
     axes = _axes_to_sum(found, wanted)
     if axes is not None:
         where = f"axis {axes[0]}" if len(axes) == 1 else f"axes {axes}"
         return (
             f": sum it over {where}. What forward broadcasts (one value used in many places), "
-            "backward sums (one gradient from each place)"
+            "backward sums (one gradient from each place), if the numbers are those"
         )
+    if len(wanted) == 1 and found == (samples,):
+        return ": one number for each sample, so the wrong axis was summed over; sum over axis 0, the samples"
     if len(found) == len(wanted) and sorted(found) == sorted(wanted):
         order = next(p for p in permutations(range(len(found))) if tuple(found[i] for i in p) == wanted)
         return f": the axes are in another order; transpose(*{order}) would fit, if the numbers do"

@@ -21,8 +21,8 @@ def nothing_to_find(e: Evidence) -> str | None:
     if e.name == e.input:
         return "y does not change with this input, so its gradient should be 0"
     return (
-        f"y does not change with {e.name}, so its gradient should be 0. Does forward read it from self.params at each "
-        "call, or from a copy that the constructor made?"
+        f"y does not change with {e.name}, so its gradient should be 0. Does forward use it? (A layer reads it from "
+        "self.params at each call, not from a copy that the constructor made.)"
     )
 
 

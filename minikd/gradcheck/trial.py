@@ -83,8 +83,9 @@ class Trial:
         # The run that was caught writing has left a spoilt cache behind: what counts is a clean one.
         return found if frozen == self._frozen else self.backward(dy, self.forward(arrays)[1])
 
-    def check_gradients(self, found: Mapping[str, object], arrays: Arrays) -> None:
+    def check_gradients(self, found: Mapping[str, object], arrays: Arrays, samples: int) -> None:
         """Note every gradient that is missing, nobody's, or not an array like the array it belongs to."""
+        shapes = {name: a.shape for name, a in arrays.items()}
         for name in found.keys() - arrays.keys():
             text = f"backward returned a gradient for {name!r}, but there is no such array: {', '.join(arrays)}"
             self.note("missing", name, text)
@@ -96,7 +97,7 @@ class Trial:
                 text = f"backward returned {describe(g)} as {d}; it must be an array of shape {a.shape}"
                 self.note("result", name, text)
             elif g.shape != a.shape:
-                self.note("shape", name, wrong_shape(d, name, g.shape, a.shape))
+                self.note("shape", name, wrong_shape(d, name, g.shape, shapes, samples))
             elif g.dtype != a.dtype:
                 self.note("dtype", name, wrong_dtype(d, g.dtype, name, a.dtype))
             elif not np.isfinite(g).all():
@@ -144,7 +145,9 @@ def hint(error: Exception, where: str) -> str:
         return "\n     It looks as if something was None: did forward return the cache that backward needs?"
     if where == "backward" and isinstance(error, AttributeError | KeyError | IndexError):
         return "\n     Does forward put into the cache all that backward takes out of it?"
-    if "matmul" in text or "not aligned" in text or "broadcast" in text:
+    if "broadcast" in text:
+        return "\n     Print the shapes on that line: they are compared from the last axis backwards, equal or 1."
+    if "matmul" in text or "not aligned" in text:
         return "\n     Print the shapes on that line; (A, C) = (A, B) @ (B, C) is what a matrix product needs."
     return ""
 

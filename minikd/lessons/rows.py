@@ -9,7 +9,7 @@ WIDTH = 66
 """Columns of a claim and its dots."""
 
 VERDICT = 8
-"""Columns of a verdict: ok, caught, WRONG, to do."""
+"""Columns of a verdict: ok, caught, WRONG, to do, waits."""
 
 
 def row(claim: str, verdict: str, shown: str = "") -> str:

@@ -46,7 +46,7 @@ WRONG = {
     "dense.py:WritesToInput": "forward writes into an array that is not its own (dense.py, line",
     "dense.py:WritesToUpstream": "in backward: dy *= 2): work on a copy",
     "dense.py:SpoilsItsCache": "it changes the cache or keeps something between",
-    "dense.py:KeepsCopy": "from a copy that the constructor made?",
+    "dense.py:KeepsCopy": "not from a copy that the constructor made",
     "dense.py:Float64Inside": "y is float64, but the input is float32",
     "dense.py:NotANumber": "dw holds NaN or infinity",
     "dense.py:DrawsItsOwnNoise": "two forward passes of the same input differ",

@@ -76,7 +76,8 @@ def test_a_missing_function_is_named(work, capsys):
     [
         ("dy @ w, dy.T @ x", (1, 0, 0), ("ok",)),
         ("dy @ w, dy.T @ x / len(x)", (0, 1, 0), ("dw: WRONG in 6 of 6", "dx: right", "1/N", "→ the usual cause")),
-        ("dy @ w, x.T @ dy", (0, 1, 0), ("WRONG", "shape", "→ the usual cause")),
+        ("dy @ w, x.T @ dy", (0, 1, 0), ("linear_backward: WRONG", "shape", "transpose")),
+        ("dy.T @ x, dy @ w", (0, 1, 0), ("dx has shape (2, 3)", "that is w's shape; is the order right?")),
         ("dy @ w", (0, 1, 0), ("gradient for each of x, w",)),
         ("dy @ x, dy.T @ x", (0, 1, 0), ("WRONG", "raised")),
         ("x.fill(0), w", (0, 1, 0), ("WRONG",)),
@@ -89,6 +90,21 @@ def test_gradients_are_compared_element_by_element(work, gradients, expected, wo
     assert counts(mine) == expected
     for word in words:
         assert word in said
+
+
+def test_a_wrong_forward_must_be_put_right_first(work, capsys):
+    mine = work(LINEAR.format(gradients="dy @ w, dy.T @ x").replace("x @ w.T,", "x @ w.T + 1,"))
+    mine.same("linear", (X, W), X @ W.T, part=lambda found: found[0])  # (4, 2) = (4, 3) @ (3, 2)
+    mine.gradients("linear", "linear_backward", {"x": X, "w": W})
+    assert counts(mine) == (0, 1, 1)
+    assert "put linear right first" in capsys.readouterr().out
+
+
+def test_a_forgotten_cache_is_named(work, capsys):
+    mine = work("def linear(x, w):\n    return x @ w.T\n")
+    mine.same("linear", (X, W), X @ W.T, part=lambda found: found[0])  # (4, 2) = (4, 3) @ (3, 2)
+    assert counts(mine) == (0, 1, 0)
+    assert "returned an array of shape (4, 2) and dtype float64 alone, not a tuple" in capsys.readouterr().out
 
 
 def test_gradients_that_are_not_written_are_to_do(work, capsys):
