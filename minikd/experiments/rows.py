@@ -29,8 +29,9 @@ class Versus(TypedDict):
 class Row(TypedDict):
     """A row of the table: means over seeds. `half` is half the 95 % interval of the errors, None for one seed.
 
-    validation: errors on the held-out images, a fraction. agreement: with the teacher of the seed, None where there is
-    none. versus: beside each control that the seeds share. parts: the means of what else was counted.
+    validation: errors on the held-out images, a fraction. agreement: with the teacher of the seed, or with each of
+    several that teach together; None where there is none. versus: beside each control that the seeds share. parts: the
+    means of what else was counted.
     """
 
     name: str
@@ -138,10 +139,11 @@ def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | No
 
 
 def agreement(cells: Sequence[Cell], outcomes: Outcomes) -> float | None:
-    """Return the mean fraction of test images on which a row and its teacher predict the same class."""
+    """Return the mean fraction of test images on which a row and its teacher, or each of several, predict one class."""
     found = []
     for cell in cells:
-        ours, theirs = test_of(cell.name, cell.seed, outcomes), test_of(cell.teacher, cell.seed, outcomes)
-        if ours and theirs:
-            found.append(float(np.mean(np.array(ours["predictions"]) == np.array(theirs["predictions"]))))
+        for seed in cell.ensemble or (cell.seed,):
+            ours, theirs = test_of(cell.name, cell.seed, outcomes), test_of(cell.teacher, seed, outcomes)
+            if ours and theirs:
+                found.append(float(np.mean(np.array(ours["predictions"]) == np.array(theirs["predictions"]))))
     return mean(found) if found else None

@@ -33,7 +33,7 @@ def meaning(report: Report) -> str:
     """Return what the columns mean."""
     words = (
         f"Means over {report['seeds']} seeds; ± is half of a 95 % interval (Student's t), of the test errors. "
-        "Agreement is with the teacher of the seed, seconds are one training's."
+        "Agreement is with the teacher of the seed (or each that teaches), seconds are one training's."
     )
     if report["against"]:
         words += (

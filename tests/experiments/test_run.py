@@ -1,5 +1,6 @@
 """Running cells: resuming, failing, side by side, and on a cluster."""
 
+import copy
 import json
 import signal
 import subprocess
@@ -110,6 +111,16 @@ def test_rows_hold_the_seeds_together(whole, data):
     assert (against["difference"], against["half"]) == (expected.mean, expected.half)
     assert 0 <= taught["agreement"] <= 1
     assert rows["teacher"]["agreement"] is None
+
+
+def test_agreement_is_with_each_teacher_that_teaches(whole, data):
+    cell = next(cell for stage in cells_of(data) for cell in stage if cell.key == "distilled-seed0")
+    outcomes = copy.deepcopy(whole.outcomes)
+    own = outcomes["distilled-seed0"]["test"]["predictions"]
+    outcomes["teacher-seed0"]["test"]["predictions"] = own
+    outcomes["teacher-seed1"]["test"]["predictions"] = [9 - one for one in own]
+    assert rows_of([cell], outcomes)[0]["agreement"] == 1.0
+    assert rows_of([replace(cell, ensemble=(0, 1))], outcomes)[0]["agreement"] == 0.5
 
 
 def test_a_row_whose_control_failed_stands_beside_nothing(whole, data):
