@@ -72,7 +72,7 @@ HINTON2015 = Experiment(
     sizes={
         "tiny": Size(teacher=1, student=1, minutes=1),
         "short": Size(teacher=3, student=3, minutes=10),
-        "full": Size(teacher=100, student=60, minutes=180),
+        "full": Size(teacher=60, student=30, minutes=100),
     },
     recipe=RECIPE,
     stages=(teachers, students),

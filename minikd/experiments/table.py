@@ -14,7 +14,7 @@ def text(report: Report) -> str:
     against = report["against"]
     first = ("", "test", "", "agree-", "", "ECE", "", *("against" for _ in against))
     second = ("", "errors", "± 95 %", "ment %", "NLL", "%", "seconds", *against)
-    lines = [aligned((first, second), [cells(row, len(against)) for row in report["rows"]])]
+    lines = [aligned((first, second), [cells(row, report) for row in report["rows"]])]
     lines += ["", textwrap.fill(meaning(report), WIDTH)]
     if report["beside"]:
         beside = [(one["what"], number(one["ours"]), one["published"] or "–") for one in report["beside"]]
@@ -44,18 +44,19 @@ def meaning(report: Report) -> str:
     return words
 
 
-def cells(row: Row, against: int) -> tuple[str, ...]:
-    """Return a row's numbers as text."""
+def cells(row: Row, report: Report) -> tuple[str, ...]:
+    """Return a row's numbers as text; where it has fewer seeds than the others, its name says so."""
     beside = [held_against(one) for one in row["versus"]]
+    fewer = f" ({row['seeds']} of {report['seeds']} seeds)" if row["seeds"] < report["seeds"] else ""
     return (
-        row["name"],
+        row["name"] + fewer,
         number(row["mean"]),
         number(row["half"]),
         "–" if row["agreement"] is None else units.percent(row["agreement"]),
         f"{row['nll']:.4f}",
         units.percent(row["ece"]),
         f"{row['seconds']:,.0f}",
-        *(beside + ["–"] * (against - len(beside))),
+        *(beside + ["–"] * (len(report["against"]) - len(beside))),
     )
 
 

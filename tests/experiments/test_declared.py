@@ -54,6 +54,16 @@ def test_tuned_rows_stand_beside_tuned_controls(data):
     assert dkd.against == ("soft_targets", "control learning_rate=0.002")
 
 
+def test_a_row_of_fewer_seeds_says_so(tmp_path):
+    stages = (
+        lambda setup, outcomes: [*methods.teachers(setup, outcomes), *methods.row(setup, "control", {}, "", "")[:1]],
+    )
+    report = run(replace(EXPERIMENTS["methods"], stages=stages), "tiny", 2, 1, tmp_path)
+    control, teacher = text(report).splitlines()[4], text(report).splitlines()[3]
+    assert control.startswith("control (1 of 2 seeds)")
+    assert teacher.startswith("teacher  ")
+
+
 def test_schemes_stand_beside_the_methods(tmp_path):
     stages = methods.teachers, methods.schemes
     report = run(replace(EXPERIMENTS["methods"], stages=stages), "tiny", 2, 1, tmp_path)
