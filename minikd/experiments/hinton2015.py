@@ -71,7 +71,7 @@ HINTON2015 = Experiment(
     compares="with the paper's numbers, and each student with the same one trained on labels alone",
     sizes={
         "tiny": Size(teacher=1, student=1, minutes=1),
-        "short": Size(teacher=3, student=3, minutes=10),
+        "short": Size(teacher=12, student=4, minutes=18),
         "full": Size(teacher=60, student=30, minutes=100),
     },
     recipe=RECIPE,
