@@ -74,11 +74,14 @@ class Total(NamedTuple):
 
 
 def add_up(terms: Sequence[Term], logits: Floats, share: float) -> Total:
-    """Return the sum of one or more terms, times `share`: a shard's part of its batch."""
+    """Return the sum of the terms, times `share`: a shard's part of its batch.
+
+    Without any term the loss is 0: a batch of one image without a label has nothing to relate and nothing to name.
+    """
     losses = [(term.weight, term.loss) for term in terms]
     by_logits = [(term.weight, term.dlogits) for term in terms if term.dlogits is not None]
     found = Total(
-        weighted_sum(losses),
+        weighted_sum(losses) if losses else module_of(logits).zeros((), logits.dtype),
         weighted_sum(by_logits) if by_logits else module_of(logits).zeros_like(logits),
         _by_name([(term.weight, term.dtaps) for term in terms]),
         _by_name([(term.weight, term.grads) for term in terms]),

@@ -97,6 +97,26 @@ def test_a_candidate_never_sees_the_test_images(data, tmp_path, monkeypatch):
     assert rows_of([candidate], found.outcomes) == []
 
 
+def test_a_finished_model_reads_the_test_images_once(data, tmp_path, monkeypatch):
+    reads, read = [], cells_module.test_logits
+
+    def count(model, test):
+        reads.append(model)
+        return read(model, test)
+
+    monkeypatch.setattr(cells_module, "test_logits", count)
+    teachers, students = cells_of(data)
+    for cell in (teachers[0], *(cell for cell in students if cell.seed == 0)):
+        reads.clear()
+        cells_module.run_cell(cell, tmp_path)
+        assert len(reads) == 1
+
+
+def test_a_cell_that_holds_out_no_images_is_refused(data, tmp_path):
+    found = run([[Cell("control", replace(recipe_of(data), validation=0), "control")]], tmp_path)
+    assert "holds out no images" in found.failed["control-seed0"]
+
+
 def test_rows_hold_the_seeds_together(whole, data):
     rows = {row["name"]: row for row in rows_of([cell for stage in cells_of(data) for cell in stage], whole.outcomes)}
     tests = [whole.outcomes[key_of("distilled", seed)]["test"] for seed in range(2)]
@@ -176,11 +196,11 @@ def test_a_cluster_finds_what_one_process_finds(whole, data, tmp_path):
     distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'minikd[cluster]'")
     from joblib import parallel_config
 
-    # One thread: cells want a process each, for the threads of BLAS are set for a whole process. Two cells in one would
-    # take turns at setting them, and round otherwise.
+    # One thread each: cells want a process each, for the threads of BLAS are set for a whole process. Two cells in one
+    # would take turns at setting them, and round otherwise.
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
         ) as cluster,
         distributed.Client(cluster),
         parallel_config(backend="dask"),

@@ -132,6 +132,18 @@ def test_the_last_batch_of_an_epoch_may_have_one_image(name):
     assert np.isfinite(student.vector).all()
 
 
+@pytest.mark.parametrize("name", UNLABELLED)
+def test_one_image_without_a_label_is_taught_what_there_is(name):
+    """The last of an epoch: a term that compares images leaves it out, and a method may have no other."""
+    student, objective, views = case(name, labels=np.full(12, -1))
+    found = total(student, objective, views.batch(0, np.arange(1)))
+    assert np.isfinite(float(found.loss))
+    assert found.dlogits.shape == (1, problems.CLASSES)
+    if name == "dist":
+        assert float(found.loss) == 0
+        assert not found.dlogits.any()
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_setting_has_a_meaning_and_a_default_that_is_allowed(name):
     kind = METHODS[name]
