@@ -1,6 +1,7 @@
 """Few labels: so many images keep theirs, the teacher and the control learn from these, the student from all images.
 
-All are trained for as many steps: where labels are few, teacher and control see those images more often.
+All are trained for as many steps: where labels are few, teacher and control see those images more often. The control
+has the learning rate that is best for it on the held-out images, the student its default.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ from minikd.experiments.cell import Cell, Outcomes
 from minikd.experiments.experiment import Experiment, Setup, Size
 from minikd.experiments.lines import lines
 from minikd.experiments.rows import Report
+from minikd.experiments.tuning import RATES, at_its_best, tries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,12 +36,29 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     return [Cell(f"{count} teacher", recipe, "teacher") for count, recipe in recipes(setup)]
 
 
-def students(setup: Setup, _: Outcomes) -> list[Cell]:
+def controls(setup: Setup) -> list[list[Cell]]:
+    """Return the control's cells at its defaults, one for each seed, for each number of labels."""
+    found: dict[int, list[Cell]] = {}
+    for count, recipe in recipes(setup):
+        cell = Cell(f"{count} control", recipe, "control", f"{count} teacher")
+        found.setdefault(count, []).append(cell)
+    return list(found.values())
+
+
+def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
+    """The learning rates of each control, for the tuning seeds."""
+    return [one for cells in controls(setup) for one in tries(cells[: setup.size.tuning], ({}, *RATES))]
+
+
+def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     """A control and a student for each."""
     found = []
-    for count, recipe in recipes(setup):
-        found.append(Cell(f"{count} control", recipe, "control", f"{count} teacher"))
-        found.append(Cell(f"{count} distilled", recipe, "student", f"{count} teacher", (f"{count} control",)))
+    for cells in controls(setup):
+        found += at_its_best(setup, outcomes, cells, RATES)
+        against = (found[-1].name,)
+        for cell in cells:
+            name = cell.name.replace("control", "distilled")
+            found.append(Cell(name, cell.recipe, "student", cell.teacher, against))
     return found
 
 
@@ -54,12 +73,12 @@ DATA = Experiment(
     summary="100 to 55,000 labelled images, the rest as a transfer set without labels",
     compares="the distilled student with its teacher and the student trained on the labelled images alone",
     sizes={
-        "tiny": Size(teacher=1, student=1, minutes=1),
-        "short": Size(teacher=1, student=5, minutes=12),
-        "full": Size(teacher=3, student=20, minutes=30),
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1),
+        "short": Size(teacher=1, student=5, minutes=14, tuning=1),
+        "full": Size(teacher=3, student=20, minutes=36, tuning=2),
     },
     recipe=Recipe(),
-    stages=(teachers, students),
+    stages=(teachers, candidates, students),
     against=("control",),
     draw=figure,
 )

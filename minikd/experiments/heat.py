@@ -17,13 +17,14 @@ def heat_map(
     title: str,
     axes: Sequence[tuple[str, Sequence[str]]],
     names: Sequence[Sequence[str]],
-    control: str,
 ) -> "Figure":
     """Draw mean test errors over two settings; below each number, by how much it differs from the control's.
 
-    axes: the title and ticks of x, then of y. names: the rows' names, (y, x). A row that failed stays empty.
+    The control's line is on the scale. axes: the title and ticks of x, then of y. names: the rows' names, (y, x). A row
+    that failed stays empty.
     """
     mean = {row["name"]: row["mean"] for row in report["rows"]}
+    control = next((row["name"] for row in report["rows"] if row["role"] == "control"), "")
     values = np.array([[mean.get(name, np.nan) for name in line] for line in names])
     figure = style.new_figure(8, 5.6, title)
     ax = figure.subplots()

@@ -21,7 +21,7 @@ from minikd.experiments.editions import in_editions, same_images
 from minikd.experiments.experiment import Experiment, Setup, Size
 from minikd.experiments.figures import dots
 from minikd.experiments.rows import Report
-from minikd.experiments.tuning import Settings, best, named, tries, with_settings
+from minikd.experiments.tuning import Settings, at_its_best, tries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,14 +86,10 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     for size, net in NETS.items():
         control = ""
         for kind in KINDS:
-            base = f"{size} {kind}"
-            settings = best(setup, outcomes, base, net.grid(kind), f"try {base}")
             passes = setup.size.student * net.longer
-            found += [
-                replace(cell, name=named(base, settings), recipe=with_settings(cell.recipe, settings))
-                for cell in row(setup, size, kind, setup.size.editions, passes, control)
-            ]
-            control = named(base, settings)
+            cells = row(setup, size, kind, setup.size.editions, passes, control)
+            found += at_its_best(setup, outcomes, cells, net.grid(kind))
+            control = found[-1].name
     return found
 
 

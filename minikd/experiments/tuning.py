@@ -11,6 +11,9 @@ from minikd.experiments.statistics import interval
 Settings = Mapping[str, float]
 """Settings of the student's training, or of its method, by name."""
 
+RATES: Sequence[Settings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-3})
+"""What is tried for a control beside the default student's learning rate, which was settled for a distilled one."""
+
 
 def named(base: str, settings: Settings) -> str:
     """Return a row's name, as "dkd" or "dkd beta=2"."""
@@ -42,6 +45,14 @@ def tries(cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
         )
         for cell in cells
         for settings in grid
+    ]
+
+
+def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
+    """Return a row's cells with the settings that did best; its own and the grid's have been tried apart."""
+    settings = best(setup, outcomes, cells[0].name, grid, f"try {cells[0].name}")
+    return [
+        replace(cell, name=named(cell.name, settings), recipe=with_settings(cell.recipe, settings)) for cell in cells
     ]
 
 

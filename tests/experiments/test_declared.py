@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from minikd.errors import ConfigError
-from minikd.experiments import methods, tuning
+from minikd.experiments import data as few_labels
+from minikd.experiments import methods, temperature, tuning
 from minikd.experiments.catalogue import EXPERIMENTS
 from minikd.experiments.experiment import Setup, Size
+from minikd.experiments.heat import heat_map
 from minikd.experiments.table import listing, text
 from minikd.experiments.whole import draw, run
 from minikd.methods import build
@@ -73,6 +75,55 @@ def test_schemes_stand_beside_the_methods(tmp_path):
     assert (cells / "assistant_400-seed1" / "assistant.safetensors").exists()
     assert (cells / "generations_2-seed1" / "generation_1.safetensors").exists()
     assert "teacher-seed1" in (cells / "ensemble-seed0" / "config.toml").read_text()
+
+
+def at_one_rate(setup, declared, prefix):
+    """Outcomes of an experiment's candidates, of which 3e-3 does best where the name begins so."""
+    found = {}
+    for cell in declared.candidates(setup, {}):
+        good = cell.name.startswith(prefix) and cell.recipe.student.learning_rate == 3e-3
+        found[cell.key] = outcome(0.1 if good else 0.2)
+    return found
+
+
+def test_the_map_stands_beside_a_tuned_control(data):
+    setup = Setup(recipe_of(data), Size(1, 1, 1, tuning=2), 2, 160)
+    outcomes = at_one_rate(setup, temperature, "try control")
+    assert len(outcomes) == 3 * 2  # its own rate and two others, two seeds
+    cells = temperature.students(setup, outcomes)
+    controls = [cell for cell in cells if cell.role == "control"]
+    assert {(cell.name, cell.recipe.student.learning_rate) for cell in controls} == {
+        ("control learning_rate=0.003", 3e-3)
+    }
+    assert {cell.against for cell in cells if cell.role == "student"} == {("control learning_rate=0.003",)}
+
+
+def test_each_number_of_labels_has_its_own_tuned_control(data):
+    setup = Setup(recipe_of(data), Size(1, 1, 1, tuning=1), 2, 160)
+    cells = few_labels.students(setup, at_one_rate(setup, few_labels, "try 100 "))
+    assert [(cell.key, cell.against) for cell in cells] == [
+        ("100_control_learning_rate=0.003-seed0", ()),
+        ("100_control_learning_rate=0.003-seed1", ()),
+        ("100_distilled-seed0", ("100 control learning_rate=0.003",)),
+        ("100_distilled-seed1", ("100 control learning_rate=0.003",)),
+        ("160_control-seed0", ()),
+        ("160_control-seed1", ()),
+        ("160_distilled-seed0", ("160 control",)),
+        ("160_distilled-seed1", ("160 control",)),
+    ]
+    assert {cell.recipe.student.learning_rate for cell in cells if "distilled" in cell.name} == {5e-3}
+
+
+def test_the_map_has_the_controls_line_and_each_difference_from_it():
+    rows = [row("control learning_rate=0.003", "control", 50.0), row("a", "student", 40.0), row("b", "student", 55.0)]
+    figure = heat_map({"rows": rows}, "", [("x", ["1", "2"]), ("y", ["3"])], [["a", "b"]])
+    grid, scale = figure.axes
+    assert {text.get_text() for text in grid.texts} == {"40.0\n(-10.0)", "55.0\n(+5.0)"}
+    assert [list(line.get_ydata()) for line in scale.lines] == [[50.0, 50.0]]
+
+
+def row(name, role, mean):
+    return {"name": name, "role": role, "mean": mean}
 
 
 def test_the_best_has_the_fewest_held_out_errors_then_the_likelihood(data):
