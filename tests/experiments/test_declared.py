@@ -56,6 +56,16 @@ def test_tuned_rows_stand_beside_tuned_controls(data):
     assert dkd.against == ("soft_targets", "control learning_rate=0.002")
 
 
+def test_the_methods_run_to_their_end_in_all_stages(tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "base_rows", lambda recipe: ["control", "soft_targets", "dkd"])
+    report = run(EXPERIMENTS["methods"], "tiny", 1, 1, tmp_path)
+    assert report["failed"] == {}
+    rows = {row["name"]: row for row in report["rows"]}
+    assert {"teacher", "control", "soft_targets", "dkd", "assistant 400", "generations 2"} <= rows.keys()
+    assert [one["row"] for one in rows["dkd"]["versus"]] == ["soft_targets", "control"]
+    assert (tmp_path / "figure.png").exists()
+
+
 def test_a_row_of_fewer_seeds_says_so(tmp_path):
     stages = (
         lambda setup, outcomes: [*methods.teachers(setup, outcomes), *methods.row(setup, "control", {}, "", "")[:1]],
