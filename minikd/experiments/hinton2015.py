@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.experiments.cell import Cell, Outcomes
 from minikd.experiments.experiment import Experiment, Published, Setup, Size
-from minikd.experiments.figures import dots
+from minikd.experiments.figures import LOOKS
+from minikd.experiments.lines import STROKES
 from minikd.experiments.missing import only, tell
 from minikd.experiments.rows import Report
 from minikd.experiments.tuning import with_settings
+from minikd.report import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,9 +62,27 @@ def students(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def figure(report: Report) -> "Figure":
-    """Draw every row whose student saw all classes, best first."""
-    whole = [row for row in report["rows"] if row["name"] not in MISSING]
-    return dots({**report, "rows": whole}, "Hinton, Vinyals & Dean 2015, §3: two hidden layers, by temperature")
+    """Draw errors over temperature, a panel for each width, with lines for the control and the teacher."""
+    rows = {row["name"]: row for row in report["rows"]}
+    drawing = style.new_figure(10, 4, "Hinton, Vinyals & Dean 2015, §3: two hidden layers, by temperature")
+    for width, ax in zip(WIDTHS, drawing.subplots(1, len(WIDTHS)), strict=True):
+        for name, role in ("teacher", "teacher"), (f"{width} alone", "control"):
+            if name in rows:
+                colour, _, meaning = LOOKS[role]
+                ax.axhline(rows[name]["mean"], color=colour, linestyle=STROKES[role], label=meaning)
+        found = [(t, rows[f"{width} T={t:g}"]) for t in TEMPERATURES if f"{width} T={t:g}" in rows]
+        if found:
+            colour, marker, meaning = LOOKS["student"]
+            means, halves = [row["mean"] for _, row in found], [row["half"] or 0 for _, row in found]
+            places = [t for t, _ in found]
+            ax.errorbar(places, means, yerr=halves, label=meaning, color=colour, marker=marker, capsize=3)
+        ax.set_xscale("log")
+        ax.set_xticks(TEMPERATURES, [f"{t:g}" for t in TEMPERATURES])
+        ax.minorticks_off()
+        errors = "errors on the test images" if width == WIDTHS[0] else ""
+        style.tidy(ax, f"784-{width}-{width}-10", "temperature", errors)
+    drawing.legend(*ax.get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside lower center", ncols=3)
+    return drawing
 
 
 HINTON2015 = Experiment(
