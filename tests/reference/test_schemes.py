@@ -1,4 +1,4 @@
-"""What is more than a loss of logits, beside PyTorch: an ensemble, mutual learning, learned temperature, noisy teacher."""
+"""Whatever is more than a loss, beside PyTorch: ensemble, mutual learning, learned temperature, noisy teacher."""
 
 import numpy as np
 import pytest
