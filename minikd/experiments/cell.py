@@ -68,7 +68,7 @@ class Cell:
     whose model of the same seed teaches, or for a control is compared with; trained in an earlier stage. against: the
     rows that this one is held against, by McNemar's test. candidate: trained to choose settings, on validation images
     alone. change: what is changed of the job that trains it, where a recipe cannot say it. look: what else is told of
-    its test logits (N, K), the outcome's `parts`. ensemble: the seeds whose teachers teach together instead.
+    its test logits (N, K), the outcome's `parts`. ensemble: the keys of the cells that teach together instead.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Cell:
     candidate: bool = False
     change: Callable[[Job], None] | None = None
     look: Callable[[Job, Sequential, Floats], dict[str, float]] | None = None
-    ensemble: tuple[int, ...] = ()
+    ensemble: tuple[str, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -92,11 +92,14 @@ class Cell:
         return key_of(self.name, self.seed)
 
     @property
+    def taught_by(self) -> tuple[str, ...]:
+        """The keys of the teacher's cells, which a control is compared with."""
+        return self.ensemble or ((key_of(self.teacher, self.seed),) if self.teacher else ())
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The keys of the cells that must have ended before."""
-        if not self.teacher or self.role != "student":
-            return ()
-        return tuple(key_of(self.teacher, seed) for seed in self.ensemble or (self.seed,))
+        return self.taught_by if self.role == "student" else ()
 
 
 def key_of(name: str, seed: int) -> str:

@@ -83,7 +83,7 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
         rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
         found += [Cell(name, how, "student", "teacher", (PLAIN, CONTROL)) for name, how in rows.items()]
         if setup.seeds > 1:
-            plain, all_seeds = taught(recipe, PLAIN, {}), tuple(range(setup.seeds))
+            plain, all_seeds = taught(recipe, PLAIN, {}), tuple(cell.key for cell in teachers(setup, {}))
             found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, CONTROL), ensemble=all_seeds))
     return found
 

@@ -63,11 +63,11 @@ def row(setup: Setup, size: str, kind: str, editions: int, passes: int, control:
     """Return the cells of a row at the recipe's settings, one for each seed."""
     net, change = NETS[size], partial(in_editions, editions, VARIED)
     found, role = [], "control" if kind == "control" else "student"
+    together = tuple(cell.key for cell in teachers(setup, {}))
     for recipe in setup.recipes():
         student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rate, epochs=passes)
-        how = replace(recipe, student=student)
-        against, taught_by = (control,) if control else (), tuple(range(min(TEACHERS, setup.seeds)))
-        found.append(Cell(f"{size} {kind}", how, role, "teacher", against, change=change, ensemble=taught_by))
+        how, against = replace(recipe, student=student), (control,) if control else ()
+        found.append(Cell(f"{size} {kind}", how, role, "teacher", against, change=change, ensemble=together))
     return found
 
 

@@ -85,7 +85,7 @@ def rows_of(cells: Sequence[Cell], outcomes: Outcomes) -> list[Row]:
 def row_of(name: str, cells: Sequence[Cell], outcomes: Outcomes) -> Row:
     """Return the row of the cells of one name."""
     ours = [outcomes[cell.key] for cell in cells]
-    measured = [test_of(cell.name, cell.seed, outcomes) for cell in cells]
+    measured = [test_of(cell.key, outcomes) for cell in cells]
     tests = [one for one in measured if one is not None]
     errors = interval([test["errors"] for test in tests])
     return Row(
@@ -111,9 +111,9 @@ def mean(values: Sequence[float]) -> float:
     return interval(values).mean
 
 
-def test_of(name: str, seed: int, outcomes: Outcomes) -> Measured | None:
+def test_of(key: str, outcomes: Outcomes) -> Measured | None:
     """Return what a cell measured on the test images; None where it failed or was only a candidate."""
-    found = outcomes.get(key_of(name, seed))
+    found = outcomes.get(key)
     return found["test"] if found else None
 
 
@@ -121,7 +121,7 @@ def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | No
     """Return how a row stands beside another one; None where they share no seed."""
     pairs = []
     for cell in cells:
-        ours, theirs = test_of(cell.name, cell.seed, outcomes), test_of(other, cell.seed, outcomes)
+        ours, theirs = test_of(cell.key, outcomes), test_of(key_of(other, cell.seed), outcomes)
         if ours and theirs:
             pairs.append((ours["wrong"], theirs["wrong"]))
     if not pairs:
@@ -142,8 +142,8 @@ def agreement(cells: Sequence[Cell], outcomes: Outcomes) -> float | None:
     """Return the mean fraction of test images on which a row and its teacher, or each of several, predict one class."""
     found = []
     for cell in cells:
-        for seed in cell.ensemble or (cell.seed,):
-            ours, theirs = test_of(cell.name, cell.seed, outcomes), test_of(cell.teacher, seed, outcomes)
+        for key in cell.taught_by:
+            ours, theirs = test_of(cell.key, outcomes), test_of(key, outcomes)
             if ours and theirs:
                 found.append(float(np.mean(np.array(ours["predictions"]) == np.array(theirs["predictions"]))))
     return mean(found) if found else None

@@ -17,6 +17,7 @@ from minikd.backend import module_of
 from minikd.data import Batch
 from minikd.errors import ConfigError
 from minikd.losses import kl_divergence
+from minikd.methods.courses import moved
 from minikd.methods.layers import Layers, choose
 from minikd.methods.logits import MixedMethod
 from minikd.methods.method import Ask, Pair, Teacher
@@ -41,6 +42,7 @@ class FeatureMethod(MixedMethod):
     """Samples that a batch must have for the term; the last batch of an epoch may have fewer, and goes without."""
 
     weight: float = setting(1.0, "weight of the term between the hidden layers", 0)
+    final_weight: float | None = setting(None, "weight at the end of the run; none: it stays", 0)
     student_layer: str = setting("", "number of the student's layer; none: the last hidden one that fits")
     teacher_layer: str = setting("", "number of the teacher's layer; none: the last hidden one that fits")
 
@@ -58,6 +60,10 @@ class FeatureMethod(MixedMethod):
     def parts(self, progress: float) -> tuple[bool, bool]:
         """Return whether the feature's term, and whether the others, count at a time of the run, 0 to 1."""
         return True, True
+
+    def weight_at(self, progress: float) -> float:
+        """Return the weight of the feature's term at a time of the run, 0 to 1."""
+        return moved(self.weight, self.final_weight, progress, self.course)
 
     def layers(self, pair: Pair) -> Layers:
         """Return the layers that are compared. Raises ConfigError where there are none."""
@@ -98,5 +104,5 @@ class FeatureObjective(Objective):
             fs, ft = taps[self.layers.student], answer.taps[self.layers.teacher]
             loss, dfs, grads = self.method.compare(fs, ft, self.own)
             dtaps = {self.layers.student: dfs}
-            terms.append(Term("feature", self.method.weight, loss, dtaps=dtaps, grads=grads))
+            terms.append(Term("feature", self.method.weight_at(step.progress), loss, dtaps=dtaps, grads=grads))
         return terms

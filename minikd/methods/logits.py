@@ -18,6 +18,7 @@ import numpy as np
 from minikd.backend import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
+from minikd.methods.courses import COURSES, moved
 from minikd.methods.method import Ask, Method, Pair, Teacher
 from minikd.nn.container import Taps
 from minikd.objective import Objective, Step, Term
@@ -59,10 +60,21 @@ class MixedMethod(LogitMethod):
 
     temperature: float = setting(4.0, "softens student and teacher", above=0)
     alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
+    final_temperature: float | None = setting(None, "temperature at the end of the run; none: it stays", above=0)
+    final_alpha: float | None = setting(None, "alpha at the end of the run; none: it stays", 0, most=1)
+    course: str = setting("linear", "how what has a final value moves there", choices=COURSES)
+
+    def refusal(self, pair: Pair) -> str:
+        if len(pair.teachers) > 1 and self.final_temperature is not None:
+            return "several teachers are averaged at one temperature, so final_temperature must be left out"
+        return ""
 
     def at(self, progress: float) -> tuple[float, float]:
         """Return temperature and alpha at a time of the run, 0 to 1."""
-        return self.temperature, self.alpha
+        return (
+            moved(self.temperature, self.final_temperature, progress, self.course),
+            moved(self.alpha, self.final_alpha, progress, self.course),
+        )
 
     @abstractmethod
     def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
@@ -78,13 +90,16 @@ class WeightedMethod(LogitMethod):
     """The base of methods whose papers give the labels a weight of their own."""
 
     label_weight: float = setting(1.0, "weight of the labels' cross-entropy", 0)
+    warm_up: float = setting(0.0, "share of the run in which the teacher's term rises from 0 to its weight", 0, most=1)
 
     @abstractmethod
     def soft(self, logits: Floats, goal: Floats, labels: Ints) -> Sequence[Term]:
         """Return the soft term, or none where the batch is too small for it."""
 
     def terms(self, logits: Floats, goal: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        return *self.soft(logits, goal, labels), *hard(self.label_weight, logits, labels)
+        risen = 1.0 if step.progress >= self.warm_up else step.progress / self.warm_up
+        soft = (term._replace(weight=risen * term.weight) for term in self.soft(logits, goal, labels))
+        return *soft, *hard(self.label_weight, logits, labels)
 
 
 def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:

@@ -170,8 +170,8 @@ def test_the_flags_of_the_schemes_are_those_of_distill(capsys):
     for flags in SCHEMES:
         assert all(flag in known for flag in re.findall(r"--[a-z-]+", flags)), flags
     settings = re.findall(r"(\w+)=", next(flags for flags in SCHEMES if "method-arg" in flags))
-    assert settings == ["final_temperature", "final_alpha", "course"]
-    assert set(settings) < {one.name for one in fields(METHODS["soft_targets"])}
+    assert settings == ["final_temperature", "final_weight", "course"]
+    assert set(settings) < {one.name for one in fields(METHODS["hint"])}
 
 
 def test_one_method_is_listed_with_what_its_settings_mean(data, capsys):

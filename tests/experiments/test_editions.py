@@ -63,7 +63,11 @@ def test_every_seed_learns_from_the_same_images_with_their_labels(data, tmp_path
 def test_several_teachers_teach_every_seed(data, tmp_path):
     teachers, students = cells_of(data)
     change = partial(in_editions, 2, VARIED)
-    taught = [replace(cell, change=change, ensemble=(0, 1)) for cell in students if cell.role == "student"]
+    taught = [
+        replace(cell, change=change, ensemble=("teacher-seed0", "teacher-seed1"))
+        for cell in students
+        if cell.role == "student"
+    ]
     assert taught[1].needs == ("teacher-seed0", "teacher-seed1")
     progress = Progress()
     run_cells([replace(cell, change=same_images) for cell in teachers], tmp_path, 1, progress)

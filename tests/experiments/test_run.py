@@ -140,7 +140,7 @@ def test_agreement_is_with_each_teacher_that_teaches(whole, data):
     outcomes["teacher-seed0"]["test"]["predictions"] = own
     outcomes["teacher-seed1"]["test"]["predictions"] = [9 - one for one in own]
     assert rows_of([cell], outcomes)[0]["agreement"] == 1.0
-    assert rows_of([replace(cell, ensemble=(0, 1))], outcomes)[0]["agreement"] == 0.5
+    assert rows_of([replace(cell, ensemble=("teacher-seed0", "teacher-seed1"))], outcomes)[0]["agreement"] == 0.5
 
 
 def test_a_row_whose_control_failed_stands_beside_nothing(whole, data):

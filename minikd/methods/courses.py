@@ -1,0 +1,19 @@
+"""A setting that moves over the run, from its own value to a final one, if one is given.
+
+In a straight line, or along half a cosine, which stays longer at both ends. An early high temperature shows the
+teacher's second thoughts, a late low one what it decided (Jafari et al. 2021, "Annealing knowledge distillation"); an
+α that falls hands the student over from the teacher to the labels (Clark et al. 2019, "BAM! Born-again multi-task
+networks", teacher annealing).
+"""
+
+import math
+
+COURSES = ("linear", "cosine")
+
+
+def moved(first: float, last: float | None, progress: float, course: str) -> float:
+    """Return the value at `progress`, 0 to 1, of the way from first to last; the first where there is no last."""
+    if last is None:
+        return first
+    part = progress if course == "linear" else (1 - math.cos(math.pi * progress)) / 2
+    return first + (last - first) * part
