@@ -3,7 +3,7 @@
 Tuning is alike for all, the control too: two settings are tried beside the default one, each a training of the same
 length, and the held-out images of the tuning seeds choose (fewest errors, then likelihood). Where the default wins
 there is no second row. A default row is held against plain soft targets and the control at their defaults, a tuned row
-against both as tuned. Schemes, who teaches whom rather than what is matched, stand at the end, with plain soft targets.
+against both as tuned. Schedules and schemes, who teaches whom rather than what is matched, stand at the end, untuned.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,8 +47,16 @@ GRID: Mapping[str, Sequence[Settings]] = {
 }
 """What is tried beside the defaults, two settings for each."""
 
-SCHEMES = {"assistant 400": Distillation(assistant=(400,)), "generations 2": Distillation(generations=2)}
-"""A teacher assistant, 784-400-10, between both; a student that is taught by the first student."""
+SCHEMES: Mapping[str, Distillation] = {
+    "T=8 to 1": Distillation(method_args={"temperature": 8.0, "final_temperature": 1.0}),
+    "alpha=0.9 to 0": Distillation(method_args={"final_alpha": 0.0}),
+    "dkd warm_up=0.1": Distillation(method="dkd", method_args={"warm_up": 0.1}),
+    "hint stage=0.25": Distillation(method="hint", method_args={"stage": 0.25}),
+    "assistant 400": Distillation(assistant=(400,)),
+    "generations 2": Distillation(generations=2),
+}
+"""Schedules; a hint alone before soft targets alone; a teacher assistant, 784-400-10, between teacher and student; a
+student that is taught by the first student."""
 
 
 def base_rows(recipe: Recipe) -> list[str]:
@@ -77,7 +85,7 @@ def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
-    """All seeds' teachers together, a teacher assistant, a second generation: each at its defaults."""
+    """What is in SCHEMES, and all seeds' teachers together."""
     found = []
     for recipe in setup.recipes():
         rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
@@ -104,7 +112,7 @@ def figure(report: Report) -> "Figure":
 
 METHODS = Experiment(
     name="methods",
-    summary="every usable method and scheme on the default pair at equal budget, methods also tuned",
+    summary="every usable method, schedule and scheme on the default pair at equal budget, methods also tuned",
     compares="each with plain soft targets and with the student trained on labels alone, tuned alike",
     sizes={
         "tiny": Size(teacher=1, student=1, minutes=1, tuning=1),

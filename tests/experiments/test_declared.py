@@ -80,7 +80,7 @@ def test_schemes_stand_beside_the_methods(tmp_path):
     stages = methods.teachers, methods.schemes
     report = run(replace(EXPERIMENTS["methods"], stages=stages), "tiny", 2, 1, tmp_path)
     assert report["failed"] == {}
-    assert [row["name"] for row in report["rows"]] == ["teacher", "assistant 400", "generations 2", "ensemble"]
+    assert [row["name"] for row in report["rows"]] == ["teacher", *methods.SCHEMES, "ensemble"]
     cells = tmp_path / "cells"
     assert (cells / "assistant_400-seed1" / "assistant.safetensors").exists()
     assert (cells / "generations_2-seed1" / "generation_1.safetensors").exists()
