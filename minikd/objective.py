@@ -50,11 +50,13 @@ class Objective:
     taps: the numbers of the model's layers whose outputs it wants, see `Sequential.forward_with_taps`. across_batch:
     True where a sample's loss depends on the batch's other samples, so that a batch must not be cut into shards. own:
     holds what is trained beside the model and is no part of it, such as a regressor; on the model's device, in its
-    dtype.
+    dtype. anew: the share of the run after which a second stage begins, with a schedule and an optimiser of its own; 0
+    for none.
     """
 
     taps: tuple[str, ...] = ()
     across_batch = False
+    anew = 0.0
 
     def __init__(self) -> None:
         self.own = Layer()

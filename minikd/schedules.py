@@ -89,6 +89,11 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     return lambda step: schedule(step) * min(1.0, (step + 1) / (steps + 1))
 
 
+def in_turn(first: Schedule, second: Schedule, start: int) -> Schedule:
+    """Return a schedule that is `first` until step `start`, where `second` begins at its own step 0."""
+    return lambda step: first(step) if step < start else second(step - start)
+
+
 def build(name: str, lr: float, total_steps: int, warm_up_steps: int = 0) -> Schedule:
     """Return the schedule that a recipe names, one of `NAMES`, for a run of `total_steps`.
 

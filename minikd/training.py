@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -182,8 +183,11 @@ class Run:
         self.model, self.views, self.objective, self.plan = model, views, objective, plan
         self.name, self.settings = name, settings
         steps_an_epoch = math.ceil(len(views) / plan.batch_size)
-        self.total, warm_up = steps_an_epoch * plan.epochs, round(plan.warm_up * steps_an_epoch)
-        self.schedule = schedules.build(plan.schedule, plan.learning_rate, self.total, warm_up)
+        self.total, self.warm_up = steps_an_epoch * plan.epochs, round(plan.warm_up * steps_an_epoch)
+        self.second = bisect_left(range(self.total), objective.anew, key=self.progress) % self.total
+        self.schedule = self.schedule_of(self.total - self.second)
+        if self.second:
+            self.schedule = schedules.in_turn(self.schedule_of(self.second), self.schedule, self.second)
         self.optimizer = optim.build(plan.optimizer, plan.weight_decay, plan.momentum)
         on_host = module_of(model.vector) is np
         self.shards = plan.shards if on_host and not (model.across_batch or objective.across_batch) else 1
@@ -191,6 +195,14 @@ class Run:
         if objective.own.size:
             self.join()
         self.optimizer_state = self.optimizer.init(self.vector)
+
+    def progress(self, step: int) -> float:
+        """Return how far the run is at a step: 0 at the first, 1 at the last."""
+        return step / max(1, self.total - 1)
+
+    def schedule_of(self, steps: int) -> schedules.Schedule:
+        """Return the plan's schedule for so many steps: all of them, or a stage's."""
+        return schedules.build(self.plan.schedule, self.plan.learning_rate, steps, min(self.warm_up, steps))
 
     def join(self) -> None:
         """Lay the model's parameters and the objective's into one vector, the one that is trained."""
@@ -261,6 +273,8 @@ class Run:
             telemetry.add_to(position.telemetry, [shard.seen for shard in shards])
         if self.plan.clip_norm:
             gradient, _ = optim.clip_by_norm(gradient, self.plan.clip_norm)
+        if self.second and position.step == self.second:
+            self.optimizer_state = self.optimizer.init(self.vector)
         self.optimizer.step(self.vector, gradient, self.optimizer_state, lr)
         if self.plan.weight_limit:
             for value in self.model.params.values():
@@ -276,7 +290,7 @@ class Run:
         batch = self.views.batch(position.epoch, index)
         on_device = Batch(index, module_of(self.vector).asarray(batch.images), batch.labels)
         logits, taps, cache = self.model.forward_with_taps(on_device.images, self.objective.taps, True, rng)
-        terms = self.objective(logits, taps, on_device, Step(position.step / max(1, self.total - 1), rng))
+        terms = self.objective(logits, taps, on_device, Step(self.progress(position.step), rng))
         share = len(index) / batch_size  # a term is a mean over the shard, the step wants the mean over the batch
         loss, dlogits, dtaps, own_grads = add_up(terms, logits, share)
         gradient = self.model.flat_gradient(self.model.parameter_gradients(dlogits, cache, dtaps))

@@ -57,6 +57,11 @@ class FeatureMethod(MixedMethod):
         """Return what is trained beside the student, for features of so many values a sample; nothing by default."""
         return Layer()
 
+    @property
+    def anew(self) -> float:
+        """The share of the run after which a second stage begins, see `objective.Objective`; 0: there is one stage."""
+        return 0.0
+
     def parts(self, progress: float) -> tuple[bool, bool]:
         """Return whether the feature's term, and whether the others, count at a time of the run, 0 to 1."""
         return True, True
@@ -92,7 +97,7 @@ class FeatureObjective(Objective):
     def __init__(self, method: FeatureMethod, teacher: Teacher, layers: Layers, own: Layer) -> None:
         super().__init__()
         self.method, self.teacher, self.layers, self.own = method, teacher, layers, own
-        self.taps, self.across_batch = (layers.student,), method.across_batch
+        self.taps, self.across_batch, self.anew = (layers.student,), method.across_batch, method.anew
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
         answer = self.teacher(batch)

@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 
+from minikd import schedules
 from minikd.losses import cross_entropy, hint, kl_divergence, kl_with_temperature
 from minikd.methods import METHODS, build
 from minikd.methods.mutual import redrawn
 from minikd.objective import Step
-from minikd.training import Plan, fit
+from minikd.optim import Adam
+from minikd.training import Plan, Run, fit
 from tests import problems
 from tests.methods.makers import objective_of, smooth, total
 
@@ -88,6 +90,36 @@ def test_a_stage_of_hints_leaves_the_head_and_the_rest_leaves_the_regressor():
     start = objective_of("hint", problems.mlp(), [problems.cnn()], problems.views()).own.params["weight"]
     assert not np.array_equal(regressor, start)
     assert np.array_equal(regressor_later, regressor)
+
+
+def test_a_second_stage_is_a_training_of_its_own(monkeypatch):
+    """Ten steps, four of them the hint's: then the schedule begins anew, and Adam has forgotten."""
+    seen, real = [], Adam.step
+
+    def step(self, params, grads, state, lr):
+        seen.append((int(state["step"]), bool(state["m"].any()), lr))
+        real(self, params, grads, state, lr)
+
+    monkeypatch.setattr(Adam, "step", step)
+    views = problems.views(20)
+    plan = Plan(epochs=5, batch_size=10, learning_rate=0.01, schedule="cosine")
+    for stage, parts in ((0.4, (4, 6)), (0.0, (10,))):
+        seen.clear()
+        fit(problems.mlp(), views, objective_of("hint", problems.mlp(), [problems.cnn()], views, stage=stage), plan)
+        expected = [(k, k > 0, schedules.cosine(0.01, count)(k)) for count in parts for k in range(count)]
+        assert seen == expected
+
+
+def test_a_stage_is_as_long_as_the_hint():
+    """Whatever the length of the run: the first step of the second stage is the first without the hint."""
+    student, views = problems.mlp(), problems.views(20)
+    for stage in (0.1, 0.25, 0.3, 0.7, 0.99):
+        for epochs in range(1, 12):
+            objective = objective_of("hint", student, [problems.cnn()], views, stage=stage)
+            run = Run(student, views, objective, Plan(epochs, batch_size=4), "model", "")
+            hinted = [objective.method.parts(run.progress(step))[0] for step in range(run.total)]
+            assert run.second == sum(hinted) % run.total
+            run.release()
 
 
 def test_the_regressor_meets_the_features_of_both():
