@@ -25,7 +25,7 @@ def cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0
 
 
 def deep_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
-    """Return a better teacher, three times as dear: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
+    """Return a deeper teacher, three times as dear: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
 
     All 3x3 with batch norm, which stands behind the pooling, on a quarter of the data.
     """
