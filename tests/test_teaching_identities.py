@@ -7,7 +7,7 @@ from minikd.methods import SoftTargets
 from minikd.training import Plan, Position, Run, fit
 from tests import problems, test_objective
 from tests.distillation import test_teacher
-from tests.methods import test_ensemble, test_every_method, test_own_parameters
+from tests.methods import test_courses, test_ensemble, test_every_method, test_own_parameters
 from tests.nn import test_container
 
 
@@ -108,3 +108,13 @@ def test_the_schedule_of_a_run_ends_where_it_should():
 
     fit(problems.mlp(), problems.views(), Progress(), Plan(epochs=2, batch_size=5, shards=1))
     assert seen == [0, 1 / 3, 2 / 3, 1]
+
+
+def test_a_second_stage_is_a_training_of_its_own():
+    with pytest.MonkeyPatch.context() as patch:
+        test_own_parameters.test_a_second_stage_is_a_training_of_its_own(patch)
+
+
+def test_the_teachers_term_warms_up():
+    for name in test_courses.WEIGHTED:
+        test_courses.test_the_teachers_term_warms_up(name)

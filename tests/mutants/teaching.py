@@ -6,7 +6,7 @@ import numpy as np
 
 from minikd import telemetry, training
 from minikd.distillation import teacher
-from minikd.methods import curriculum_temperature, ensemble, features, logits, mutual, soft_targets
+from minikd.methods import courses, curriculum_temperature, ensemble, features, logits, mutual
 from minikd.methods.method import Answer
 from minikd.nn import container
 from minikd.objective import Term
@@ -192,6 +192,10 @@ def weight_forgotten(real):
     return call
 
 
+def at_full_weight(real):
+    return lambda self, z, v, labels, step: real(self, z, v, labels, step._replace(progress=1.0))
+
+
 TAP = "identity: a tap joins the gradient from above"
 FIRST = "identity: a tap on the first layer that is trained counts"
 DESCENT = "identity: a step descends its loss by all that is trained"
@@ -202,6 +206,7 @@ SEVERAL = "identity: probabilities of several teachers are averaged"
 BARE = "identity: an image without a label is the teachers alone"
 PEERS = "identity: peers learn from the others"
 SCHEDULE = "identity: the schedule of a run ends where it should"
+STAGE, WARM_UP = "identity: a second stage is a training of its own", "identity: the teachers term warms up"
 
 MUTANTS = [
     Mutant("tap", "gradient dropped", joined(lambda i, dy, dtap: dy), TAP),
@@ -291,7 +296,7 @@ MUTANTS = [
     Mutant(
         "schedule",
         "the other way round",
-        attribute(soft_targets, "between", lambda real: lambda a, b, part: real(b, a, part) if b is not None else a),
+        attribute(courses, "moved", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
         SCHEDULE,
     ),
     Mutant(
@@ -300,4 +305,6 @@ MUTANTS = [
         attribute(training, "Step", lambda real: lambda progress, rng: real(progress * 0.9, rng)),
         SCHEDULE,
     ),
+    Mutant("stage", "one training for both", attribute(training, "bisect_left", lambda real: lambda *_, key: 0), STAGE),
+    Mutant("warm-up", "at full weight", attribute(logits.WeightedMethod, "terms", at_full_weight), WARM_UP),
 ]
