@@ -1,6 +1,8 @@
 """Soft targets: the teacher's probabilities, softened, beside the labels.
 
-L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
+    L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
+
+Derivation and gradient stand beside the loss, `losses.kl_divergence`; the mixing is that of `logits.MixedMethod`.
 """
 
 from dataclasses import dataclass

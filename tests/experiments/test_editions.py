@@ -63,12 +63,9 @@ def test_every_seed_learns_from_the_same_images_with_their_labels(data, tmp_path
 def test_several_teachers_teach_every_seed(data, tmp_path):
     teachers, students = cells_of(data)
     change = partial(in_editions, 2, VARIED)
-    taught = [
-        replace(cell, change=change, ensemble=("teacher-seed0", "teacher-seed1"))
-        for cell in students
-        if cell.role == "student"
-    ]
-    assert taught[1].needs == ("teacher-seed0", "teacher-seed1")
+    both = "teacher-seed0", "teacher-seed1"
+    taught = [replace(cell, change=change, ensemble=both) for cell in students if cell.role == "student"]
+    assert taught[1].needs == both
     progress = Progress()
     run_cells([replace(cell, change=same_images) for cell in teachers], tmp_path, 1, progress)
     run_cells(taught, tmp_path, 1, progress)
