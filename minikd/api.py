@@ -14,10 +14,11 @@ from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import NO_LABEL
 from minikd.distillation.teacher import answers
 from minikd.errors import ShapeError
+from minikd.inference import logits_of
 from minikd.methods import Labels, Pair, Teacher, build, check
 from minikd.nn import Sequential
 from minikd.parallel import Map, workers
-from minikd.training import Plan, Watcher, fit, logits_of
+from minikd.training import Plan, Watcher, fit
 from minikd.typing import Pixels
 from minikd.weights import Card, save_model
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from minikd import optim, schedules, telemetry
-from minikd.backend import device_memory, module_of, to_host
+from minikd.backend import device_memory, module_of
 from minikd.checkpoints import Position, Row, load_checkpoint, save_checkpoint
 from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
@@ -39,10 +39,6 @@ DROPOUT = 2**20
 
 LOOK_EVERY = 50
 """Steps between two looks at the loss, and at its terms: each look makes a device wait."""
-
-LOOK_AT = 100
-"""Images evaluated at a time. Measured on the teacher CNN, on a busy machine: 1.2 to 1.5 times as fast as 500 and 1.5
-to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
 
 SAVE_SECONDS = 10.0
 """A checkpoint is written at the end of an epoch where the last is so old."""
@@ -339,27 +335,3 @@ class Run:
         position.epoch, position.batch, position.images = position.epoch + 1, 0, 0
         position.loss_sum, position.seconds, position.telemetry = 0.0, 0.0, {}
         return row
-
-
-def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
-    """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
-    return outputs_of(model, views, map_)[0]
-
-
-@device_memory()
-def outputs_of(
-    model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
-) -> tuple[Floats, dict[str, Floats]]:
-    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host."""
-    xp = module_of(model.vector)
-
-    def look(start: int) -> dict[str, Floats]:
-        images = xp.asarray(views.clean(slice(start, start + LOOK_AT)))
-        if not layers:
-            return {"": to_host(model(images))}
-        logits, taps, _ = model.forward_with_taps(images, layers)
-        return {"": to_host(logits)} | {name: to_host(value) for name, value in taps.items()}
-
-    parts = list(map_(look, range(0, len(views), LOOK_AT)))
-    logits, *taps = (np.concatenate([part[name] for part in parts]) for name in ("", *layers))
-    return logits, dict(zip(layers, taps, strict=True))

@@ -12,8 +12,9 @@ from minikd.checkpoints import Position
 from minikd.data import Augmentation, Views
 from minikd.distillation.teacher import LiveTeacher
 from minikd.errors import BackendError, DataError, DtypeError
+from minikd.inference import logits_of
 from minikd.methods import Labels
-from minikd.training import Plan, Run, fit, logits_of
+from minikd.training import Plan, Run, fit
 from minikd.weights import Card, load_model, save_model
 from tests import border, problems
 

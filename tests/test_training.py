@@ -10,9 +10,10 @@ from minikd import losses, metrics, optim, parallel, training
 from minikd.backend import to_host
 from minikd.data import Augmentation, Views
 from minikd.errors import ConfigError, Diverged
+from minikd.inference import logits_of
 from minikd.methods import Labels
 from minikd.parallel import workers
-from minikd.training import Evaluation, Plan, fit, logits_of
+from minikd.training import Evaluation, Plan, fit
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)
@@ -273,7 +274,7 @@ def test_blas_has_one_thread_inside_and_its_own_again_after(fails):
 
 @pytest.mark.parametrize("at_a_time", [1, 3, 500])
 def test_logits_are_those_of_clean_images_in_evaluation_whatever_the_batches(at_a_time, monkeypatch):
-    monkeypatch.setattr("minikd.training.LOOK_AT", at_a_time)
+    monkeypatch.setattr("minikd.inference.LOOK_AT", at_a_time)
     model = trained(problems.cnn())
     views = problems.views(augmentation=Augmentation(shift=2))
     with workers(2) as map_:

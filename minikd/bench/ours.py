@@ -9,11 +9,12 @@ from minikd.bench.timing import Side
 from minikd.bench.works import ALPHA, LEARNING_RATE, TEMPERATURE, Inference, Problem, Stage, Training
 from minikd.checkpoints import Position
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher
+from minikd.inference import logits_of
 from minikd.losses import softmax
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.nn import Sequential
 from minikd.objective import Objective
-from minikd.training import Plan, Run, logits_of
+from minikd.training import Plan, Run
 from minikd.typing import Floats
 
 PROOF_STEPS = 3

@@ -82,8 +82,6 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, Path]:
             raise ConfigError(
                 f"{folder} exists already; go on with it by --resume {folder}, or choose another name with --name"
             )
-    if not arguments.quiet:
-        print(f"run folder: {folder}", file=sys.stderr, flush=True)
     return recipe, folder
 
 

@@ -57,6 +57,7 @@ class Job:
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         # What can be refused has been refused by now; only then does anything appear on the disk.
         make_folder(folder, recipe)
+        self.note(f"run folder: {folder}")
 
     def teacher(self) -> Sequential:
         """Return the teacher: trained, taken from the folder, or given."""

@@ -28,7 +28,7 @@ def kept(
 ) -> Outputs:
     """Return the teacher's outputs for the clean views: from the folder, else computed and left there.
 
-    They are, as `training.outputs_of` gives them, the logits (N, K) and by number the outputs of `layers`.
+    They are, as `inference.outputs_of` gives them, the logits (N, K) and by number the outputs of `layers`.
     """
     path = folder / f"{digest(teacher, views, layers)}.safetensors"
     if path.exists():

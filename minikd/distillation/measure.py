@@ -9,11 +9,12 @@ from minikd import metrics
 from minikd.backend import Backend, module_of, to_host
 from minikd.data import Views, load_dataset
 from minikd.distillation.prepare import check_fits
+from minikd.inference import logits_of
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
 from minikd.parallel import Map
 from minikd.report.evidence import ModelResult
-from minikd.training import Evaluation, logits_of
+from minikd.training import Evaluation
 from minikd.typing import Floats
 from minikd.weights import load_model
 

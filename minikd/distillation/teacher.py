@@ -14,12 +14,12 @@ from pathlib import Path
 from minikd.backend import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.kept import kept
+from minikd.inference import outputs_of
 from minikd.methods import Answer, Teacher
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
 from minikd.nn import Sequential
 from minikd.parallel import Map
-from minikd.training import outputs_of
 from minikd.typing import Floats
 
 KEPT_BYTES = 2**30

@@ -19,9 +19,9 @@ from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
 from minikd.files import write_atomically
+from minikd.inference import logits_of
 from minikd.nn import Sequential
 from minikd.parallel import workers
-from minikd.training import logits_of
 from minikd.typing import Floats, Ints
 
 ROLES = {"teacher": "teacher", "control": "student_baseline", "student": "student_distilled"}

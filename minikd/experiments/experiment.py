@@ -80,10 +80,14 @@ class Experiment:
     draw: "Callable[[Report], Figure]"
     published: tuple[Published, ...] = ()
 
-    def setup(self, preset: str, seeds: int, folder: Path) -> Setup:
-        """Return what the cells of a preset are made of. Raises ConfigError for a preset that it has not."""
+    def check(self, preset: str) -> None:
+        """Raise ConfigError for a preset that it has not."""
         if preset not in self.sizes:
             raise ConfigError(f"--preset is {preset!r}, but must be one of {', '.join(self.sizes)}")
+
+    def setup(self, preset: str, seeds: int, folder: Path) -> Setup:
+        """Return what the cells of a preset are made of. Raises ConfigError for a preset that it has not."""
+        self.check(preset)
         size, recipe = self.sizes[preset], self.recipe
         if preset == "tiny":
             recipe = replace(recipe, data=tiny_data(folder))

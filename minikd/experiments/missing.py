@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from minikd.distillation.job import Job
+from minikd.inference import logits_of
 from minikd.nn import Sequential
 from minikd.parallel import workers
-from minikd.training import logits_of
 from minikd.typing import Floats, Ints
 
 MOVES = [step / 10 for step in sorted(range(-200, 201), key=abs)]

@@ -23,8 +23,8 @@ def run(
     """
     begin = time.perf_counter()
     folder = (folder or Path("experiments") / f"{experiment.name}-{preset}").absolute()
-    make(folder)
     setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
+    make(folder)
     for stage in experiment.stages:
         new = stage(setup, progress.outcomes)
         cells += new

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
+from minikd.inference import logits_of
 from minikd.methods.labels import Labels
 from minikd.metrics import errors, mcnemar
 from minikd.nn import Sequential
 from minikd.parallel import Map, workers
 from minikd.pitfalls.scene import NO_LABEL, TEMPERATURE, Taught, network
 from minikd.pitfalls.wiring import RIGHT, Circumstances, Pitfall, Wiring
-from minikd.training import Evaluation, Plan, fit, logits_of
+from minikd.training import Evaluation, Plan, fit
 from minikd.typing import Floats
 
 TEACHERS = 2

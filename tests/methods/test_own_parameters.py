@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minikd import schedules
+from minikd import schedules, training
 from minikd.losses import cross_entropy, hint, kl_divergence, kl_with_temperature
 from minikd.methods import METHODS, build
 from minikd.methods.mutual import redrawn
@@ -108,6 +108,27 @@ def test_a_second_stage_is_a_training_of_its_own(monkeypatch):
         fit(problems.mlp(), views, objective_of("hint", problems.mlp(), [problems.cnn()], views, stage=stage), plan)
         expected = [(k, k > 0, schedules.cosine(0.01, count)(k)) for count in parts for k in range(count)]
         assert seen == expected
+
+
+@pytest.mark.parametrize("looks", [2, 4, 5, 6])
+def test_a_run_in_two_stages_survives_a_stop(looks, tmp_path, monkeypatch):
+    """Before the second stage, at its first step, and after it: the third of eight steps is its first."""
+    views, plan, path = problems.views(20), Plan(epochs=4, batch_size=10, learning_rate=0.01), tmp_path / "checkpoint"
+
+    def hinted(student):
+        return objective_of("hint", student, [problems.cnn()], views, stage=0.25)
+
+    whole, wanted = problems.mlp(), hinted(problems.mlp())
+    assert Run(problems.mlp(), views, hinted(problems.mlp()), plan, "model", "").second == 2
+    fit(whole, views, wanted, plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "stop_requests", problems.stop_after(looks))
+        with pytest.raises(training.Interrupted):
+            fit(problems.mlp(), views, hinted(problems.mlp()), plan, checkpoint=path)
+    student, objective = problems.mlp(), hinted(problems.mlp())
+    fit(student, views, objective, plan, checkpoint=path)
+    assert problems.same_bits(student, whole)
+    assert objective.own.params["weight"].tobytes() == wanted.own.params["weight"].tobytes()
 
 
 def test_a_stage_is_as_long_as_the_hint():
