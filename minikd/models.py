@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minikd.nn import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.typing import Shape
 
@@ -44,12 +44,17 @@ def seed_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
     return _with_dense_head(features, image, classes, rng, dropout)
 
 
-def mlp(image: Shape, hidden: tuple[int, ...], classes: int, rng: np.random.Generator) -> Sequential:
-    """Return the student: a dense layer with ReLU for each of `hidden`, and a dense layer to the classes."""
+def mlp(
+    image: Shape, hidden: tuple[int, ...], classes: int, rng: np.random.Generator, batch_norm: bool = False
+) -> Sequential:
+    """Return the student: a dense layer with ReLU for each of `hidden`, and a dense layer to the classes.
+
+    batch_norm: batch norm before each ReLU, which `nn.folded` takes out again after the training.
+    """
     sizes = (int(np.prod(image)), *hidden)
     layers: list[Layer] = [Flatten()]
     for inputs, outputs in pairwise(sizes):
-        layers += [Linear(inputs, outputs, rng), ReLU()]
+        layers += [Linear(inputs, outputs, rng), *([BatchNorm1d(outputs)] if batch_norm else []), ReLU()]
     return Sequential(*layers, Linear(sizes[-1], classes, rng, init="glorot"))
 
 

@@ -81,3 +81,19 @@ def test_gelu_is_the_exact_one():
 def test_flatten_reads_rows_first():
     x = np.asfortranarray(np.arange(24.0).reshape(2, 3, 2, 2))
     assert np.array_equal(nn.Flatten().forward(x)[0], np.arange(24.0).reshape(2, 12))
+
+
+def test_batch_norm_that_is_folded_away_changes_no_output():
+    """w' = s w, b' = s (b - μ) + β with s = γ/sqrt(σ² + ε), where none of them is what it was before any training."""
+    rng, x = seeded(), seeded().standard_normal((7, 6))
+    for eps in (1e-5, 0.5):
+        model = nn.Sequential(
+            *(nn.Linear(6, 5, rng), nn.BatchNorm1d(5, eps), nn.ReLU()),
+            *(nn.Linear(5, 4, rng), nn.BatchNorm1d(4, eps), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 3, rng)),
+        ).astype("float64")
+        model.vector[:] = rng.standard_normal(model.size)
+        for name, value in model.state.items():
+            value[...] = rng.uniform(0.5, 2, value.shape) if "running" in name else 3
+        folded = nn.folded(model)
+        assert [type(layer).__name__ for layer in folded.layers] == ["Linear", "ReLU", "Linear", "Tanh", "Linear"]
+        np.testing.assert_allclose(folded(x), model(x), rtol=1e-10, atol=1e-13)

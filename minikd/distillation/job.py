@@ -24,7 +24,7 @@ from minikd.distillation.teacher import answers
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
 from minikd.methods import Labels, Pair, Teacher, check
-from minikd.nn import Sequential
+from minikd.nn import Sequential, folded
 from minikd.objective import Objective
 from minikd.parallel import workers
 from minikd.training import Watcher, fit
@@ -128,9 +128,10 @@ class Job:
             settings=repr(self.recipe),
             threads=self.threads,
         )
-        save_model(path, model, self.data.card(name))
+        finished = folded(model)
+        save_model(path, finished, self.data.card(name))
         checkpoint.unlink(missing_ok=True)
-        return model
+        return finished
 
 
 def make_folder(folder: Path, recipe: Recipe) -> None:

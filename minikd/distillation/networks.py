@@ -45,8 +45,13 @@ def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
 
 def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
     """Return the students before training."""
-    rng = np.random.default_rng((recipe.seed, STUDENT))
-    return models.mlp(dataset.image_shape, recipe.student.hidden, dataset.classes, rng)
+    return student(recipe, dataset, recipe.student.hidden, STUDENT)
+
+
+def student(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
+    """Return a feed-forward network before training, its weights drawn from the recipe's seed and what it is."""
+    rng = np.random.default_rng((recipe.seed, *what))
+    return models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
 
 
 def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
@@ -58,11 +63,9 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
     """
     found = {}
     if hidden := recipe.distillation.assistant:
-        rng = np.random.default_rng((recipe.seed, ASSISTANT))
-        found["assistant"] = models.mlp(dataset.image_shape, hidden, dataset.classes, rng)
+        found["assistant"] = student(recipe, dataset, hidden, ASSISTANT)
     for number in range(1, recipe.distillation.generations):
-        rng = np.random.default_rng((recipe.seed, GENERATION, number))
-        found[f"generation_{number}"] = models.mlp(dataset.image_shape, recipe.student.hidden, dataset.classes, rng)
+        found[f"generation_{number}"] = student(recipe, dataset, recipe.student.hidden, GENERATION, number)
     return found | {"student_distilled": first_student(recipe, dataset)}
 
 

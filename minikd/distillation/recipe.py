@@ -86,6 +86,9 @@ class Student(Training):
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
+    norm: str = setting(
+        "none", "of hidden layers in training, folded into the weights after", choices=("none", "batch")
+    )
 
 
 SHORT = ("temperature", "alpha")

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from minikd import nn
-from tests.mutants.planting import Mutant, in_backward, in_layer, in_parameter
+from minikd.nn import folding
+from tests.mutants.planting import Mutant, attribute, in_backward, in_layer, in_parameter
 
 UNEVEN = "gradient: Conv2d, stride, padding"
 DILATED, GROUPED = "gradient: Conv2d, dilation 2", "gradient: Conv2d, groups 2"
@@ -325,4 +326,33 @@ OTHERS = [
     Mutant("Sequential", "dx counted twice", in_backward(nn.Sequential, lambda s: 2 * s.dx), "gradient: CNN"),
 ]
 
-MUTANTS = [*CONVOLUTION, *POOLING, *NORMALISATION, *ACTIVATIONS, *OTHERS]
+
+def folding_as(change):
+    """Return a plant: the batch norm is changed before it is folded into the dense layer."""
+
+    def replace(real):
+        def fold(dense, norm):
+            changed = norm.copy()
+            change(dense, changed)
+            real(dense, changed)
+
+        return fold
+
+    return attribute(folding, "fold", replace)
+
+
+def unsquare(_, norm):
+    norm.state["running_var"][...] = (norm.state["running_var"] + norm.eps) ** 2 - norm.eps
+
+
+FOLD = "identity: batch norm that is folded away changes no output"
+FOLDING = [
+    Mutant("fold", "ε left out", folding_as(lambda _, norm: setattr(norm, "eps", 0.0)), FOLD),
+    Mutant("fold", "the variance for the deviation", folding_as(unsquare), FOLD),
+    Mutant("fold", "μ left out", folding_as(lambda _, norm: norm.state["running_mean"].fill(0)), FOLD),
+    Mutant("fold", "β left out", folding_as(lambda _, norm: norm.params["bias"].fill(0)), FOLD),
+    Mutant("fold", "γ left out", folding_as(lambda _, norm: norm.params["weight"].fill(1)), FOLD),
+    Mutant("fold", "the dense layer's bias left out", folding_as(lambda d, _: d.params["bias"].fill(0)), FOLD),
+]
+
+MUTANTS = [*CONVOLUTION, *POOLING, *NORMALISATION, *ACTIVATIONS, *OTHERS, *FOLDING]

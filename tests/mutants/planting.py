@@ -96,3 +96,17 @@ def in_function(name, replace):
             monkeypatch.setattr(module, name, mutated)
 
     return plant
+
+
+def attribute(place, name, replace):
+    """Return a plant: `replace(real)` in the place of an attribute, and of a function wherever it was imported."""
+
+    def plant(monkeypatch):
+        real = getattr(place, name)
+        mutated = replace(real)
+        monkeypatch.setattr(place, name, mutated)
+        for key, module in list(sys.modules.items()):
+            if key.startswith(("minikd", "tests")) and getattr(module, name, None) is real:
+                monkeypatch.setattr(module, name, mutated)
+
+    return plant

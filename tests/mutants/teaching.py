@@ -1,7 +1,5 @@
 """Bugs between a method and the training loop: in taps, in what is trained beside a student, in who is asked what."""
 
-import sys
-
 import numpy as np
 
 from minikd import telemetry, training
@@ -10,21 +8,7 @@ from minikd.methods import courses, curriculum_temperature, ensemble, features, 
 from minikd.methods.method import Answer
 from minikd.nn import container
 from minikd.objective import Term
-from tests.mutants.planting import Mutant
-
-
-def attribute(place, name, replace):
-    """Return a plant: `replace(real)` in the place of an attribute, and of a function wherever it was imported."""
-
-    def plant(monkeypatch):
-        real = getattr(place, name)
-        mutated = replace(real)
-        monkeypatch.setattr(place, name, mutated)
-        for key, module in list(sys.modules.items()):
-            if key.startswith(("minikd", "tests")) and getattr(module, name, None) is real:
-                monkeypatch.setattr(module, name, mutated)
-
-    return plant
+from tests.mutants.planting import Mutant, attribute
 
 
 def joined(mutate):

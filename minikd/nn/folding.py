@@ -1,0 +1,41 @@
+"""Batch norm folded into the dense layer before it: it helps while a network learns, and costs nothing afterwards.
+
+In evaluation mode the batch norm of an output o is a fixed line, and so is the dense layer before it:
+
+    z[o] = γ[o] (Σ_c w[o, c] x[c] + b[o] - μ[o]) / sqrt(σ²[o] + ε) + β[o]
+
+    with s[o] = γ[o] / sqrt(σ²[o] + ε):    w'[o, c] = s[o] w[o, c],    b'[o] = s[o] (b[o] - μ[o]) + β[o]
+
+and z = x w'ᵀ + b', one dense layer (Jacob et al. 2018, Quantization and training of neural networks for efficient
+integer-arithmetic-only inference, §3.2).
+"""
+
+from minikd.backend import module_of
+from minikd.nn.container import Sequential
+from minikd.nn.layer import Layer
+from minikd.nn.linear import Linear
+from minikd.nn.normalization import BatchNorm1d
+
+
+def folded(model: Sequential) -> Sequential:
+    """Return a copy without the batch norms that stand right behind a dense layer.
+
+    In evaluation mode it gives the same outputs, up to rounding. Learning goes on with the network as it was: a step of
+    the folded one is another step.
+    """
+    layers: list[Layer] = []
+    for layer in model.layers:
+        before = layers[-1] if layers else None
+        if isinstance(layer, BatchNorm1d) and isinstance(before, Linear):
+            fold(before, layer)
+        else:
+            layers.append(layer.copy())
+    return Sequential(*layers)
+
+
+def fold(dense: Linear, norm: BatchNorm1d) -> None:
+    """Change a dense layer, so that it gives what the batch norm behind it gave."""
+    weight, bias, state = dense.params["weight"], dense.params["bias"], norm.state
+    scale = norm.params["weight"] / module_of(weight).sqrt(state["running_var"] + norm.eps)
+    weight *= scale[:, None]
+    bias[...] = scale * (bias - state["running_mean"]) + norm.params["bias"]
