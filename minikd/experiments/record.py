@@ -6,7 +6,7 @@ Students learn with batch norm, which is folded into their weights after. The co
 as long, on the same images, with as many tries at its settings. (Simard et al. 2003 and Cireşan et al. 2010 need no
 teacher for less than 1 % of errors, so without that control the numbers would say nothing about distillation.)
 
-Settings are tried in one pass over a third of the editions, and chosen on held-out images. All seeds hold out the same
+Learning rates are tried in one pass over the editions, and chosen on held-out images. All seeds hold out the same
 images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
 """
 
@@ -35,23 +35,21 @@ and a little bent."""
 
 @dataclass(frozen=True)
 class Net:
-    """A student: its hidden layers, its learning rate, and how many times the preset's passes it gets."""
+    """A student: its hidden layers, how many times the preset's passes it gets, and its learning rates to try."""
 
     hidden: tuple[int, ...]
-    rate: float
     longer: int
-    rates: tuple[float, float, float]
+    rates: tuple[float, ...]
 
-    def grid(self, kind: str) -> Sequence[Settings]:
-        """Return what is tried beside the settings of the recipe, three for the control and three for the student."""
-        if kind == "control":
-            return [{"learning_rate": rate} for rate in self.rates]
-        return {"learning_rate": self.rates[1]}, {"temperature": 2.0}, {"temperature": 8.0}
+    @property
+    def grid(self) -> Sequence[Settings]:
+        """What is tried beside the first rate, for the control as for the student."""
+        return [{"learning_rate": rate} for rate in self.rates[1:]]
 
 
 NETS: Mapping[str, Net] = {
-    "800-800": Net((800, 800), 2e-3, 1, (1e-3, 4e-3, 8e-3)),
-    "128": Net((128,), 5e-3, 3, (2e-3, 1e-2, 2e-2)),
+    "800-800": Net((800, 800), 1, (4e-3, 2e-3, 8e-3, 1.6e-2)),
+    "128": Net((128,), 3, (1e-2, 5e-3, 2e-2, 4e-2)),
 }
 KINDS = ("control", "distilled")
 
@@ -61,13 +59,13 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     return [Cell("teacher", recipe, "teacher", change=same_images) for recipe in setup.recipes()[:TEACHERS]]
 
 
-def row(setup: Setup, size: str, kind: str, editions: int, passes: int, control: str = "") -> list[Cell]:
+def row(setup: Setup, size: str, kind: str, passes: int, control: str = "") -> list[Cell]:
     """Return the cells of a row at the recipe's settings, one for each seed."""
-    net, change = NETS[size], partial(in_editions, editions, VARIED)
+    net, change = NETS[size], partial(in_editions, setup.size.editions, VARIED)
     found, role = [], "control" if kind == "control" else "student"
     together = tuple(cell.key for cell in teachers(setup, {}))
     for recipe in setup.recipes():
-        student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rate, epochs=passes)
+        student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rates[0], epochs=passes)
         how, against = replace(recipe, student=student), (control,) if control else ()
         found.append(Cell(f"{size} {kind}", how, role, "teacher", against, change=change, ensemble=together))
     return found
@@ -75,10 +73,10 @@ def row(setup: Setup, size: str, kind: str, editions: int, passes: int, control:
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
     """Every setting that is tried, for the tuning seeds."""
-    found, editions = [], setup.size.editions // 3
+    found = []
     for size, net in NETS.items():
         for kind in KINDS:
-            found += tries(row(setup, size, kind, editions, 1)[: setup.size.tuning], ({}, *net.grid(kind)))
+            found += tries(row(setup, size, kind, 1)[: setup.size.tuning], ({}, *net.grid))
     return found
 
 
@@ -89,8 +87,8 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
         control = ""
         for kind in KINDS:
             passes = setup.size.student * net.longer
-            cells = row(setup, size, kind, setup.size.editions, passes, control)
-            found += at_its_best(setup, outcomes, cells, net.grid(kind))
+            cells = row(setup, size, kind, passes, control)
+            found += at_its_best(setup, outcomes, cells, net.grid)
             control = found[-1].name
     return found
 
@@ -107,7 +105,7 @@ RECORD = Experiment(
     sizes={
         "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, editions=3),
         "short": Size(teacher=3, student=1, minutes=20, tuning=1, editions=6),
-        "full": Size(teacher=14, student=6, minutes=120, tuning=1, editions=20),
+        "full": Size(teacher=14, student=5, minutes=120, tuning=1, editions=20),
     },
     recipe=Recipe(teacher=Teacher(model="deep", elastic=0.5), student=Student(norm="batch")),
     stages=(teachers, candidates, students),
