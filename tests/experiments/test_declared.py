@@ -7,7 +7,7 @@ import pytest
 
 from minikd.errors import ConfigError
 from minikd.experiments import data as few_labels
-from minikd.experiments import methods, temperature, tuning
+from minikd.experiments import methods, record, temperature, tuning
 from minikd.experiments.catalogue import EXPERIMENTS
 from minikd.experiments.experiment import Setup, Size
 from minikd.experiments.heat import heat_map
@@ -54,6 +54,27 @@ def test_tuned_rows_stand_beside_tuned_controls(data):
     assert (control.name, control.recipe.student.learning_rate) == ("control learning_rate=0.002", 0.002)
     assert (dkd.name, dkd.recipe.distillation.method_args["beta"]) == ("dkd beta=2", 2.0)
     assert dkd.against == ("soft_targets", "control learning_rate=0.002")
+
+
+def test_the_records_control_has_the_same_tries_images_and_length(data):
+    setup = Setup(recipe_of(data), Size(1, 5, 1, tuning=1, editions=3), 2, 160)
+    tried = record.candidates(setup, {})
+    outcomes = {cell.key: outcome(0.2) for cell in tried}
+    outcomes |= {"try_128_control_learning_rate=0.02-seed0": outcome(0.1)}
+    outcomes |= {"try_128_distilled_learning_rate=0.005-seed0": outcome(0.1)}
+    finished = record.students(setup, outcomes)
+    for size, net in record.NETS.items():
+        ours, theirs = ([cell for cell in tried if f"{size} {kind}" in cell.name] for kind in record.KINDS)
+        rates = [[cell.recipe.student.learning_rate for cell in cells] for cells in (ours, theirs)]
+        assert rates == [list(net.rates)] * 2
+        assert all(cell.candidate and cell.seed == 0 for cell in ours + theirs)
+        both = [cell for cell in finished if cell.name.startswith(f"{size} ")]
+        assert {cell.recipe.student.epochs for cell in both} == {5 * net.longer}
+        assert {cell.recipe.student.norm for cell in both} == {setup.recipe.student.norm}
+    assert {repr(cell.change) for cell in tried + finished} == {repr(tried[0].change)}
+    chosen = {(cell.name, cell.recipe.student.learning_rate) for cell in finished if cell.name.startswith("128")}
+    assert chosen == {("128 control learning_rate=0.02", 0.02), ("128 distilled learning_rate=0.005", 0.005)}
+    assert [cell.against for cell in finished if cell.role == "student"][-1] == ("128 control learning_rate=0.02",)
 
 
 def test_the_methods_run_to_their_end_in_all_stages(tmp_path, monkeypatch):
