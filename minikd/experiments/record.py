@@ -6,8 +6,8 @@ Students learn with batch norm, which is folded into their weights after. The co
 as long, on the same images, with as many tries at its settings. (Simard et al. 2003 and Cireşan et al. 2010 need no
 teacher for less than 1 % of errors, so without that control the numbers would say nothing about distillation.)
 
-Learning rates are tried for a fifth as long, and chosen on held-out images. All seeds hold out the same
-images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
+Learning rates are tried in one pass over the editions, three for the small student, and chosen on held-out images. All
+seeds hold out the same images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,8 @@ and a little bent."""
 
 @dataclass(frozen=True)
 class Net:
-    """A student: its hidden layers, how many times the preset's passes it gets, at what temperature it is taught (a small
-    one at a lower, as in Hinton et al. 2015, §3), and its learning rates to try.
+    """A student: its hidden layers, how many times the preset's passes it gets, at what temperature it is taught (a
+    small one at a lower, as in Hinton et al. 2015, §3), and its learning rates to try.
     """
 
     hidden: tuple[int, ...]
