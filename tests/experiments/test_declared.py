@@ -61,7 +61,7 @@ def test_the_records_control_has_the_same_tries_images_and_length(data):
     tried = record.candidates(setup, {})
     outcomes = {cell.key: outcome(0.2) for cell in tried}
     outcomes |= {"try_128_control_learning_rate=0.02-seed0": outcome(0.1)}
-    outcomes |= {"try_128_distilled_learning_rate=0.005-seed0": outcome(0.1)}
+    outcomes |= {"try_128_distilled_learning_rate=0.0025-seed0": outcome(0.1)}
     finished = record.students(setup, outcomes)
     for size, net in record.NETS.items():
         ours, theirs = ([cell for cell in tried if f"{size} {kind}" in cell.name] for kind in record.KINDS)
@@ -73,7 +73,7 @@ def test_the_records_control_has_the_same_tries_images_and_length(data):
         assert {cell.recipe.student.norm for cell in both} == {setup.recipe.student.norm}
     assert {repr(cell.change) for cell in tried + finished} == {repr(tried[0].change)}
     chosen = {(cell.name, cell.recipe.student.learning_rate) for cell in finished if cell.name.startswith("128")}
-    assert chosen == {("128 control learning_rate=0.02", 0.02), ("128 distilled learning_rate=0.005", 0.005)}
+    assert chosen == {("128 control learning_rate=0.02", 0.02), ("128 distilled learning_rate=0.0025", 0.0025)}
     assert [cell.against for cell in finished if cell.role == "student"][-1] == ("128 control learning_rate=0.02",)
 
 
