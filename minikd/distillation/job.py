@@ -54,6 +54,7 @@ class Job:
         self.first_student = networks.first_student(recipe, self.data.dataset)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(self.method, pair)
+        networks.check_batches(recipe, self.data)
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         # What can be refused has been refused by now; only then does anything appear on the disk.
         make_folder(folder, recipe)

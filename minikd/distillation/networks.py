@@ -10,7 +10,7 @@ from minikd import models
 from minikd.data import Dataset, Views
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
-from minikd.errors import CheckpointError
+from minikd.errors import CheckpointError, ConfigError
 from minikd.methods import Pair
 from minikd.nn import Sequential
 from minikd.weights import Card, load_model
@@ -91,3 +91,14 @@ def check_prepared(card: Card, views: Views) -> None:
             f"the teacher {card.name!r} takes pixels of mean {card.mean} and deviation {card.std}, but this run's have "
             f"{views.mean} and {views.std}; the teachers of an ensemble must be trained on one data set"
         )
+
+
+def check_batches(recipe: Recipe, data: Data) -> None:
+    """Refuse a batch of one image to students with batch norm: its variance is 0."""
+    size = recipe.student.batch_size
+    for views in (data.train, data.transfer):
+        if recipe.student.norm == "batch" and (len(views) - 1) % size == 0:
+            raise ConfigError(
+                f"student.norm is 'batch', but student.batch_size is {size}, and of {len(views)} images one is left "
+                "alone in the last batch, where nothing varies; choose another batch size"
+            )

@@ -9,7 +9,7 @@ import pytest
 from minikd.distillation import networks
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Distillation, Recipe, Student
-from minikd.errors import CheckpointError
+from minikd.errors import CheckpointError, ConfigError
 from minikd.weights import Card
 from tests.cli.makers import write_data
 
@@ -61,3 +61,16 @@ def test_a_teachers_pixels_may_differ_by_a_split_and_not_by_more(recipe, off, fi
     else:
         with pytest.raises(CheckpointError, match="the teacher 'other' takes pixels of mean"):
             networks.pairs(recipe, data, [given])
+
+
+@pytest.mark.parametrize(("size", "fine"), [(1, False), (7, False), (23, False), (6, True), (161, False), (162, True)])
+def test_no_batch_of_one_image_where_students_learn_with_batch_norm(recipe, size, fine):
+    """162 images are left to learn from: 161 = 7 · 23."""
+    batched = replace(recipe, student=replace(recipe.student, batch_size=size))
+    networks.check_batches(batched, Data.of(batched))
+    normed = replace(batched, student=replace(batched.student, norm="batch"))
+    if fine:
+        networks.check_batches(normed, Data.of(normed))
+    else:
+        with pytest.raises(ConfigError, match=rf"batch_size is {size}, and of 162 images one is left alone"):
+            networks.check_batches(normed, Data.of(normed))
