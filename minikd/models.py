@@ -49,7 +49,7 @@ def mlp(
 ) -> Sequential:
     """Return the student: a dense layer with ReLU for each of `hidden`, and a dense layer to the classes.
 
-    batch_norm: batch norm before each ReLU, which `nn.folded` takes out again after the training.
+    batch_norm: batch norm before each ReLU, for the training; take it out with `nn.folding.folded` after it.
     """
     sizes = (int(np.prod(image)), *hidden)
     layers: list[Layer] = [Flatten()]

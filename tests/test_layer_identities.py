@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from minikd import nn
+from minikd.nn.folding import folded
 
 
 def seeded():
@@ -94,6 +95,6 @@ def test_batch_norm_that_is_folded_away_changes_no_output():
         model.vector[:] = rng.standard_normal(model.size)
         for name, value in model.state.items():
             value[...] = rng.uniform(0.5, 2, value.shape) if "running" in name else 3
-        folded = nn.folded(model)
-        assert [type(layer).__name__ for layer in folded.layers] == ["Linear", "ReLU", "Linear", "Tanh", "Linear"]
-        np.testing.assert_allclose(folded(x), model(x), rtol=1e-10, atol=1e-13)
+        found = folded(model)
+        assert [type(layer).__name__ for layer in found.layers] == ["Linear", "ReLU", "Linear", "Tanh", "Linear"]
+        np.testing.assert_allclose(found(x), model(x), rtol=1e-10, atol=1e-13)

@@ -24,7 +24,8 @@ from minikd.distillation.teacher import answers
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
 from minikd.methods import Labels, Pair, Teacher, check
-from minikd.nn import Sequential, folded
+from minikd.nn import Sequential
+from minikd.nn.folding import folded
 from minikd.objective import Objective
 from minikd.parallel import workers
 from minikd.training import Watcher, fit
@@ -54,7 +55,7 @@ class Job:
         self.first_student = networks.first_student(recipe, self.data.dataset)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(self.method, pair)
-        networks.check_batches(recipe, self.data)
+        networks.check_batches(recipe, self.data, self.first_student)
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         # What can be refused has been refused by now; only then does anything appear on the disk.
         make_folder(folder, recipe)

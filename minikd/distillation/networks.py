@@ -12,7 +12,8 @@ from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
 from minikd.methods import Pair
-from minikd.nn import Sequential
+from minikd.nn import BatchNorm1d, Sequential
+from minikd.nn.folding import folded
 from minikd.weights import Card, load_model
 
 TEACHER, STUDENT, OWN, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
@@ -45,10 +46,10 @@ def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
 
 def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
     """Return the students before training."""
-    return student(recipe, dataset, recipe.student.hidden, STUDENT)
+    return feed_forward(recipe, dataset, recipe.student.hidden, STUDENT)
 
 
-def student(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
+def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
     """Return a feed-forward network before training, its weights drawn from the recipe's seed and what it is."""
     rng = np.random.default_rng((recipe.seed, *what))
     return models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
@@ -63,9 +64,9 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
     """
     found = {}
     if hidden := recipe.distillation.assistant:
-        found["assistant"] = student(recipe, dataset, hidden, ASSISTANT)
+        found["assistant"] = feed_forward(recipe, dataset, hidden, ASSISTANT)
     for number in range(1, recipe.distillation.generations):
-        found[f"generation_{number}"] = student(recipe, dataset, recipe.student.hidden, GENERATION, number)
+        found[f"generation_{number}"] = feed_forward(recipe, dataset, recipe.student.hidden, GENERATION, number)
     return found | {"student_distilled": first_student(recipe, dataset)}
 
 
@@ -79,7 +80,7 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
     found = []
     for student in taught(recipe, data.dataset).values():
         found.append(Pair(student, teachers, data.dataset.image_shape, data.all_labelled))
-        teachers = (student,)
+        teachers = (folded(student),)  # as it will be when it teaches
     return found
 
 
@@ -93,12 +94,11 @@ def check_prepared(card: Card, views: Views) -> None:
         )
 
 
-def check_batches(recipe: Recipe, data: Data) -> None:
-    """Refuse a batch of one image to students with batch norm: its variance is 0."""
-    size = recipe.student.batch_size
-    for views in (data.train, data.transfer):
-        if recipe.student.norm == "batch" and (len(views) - 1) % size == 0:
-            raise ConfigError(
-                f"student.norm is 'batch', but student.batch_size is {size}, and of {len(views)} images one is left "
-                "alone in the last batch, where nothing varies; choose another batch size"
-            )
+def check_batches(recipe: Recipe, data: Data, student: Sequential) -> None:
+    """Refuse a last batch of one image to a student with batch norm: its variance is 0."""
+    size, images = recipe.student.batch_size, len(data.transfer)
+    if any(isinstance(layer, BatchNorm1d) for layer in student.layers) and (images - 1) % size == 0:
+        raise ConfigError(
+            f"student.norm is 'batch', but student.batch_size is {size}, and of {images} images one is left alone "
+            "in the last batch, where nothing varies; choose another batch size"
+        )

@@ -87,7 +87,9 @@ class Student(Training):
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
     norm: str = setting(
-        "none", "of hidden layers in training, folded into the weights after", choices=("none", "batch")
+        "none",
+        "of hidden layers in training; folded into the weights after, which no weight limit survives",
+        choices=("none", "batch"),
     )
 
 

@@ -86,8 +86,7 @@ class Experiment:
             raise ConfigError(f"--preset is {preset!r}, but must be one of {', '.join(self.sizes)}")
 
     def setup(self, preset: str, seeds: int, folder: Path) -> Setup:
-        """Return what the cells of a preset are made of. Raises ConfigError for a preset that it has not."""
-        self.check(preset)
+        """Return what the cells of a preset are made of, in a folder that is there."""
         size, recipe = self.sizes[preset], self.recipe
         if preset == "tiny":
             recipe = replace(recipe, data=tiny_data(folder))
@@ -115,7 +114,6 @@ def tiny_data(folder: Path) -> str:
     path = (folder / "tiny.npz").absolute()
     if not path.exists():
         data = load_dataset("mnist")
-        folder.mkdir(parents=True, exist_ok=True)
         np.savez(
             path,
             train_images=data.train_images[:TINY_TRAIN],

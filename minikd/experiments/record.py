@@ -3,8 +3,8 @@
 The teachers are two deep CNNs whose probabilities are averaged. They and the students see MNIST's images shifted,
 turned, scaled and bent, the students' turned and bent further; these are made once for all of them (`editions`).
 Students learn with batch norm, which is folded into their weights after. The control stands beside: the same network,
-as long, on the same images, with as many tries at its settings. (Simard et al. 2003 and Cireşan et al. 2010 need no
-teacher for less than 1 % of errors, so without that control the numbers would say nothing about distillation.)
+as long, on the same images, with as many tries at its learning rate. (Simard et al. 2003 and Cireşan et al. 2010 need
+no teacher for less than 1 % of errors: without that control the numbers would say nothing about distillation.)
 
 Learning rates are tried in one pass over the editions, three for the small student, and chosen on held-out images. All
 seeds hold out the same images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from minikd.data import Augmentation
-from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
+from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.experiments.cell import Cell, Outcomes
 from minikd.experiments.editions import in_editions, same_images
-from minikd.experiments.experiment import Experiment, Setup, Size
+from minikd.experiments.experiment import Experiment, Setup, Size, taught
 from minikd.experiments.figures import dots
 from minikd.experiments.rows import Report
 from minikd.experiments.tuning import Settings, at_its_best, tries
@@ -69,8 +69,8 @@ def row(setup: Setup, size: str, kind: str, passes: int, control: str = "") -> l
     together = tuple(cell.key for cell in teachers(setup, {}))
     for recipe in setup.recipes():
         student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rates[0], epochs=passes)
-        taught = Distillation(method_args={"temperature": net.temperature})
-        how, against = replace(recipe, student=student, distillation=taught), (control,) if control else ()
+        how = taught(replace(recipe, student=student), "soft_targets", {"temperature": net.temperature})
+        against = (control,) if control else ()
         found.append(Cell(f"{size} {kind}", how, role, "teacher", against, change=change, ensemble=together))
     return found
 

@@ -23,8 +23,9 @@ def run(
     """
     begin = time.perf_counter()
     folder = (folder or Path("experiments") / f"{experiment.name}-{preset}").absolute()
-    setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
+    experiment.check(preset)
     make(folder)
+    setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
     for stage in experiment.stages:
         new = stage(setup, progress.outcomes)
         cells += new

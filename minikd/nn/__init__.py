@@ -4,7 +4,6 @@ from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minikd.nn.container import Flatten, Residual, Sequential
 from minikd.nn.conv import Conv2d
 from minikd.nn.dropout import Dropout
-from minikd.nn.folding import folded
 from minikd.nn.layer import Grads, Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
@@ -30,5 +29,4 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Tanh",
-    "folded",
 ]

@@ -10,15 +10,20 @@ and z = x w'ᵀ + b', one dense layer (Jacob et al. 2018, Quantization and train
 integer-arithmetic-only inference, §3.2).
 """
 
+import copy
+from typing import TypeVar
+
 from minikd.backend import module_of
 from minikd.nn.container import Sequential
 from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d
 
+ChainT = TypeVar("ChainT", bound=Sequential)
 
-def folded(model: Sequential) -> Sequential:
-    """Return a copy without the batch norms that stand right behind a dense layer.
+
+def folded(model: ChainT) -> ChainT:
+    """Return a copy without the batch norms that stand right behind a dense layer of this chain, not of one inside it.
 
     In evaluation mode it gives the same outputs, up to rounding. Learning goes on with the network as it was: a step of
     the folded one is another step.
@@ -30,7 +35,10 @@ def folded(model: Sequential) -> Sequential:
             fold(before, layer)
         else:
             layers.append(layer.copy())
-    return Sequential(*layers)
+    twin = copy.copy(model)  # and not Sequential(...): a residual block stays one
+    twin.chained = False
+    Sequential.__init__(twin, *layers)
+    return twin
 
 
 def fold(dense: Linear, norm: BatchNorm1d) -> None:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from minikd.distillation import networks
+from minikd.distillation.job import Job
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Distillation, Recipe, Student
 from minikd.errors import CheckpointError, ConfigError
 from minikd.weights import Card
 from tests.cli.makers import write_data
+from tests.problems import same_bits
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def test_each_in_a_chain_teaches_the_next_and_starts_afresh(recipe):
         "student_distilled",
     ]
     for earlier, later in pairwise(pairs):
-        assert later.teachers == (earlier.student,)
+        (teacher,) = later.teachers
+        assert same_bits(teacher, earlier.student)
     assert [pair.student.size for pair in pairs] == [120 * 20 + 20 + 20 * 12 + 12 + 12 * 3 + 3, *[120 * 8 + 8 + 27] * 3]
     assert len({pair.student.vector.tobytes() for pair in pairs}) == 4
 
@@ -64,13 +67,22 @@ def test_a_teachers_pixels_may_differ_by_a_split_and_not_by_more(recipe, off, fi
 
 
 @pytest.mark.parametrize(("size", "fine"), [(1, False), (7, False), (23, False), (6, True), (161, False), (162, True)])
-def test_no_batch_of_one_image_where_students_learn_with_batch_norm(recipe, size, fine):
+def test_no_batch_of_one_image_where_students_learn_with_batch_norm(recipe, size, fine, tmp_path):
     """162 images are left to learn from: 161 = 7 · 23."""
     batched = replace(recipe, student=replace(recipe.student, batch_size=size))
-    networks.check_batches(batched, Data.of(batched))
     normed = replace(batched, student=replace(batched.student, norm="batch"))
-    if fine:
-        networks.check_batches(normed, Data.of(normed))
-    else:
+    for allowed in (batched, replace(normed, student=replace(normed.student, hidden=())), *([normed] if fine else [])):
+        Job(allowed, tmp_path / "allowed")
+    if not fine:
         with pytest.raises(ConfigError, match=rf"batch_size is {size}, and of 162 images one is left alone"):
-            networks.check_batches(normed, Data.of(normed))
+            Job(normed, tmp_path / "refused")
+        assert not (tmp_path / "refused").exists()
+
+
+def test_who_was_taught_teaches_as_it_is_kept(recipe):
+    """Without its batch norm: a layer's number is that of the network that will be asked."""
+    student = Student(hidden=(8,), norm="batch")
+    recipe = replace(recipe, student=student, distillation=Distillation(assistant=(7,), generations=2))
+    first, *later = networks.pairs(recipe, Data.of(recipe), [])
+    assert [len(pair.student.layers) for pair in (first, *later)] == [5] * 3
+    assert [[len(teacher.layers) for teacher in pair.teachers] for pair in later] == [[4]] * 2

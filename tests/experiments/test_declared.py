@@ -57,7 +57,10 @@ def test_tuned_rows_stand_beside_tuned_controls(data):
 
 
 def test_the_records_control_has_the_same_tries_images_and_length(data):
-    setup = Setup(recipe_of(data), Size(1, 5, 1, tuning=1, editions=3), 2, 160)
+    recipe = recipe_of(data)
+    recipe = replace(recipe, student=replace(recipe.student, norm="batch"))
+    assert record.RECORD.recipe.student.norm == "batch"
+    setup = Setup(recipe, Size(1, 5, 1, tuning=1, editions=3), 2, 160)
     tried = record.candidates(setup, {})
     outcomes = {cell.key: outcome(0.2) for cell in tried}
     outcomes |= {"try_128_control_learning_rate=0.02-seed0": outcome(0.1)}
@@ -68,9 +71,11 @@ def test_the_records_control_has_the_same_tries_images_and_length(data):
         rates = [[cell.recipe.student.learning_rate for cell in cells] for cells in (ours, theirs)]
         assert rates == [list(net.rates)] * 2
         assert all(cell.candidate and cell.seed == 0 for cell in ours + theirs)
+        assert {cell.recipe.student.epochs for cell in ours + theirs} == {net.longer}
         both = [cell for cell in finished if cell.name.startswith(f"{size} ")]
         assert {cell.recipe.student.epochs for cell in both} == {5 * net.longer}
-        assert {cell.recipe.student.norm for cell in both} == {setup.recipe.student.norm}
+        assert {cell.recipe.student.norm for cell in both + ours + theirs} == {"batch"}
+        assert {cell.recipe.distillation.method_args["temperature"] for cell in both + theirs} == {net.temperature}
     assert {repr(cell.change) for cell in tried + finished} == {repr(tried[0].change)}
     chosen = {(cell.name, cell.recipe.student.learning_rate) for cell in finished if cell.name.startswith("128")}
     assert chosen == {("128 control learning_rate=0.02", 0.02), ("128 distilled learning_rate=0.0025", 0.0025)}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minikd import models, nn
+from minikd.nn.folding import folded
 from tests.problems import same_bits
 
 X = np.random.default_rng(1).standard_normal((7, 6))
@@ -28,7 +29,7 @@ def test_by_hand():
     model.params["0.weight"][:], model.params["0.bias"][:] = 2, 5
     model.params["1.weight"][:], model.params["1.bias"][:] = 6, 7
     model.state["1.running_mean"][:], model.state["1.running_var"][:] = 1, 3
-    (dense,) = nn.folded(model).layers
+    (dense,) = folded(model).layers
     assert isinstance(dense, nn.Linear)
     assert (dense.params["weight"].item(), dense.params["bias"].item()) == (6, 19)
 
@@ -36,14 +37,14 @@ def test_by_hand():
 def test_the_model_stays_as_it_was_and_the_dtype_too():
     model = lived(nn.Linear(6, 5, rng()), nn.BatchNorm1d(5))
     before = model.copy()
-    assert nn.folded(model).vector.dtype == np.float64
+    assert folded(model).vector.dtype == np.float64
     assert same_bits(model, before)
 
 
 def test_a_batch_norm_that_stands_elsewhere_stays():
     """Behind a ReLU, which is no line."""
     model = lived(nn.Linear(6, 5, rng()), nn.ReLU(), nn.BatchNorm1d(5), nn.Linear(5, 3, rng()))
-    found = nn.folded(model)
+    found = folded(model)
     assert [type(layer) for layer in found.layers] == [type(layer) for layer in model.layers]
     assert np.array_equal(found(X), model(X))
 
@@ -51,4 +52,13 @@ def test_a_batch_norm_that_stands_elsewhere_stays():
 @pytest.mark.parametrize("model", [models.deep_cnn, models.cnn])
 def test_a_network_without_such_batch_norms_keeps_its_bits(model):
     made = model((1, 8, 8), 3, rng())
-    assert same_bits(nn.folded(made), made)
+    assert same_bits(folded(made), made)
+
+
+def test_a_residual_block_keeps_its_short_way():
+    model = lived(nn.Residual(nn.Linear(6, 6, rng()), nn.BatchNorm1d(6)))
+    (block,) = model.layers
+    found = folded(block)
+    assert isinstance(found, nn.Residual)
+    assert len(found.layers) == 1
+    np.testing.assert_allclose(found(X), block(X), rtol=1e-12, atol=1e-14)
