@@ -66,9 +66,17 @@ def test_every_key_of_the_results_is_documented(text):
         assert f"`{key}`" in documented, key
 
 
-def test_every_link_to_a_file_leads_somewhere(text):
-    for target in re.findall(r"\]\(([^)#h][^)]*)\)", text):
-        assert (README.parent / target).exists(), target
+def anchors(page):
+    """The names under which GitHub finds a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_every_link_to_a_file_or_a_section_leads_somewhere(text):
+    for path, section in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+        page = README.parent / path if path else README
+        assert page.exists(), path
+        assert not section or section in anchors(page), f"{path}#{section}"
 
 
 def test_nothing_is_left_to_fill_in(text):
