@@ -43,6 +43,25 @@ def test_each_bug_is_planted_once_and_taken_out_again():
     assert not [name for name in CHECKS if fails(name)]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_every_check_can_fail():
+    """Most are named by a bug above; each of the others must find one, too."""
+    silent = CHECKS.keys() - {mutant.by for mutant in MUTANTS}
+    for mutant in MUTANTS:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            mutant.plant(monkeypatch)
+            silent = {name for name in silent if not finds(name)}
+    assert not silent
+
+
+def finds(name):
+    """True where the check asserts; a mutant that it cannot run at all has not been found by it."""
+    try:
+        return fails(name)
+    except Exception:
+        return False
+
+
 def row(mutant):
     """Say which kinds of check find the mutant: shapes, one direction, every element, identities."""
     names = [check.name for check in suite.checks(np.random.default_rng(0))]

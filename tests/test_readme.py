@@ -79,5 +79,11 @@ def test_every_link_to_a_file_or_a_section_leads_somewhere(text):
         assert not section or section in anchors(page), f"{path}#{section}"
 
 
+def test_the_planted_bugs_are_counted(text):
+    from tests.test_mutants import MUTANTS
+
+    assert f"plants {len(MUTANTS)} bugs" in text
+
+
 def test_nothing_is_left_to_fill_in(text):
     assert not re.findall(r"@[A-Z]+@", text)

@@ -1,4 +1,8 @@
-"""What has to hold between a method and the training loop, each as one check; the planted bugs are found by these."""
+"""What has to hold between a method and the training loop, each as one check; the planted bugs are found by these.
+
+Most call a test that stands with what it tests, for all its parameters; the assertions are there. That each can fail is
+shown by `test_mutants`, where every one of them finds a planted bug.
+"""
 
 import numpy as np
 import pytest

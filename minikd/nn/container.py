@@ -230,10 +230,15 @@ class Sequential(Layer):
             own[name][...] = module_of(own[name]).asarray(to_host(value))
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
+        twin = self.with_layers(layer.converted(convert) for layer in self.layers)
+        twin.bind(convert(self.vector))
+        return twin
+
+    def with_layers(self, layers: Iterable[Layer]) -> Self:
+        """Return a chain of this one's kind, of other layers: of a residual block a residual block."""
         twin = copy.copy(self)  # and not type(self)(...): a subclass may have a constructor of its own
         twin.chained = False
-        Sequential.__init__(twin, *(layer.converted(convert) for layer in self.layers))
-        twin.bind(convert(self.vector))
+        Sequential.__init__(twin, *layers)
         return twin
 
     def config(self) -> Mapping[str, object]:

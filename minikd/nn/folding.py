@@ -10,7 +10,6 @@ and z = x w'ᵀ + b', one dense layer (Jacob et al. 2018, Quantization and train
 integer-arithmetic-only inference, §3.2).
 """
 
-import copy
 from typing import TypeVar
 
 from minikd.backend import module_of
@@ -35,10 +34,7 @@ def folded(model: ChainT) -> ChainT:
             fold(before, layer)
         else:
             layers.append(layer.copy())
-    twin = copy.copy(model)  # and not Sequential(...): a residual block stays one
-    twin.chained = False
-    Sequential.__init__(twin, *layers)
-    return twin
+    return model.with_layers(layers)
 
 
 def fold(dense: Linear, norm: BatchNorm1d) -> None:

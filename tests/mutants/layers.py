@@ -127,6 +127,21 @@ def zeros_win_backward(self, dy, cache):
     return dpadded[:, :, ph : dpadded.shape[2] - ph, pw : dpadded.shape[3] - pw], {}
 
 
+def of_the_inside(self, x, training, rng):
+    """PyTorch's count_include_pad=False."""
+    from minikd.nn.pooling import avg_pool2d
+
+    inside, _ = avg_pool2d(np.ones_like(x), self.kernel_size, self.stride, self.padding)
+    y, cache = avg_pool2d(x, self.kernel_size, self.stride, self.padding)
+    return y / inside, (inside, cache)
+
+
+def of_the_inside_backward(self, dy, cache):
+    from minikd.nn.pooling import avg_pool2d_backward
+
+    return avg_pool2d_backward(dy / cache[0], cache[1]), {}
+
+
 POOLING = [
     pool("ties: the last maximum", lambda s: pooled(s, last_maximum), FIRST),
     pool(
@@ -152,6 +167,12 @@ POOLING = [
         nn.AvgPool2d,
     ),
     pool("not divided", lambda s: s.dx * 4, "gradient: AvgPool2d, gaps and rest", nn.AvgPool2d),
+    Mutant(
+        "AvgPool2d",
+        "divided by the pixels inside the image, in both",
+        in_layer(nn.AvgPool2d, of_the_inside, of_the_inside_backward),
+        "identity: average pooling divides by the whole window",
+    ),
     pool("not divided", lambda s: s.dx * s.x[0, 0].size, "gradient: GlobalAvgPool2d", nn.GlobalAvgPool2d),
 ]
 
@@ -182,11 +203,28 @@ NORM = {
     "both paths forgotten": lambda g, xhat, rho, mean: rho * g,
     "m - 1 for m in the variance's path": unbiased,
 }
+
+
+def over_everything(self, x, training, rng):
+    from minikd.nn.normalization import normalize
+
+    return normalize(x, self.params["weight"], self.params["bias"], tuple(range(x.ndim)), self.eps)
+
+
 BATCH, LAYER = "gradient: BatchNorm2d, training", "gradient: LayerNorm of images"
 NORMALISATION = [
     Mutant(cls.__name__, name, in_backward(cls, norm_dx(formula)), by)
-    for cls, by in ((nn.BatchNorm2d, BATCH), (nn.LayerNorm, LAYER))
+    for cls, by in ((nn.BatchNorm1d, "gradient: BatchNorm1d, training"), (nn.BatchNorm2d, BATCH), (nn.LayerNorm, LAYER))
     for name, formula in NORM.items()
+]
+NORMALISATION += [
+    Mutant(
+        cls.__name__,
+        "evaluation differentiates the batch's statistics",
+        in_backward(cls, lambda s: s.dx if s.training else NORM_RIGHT(*norm_parts(s))),
+        f"gradient: {cls.__name__}, evaluation",
+    )
+    for cls in (nn.BatchNorm1d, nn.BatchNorm2d)
 ]
 NORMALISATION += [
     Mutant(
@@ -206,12 +244,6 @@ NORMALISATION += [
     Mutant("BatchNorm2d", "dβ averaged", in_parameter(nn.BatchNorm2d, "bias", lambda s: s.dy.mean((0, 2, 3))), BATCH),
     Mutant(
         "BatchNorm2d",
-        "evaluation differentiates the batch's statistics",
-        in_backward(nn.BatchNorm2d, lambda s: s.dx if s.training else NORM_RIGHT(*norm_parts(s))),
-        "gradient: BatchNorm2d, evaluation",
-    ),
-    Mutant(
-        "BatchNorm2d",
         "evaluation normalises with the batch",
         lambda m: m.setattr(nn.BatchNorm2d, "forward", always_training(nn.BatchNorm2d.forward)),
         "identity: batch norm normalises each channel and evaluates with what it remembers",
@@ -221,6 +253,12 @@ NORMALISATION += [
         "dγ summed over the features",
         in_parameter(nn.LayerNorm, "weight", lambda s: np.broadcast_to(s.grads["weight"].mean(), s.layer.shape).copy()),
         LAYER,
+    ),
+    Mutant(
+        "LayerNorm",
+        "mean and variance over the batch too, in both",
+        in_layer(nn.LayerNorm, over_everything, nn.LayerNorm.backward),
+        "identity: layer norm normalises each sample",
     ),
 ]
 
@@ -316,6 +354,19 @@ OTHERS = [
         "order of the axes",
         in_backward(nn.Flatten, lambda s: s.dy.reshape(s.x.shape[::-1]).T),
         "gradient: Flatten",
+    ),
+    Mutant(
+        "Flatten",
+        "the memory's order, in both",
+        in_layer(
+            nn.Flatten,
+            lambda self, x, training, rng: (
+                x.reshape(len(x), -1, order="A"),
+                (x.shape, "C" if x.flags.c_contiguous else "F"),
+            ),
+            lambda self, dy, cache: (dy.reshape(cache[0], order=cache[1]), {}),
+        ),
+        "identity: flatten reads rows first",
     ),
     Mutant(
         "Sequential",

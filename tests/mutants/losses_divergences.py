@@ -106,6 +106,11 @@ JENSEN_SHANNON = [
         lambda real: lambda z, v, T=4.0, beta=0.5: tuple(part * (beta * (1 - beta)) for part in real(z, v, T, beta)),
         "identity: every divergence at high temperature is logit matching",
     ),
+    js(
+        "divided by β alone",
+        lambda real: lambda z, v, T=4.0, beta=0.5: tuple(part * (1 - beta) for part in real(z, v, T, beta)),
+        "identity: jensen shannon is symmetric in networks and beta",
+    ),
     js("β ignored", lambda real: lambda z, v, T=4.0, beta=0.5: real(z, v, T), JS_FORMULA),
     js("averaged over the classes too", both(lambda T, N, K: 1 / K), JS_FORMULA),
     js("the mixture a constant in the student's term", gradient_is(mixture_constant_in_one_term), JS_GRADIENT),

@@ -25,7 +25,7 @@ def passes(layer, x, training, dy=None):
     return {"y": y, "dx": dx, **grads}
 
 
-def same(one, two):
+def assert_same(one, two):
     assert one.keys() == two.keys()
     for name, value in one.items():
         np.testing.assert_allclose(two[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
@@ -45,7 +45,7 @@ def test_no_argument_is_changed(layer, shape, training):
     dy = images(layer.forward(x, training, np.random.default_rng(2))[0].shape)
     for array in (x, dy, *frozen.params.values(), *frozen.state.values()):
         array.flags.writeable = False
-    same(passes(layer, x.copy(), training, dy.copy()), passes(frozen, x, training, dy))
+    assert_same(passes(layer, x.copy(), training, dy.copy()), passes(frozen, x, training, dy))
 
 
 @each
@@ -59,7 +59,7 @@ def test_the_memorys_order_does_not_matter(layer, shape, training):
         (wide[..., ::2], wide_dy[..., ::2]),
         (np.flip(np.flip(x, 0).copy(), 0), np.flip(np.flip(dy, 0).copy(), 0)),
     ):
-        same(wanted, passes(layer, strange_x, training, strange_dy))
+        assert_same(wanted, passes(layer, strange_x, training, strange_dy))
 
 
 @each
