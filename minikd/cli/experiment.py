@@ -25,10 +25,7 @@ def experiment(arguments: argparse.Namespace) -> int:
     check_least("--seeds", arguments.seeds, 1)
     check_least("--jobs", jobs, 1)
     check_path("--json", arguments.json)
-    chosen.check(arguments.preset)
-    folder = arguments.folder or Path("experiments") / f"{chosen.name}-{arguments.preset}"
-    if not arguments.quiet:
-        print(f"experiment folder: {folder}", file=sys.stderr, flush=True)
+    folder = arguments.folder or chosen.folder(arguments.preset)
     try:
         report = run(chosen, arguments.preset, arguments.seeds, jobs, folder, arguments.quiet)
     except KeyboardInterrupt:

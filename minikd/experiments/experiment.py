@@ -85,6 +85,10 @@ class Experiment:
         if preset not in self.sizes:
             raise ConfigError(f"--preset is {preset!r}, but must be one of {', '.join(self.sizes)}")
 
+    def folder(self, preset: str) -> Path:
+        """Return where a preset's run lies unless another place is named."""
+        return Path("experiments") / f"{self.name}-{preset}"
+
     def setup(self, preset: str, seeds: int, folder: Path) -> Setup:
         """Return what the cells of a preset are made of, in a folder that is there."""
         size, recipe = self.sizes[preset], self.recipe

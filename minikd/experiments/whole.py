@@ -1,6 +1,7 @@
 """A whole experiment in a folder: its stages, its table's rows, results.json and the figure."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -22,9 +23,11 @@ def run(
     that the experiment has not, and for a folder that holds another one.
     """
     begin = time.perf_counter()
-    folder = (folder or Path("experiments") / f"{experiment.name}-{preset}").absolute()
     experiment.check(preset)
+    folder = (folder or experiment.folder(preset)).absolute()
     make(folder)
+    if not quiet:
+        print(f"experiment folder: {folder}", file=sys.stderr, flush=True)
     setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
     for stage in experiment.stages:
         new = stage(setup, progress.outcomes)

@@ -27,14 +27,20 @@ def test_alone_it_lists_them(capsys):
     ],
 )
 def test_refusals(flags, words, capsys, tmp_path):
-    assert main(["experiment", *flags, "--folder", str(tmp_path / "made"), "--quiet"]) == 2
-    assert words in capsys.readouterr().err
+    """And leave no folder, nor name one."""
+    assert main(["experiment", *flags, "--folder", str(tmp_path / "made")]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "folder: " not in said
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_refused(capsys, tmp_path):
     (tmp_path / "file").write_text("")
-    assert main(["experiment", "data", "--folder", str(tmp_path / "file" / "x"), "--quiet"]) == 2
-    assert "choose another place with --folder" in capsys.readouterr().err
+    assert main(["experiment", "data", "--folder", str(tmp_path / "file" / "x")]) == 2
+    said = capsys.readouterr().err
+    assert "choose another place with --folder" in said
+    assert "folder: " not in said
 
 
 def test_a_failed_cell_makes_the_status_1_and_is_told(capsys, tmp_path, monkeypatch):
