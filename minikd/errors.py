@@ -29,6 +29,10 @@ class CheckpointError(MinikdError, ValueError):
     """A weights file or checkpoint that cannot be read, written or applied."""
 
 
+class SizeError(MinikdError, MemoryError):
+    """Something that needs more memory than there is."""
+
+
 class BackendError(MinikdError, RuntimeError):
     """The backend that was asked for is not to be had on this machine."""
 

@@ -4,6 +4,9 @@ import sys
 
 import pytest
 
+from minikd import memory
+from minikd.errors import SizeError
+
 STEPS = """
 import resource
 import numpy as np
@@ -38,3 +41,18 @@ def test_a_step_takes_the_memory_that_the_step_before_it_freed():
     pages = 6 * 2_300_000 * 4 // 4096
     assert faults_a_step(keep=False) > pages / 20  # the C library, left alone
     assert faults_a_step(keep=True) < pages / 100
+
+
+def test_what_is_larger_than_the_free_memory_is_refused_with_both_numbers_and_the_fix(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 3 * 10**9)
+    memory.require(2 * 10**9, "a thing", "do otherwise")
+    with pytest.raises(SizeError, match=r"a thing would take 14\.4 TB of memory, but 3\.0 GB are free; do otherwise"):
+        memory.require(14_400_000_000_000, "a thing", "do otherwise")
+
+
+def test_a_limit_of_the_process_counts_as_the_memory_there_is():
+    asked = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); " + (
+        "from minikd.memory import available; print(available())"
+    )
+    found = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout
+    assert 0 < int(found) < 2**30
