@@ -11,6 +11,7 @@ from pathlib import Path
 from minikd.backend import CHOICES
 from minikd.cli.flags import add_recipe_flags
 from minikd.errors import MinikdError
+from minikd.notices import printed
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -30,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.parser.error(unknown_flags(arguments.parser, unknown))
     arguments.typed = sys.argv[1:] if argv is None else list(argv)
     try:
-        status = int(arguments.command(arguments))
+        with printed():
+            status = int(arguments.command(arguments))
         sys.stdout.flush()  # here, where an error can still be told
         return status
     except MinikdError as error:
