@@ -155,7 +155,7 @@ def test_a_saved_state_goes_on_with_the_same_bits():
 
 
 @pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam(), AdamW()], ids=repr)
-def test_what_fades_becomes_zero_before_it_slows_the_processor_and_no_weight_notices(optimizer, monkeypatch):
+def test_what_fades_becomes_zero_before_it_slows_the_processor_and_no_weight_notices(optimizer, monkeypatch, backend):
     rng = np.random.default_rng(4)
     start, still = rng.standard_normal(50, dtype=np.float32), np.zeros(50, np.float32)
     gradients = [rng.standard_normal(50, dtype=np.float32)] + [still] * (18 * optim.FLUSH_EVERY - 1)
@@ -164,7 +164,9 @@ def test_what_fades_becomes_zero_before_it_slows_the_processor_and_no_weight_not
     assert not state[name].any()
     monkeypatch.setattr(optim, "FLUSH_EVERY", 10**9)
     unflushed, state = walk(optimizer, start, gradients)
-    assert 0 < np.abs(state[name]).max() < np.finfo(np.float32).tiny
+    left = np.abs(state[name]).max()
+    if backend.name == "numpy" or left:  # a GPU keeps no subnormal: there nothing is left to flush
+        assert 0 < left < np.finfo(np.float32).tiny
     assert params.tobytes() == unflushed.tobytes()
 
 

@@ -11,10 +11,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KERNEL = re.compile(r'extern\s*"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
 FLAGS = ("-std=c++17", "-O1", "-w", "-fpermissive", "-fPIC", "-fno-strict-aliasing")
+GPU_ROUNDING = ("-O2", "-mfma", "-ffp-contract=fast", "-DCPUCUDA_FLUSH")
+"""Multiply and add are fused and float32's subnormals are 0, as CuPy has a GPU do it."""
 CUPY_HEADERS = ("complex.cuh", "carray.cuh", "atomics.cuh", "math_constants.h")
 
 checked = set()
 """Name and a digest of the source of each kernel that NVIDIA's compiler has accepted in this process."""
+
+
+def gpu_rounding():
+    """True where kernels shall round as a GPU's do."""
+    return os.environ.get("CPUCUDA_ROUNDING") == "gpu"
 
 
 def load_nvrtc(site):
@@ -59,7 +66,8 @@ def compiled(cache, source, options, templates):
     # One thread can do all of a grid-stride loop, unless its body returns early: CuPy then launches one an element.
     body = source[source.rindex("CUPY_FOR") :] if "CUPY_FOR" in source else "return"
     alone = not waits and not re.search(r"\breturn\b|no_thread_divergence", body)
-    flags = (*FLAGS, f"-I{HERE / 'shim'}", f"-I{include()}", *(o for o in options if o.startswith("-D")))
+    rounding = GPU_ROUNDING if gpu_rounding() else ()
+    flags = (*FLAGS, *rounding, f"-I{HERE / 'shim'}", f"-I{include()}", *(o for o in options if o.startswith("-D")))
     header, header_key = prologue(cache, flags)
     tail = "".join(launcher(new, old, alone, waits) for new, old in names.items())
     shared = re.sub(r"extern\s+__shared__\s+([\w:<> ]+?)\s+(\w+)\[\]", r"static \1 \2[12288]", source)

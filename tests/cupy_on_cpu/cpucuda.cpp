@@ -13,6 +13,8 @@
 #include <string>
 #include <chrono>
 #include <new>
+#include <functional>
+#include <vector>
 
 #define API extern "C" __attribute__((visibility("default")))
 namespace {
@@ -67,10 +69,24 @@ API int cpucuda_is_device_pointer(const void* p) { std::lock_guard<std::recursiv
 API char* cpucuda_stack(unsigned i, size_t bytes) {
   static char* base = (char*)mmap(nullptr, 1024 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0); return base + (size_t)i * bytes; }
 
+// ---- capture: what a stream is given is kept, and done when its graph is launched
+struct Node { void (*run)(void*); void* data; };
+static std::vector<Node>* recording; static cudaStream_t recorded;
+API int cpucuda_capturing() { return recording != nullptr; }
+API void cpucuda_record(void (*run)(void*), void* data) { recording->push_back({run, data}); }
+static void keep(std::function<void()> work) { cpucuda_record([](void* w) { (*(std::function<void()>*)w)(); }, new std::function<void()>(std::move(work))); }
+API cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) { if (recording || !s) return cudaErrorIllegalState; recording = new std::vector<Node>(); recorded = s; return cudaSuccess; }
+API cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* g) { if (!recording || s != recorded) return cudaErrorIllegalState; *g = (cudaGraph_t)recording; recording = nullptr; return cudaSuccess; }
+API cudaError_t cudaGraphInstantiate(cudaGraphExec_t* e, cudaGraph_t g, unsigned long long) { *e = (cudaGraphExec_t)g; return cudaSuccess; }
+API cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
+API cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t) { for (auto& n : *(std::vector<Node>*)e) n.run(n.data); return cudaSuccess; }
+API cudaError_t cudaGraphDestroy(cudaGraph_t) { return cudaSuccess; }
+API cudaError_t cudaGraphExecDestroy(cudaGraphExec_t) { return cudaSuccess; }
+
 // ---- runtime API
 API const char* cudaGetErrorName(cudaError_t e) {
   switch (e) { case cudaSuccess: return "cudaSuccess"; case cudaErrorInvalidValue: return "cudaErrorInvalidValue"; case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice"; case cudaErrorNoDevice: return "cudaErrorNoDevice"; case cudaErrorNotSupported: return "cudaErrorNotSupported"; default: return "cudaErrorUnknown"; } }
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice"; case cudaErrorNoDevice: return "cudaErrorNoDevice"; case cudaErrorNotSupported: return "cudaErrorNotSupported"; case cudaErrorIllegalState: return "cudaErrorIllegalState"; case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported"; default: return "cudaErrorUnknown"; } }
 API const char* cudaGetErrorString(cudaError_t e) { return e == cudaErrorNotSupported ? "operation not supported by the CPU stand-in for CUDA" : e == cudaErrorInvalidValue ? "invalid argument" : e == cudaErrorInvalidDevice ? "invalid device ordinal" : e == cudaErrorMemoryAllocation ? "out of memory" : e == cudaErrorNoDevice ? "no CUDA-capable device is detected" : "error"; }
 API cudaError_t cudaGetLastError() { return cudaSuccess; }
 API cudaError_t cudaDriverGetVersion(int* v) { *v = CUDART_VERSION; return cudaSuccess; }
@@ -97,13 +113,13 @@ API cudaError_t cudaHostAlloc(void** p, size_t n, unsigned) { return alloc(p, n,
 API cudaError_t cudaFreeHost(void* p) { return release(p); }
 API cudaError_t cudaMemGetInfo(size_t* f, size_t* t) { *t = memory(); *f = *t - in_use; return cudaSuccess; }
 API cudaError_t cudaMemcpy(void* d, const void* s, size_t n, cudaMemcpyKind k) { return copy(d, s, n, k); }
-API cudaError_t cudaMemcpyAsync(void* d, const void* s, size_t n, cudaMemcpyKind k, cudaStream_t) { return copy(d, s, n, k); }
+API cudaError_t cudaMemcpyAsync(void* d, const void* s, size_t n, cudaMemcpyKind k, cudaStream_t) { if (recording) { keep([=] { copy(d, s, n, k); }); return cudaSuccess; } return copy(d, s, n, k); }
 API cudaError_t cudaMemcpyPeer(void* d, int, const void* s, int, size_t n) { return copy(d, s, n, cudaMemcpyDeviceToDevice); }
 API cudaError_t cudaMemcpyPeerAsync(void* d, int, const void* s, int, size_t n, cudaStream_t) { return copy(d, s, n, cudaMemcpyDeviceToDevice); }
 API cudaError_t cudaMemcpy2D(void* d, size_t dp, const void* s, size_t sp, size_t w, size_t h, cudaMemcpyKind k) { for (size_t i = 0; i < h; i++) if (auto e = copy((char*)d + i * dp, (const char*)s + i * sp, w, k)) return e; return cudaSuccess; }
 API cudaError_t cudaMemcpy2DAsync(void* d, size_t dp, const void* s, size_t sp, size_t w, size_t h, cudaMemcpyKind k, cudaStream_t) { return cudaMemcpy2D(d, dp, s, sp, w, h, k); }
 API cudaError_t cudaMemset(void* p, int v, size_t n) { if (n && !cpucuda_is_device_pointer(p)) return cudaErrorInvalidValue; memset(p, v, n); return cudaSuccess; }
-API cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t) { return cudaMemset(p, v, n); }
+API cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t) { if (recording) { keep([=] { memset(p, v, n); }); return cudaSuccess; } return cudaMemset(p, v, n); }
 API cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p) {
   std::lock_guard<std::recursive_mutex> g(mu); auto b = find(p); memset(a, 0, sizeof *a);
   a->type = !b ? cudaMemoryTypeUnregistered : b->host ? cudaMemoryTypeHost : cudaMemoryTypeDevice; a->device = b ? b->dev : -2; a->devicePointer = b ? (void*)p : nullptr; a->hostPointer = b && b->host ? (void*)p : nullptr; return cudaSuccess; }
@@ -114,10 +130,10 @@ API cudaError_t cudaStreamCreateWithPriority(cudaStream_t* s, unsigned, int) { r
 API cudaError_t cudaStreamGetFlags(cudaStream_t, unsigned* f) { *f = 0; return cudaSuccess; }
 API cudaError_t cudaStreamGetPriority(cudaStream_t, int* f) { *f = 0; return cudaSuccess; }
 API cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-API cudaError_t cudaStreamSynchronize(cudaStream_t) { counters[5]++; return cudaSuccess; }
+API cudaError_t cudaStreamSynchronize(cudaStream_t) { if (recording) return cudaErrorStreamCaptureUnsupported; counters[5]++; return cudaSuccess; }
 API cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 API cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
-API cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* s) { *s = cudaStreamCaptureStatusNone; return cudaSuccess; }
+API cudaError_t cudaStreamIsCapturing(cudaStream_t t, cudaStreamCaptureStatus* s) { *s = recording && t == recorded ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone; return cudaSuccess; }
 struct Ev { std::chrono::steady_clock::time_point t; };
 API cudaError_t cudaEventCreate(cudaEvent_t* e) { *e = (cudaEvent_t) new Ev(); return cudaSuccess; }
 API cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) { return cudaEventCreate(e); }

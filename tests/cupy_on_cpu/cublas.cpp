@@ -4,6 +4,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <vector>
+#include <functional>
+extern "C" int cpucuda_capturing(); extern "C" void cpucuda_record(void (*)(void*), void*);
+static void keep(std::function<void()> w) { cpucuda_record([](void* x) { (*(std::function<void()>*)x)(); }, new std::function<void()>(std::move(w))); }
 #define API extern "C" __attribute__((visibility("default")))
 typedef std::complex<float> c64; typedef std::complex<double> c128; typedef _Float16 f16; typedef long long ll;
 struct bf16 { uint16_t b; operator float() const { uint32_t u = (uint32_t)b << 16; float f; memcpy(&f, &u, 4); return f; } };
@@ -29,7 +32,7 @@ static void gemm(int ta, int tb, int m, int n, int k, W alpha, const TA* A, ll l
   for (int j = 0; j < n; j++) { std::fill(col.begin(), col.end(), W(0));
     for (int p = 0; p < k; p++) { W b = W(up(tb ? B[j + p * ldb] : B[p + j * ldb])); if (tb == 2) b = cj(b); const W* ap = &a[(size_t)p * m]; for (int i = 0; i < m; i++) col[i] += ap[i] * b; }
     for (int i = 0; i < m; i++) { TC& c = C[i + j * ldc]; W r = alpha * col[i]; if (beta != W(0)) r += beta * W(up(c)); down(c, r); } } }
-#define GEMM(S, T) API int cublas##S##gemm_v2(void*, int ta, int tb, int m, int n, int k, const T* al, const T* A, int lda, const T* B, int ldb, const T* be, T* C, int ldc) { calls++; gemm<T>(ta, tb, m, n, k, *al, A, lda, B, ldb, *be, C, ldc); return 0; } \
+#define GEMM(S, T) API int cublas##S##gemm_v2(void*, int ta, int tb, int m, int n, int k, const T* al, const T* A, int lda, const T* B, int ldb, const T* be, T* C, int ldc) { calls++; if (cpucuda_capturing()) { T a0 = *al, b0 = *be; keep([=] { gemm<T>(ta, tb, m, n, k, a0, A, lda, B, ldb, b0, C, ldc); }); return 0; } gemm<T>(ta, tb, m, n, k, *al, A, lda, B, ldb, *be, C, ldc); return 0; } \
  API int cublas##S##gemmStridedBatched(void*, int ta, int tb, int m, int n, int k, const T* al, const T* A, int lda, ll sa, const T* B, int ldb, ll sb, const T* be, T* C, int ldc, ll sc, int bc) { calls++; for (int i = 0; i < bc; i++) gemm<T>(ta, tb, m, n, k, *al, A + i * sa, lda, B + i * sb, ldb, *be, C + i * sc, ldc); return 0; } \
  API int cublas##S##gemmBatched(void*, int ta, int tb, int m, int n, int k, const T* al, const T* const* A, int lda, const T* const* B, int ldb, const T* be, T* const* C, int ldc, int bc) { calls++; for (int i = 0; i < bc; i++) gemm<T>(ta, tb, m, n, k, *al, A[i], lda, B[i], ldb, *be, C[i], ldc); return 0; } \
  API int cublas##S##axpy_v2(void*, int n, const T* a, const T* x, int ix, T* y, int iy) { for (int i = 0; i < n; i++) y[(ll)i * iy] += *a * x[(ll)i * ix]; return 0; } \

@@ -44,6 +44,53 @@ def test_fresh_memory_is_poisoned(counters):
     assert fresh.get().tolist() == [0xA5] * 4
 
 
+def test_kernels_round_as_asked(counters):
+    """1 + 2ε + ε² less 1 and 2ε: nothing is left where the product is rounded before the sum, ε² where it is fused."""
+    import cupy
+
+    with border.closed():
+        fused = cupy.ElementwiseKernel("float32 x, float32 z", "float32 y", "y = x * x - z", "fused_or_not")
+        eps = np.float32(2.0**-12)
+        found = float(fused(cupy.full(1, 1 + eps), cupy.full(1, 1 + 2 * eps))[0])
+        subnormal = float((cupy.full(1, 1e-38, cupy.float32) * np.float32(0.1))[0])
+    assert found == (float(eps) ** 2 if compiler.gpu_rounding() else 0.0)
+    assert (subnormal == 0.0) == compiler.gpu_rounding()
+
+
+def test_what_is_captured_is_done_when_its_graph_is_launched_and_not_before(counters):
+    import cupy
+
+    with border.closed():
+        x, y = cupy.ones(4, cupy.float32), cupy.zeros(4, cupy.float32)
+        cupy.add(x, 1.0, out=y)  # the first time compiles
+        y.fill(0)
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            cupy.add(x, 1.0, out=y)
+            cupy.multiply(y, 3.0, out=y)
+            graph = stream.end_capture()
+        assert y.get().tolist() == [0.0] * 4
+        x.fill(2.0)
+        graph.launch(stream)
+        assert y.get().tolist() == [9.0] * 4
+        x.fill(4.0)
+        graph.launch(stream)
+        assert y.get().tolist() == [15.0] * 4
+
+
+def test_waiting_for_a_stream_under_capture_is_refused_as_cuda_does(counters):
+    import cupy
+
+    with border.closed():
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            with pytest.raises(cupy.cuda.runtime.CUDARuntimeError, match="Capture"):
+                stream.synchronize()
+            stream.end_capture()
+
+
 @pytest.fixture
 def nvrtc(counters):
     if not os.environ.get("CPUCUDA_NVRTC"):
