@@ -56,7 +56,7 @@ class Backend:
         """Return `x` on this backend's device: `x` itself where it is there already."""
         if self.name == "numpy":
             return to_host(x)
-        with device_memory():
+        with device_errors():
             on_device: ArrayT = import_module("cupy").asarray(x)
         return on_device
 
@@ -104,14 +104,15 @@ def cupy_problem() -> str | None:
             f"CUDA_VISIBLE_DEVICES does not hide it, or use --backend numpy ({error})"
         )
     try:
-        with device_memory():
-            (cupy.arange(3) + 1).sum().item()
+        with device_errors():
+            ones = cupy.ones((2, 2), "float32")
+            (ones @ ones + 1).sum().item()  # (2, 2) = (2, 2) @ (2, 2): cuBLAS is loaded at the first product
     except BackendError as error:
         return str(error)
     except Exception as error:  # a failed compilation and a missing library share no nearer base class
         return (
-            f"CuPy could not run a kernel on the device: its CUDA {built} libraries are missing or do not fit; "
-            f"install them with pip install {extra_for(built)} ({error})"
+            f"CuPy could not run a kernel and a matrix product on the device: its CUDA {built} libraries are missing "
+            f"or do not fit; install them with pip install {extra_for(built)} ({error})"
         )
     return None
 
@@ -122,14 +123,29 @@ def extra_for(cuda: int) -> str:
 
 
 @contextmanager
-def device_memory() -> Iterator[None]:
-    """Turn CuPy's error of a full device, wherever it happens inside, into a `BackendError` with the fix."""
+def device_errors() -> Iterator[None]:
+    """Turn CuPy's errors of the device, wherever they happen inside, into a `BackendError` with the fix.
+
+    A device works on while the host goes on, so a kernel's error shows at a later call than the one that made it.
+    """
     try:
         yield
     except MemoryError as error:
-        if not type(error).__module__.startswith("cupy"):
+        if not of_cupy(error):
             raise
         raise BackendError(
             "the device is out of memory: use smaller batches (--teacher-batch-size, --student-batch-size), close what "
             f"else uses the GPU (nvidia-smi shows it), or use --backend numpy ({error})"
         ) from error
+    except RuntimeError as error:
+        if not of_cupy(error):
+            raise
+        raise BackendError(
+            f"the device reports {type(error).__name__}: {error}; it may be of an earlier line: run the command with "
+            "the environment variable CUDA_LAUNCH_BLOCKING=1 to find that line, or use --backend numpy"
+        ) from error
+
+
+def of_cupy(error: Exception) -> bool:
+    """Return True for an error of CuPy's own, or of CUDA through it."""
+    return type(error).__module__.startswith("cupy")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minikd.backend import device_memory, module_of, to_host
+from minikd.backend import device_errors, module_of, to_host
 from minikd.data import Views
 from minikd.nn import Sequential
 from minikd.parallel import Map
@@ -12,26 +12,30 @@ LOOK_AT = 100
 """Images evaluated at a time. Measured on the teacher CNN, on a busy machine: 1.2 to 1.5 times as fast as 500 and 1.5
 to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
 
+LOOK_AT_ON_DEVICE = 2000
+"""The same on a device, where each look makes the host wait: the teacher's window matrices take 0.5 GB then."""
+
 
 def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
     """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
     return outputs_of(model, views, map_)[0]
 
 
-@device_memory()
+@device_errors()
 def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
     """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host."""
     xp = module_of(model.vector)
+    count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
 
     def look(start: int) -> dict[str, Floats]:
-        images = xp.asarray(views.clean(slice(start, start + LOOK_AT)))
+        images = xp.asarray(views.clean(slice(start, start + count)))
         if not layers:
             return {"": to_host(model(images))}
         logits, taps, _ = model.forward_with_taps(images, layers)
         return {"": to_host(logits)} | {name: to_host(value) for name, value in taps.items()}
 
-    parts = list(map_(look, range(0, len(views), LOOK_AT)))
+    parts = list(map_(look, range(0, len(views), count)))
     logits, *taps = (np.concatenate([part[name] for part in parts]) for name in ("", *layers))
     return logits, dict(zip(layers, taps, strict=True))

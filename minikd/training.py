@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from minikd import optim, schedules, telemetry
-from minikd.backend import device_memory, module_of
+from minikd.backend import device_errors, module_of
 from minikd.checkpoints import Position, Row, load_checkpoint, save_checkpoint
 from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
@@ -106,7 +106,7 @@ class Evaluation:
     evaluated_on: str
 
 
-@device_memory()
+@device_errors()
 def fit(
     model: Sequential,
     views: Views,

@@ -1,6 +1,6 @@
 """`pytest --backend cupy` runs the suite on CuPy: on a GPU where there is one, else on the stand-in of cupy_on_cpu."""
 
-import ctypes.util
+import ctypes
 import os
 import sys
 
@@ -21,13 +21,21 @@ def pytest_configure(config):
     if config.getoption("--backend") == "numpy":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # so that "auto" is NumPy, here and in the processes that tests start
     else:
-        if not ctypes.util.find_library("cuda"):  # no driver, so no GPU
+        if not a_driver_answers():
             if not cupy_on_cpu.build.is_built(cupy_on_cpu.build.home()):
                 raise pytest.UsageError("there is no GPU; build the stand-in: python tests/cupy_on_cpu/build.py")
             cupy_on_cpu.install()
         from tests import border
 
         border.open_border()
+
+
+def a_driver_answers():
+    """True where NVIDIA's driver is there and works; a CUDA toolkit brings a library of the same name that does not."""
+    try:
+        return ctypes.CDLL("libcuda.so.1").cuInit(0) == 0
+    except (OSError, AttributeError):
+        return False
 
 
 def pytest_collection_modifyitems(config, items):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minikd import backend
-from minikd.backend import Backend, choose, device_memory, extra_for, module_of, special_of, to_host
+from minikd.backend import Backend, choose, device_errors, extra_for, module_of, special_of, to_host
 from minikd.errors import BackendError, ConfigError
 
 
@@ -24,6 +24,9 @@ class DeviceArray:
     def __add__(self, other):
         return DeviceArray(self.values + other)
 
+    def __matmul__(self, other):
+        return DeviceArray(self.values @ other.values)
+
     def sum(self):
         return DeviceArray(self.values.sum())
 
@@ -35,7 +38,18 @@ class CompileException(Exception):
     """As CuPy's: not a RuntimeError."""
 
 
-def stand_in(devices=lambda: 1, arange=lambda n: DeviceArray(np.arange(n)), built=12090, driver=12090):
+def ones(shape, dtype):
+    return DeviceArray(np.ones(shape, dtype))
+
+
+class NoProduct(DeviceArray):
+    """On a device where cuBLAS cannot be loaded."""
+
+    def __matmul__(self, other):
+        raise RuntimeError("libcublas.so.12: cannot open shared object file")
+
+
+def stand_in(devices=lambda: 1, ones=ones, built=12090, driver=12090):
     """A module that does what the package asks of CuPy."""
     cupy = ModuleType("cupy")
     cupy.ndarray = DeviceArray
@@ -44,7 +58,7 @@ def stand_in(devices=lambda: 1, arange=lambda n: DeviceArray(np.arange(n)), buil
             getDeviceCount=devices, runtimeGetVersion=lambda: built, driverGetVersion=lambda: driver
         )
     )
-    cupy.arange = arange
+    cupy.ones = ones
     cupy.asarray = lambda x: x if isinstance(x, DeviceArray) else DeviceArray(x)
     cupy.asnumpy = lambda x: x.values if isinstance(x, DeviceArray) else np.asarray(x)
     return cupy
@@ -113,17 +127,22 @@ OutOfMemoryError.__module__ = "cupy.cuda.memory"
             r"pip uninstall cupy-cuda13x, then pip install 'minikd\[gpu\]'; or update the driver",
         ),
         (
-            {"arange": failing(RuntimeError("no libnvrtc"))},
-            "CuPy could not run a kernel on the device",
+            {"ones": failing(RuntimeError("no libnvrtc"))},
+            "CuPy could not run a kernel and a matrix product on the device",
             r"pip install 'minikd\[gpu\]' \(no libnvrtc\)",
         ),
         (
-            {"arange": failing(CompileException("nvrtc")), "built": 13020, "driver": 13020},
-            "CuPy could not run a kernel on the device",
+            {"ones": lambda shape, dtype: NoProduct(np.ones(shape, dtype))},
+            "CuPy could not run a kernel and a matrix product on the device",
+            r"pip install 'minikd\[gpu\]' \(libcublas.so.12: cannot open",
+        ),
+        (
+            {"ones": failing(CompileException("nvrtc")), "built": 13020, "driver": 13020},
+            "CuPy could not run a kernel and a matrix product on the device",
             r"pip install 'minikd\[gpu-cuda13\]' \(nvrtc\)",
         ),
         (
-            {"arange": failing(OutOfMemoryError("allocating 512 bytes"))},
+            {"ones": failing(OutOfMemoryError("allocating 512 bytes"))},
             "the device is out of memory",
             r"smaller batches .*nvidia-smi.*--backend numpy \(allocating 512 bytes\)",
         ),
@@ -142,7 +161,7 @@ def test_each_of_four_troubles_has_a_message_of_its_own(monkeypatch):
     for parts in (
         {"devices": lambda: 0},
         {"built": 13020},
-        {"arange": failing(OutOfMemoryError("full"))},
+        {"ones": failing(OutOfMemoryError("full"))},
     ):
         monkeypatch.setitem(sys.modules, "cupy", stand_in(**parts))
         reasons.append(choose().reason)
@@ -158,12 +177,31 @@ def test_the_extras_in_the_messages_exist():
 
 
 def test_a_device_that_fills_up_later_is_our_error_too():
-    with pytest.raises(BackendError, match=r"the device is out of memory.*--student-batch-size"), device_memory():
+    with pytest.raises(BackendError, match=r"the device is out of memory.*--student-batch-size"), device_errors():
         raise OutOfMemoryError("allocating 512 bytes")
 
 
+class CUDARuntimeError(RuntimeError):
+    """As CuPy's."""
+
+
+CUDARuntimeError.__module__ = "cupy_backends.cuda.api.runtime"
+
+
+def test_an_error_of_the_device_is_ours_with_the_way_to_find_its_line():
+    error = CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+    message = r"CUDARuntimeError: cudaErrorIllegalAddress.*CUDA_LAUNCH_BLOCKING=1"
+    with pytest.raises(BackendError, match=message), device_errors():
+        raise error
+
+
+def test_an_error_of_the_host_is_another_matter():
+    with pytest.raises(RuntimeError, match="of the host"), device_errors():
+        raise RuntimeError("of the host")
+
+
 def test_a_host_that_is_out_of_memory_is_another_matter():
-    with pytest.raises(MemoryError), device_memory():
+    with pytest.raises(MemoryError), device_errors():
         raise MemoryError("host")
 
 

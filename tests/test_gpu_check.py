@@ -4,10 +4,14 @@ import sys
 import numpy as np
 import pytest
 
+from minikd.backend import Backend
 from minikd.cli import main
+from minikd.gpu_check import report, steps
+from minikd.gpu_check.device import Spent
 from minikd.gradcheck.suite import checks
 from tests import border
 
+DEVICE = Backend("cupy", "")
 SMALL = ("gpu-check", "--batch-size", "4", "--steps", "2", "--output")
 
 
@@ -51,7 +55,48 @@ def test_everything_is_compared_and_written_to_a_file_to_send(on_a_device, tmp_p
         "student, cached teacher": (3, 0),
         "student, live teacher": (2, 0),
     }
-    assert all(step["milliseconds"] > 0 and max(step["difference"].values()) < 1e-4 for step in found["trainings"])
+    assert all(step["device_ms"] > 0 and step["host_ms"] > 0 for step in found["trainings"])
+    assert all(max(step["difference"].values()) < 1e-4 for step in found["trainings"])
+
+
+def test_what_was_found_is_in_the_file_whatever_comes_after_it(on_a_device, tmp_path, monkeypatch):
+    def stopped(device):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(report, "differences", stopped)
+    path = tmp_path / "found.json"
+    with pytest.raises(KeyboardInterrupt):
+        report.run(DEVICE, path, 4, 1)
+    assert [step["name"] for step in json.loads(path.read_text())["trainings"]] == list(steps.KINDS)
+
+
+def test_a_case_and_a_training_that_fail_are_rows_and_the_others_are_still_run(
+    on_a_device, tmp_path, monkeypatch, capsys
+):
+    def failing(*arguments):
+        raise RuntimeError("a kernel is lost")
+
+    from minikd import kernels
+
+    monkeypatch.setattr(kernels, "relu_backward", failing)
+    assert main([*SMALL, str(tmp_path / "found.json")]) == 1
+    found, printed = json.loads((tmp_path / "found.json").read_text()), capsys.readouterr().out
+    assert "FAILED: ReLU, float32: RuntimeError: a kernel is lost" in printed
+    assert "FAILED: teacher: RuntimeError: a kernel is lost" in printed
+    assert sum(case["ok"] for case in found["cases"]) > len(found["cases"]) / 2
+
+
+@pytest.mark.parametrize("batch_size", [4, 1500])
+def test_images_a_second_are_of_the_images_that_a_step_takes(on_a_device, monkeypatch, batch_size):
+    taken = []
+    monkeypatch.setattr(steps, "seconds", lambda work, count: Spent(0.5, 0.25))
+    monkeypatch.setattr(steps, "losses", lambda run, count, size: [1.0])
+    monkeypatch.setattr(steps, "take", lambda run, step, batch_size: taken.append(batch_size))
+    monkeypatch.setattr(steps, "KINDS", ["student on labels"])
+    (found,) = steps.trainings(DEVICE, batch_size, 1)
+    assert found["images_per_second"] == batch_size / 0.5
+    assert set(taken) == {batch_size}
 
 
 def test_a_device_that_computes_otherwise_is_found(on_a_device, tmp_path, monkeypatch, capsys):

@@ -194,14 +194,12 @@ def compare(arguments: argparse.Namespace) -> int:
 def gpu_check(arguments: argparse.Namespace) -> int:
     """Compare the device with NumPy, print what was found and write it to a file; 1 where something differs."""
     from minikd import gpu_check
-    from minikd.files import write_atomically
 
     check_least("--batch-size", arguments.batch_size, 1)
     check_least("--steps", arguments.steps, 1)
     device = choose("cupy")
     print("comparing with NumPy; the first run compiles its kernels", file=sys.stderr, flush=True)
-    report = gpu_check.run(device, arguments.batch_size, arguments.steps)
-    write_atomically(arguments.output, (json.dumps(report, indent=2) + "\n").encode())
+    report = gpu_check.run(device, arguments.output, arguments.batch_size, arguments.steps)
     print(gpu_check.text(report))
     print(f"\nwritten to {arguments.output}; please attach it to an issue")
     return 0 if report["ok"] else 1

@@ -4,6 +4,7 @@ The suite proves NumPy's gradients against finite differences; what agrees with 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from typing import NamedTuple, TypedDict
 
 import numpy as np
@@ -33,28 +34,41 @@ class Case(NamedTuple):
 
 
 class Difference(TypedDict):
-    """How far the device's results of one case lie from NumPy's, and which array does most."""
+    """How far the device's results of one case lie from NumPy's, and which array does most.
+
+    `difference` is None where an array is not finite or has another shape or dtype, and where the case could not be
+    run: then `error` says why.
+    """
 
     name: str
     dtype: str
-    difference: float
+    difference: float | None
     array: str
     bound: float
     ok: bool
+    error: str
 
 
 def differences(device: Backend, seed: int = 0) -> Iterator[Difference]:
-    """Yield every case in both dtypes."""
+    """Yield every case in both dtypes; one that fails is a row like the others."""
     for case in cases(np.random.default_rng(seed)):
         for dtype, bound in BOUNDS.items():
-            wanted, found = case.run(HOST, dtype), case.run(device, dtype)
-            name, difference = max(
-                ((name, relative(on_host(found[name]), on_host(wanted[name]))) for name in wanted),
-                key=lambda pair: pair[1],
-            )
-            yield Difference(
-                name=case.name, dtype=dtype, difference=difference, array=name, bound=bound, ok=difference <= bound
-            )
+            found = Difference(name=case.name, dtype=dtype, difference=None, array="", bound=bound, ok=False, error="")
+            try:
+                found["array"], largest = largest_difference(case, device, dtype)
+            except Exception as error:  # whatever it is, the other cases must still be run
+                found["error"] = f"{type(error).__name__}: {error}"
+            else:
+                found["difference"] = largest if isfinite(largest) else None
+                found["ok"] = largest <= bound
+            yield found
+
+
+def largest_difference(case: Case, device: Backend, dtype: str) -> tuple[str, float]:
+    """Return the array of a case in which the device lies furthest from NumPy, and by how much, relatively."""
+    wanted, found = case.run(HOST, dtype), case.run(device, dtype)
+    by_name = [(name, relative(on_host(found[name]), on_host(wanted[name]))) for name in wanted]
+    return max(by_name, key=lambda pair: pair[1])
 
 
 def on_host(value: Array | Scalar) -> Array:

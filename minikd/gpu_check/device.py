@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from minikd.backend import module_of
 from minikd.typing import Array
@@ -60,15 +60,27 @@ def cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long some work takes, from an idle device to an idle device."""
+class Spent(NamedTuple):
+    """Seconds of one piece of work: of the host until it has asked for all of it, of the device until all is done."""
+
+    host: float
+    device: float
+
+
+def seconds(work: Callable[[int], object], count: int) -> Spent:
+    """Return the mean seconds of `work(0)` to `work(count - 1)`, asked for one after the other without waiting."""
     import cupy
 
+    begin, end = cupy.cuda.Event(), cupy.cuda.Event()
     cupy.cuda.Device().synchronize()
     start = time.perf_counter()
-    work()
-    cupy.cuda.Device().synchronize()
-    return time.perf_counter() - start
+    begin.record()
+    for i in range(count):
+        work(i)
+    end.record()
+    host = time.perf_counter() - start
+    end.synchronize()
+    return Spent(host / count, cupy.cuda.get_elapsed_time(begin, end) / 1000 / count)
 
 
 @contextmanager

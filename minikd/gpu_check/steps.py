@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from statistics import median
 from typing import TypedDict
 
 import numpy as np
@@ -29,45 +28,71 @@ by the sign of a gradient, however small."""
 
 
 class Step(TypedDict):
-    """One training: by how much its losses differ from NumPy's, and what a step of it costs."""
+    """One training: by how much its losses differ from NumPy's, and what a step of it costs.
+
+    `host_ms` is how long the host takes to ask for a step, `device_ms` how long a step takes on the device where the
+    steps follow each other. `error` says why a training could not be run; then nothing else was measured.
+    """
 
     name: str
     difference: dict[str, float]
     ok: bool
     copies_to_device: int
     copies_to_host: int
-    milliseconds: float
+    host_ms: float
+    device_ms: float
     images_per_second: float
+    error: str
 
 
 def trainings(device: Backend, batch_size: int, count: int) -> Iterator[Step]:
-    """Yield every training, its step timed `count` times; the median counts."""
-    views = images()
+    """Yield every training, its step's times a mean over `count` steps; one that fails is a row like the others."""
+    views = images(max(IMAGES, batch_size))
     for kind in KINDS:
-        difference = {}
-        for dtype, (steps, _) in AGREEMENT.items():
-            there, here = (losses(make(kind, backend, views, dtype), steps, batch_size) for backend in (device, HOST))
-            difference[dtype] = max(abs(a - b) / abs(b) for a, b in zip(there, here, strict=True))
-        run = make(kind, device, views, "float32")
-        losses(run, WARM_UP, batch_size)
-        with counted() as copies:
-            take(run, WARM_UP, batch_size)
-        times = [seconds(partial(take, run, step, batch_size)) for step in range(count)]
-        yield Step(
-            name=kind,
-            difference=difference,
-            ok=all(difference[dtype] <= bound for dtype, (_, bound) in AGREEMENT.items()),
-            copies_to_device=copies["to_device"],
-            copies_to_host=copies["to_host"],
-            milliseconds=1000 * median(times),
-            images_per_second=batch_size / median(times),
-        )
+        try:
+            yield training(kind, device, views, batch_size, count)
+        except Exception as error:  # whatever it is, the other trainings must still be run
+            yield Step(
+                name=kind,
+                difference={},
+                ok=False,
+                copies_to_device=0,
+                copies_to_host=0,
+                host_ms=0.0,
+                device_ms=0.0,
+                images_per_second=0.0,
+                error=f"{type(error).__name__}: {error}",
+            )
 
 
-def images() -> Views:
-    """Return some of MNIST's training images."""
+def training(kind: str, device: Backend, views: Views, batch_size: int, count: int) -> Step:
+    """Return what one training shows; a batch has at most as many images as there are."""
+    batch_size, difference = min(batch_size, len(views)), {}
+    for dtype, (steps, _) in AGREEMENT.items():
+        there, here = (losses(make(kind, backend, views, dtype), steps, batch_size) for backend in (device, HOST))
+        difference[dtype] = max(abs(a - b) / abs(b) for a, b in zip(there, here, strict=True))
+    run = make(kind, device, views, "float32")
+    losses(run, WARM_UP, batch_size)
+    with counted() as copies:
+        take(run, WARM_UP, batch_size)
+    spent = seconds(partial(take, run, batch_size=batch_size), count)
+    return Step(
+        name=kind,
+        difference=difference,
+        ok=all(difference[dtype] <= bound for dtype, (_, bound) in AGREEMENT.items()),
+        copies_to_device=copies["to_device"],
+        copies_to_host=copies["to_host"],
+        host_ms=1000 * spent.host,
+        device_ms=1000 * spent.device,
+        images_per_second=batch_size / max(spent),
+        error="",
+    )
+
+
+def images(count: int) -> Views:
+    """Return the first of MNIST's training images, `count` of them where there are so many."""
     data = load_dataset("mnist", None)
-    return Views(data.train_images[:IMAGES], data.train_labels[:IMAGES], *mean_and_std(data.train_images[:IMAGES]))
+    return Views(data.train_images[:count], data.train_labels[:count], *mean_and_std(data.train_images[:count]))
 
 
 def make(kind: str, backend: Backend, views: Views, dtype: str) -> Run:
