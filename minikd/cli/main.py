@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from minikd.backend import CHOICES
+from minikd.cli.check_loss import add_flags as add_check_loss_flags
 from minikd.cli.flags import add_recipe_flags
 from minikd.errors import MinikdError
 from minikd.notices import printed
@@ -103,6 +104,10 @@ def add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     gradcheck.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
     gradcheck.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
     gradcheck.set_defaults(command=lazy("gradcheck"))
+
+    check_loss = add(commands, "check-loss", "check your own distillation loss, of NumPy or PyTorch")
+    add_check_loss_flags(check_loss)
+    check_loss.set_defaults(command=lazy("check_loss", "minikd.cli.check_loss"))
 
     compare = add(commands, "compare", "hold every layer, loss, optimiser and schedule beside PyTorch's")
     compare.add_argument("--seed", type=int, default=0, help="of inputs and weights (default: 0)")

@@ -1,0 +1,48 @@
+"""`minikd check-loss`: judge a reader's own distillation loss."""
+
+import argparse
+
+from minikd.errors import ConfigError
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add which loss to judge, and what is meant by it."""
+    to.add_argument("loss", metavar="FILE.py:NAME", help="a function of NumPy or PyTorch")
+    to.add_argument(
+        "--loss", dest="kind", choices=("kl", "reverse_kl"), default="kl", help="the divergence you mean (default: kl)"
+    )
+    to.add_argument(
+        "--alpha-is", choices=("teacher", "labels"), default="teacher", help="whose weight alpha is (default: teacher)"
+    )
+    to.add_argument("--student", metavar="FILE.py:NAME", help="your PyTorch student: is it in training mode?")
+    to.add_argument("--teacher", metavar="FILE.py:NAME", help="your PyTorch teacher: is it frozen, in evaluation mode?")
+
+
+def check_loss(arguments: argparse.Namespace) -> int:
+    """Judge the loss, and the networks where they are given; 1 where something is wrong."""
+    from minikd.check_loss.judge import Verdict, Wish
+    from minikd.check_loss.judge import check_loss as judge
+    from minikd.check_loss.report import text
+    from minikd.check_loss.subject import subject_of
+
+    subject = subject_of(arguments.loss)
+    if subject.uses_torch or arguments.student or arguments.teacher:
+        require_torch(arguments.loss)
+    verdict = judge(subject, Wish(arguments.kind == "reverse_kl", arguments.alpha_is == "labels"))
+    rows = list(verdict.rows)
+    if arguments.student or arguments.teacher:
+        from minikd.check_loss.networks import network_of, student_rows, teacher_rows
+
+        rows += student_rows(network_of(arguments.student)) if arguments.student else []
+        rows += teacher_rows(network_of(arguments.teacher)) if arguments.teacher else []
+    verdict = Verdict(subject, tuple(rows))
+    print(text(verdict))
+    return 0 if verdict.ok else 1
+
+
+def require_torch(spec: str) -> None:
+    """Raise ConfigError where PyTorch is needed and is not there."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise ConfigError(f"{spec} needs PyTorch, which is not installed: pip install 'minikd[torch]'")
