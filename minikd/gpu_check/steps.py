@@ -14,7 +14,7 @@ from minikd.data import Augmentation, Views, load_dataset, mean_and_std
 from minikd.distillation.recipe import Recipe
 from minikd.distillation.teacher import teacher_for
 from minikd.gpu_check.cases import HOST
-from minikd.gpu_check.device import counted, seconds
+from minikd.gpu_check.device import counted, spent
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.training import Plan, Run
 from minikd.typing import Scalar
@@ -75,16 +75,16 @@ def training(kind: str, device: Backend, views: Views, batch_size: int, count: i
     losses(run, WARM_UP, batch_size)
     with counted() as copies:
         take(run, WARM_UP, batch_size)
-    spent = seconds(partial(take, run, batch_size=batch_size), count)
+    times = spent(partial(take, run, batch_size=batch_size), count)
     return Step(
         name=kind,
         difference=difference,
         ok=all(difference[dtype] <= bound for dtype, (_, bound) in AGREEMENT.items()),
         copies_to_device=copies["to_device"],
         copies_to_host=copies["to_host"],
-        host_ms=1000 * spent.host,
-        device_ms=1000 * spent.device,
-        images_per_second=batch_size / max(spent),
+        host_ms=1000 * times.host,
+        device_ms=1000 * times.device,
+        images_per_second=batch_size / max(times),
         error="",
     )
 

@@ -1,0 +1,1 @@
+"""What an owner of a GPU runs: `bash tests/gpu/run.sh`."""

@@ -1,0 +1,111 @@
+"""summary.md: what the script found, as a page. Usage: summary.py FOLDER"""
+
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+def rows_of(folder):
+    """Return the findings, the last of a name where one was found more than once."""
+    return [json.loads(line) for line in (folder / "findings.jsonl").read_text(encoding="utf-8").splitlines() if line]
+
+
+def last(rows, key):
+    """Return the last finding that has this key, {} where there is none."""
+    return next((row for row in reversed(rows) if key in row), {})
+
+
+def machine(rows):
+    env = last(rows, "env").get("env")
+    if not env:
+        return ["The step `env` has not run: card and versions are not known."]
+    card, packages = env["device"], [f"{name} {value}" for name, value in env["versions"].items() if value]
+    lines = [
+        f"{card['name']}, compute capability {card['compute_capability']}, {card['memory_gib']} GiB. "
+        f"Driver {card['driver']} (CUDA {card['driver_cuda']}), CuPy {card['cupy']} for CUDA {card['cupy_cuda']}. "
+        f"{', '.join(packages)}.",
+    ]
+    if isinstance(env.get("ceilings"), dict):
+        lines += ["", "Ceilings: " + "; ".join(f"{name} {value:.3g}" for name, value in env["ceilings"].items()) + "."]
+    return lines
+
+
+def steps(rows):
+    """Return what became of each step; the last try counts."""
+    tried = {row["step"]: row for row in rows if "step" in row}
+    lines = ["| step | result | seconds |", "|---|---|---|"]
+    return lines + [f"| {name} | {row['result']} | {row['seconds']} |" for name, row in tried.items()]
+
+
+def differences(folder):
+    path = folder / "gpu-check.json"
+    if not path.exists():
+        return ["`gpu-check.json` is not there: nothing was compared with NumPy."]
+    cases = json.loads(path.read_text(encoding="utf-8"))["cases"]
+    lines = ["| dtype | cases within bounds | largest difference | of |", "|---|---|---|---|"]
+    for dtype in ("float64", "float32"):
+        found = [case for case in cases if case["dtype"] == dtype and case["difference"] is not None]
+        worst = max(found, key=lambda case: case["difference"], default=None)
+        if worst:
+            right = sum(case["ok"] for case in found)
+            name = f"{worst['array']} of {worst['name']}"
+            lines.append(f"| {dtype} | {right} of {len(found)} | {worst['difference']:.1e} | {name} |")
+    bad = [
+        f"{case['name']}, {case['dtype']}: {case['error'] or case['difference']}" for case in cases if not case["ok"]
+    ]
+    return [*lines, *(f"\nNot within bounds: {name}" for name in bad)]
+
+
+def times(rows):
+    timed = {(row["kind"], row["batch"], row["side"], row.get("how", "")): row for row in rows if "kind" in row}
+    lines = ["| step | batch | side | host µs | device µs | images/s |", "|---|---|---|---|---|---|"]
+    for (kind, batch, side, how), row in sorted(timed.items()):
+        who = f"{side}, {how}" if how else side
+        if "error" in row:
+            lines.append(f"| {kind} | {batch} | {who} | {row['error'][:80]} | | |")
+        else:
+            speed = f"{row['images_per_second']:,.0f}"
+            lines.append(f"| {kind} | {batch} | {who} | {row['host_us']:,.0f} | {row['device_us']:,.0f} | {speed} |")
+    return lines
+
+
+def job(rows):
+    found = last(rows, "job")
+    if not found:
+        return ["The main job has not run to its end."]
+    lines = ["| model | errors | NumPy's, seed 0 |", "|---|---|---|"]
+    lines += [f"| {name} | {count} | {found['numpy'][name]} |" for name, count in found["job"].items()]
+    return [*lines, "", f"{found['seconds']:.0f} seconds in all, on {found['backend']}."]
+
+
+def suite(folder):
+    path = folder / "suite.xml"
+    if not path.exists():
+        return ["The test suite has not run to its end."]
+    cases = list(ElementTree.parse(path).getroot().iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    lines = [f"{len(cases) - len(failed) - skipped} passed, {len(failed)} failed, {skipped} skipped."]
+    return lines + [f"- failed: `{case.get('classname')}.{case.get('name')}`" for case in failed]
+
+
+def page(folder):
+    """Return the page."""
+    rows = rows_of(folder)
+    parts = {
+        "minikd on a GPU": machine(rows),
+        "Steps of the script": steps(rows),
+        "Differences from NumPy": differences(folder),
+        "A training step": times(rows),
+        "The main job": job(rows),
+        "The test suite on CuPy": suite(folder),
+    }
+    heads = ["#", *["##"] * (len(parts) - 1)]
+    texts = (f"{head} {title}\n\n" + "\n".join(body) for head, (title, body) in zip(heads, parts.items(), strict=True))
+    return "\n\n".join(texts) + "\n"
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    (where / "summary.md").write_text(page(where), encoding="utf-8")
