@@ -31,7 +31,7 @@ def test_every_step_runs_to_its_end(folder):
     page, log = (folder / "summary.md").read_text(), (folder / "run.log").read_text()
     for name in ("env", "device", "check", "steps", "job", "suite"):
         assert f"| {name} | ok |" in page, log[-4000:]
-    # Then the lesson stops on the stand-in, at the claim of a clock that does not wait: there nothing runs beside the host.
+    # Then the lesson stops on the stand-in: a clock that does not wait is right where nothing runs beside the host.
     assert "GPU: every layer, loss and model agrees with NumPy, float32" in log
 
 
