@@ -4,6 +4,7 @@ import numpy as np
 
 from minikd.backend import device_memory, module_of, to_host
 from minikd.data import Views
+from minikd.errors import Diverged
 from minikd.nn import Sequential
 from minikd.parallel import Map
 from minikd.typing import Floats
@@ -14,7 +15,7 @@ to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
 
 
 def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
-    """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
+    """Return the logits (N, K) of all clean images, in evaluation mode, on the host. Raises as `outputs_of`."""
     return outputs_of(model, views, map_)[0]
 
 
@@ -22,9 +23,13 @@ def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
 def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host."""
+    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
+
+    Raises Diverged where a logit is NaN or infinite.
+    """
     xp = module_of(model.vector)
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is refused below
     def look(start: int) -> dict[str, Floats]:
         images = xp.asarray(views.clean(slice(start, start + LOOK_AT)))
         if not layers:
@@ -34,4 +39,16 @@ def outputs_of(
 
     parts = list(map_(look, range(0, len(views), LOOK_AT)))
     logits, *taps = (np.concatenate([part[name] for part in parts]) for name in ("", *layers))
+    check_finite(logits)
     return logits, dict(zip(layers, taps, strict=True))
+
+
+def check_finite(logits: Floats) -> None:
+    """Refuse answers that are no numbers: nothing can be counted, averaged or learned from them."""
+    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if broken.size:
+        raise Diverged(
+            f"the model's answers to {broken.size:,} of {len(logits):,} images are NaN or infinite, first to image "
+            f"{broken[0]:,}: its weights are too large for {logits.dtype}, or broken; train it again, with a lower "
+            "learning rate"
+        )

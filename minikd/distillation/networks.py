@@ -1,19 +1,23 @@
 """The networks of a recipe: the teachers that are given, and every network that is trained, before its training."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from minikd import models
+from minikd import memory, models
 from minikd.data import Dataset, Views
+from minikd.distillation.class_names import match
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
 from minikd.methods import Pair
 from minikd.nn import BatchNorm1d, Sequential
 from minikd.nn.folding import folded
+from minikd.nn.reordering import reordered
 from minikd.weights import Card, load_model
 
 TEACHER, STUDENT, OWN, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
@@ -26,16 +30,44 @@ makes of one data set, and no more."""
 
 
 class Given(NamedTuple):
-    """A model from a weights file."""
+    """A model from a weights file, and the file's path."""
 
     model: Sequential
     card: Card
+    path: str
 
 
 def given_teachers(recipe: Recipe) -> list[Given]:
     """Return the teachers whose weights the recipe names: the teacher, where it is given, and its ensemble's others."""
     first = [recipe.teacher.weights] if recipe.teacher.weights else []
-    return [Given(*load_model(Path(path))) for path in (*first, *recipe.distillation.ensemble)]
+    return [Given(*load_model(Path(path)), path) for path in (*first, *recipe.distillation.ensemble)]
+
+
+def prepared(recipe: Recipe) -> tuple[Data, list[Given]]:
+    """Return a recipe's data and the teachers that it gives, each with its outputs in the order of the data's classes.
+
+    Raises CheckpointError for teachers of other images or classes, and what loading the data raises.
+    """
+    for hidden in (recipe.student.hidden, recipe.distillation.assistant):
+        check_size(hidden)
+    given = given_teachers(recipe)
+    data = Data.of(recipe, given[0].card if recipe.teacher.weights else None)
+    return data, [in_order(one, data.dataset) for one in given]
+
+
+def check_size(hidden: tuple[int, ...]) -> None:
+    """Refuse hidden layers that no memory holds, before minutes go by in reading data. Raises SizeError."""
+    weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise((1, *hidden)))
+    units = ", ".join(f"{size:,}" for size in hidden)
+    memory.require(4 * weights, f"a network with hidden layers of {units} units", "give fewer units (--student-hidden)")
+
+
+def in_order(given: Given, dataset: Dataset) -> Given:
+    """Return a given model with its outputs in the order of the data's classes, matched by name."""
+    model, card, path = given
+    check_fits(card, dataset, path)
+    order = match(card.class_names, dataset.class_names, path, dataset.name)
+    return Given(reordered(model, order), replace(card, class_names=dataset.class_names), path)
 
 
 def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
@@ -71,10 +103,9 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
 
 
 def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
-    """Return each that is taught with its teachers, in order. Raises CheckpointError for teachers of other data."""
+    """Return each that is taught with its teachers, in order. Raises CheckpointError for teachers of other pixels."""
     for one in given:
-        check_fits(one.card, data.dataset)
-        check_prepared(one.card, data.train)
+        check_prepared(one, data.train)
     own = [] if recipe.teacher.weights else [first_teacher(recipe, data.dataset)]
     teachers: Sequence[Sequential] = [*own, *(one.model for one in given)]
     found = []
@@ -84,13 +115,14 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
     return found
 
 
-def check_prepared(card: Card, views: Views) -> None:
+def check_prepared(given: Given, views: Views) -> None:
     """Refuse one of several teachers that wants its pixels otherwise than this run prepares them."""
-    wanted, ours = np.array([card.mean, card.std]), np.array([views.mean, views.std])
+    mean, std = given.card.mean, given.card.std
+    wanted, ours = np.array([mean, std]), np.array([views.mean, views.std])
     if (abs(wanted - ours) > APART * ours[1]).any():
         raise CheckpointError(
-            f"the teacher {card.name!r} takes pixels of mean {card.mean} and deviation {card.std}, but this run's have "
-            f"{views.mean} and {views.std}; the teachers of an ensemble must be trained on one data set"
+            f"{given.path} takes pixels of mean {mean} and deviation {std}, but this run's have {views.mean} and "
+            f"{views.std}; the teachers of an ensemble must be trained on one data set"
         )
 
 
