@@ -18,8 +18,8 @@ def match(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> t
     """Return for each of our K classes, in order, the number that it has among theirs.
 
     theirs: the classes of a model, `who`. ours: those of a data set, `where`. Another order of the same names is said
-    by a notice. Where one side has mere numbers, 0 to K-1, nothing can be compared: the order counts, and a notice says
-    so. Raises CheckpointError for other names.
+    by a notice. Where one side alone has mere numbers, 0 to K-1, nothing can be compared: the order counts, and a
+    notice says so. Raises CheckpointError for other names.
     """
     a, b = [composed(name) for name in theirs], [composed(name) for name in ours]
     if a == b:
@@ -27,7 +27,7 @@ def match(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> t
     if sorted(a) == sorted(b):
         notice(f"{who} has the classes of {where} in another order, {listed(a)}; they are matched by name")
         return tuple(a.index(name) for name in b)
-    if len(a) == len(b) and numbered(a) != numbered(b):
+    if len(a) == len(b) and numbered(a) != numbered(b) and not set(a) & set(b):
         plain, named = (who, b) if numbered(a) else (where, a)
         first = ", ".join(f"{i} is {name!r}" for i, name in enumerate(named[:3]))
         notice(f"{plain} has numbers for class names, so their order counts: {first}{', ...' if named[3:] else ''}")
@@ -70,12 +70,9 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - SHOWN:,} more" if len(names) > SHOWN else shown or "none"
 
 
-def in_order_of(names: Sequence[str], data: Dataset, who: str) -> Dataset:
-    """Return the data set with its classes in the order of a model's names; as it is where the model has none."""
-    if not names:
-        return data
-    order = match(names, data.class_names, who, data.name)
-    if order == tuple(range(len(order))):
+def renumbered(data: Dataset, order: Sequence[int], names: Sequence[str]) -> Dataset:
+    """Return the data set with its classes in a model's order: our class j is its `order[j]`, of these names."""
+    if list(order) == list(range(len(order))):
         return data
     numbers = np.array(order)
     train, test = numbers[data.train_labels], numbers[data.test_labels]

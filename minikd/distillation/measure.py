@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from minikd import metrics
 from minikd.backend import Backend, module_of, to_host
 from minikd.data import Dataset, Views, load_dataset
-from minikd.distillation.class_names import in_order_of
+from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
 from minikd.errors import Diverged
 from minikd.inference import logits_of
@@ -80,8 +82,8 @@ def measure_files(
 def test_of(card: Card, dataset: Dataset, path: str) -> Views:
     """Return the test images as a model wants them, their labels the numbers of its own classes."""
     check_fits(card, dataset, path)
-    labels = in_order_of(card.class_names, dataset, path).test_labels
-    return Views(dataset.test_images, labels, card.mean, card.std)
+    order = match(card.class_names, dataset.class_names, path, dataset.name)
+    return Views(dataset.test_images, np.array(order)[dataset.test_labels], card.mean, card.std)
 
 
 def latency(model: Sequential, views: Views) -> float:
