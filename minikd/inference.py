@@ -1,5 +1,9 @@
 """A model's outputs for many images: in evaluation mode, a few at a time, on the host."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import numpy as np
 
 from minikd.backend import device_memory, module_of, to_host
@@ -52,3 +56,18 @@ def check_finite(logits: Floats) -> None:
             f"{broken[0]:,}: its weights are too large for {logits.dtype}, or broken; train it again, with a lower "
             "learning rate"
         )
+
+
+def check_answers(model: Sequential, views: Views, who: str) -> None:
+    """Refuse a model whose answers to the first images are no numbers, before anybody learns from it."""
+    with named(who):
+        logits_of(model, replace(views, images=views.images[:LOOK_AT], labels=views.labels[:LOOK_AT]), map)
+
+
+@contextmanager
+def named(who: str) -> Iterator[None]:
+    """Say in an error about answers whose they are."""
+    try:
+        yield
+    except Diverged as error:
+        raise Diverged(f"{who}: {error}") from error

@@ -43,7 +43,8 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
     if not found:
         raise ConfigError(f"{folder} {what_it_is(folder)}")
     if missing := [name for name in MODELS if name not in found]:
-        notice(f"{folder} holds {' and '.join(found)} alone, and no {' and no '.join(missing)}")
+        are = "are" if missing[1:] else "is"
+        notice(f"{folder} holds only {' and '.join(found)}; {' and '.join(missing)} {are} not there")
     return {name: load_model(path) for name, path in found.items()}
 
 

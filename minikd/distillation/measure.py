@@ -12,8 +12,7 @@ from minikd.backend import Backend, module_of, to_host
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
-from minikd.errors import Diverged
-from minikd.inference import logits_of
+from minikd.inference import logits_of, named
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
 from minikd.parallel import Map
@@ -71,10 +70,8 @@ def measure_files(
     tests = {path: test_of(card, dataset, path) for path, (_, card) in models.items()}
     found = {}
     for path, (model, _) in models.items():
-        try:
+        with named(path):
             row = measure(model.to(backend), tests[path], map_)[1]
-        except Diverged as error:
-            raise Diverged(f"{path}: {error}") from error
         found[path] = FileResult(**row, data=dataset.name, part="test", images=len(tests[path]))
     return found
 

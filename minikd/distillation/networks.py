@@ -14,6 +14,7 @@ from minikd.distillation.class_names import match
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
+from minikd.inference import check_answers
 from minikd.methods import Pair
 from minikd.nn import BatchNorm1d, Sequential
 from minikd.nn.folding import folded
@@ -46,20 +47,24 @@ def given_teachers(recipe: Recipe) -> list[Given]:
 def prepared(recipe: Recipe) -> tuple[Data, list[Given]]:
     """Return a recipe's data and the teachers that it gives, each with its outputs in the order of the data's classes.
 
-    Raises CheckpointError for teachers of other images or classes, and what loading the data raises.
+    Raises CheckpointError for teachers of other images or classes, Diverged for those whose answers are NaN or
+    infinite, and what loading the data raises.
     """
     for hidden in (recipe.student.hidden, recipe.distillation.assistant):
         check_size(hidden)
     given = given_teachers(recipe)
     data = Data.of(recipe, given[0].card if recipe.teacher.weights else None)
-    return data, [in_order(one, data.dataset) for one in given]
+    given = [in_order(one, data.dataset) for one in given]
+    for one in given:
+        check_answers(one.model, data.train, one.path)
+    return data, given
 
 
 def check_size(hidden: tuple[int, ...]) -> None:
     """Refuse hidden layers that no memory holds, before minutes go by in reading data. Raises SizeError."""
     weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise((1, *hidden)))
     units = ", ".join(f"{size:,}" for size in hidden)
-    memory.require(4 * weights, f"a network with hidden layers of {units} units", "give fewer units (--student-hidden)")
+    memory.require(4 * weights, f"a network with hidden layers of {units} units", "give fewer units")
 
 
 def in_order(given: Given, dataset: Dataset) -> Given:

@@ -1,5 +1,6 @@
 """What the models of a run see in pictures from disk."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
@@ -9,8 +10,8 @@ import numpy as np
 from minikd.data import Views
 from minikd.data.pictures import load_image
 from minikd.distillation.class_names import match
-from minikd.errors import DataError, Diverged
-from minikd.inference import logits_of
+from minikd.errors import DataError
+from minikd.inference import logits_of, named
 from minikd.losses import softmax
 from minikd.nn import Sequential
 from minikd.notices import notice
@@ -67,14 +68,12 @@ def seen_in(
 ) -> dict[str, dict[str, float]]:
     """Return the probability that each model gives each class for a picture, prepared as its card says."""
     if image.is_dir():
-        raise DataError(f"{image} is a folder; give the pictures in it: {image}/*.png")
+        raise DataError(f"{image} is a folder; give the pictures in it: {shlex.quote(str(image))}/*.png")
     pixels = {one.card.image: load_image(image, one.card.image, invert) for one in models.values()}
     found = {}
     for name, one in models.items():
-        try:
+        with named(f"the {name}"):
             q = chances(one, pixels[one.card.image])
-        except Diverged as error:
-            raise Diverged(f"the {name}: {error}") from error
         found[name] = {label: float(chance) for label, chance in zip(names, q, strict=True)}
     card = next(iter(models.values())).card
     look(pixels[card.image], card, image, invert)

@@ -7,15 +7,14 @@ are kept by sample number: a batch carries its samples' numbers, so no shuffle c
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from minikd.backend import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.kept import kept
-from minikd.errors import Diverged
-from minikd.inference import LOOK_AT, logits_of, outputs_of
+from minikd.inference import outputs_of
 from minikd.methods import Answer, Teacher
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
@@ -64,17 +63,9 @@ def answers(
 ) -> Teacher:
     """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
 
-    In `folder`, if one is given, answers to unchanging views are kept from run to run, see `distillation.kept`. Raises
-    Diverged for a teacher whose answers are NaN or infinite; a live one is asked about the first images alone.
+    In `folder`, if one is given, answers to unchanging views are kept from run to run, see `distillation.kept`.
     """
-    each: list[Teacher] = []
-    for number, teacher in enumerate(teachers, 1):
-        try:
-            each.append(teacher_for(teacher, views, map_, layers, folder))
-            if isinstance(each[-1], LiveTeacher):
-                logits_of(teacher, replace(views, images=views.images[:LOOK_AT], labels=views.labels[:LOOK_AT]), map_)
-        except Diverged as error:
-            raise Diverged(f"teacher {number} of {len(teachers)} cannot teach: {error}") from error
+    each = [teacher_for(teacher, views, map_, layers, folder) for teacher in teachers]
     return each[0] if len(each) == 1 else Ensemble(each, temperature)
 
 
