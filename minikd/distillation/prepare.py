@@ -18,7 +18,7 @@ from minikd.weights import Card
 NO_LABEL = -1
 """The class number of an image that has none."""
 
-FEWER = "give fewer images without labels, or smaller ones (--image-size)"
+SMALLER = "give smaller images (--image-size), or fewer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,7 @@ class Data:
         dataset = load_dataset(recipe.data, size_of(recipe.image_size))
         if teacher:
             check_fits(teacher, dataset, recipe.teacher.weights)
+        memory.require(dataset.train_images.nbytes, "the training images without those held out", SMALLER)
         count = held_out(recipe, dataset)
         train, held = hold_out(dataset, count, recipe.seed)
         images, labels = dataset.train_images[train], dataset.train_labels[train]
@@ -63,7 +64,7 @@ class Data:
             hidden = np.full_like(labels, NO_LABEL)
             hidden[known] = labels[known]
             transfer = Views(*joined(images, hidden, bare), mean, std, seed=recipe.seed)
-            memory.require(transfer.images.nbytes, "the labelled images, repeated for the control,", FEWER)
+            memory.require(transfer.images.nbytes, "the labelled images, repeated for the control,", SMALLER)
             known = np.resize(known, len(transfer))
             images, labels = images[known], labels[known]
         test = Views(dataset.test_images, dataset.test_labels, mean, std)
@@ -162,7 +163,7 @@ def to_one_kind(theirs: Pixels, ours: Pixels) -> str:
 
 def joined(images: Pixels, labels: Ints, bare: Pixels) -> tuple[Pixels, Ints]:
     """Return the images with those without labels behind them, and the labels of all: NO_LABEL for the latter."""
-    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distil on", FEWER)
+    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distil on", SMALLER)
     return np.concatenate([images, bare]), np.concatenate([labels, np.full(len(bare), NO_LABEL)])
 
 
