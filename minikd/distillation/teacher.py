@@ -78,8 +78,8 @@ def teacher_for(
     size = len(views) * teacher.vector.itemsize * sum(math.prod(every[name]) for name in layers)
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
-    logits = len(views) * teacher.vector.itemsize * math.prod(teacher.output_shape(views.images.shape[1:]))
-    memory.require(size + logits, f"a teacher's answers to {len(views):,} images", "distil on fewer images")
+    size += len(views) * teacher.vector.itemsize * math.prod(teacher.output_shape(views.images.shape[1:]))
+    memory.require(size, f"a teacher's answers to {len(views):,} images", "distil on fewer images")
     put = module_of(teacher.vector).asarray
     look = partial(outputs_of, teacher, views, map_, layers)
     logits, taps = look() if folder is None else kept(folder, teacher, views, layers, look)

@@ -98,13 +98,18 @@ def test_more_images_must_be_of_the_datas_kind(found, error, words, recipe, more
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"), [({"unlabelled": "more"}, "images to distil on"), ({"labelled": 30}, "")]
+    ("settings", "free", "words"),
+    [
+        ({}, [21_599], "the training images without those held out would take 21,600 bytes"),
+        ({"unlabelled": "more"}, [21_600, 23_039], "192 images to distil on would take 23,040 bytes"),
+        ({"labelled": 30}, [21_600, 19_440, 19_439], "the labelled images, repeated for the control, would take 19,44"),
+    ],
 )
-def test_more_images_than_the_memory_holds_are_refused(settings, words, recipe, more, monkeypatch):
+def test_more_images_than_the_memory_holds_are_refused(settings, free, words, recipe, more, monkeypatch):
     more(images())
     monkeypatch.setattr("minikd.memory.ASKED_FROM", 0)
-    monkeypatch.setattr("minikd.memory.available", lambda: 1000)
-    with pytest.raises(SizeError, match=f"{words}.* would take .* of memory, but 1,000 bytes are free; give fewer"):
+    monkeypatch.setattr("minikd.memory.available", iter(free).__next__)
+    with pytest.raises(SizeError, match=rf"{words}.* of memory, but .* are free; give smaller images \(--image-size"):
         Data.of(replace(recipe, **settings))
 
 
