@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minikd.data import load_dataset
 from minikd.distillation.prepare import NO_LABEL, Data
 from minikd.distillation.recipe import Recipe
 from minikd.errors import ConfigError, DataError, SizeError
@@ -107,6 +108,8 @@ def test_more_images_must_be_of_the_datas_kind(found, error, words, recipe, more
 )
 def test_more_images_than_the_memory_holds_are_refused(settings, free, words, recipe, more, monkeypatch):
     more(images())
+    dataset = load_dataset(recipe.data)
+    monkeypatch.setattr("minikd.distillation.prepare.load_dataset", lambda *_: dataset)
     monkeypatch.setattr("minikd.memory.ASKED_FROM", 0)
     monkeypatch.setattr("minikd.memory.available", iter(free).__next__)
     with pytest.raises(SizeError, match=rf"{words}.* of memory, but .* are free; give smaller images \(--image-size"):
