@@ -49,7 +49,8 @@ class Job:
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
         self.data, self.given = networks.prepared(recipe)
         self.history: list[Row] = read_history(folder / "history.csv")
-        self.first_teacher = networks.first_teacher(recipe, self.data.dataset)
+        given = bool(recipe.teacher.weights)
+        self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
         self.first_student = networks.first_student(recipe, self.data.dataset)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(self.method, pair)

@@ -1,5 +1,6 @@
 """The networks of a recipe: the teachers that are given, and every network that is trained, before its training."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
 from minikd.inference import check_answers
 from minikd.methods import Pair
+from minikd.methods.layers import shapes
 from minikd.nn import BatchNorm1d, Sequential
 from minikd.nn.folding import folded
 from minikd.nn.reordering import reordered
@@ -78,7 +80,10 @@ def in_order(given: Given, dataset: Dataset) -> Given:
 def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
     """Return the teacher before training."""
     rng = np.random.default_rng((recipe.seed, TEACHER))
-    return models.teacher(recipe.teacher.model, dataset.image_shape, dataset.classes, rng, recipe.teacher.dropout)
+    image, how = dataset.image_shape, recipe.teacher
+    model = models.teacher(how.model, image, dataset.classes, rng, how.dropout)
+    check_step(model, dataset, how.batch_size, "teacher")
+    return model
 
 
 def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
@@ -89,7 +94,21 @@ def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
 def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
     """Return a feed-forward network before training, its weights drawn from the recipe's seed and what it is."""
     rng = np.random.default_rng((recipe.seed, *what))
-    return models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
+    model = models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
+    check_step(model, dataset, recipe.student.batch_size, "student")
+    return model
+
+
+def check_step(model: Sequential, dataset: Dataset, batch_size: int, role: str) -> None:
+    """Refuse a network whose step no memory holds: every layer's output for a batch is kept for the backward pass."""
+    images = min(batch_size, len(dataset.train_labels))
+    values = sum(math.prod(shape) for shape in shapes(model, dataset.image_shape).values())
+    size = "x".join(map(str, dataset.image_shape[1:]))
+    memory.require(
+        images * values * model.vector.itemsize,
+        f"the outputs of a {role}'s layers for a batch of {images} images of {size}",
+        f"make the images smaller with --image-size, or the batch with --{role}-batch-size",
+    )
 
 
 def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:

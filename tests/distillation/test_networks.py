@@ -138,3 +138,29 @@ def test_units_that_no_memory_holds_are_refused_before_the_data_are_read(place, 
         SizeError, match=r"hidden layers of 8, 99,999,999,999 units would take 3\.6 TB .*; give fewer u"
     ):
         networks.prepared(recipe)
+
+
+@pytest.mark.parametrize(("role", "values"), [("teacher", 9_219), ("student", 120 + 2 * 8 + 3)])
+def test_a_step_that_no_memory_holds_is_refused_with_the_images_size(role, values, recipe, monkeypatch):
+    """Of each image: maps of 32 and 64 filters on 12x10, pooled, and the dense layers; or 120 pixels and the units."""
+    dataset = Data.of(recipe).dataset
+    size = 128 * values * 4
+    monkeypatch.setattr("minikd.memory.ASKED_FROM", size - 1)
+    monkeypatch.setattr("minikd.memory.available", lambda: size - 1)
+    made = {"teacher": networks.first_teacher, "student": networks.first_student}[role]
+    with pytest.raises(
+        SizeError, match=rf"{role}'s layers for a batch of 128 images of 12x10 would .* --image-size, or "
+    ):
+        made(recipe, dataset)
+    monkeypatch.setattr("minikd.memory.available", lambda: size)
+    made(recipe, dataset)
+
+
+def test_a_given_teacher_needs_no_images_that_the_built_in_one_would_take(tmp_path):
+    """Images of 3x12 are too small for the CNN, whose weights nobody asked for."""
+    recipe = Recipe(data=str(write_data(tmp_path / "d.npz", size=(3, 12))), validation=18)
+    wide = replace(recipe, teacher=replace(recipe.teacher, model="wide"))
+    data = Data.of(recipe)
+    save_model(tmp_path / "t.safetensors", networks.first_teacher(wide, data.dataset), data.card("teacher"))
+    given = replace(recipe, teacher=replace(recipe.teacher, weights=str(tmp_path / "t.safetensors")))
+    assert Job(given, tmp_path / "run").first_teacher.size > 0
