@@ -153,7 +153,8 @@ def test_a_batch_knows_its_samples_numbers():
 
 
 def test_answers_that_no_memory_holds_are_refused(monkeypatch):
+    model = problems.cnn()
     monkeypatch.setattr("minikd.memory.ASKED_FROM", 0)
     monkeypatch.setattr("minikd.memory.available", lambda: 10 * 3 * 4 - 1)
     with pytest.raises(SizeError, match=r"a teacher's answers to 10 images would take 120 bytes .*; distil on fewer"):
-        teacher_for(problems.cnn(), problems.views(), map)
+        teacher_for(model, problems.views(), map)
