@@ -16,7 +16,7 @@ from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.inference import check_answers, logits_of
+from minikd.inference import logits_of, try_out
 from minikd.methods import Labels, Pair, Teacher, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
@@ -91,7 +91,7 @@ def distill(
     chosen, plan = build(method, settings), plan or Plan()
     views = views_for(student, data, augmentation, plan.seed)
     for one in teachers:
-        check_answers(one, views, "the teacher")
+        try_out(one, views, "the teacher")
     if unlabelled is not None:
         bare = checked_unlabelled(unlabelled, data, "unlabelled")
         images, labels = joined(views.images, views.labels, bare)

@@ -19,7 +19,7 @@ to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
 
 
 def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
-    """Return the logits (N, K) of all clean images, in evaluation mode, on the host. Raises as `outputs_of`."""
+    """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
     return outputs_of(model, views, map_)[0]
 
 
@@ -29,11 +29,11 @@ def outputs_of(
 ) -> tuple[Floats, dict[str, Floats]]:
     """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
 
-    Raises Diverged where a logit is NaN or infinite.
+    Raises Diverged where no probabilities follow from the logits.
     """
     xp = module_of(model.vector)
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # what is not finite is refused below
+    @np.errstate(over="ignore", invalid="ignore")  # told of once, by `check_answers`
     def look(start: int) -> dict[str, Floats]:
         images = xp.asarray(views.clean(slice(start, start + LOOK_AT)))
         if not layers:
@@ -43,23 +43,22 @@ def outputs_of(
 
     parts = list(map_(look, range(0, len(views), LOOK_AT)))
     logits, *taps = (np.concatenate([part[name] for part in parts]) for name in ("", *layers))
-    check_finite(logits)
+    check_answers(logits)
     return logits, dict(zip(layers, taps, strict=True))
 
 
-def check_finite(logits: Floats) -> None:
-    """Refuse answers that are no numbers: nothing can be counted, averaged or learned from them."""
-    broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-    if broken.size:
+def check_answers(logits: Floats) -> None:
+    """Raise Diverged for logits (N, K) from which no probabilities follow; minus infinity is a class that cannot be."""
+    broken = int((~np.isfinite(logits.max(axis=1))).sum())
+    if broken:
         raise Diverged(
-            f"the model's answers to {broken.size:,} of {len(logits):,} images are NaN or infinite, first to image "
-            f"{broken[0]:,}: its weights are too large for {logits.dtype}, or broken; train it again, with a lower "
-            "learning rate"
+            f"the model's answers to {broken} of {len(logits)} images are NaN or infinite, so no probabilities follow: "
+            "its weights are too large; train again, with a lower learning rate"
         )
 
 
-def check_answers(model: Sequential, views: Views, who: str) -> None:
-    """Refuse a model whose answers to the first images are no numbers, before anybody learns from it."""
+def try_out(model: Sequential, views: Views, who: str) -> None:
+    """Ask a model about the first images, before anybody learns from it. Raises Diverged."""
     with named(who):
         logits_of(model, replace(views, images=views.images[:LOOK_AT], labels=views.labels[:LOOK_AT]), map)
 

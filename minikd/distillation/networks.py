@@ -15,7 +15,7 @@ from minikd.distillation.class_names import match
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
-from minikd.inference import check_answers
+from minikd.inference import try_out
 from minikd.methods import Pair
 from minikd.methods.layers import shapes
 from minikd.nn import BatchNorm1d, Sequential
@@ -58,7 +58,7 @@ def prepared(recipe: Recipe) -> tuple[Data, list[Given]]:
     data = Data.of(recipe, given[0].card if recipe.teacher.weights else None)
     given = [in_order(one, data.dataset) for one in given]
     for one in given:
-        check_answers(one.model, data.train, one.path)
+        try_out(one.model, data.train, one.path)
     return data, given
 
 
