@@ -1,6 +1,7 @@
 """What each subcommand does: call the package, print the answer."""
 
 import argparse
+import json
 import shlex
 import shutil
 import sys
@@ -16,7 +17,7 @@ from minikd.cli.flags import given_settings, recipe_of
 from minikd.cli.json_text import json_text
 from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
-from minikd.errors import ConfigError, DataError
+from minikd.errors import ConfigError
 from minikd.progress import Bars
 
 ResultT = TypeVar("ResultT")
@@ -30,7 +31,7 @@ def distill(arguments: argparse.Namespace) -> int:
     recipe, folder = run_of(arguments)
     results = resumable("distill", folder, lambda: run.distil(recipe, folder, watcher_of(arguments)))
     if arguments.json:
-        print(json_text(results))
+        print(json.dumps(results, indent=2))
         return 0
     if results["recipe"] == "seed":
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
@@ -136,7 +137,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def predict(arguments: argparse.Namespace) -> int:
     """Print what the models of a run see in pictures, side by side."""
     from minikd.distillation.finished import load_models, newest_run
-    from minikd.distillation.predict import predictions
+    from minikd.distillation.predict import predictions, unread
     from minikd.report.listings import predictions_table
 
     check_least("--top", arguments.top, 1)
@@ -147,12 +148,7 @@ def predict(arguments: argparse.Namespace) -> int:
     else:
         print("\n\n".join(predictions_table(answer, arguments.top) for answer in answers), end="\n" if answers else "")
     if failures:
-        count = (
-            f"{len(failures)} of {len(arguments.images)} pictures could not be read: "
-            if answers or failures[1:]
-            else ""
-        )
-        raise DataError(count + "; ".join(map(str, failures)))
+        raise unread(failures, len(arguments.images))
     return 0
 
 
@@ -218,7 +214,7 @@ def info(arguments: argparse.Namespace) -> int:
 
     backend, here = choose(arguments.backend), machine()
     if arguments.json:
-        print(json_text({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
+        print(json.dumps({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
         return 0
     rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
     for name, value in rows.items():

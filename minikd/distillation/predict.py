@@ -63,6 +63,13 @@ def predictions(
     return answers, failures
 
 
+def unread(failures: Sequence[DataError], images: int) -> DataError:
+    """Return one error for all pictures that could not be read, of so many."""
+    if images == 1:
+        return failures[0]
+    return DataError(f"{len(failures)} of {images} pictures could not be read: {'; '.join(map(str, failures))}")
+
+
 def seen_in(
     image: Path, models: Mapping[str, Answering], names: Sequence[str], invert: bool
 ) -> dict[str, dict[str, float]]:
