@@ -10,7 +10,7 @@ import numpy as np
 from minikd.data import Views
 from minikd.data.pictures import load_image
 from minikd.distillation.class_names import match
-from minikd.errors import DataError
+from minikd.errors import DataError, MinikdError, SizeError
 from minikd.inference import logits_of, named
 from minikd.losses import softmax
 from minikd.nn import Sequential
@@ -43,7 +43,7 @@ class Answering(NamedTuple):
 
 def predictions(
     models: Mapping[str, tuple[Sequential, Card]], images: Sequence[Path], invert: bool
-) -> tuple[list[Prediction], list[DataError]]:
+) -> tuple[list[Prediction], list[MinikdError]]:
     """Return what each model says of each picture, and what is wrong with the pictures that cannot be read.
 
     Raises CheckpointError for models of different classes, and Diverged for answers that are NaN or infinite.
@@ -54,16 +54,17 @@ def predictions(
         name: Answering(model, card, match(card.class_names, names, f"the {name}", f"the {first}"))
         for name, (model, card) in models.items()
     }
-    answers, failures = [], []
+    answers: list[Prediction] = []
+    failures: list[MinikdError] = []
     for image in images:
         try:
             answers.append(Prediction(image=str(image), probabilities=seen_in(image, each, names, invert)))
-        except DataError as error:
+        except (DataError, SizeError) as error:
             failures.append(error)
     return answers, failures
 
 
-def unread(failures: Sequence[DataError], images: int) -> DataError:
+def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
     """Return one error for all pictures that could not be read, of so many."""
     if images == 1:
         return failures[0]

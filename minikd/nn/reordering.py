@@ -32,7 +32,7 @@ def reordered(model: Sequential, order: Sequence[int]) -> Sequential:
     twin = model.copy()
     if last := last_rows(twin):
         for value in last.params.values():
-            value[...] = value[list(order)]
+            value[...] = value[module_of(value).asarray(order)]
         return twin
     parts = model.layers if type(model) is Sequential else (model,)  # a residual block adds its input at the end
     return Sequential(*(part.copy() for part in parts), permutation(model, order))
