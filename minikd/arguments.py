@@ -30,6 +30,10 @@ def check_model(model: object, who: str) -> None:
         raise DtypeError(
             f"{who} holds {model.vector.dtype}, but must hold float32 or float64; use model.astype('float32')"
         )
+    if not isinstance(model.class_names, tuple | list) or not all(isinstance(name, str) for name in model.class_names):
+        raise ConfigError(
+            f"{who} has the class_names {model.class_names!r}, but they must be a tuple of texts; () for none"
+        )
 
 
 def check_trainable(model: Sequential, who: str) -> None:

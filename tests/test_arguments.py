@@ -51,6 +51,14 @@ def test_a_model_in_half_precision_is_refused(verb, tmp_path):
         VERBS[verb](half, problems.dataset(), tmp_path)
 
 
+@pytest.mark.parametrize("names", [None, "abc", (1, 2, 3), np.array(["a", "b", "c"])])
+def test_class_names_are_texts(names):
+    model = problems.cnn()
+    model.class_names = names
+    with pytest.raises(ConfigError, match=r"model has the class_names .*must be a tuple of texts; \(\) for none"):
+        minikd.evaluate(model, problems.dataset())
+
+
 def test_a_loaded_pair_is_told_apart_from_a_model():
     with pytest.raises(ConfigError, match="load_model returns a model and its card: give the first"):
         minikd.evaluate(loaded(), problems.dataset())
