@@ -1,6 +1,6 @@
 """The package in five verbs: load a data set, train a model, distil one into another, evaluate, save and load."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from minikd import metrics
+from minikd.arguments import check_choices, check_data, check_method, check_model, check_trainable, path_of, teachers_of
 from minikd.backend import module_of
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
+from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import OWN
-from minikd.distillation.prepare import NO_LABEL
+from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
-from minikd.errors import ShapeError
-from minikd.inference import logits_of
+from minikd.errors import CheckpointError, ConfigError, ShapeError
+from minikd.inference import logits_of, try_out
 from minikd.methods import Labels, Pair, Teacher, build, check
 from minikd.nn import Sequential
+from minikd.nn.reordering import reordered
 from minikd.parallel import Map, workers
 from minikd.training import Plan, Watcher, fit
 from minikd.typing import Pixels
@@ -42,16 +45,23 @@ def train(
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
-    The plan's default is five epochs of Adam; `watcher=minikd.Bars()` shows progress. Raises ShapeError where the model
-    does not turn the data's images into its classes, and Diverged.
+    The plan's default is five epochs of Adam; `watcher=minikd.Bars()` shows progress. The model has the data's class
+    names from then on, as `model.class_names`. One that has names already keeps their order: the labels are matched
+    with them by name. Raises ShapeError where the model does not turn the data's images into its classes, ConfigError
+    where it has names for others, and Diverged.
     """
-    plan = plan or Plan()
+    check_model(model, "model")
+    check_data(data)
+    check_choices(plan, augmentation, watcher)
+    data, plan = matched(model, data, "the model"), plan or Plan()
+    check_trainable(model, "model")
     views = views_for(model, data, augmentation, plan.seed)
+    model.class_names = data.class_names
     fit(model, views, Labels(), plan, name="model", watcher=watcher)
 
 
 def distill(
-    teacher: Sequential | Sequence[Sequential],
+    teacher: Sequential | Iterable[Sequential],
     student: Sequential,
     data: Dataset,
     plan: Plan | None = None,
@@ -65,18 +75,26 @@ def distill(
 
     `method` names one of `minikd.METHODS`, and `settings` are the method's own, such as `temperature=4.0, alpha=0.9` of
     the default (Hinton, Vinyals & Dean 2015). The teacher sees the very views that the student sees, in evaluation
-    mode; the probabilities of several teachers are averaged. `unlabelled` are more images to learn on, of the data's
-    shape and dtype, for which the teacher alone has an answer. Raises as `train`, and ConfigError where the method
-    cannot be used on what is given.
+    mode; the probabilities of several teachers are averaged. A teacher that knows its classes' names, as one does that
+    was trained or loaded, is asked for the data's by name, whatever its order. `unlabelled` are more images to learn
+    on, of the data's shape and dtype, for which the teacher alone has an answer. Raises as `train`, ConfigError where
+    the method cannot be used on what is given, DtypeError for a teacher of another dtype or device than the student's,
+    and DataError for `unlabelled` that are no images.
     """
-    teachers = [teacher] if isinstance(teacher, Sequential) else [*teacher]
-    for one in teachers:
-        check_outputs(one, data)
+    check_model(student, "student")
+    check_data(data)
+    check_choices(plan, augmentation, watcher)
+    check_method(method)
+    data = matched(student, data, "the student")
+    check_trainable(student, "student")
+    teachers = [reordered(one, order_of(one, data, "the teacher")) for one in teachers_of(teacher, student)]
     chosen, plan = build(method, settings), plan or Plan()
     views = views_for(student, data, augmentation, plan.seed)
+    for one in teachers:
+        try_out(one, views, "the teacher")
     if unlabelled is not None:
-        bare = np.full(len(unlabelled), NO_LABEL)
-        images, labels = np.concatenate([views.images, unlabelled]), np.concatenate([views.labels, bare])
+        bare = checked_unlabelled(unlabelled, data, "unlabelled")
+        images, labels = joined(views.images, views.labels, bare)
         views = replace(views, images=images, labels=labels)
     pair = Pair(student, teachers, data.image_shape, unlabelled is None)
     check(chosen, pair)
@@ -86,11 +104,19 @@ def distill(
             return answers(teachers, views, map_, layers, temperature)
 
     objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, OWN)))
+    student.class_names = data.class_names
     fit(student, views, objective, plan, name="student", watcher=watcher)
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:
-    """Return what the model is worth on the test images, prepared as the training images were."""
+    """Return what the model is worth on the test images, prepared as the training images were.
+
+    Where the model knows its classes' names, as one does that was trained or loaded, they are matched with the data's.
+    Raises as `train`; Diverged where an answer is NaN or infinite.
+    """
+    check_model(model, "model")
+    check_data(data)
+    data = matched(model, data, "the model")
     train = views_for(model, data)
     test = replace(train, images=data.test_images, labels=data.test_labels)
     with threads_for(model) as map_:
@@ -105,10 +131,30 @@ def evaluate(model: Sequential, data: Dataset) -> Scores:
 
 
 def save(path: str | Path, model: Sequential, data: Dataset) -> None:
-    """Write the model, and how to prepare images for it, as one .safetensors file; read it with `load_model`."""
+    """Write the model, and how to prepare images for it, as one .safetensors file; read it with `load_model`.
+
+    Raises CheckpointError where it cannot be written, and as `evaluate`.
+    """
+    check_model(model, "model")
+    check_data(data)
+    file = path_of(path)
+    data = matched(model, data, "the model")
     mean, std = mean_and_std(data.train_images)
-    name = Path(path).stem
-    save_model(Path(path), model, Card(name, data.image_shape, mean, std, data.class_names))
+    save_model(file, model, Card(file.stem, data.image_shape, mean, std, data.class_names))
+
+
+def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:
+    """Return which of the model's outputs is each class of the data. Raises ShapeError and ConfigError."""
+    check_outputs(model, data)
+    try:
+        return match(model.class_names or data.class_names, data.class_names, who, data.name)
+    except CheckpointError as error:
+        raise ConfigError(f"{error}, or have it forget the names: model.class_names = ()") from error
+
+
+def matched(model: Sequential, data: Dataset, who: str) -> Dataset:
+    """Return the data with its classes in the model's order, once it is clear that the model fits them."""
+    return renumbered(data, order_of(model, data, who), model.class_names)
 
 
 def threads_for(model: Sequential) -> AbstractContextManager[Map]:
@@ -117,8 +163,7 @@ def threads_for(model: Sequential) -> AbstractContextManager[Map]:
 
 
 def views_for(model: Sequential, data: Dataset, augmentation: Augmentation | None = None, seed: int = 0) -> Views:
-    """Return the training views in the model's dtype, once it is clear that the model fits the data."""
-    check_outputs(model, data)
+    """Return the training views in the model's dtype."""
     mean, std = mean_and_std(data.train_images)
     dtype = model.vector.dtype.type
     return Views(data.train_images, data.train_labels, mean, std, augmentation, seed, dtype)

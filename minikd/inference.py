@@ -1,9 +1,14 @@
 """A model's outputs for many images: in evaluation mode, a few at a time, on the host."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import numpy as np
 
 from minikd.backend import device_errors, module_of, to_host
 from minikd.data import Views
+from minikd.errors import Diverged
 from minikd.nn import Sequential
 from minikd.parallel import Map
 from minikd.typing import Floats
@@ -25,10 +30,14 @@ def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
 def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host."""
+    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
+
+    Raises Diverged where no probabilities follow from the logits.
+    """
     xp = module_of(model.vector)
     count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
 
+    @np.errstate(over="ignore", invalid="ignore")  # told of once, by `check_answers`
     def look(start: int) -> dict[str, Floats]:
         images = xp.asarray(views.clean(slice(start, start + count)))
         if not layers:
@@ -38,4 +47,30 @@ def outputs_of(
 
     parts = list(map_(look, range(0, len(views), count)))
     logits, *taps = (np.concatenate([part[name] for part in parts]) for name in ("", *layers))
+    check_answers(logits)
     return logits, dict(zip(layers, taps, strict=True))
+
+
+def check_answers(logits: Floats) -> None:
+    """Raise Diverged for logits (N, K) from which no probabilities follow; minus infinity is a class that cannot be."""
+    broken = int((~np.isfinite(logits.max(axis=1))).sum())
+    if broken:
+        raise Diverged(
+            f"the model's answers to {broken} of {len(logits)} images are NaN or infinite, so no probabilities follow: "
+            "its weights are too large; train again, with a lower learning rate"
+        )
+
+
+def try_out(model: Sequential, views: Views, who: str) -> None:
+    """Ask a model about the first images, before anybody learns from it. Raises Diverged."""
+    with named(who):
+        logits_of(model, replace(views, images=views.images[:LOOK_AT], labels=views.labels[:LOOK_AT]), map)
+
+
+@contextmanager
+def named(who: str) -> Iterator[None]:
+    """Say in an error about answers whose they are."""
+    try:
+        yield
+    except Diverged as error:
+        raise Diverged(f"{who}: {error}") from error

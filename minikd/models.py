@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from minikd.errors import ConfigError, ShapeError
+from minikd.errors import ConfigError, ShapeError, SizeError
 from minikd.nn import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.typing import Shape
@@ -82,10 +82,13 @@ def teacher(name: str, image: Shape, classes: int, rng: np.random.Generator, dro
     """Return a teacher by its name in a recipe."""
     if name not in TEACHERS:
         raise ConfigError(f"teacher.model is {name!r}, but must be one of {', '.join(TEACHERS)}")
+    size = f"images of {image[1]}x{image[2]}"
     try:
         return TEACHERS[name](image, classes, rng, dropout)
     except ShapeError as error:
-        raise ShapeError(f"the teacher {name!r} cannot take images of {image[1]}x{image[2]}: {error}") from error
+        raise ShapeError(f"the teacher {name!r} cannot take {size}: {error}") from error
+    except SizeError as error:
+        raise SizeError(f"the teacher {name!r} is too large for {size} ({error}); --image-size resizes them") from error
 
 
 def describe(model: Sequential) -> str:

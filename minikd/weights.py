@@ -52,6 +52,7 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
         card = Card(name=description["card"]["name"], **lists)
         model = build_sequential({"layers": description["layers"]})
         model.load_state_dict(tensors)
+        model.class_names = card.class_names
     except (MinikdError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} does not describe its own model: {error}; write it again from a run, or load its arrays into a "

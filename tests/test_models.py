@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minikd import models, nn
-from minikd.errors import ConfigError, ShapeError
+from minikd.errors import ConfigError, ShapeError, SizeError
 
 MNIST = (1, 28, 28)
 
@@ -124,3 +124,13 @@ def test_hintons_teacher_drops_pixels_and_hidden_units_where_it_drops_any():
         for rate in (0.0, 0.5)
     }
     assert rates == {0.0: [], 0.5: [0.2, 0.5, 0.5]}
+
+
+def test_a_teacher_too_large_for_the_memory_is_named_with_the_images_size(monkeypatch):
+    def full(*arguments):
+        raise SizeError("a layer's weight would take 1 GB")
+
+    monkeypatch.setitem(models.TEACHERS, "cnn", full)
+    words = r"the teacher 'cnn' is too large for images of 3000x4000 \(a layer's weight .*\); --image-size resizes them"
+    with pytest.raises(SizeError, match=words):
+        models.teacher("cnn", (3, 3000, 4000), 2, rng(), 0.0)

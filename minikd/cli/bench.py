@@ -1,7 +1,6 @@
 """`minikd bench`: check what was asked for, measure, print the table, write the numbers and the figure."""
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from minikd.bench.circumstances import OPENBLAS
 from minikd.bench.run import NAMES
 from minikd.cli.commands import check_least
+from minikd.cli.json_text import json_text
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
 from minikd.parallel import cores
@@ -71,7 +71,7 @@ def draw(path: Path, figure: "Figure") -> None:
 
 def say(report: object, path: str | None, text: Callable[[], str]) -> int:
     """Write the numbers where they are asked for; print the table unless they go to standard output."""
-    numbers = json.dumps(report, indent=2) + "\n"
+    numbers = json_text(report) + "\n"
     if path == "-":
         print(numbers, end="")
         return 0

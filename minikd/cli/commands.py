@@ -14,6 +14,7 @@ import numpy as np
 
 from minikd.backend import choose
 from minikd.cli.flags import given_settings, recipe_of
+from minikd.cli.json_text import json_text
 from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
 from minikd.errors import ConfigError
@@ -56,16 +57,13 @@ def train(arguments: argparse.Namespace) -> int:
 
 def methods(arguments: argparse.Namespace) -> int:
     """List the methods, and say which of them the networks of a recipe can use."""
-    from minikd.distillation.networks import given_teachers, pairs
-    from minikd.distillation.prepare import Data
+    from minikd.distillation.networks import pairs, prepared
     from minikd.methods.listing import entries, text
 
     recipe = recipe_of(arguments)
-    given = given_teachers(recipe)
-    data = Data.of(recipe, given[0].card if recipe.teacher.weights else None)
-    pair = pairs(recipe, data, given)[-1]
+    pair = pairs(recipe, *prepared(recipe))[-1]
     found = entries(pair, arguments.name)
-    print(json.dumps(found, indent=2) if arguments.json else text(pair, found))
+    print(json_text(found) if arguments.json else text(pair, found))
     return 0
 
 
@@ -125,29 +123,32 @@ def watcher_of(arguments: argparse.Namespace) -> Bars | None:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print what trained weights are worth on a test set."""
-    from minikd.distillation.measure import measure_file
+    from minikd.distillation.measure import measure_files
     from minikd.parallel import workers
-    from minikd.report.listings import models_table
+    from minikd.report.listings import evaluation_table
 
     backend, size = choose(arguments.backend), size_of(arguments.image_size)
     with workers(None if backend.name == "numpy" else 1) as map_:
-        rows = {str(path): measure_file(path, arguments.data, size, backend, map_) for path in arguments.weights}
-    print(json.dumps(rows, indent=2) if arguments.json else models_table(rows))
+        rows = measure_files(arguments.weights, arguments.data, size, backend, map_)
+    print(json_text(rows) if arguments.json else evaluation_table(rows))
     return 0
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print what the models of a run see in pictures, side by side."""
-    from minikd.distillation.predict import newest_run, predictions
+    from minikd.distillation.finished import load_models, newest_run
+    from minikd.distillation.predict import predictions, unread
     from minikd.report.listings import predictions_table
 
     check_least("--top", arguments.top, 1)
-    answers = predictions(arguments.run or newest_run(Path("runs")), arguments.images, arguments.invert)
+    models = load_models(arguments.run or newest_run(Path("runs")))
+    answers, failures = predictions(models, arguments.images, arguments.invert)
     if arguments.json:
-        print(json.dumps(answers, indent=2))
-        return 0
-    for answer in answers:
-        print(predictions_table(answer, arguments.top))
+        print(json_text(answers))
+    else:
+        print("\n\n".join(predictions_table(answer, arguments.top) for answer in answers), end="\n" if answers else "")
+    if failures:
+        raise unread(failures, len(arguments.images))
     return 0
 
 

@@ -1,12 +1,12 @@
 """`minikd experiment`: list the experiments, or run one in its folder and print its table."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from minikd.cli.bench import check_path
 from minikd.cli.commands import check_least
+from minikd.cli.json_text import json_text
 from minikd.files import write_atomically
 from minikd.parallel import cores
 
@@ -31,7 +31,7 @@ def experiment(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nstopped; what has ended is kept: the same command goes on", file=sys.stderr)
         raise
-    numbers = json.dumps(report, indent=2) + "\n"
+    numbers = json_text(report) + "\n"
     if arguments.json == "-":
         print(numbers, end="")
     else:

@@ -18,7 +18,6 @@ from minikd.data import Views
 from minikd.distillation import networks
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
-from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.distillation.teacher import answers
 from minikd.errors import ConfigError
@@ -48,10 +47,10 @@ class Job:
     ) -> None:
         self.recipe, self.folder, self.watcher, self.kept = recipe, folder, watcher, kept
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
-        self.given = networks.given_teachers(recipe)
-        self.data = Data.of(recipe, self.given[0].card if recipe.teacher.weights else None)
+        self.data, self.given = networks.prepared(recipe)
         self.history: list[Row] = read_history(folder / "history.csv")
-        self.first_teacher = networks.first_teacher(recipe, self.data.dataset)
+        given = bool(recipe.teacher.weights)
+        self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
         self.first_student = networks.first_student(recipe, self.data.dataset)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(self.method, pair)

@@ -5,18 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from minikd import metrics
 from minikd.backend import Backend, module_of, to_host
-from minikd.data import Views, load_dataset
+from minikd.data import Dataset, Views, load_dataset
+from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
-from minikd.inference import logits_of
+from minikd.inference import logits_of, named
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
 from minikd.parallel import Map
 from minikd.report.evidence import ModelResult
 from minikd.training import Evaluation
 from minikd.typing import Floats
-from minikd.weights import load_model
+from minikd.weights import Card, load_model
 
 REPEATS = 3
 """Passes over the test set; the median counts."""
@@ -26,7 +29,7 @@ SINGLES = 200
 
 
 def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelResult]:
-    """Return the model's logits for all of `views`, and its row of the table."""
+    """Return the model's logits for all of `views`, and its row of the table. Raises Diverged for NaN or infinity."""
     seconds = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -47,13 +50,37 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
     )
 
 
-def measure_file(path: Path, source: str, size: tuple[int, int] | None, backend: Backend, map_: Map) -> ModelResult:
-    """Return the row of a weights file on a data set's test images, prepared as the model was trained."""
-    model, card = load_model(path)
+class FileResult(ModelResult):
+    """A weights file's row, and what it was measured on: `images` of the `part` of a data set."""
+
+    data: str
+    part: str
+    images: int
+
+
+def measure_files(
+    paths: Sequence[Path], source: str, size: tuple[int, int] | None, backend: Backend, map_: Map
+) -> dict[str, FileResult]:
+    """Return the rows of weights files on a data set's test images, prepared as each model was trained.
+
+    Classes are matched by name. What cannot be measured is refused before anything is.
+    """
+    models = {str(path): load_model(path) for path in paths}
     dataset = load_dataset(source, size)
-    check_fits(card, dataset)
-    test = Views(dataset.test_images, dataset.test_labels, card.mean, card.std)
-    return measure(model.to(backend), test, map_)[1]
+    tests = {path: test_of(card, dataset, path) for path, (_, card) in models.items()}
+    found = {}
+    for path, (model, _) in models.items():
+        with named(path):
+            row = measure(model.to(backend), tests[path], map_)[1]
+        found[path] = FileResult(**row, data=dataset.name, part="test", images=len(tests[path]))
+    return found
+
+
+def test_of(card: Card, dataset: Dataset, path: str) -> Views:
+    """Return the test images as a model wants them, their labels the numbers of its own classes."""
+    check_fits(card, dataset, path)
+    order = match(card.class_names, dataset.class_names, path, dataset.name)
+    return Views(dataset.test_images, np.array(order)[dataset.test_labels], card.mean, card.std)
 
 
 def latency(model: Sequential, views: Views) -> float:

@@ -1,19 +1,26 @@
 """The networks of a recipe: the teachers that are given, and every network that is trained, before its training."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from minikd import models
+from minikd import memory, models
 from minikd.data import Dataset, Views
+from minikd.distillation.class_names import match
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
+from minikd.inference import try_out
 from minikd.methods import Pair
+from minikd.methods.layers import shapes
 from minikd.nn import BatchNorm1d, Sequential
 from minikd.nn.folding import folded
+from minikd.nn.reordering import reordered
 from minikd.weights import Card, load_model
 
 TEACHER, STUDENT, OWN, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
@@ -26,22 +33,57 @@ makes of one data set, and no more."""
 
 
 class Given(NamedTuple):
-    """A model from a weights file."""
+    """A model from a weights file, and the file's path."""
 
     model: Sequential
     card: Card
+    path: str
 
 
 def given_teachers(recipe: Recipe) -> list[Given]:
     """Return the teachers whose weights the recipe names: the teacher, where it is given, and its ensemble's others."""
     first = [recipe.teacher.weights] if recipe.teacher.weights else []
-    return [Given(*load_model(Path(path))) for path in (*first, *recipe.distillation.ensemble)]
+    return [Given(*load_model(Path(path)), path) for path in (*first, *recipe.distillation.ensemble)]
+
+
+def prepared(recipe: Recipe) -> tuple[Data, list[Given]]:
+    """Return a recipe's data and the teachers that it gives, each with its outputs in the order of the data's classes.
+
+    Raises CheckpointError for teachers of other images or classes, Diverged for those whose answers are NaN or
+    infinite, and what loading the data raises.
+    """
+    for hidden in (recipe.student.hidden, recipe.distillation.assistant):
+        check_size(hidden)
+    given = given_teachers(recipe)
+    data = Data.of(recipe, given[0].card if recipe.teacher.weights else None)
+    given = [in_order(one, data.dataset) for one in given]
+    for one in given:
+        try_out(one.model, data.train, one.path)
+    return data, given
+
+
+def check_size(hidden: tuple[int, ...]) -> None:
+    """Refuse hidden layers that no memory holds, before minutes go by in reading data. Raises SizeError."""
+    weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise((1, *hidden)))
+    units = ", ".join(f"{size:,}" for size in hidden)
+    memory.require(4 * weights, f"a network with hidden layers of {units} units", "give fewer units")
+
+
+def in_order(given: Given, dataset: Dataset) -> Given:
+    """Return a given model with its outputs in the order of the data's classes, matched by name."""
+    model, card, path = given
+    check_fits(card, dataset, path)
+    order = match(card.class_names, dataset.class_names, path, dataset.name)
+    return Given(reordered(model, order), replace(card, class_names=dataset.class_names), path)
 
 
 def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
     """Return the teacher before training."""
     rng = np.random.default_rng((recipe.seed, TEACHER))
-    return models.teacher(recipe.teacher.model, dataset.image_shape, dataset.classes, rng, recipe.teacher.dropout)
+    image, how = dataset.image_shape, recipe.teacher
+    model = models.teacher(how.model, image, dataset.classes, rng, how.dropout)
+    check_step(model, dataset, how.batch_size, "teacher")
+    return model
 
 
 def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
@@ -52,7 +94,21 @@ def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
 def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
     """Return a feed-forward network before training, its weights drawn from the recipe's seed and what it is."""
     rng = np.random.default_rng((recipe.seed, *what))
-    return models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
+    model = models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
+    check_step(model, dataset, recipe.student.batch_size, "student")
+    return model
+
+
+def check_step(model: Sequential, dataset: Dataset, batch_size: int, role: str) -> None:
+    """Refuse a network whose step no memory holds: every layer's output for a batch is kept for the backward pass."""
+    images = min(batch_size, len(dataset.train_labels))
+    values = sum(math.prod(shape) for shape in shapes(model, dataset.image_shape).values())
+    size = "x".join(map(str, dataset.image_shape[1:]))
+    memory.require(
+        images * values * model.vector.itemsize,
+        f"the outputs of a {role}'s layers for a batch of {images} images of {size}",
+        f"make the images smaller with --image-size, or the batch with --{role}-batch-size",
+    )
 
 
 def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
@@ -71,10 +127,9 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
 
 
 def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
-    """Return each that is taught with its teachers, in order. Raises CheckpointError for teachers of other data."""
+    """Return each that is taught with its teachers, in order. Raises CheckpointError for teachers of other pixels."""
     for one in given:
-        check_fits(one.card, data.dataset)
-        check_prepared(one.card, data.train)
+        check_prepared(one, data.train)
     own = [] if recipe.teacher.weights else [first_teacher(recipe, data.dataset)]
     teachers: Sequence[Sequential] = [*own, *(one.model for one in given)]
     found = []
@@ -84,13 +139,14 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
     return found
 
 
-def check_prepared(card: Card, views: Views) -> None:
+def check_prepared(given: Given, views: Views) -> None:
     """Refuse one of several teachers that wants its pixels otherwise than this run prepares them."""
-    wanted, ours = np.array([card.mean, card.std]), np.array([views.mean, views.std])
+    mean, std = given.card.mean, given.card.std
+    wanted, ours = np.array([mean, std]), np.array([views.mean, views.std])
     if (abs(wanted - ours) > APART * ours[1]).any():
         raise CheckpointError(
-            f"the teacher {card.name!r} takes pixels of mean {card.mean} and deviation {card.std}, but this run's have "
-            f"{views.mean} and {views.std}; the teachers of an ensemble must be trained on one data set"
+            f"{given.path} takes pixels of mean {mean} and deviation {std}, but this run's have {views.mean} and "
+            f"{views.std}; the teachers of an ensemble must be trained on one data set"
         )
 
 

@@ -4,15 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minikd import memory
 from minikd.data import Dataset, Views, hold_out, load_dataset, mean_and_std
+from minikd.data.dataset import checked_images
 from minikd.data.splits import split_by_class
+from minikd.data.unlabelled import load_images
 from minikd.distillation.recipe import Recipe, size_of
-from minikd.errors import CheckpointError, ConfigError
+from minikd.errors import CheckpointError, ConfigError, DataError
+from minikd.notices import notice
 from minikd.typing import Ints, Pixels
 from minikd.weights import Card
 
 NO_LABEL = -1
 """The class number of an image that has none."""
+
+SMALLER = "give smaller images (--image-size), or fewer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +51,20 @@ class Data:
         Pixels are normalised as a given teacher was trained, or else by the training images' mean and deviation.
         """
         dataset = load_dataset(recipe.data, size_of(recipe.image_size))
-        count = min(recipe.validation, len(dataset.train_labels) // 10)
+        if teacher:
+            check_fits(teacher, dataset, recipe.teacher.weights)
+        memory.require(dataset.train_images.nbytes, "the training images without those held out", SMALLER)
+        count = held_out(recipe, dataset)
         train, held = hold_out(dataset, count, recipe.seed)
         images, labels = dataset.train_images[train], dataset.train_labels[train]
-        if teacher:
-            check_fits(teacher, dataset)
         mean, std = (teacher.mean, teacher.std) if teacher else mean_and_std(images)
-        known = labelled_of(recipe, labels)
-        bare = unlabelled_images(recipe, dataset)
+        known, bare = labelled_of(recipe, dataset, labels), unlabelled_images(recipe, dataset)
         transfer = Views(images, labels, mean, std, seed=recipe.seed)
         if len(known) < len(labels) or len(bare):
             hidden = np.full_like(labels, NO_LABEL)
             hidden[known] = labels[known]
-            every = np.concatenate([images, bare]), np.concatenate([hidden, np.full(len(bare), NO_LABEL)])
-            transfer = Views(*every, mean, std, seed=recipe.seed)
+            transfer = Views(*joined(images, hidden, bare), mean, std, seed=recipe.seed)
+            memory.require(transfer.images.nbytes, "the labelled images, repeated for the control,", SMALLER)
             known = np.resize(known, len(transfer))
             images, labels = images[known], labels[known]
         test = Views(dataset.test_images, dataset.test_labels, mean, std)
@@ -78,38 +84,97 @@ class Data:
         return Card(name, self.dataset.image_shape, self.train.mean, self.train.std, self.dataset.class_names)
 
 
-def labelled_of(recipe: Recipe, labels: Ints) -> Ints:
+def held_out(recipe: Recipe, dataset: Dataset) -> int:
+    """Return how many images are held out: what the recipe wants, at most a tenth, and one of each class stays."""
+    images = len(dataset.train_labels)
+    count = min(recipe.validation, images // 10, images - dataset.classes)
+    if recipe.validation and not count:
+        notice(
+            f"{dataset.name} has {images} training images of {dataset.classes} classes, too few to hold any out; the "
+            "accuracy by epoch is measured on the test images"
+        )
+    return count
+
+
+def labelled_of(recipe: Recipe, dataset: Dataset, labels: Ints) -> Ints:
     """Return the numbers of the images that keep their labels: each class its share. Raises ConfigError."""
     if not recipe.labelled:
         return np.arange(len(labels))
-    classes = len(np.unique(labels))
-    if not classes <= recipe.labelled <= len(labels) - classes:
+    if not dataset.classes <= recipe.labelled <= len(labels) - dataset.classes:
         raise ConfigError(
-            f"labelled is {recipe.labelled}, but must be {classes} to {len(labels) - classes} of the {len(labels)} "
-            "training images, so that every class has some with and some without a label; 0 keeps all labels"
+            f"labelled is {recipe.labelled}, but must be {dataset.classes} to {len(labels) - dataset.classes} of the "
+            f"{len(labels)} training images, so that every class has some with and some without a label; 0 keeps all "
+            "labels"
         )
-    return split_by_class(labels, recipe.labelled, recipe.seed)[1]
+    known = split_by_class(labels, recipe.labelled, recipe.seed)[1]
+    for label in np.setdiff1d(labels, labels[known])[:1]:
+        raise ConfigError(
+            f"labelled is {recipe.labelled}, and {dataset.class_names[label]!r}, {(labels == label).sum()} of the "
+            f"{len(labels)} training images, gets none of them; label more, add images of that class, or give 0, which "
+            "keeps all labels"
+        )
+    return known
 
 
 def unlabelled_images(recipe: Recipe, dataset: Dataset) -> Pixels:
     """Return the images that are distilled on beside the data's own; none where the recipe names none."""
     if not recipe.unlabelled:
         return dataset.train_images[:0]
-    other = load_dataset(recipe.unlabelled, size_of(recipe.image_size))
-    ours, theirs = dataset.train_images, other.train_images
+    images = load_images(recipe.unlabelled, size_of(recipe.image_size))
+    return checked_unlabelled(images, dataset, f"unlabelled is {recipe.unlabelled!r}, which")
+
+
+def checked_unlabelled(images: object, dataset: Dataset, where: str) -> Pixels:
+    """Return images without labels that may stand beside the data's own: of their shape and dtype.
+
+    Grey ones beside colour fill all three channels, and a notice says so. Raises DataError for what are no images, and
+    ConfigError for images of another kind.
+    """
+    if not isinstance(images, np.ndarray):
+        raise DataError(
+            f"{where} is a {type(images).__name__}, but must be a NumPy array of images (N, C, H, W), such as the "
+            "train_images of a data set"
+        )
+    ours = dataset.train_images
+    theirs: Pixels = checked_images(images, where)
+    if theirs.shape[1] == 1 and ours.shape[1] == 3:
+        notice(f"{where} has grey images, but the data's are in colour; each fills all three channels")
+        grey, theirs = theirs, np.empty_like(theirs, shape=(len(theirs), 3, *theirs.shape[2:]))
+        theirs[...] = grey
     if theirs.shape[1:] != ours.shape[1:] or theirs.dtype != ours.dtype:
         raise ConfigError(
-            f"unlabelled is {recipe.unlabelled!r}, whose images are {theirs.dtype} {theirs.shape[1:]}, but the data's "
-            f"are {ours.dtype} {ours.shape[1:]}; give images of one kind, or resize both with --image-size"
+            f"{where} has images of {theirs.dtype} {theirs.shape[1:]}, but the data's are {ours.dtype} "
+            f"{ours.shape[1:]}; {to_one_kind(theirs, ours)}"
         )
     return theirs
 
 
-def check_fits(card: Card, dataset: Dataset) -> None:
-    """Refuse a model that was trained on other images or classes than the data has."""
-    if card.image != dataset.image_shape or len(card.class_names) != dataset.classes:
-        raise CheckpointError(
-            f"the model {card.name!r} takes images {card.image} of {len(card.class_names)} classes, but "
-            f"{dataset.name} has images {dataset.image_shape} of {dataset.classes} classes; "
-            "use weights trained on this data, or resize it with --image-size"
-        )
+def to_one_kind(theirs: Pixels, ours: Pixels) -> str:
+    """Return what makes images as the data's own are."""
+    if theirs.shape[1] != ours.shape[1]:
+        return "make them grey, or give data in colour"
+    if theirs.shape != (len(theirs), *ours.shape[1:]):
+        height, width = ours.shape[2:]
+        return f"resize them to {height}x{width}: --image-size {height}x{width}, or image_size=({height}, {width})"
+    if ours.dtype == np.uint8:
+        return "make them whole numbers of 0-255: (255 * images).round().astype('uint8')"
+    return "make them floats of 0-1: (images / 255).astype('float32')"
+
+
+def joined(images: Pixels, labels: Ints, bare: Pixels) -> tuple[Pixels, Ints]:
+    """Return the images with those without labels behind them, and the labels of all: NO_LABEL for the latter."""
+    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distil on", SMALLER)
+    return np.concatenate([images, bare]), np.concatenate([labels, np.full(len(bare), NO_LABEL)])
+
+
+def check_fits(card: Card, dataset: Dataset, who: str) -> None:
+    """Refuse a model, `who`, that was trained on other images or another number of classes than the data has."""
+    classes, ours = len(card.class_names), dataset.image_shape
+    if card.image == ours and classes == dataset.classes:
+        return
+    resizable = classes == dataset.classes and card.image[0] == ours[0]
+    resize = f", or resize it with --image-size {card.image[1]}x{card.image[2]}" if resizable else ""
+    raise CheckpointError(
+        f"{who} takes images {card.image} of {classes} classes, but {dataset.name} has images {ours} of "
+        f"{dataset.classes} classes; use weights trained on this data{resize}"
+    )

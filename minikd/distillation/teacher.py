@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from minikd import memory
 from minikd.backend import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.kept import kept
@@ -77,6 +78,8 @@ def teacher_for(
     size = len(views) * teacher.vector.itemsize * sum(math.prod(every[name]) for name in layers)
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
+    size += len(views) * teacher.vector.itemsize * math.prod(teacher.output_shape(views.images.shape[1:]))
+    memory.require(size, f"a teacher's answers to {len(views):,} images", "distil on fewer images")
     put = module_of(teacher.vector).asarray
     look = partial(outputs_of, teacher, views, map_, layers)
     logits, taps = look() if folder is None else kept(folder, teacher, views, layers, look)

@@ -71,6 +71,8 @@ class Sequential(Layer):
     """
 
     vector: Floats
+    class_names: tuple[str, ...] = ()
+    """What each output stands for, where it is known: `minikd.train`, `minikd.distill` and `load_model` say so."""
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()

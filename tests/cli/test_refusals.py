@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from minikd.cli import main
-from tests.cli.makers import QUICK, write_data
+from tests.cli.makers import QUICK, write_data, write_named
 
 
 def refused(capsys, *arguments):
@@ -122,6 +122,21 @@ def test_weights_of_other_data_are_refused_as_teacher(finished, tmp_path, capsys
     said = refused(capsys, "distill", "--data", other, *given, "--runs", tmp_path, "--quiet", *QUICK)
     assert "3 classes" in said
     assert "4 classes" in said
+
+
+@pytest.mark.parametrize("where", ["--teacher-weights", "--ensemble"])
+def test_a_teacher_of_other_classes_is_refused_with_both_lists(where, tmp_path, capsys):
+    theirs, ours = ("bird", "cat", "dog"), ("a dog", "bird", "cat")
+    flags = ("--runs", tmp_path / "runs", "--quiet", *QUICK)
+    data = write_named(tmp_path / "theirs.npz", theirs)
+    assert main([*map(str, ("train", "--data", data, "--name", "t", *flags))]) == 0
+    weights = tmp_path / "runs" / "t" / "teacher.safetensors"
+    other = write_named(tmp_path / "ours.npz", ours)
+    said = refused(capsys, "distill", "--data", other, where, weights, "--name", "s", *flags)
+    assert f"{weights} knows other classes than ours has: 'dog', where the data has 'a dog' (2 more in common)" in said
+    assert not (tmp_path / "runs" / "s").exists()
+    assert "'dog', where the data has 'a dog'" in refused(capsys, "evaluate", weights, "--data", other)
+    assert "'dog', where the data has 'a dog'" in refused(capsys, "methods", "--data", other, where, weights)
 
 
 def test_images_too_small_for_the_teacher_say_so(tmp_path, capsys):

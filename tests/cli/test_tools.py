@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from minikd.cli import main
+from minikd.cli.json_text import json_text
+from minikd.weights import load_model, save_model
 
 RIGHT = """
 import numpy as np
@@ -30,7 +32,10 @@ def test_evaluate_agrees_with_the_run(finished, data, capsys):
         for key in ("errors", "accuracy", "nll", "ece", "parameters", "macs"):
             assert rows[path][key] == pytest.approx(results[name][key])
     assert main(["evaluate", files[0], "--data", str(data)]) == 0
-    assert f"{results['teacher']['parameters']:,}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{results['teacher']['parameters']:,}" in printed
+    assert printed.endswith("\n\nmeasured on the 60 test images of squares\n")
+    assert (rows[files[0]]["data"], rows[files[0]]["part"], rows[files[0]]["images"]) == ("squares", "test", 60)
 
 
 def test_predict_shows_every_model_side_by_side(finished, tmp_path, capsys):
@@ -53,7 +58,10 @@ def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("minikd.cli.commands.Path", lambda _: finished.parent)
     Image.fromarray(np.zeros((12, 10), np.uint8)).save(tmp_path / "black.png")
     assert main(["predict", str(tmp_path / "black.png")]) == 0
-    assert "black.png" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "black.png" in printed.out
+    assert "minikd: note: " in printed.err
+    assert "black.png is blank: its pixels are all from 0 to 0" in printed.err
 
 
 def test_predict_takes_several_pictures(finished, tmp_path, capsys):
@@ -65,6 +73,47 @@ def test_predict_takes_several_pictures(finished, tmp_path, capsys):
     assert [answer["image"] for answer in together] == paths
     assert main(["predict", paths[1], "--run", str(finished), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == together[1:]
+
+
+def test_pictures_that_cannot_be_read_take_no_answer_from_the_others(finished, tmp_path, capsys):
+    good = tmp_path / "good.png"
+    Image.fromarray(np.arange(120, dtype=np.uint8).reshape(12, 10)).save(good)
+    for name in ("one.png", "two.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    paths = [str(path) for path in (tmp_path / "one.png", good, tmp_path / "two.png")]
+    assert main(["predict", *paths, "--run", str(finished), "--json"]) == 2
+    printed = capsys.readouterr()
+    assert [answer["image"] for answer in json.loads(printed.out)] == [str(good)]
+    (told,) = printed.err.splitlines()
+    assert told.startswith("minikd: error: 2 of 3 pictures could not be read: ")
+    assert "one.png" in told
+    assert "two.png" in told
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_model_whose_answers_are_no_numbers_is_an_error(command, finished, data, tmp_path, capsys):
+    model, card = load_model(finished / "teacher.safetensors")
+    model.vector[:] = 3e38
+    path = tmp_path / "teacher.safetensors"
+    save_model(path, model, card)
+    Image.fromarray(np.arange(120, dtype=np.uint8).reshape(12, 10)).save(tmp_path / "p.png")
+    arguments = {
+        "evaluate": ["evaluate", str(path), "--data", str(data), "--json"],
+        "predict": ["predict", str(tmp_path / "p.png"), "--run", str(tmp_path), "--json"],
+    }[command]
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "teacher" in printed.err
+    assert "NaN or infinite" in printed.err
+
+
+def test_json_has_no_word_for_what_is_no_number():
+    value = {"a": [float("nan"), 1.5, float("-inf")], "b": {"c": float("inf"), "d": "NaN"}}
+    assert json.loads(json_text(value), parse_constant=pytest.fail) == {
+        "a": [None, 1.5, None],
+        "b": {"c": None, "d": "NaN"},
+    }
 
 
 def test_without_a_command_the_help_is_printed(capsys):

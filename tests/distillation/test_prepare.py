@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minikd.data import load_dataset
 from minikd.distillation.prepare import NO_LABEL, Data
 from minikd.distillation.recipe import Recipe
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, DataError, SizeError
+from minikd.notices import Notice
 from tests.cli.makers import write_data
 
 
@@ -51,20 +53,104 @@ def test_another_seed_keeps_other_labels(recipe):
     assert not np.array_equal(one.transfer.labels, two.transfer.labels)
 
 
-def test_more_images_join_without_their_labels(recipe):
-    data = Data.of(replace(recipe, unlabelled=recipe.data))
-    assert len(data.transfer) == 162 + 180
+@pytest.fixture
+def more(monkeypatch):
+    """A function that makes images what the source without labels holds."""
+    return lambda images: monkeypatch.setattr("minikd.distillation.prepare.load_images", lambda *_: images)
+
+
+def images(count=30, shape=(1, 12, 10), dtype=np.uint8):
+    return np.random.default_rng(7).integers(0, 255, (count, *shape)).astype(dtype)
+
+
+def test_more_images_join_without_labels_and_all_of_them(recipe, more):
+    more(images())
+    data = Data.of(replace(recipe, unlabelled="more"))
+    assert len(data.transfer) == 162 + 30
+    assert np.array_equal(data.transfer.images[162:], images())
     assert (data.transfer.labels[162:] == NO_LABEL).all()
     assert data.labelled == 162
     assert set(data.train.labels.tolist()) == {0, 1, 2}
 
 
-def test_images_of_another_kind_are_refused(recipe, tmp_path):
-    other = write_data(tmp_path / "wide.npz", size=(12, 14))
-    with pytest.raises(
-        ConfigError, match=r"unlabelled is .*uint8 \(1, 12, 14\), but the data's are uint8 \(1, 12, 10\)"
-    ):
-        Data.of(replace(recipe, unlabelled=str(other)))
+def test_grey_images_beside_colour_fill_all_channels(tmp_path, more):
+    recipe = Recipe(data=str(write_data(tmp_path / "colour.npz", channels=3)), validation=18, unlabelled="more")
+    more(images())
+    with pytest.warns(Notice, match="unlabelled is 'more', which has grey images, but the data's are in colour"):
+        data = Data.of(recipe)
+    assert np.array_equal(data.transfer.images[162:], np.repeat(images(), 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "words"),
+    [
+        (images(shape=(3, 12, 10)), ConfigError, r"uint8 \(3, 12, 10\), .*; make them grey, or give data in colour"),
+        (images(shape=(1, 12, 14)), ConfigError, r"are uint8 \(1, 12, 10\); resize them to 12x10: --image-size 12x10"),
+        (images(dtype=np.float32) / 255, ConfigError, r"float32 .*are uint8.*astype\('uint8'\)"),
+        (images(dtype=np.int16), DataError, "int16"),
+        (images()[:0], DataError, "no pixels"),
+        (images()[:, 0], DataError, r"must be \(N, C, H, W\)"),
+    ],
+)
+def test_more_images_must_be_of_the_datas_kind(found, error, words, recipe, more):
+    more(found)
+    with pytest.raises(error, match=words):
+        Data.of(replace(recipe, unlabelled="more"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "free", "words"),
+    [
+        ({}, [21_599], "the training images without those held out would take 21,600 bytes"),
+        ({"unlabelled": "more"}, [21_600, 23_039], "192 images to distil on would take 23,040 bytes"),
+        ({"labelled": 30}, [21_600, 19_440, 19_439], "the labelled images, repeated for the control, would take 19,44"),
+    ],
+)
+def test_more_images_than_the_memory_holds_are_refused(settings, free, words, recipe, more, monkeypatch):
+    more(images())
+    dataset = load_dataset(recipe.data)
+    monkeypatch.setattr("minikd.distillation.prepare.load_dataset", lambda *_: dataset)
+    monkeypatch.setattr("minikd.memory.ASKED_FROM", 0)
+    monkeypatch.setattr("minikd.memory.available", iter(free).__next__)
+    with pytest.raises(SizeError, match=rf"{words}.* of memory, but .* are free; give smaller images \(--image-size"):
+        Data.of(replace(recipe, **settings))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wanted", "held"),
+    [((90, 90, 90), 18, 18), ((90, 90, 90), 500, 27), ((1,) * 20 + (2,), 5, 1), ((4, 4, 3), 5, 1), ((4, 4, 4), 0, 0)],
+)
+def test_what_is_held_out_leaves_one_of_each_class(sizes, wanted, held, tmp_path):
+    data = Data.of(Recipe(data=str(write_sizes(tmp_path / "d.npz", sizes)), validation=wanted))
+    assert data.watched_name == ("validation" if held else "test")
+    assert len(data.train) == sum(sizes) - held
+    assert set(data.train.labels.tolist()) == set(range(len(sizes)))
+    assert len(data.watched) == held or not held
+
+
+def test_too_few_images_to_hold_any_out_are_told(tmp_path):
+    recipe = Recipe(data=str(write_sizes(tmp_path / "d.npz", (3, 3, 3))))
+    with pytest.warns(Notice, match="d has 9 training images of 3 classes, too few to hold any out; .* test images"):
+        assert Data.of(recipe).watched_name == "test"
+
+
+@pytest.mark.parametrize(("count", "fine"), [(3, False), (10, False), (40, True)])
+def test_a_class_that_would_get_no_label_is_named(count, fine, tmp_path):
+    recipe = Recipe(data=str(write_sizes(tmp_path / "d.npz", (30, 30, 2))), validation=0, labelled=count)
+    if fine:
+        assert set(Data.of(recipe).train.labels.tolist()) == {0, 1, 2}
+    else:
+        with pytest.raises(ConfigError, match=f"labelled is {count}, and '2', 2 of the 62 training images, gets none"):
+            Data.of(recipe)
+
+
+def write_sizes(path, sizes):
+    """Write a data set with so many training images of each class."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    np.savez(
+        path, train_images=images(len(labels)), train_labels=labels, test_images=images(2), test_labels=np.arange(2)
+    )
+    return path
 
 
 @pytest.mark.parametrize("count", [1, 2, 160, 500])

@@ -9,6 +9,7 @@ from minikd import nn
 from minikd.backend import to_host
 from minikd.data import Augmentation, Batch, epoch_order
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher, teacher_for
+from minikd.errors import SizeError
 from minikd.methods import Answer
 from minikd.training import Plan, fit
 from tests import problems
@@ -149,3 +150,11 @@ def test_a_batch_knows_its_samples_numbers():
     assert isinstance(batch, Batch)
     assert batch.index.tolist() == [3, 1, 8]
     assert np.array_equal(batch.images, problems.views().clean(np.array([3, 1, 8])))
+
+
+def test_answers_that_no_memory_holds_are_refused(monkeypatch):
+    model = problems.cnn()
+    monkeypatch.setattr("minikd.memory.ASKED_FROM", 0)
+    monkeypatch.setattr("minikd.memory.available", lambda: 10 * 3 * 4 - 1)
+    with pytest.raises(SizeError, match=r"a teacher's answers to 10 images would take 120 bytes .*; distil on fewer"):
+        teacher_for(model, problems.views(), map)

@@ -1,0 +1,126 @@
+"""What a caller of the Python API hands over is what it must be, or refused before anything runs."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from minikd.backend import module_of
+from minikd.data import Augmentation, Dataset
+from minikd.errors import ConfigError, DtypeError
+from minikd.nn import Sequential
+from minikd.training import Plan
+
+WATCHER = ("start", "step", "look", "epoch", "stop", "note")
+"""What a `training.Watcher` is told."""
+
+
+def kind_of(value: object) -> str:
+    """Return in words what a value is."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+
+
+def check_model(model: object, who: str) -> None:
+    """Refuse what is no model, and a dtype that nothing here computes in. Raises ConfigError and DtypeError."""
+    if not isinstance(model, Sequential):
+        loaded = "; load_model returns a model and its card: give the first" if isinstance(model, tuple) else ""
+        raise ConfigError(f"{who} is {kind_of(model)}, but must be a minikd.nn.Sequential{loaded}")
+    if model.vector.dtype not in (np.float32, np.float64):
+        raise DtypeError(
+            f"{who} holds {model.vector.dtype}, but must hold float32 or float64; use model.astype('float32')"
+        )
+    if not isinstance(model.class_names, tuple | list) or not all(isinstance(name, str) for name in model.class_names):
+        raise ConfigError(
+            f"{who} has the class_names {model.class_names!r}, but they must be a tuple of texts; () for none"
+        )
+
+
+def check_trainable(model: Sequential, who: str) -> None:
+    """Refuse a model without anything to train."""
+    if not model.size:
+        raise ConfigError(f"{who} has no parameters, so there is nothing to train; give it a layer such as nn.Linear")
+
+
+def check_data(data: object) -> None:
+    """Refuse what is no data set."""
+    if not isinstance(data, Dataset):
+        raise ConfigError(
+            f"data is {kind_of(data)}, but must be a minikd.Dataset: minikd.load_dataset('mnist'), or a path"
+        )
+
+
+def path_of(path: object) -> Path:
+    """Return the path of a file to write. Raises ConfigError for what is no path, and for one without a file's name."""
+    if not isinstance(path, str | PathLike):
+        raise ConfigError(f"path is {kind_of(path)}, but must be the path of a file, such as 'student.safetensors'")
+    found = Path(path)
+    if not found.name or "\0" in str(found) or found.is_dir():
+        raise ConfigError(f"path is {str(path)!r}, but must be that of a file, such as 'student.safetensors'")
+    return found
+
+
+def check_choices(plan: object, augmentation: object, watcher: object) -> None:
+    """Refuse a plan, an augmentation or a watcher that is none."""
+    if plan is not None and not isinstance(plan, Plan):
+        raise ConfigError(f"plan is {kind_of(plan)}, but must be a minikd.Plan, such as minikd.Plan(epochs=3)")
+    if augmentation is not None and not isinstance(augmentation, Augmentation):
+        raise ConfigError(
+            f"augmentation is {kind_of(augmentation)}, but must be a minikd.Augmentation, such as "
+            "minikd.Augmentation(shift=2)"
+        )
+    told = all(callable(getattr(watcher, name, None)) for name in WATCHER) and not isinstance(watcher, type)
+    if watcher is not None and not told:
+        raise ConfigError(
+            f"watcher is {kind_of(watcher)}, but must have the methods {', '.join(WATCHER)}, as minikd.Bars() has"
+        )
+
+
+def check_method(method: object) -> None:
+    """Refuse what is no name of a method."""
+    if not isinstance(method, str):
+        raise ConfigError(
+            f"method is {kind_of(method)}, but must be a name, such as 'soft_targets'; its settings stand beside it: "
+            "method='dkd', beta=4"
+        )
+
+
+def teachers_of(teacher: object, student: Sequential) -> list[Sequential]:
+    """Return the teachers in a list: of one model, or of any collection of them.
+
+    Raises ConfigError where there is none, or one is the student itself, and DtypeError for one of another dtype or
+    device than the student's.
+    """
+    if isinstance(teacher, Sequential):
+        found: list[object] = [teacher]
+    elif hasattr(teacher, "__iter__") and not isinstance(teacher, str | dict):
+        found = list(teacher)
+    else:
+        raise ConfigError(f"teacher is {kind_of(teacher)}, but must be a minikd.nn.Sequential, or a list of them")
+    if not found:
+        raise ConfigError("teacher is empty, so there is nobody to learn from; give a model, or use minikd.train")
+    return [checked_teacher(one, student, named(number, found)) for number, one in enumerate(found)]
+
+
+def named(number: int, all_: Sequence[object]) -> str:
+    """Return what a teacher is called in messages."""
+    return "teacher" if len(all_) == 1 else f"teacher[{number}]"
+
+
+def checked_teacher(teacher: object, student: Sequential, who: str) -> Sequential:
+    """Return the teacher, once it is clear that it can teach this student."""
+    check_model(teacher, who)
+    assert isinstance(teacher, Sequential)
+    if teacher is student:
+        raise ConfigError(f"{who} is the student itself, which changes as it learns; give a copy: teacher.copy()")
+    ours, theirs = (module_of(model.vector).__name__ for model in (student, teacher))
+    if ours != theirs:
+        raise DtypeError(
+            f"{who} lies in {theirs} arrays, but the student in {ours} arrays; move one: teacher.to(backend)"
+        )
+    if teacher.vector.dtype != student.vector.dtype:
+        raise DtypeError(
+            f"{who} is {teacher.vector.dtype}, but the student {student.vector.dtype}; convert one: "
+            f"teacher.astype('{student.vector.dtype}')"
+        )
+    return teacher

@@ -1,0 +1,78 @@
+"""Which run answers, and what is said where its models are not there."""
+
+import os
+
+import pytest
+
+from minikd.distillation.finished import load_models, newest_run
+from minikd.errors import ConfigError
+from minikd.notices import Notice
+from minikd.weights import Card, save_model
+from tests import problems
+
+CARD = Card("any", (1, 6, 6), (0.2,), (0.25,), ("a", "b", "c"))
+NAMES = "teacher", "student_baseline", "student_distilled"
+
+
+def run(folder, *names, ended=True, at=1000):
+    """A run's folder with these models, begun and ended at a time."""
+    folder.mkdir(parents=True)
+    for name in names:
+        save_model(folder / f"{name}.safetensors", problems.mlp(), CARD)
+    for name in ("config.toml", *(["results.json"] if ended else [])):
+        (folder / name).write_text("{}")
+        os.utime(folder / name, (at, at))
+    return folder
+
+
+def test_a_whole_run_answers_without_a_word(tmp_path):
+    run(tmp_path / "old", *NAMES, at=1000)
+    newest = run(tmp_path / "new", *NAMES, at=2000)
+    assert newest_run(tmp_path) == newest
+    assert tuple(load_models(newest)) == NAMES
+
+
+def test_a_newer_run_that_has_not_ended_is_told(tmp_path):
+    ended = run(tmp_path / "ended", *NAMES, at=1000)
+    run(tmp_path / "under way", "teacher", ended=False, at=2000)
+    run(tmp_path / "given up", ended=False, at=500)
+    with pytest.warns(Notice, match=r"ended answers, the newest run that has ended; '\S*under way' is newer and has n"):
+        assert newest_run(tmp_path) == ended
+
+
+def test_where_no_run_has_ended_those_under_way_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no finished run in \S*runs; make one with minikd distill"):
+        newest_run(tmp_path / "runs")
+    run(tmp_path / "a", "teacher", ended=False)
+    with pytest.raises(ConfigError, match=r"no finished run in \S* \(\S*/a has not ended: name it with --run\)"):
+        newest_run(tmp_path)
+
+
+def test_models_that_are_missing_are_told(tmp_path):
+    folder = run(tmp_path / "a", "teacher", ended=False)
+    with pytest.warns(Notice, match="a holds only teacher; student_baseline and student_distilled are not there"):
+        assert list(load_models(folder)) == ["teacher"]
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda here: None, "is not there; give the folder of a run"),
+        (lambda here: here.write_text(""), "is a file; give the folder of a run"),
+        (lambda here: here.mkdir(), "holds no weights of a run; give a folder that minikd distill has written"),
+        (lambda here: run(here), r"no model has been finished; .*: minikd distill --resume '\S*my run'$"),
+        (lambda here: run(here / "one", "teacher"), r"no run, but holds the models of some; .*: '\S*my run/one'$"),
+        (lambda here: run(here / "cells" / "s0", "teacher"), r"holds the models of some; .*: '\S*my run/cells/s0'$"),
+        (lambda here: run(here, "mine"), "is a run in which no model has been finished"),
+    ],
+)
+def test_a_folder_without_models_is_told_as_what_it_is(made, words, tmp_path):
+    made(tmp_path / "my run")
+    with pytest.raises(ConfigError, match=words):
+        load_models(tmp_path / "my run")
+
+
+def test_other_weights_are_named(tmp_path):
+    (run(tmp_path / "a", "mine") / "config.toml").unlink()
+    with pytest.raises(ConfigError, match=r"a holds mine\.safetensors, but none of a run's models: teacher, student_b"):
+        load_models(tmp_path / "a")
