@@ -13,8 +13,8 @@ from pathlib import Path
 
 from minikd.backend import module_of, to_host
 from minikd.errors import CheckpointError
+from minikd.tensors import read_tensors, write_tensors
 from minikd.typing import Array
-from minikd.weights import read_tensors, write_tensors
 
 Row = dict[str, str | int | float]
 """One line of history.csv."""

@@ -17,8 +17,8 @@ from minikd.checkpoints import load_checkpoint
 from minikd.data import Augmentation
 from minikd.errors import CheckpointError
 from minikd.methods import Labels
+from minikd.tensors import write_tensors
 from minikd.training import Evaluation, Interrupted, Plan, fit
-from minikd.weights import write_tensors
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)

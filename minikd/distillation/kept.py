@@ -14,8 +14,8 @@ from minikd.backend import module_of, to_host
 from minikd.data import Views
 from minikd.models import describe
 from minikd.nn import Sequential
+from minikd.tensors import read_tensors, write_tensors
 from minikd.typing import Floats
-from minikd.weights import read_tensors, write_tensors
 
 Outputs = tuple[Floats, dict[str, Floats]]
 

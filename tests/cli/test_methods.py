@@ -11,7 +11,8 @@ from minikd import METHODS
 from minikd.cli import main
 from minikd.distillation.recipe import read_recipe
 from minikd.methods.listing import SCHEMES
-from minikd.weights import load_model, read_tensors
+from minikd.tensors import read_tensors
+from minikd.weights import load_model
 from tests.cli.makers import QUICK, write_data
 from tests.cli.test_distill import stop_after
 from tests.cli.test_refusals import refused

@@ -1,0 +1,113 @@
+"""Arrays by name in a safetensors file, with a checksum over all of them and over the texts beside them.
+
+A file of another program or of an earlier version has no checksum, and is read without one.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minikd import checksums
+from minikd.errors import CheckpointError, MinikdError
+from minikd.files import write_atomically
+from minikd.memory import require
+from minikd.reading import check_file, refused, told
+from minikd.typing import Array
+
+CHECKSUM, STAGE = "minikd-sha256", "minikd-stage"
+"""Keys of the texts beside the arrays that any file of minikd's may have: its checksum, what decided its weights."""
+
+KINDS = ("minikd", "minikd-checkpoint", "minikd-answers", "minikd-editions")
+"""Keys of which a file of minikd's has one, with what that file says of its arrays: a model, a checkpoint, a teacher's
+answers, training images in editions."""
+
+DTYPES = {
+    **{"BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "F16": "<f2", "F32": "<f4", "F64": "<f8"},
+    **{"I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
+}
+"""What safetensors calls the numbers that NumPy has, too, and what NumPy calls them as they lie in the file."""
+
+WANTED = "give the path of a .safetensors file, as runs/NAME/teacher.safetensors"
+
+
+def write_tensors(path: Path, tensors: dict[str, Array], metadata: dict[str, str]) -> None:
+    """Write arrays by name as safetensors, atomically, with a checksum of arrays and metadata."""
+    from safetensors.numpy import save
+
+    # safetensors writes an array's memory as it lies: a view with other strides would be written scrambled. Not by
+    # ascontiguousarray, which makes a step count of shape () into one of shape (1,).
+    laid = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+    write_atomically(path, save(laid, {**metadata, CHECKSUM: checksums.of_tensors(laid, metadata)}))
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return a safetensors file's arrays and metadata, without the checksum, which is right or not there.
+
+    Raises CheckpointError where the file is missing, broken or damaged, SizeError where it is larger than the memory.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        require(path.stat().st_size, str(path), "it is no file of minikd's, or of a larger machine's")
+        tensors: dict[str, Array] = {name: file.get_tensor(name) for name in checked_names(path, file)}
+        return tensors, checked_metadata(path, file, tensors)
+
+
+def map_tensor(path: Path) -> tuple[Array, dict[str, str]]:
+    """Return the only array of a file, read-only, and the metadata; processes that map one file share its memory.
+
+    Raises CheckpointError as `read_tensors`.
+    """
+    with opened(path) as file:
+        names = checked_names(path, file)
+        if len(names) != 1:
+            raise CheckpointError(f"{path} holds {len(names)} arrays, but must hold one; remove it")
+        header = file.get_slice(names[0])
+        dtype, shape = np.dtype(DTYPES[header.get_dtype()]), tuple(header.get_shape())
+        start = path.stat().st_size - prod(shape) * dtype.itemsize  # safetensors lets nothing lie behind the array
+        value: Array = np.memmap(path, dtype, "r", start, shape)
+        return value, checked_metadata(path, file, {names[0]: value})
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file, whose library then knows its header to be sound. Raises CheckpointError."""
+    from safetensors import SafetensorError, safe_open
+
+    check_file(path, WANTED, CheckpointError)
+    with refused(path, WANTED, CheckpointError):
+        path.open("rb").close()  # or safetensors would tell a refusal as damage
+    try:
+        with safe_open(path, framework="np") as file:
+            yield file
+    except MinikdError:
+        raise
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is broken or not a safetensors file ({told(error)}); train again, or take a copy"
+        ) from error
+
+
+def checked_names(path: Path, file: Any) -> list[str]:
+    """Return the arrays' names, or refuse numbers that NumPy has not, such as bfloat16."""
+    names: list[str] = list(file.keys())
+    for name in names:
+        dtype = file.get_slice(name).get_dtype()
+        if dtype not in DTYPES:
+            raise CheckpointError(f"{path}: {told(name)} holds {dtype}, which NumPy has not; convert it to F32 first")
+    return names
+
+
+def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array]) -> dict[str, str]:
+    """Return the file's metadata without the checksum, or refuse a wrong checksum, and what minikd does not write."""
+    metadata: dict[str, str] = dict(file.metadata() or {})
+    checksum = metadata.pop(CHECKSUM, None)
+    damage = "its checksum is wrong" if checksum not in (None, checksums.of_tensors(tensors, metadata)) else ""
+    if not metadata.keys().isdisjoint(KINDS) and (foreign := metadata.keys() - {*KINDS, STAGE}):
+        damage = f"its header holds {told(sorted(foreign))}, which minikd does not write"
+    if damage:
+        raise CheckpointError(f"{path} is damaged: {damage}; train again, or take a copy")
+    return metadata
