@@ -3,6 +3,7 @@
 A file of another program or of an earlier version has no checksum, and is read without one.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
@@ -31,6 +32,8 @@ DTYPES = {
 }
 """What safetensors calls the numbers that NumPy has, too, and what NumPy calls them as they lie in the file."""
 
+FIX = "train again, or take a copy"
+
 WANTED = "give the path of a .safetensors file, as runs/NAME/teacher.safetensors"
 
 
@@ -41,39 +44,50 @@ def write_tensors(path: Path, tensors: dict[str, Array], metadata: dict[str, str
     # safetensors writes an array's memory as it lies: a view with other strides would be written scrambled. Not by
     # ascontiguousarray, which makes a step count of shape () into one of shape (1,).
     laid = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    write_atomically(path, save(laid, {**metadata, CHECKSUM: checksums.of_tensors(laid, metadata)}))
+    write_atomically(path, in_order(save(laid, {**metadata, CHECKSUM: checksums.of_tensors(laid, metadata)})))
 
 
-def read_tensors(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
+def in_order(data: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order: the library's own is another one in each process."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the arrays lie where their numbers can be read as they are
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[8 + length :]])
+
+
+def read_tensors(path: str | Path, fix: str = FIX) -> tuple[dict[str, Array], dict[str, str]]:
     """Return a safetensors file's arrays and metadata, without the checksum, which is right or not there.
 
-    Raises CheckpointError where the file is missing, broken or damaged, SizeError where it is larger than the memory.
+    Raises CheckpointError where the file is missing, broken or damaged, which ends in `fix`, SizeError where it is
+    larger than the memory.
     """
     path = Path(path)
-    with opened(path) as file:
+    with opened(path, fix) as file:
         require(path.stat().st_size, str(path), "it is no file of minikd's, or of a larger machine's")
         tensors: dict[str, Array] = {name: file.get_tensor(name) for name in checked_names(path, file)}
-        return tensors, checked_metadata(path, file, tensors)
+        return tensors, checked_metadata(path, file, tensors, fix)
 
 
-def map_tensor(path: Path) -> tuple[Array, dict[str, str]]:
+def map_tensor(path: Path, fix: str) -> tuple[Array, dict[str, str]]:
     """Return the only array of a file, read-only, and the metadata; processes that map one file share its memory.
 
     Raises CheckpointError as `read_tensors`.
     """
-    with opened(path) as file:
+    with opened(path, fix) as file:
         names = checked_names(path, file)
         if len(names) != 1:
-            raise CheckpointError(f"{path} holds {len(names)} arrays, but must hold one; remove it")
+            raise CheckpointError(f"{path} holds {len(names)} arrays, but must hold one; {fix}")
         header = file.get_slice(names[0])
         dtype, shape = np.dtype(DTYPES[header.get_dtype()]), tuple(header.get_shape())
         start = path.stat().st_size - prod(shape) * dtype.itemsize  # safetensors lets nothing lie behind the array
         value: Array = np.memmap(path, dtype, "r", start, shape)
-        return value, checked_metadata(path, file, {names[0]: value})
+        return value, checked_metadata(path, file, {names[0]: value}, fix)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def opened(path: Path, fix: str) -> Iterator[Any]:
     """Open a safetensors file, whose library then knows its header to be sound. Raises CheckpointError."""
     from safetensors import SafetensorError, safe_open
 
@@ -86,9 +100,7 @@ def opened(path: Path) -> Iterator[Any]:
     except MinikdError:
         raise
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is broken or not a safetensors file ({told(error)}); train again, or take a copy"
-        ) from error
+        raise CheckpointError(f"{path} is broken or not a safetensors file ({told(error)}); {fix}") from error
 
 
 def checked_names(path: Path, file: Any) -> list[str]:
@@ -101,7 +113,7 @@ def checked_names(path: Path, file: Any) -> list[str]:
     return names
 
 
-def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array]) -> dict[str, str]:
+def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array], fix: str) -> dict[str, str]:
     """Return the file's metadata without the checksum, or refuse a wrong checksum, and what minikd does not write."""
     metadata: dict[str, str] = dict(file.metadata() or {})
     checksum = metadata.pop(CHECKSUM, None)
@@ -109,5 +121,5 @@ def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array]) -> dic
     if not metadata.keys().isdisjoint(KINDS) and (foreign := metadata.keys() - {*KINDS, STAGE}):
         damage = f"its header holds {told(sorted(foreign))}, which minikd does not write"
     if damage:
-        raise CheckpointError(f"{path} is damaged: {damage}; train again, or take a copy")
+        raise CheckpointError(f"{path} is damaged: {damage}; {fix}")
     return metadata

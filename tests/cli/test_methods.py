@@ -103,8 +103,11 @@ def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_t
     assert (runs / "cut" / "student_distilled.checkpoint").exists()
     assert main(["distill", "--resume", str(runs / "cut"), "--quiet"]) == 0
     assert student(runs / "cut") == student(whole)
-    told = [{k: v for k, v in row.items() if "second" not in k} for row in history(runs / "cut")]
-    assert told == [{k: v for k, v in row.items() if "second" not in k} for row in history(whole)]
+    cut, never_cut = (
+        [{k: v for k, v in row.items() if "second" not in k and k != "crc32"} for row in history(folder)]
+        for folder in (runs / "cut", whole)
+    )
+    assert cut == never_cut
 
 
 def test_history_tells_of_the_terms(from_teacher):
