@@ -13,7 +13,7 @@ from pathlib import Path
 from minikd.errors import MinikdError
 from minikd.memory import in_words
 
-LONGEST = 300
+LONGEST = 500
 """Characters of a message that comes from a file or from a library."""
 
 

@@ -7,6 +7,7 @@ from math import inf, isfinite
 from typing import Self, TypeVar
 
 from minikd.errors import ConfigError
+from minikd.reading import told
 
 ValueT = TypeVar("ValueT")
 
@@ -48,11 +49,11 @@ class Section:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
                 hint = f"did you mean {close[0]!r}? " if close else ""
-                raise ConfigError(f"{where}: unknown setting {key!r}; {hint}known are {listed(cls)}")
+                raise ConfigError(f"{where}: unknown setting {told(repr(key))}; {hint}known are {listed(cls)}")
         try:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
+        except (ConfigError, OverflowError) as error:  # a whole number of 400 digits is no float
+            raise ConfigError(f"{where}: {told(error)}") from error
 
 
 def listed(section: type[Section]) -> str:

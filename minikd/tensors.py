@@ -17,7 +17,7 @@ from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
 from minikd.memory import require
 from minikd.reading import check_file, refused, told
-from minikd.typing import Array
+from minikd.typing import Array, Pixels
 
 CHECKSUM, STAGE = "minikd-sha256", "minikd-stage"
 """Keys of the texts beside the arrays that any file of minikd's may have: its checksum, what decided its weights."""
@@ -70,8 +70,8 @@ def read_tensors(path: str | Path, fix: str = FIX) -> tuple[dict[str, Array], di
         return tensors, checked_metadata(path, file, tensors, fix)
 
 
-def map_tensor(path: Path, fix: str) -> tuple[Array, dict[str, str]]:
-    """Return the only array of a file, read-only, and the metadata; processes that map one file share its memory.
+def map_images(path: Path, fix: str) -> tuple[Pixels, dict[str, str]]:
+    """Return the images in a file of one array, read-only, and the metadata; all processes share their memory.
 
     Raises CheckpointError as `read_tensors`.
     """
@@ -82,7 +82,7 @@ def map_tensor(path: Path, fix: str) -> tuple[Array, dict[str, str]]:
         header = file.get_slice(names[0])
         dtype, shape = np.dtype(DTYPES[header.get_dtype()]), tuple(header.get_shape())
         start = path.stat().st_size - prod(shape) * dtype.itemsize  # safetensors lets nothing lie behind the array
-        value: Array = np.memmap(path, dtype, "r", start, shape)
+        value: Pixels = np.memmap(path, dtype, "r", start, shape)
         return value, checked_metadata(path, file, {names[0]: value}, fix)
 
 

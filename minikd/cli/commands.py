@@ -15,7 +15,7 @@ import numpy as np
 from minikd.backend import choose
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.distillation import run
-from minikd.distillation.recipe import Recipe, read_recipe, size_of
+from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
 from minikd.errors import ConfigError
 from minikd.progress import Bars
 
@@ -30,7 +30,7 @@ def distill(arguments: argparse.Namespace) -> int:
     recipe, folder = run_of(arguments)
     results = resumable("distill", folder, lambda: run.distil(recipe, folder, watcher_of(arguments)))
     if arguments.json:
-        print(json.dumps(results, indent=2))
+        print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return 0
     if results["recipe"] == "seed":
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
@@ -73,7 +73,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, Path]:
     """Return the recipe and the folder of a run: the one to go on with, or a new one."""
     if arguments.resume:
         check_alone(arguments)
-        recipe, folder = read_recipe(arguments.resume / "config.toml"), arguments.resume
+        recipe, folder = read_run_recipe(arguments.resume), arguments.resume
     else:
         recipe = recipe_of(arguments)
         name = arguments.name or f"{Path(recipe.data).stem}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -10,22 +10,38 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from minikd import models, optim, schedules
+from minikd import checksums, models, optim, schedules
 from minikd.backend import CHOICES
 from minikd.data import Augmentation
 from minikd.errors import ConfigError
+from minikd.files import write_atomically
 from minikd.methods import METHODS, Method, build
+from minikd.notices import notice
+from minikd.reading import read_text, told
+from minikd.schema import check_plain
 from minikd.settings import Section, check_value, setting
 from minikd.training import Plan
+
+LIMIT = 2**20
+"""Bytes of the largest recipe that is read."""
+
+DOTS = 300
+"""Dots in a line of a recipe: Python's reader of TOML takes minutes for a key of a hundred thousand parts."""
+
+MANY, MOST = 10**7, 1000
+"""What epochs and generations stay below: with more, counting them already takes the machine's memory or its time."""
+
+SEAL = "# SHA-256 of the other lines: "
+"""How the first and the last line of config.toml begin: one of them is left, whichever end is cut off."""
 
 
 @dataclass(frozen=True)
 class Training(Section):
     """How one model is trained, and how its training images are varied."""
 
-    epochs: int = setting(5, "passes over the training images", 1)
+    epochs: int = setting(5, "passes over the training images", 1, below=MANY)
     batch_size: int = setting(128, "images a step", 1)
     optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
     learning_rate: float = setting(1e-3, "the schedule's highest learning rate", 0)
@@ -82,7 +98,7 @@ class Teacher(Training):
 class Student(Training):
     """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
 
-    epochs: int = setting(40, "passes over the training images", 1)
+    epochs: int = setting(40, "passes over the training images", 1, below=MANY)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
@@ -104,7 +120,7 @@ class Distillation(Section):
     method: str = setting("soft_targets", "how to teach", choices=tuple(METHODS))
     ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
-    generations: int = setting(1, "students one after the other, each taught by the one before", 1)
+    generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=MOST)
     method_args: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,7 +140,9 @@ class Distillation(Section):
         """Return the section that a TOML table holds; what stands beside the method in short is one of its settings."""
         args = table.get("method_args", {})
         if not isinstance(args, Mapping):
-            raise ConfigError(f"{where}: method_args is {args!r}, but must be a section: [distillation.method_args]")
+            raise ConfigError(
+                f"{where}: method_args is {told(repr(args))}, but must be a section: [distillation.method_args]"
+            )
         short = {name: table[name] for name in SHORT if name in table}
         rest = {name: value for name, value in table.items() if name not in SHORT}
         return super().of({**rest, "method_args": {**short, **args}}, where)
@@ -156,14 +174,11 @@ class Recipe(Section):
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
         """Return the recipe of a TOML text; `where` names it in errors. Raises ConfigError."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{where} is not TOML: {error}") from error
+        table = toml_table(text, where)
         inner = {name: table.pop(name, {}) for name in SECTIONS}
         for name, value in inner.items():
             if not isinstance(value, dict):
-                raise ConfigError(f"{where}: {name} is {value!r}, but must be a section: [{name}]")
+                raise ConfigError(f"{where}: {name} is {told(repr(value))}, but must be a section: [{name}]")
         return replace(
             cls.of(table, where),
             teacher=Teacher.of(inner["teacher"], f"{where}, [teacher]"),
@@ -185,18 +200,67 @@ def size_of(image_size: str) -> tuple[int, int] | None:
     """Return (height, width) for "28x28", None for an empty text. Raises ConfigError."""
     if not image_size:
         return None
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", image_size)
+    found = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", image_size)
     if not found:
         raise ConfigError(f"image_size is {image_size!r}, but must be height x width, as 28x28")
     return int(found[1]), int(found[2])
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Return the recipe in a file. Raises ConfigError."""
+def toml_table(text: str, where: str) -> dict[str, Any]:
+    """Return the table of a TOML text. Raises ConfigError for what is none, and for what no recipe can hold."""
     try:
-        return Recipe.from_toml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); give the path of a TOML file") from error
+        if max(line.count(".") for line in text.split("\n")) > DOTS:
+            raise ValueError("a line of it has too many dots")
+        table = tomllib.loads(text)
+        check_plain(table)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else told(error)
+        raise ConfigError(f"{where} is not TOML that can be a recipe: {reason}") from error
+    return table
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write config.toml: the recipe as TOML between two lines with its checksum. Raises CheckpointError."""
+    text = recipe.to_toml()
+    seal = f"{SEAL}{checksums.of_text(text)}\n"
+    write_atomically(path, f"{seal}{text}{seal}".encode())
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in a file, which may have been edited: a checksum that is wrong is told and no more.
+
+    Raises ConfigError.
+    """
+    text = recipe_text(path)
+    recipe = Recipe.from_toml(text, str(path))
+    if is_sealed(text) is False:
+        notice(f"{path} is not as minikd wrote it: edited, or damaged; what it says now counts")
+    return recipe
+
+
+def read_run_recipe(folder: Path) -> Recipe:
+    """Return the recipe of a run from its folder, where every section is written out. Raises ConfigError."""
+    path = folder / "config.toml"
+    recipe, table = read_recipe(path), toml_table(recipe_text(path), str(path))
+    if lacking := {"data", *SECTIONS} - table.keys():
+        raise ConfigError(
+            f"{path} is cut short: it lacks {', '.join(sorted(lacking))}, and their defaults may be another run's; "
+            "write them again, or start a new run"
+        )
+    return recipe
+
+
+def recipe_text(path: Path) -> str:
+    """Return a recipe's file as text. Raises ConfigError."""
+    return read_text(path, LIMIT, "give the path of a TOML file", ConfigError).replace("\r\n", "\n")
+
+
+def is_sealed(text: str) -> bool | None:
+    """Return whether a recipe's file is as minikd wrote it; None where it carries no checksum."""
+    lines = text.splitlines(keepends=True)
+    seals = [line for line in lines if line.startswith(SEAL)]
+    whole = checksums.of_text("".join(line for line in lines if not line.startswith(SEAL)))
+    return all(line == f"{SEAL}{whole}\n" for line in seals) if seals else None
 
 
 def seed_recipe() -> Recipe:

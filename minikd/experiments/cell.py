@@ -4,7 +4,6 @@ Its outcome is one JSON file, written aside and renamed when all is over. What i
 experiment that was stopped goes on where it was, and a cell that was stopped goes on from its own checkpoint.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,8 +17,8 @@ from minikd.data import Views
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
-from minikd.files import write_atomically
 from minikd.inference import logits_of
+from minikd.jsonfiles import read_table, write_json
 from minikd.nn import Sequential
 from minikd.parallel import workers
 from minikd.typing import Floats, Ints
@@ -110,7 +109,7 @@ def key_of(name: str, seed: int) -> str:
 def run_cell(cell: Cell, folder: Path) -> Outcome:
     """Train a cell's model on one thread, measure it, and leave its outcome in the experiment's folder."""
     found = train(cell, folder)
-    write_atomically(folder / "cells" / f"{cell.key}.json", (json.dumps(found) + "\n").encode())
+    write_json(folder / "cells" / f"{cell.key}.json", found)
     return found
 
 
@@ -133,7 +132,9 @@ def train(cell: Cell, folder: Path) -> Outcome:
         model = job.baseline()
     else:
         model = job.distilled(job.given[0].model.to(job.backend))
-    last = [row for row in job.history if row["model"] == ROLES[cell.role]][-1]
+    last = next((row for row in reversed(job.history) if row["model"] == ROLES[cell.role]), None)
+    if last is None:
+        raise CheckpointError(f"{job.folder} has weights but no history of them; remove it, and the cell runs again")
     if last["evaluated_on"] != "validation":
         raise ConfigError(f"{cell.name} holds out no images, but an experiment needs them: set validation above 0")
     logits = None if cell.candidate else test_logits(model, job.data.test)
@@ -175,13 +176,7 @@ def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
     Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
     """
     path = folder / "cells" / f"{cell.key}.json"
-    if not path.exists():
-        return None
-    try:
-        found: Outcome = json.loads(path.read_text(encoding="utf-8"))
-        same = found["recipe"] == cell.recipe.to_toml()
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is broken ({error}); remove it, and the cell runs again") from error
-    if not same:
+    found = read_table(path, Outcome, "remove it, and the cell runs again")
+    if found and found["recipe"] != cell.recipe.to_toml():
         raise ConfigError(f"{path} is of another recipe than {cell.name} has now; choose another folder with --folder")
     return found
