@@ -90,12 +90,7 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
     position that a run of this length does not come by.
     """
     tensors, metadata = read_tensors(path, FIX)
-    try:
-        header = fitted(from_json(metadata.get("minikd-checkpoint", "")), Header)
-    except ValueError as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of minikd ({told(error)}); remove it and start again"
-        ) from error
+    header = header_of(path, metadata)
     if header["run"] != run:
         raise CheckpointError(
             f"{path} belongs to another run: its settings or its data are not those of now; "
@@ -113,6 +108,16 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
     for name, value in tensors.items():
         state[name][...] = module_of(state[name]).asarray(value)
     return position
+
+
+def header_of(path: Path, metadata: Mapping[str, str]) -> Header:
+    """Return what a checkpoint says beside its arrays. Raises CheckpointError where the file is none."""
+    try:
+        return fitted(from_json(metadata.get("minikd-checkpoint", "")), Header)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of minikd ({told(error)}); remove it and start again"
+        ) from error
 
 
 def position_of(values: Mapping[str, object]) -> Position:

@@ -42,7 +42,7 @@ class GradientError(MinikdError, AssertionError):
 
 
 class Diverged(MinikdError, ArithmeticError):
-    """The loss became NaN or infinite, and training stopped."""
+    """The loss, or a model's answers, became NaN or infinite."""
 
 
 class BenchError(MinikdError, RuntimeError):

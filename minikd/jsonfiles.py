@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minikd import checksums
-from minikd.errors import CheckpointError
+from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
 from minikd.reading import is_there, read_text, told
 from minikd.schema import ValueT, fitted, from_json
@@ -33,11 +33,17 @@ def read_json(path: Path, fix: str) -> dict[str, object] | None:
     """
     if not is_there(path, CheckpointError):
         return None
-    text = read_text(path, LIMIT, fix, CheckpointError)
     try:
-        return checked(from_json(text))
+        return checked(json_of(path, fix))
+    except MinikdError:
+        raise
     except ValueError as error:
         raise broken(path, error, fix) from error
+
+
+def json_of(path: Path, fix: str) -> object:
+    """Return a file's values. Raises CheckpointError where it cannot be read, ValueError where it is no JSON."""
+    return from_json(read_text(path, LIMIT, fix, CheckpointError))
 
 
 def checked(value: object) -> dict[str, object]:

@@ -86,6 +86,12 @@ def map_images(path: Path, fix: str) -> tuple[Pixels, dict[str, str]]:
         return value, checked_metadata(path, file, {names[0]: value}, fix)
 
 
+def has_checksum(path: Path) -> bool:
+    """Return whether a file, which `read_tensors` has read, carries a checksum."""
+    with opened(path, FIX) as file:
+        return CHECKSUM in (file.metadata() or {})
+
+
 @contextmanager
 def opened(path: Path, fix: str) -> Iterator[Any]:
     """Open a safetensors file, whose library then knows its header to be sound. Raises CheckpointError."""

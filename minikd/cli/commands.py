@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from minikd.backend import choose
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
-from minikd.errors import ConfigError
+from minikd.errors import CheckpointError, ConfigError
 from minikd.progress import Bars
 
 ResultT = TypeVar("ResultT")
@@ -208,9 +208,11 @@ def gpu_check(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Print versions, processor, BLAS, and the backend with its reason."""
+    """Print versions, processor, BLAS, and the backend with its reason; or what files are."""
     from minikd.machine import machine, versions
 
+    if arguments.files:
+        return tell_files(arguments.files, arguments.json)
     backend, here = choose(arguments.backend), machine()
     if arguments.json:
         print(json.dumps({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
@@ -218,4 +220,15 @@ def info(arguments: argparse.Namespace) -> int:
     rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
     for name, value in rows.items():
         print(f"{name:<12} {value}")
+    return 0
+
+
+def tell_files(paths: Sequence[Path], as_json: bool) -> int:
+    """Print what each file is, and whether its checksum holds. Raises CheckpointError where one is damaged."""
+    from minikd.contents import contents_of, told
+
+    found = contents_of(paths)
+    print(json.dumps(found, indent=2) if as_json else "\n".join(map(told, found)))
+    if wrong := [one["path"] for one in found if one["error"]]:
+        raise CheckpointError(f"{len(wrong)} of {len(found)} files cannot be used: {', '.join(wrong)}")
     return 0
