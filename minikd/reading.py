@@ -59,6 +59,13 @@ def check_file(path: Path, wanted: str, error: type[MinikdError]) -> None:
             raise error(f"{path} is a pipe; {wanted}")
 
 
+def check_readable(path: Path, wanted: str, error: type[MinikdError]) -> None:
+    """Refuse a file that a library will read, where the system refuses it: the library may tell that as damage."""
+    check_file(path, wanted, error)
+    with refused(path, wanted, error):
+        path.open("rb").close()
+
+
 @contextmanager
 def refused(path: Path, wanted: str, error: type[MinikdError]) -> Iterator[None]:
     """Turn the system's refusal into an `error` that says what is the matter, and what to do."""

@@ -16,7 +16,7 @@ from minikd import checksums
 from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
 from minikd.memory import require
-from minikd.reading import check_file, refused, told
+from minikd.reading import check_readable, told
 from minikd.typing import Array, Pixels
 
 CHECKSUM, STAGE = "minikd-sha256", "minikd-stage"
@@ -97,9 +97,7 @@ def opened(path: Path, fix: str) -> Iterator[Any]:
     """Open a safetensors file, whose library then knows its header to be sound. Raises CheckpointError."""
     from safetensors import SafetensorError, safe_open
 
-    check_file(path, WANTED, CheckpointError)
-    with refused(path, WANTED, CheckpointError):
-        path.open("rb").close()  # or safetensors would tell a refusal as damage
+    check_readable(path, WANTED, CheckpointError)
     try:
         with safe_open(path, framework="np") as file:
             yield file
