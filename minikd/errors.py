@@ -42,7 +42,7 @@ class GradientError(MinikdError, AssertionError):
 
 
 class Diverged(MinikdError, ArithmeticError):
-    """The loss, or a model's answers, became NaN or infinite."""
+    """The loss became NaN or infinite, and training stopped."""
 
 
 class BenchError(MinikdError, RuntimeError):

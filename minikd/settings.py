@@ -6,8 +6,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from math import inf, isfinite
 from typing import Self, TypeVar
 
+from minikd import reading
 from minikd.errors import ConfigError
-from minikd.reading import told
 
 ValueT = TypeVar("ValueT")
 
@@ -49,11 +49,11 @@ class Section:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
                 hint = f"did you mean {close[0]!r}? " if close else ""
-                raise ConfigError(f"{where}: unknown setting {told(repr(key))}; {hint}known are {listed(cls)}")
+                raise ConfigError(f"{where}: unknown setting {reading.told(repr(key))}; {hint}known are {listed(cls)}")
         try:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
-        except (ConfigError, OverflowError) as error:  # a whole number of 400 digits is no float
-            raise ConfigError(f"{where}: {told(error)}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {reading.told(error)}") from error
 
 
 def listed(section: type[Section]) -> str:

@@ -83,14 +83,14 @@ class Description(TypedDict):
 def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
     """Write the model and its card; the file appears whole or not at all. Raises CheckpointError.
 
-    stage: what decided the weights, as a digest, for `read_stage`; "" where nobody will ask.
+    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask.
     """
     text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)}, allow_nan=False)
     tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
     write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
 
 
-def read_stage(path: Path) -> str:
+def stage_of(path: Path) -> str:
     """Return what `save_model` was given as `stage`; "" where it was given none. Raises CheckpointError."""
     return read_tensors(path)[1].get(STAGE, "")
 

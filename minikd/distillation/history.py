@@ -48,7 +48,7 @@ def read_history(path: Path) -> list[Row]:
     if tuple(names) not in (COLUMNS, (*COLUMNS, CHECKSUM)):
         raise CheckpointError(f"{path} has columns {told(names)}, but must have {told(list(COLUMNS))}; {FIX}")
     try:
-        if lines.pop() != "":
+        if not lines or lines.pop() != "":
             raise ValueError("its last line has no end")
         return checked_rows([row_of(line, number, lines, len(names)) for number, line in enumerate(lines, 1)])
     except ValueError as error:

@@ -19,9 +19,10 @@ from minikd.distillation import networks
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
 from minikd.distillation.prepare import Data
-from minikd.distillation.recipe import Recipe, Training, write_recipe
+from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.teacher import answers
 from minikd.errors import ConfigError
+from minikd.files import write_atomically
 from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
@@ -143,4 +144,4 @@ def make_folder(folder: Path, recipe: Recipe) -> None:
     except OSError as error:
         raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --runs") from error
     if not (folder / "config.toml").exists():
-        write_recipe(folder / "config.toml", recipe)
+        write_atomically(folder / "config.toml", sealed(recipe).encode())

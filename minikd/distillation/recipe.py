@@ -16,7 +16,6 @@ from minikd import checksums, models, optim, schedules
 from minikd.backend import CHOICES
 from minikd.data import Augmentation
 from minikd.errors import ConfigError
-from minikd.files import write_atomically
 from minikd.methods import METHODS, Method, build
 from minikd.notices import notice
 from minikd.reading import read_text, told
@@ -30,9 +29,6 @@ LIMIT = 2**20
 DOTS = 300
 """Dots in a line of a recipe: Python's reader of TOML takes minutes for a key of a hundred thousand parts."""
 
-MANY, MOST = 10**7, 1000
-"""What epochs and generations stay below: with more, counting them already takes the machine's memory or its time."""
-
 SEAL = "# SHA-256 of the other lines: "
 """How the first and the last line of config.toml begin: one of them is left, whichever end is cut off."""
 
@@ -41,7 +37,7 @@ SEAL = "# SHA-256 of the other lines: "
 class Training(Section):
     """How one model is trained, and how its training images are varied."""
 
-    epochs: int = setting(5, "passes over the training images", 1, below=MANY)
+    epochs: int = setting(5, "passes over the training images", 1)
     batch_size: int = setting(128, "images a step", 1)
     optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
     learning_rate: float = setting(1e-3, "the schedule's highest learning rate", 0)
@@ -98,7 +94,7 @@ class Teacher(Training):
 class Student(Training):
     """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
 
-    epochs: int = setting(40, "passes over the training images", 1, below=MANY)
+    epochs: int = setting(40, "passes over the training images", 1)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
@@ -120,7 +116,7 @@ class Distillation(Section):
     method: str = setting("soft_targets", "how to teach", choices=tuple(METHODS))
     ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
-    generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=MOST)
+    generations: int = setting(1, "students one after the other, each taught by the one before", 1)
     method_args: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -200,7 +196,7 @@ def size_of(image_size: str) -> tuple[int, int] | None:
     """Return (height, width) for "28x28", None for an empty text. Raises ConfigError."""
     if not image_size:
         return None
-    found = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", image_size)
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", image_size)
     if not found:
         raise ConfigError(f"image_size is {image_size!r}, but must be height x width, as 28x28")
     return int(found[1]), int(found[2])
@@ -219,11 +215,11 @@ def toml_table(text: str, where: str) -> dict[str, Any]:
     return table
 
 
-def write_recipe(path: Path, recipe: Recipe) -> None:
-    """Write config.toml: the recipe as TOML between two lines with its checksum. Raises CheckpointError."""
+def sealed(recipe: Recipe) -> str:
+    """Return what config.toml holds: the recipe as TOML between two lines with its checksum."""
     text = recipe.to_toml()
     seal = f"{SEAL}{checksums.of_text(text)}\n"
-    write_atomically(path, f"{seal}{text}{seal}".encode())
+    return f"{seal}{text}{seal}"
 
 
 def read_recipe(path: Path) -> Recipe:

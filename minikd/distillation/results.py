@@ -10,6 +10,9 @@ from minikd.schema import fitted
 
 FIX = "remove it, and --resume writes it anew"
 
+SETTINGS = ("method_args", "config")
+"""What of the results is settings, which have limits of their own."""
+
 FRACTIONS = ("accuracy", "ece", "agreement", "mcnemar_p")
 
 
@@ -41,7 +44,7 @@ def checked_results(table: Mapping[str, object]) -> Mapping[str, object]:
     """Return a run's numbers, once they are `Results` or, as long as there is no distilled student, a part of them."""
     kind: type[Mapping[str, object]] = Results if "student_distilled" in table else Begun
     found = fitted(table, kind)
-    check_numbers({name: value for name, value in table.items() if name != "method_args"})
+    check_numbers({name: value for name, value in table.items() if name not in SETTINGS})
     return found
 
 

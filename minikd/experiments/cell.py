@@ -16,7 +16,7 @@ from minikd import metrics
 from minikd.data import Views
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe
-from minikd.errors import CheckpointError, ConfigError
+from minikd.errors import ConfigError
 from minikd.inference import logits_of
 from minikd.jsonfiles import read_table, write_json
 from minikd.nn import Sequential
@@ -132,9 +132,7 @@ def train(cell: Cell, folder: Path) -> Outcome:
         model = job.baseline()
     else:
         model = job.distilled(job.given[0].model.to(job.backend))
-    last = next((row for row in reversed(job.history) if row["model"] == ROLES[cell.role]), None)
-    if last is None:
-        raise CheckpointError(f"{job.folder} has weights but no history of them; remove it, and the cell runs again")
+    last = [row for row in job.history if row["model"] == ROLES[cell.role]][-1]
     if last["evaluated_on"] != "validation":
         raise ConfigError(f"{cell.name} holds out no images, but an experiment needs them: set validation above 0")
     logits = None if cell.candidate else test_logits(model, job.data.test)
