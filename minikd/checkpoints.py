@@ -74,7 +74,9 @@ class Header(TypedDict):
 def save_checkpoint(path: Path, state: Mapping[str, Array], position: Position, run: str) -> None:
     """Write a run's arrays atomically; `run` identifies plan and data, and must be the same when it is loaded."""
     history = [{name: writable(value) for name, value in row.items()} for row in position.history]
-    text = json.dumps({"position": {**asdict(position), "history": history}, "run": run})
+    seen = {name: writable(value) for name, value in position.telemetry.items()}
+    values = {**asdict(position), "telemetry": seen, "history": history}
+    text = json.dumps({"position": values, "run": run}, allow_nan=False)
     write_tensors(path, {name: to_host(value) for name, value in state.items()}, {"minikd-checkpoint": text})
 
 
@@ -124,7 +126,9 @@ def position_of(values: Mapping[str, object]) -> Position:
     """Return the position that a checkpoint holds as plain values. Raises ValueError."""
     if lacking := asdict(Position()).keys() - values.keys():
         raise ValueError(f"its position lacks {', '.join(sorted(lacking))}")
-    position = fitted({**values, "history": []}, Position)
+    position = fitted({**values, "telemetry": {}, "history": []}, Position)
+    seen = fitted(values["telemetry"], dict[str, float | None])
+    position.telemetry = {name: math.nan if value is None else value for name, value in seen.items()}
     position.history = checked_rows(values["history"])
     return position
 
@@ -139,7 +143,7 @@ def check_position(position: Position, length: Length) -> None:
     if len(position.history) != epoch:
         raise ValueError(f"its history has {len(position.history)} rows, but {epoch} epochs have passed")
     looks = position.telemetry.get("looks", 0)
-    if not position.telemetry.keys() <= {*telemetry.COLUMNS, "looks"} or (position.telemetry and looks < 1):
+    if not position.telemetry.keys() <= {*telemetry.COLUMNS, "looks"} or (position.telemetry and not looks >= 1):
         raise ValueError(f"its telemetry is {position.telemetry}")
     if position.seconds < 0:
         raise ValueError(f"its seconds are {position.seconds}")

@@ -15,7 +15,7 @@ import numpy as np
 from minikd import checksums
 from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
-from minikd.memory import require
+from minikd.memory import in_words, require
 from minikd.reading import check_readable, told
 from minikd.typing import Array, Pixels
 
@@ -31,6 +31,9 @@ DTYPES = {
     **{"I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
 }
 """What safetensors calls the numbers that NumPy has, too, and what NumPy calls them as they lie in the file."""
+
+HEADER = 24 * 2**20
+"""Bytes of the longest header that is read: that of a model of 100,000 layers. Its names take 25 times the memory."""
 
 FIX = "train again, or take a copy"
 
@@ -98,6 +101,12 @@ def opened(path: Path, fix: str) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     check_readable(path, WANTED, CheckpointError)
+    with path.open("rb") as begin:
+        header = int.from_bytes(begin.read(8), "little")
+    if HEADER < header < path.stat().st_size:
+        raise CheckpointError(
+            f"{path} has a header of {in_words(header)}, but at most {in_words(HEADER)} are read; {fix}"
+        )
     try:
         with safe_open(path, framework="np") as file:
             yield file
@@ -121,7 +130,9 @@ def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array], fix: s
     """Return the file's metadata without the checksum, or refuse a wrong checksum, and what minikd does not write."""
     metadata: dict[str, str] = dict(file.metadata() or {})
     checksum = metadata.pop(CHECKSUM, None)
-    damage = "its checksum is wrong" if checksum not in (None, checksums.of_tensors(tensors, metadata)) else ""
+    damage = ""
+    if checksum is not None and checksum != checksums.of_tensors(tensors, metadata):
+        damage = "its checksum is wrong"
     if not metadata.keys().isdisjoint(KINDS) and (foreign := metadata.keys() - {*KINDS, STAGE}):
         damage = f"its header holds {told(sorted(foreign))}, which minikd does not write"
     if damage:

@@ -225,10 +225,10 @@ def info(arguments: argparse.Namespace) -> int:
 
 def tell_files(paths: Sequence[Path], as_json: bool) -> int:
     """Print what each file is, and whether its checksum holds. Raises CheckpointError where one is damaged."""
-    from minikd.contents import contents_of, told
+    from minikd.contents import contents_of, lines_of
 
     found = contents_of(paths)
-    print(json.dumps(found, indent=2) if as_json else "\n".join(map(told, found)))
+    print(json.dumps(found, indent=2) if as_json else "\n".join(map(lines_of, found)))
     if wrong := [one["path"] for one in found if one["error"]]:
         raise CheckpointError(f"{len(wrong)} of {len(found)} files cannot be used: {', '.join(wrong)}")
     return 0

@@ -16,12 +16,14 @@ from minikd import metrics
 from minikd.data import Views
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe
-from minikd.errors import ConfigError
+from minikd.errors import CheckpointError, ConfigError
 from minikd.inference import logits_of
 from minikd.jsonfiles import read_table, write_json
 from minikd.nn import Sequential
 from minikd.parallel import workers
 from minikd.typing import Floats, Ints
+
+FIX = "remove it, and the cell runs again"
 
 ROLES = {"teacher": "teacher", "control": "student_baseline", "student": "student_distilled"}
 """What a cell trains, and the name of its weights file."""
@@ -174,7 +176,18 @@ def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
     Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
     """
     path = folder / "cells" / f"{cell.key}.json"
-    found = read_table(path, Outcome, "remove it, and the cell runs again")
+    found = read_table(path, Outcome, FIX)
+    if found and not is_whole(found["test"]):
+        raise CheckpointError(f"{path} is broken (its predictions, errors and images do not agree); {FIX}")
     if found and found["recipe"] != cell.recipe.to_toml():
         raise ConfigError(f"{path} is of another recipe than {cell.name} has now; choose another folder with --folder")
     return found
+
+
+def is_whole(test: Measured | None) -> bool:
+    """Return whether there is a prediction for each image, and each error is one of the images."""
+    return test is None or (
+        len(test["predictions"]) == test["images"]
+        and len(test["wrong"]) == test["errors"]
+        and all(0 <= number < test["images"] for number in test["wrong"])
+    )
