@@ -15,8 +15,9 @@ from minikd.data import Augmentation, Dataset, load_dataset
 from minikd.errors import MinikdError
 from minikd.methods import METHODS
 from minikd.progress import Bars
+from minikd.tensors import read_tensors
 from minikd.training import Plan
-from minikd.weights import load_model, read_tensors
+from minikd.weights import load_model
 
 __all__ = [
     "METHODS",

@@ -6,6 +6,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from math import inf, isfinite
 from typing import Self, TypeVar
 
+from minikd import reading
 from minikd.errors import ConfigError
 
 ValueT = TypeVar("ValueT")
@@ -48,11 +49,11 @@ class Section:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
                 hint = f"did you mean {close[0]!r}? " if close else ""
-                raise ConfigError(f"{where}: unknown setting {key!r}; {hint}known are {listed(cls)}")
+                raise ConfigError(f"{where}: unknown setting {reading.told(repr(key))}; {hint}known are {listed(cls)}")
         try:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
         except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
+            raise ConfigError(f"{where}: {reading.told(error)}") from error
 
 
 def listed(section: type[Section]) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 
 from minikd import optim, schedules, telemetry
 from minikd.backend import device_errors, module_of
-from minikd.checkpoints import Position, Row, load_checkpoint, save_checkpoint
+from minikd.checkpoints import Length, Position, Row, load_checkpoint, save_checkpoint
 from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
 from minikd.interrupts import stop_requests
@@ -136,7 +136,8 @@ def fit(
     position = Position()
     try:
         if checkpoint is not None and checkpoint.exists():
-            position = load_checkpoint(checkpoint, run.state, run.identity)
+            length = Length(plan.epochs, len(views), plan.batch_size)
+            position = load_checkpoint(checkpoint, run.state, run.identity, length)
         if watcher:
             watcher.start(name, plan.epochs, len(views), position)
         with workers(1 if module_of(model.vector) is not np else threads) as map_, stop_requests() as asked:

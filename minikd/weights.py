@@ -5,22 +5,40 @@ The tensors have the names and shapes of PyTorch's `state_dict`. The header's me
 """
 
 import json
+import math
+import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
 from minikd.backend import to_host
 from minikd.errors import CheckpointError, MinikdError
-from minikd.files import write_atomically
+from minikd.memory import require
 from minikd.nn import Sequential
 from minikd.nn.build import build_sequential
+from minikd.reading import told
+from minikd.schema import fitted, from_json
+from minikd.tensors import STAGE, read_tensors, write_tensors
 from minikd.typing import Array, Shape
+
+WIDEST = 2**16
+"""Pixels of an image's longer side, and more than any channel count."""
+
+THINNEST = 1e-30
+"""The smallest deviation of pixels: divided by it, they are still numbers of float32."""
+
+FLOATS, INTEGERS = ("float16", "float32", "float64"), ("int8", "int16", "int32", "int64")
+"""What weights may be stored in without losing what they mean, and what counts may; int8 weights have a scale."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a model expects and means: the image's shape (C, H, W), the pixels' mean and deviation, the classes."""
+    """What a model expects and means: the image's shape (C, H, W), the pixels' mean and deviation, the classes.
+
+    Raises CheckpointError for what no model can be used with.
+    """
 
     name: str
     image: Shape
@@ -28,17 +46,60 @@ class Card:
     std: tuple[float, ...]
     class_names: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.image) != 3 or not all(1 <= length <= WIDEST for length in self.image):
+            raise CheckpointError(f"the image's shape is {told(self.image)}, but must be (C, H, W), of 1 to {WIDEST}")
+        for what, values in (("mean", self.mean), ("deviation", self.std)):
+            if len(values) != self.image[0] or not all(map(math.isfinite, values)):
+                raise CheckpointError(
+                    f"the pixels' {what} is {told(values)}, but must be a finite number for each of the "
+                    f"{self.image[0]} channels"
+                )
+        if min(self.std) < THINNEST:
+            raise CheckpointError(f"the pixels' deviation is {told(self.std)}, but must be above 0")
+        for text in (self.name, *self.class_names):
+            if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
+                raise CheckpointError(f"the name {told(repr(text))} holds a control character; choose another")
+        check_different(self.class_names)
 
-def save_model(path: Path, model: Sequential, card: Card) -> None:
-    """Write the model and its card; the file appears whole or not at all. Raises CheckpointError."""
-    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)})
-    write_tensors(path, {name: to_host(value) for name, value in model.state_dict().items()}, {"minikd": text})
+
+def check_different(class_names: tuple[str, ...]) -> None:
+    """Refuse class names of which two are the same, and none."""
+    if not class_names:
+        raise CheckpointError("there are no class names, but a model needs one for each of its outputs")
+    seen: dict[str, int] = {}
+    for number, name in enumerate(class_names):
+        if seen.setdefault(name, number) != number:
+            raise CheckpointError(f"the classes {seen[name]} and {number} are both named {told(repr(name))}")
+
+
+class Description(TypedDict):
+    """What a weights file says of its model."""
+
+    layers: object
+    card: Card
+
+
+def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
+    """Write the model and its card; the file appears whole or not at all. Raises CheckpointError.
+
+    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask.
+    """
+    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)}, allow_nan=False)
+    tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
+    write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
+
+
+def stage_of(path: Path) -> str:
+    """Return what `save_model` was given as `stage`; "" where it was given none. Raises CheckpointError."""
+    return read_tensors(path)[1].get(STAGE, "")
 
 
 def load_model(path: str | Path) -> tuple[Sequential, Card]:
-    """Return the model and its card, on the host.
+    """Return the model and its card, on the host, in float32.
 
-    Raises CheckpointError for a broken file, one that is not of minikd, and weights that are not finite.
+    Raises CheckpointError for a broken file, one that is not of minikd, one whose card or layers do not fit its
+    weights or each other, and weights that are not finite.
     """
     tensors, metadata = read_tensors(path)
     if "minikd" not in metadata:
@@ -47,45 +108,59 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
             "load such a file into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
         )
     try:
-        description = json.loads(metadata["minikd"])
-        lists = {key: tuple(description["card"][key]) for key in ("image", "mean", "std", "class_names")}
-        card = Card(name=description["card"]["name"], **lists)
-        model = build_sequential({"layers": description["layers"]})
+        description = fitted(from_json(metadata["minikd"]), Description)
+        shapes = {name: value.shape for name, value in tensors.items()}
+        model = build_sequential({"layers": description["layers"]}, shapes)
+        load(model, tensors)
+        check_answers(model, description["card"])
+    except (MinikdError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not describe its own model: {told(error)}; write it again from a run, or load its arrays "
+            "into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
+        ) from error
+    check_values(path, model, tensors)
+    model.class_names = description["card"].class_names
+    return model, description["card"]
+
+
+def load(model: Sequential, tensors: dict[str, Array]) -> None:
+    """Copy weights into their model, once it is clear that their numbers mean there what they mean in the file."""
+    for name, value in model.state_dict().items():
+        right = FLOATS if value.dtype.kind == "f" else INTEGERS
+        if name in tensors and tensors[name].dtype.name not in right:
+            raise CheckpointError(f"{name} is {tensors[name].dtype}, but must be {' or '.join(right[-2:])}")
+    with np.errstate(over="ignore"):  # `check_values` tells of it
         model.load_state_dict(tensors)
-        model.class_names = card.class_names
-    except (MinikdError, KeyError, TypeError, ValueError) as error:
+
+
+def check_answers(model: Sequential, card: Card) -> None:
+    """Refuse a model that does not turn the card's images into an answer for each class, or not in this memory."""
+    check_sizes(model, card.image)
+    found, wanted = model.output_shape(card.image), (len(card.class_names),)
+    if found != wanted:
         raise CheckpointError(
-            f"{path} does not describe its own model: {error}; write it again from a run, or load its arrays into a "
-            "model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
-        ) from error
-    for name, value in tensors.items():
-        if not np.isfinite(value).all():
+            f"the layers turn images {card.image} into {found}, but {wanted[0]} class names need {wanted}"
+        )
+
+
+def check_sizes(model: Sequential, shape: Shape) -> None:
+    """Refuse layers whose output, or whose input with its border, is larger than the memory for a single image."""
+    for layer in model.layers:
+        if isinstance(layer, Sequential):
+            check_sizes(layer, shape)
+        borders = getattr(layer, "padding", (0, 0))
+        bordered = [shape[0], *(length + 2 * border for length, border in zip(shape[1:], borders, strict=False))]
+        shape = layer.output_shape(shape)
+        need = 4 * max(math.prod(bordered), math.prod(shape))
+        require(need, f"one image in {type(layer).__name__}", "the layer's settings are not those of a real model")
+
+
+def check_values(path: str | Path, model: Sequential, tensors: dict[str, Array]) -> None:
+    """Refuse weights, as they are in the model, that no answer could be right with."""
+    for name, value in model.state_dict().items():
+        if not np.isfinite(tensors[name]).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
-    return model, card
-
-
-def write_tensors(path: Path, tensors: dict[str, Array], metadata: dict[str, str]) -> None:
-    """Write arrays by name as safetensors, atomically."""
-    from safetensors.numpy import save
-
-    # safetensors writes an array's memory as it lies: a view with other strides would be written scrambled. Not by
-    # ascontiguousarray, which makes a step count of shape () into one of shape (1,).
-    write_atomically(path, save({name: np.asarray(value, order="C") for name, value in tensors.items()}, metadata))
-
-
-def read_tensors(path: str | Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return a safetensors file's arrays and metadata. Raises CheckpointError where it is missing or broken."""
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "is not there"
-        raise CheckpointError(f"{path} {found}; give the path of a .safetensors file, as runs/NAME/teacher.safetensors")
-    try:
-        with safe_open(path, framework="np") as file:
-            names: list[str] = file.keys()
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: bfloat16, which NumPy has not
-        raise CheckpointError(
-            f"{path} is broken or not a safetensors file ({error}); train again, or take a copy"
-        ) from error
+        if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds numbers too large for float32, beyond 3.4e38; train again")
+        if name.endswith(("running_var", "num_batches_tracked")) and (value < 0).any():
+            raise CheckpointError(f"{path}: {name} is negative, which it cannot be; train again")

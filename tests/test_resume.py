@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from minikd import losses, training
-from minikd.checkpoints import load_checkpoint
+from minikd.checkpoints import Length, load_checkpoint
 from minikd.data import Augmentation
 from minikd.errors import CheckpointError
 from minikd.methods import Labels
+from minikd.tensors import write_tensors
 from minikd.training import Evaluation, Interrupted, Plan, fit
-from minikd.weights import write_tensors
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)
@@ -101,7 +101,7 @@ def test_a_checkpoint_holds_everything_that_changed(tmp_path, monkeypatch):
     stopped(monkeypatch, 5, problems.cnn, PLAN, path)
     model = problems.cnn()
     run = training.Run(model, problems.views(augmentation=Augmentation(shift=1)), Labels(), PLAN, "model", "")
-    position = load_checkpoint(path, run.state, run.identity)
+    position = load_checkpoint(path, run.state, run.identity, Length(PLAN.epochs, 10, PLAN.batch_size))
     assert (position.epoch, position.batch, position.step, position.images) == (1, 1, 4, 4)
     assert len(position.history) == 1
     assert model.state["1.num_batches_tracked"] == 4

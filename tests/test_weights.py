@@ -1,5 +1,6 @@
 import ast
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import minikd
 from minikd import nn
 from minikd.errors import CheckpointError
 from minikd.gradcheck import suite
-from minikd.weights import Card, load_model, read_tensors, save_model, write_tensors
+from minikd.nn.build import build_sequential
+from minikd.tensors import read_tensors, write_tensors
+from minikd.weights import Card, load_model, save_model, stage_of
 from tests import problems
+from tests.records import CARD
 
-CARD = Card("student", (3, 28, 20), (0.1307, 0.2, 1 / 3), (0.3081, 0.25, 0.5), ("zéro", "un", "deux"))
 LAYERS = list(suite.layers(np.random.default_rng(0)))
 
 
@@ -20,7 +23,10 @@ LAYERS = list(suite.layers(np.random.default_rng(0)))
 def test_every_layer_comes_back_with_its_weights_and_state(layer, shape, tmp_path):
     path, model = tmp_path / "model.safetensors", nn.Sequential(layer.copy())
     save_model(path, model, CARD)
-    loaded, _ = load_model(path)
+    tensors, metadata = read_tensors(path)
+    layers = json.loads(metadata["minikd"])["layers"]
+    loaded = build_sequential({"layers": layers}, {name: value.shape for name, value in tensors.items()})
+    loaded.load_state_dict(tensors)
     assert problems.same_bits(loaded, model)
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     assert np.array_equal(loaded(x), model(x))
@@ -28,8 +34,17 @@ def test_every_layer_comes_back_with_its_weights_and_state(layer, shape, tmp_pat
 
 
 def test_the_card_comes_back_as_it_was(tmp_path):
-    save_model(tmp_path / "model.safetensors", problems.mlp(), CARD)
-    assert load_model(tmp_path / "model.safetensors")[1] == CARD
+    colour = Card("teacher", (3, 28, 20), (0.1307, 0.2, 1 / 3), (0.3081, 0.25, 0.5), ("cat", "dog ", "Ω 🦉"))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 28 * 20, 3, np.random.default_rng(0)))
+    save_model(tmp_path / "model.safetensors", model, colour)
+    assert load_model(tmp_path / "model.safetensors")[1] == colour
+
+
+def test_what_decided_the_weights_comes_back_and_may_be_left_out(tmp_path):
+    save_model(tmp_path / "with.safetensors", problems.mlp(), CARD, "a digest")
+    save_model(tmp_path / "without.safetensors", problems.mlp(), CARD)
+    assert [stage_of(tmp_path / f"{name}.safetensors") for name in ("with", "without")] == ["a digest", ""]
+    assert load_model(tmp_path / "with.safetensors")[1] == CARD
 
 
 def test_a_loaded_model_can_be_trained_on(tmp_path):
@@ -133,7 +148,7 @@ def describe(path, text):
     ("change", "message"),
     [
         (lambda d: d["layers"][0].update(layer="LSTM"), "unknown layer 'LSTM'; minikd has AvgPool2d"),
-        (lambda d: d["layers"][0].update(out_channels=5), r"0\.(weight|bias) is \(4,.*, not \(5,"),
+        (lambda d: d["layers"][0].update(out_channels=5), r"0\.weight is \(4,.*, not \(5,"),
         (lambda d: d["layers"].pop(), "unknown .*5.bias"),
         (lambda d: d["layers"][0].pop("in_channels"), "Conv2d cannot be made from"),
         (lambda d: d.pop("layers"), "layers"),
@@ -141,7 +156,7 @@ def describe(path, text):
         (lambda d: d.update(layers=[3]), "3 describes no layer"),
         (lambda d: d.pop("card"), "card"),
         (lambda d: d["card"].pop("mean"), "mean"),
-        (lambda d: d["card"].update(std=0.3), "not iterable"),
+        (lambda d: d["card"].update(std=0.3), "Expected `array`, got `float`"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(change, message, tmp_path):
@@ -159,6 +174,197 @@ def test_a_description_that_is_none_is_refused(text, tmp_path):
     describe(path, text)
     with pytest.raises(CheckpointError, match=r"model\.safetensors does not describe its own model"):
         load_model(path)
+
+
+GIVEN = "does not describe its own model: .*"
+
+CARDS = [
+    ({"mean": None}, "Expected `array`, got `null`"),
+    ({"mean": [None]}, "Expected `float`, got `null`"),
+    ({"mean": [float("nan")]}, "Expected `float`, got `null`"),
+    ({"mean": [1e400]}, "Expected `float`, got `null`"),
+    ({"mean": [0.1, 0.1]}, r"mean is \(0.1, 0.1\), but must be a finite number for each of the 1 channels"),
+    ({"mean": []}, "for each of the 1 channels"),
+    ({"std": [0.3, 0.3, 0.3]}, "deviation is .*for each of the 1 channels"),
+    ({"std": [0]}, r"deviation is \(0.0,\), but must be above 0"),
+    ({"std": [-0.3]}, "must be above 0"),
+    ({"std": [1e-300]}, "must be above 0"),
+    ({"std": ["0.3"]}, "Expected `float`, got `str`"),
+    ({"image": [6, 6]}, r"the image's shape is \(6, 6\), but must be \(C, H, W\)"),
+    ({"image": [1, 6, 6, 1]}, r"must be \(C, H, W\)"),
+    ({"image": [1, 6, 0]}, r"must be \(C, H, W\)"),
+    ({"image": [1, -6, 6]}, r"must be \(C, H, W\)"),
+    ({"image": [1, 6.0, 6]}, "Expected `int`, got `float`"),
+    ({"image": [1, True, 6]}, "Expected `int`, got `bool`"),
+    ({"image": [1, 10**12, 6]}, r"must be \(C, H, W\), of 1 to 65536"),
+    ({"image": [1, 10**30, 6]}, "a whole number of 100 bits"),
+    ({"image": [1, 65536, 65536]}, ".*"),
+    ({"class_names": []}, "no class names"),
+    ({"class_names": ["a", "b"]}, r"images \(1, 6, 6\) into \(3,\), but 2 class names need \(2,\)"),
+    ({"class_names": ["a", "b", "c", "d"]}, "4 class names"),
+    ({"class_names": ["a", "b", "a"]}, "the classes 0 and 2 are both named 'a'"),
+    ({"class_names": ["a", "b", 3]}, "Expected `str`, got `int`"),
+    ({"class_names": ["a", "b", "\x1b[31mc"]}, r"the name '\\x1b\[31mc' holds a control character"),
+    ({"class_names": ["a", "b", "\x00"]}, "NUL"),
+    ({"class_names": ["a", "b", "\ud800"]}, "control character"),
+    ({"class_names": "abc"}, "Expected `array`, got `str`"),
+    ({"name": "a\nb"}, "control character"),
+    ({"name": None}, "Expected `str`, got `null`"),
+    ({"trained_on": "MNIST"}, "it holds 'trained_on', which does not belong there"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CARDS, ids=[str(change)[:40] for change, _ in CARDS])
+def test_a_card_that_no_model_can_be_used_with_is_refused(change, message, tmp_path):
+    path = saved(tmp_path)
+    description = json.loads(read_tensors(path)[1]["minikd"])
+    description["card"].update(change)
+    describe(path, json.dumps(description))
+    with pytest.raises(CheckpointError, match=GIVEN + message) as refusal:
+        load_model(path)
+    assert str(refusal.value).isprintable()
+
+
+DEEP = {"layer": "ReLU"}
+for _ in range(30):
+    DEEP = {"layer": "Sequential", "layers": [DEEP]}
+VERY_DEEP = '{"layer": "Sequential", "layers": [' * 50_000
+
+LAYERS_OF_HARM = [
+    ({"in_features": 10**12}, r"5\.weight is \(3, 36\), not \(3, 1000000000000\)"),
+    ({"out_features": 10**12}, "5.weight is"),
+    ({"out_features": -3}, "5.weight is"),
+    ({"out_features": 3.0}, "out_features is 3.0: Expected `int`"),
+    ({"out_features": "3"}, "out_features is '3'"),
+    ({"out_features": None}, "out_features is None"),
+    ({"out_features": [3]}, "out_features is"),
+    ({"rng": 3}, "it takes no rng"),
+    ({"bias": False}, "it takes no bias"),
+    ({"layer": None}, "unknown layer None"),
+    ({"layer": "Layer"}, "unknown layer 'Layer'"),
+    ({"layer": "x" * 10**6}, "unknown layer 'xxx"),
+    ({"layer": "ReLU\x1b[31m"}, r"unknown layer 'ReLU\\x1b"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), LAYERS_OF_HARM, ids=[str(one)[:40] for one, _ in LAYERS_OF_HARM])
+def test_a_layer_that_the_weights_do_not_bear_out_is_refused_before_it_is_made(change, message, tmp_path):
+    path = saved(tmp_path)
+    description = json.loads(read_tensors(path)[1]["minikd"])
+    description["layers"][-1].update(change)
+    describe(path, json.dumps(description))
+    begin = time.monotonic()
+    with pytest.raises(CheckpointError, match=GIVEN + message) as refusal:
+        load_model(path)
+    assert time.monotonic() - begin < 5
+    assert len(str(refusal.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda layers: layers[0].update(out_channels=10**12), "0.weight is"),
+        (lambda layers: layers[0].update(groups=0), "groups"),
+        (lambda layers: layers[0].update(padding=10**9), "of memory"),
+        (lambda layers: layers[0].update(padding=-1), "padding"),
+        (lambda layers: layers[0].update(stride=0), "stride"),
+        (lambda layers: layers[0].update(dilation=10**12), "does not fit"),
+        (lambda layers: layers[0].update(kernel_size=[3, 3, 3]), "kernel_size"),
+        (lambda layers: layers[1].update(features=10**12), "1.weight is"),
+        (lambda layers: layers[1].update(eps=0), "eps"),
+        (lambda layers: layers[1].update(momentum=2), "momentum"),
+        (lambda layers: layers[2].update(kernel_size=10**12), "does not fit"),
+        (lambda layers: layers[2].update(padding=10**12), "padding"),
+        (lambda layers: layers.insert(3, DEEP), "nested"),
+        (lambda layers: layers[3].update(layer="Residual", layers=[{"layer": "Flatten"}]), "must keep it"),
+        (lambda layers: layers.insert(3, {"layer": "Sequential", "layers": [], "more": 1}), "layers alone"),
+        (lambda layers: layers.insert(3, {"layer": "Linear", "in_features": 36, "out_features": 3}), "3.weight"),
+        (lambda layers: layers.insert(3, {"layer": "LayerNorm", "shape": 4}), "there is no 3.weight"),
+    ],
+)
+def test_layers_that_make_no_model_are_refused(change, message, tmp_path):
+    path = saved(tmp_path)
+    description = json.loads(read_tensors(path)[1]["minikd"])
+    change(description["layers"])
+    describe(path, json.dumps(description))
+    with pytest.raises(CheckpointError, match=GIVEN + message):
+        load_model(path)
+
+
+@pytest.mark.parametrize("text", [VERY_DEEP, "[" * 10**6, '{"layers": ' + "9" * 10_000 + "}", "{}", '{"layers": []}'])
+def test_a_description_made_to_do_harm_is_refused(text, tmp_path):
+    path = saved(tmp_path)
+    describe(path, text)
+    with pytest.raises(CheckpointError, match=GIVEN):
+        load_model(path)
+
+
+def test_a_chain_of_many_layers_is_loaded_in_seconds(tmp_path):
+    """10,000 of them: what grows with the square of their number takes minutes."""
+    path, model = tmp_path / "long.safetensors", problems.mlp()
+    save_model(path, model, CARD)
+    tensors, metadata = read_tensors(path)
+    description = json.loads(metadata["minikd"])
+    description["layers"] += [{"layer": "ReLU"}] * 10_000
+    write_tensors(path, tensors, {"minikd": json.dumps(description)})
+    begin = time.monotonic()
+    assert len(load_model(path)[0].layers) == 10_004
+    assert time.monotonic() - begin < 20
+
+
+def rewritten(path, change):
+    """Write a weights file again with changed arrays."""
+    tensors, metadata = read_tensors(path)
+    change(tensors)
+    write_tensors(path, tensors, metadata)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.full((3, 36), 1e300), "5.weight holds numbers too large for float32"),
+        (np.full((3, 36), np.inf, np.float16), "5.weight holds NaN or infinity"),
+        (np.zeros((3, 36), np.int8), "5.weight is int8, but must be float32 or float64"),
+        (np.zeros((3, 36), np.int64), "5.weight is int64, but must be float32 or float64"),
+        (np.zeros((3, 36), bool), "5.weight is bool, but must be float32 or float64"),
+        (np.zeros((36, 3)), r"5.weight is \(36, 3\), not \(3, 36\)"),
+        (np.zeros((3, 36, 1)), "5.weight is"),
+        (np.zeros(()), "5.weight is"),
+    ],
+)
+def test_weights_that_mean_something_else_are_refused(value, message, tmp_path):
+    path = saved(tmp_path)
+    rewritten(path, lambda tensors: tensors.update({"5.weight": value}))
+    with pytest.raises(CheckpointError, match=message):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("1.running_var", -np.ones(4)), ("1.num_batches_tracked", np.array(-1))],
+    ids=lambda one: str(one),
+)
+def test_state_that_no_training_leaves_is_refused(name, value, tmp_path):
+    path = saved(tmp_path)
+    rewritten(path, lambda tensors: tensors.update({name: value}))
+    with pytest.raises(CheckpointError, match=f"{name} is negative"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_odd_numbers_and_other_floats_come_back(dtype, tmp_path):
+    """Minus zero, subnormal numbers, and float16, whose every number is one of float32's."""
+    path, odd = saved(tmp_path), np.array([-0.0, 6e-8, 65504.0], dtype)
+    rewritten(path, lambda tensors: tensors.update({"5.bias": odd}))
+    found = load_model(path)[0].params["5.bias"]
+    assert found.dtype == np.float32
+    assert found.tobytes() == odd.astype(np.float32).tobytes()
+
+
+def test_a_model_in_float64_is_saved_and_comes_back_in_float32(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, problems.cnn().astype("float64"), CARD)
+    assert problems.same_bits(load_model(path)[0], problems.cnn())
 
 
 SOURCES = sorted(Path(minikd.__file__).parent.rglob("*.py"))

@@ -1,13 +1,15 @@
 """Whole processes side by side: their seconds from start to end, and the most memory that they held."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from minikd.errors import BenchError
+from minikd.reading import told
+from minikd.schema import fitted, from_json
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -21,15 +23,27 @@ class Spent:
     said: str
 
 
+class Record(TypedDict):
+    """What `child.py` prints when its command has ended."""
+
+    seconds: float
+    peak_bytes: int
+
+
 def spend(command: Sequence[str], threads: int) -> Spent:
     """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
-    done = subprocess.run(whole, capture_output=True, text=True)
+    done = subprocess.run(whole, capture_output=True, text=True, errors="replace")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise BenchError(f"python {' '.join(command)} ended with status {done.returncode}: {last}")
-    *said, record = done.stdout.splitlines()
-    numbers = json.loads(record)
+    *said, record = done.stdout.splitlines() or [""]
+    try:
+        numbers = fitted(from_json(record), Record)
+    except ValueError as error:
+        raise BenchError(
+            f"python {' '.join(command)} ended, but said {told(repr(record))} and not its times"
+        ) from error
     return Spent(numbers["seconds"], numbers["peak_bytes"], said[-1] if said else "")
 
 

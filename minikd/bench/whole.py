@@ -1,6 +1,5 @@
 """What a user waits for and pays for beside the steps: the whole job, its memory, the import, the installation."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from minikd.bench.processes import Spent, take_turns
 from minikd.bench.rows import Row, sized_row, timed_row
 from minikd.bench.timing import Times
 from minikd.errors import BenchError
+from minikd.reading import told
+from minikd.schema import fitted, from_json
 
 HERE = Path(__file__).parent
 JOBS = {"minikd": HERE / "job.py", "PyTorch": HERE / "torch_job.py"}
@@ -91,7 +92,7 @@ def row_of(spent: dict[str, list[Spent]]) -> Row:
 
 def check_accuracies(spent: dict[str, list[Spent]], apart: float) -> None:
     """Refuse jobs whose models did not come out equally good."""
-    found = {name: json.loads(runs[0].said) for name, runs in spent.items()}
+    found = {name: accuracies_of(name, runs[0].said) for name, runs in spent.items()}
     for name, accuracies in found.items():
         for model, accuracy in accuracies.items():
             gap = abs(accuracy - found["minikd"][model])
@@ -100,3 +101,11 @@ def check_accuracies(spent: dict[str, list[Spent]], apart: float) -> None:
                     f"main job: the {model} of {name} is right on {accuracy:.2%} of the test images and minikd's on "
                     f"{found['minikd'][model]:.2%}, so they did not do the same work; please report it"
                 )
+
+
+def accuracies_of(name: str, said: str) -> dict[str, float]:
+    """Return the accuracy of each model from the last line of a side's job. Raises BenchError for another line."""
+    try:
+        return fitted(from_json(said), dict[str, float])
+    except ValueError as error:
+        raise BenchError(f"the main job of {name} ended without its accuracies: {told(said)}") from error

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +16,8 @@ from minikd.backend import choose
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.cli.json_text import json_text
 from minikd.distillation import run
-from minikd.distillation.recipe import Recipe, read_recipe, size_of
-from minikd.errors import ConfigError
+from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
+from minikd.errors import CheckpointError, ConfigError
 from minikd.progress import Bars
 
 ResultT = TypeVar("ResultT")
@@ -31,7 +31,7 @@ def distill(arguments: argparse.Namespace) -> int:
     recipe, folder = run_of(arguments)
     results = resumable("distill", folder, lambda: run.distil(recipe, folder, watcher_of(arguments)))
     if arguments.json:
-        print(json.dumps(results, indent=2))
+        print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return 0
     if results["recipe"] == "seed":
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
@@ -71,7 +71,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, Path]:
     """Return the recipe and the folder of a run: the one to go on with, or a new one."""
     if arguments.resume:
         check_alone(arguments)
-        recipe, folder = read_recipe(arguments.resume / "config.toml"), arguments.resume
+        recipe, folder = read_run_recipe(arguments.resume), arguments.resume
     else:
         recipe = recipe_of(arguments)
         name = arguments.name or f"{Path(recipe.data).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -207,9 +207,11 @@ def gpu_check(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Print versions, processor, BLAS, and the backend with its reason."""
+    """Print versions, processor, BLAS, and the backend with its reason; or what files are."""
     from minikd.machine import machine, versions
 
+    if arguments.files:
+        return tell_files(arguments.files, arguments.json)
     backend, here = choose(arguments.backend), machine()
     if arguments.json:
         print(json.dumps({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
@@ -217,4 +219,15 @@ def info(arguments: argparse.Namespace) -> int:
     rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
     for name, value in rows.items():
         print(f"{name:<12} {value}")
+    return 0
+
+
+def tell_files(paths: Sequence[Path], as_json: bool) -> int:
+    """Print what each file is, and whether its checksum holds. Raises CheckpointError where one is damaged."""
+    from minikd.contents import contents_of, lines_of
+
+    found = contents_of(paths)
+    print(json.dumps(found, indent=2) if as_json else "\n".join(map(lines_of, found)))
+    if wrong := [one["path"] for one in found if one["error"]]:
+        raise CheckpointError(f"{len(wrong)} of {len(found)} files cannot be used: {', '.join(wrong)}")
     return 0

@@ -125,7 +125,15 @@ def add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     gpu_check.set_defaults(command=lazy("gpu_check"))
 
-    info = add(commands, "info", "versions, BLAS, backend and why it was taken")
+    info = add(commands, "info", "versions, BLAS, backend and why it was taken; of files, what they are")
+    info.usage = "minikd info [FILE ...] [options]"
+    info.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="a run's files, or its folder: what each is, and whether it is damaged",
+    )
     info.add_argument("--backend", choices=CHOICES, default="auto", help="backend to ask for (default: auto)")
     info.add_argument("--json", action="store_true", help="print JSON (default: text)")
     info.set_defaults(command=lazy("info"))

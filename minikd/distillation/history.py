@@ -1,44 +1,80 @@
-"""history.csv: a line for each epoch of each model, written whole after each."""
+"""history.csv: a line for each epoch of each model, written whole after each.
 
-import csv
-import io
+The last column tells of damage: the CRC-32 of the line before it, with its number and the number of all lines, so that
+a line that is missing is missed.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from minikd import telemetry
-from minikd.checkpoints import Row
+from minikd.checkpoints import COLUMNS, TEXTS, UNKNOWN, Row, checked_row, checked_rows
 from minikd.errors import CheckpointError
 from minikd.files import write_atomically
+from minikd.reading import is_there, read_text, told
 
-TEXT = ("model", "evaluated_on")
-OF_THE_RUN = ("model", "epoch", "loss", "accuracy", "nll", "evaluated_on")
-COLUMNS = (*OF_THE_RUN, "learning_rate", "images_per_second", "seconds", *telemetry.COLUMNS)
+CHECKSUM = "crc32"
+
+LIMIT = 64 * 2**20
+"""Bytes of the largest file that is read."""
+
+FIX = "remove the file: the curves begin anew, and what is trained stays"
 
 
 def write_history(path: Path, rows: list[Row]) -> None:
     """Write the rows, in order, under a line of names."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+    lines = [",".join(map(text, (row[name] for name in COLUMNS))) for row in rows]
+    sums = [f"{line},{checksum(line, number, len(lines))}" for number, line in enumerate(lines, 1)]
+    write_atomically(path, "".join(f"{line}\n" for line in (",".join((*COLUMNS, CHECKSUM)), *sums)).encode())
+
+
+def text(value: str | int | float) -> str:
+    """Return a value as it stands in the file; a number that is infinite is none."""
+    return "nan" if isinstance(value, float) and not math.isfinite(value) else str(value)
+
+
+def checksum(line: str, number: int, lines: int) -> int:
+    """Return the checksum of a line, the `number`-th of so many."""
+    return zlib.crc32(f"{number}/{lines},{line}".encode())
 
 
 def read_history(path: Path) -> list[Row]:
     """Return the rows; none where there is no file. Raises CheckpointError for other columns and broken lines."""
-    if not path.exists():
+    if not is_there(path, CheckpointError):
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        if tuple(table.fieldnames or ()) != COLUMNS:
-            raise CheckpointError(f"{path} has columns {table.fieldnames}, but must have {list(COLUMNS)}; remove it")
-        try:
-            return [number(row) for row in table]
-        except (TypeError, ValueError) as error:  # a line cut short gives None, a damaged one text
-            raise CheckpointError(f"{path}, line {table.line_num}, is broken ({error}); remove the file") from error
+    head, *lines = read_text(path, LIMIT, FIX, CheckpointError).replace("\r\n", "\n").split("\n")
+    names = head.split(",")
+    if tuple(names) not in (COLUMNS, (*COLUMNS, CHECKSUM)):
+        raise CheckpointError(f"{path} has columns {told(names)}, but must have {told(list(COLUMNS))}; {FIX}")
+    try:
+        if not lines or lines.pop() != "":
+            raise ValueError("its last line has no end")
+        return checked_rows([row_of(line, number, lines, len(names)) for number, line in enumerate(lines, 1)])
+    except ValueError as error:
+        raise CheckpointError(f"{path} is broken ({told(error)}); {FIX}") from error
 
 
-def number(row: dict[str, str]) -> Row:
-    """Return a line's numbers as numbers."""
-    return {
-        name: value if name in TEXT else int(value) if name == "epoch" else float(value) for name, value in row.items()
-    }
+def row_of(line: str, number: int, lines: Sequence[str], cells: int) -> Row:
+    """Return the `number`-th line's values by name, of a file whose lines have so many cells. Raises ValueError."""
+    values = line.split(",")
+    if len(values) != cells:
+        raise ValueError(f"line {number + 1} has {len(values)} cells, not {cells}")
+    if cells > len(COLUMNS) and values.pop() != str(checksum(",".join(values), number, len(lines))):
+        raise ValueError(f"line {number + 1} does not agree with its checksum, or a line is missing")
+    try:
+        return checked_row(dict(zip(COLUMNS, map(value, COLUMNS, values), strict=True)))
+    except ValueError as error:
+        raise ValueError(f"line {number + 1}: {error}") from error
+
+
+def value(name: str, cell: str) -> str | int | float | None:
+    """Return a cell's value; None for nan where that is allowed."""
+    if name in TEXTS:
+        return cell
+    if name == "epoch":
+        return int(cell)
+    number = float(cell)
+    if not math.isfinite(number) and (name not in UNKNOWN or cell != "nan"):
+        raise ValueError(f"{name} is {cell}")
+    return number if math.isfinite(number) else None

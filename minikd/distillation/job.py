@@ -18,7 +18,7 @@ from minikd.data import Views
 from minikd.distillation import networks
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
-from minikd.distillation.recipe import Recipe, Training
+from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.teacher import answers
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
@@ -56,6 +56,7 @@ class Job:
             check(self.method, pair)
         networks.check_batches(recipe, self.data, self.first_student)
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
+        self.data.card("model")  # refuses class names that no weights file may hold, and not when the training is over
         # What can be refused has been refused by now; only then does anything appear on the disk.
         make_folder(folder, recipe)
         self.note(f"run folder: {folder}")
@@ -142,4 +143,4 @@ def make_folder(folder: Path, recipe: Recipe) -> None:
     except OSError as error:
         raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --runs") from error
     if not (folder / "config.toml").exists():
-        write_atomically(folder / "config.toml", recipe.to_toml().encode())
+        write_atomically(folder / "config.toml", sealed(recipe).encode())

@@ -1,7 +1,8 @@
 """A teacher's answers to images that never change, kept in a folder for all who ask the same teacher the same.
 
 An experiment trains dozens of students on one teacher's answers. A file's name is a digest of the teacher's weights, of
-the pixels and of the layers that are asked, so an answer can neither be stale nor belong to others.
+the pixels and of the layers that are asked, so an answer can neither be stale nor belong to others. A damaged file is
+asked for again.
 """
 
 import hashlib
@@ -12,10 +13,12 @@ import numpy as np
 
 from minikd.backend import module_of, to_host
 from minikd.data import Views
+from minikd.errors import CheckpointError
 from minikd.models import describe
 from minikd.nn import Sequential
+from minikd.notices import notice
+from minikd.tensors import read_tensors, write_tensors
 from minikd.typing import Floats
-from minikd.weights import read_tensors, write_tensors
 
 Outputs = tuple[Floats, dict[str, Floats]]
 
@@ -32,12 +35,23 @@ def kept(
     """
     path = folder / f"{digest(teacher, views, layers)}.safetensors"
     if path.exists():
-        found = {name: np.asarray(value, views.dtype) for name, value in read_tensors(path)[0].items()}
-        return found["logits"], {name: found[name] for name in layers}
+        try:
+            return read(path, views, layers)
+        except CheckpointError as error:
+            notice(f"{error}: the teacher is asked again")
     logits, taps = compute()
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(path, {"logits": logits, **taps}, {})
+    write_tensors(path, {"logits": logits, **taps}, {"minikd-answers": "logits"})
     return logits, taps
+
+
+def read(path: Path, views: Views, layers: tuple[str, ...]) -> Outputs:
+    """Return the outputs that a file holds. Raises CheckpointError for a damaged file."""
+    tensors, _ = read_tensors(path, "it is written anew")
+    if tensors.keys() != {"logits", *layers} or tensors["logits"].ndim != 2:
+        raise CheckpointError(f"{path} holds no answers of these layers; it is written anew")
+    found = {name: np.asarray(value, views.dtype) for name, value in tensors.items()}
+    return found["logits"], {name: found[name] for name in layers}
 
 
 def digest(teacher: Sequential, views: Views, layers: tuple[str, ...]) -> str:

@@ -10,15 +10,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from minikd import models, optim, schedules
+from minikd import checksums, models, optim, schedules
 from minikd.backend import CHOICES
 from minikd.data import Augmentation
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
+from minikd.notices import notice
+from minikd.reading import read_text, told
+from minikd.schema import check_plain
 from minikd.settings import Section, check_value, setting
 from minikd.training import Plan
+
+LIMIT = 2**20
+"""Bytes of the largest recipe that is read."""
+
+DOTS = 300
+"""Dots in a line of a recipe: Python's reader of TOML takes minutes for a key of a hundred thousand parts."""
+
+SEAL = "# SHA-256 of the other lines: "
+"""How the first and the last line of config.toml begin: one of them is left, whichever end is cut off."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,9 @@ class Distillation(Section):
         """Return the section that a TOML table holds; what stands beside the method in short is one of its settings."""
         args = table.get("method_args", {})
         if not isinstance(args, Mapping):
-            raise ConfigError(f"{where}: method_args is {args!r}, but must be a section: [distillation.method_args]")
+            raise ConfigError(
+                f"{where}: method_args is {told(repr(args))}, but must be a section: [distillation.method_args]"
+            )
         short = {name: table[name] for name in SHORT if name in table}
         rest = {name: value for name, value in table.items() if name not in SHORT}
         return super().of({**rest, "method_args": {**short, **args}}, where)
@@ -156,14 +170,11 @@ class Recipe(Section):
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
         """Return the recipe of a TOML text; `where` names it in errors. Raises ConfigError."""
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{where} is not TOML: {error}") from error
+        table = toml_table(text, where)
         inner = {name: table.pop(name, {}) for name in SECTIONS}
         for name, value in inner.items():
             if not isinstance(value, dict):
-                raise ConfigError(f"{where}: {name} is {value!r}, but must be a section: [{name}]")
+                raise ConfigError(f"{where}: {name} is {told(repr(value))}, but must be a section: [{name}]")
         return replace(
             cls.of(table, where),
             teacher=Teacher.of(inner["teacher"], f"{where}, [teacher]"),
@@ -191,12 +202,61 @@ def size_of(image_size: str) -> tuple[int, int] | None:
     return int(found[1]), int(found[2])
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Return the recipe in a file. Raises ConfigError."""
+def toml_table(text: str, where: str) -> dict[str, Any]:
+    """Return the table of a TOML text. Raises ConfigError for what is none, and for what no recipe can hold."""
     try:
-        return Recipe.from_toml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); give the path of a TOML file") from error
+        if max(line.count(".") for line in text.split("\n")) > DOTS:
+            raise ValueError("a line of it has too many dots")
+        table = tomllib.loads(text)
+        check_plain(table)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else told(error)
+        raise ConfigError(f"{where} is not TOML that can be a recipe: {reason}") from error
+    return table
+
+
+def sealed(recipe: Recipe) -> str:
+    """Return what config.toml holds: the recipe as TOML between two lines with its checksum."""
+    text = recipe.to_toml()
+    seal = f"{SEAL}{checksums.of_text(text)}\n"
+    return f"{seal}{text}{seal}"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in a file, which may have been edited: a checksum that is wrong is told and no more.
+
+    Raises ConfigError.
+    """
+    text = recipe_text(path)
+    recipe = Recipe.from_toml(text, str(path))
+    if is_sealed(text) is False:
+        notice(f"{path} is not as minikd wrote it: edited, or damaged; what it says now counts")
+    return recipe
+
+
+def read_run_recipe(folder: Path) -> Recipe:
+    """Return the recipe of a run from its folder, where every section is written out. Raises ConfigError."""
+    path = folder / "config.toml"
+    recipe, table = read_recipe(path), toml_table(recipe_text(path), str(path))
+    if lacking := {"data", *SECTIONS} - table.keys():
+        raise ConfigError(
+            f"{path} is cut short: it lacks {', '.join(sorted(lacking))}, and their defaults may be another run's; "
+            "write them again, or start a new run"
+        )
+    return recipe
+
+
+def recipe_text(path: Path) -> str:
+    """Return a recipe's file as text. Raises ConfigError."""
+    return read_text(path, LIMIT, "give the path of a TOML file", ConfigError).replace("\r\n", "\n")
+
+
+def is_sealed(text: str) -> bool | None:
+    """Return whether a recipe's file is as minikd wrote it; None where it carries no checksum."""
+    lines = text.splitlines(keepends=True)
+    seals = [line for line in lines if line.startswith(SEAL)]
+    whole = checksums.of_text("".join(line for line in lines if not line.startswith(SEAL)))
+    return all(line == f"{SEAL}{whole}\n" for line in seals) if seals else None
 
 
 def seed_recipe() -> Recipe:

@@ -1,18 +1,14 @@
 """A whole run: its folder, its stages, and what it leaves behind."""
 
-import json
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from minikd import metrics
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
-from minikd.errors import CheckpointError
-from minikd.files import write_atomically
+from minikd.distillation.results import read_results, write_results
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
 from minikd.parallel import workers
@@ -150,25 +146,3 @@ def dataset_result(job: Job) -> DatasetResult:
         classes=data.dataset.classes,
         image_shape=list(data.dataset.image_shape),
     )
-
-
-def read_results(folder: Path) -> Any:
-    """Return what results.json holds: `Results`, a part of them after `train`, {} where there is no such file.
-
-    Raises CheckpointError for a broken file.
-    """
-    path = folder / "results.json"
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # JSON's and Unicode's errors are both of this kind
-        raise CheckpointError(f"{path} is broken ({error}); remove it, and --resume writes it anew") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path} holds no results; remove it, and --resume writes it anew")
-    return found
-
-
-def write_results(folder: Path, results: Mapping[str, object]) -> None:
-    """Write results.json."""
-    write_atomically(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())

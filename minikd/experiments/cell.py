@@ -4,7 +4,6 @@ Its outcome is one JSON file, written aside and renamed when all is over. What i
 experiment that was stopped goes on where it was, and a cell that was stopped goes on from its own checkpoint.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,11 +17,13 @@ from minikd.data import Views
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
-from minikd.files import write_atomically
 from minikd.inference import logits_of
+from minikd.jsonfiles import read_table, write_json
 from minikd.nn import Sequential
 from minikd.parallel import workers
 from minikd.typing import Floats, Ints
+
+FIX = "remove it, and the cell runs again"
 
 ROLES = {"teacher": "teacher", "control": "student_baseline", "student": "student_distilled"}
 """What a cell trains, and the name of its weights file."""
@@ -110,7 +111,7 @@ def key_of(name: str, seed: int) -> str:
 def run_cell(cell: Cell, folder: Path) -> Outcome:
     """Train a cell's model on one thread, measure it, and leave its outcome in the experiment's folder."""
     found = train(cell, folder)
-    write_atomically(folder / "cells" / f"{cell.key}.json", (json.dumps(found) + "\n").encode())
+    write_json(folder / "cells" / f"{cell.key}.json", found)
     return found
 
 
@@ -175,13 +176,18 @@ def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
     Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
     """
     path = folder / "cells" / f"{cell.key}.json"
-    if not path.exists():
-        return None
-    try:
-        found: Outcome = json.loads(path.read_text(encoding="utf-8"))
-        same = found["recipe"] == cell.recipe.to_toml()
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is broken ({error}); remove it, and the cell runs again") from error
-    if not same:
+    found = read_table(path, Outcome, FIX)
+    if found and not is_whole(found["test"]):
+        raise CheckpointError(f"{path} is broken (its predictions, errors and images do not agree); {FIX}")
+    if found and found["recipe"] != cell.recipe.to_toml():
         raise ConfigError(f"{path} is of another recipe than {cell.name} has now; choose another folder with --folder")
     return found
+
+
+def is_whole(test: Measured | None) -> bool:
+    """Return whether there is a prediction for each image, and each error is one of the images."""
+    return test is None or (
+        len(test["predictions"]) == test["images"]
+        and len(test["wrong"]) == test["errors"]
+        and all(0 <= number < test["images"] for number in test["wrong"])
+    )

@@ -6,17 +6,19 @@ images, which no student learns by heart, and on them a teacher's answers can be
 as they are.
 """
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from minikd import checksums
 from minikd.data import Augmentation
 from minikd.data.augment import augment
 from minikd.distillation.job import Job
 from minikd.distillation.prepare import Data
-from minikd.files import write_atomically
+from minikd.errors import CheckpointError
+from minikd.notices import notice
+from minikd.tensors import map_images, write_tensors
 from minikd.typing import Pixels
 
 ROWS = 5000
@@ -40,20 +42,37 @@ def in_editions(count: int, augmentation: Augmentation, job: Job) -> None:
     """
     same_images(job)
     views = job.data.train
-    images = editions(job.folder.parent.parent / f"editions-{count}.npy", views.images, count, augmentation)
+    images = editions(job.folder.parent.parent / f"editions-{count}.safetensors", views.images, count, augmentation)
     many = replace(views, images=images, labels=np.tile(views.labels, count))
     job.data = replace(job.data, train=many, transfer=many, labelled=len(many))
 
 
 def editions(path: Path, images: Pixels, count: int, augmentation: Augmentation) -> Pixels:
-    """Return the images `count` times, (count·N, C, H, W) in their dtype, from the file, else made and left there."""
-    if not path.exists():
-        made = np.concatenate([images, *(varied(images, augmentation, number) for number in range(1, count))])
-        buffer = io.BytesIO()
-        np.save(buffer, made)
-        write_atomically(path, buffer.getvalue())
-    found: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)  # all who learn from it share the memory
+    """Return the images `count` times, (count·N, C, H, W) in their dtype, from the file, else made and left there.
+
+    All who learn from the file share its memory. One that is damaged, or of other images, is made anew.
+    """
+    what = f"{count} by {augmentation} of {checksums.of_tensors({'images': images}, {})}"
+    if (found := kept(path, what)) is not None:
+        return found
+    made = np.concatenate([images, *(varied(images, augmentation, number) for number in range(1, count))])
+    write_tensors(path, {"images": made}, {"minikd-editions": what})
+    del made  # its memory is free before the file's is looked at
+    found = kept(path, what)
+    assert found is not None
     return found
+
+
+def kept(path: Path, what: str) -> Pixels | None:
+    """Return the images in the file; None where it is not there, is damaged or holds something else than `what`."""
+    if not path.exists():
+        return None
+    try:
+        found, metadata = map_images(path, "it is made anew")
+    except CheckpointError as error:
+        notice(str(error))
+        return None
+    return found if metadata.get("minikd-editions") == what else None
 
 
 def varied(images: Pixels, augmentation: Augmentation, number: int) -> Pixels:

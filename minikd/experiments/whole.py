@@ -1,6 +1,5 @@
 """A whole experiment in a folder: its stages, its table's rows, results.json and the figure."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from minikd.experiments.experiment import Experiment
 from minikd.experiments.rows import Beside, Report, Row, rows_of
 from minikd.experiments.run import Progress, make, run_cells
 from minikd.files import write_atomically
+from minikd.jsonfiles import write_json
 from minikd.machine import machine, versions
 
 
@@ -46,7 +46,7 @@ def run(
         machine=machine(),
         versions=versions(),
     )
-    write_atomically(folder / "results.json", (json.dumps(report, indent=2) + "\n").encode())
+    write_json(folder / "results.json", report, indent=2)
     if report["rows"]:
         draw(experiment, report, folder / "figure.png")
     return report

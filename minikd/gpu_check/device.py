@@ -49,7 +49,7 @@ def describe() -> Device:
 def driver() -> str:
     """Return the driver's own version, as Linux tells it."""
     try:
-        line = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
+        line = Path("/proc/driver/nvidia/version").read_text(errors="replace").splitlines()[0]
     except (OSError, IndexError):
         return "unknown"
     return line.removeprefix("NVRM version:").strip()

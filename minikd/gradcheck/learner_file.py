@@ -11,6 +11,7 @@ from types import ModuleType
 
 from minikd.errors import ConfigError
 from minikd.gradcheck.trial import place
+from minikd.reading import check_readable, told
 from minikd.typing import Floats
 
 Passes = Callable[..., tuple[Floats, object]]
@@ -63,9 +64,10 @@ def has_passes(thing: object) -> bool:
 
 def run_file(path: Path) -> ModuleType:
     """Run a file that is not ours and return it as a module. Raises ConfigError, with the line, for what goes wrong."""
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise ConfigError(f"{path} {what}; give a Python file and a name in it, such as my_layer.py:MyLayer")
+    wanted = "give a Python file and a name in it, such as my_layer.py:MyLayer"
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist; {wanted}")
+    check_readable(path, wanted, ConfigError)
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     # As `python my_layer.py` would: the file may import its neighbours. Only for as long as it runs.
@@ -76,8 +78,9 @@ def run_file(path: Path) -> ModuleType:
             code = compile(text.read(), str(path), "exec")
         exec(code, vars(module))
     except SyntaxError as error:
-        line = (error.text or "").strip()
-        raise ConfigError(f"{path.name}, line {error.lineno}: {error.msg}: {line}") from error
+        where = f"{path.name}, line {error.lineno}" if error.lineno else path.name  # none for NUL, or no text at all
+        line = f": {told(error.text.strip())}" if error.text else ""
+        raise ConfigError(f"{where}: {error.msg}{line}") from error
     except (UnicodeDecodeError, ValueError) as error:
         raise ConfigError(f"{path} cannot be run: {error} ({place(error)})") from error
     except (Exception, SystemExit) as error:

@@ -20,9 +20,13 @@ from pathlib import Path
 
 import minikd
 from minikd.errors import ConfigError
+from minikd.reading import read_text
 
 LESSONS = "[0-9][0-9]_*.py"
 """Names of lessons and of exercises: NN_name.py."""
+
+LIMIT = 2**20
+"""Bytes of the largest lesson that is read."""
 
 LABELS = ("Goal", "Needs", "You will see", "Minutes")
 
@@ -69,7 +73,7 @@ def cards(folder: Path) -> list[Card]:
 def read_card(path: Path) -> Card:
     """Return what a lesson's first cell says. Raises ConfigError naming the file and what is missing or too much."""
     title, *paragraphs = first_cell(path).split("\n\n")
-    number, heading = int(path.name[:2]), re.fullmatch(r"# (\d+)\. (.+)", title)
+    number, heading = int(path.name[:2]), re.fullmatch(r"# (\d{1,2})\. (.+)", title)
     if not heading or int(heading[1]) != number:
         raise ConfigError(f"{path}: its first cell begins with {title!r}, but must with '# {number}. Title'")
     said = dict(zip(LABELS, paragraphs, strict=False))
@@ -83,7 +87,7 @@ def read_card(path: Path) -> Card:
         said[label] = " ".join(said[label].removeprefix(prefix).split())
     if len(paragraphs) > len(LABELS):
         raise ConfigError(f"{path}: its first cell goes on after the minutes; begin another cell there")
-    if not re.fullmatch(r"[1-9]\d*", said["Minutes"]):
+    if not re.fullmatch(r"[1-9]\d{0,3}", said["Minutes"]):
         raise ConfigError(f"{path}: its **Minutes** are {said['Minutes']!r}, but must be a whole number")
     goal, needs, sight, minutes = said.values()
     return Card(path, number, heading[2], goal, needs, sight, int(minutes))
@@ -91,7 +95,7 @@ def read_card(path: Path) -> Card:
 
 def first_cell(path: Path) -> str:
     """Return the text of a script's first cell, without its comment signs; empty where it is not Markdown."""
-    begin, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    begin, *lines = read_text(path, LIMIT, "take the lesson as it came", ConfigError).splitlines() or [""]
     cell = []
     for line in lines if begin == "# %% [markdown]" else []:
         if not line.startswith("#") or line.startswith("# %%"):

@@ -1,5 +1,7 @@
 """Whole processes and whole installations: what is counted, and what is refused."""
 
+import subprocess
+
 import pytest
 
 from minikd.bench import whole
@@ -35,6 +37,24 @@ def test_a_process_gets_so_many_cores():
 def test_a_process_that_fails_is_told_with_its_last_words():
     with pytest.raises(BenchError, match=r"ended with status 3: .*the reason"):
         spend(["-c", "import sys; print('first'); print('the reason', file=sys.stderr); sys.exit(3)"], 1)
+
+
+@pytest.mark.parametrize("record", ["", "no JSON", "[]", '{"seconds": 1.0}', '{"seconds": "1", "peak_bytes": 1}'])
+def test_a_process_that_does_not_say_what_it_took_is_told_of(record, monkeypatch):
+    done = subprocess.CompletedProcess([], 0, record, "")
+    monkeypatch.setattr("minikd.bench.processes.subprocess.run", lambda *_, **__: done)
+    with pytest.raises(BenchError, match=r"ended, but said .* and not its times"):
+        spend(["-c", "pass"], 1)
+
+
+def test_a_process_may_print_bytes_that_are_no_text():
+    assert spend(["-c", r"import sys; sys.stdout.buffer.write(b'\xff\n')"], 1).said == "\ufffd"
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[0.5]", '{"teacher": null}', '{"teacher": NaN}'])
+def test_a_job_that_does_not_say_its_accuracies_is_told_of(text):
+    with pytest.raises(BenchError, match="the main job of minikd ended without its accuracies"):
+        whole.check_accuracies({"minikd": said(text)}, 0.02)
 
 
 def test_commands_take_turns(tmp_path):

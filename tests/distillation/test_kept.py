@@ -9,6 +9,7 @@ from minikd.backend import to_host
 from minikd.data import Augmentation
 from minikd.distillation.kept import digest, kept
 from minikd.distillation.teacher import LiveTeacher, teacher_for
+from minikd.notices import Notice
 from minikd.parallel import workers
 from tests import problems
 
@@ -83,3 +84,24 @@ def test_views_that_change_are_never_kept(model, views, tmp_path):
         teacher = teacher_for(model, replace(views, augmentation=Augmentation(shift=1)), map_, (), tmp_path)
     assert isinstance(teacher, LiveTeacher)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1] + b"\x7f", lambda data: data[:100], lambda data: b""])
+def test_a_damaged_file_is_said_and_the_teacher_asked_again(damage, model, views, tmp_path):
+    outputs = np.arange(6.0, dtype=np.float32).reshape(3, 2), {"0": np.ones(3, np.float32)}
+    asked = []
+
+    def compute():
+        asked.append(1)
+        return outputs
+
+    kept(tmp_path, model, views, ("0",), compute)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    with pytest.warns(Notice, match=r"is (damaged|broken).*; it is written anew: the teacher is asked again"):
+        logits, _ = kept(tmp_path, model, views, ("0",), compute)
+    np.testing.assert_array_equal(logits, outputs[0])
+    assert path.read_bytes() == whole
+    assert len(asked) == 2
+    kept(tmp_path, model, views, ("0",), never)

@@ -1,6 +1,5 @@
 """Every experiment from end to end on a few hundred images; and how settings are chosen."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from minikd.experiments.experiment import Setup, Size
 from minikd.experiments.heat import heat_map
 from minikd.experiments.table import listing, text
 from minikd.experiments.whole import draw, run
+from minikd.jsonfiles import read_json
 from minikd.methods import build
 from tests.experiments.makers import recipe_of
 
@@ -27,7 +27,7 @@ def outcome(validation, nll=0.1):
 def test_an_experiment_runs_to_its_end(name, tmp_path):
     report = run(EXPERIMENTS[name], "tiny", 1, 1, tmp_path)
     assert report["failed"] == {}
-    assert json.loads((tmp_path / "results.json").read_text()) == report
+    assert read_json(tmp_path / "results.json", "") == report
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert all(row["name"] in text(report) for row in report["rows"])
     assert max(map(len, text(report).splitlines())) <= 110

@@ -11,6 +11,7 @@ from minikd.distillation.job import Job
 from minikd.experiments import editions as editions_module
 from minikd.experiments.editions import editions, in_editions, same_images
 from minikd.experiments.run import Progress, run_cells
+from minikd.notices import Notice
 from tests.experiments.makers import cells_of, recipe_of
 
 VARIED = Augmentation(shift=2)
@@ -26,7 +27,7 @@ def images(dtype=np.uint8):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_the_first_edition_is_the_images_and_no_two_are_alike(dtype, tmp_path):
     own = images(dtype)
-    made = editions(tmp_path / "e.npy", own, 3, VARIED)
+    made = editions(tmp_path / "e.safetensors", own, 3, VARIED)
     first, second, third = np.split(made, 3)
     assert made.dtype == own.dtype
     np.testing.assert_array_equal(first, own)
@@ -35,11 +36,35 @@ def test_the_first_edition_is_the_images_and_no_two_are_alike(dtype, tmp_path):
 
 
 def test_editions_are_made_once_and_in_parts_as_at_once(tmp_path, monkeypatch):
-    made = np.array(editions(tmp_path / "e.npy", images(), 2, VARIED))
+    made = np.array(editions(tmp_path / "e.safetensors", images(), 2, VARIED))
     monkeypatch.setattr(editions_module, "ROWS", 3)
-    np.testing.assert_array_equal(editions(tmp_path / "parts.npy", images(), 2, VARIED), made)
-    np.save(tmp_path / "e.npy", made[::-1])
-    np.testing.assert_array_equal(editions(tmp_path / "e.npy", images(), 2, VARIED), made[::-1])
+    np.testing.assert_array_equal(editions(tmp_path / "parts.safetensors", images(), 2, VARIED), made)
+    monkeypatch.setattr(editions_module, "varied", lambda *_: pytest.fail("it is made again"))
+    np.testing.assert_array_equal(editions(tmp_path / "e.safetensors", images(), 2, VARIED), made)
+
+
+def test_a_damaged_file_of_editions_is_made_anew_and_said(tmp_path):
+    path = tmp_path / "e.safetensors"
+    made = np.array(editions(path, images(), 2, VARIED))
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    with pytest.warns(Notice, match=r"e\.safetensors is damaged: its checksum is wrong; it is made anew"):
+        np.testing.assert_array_equal(editions(path, images(), 2, VARIED), made)
+    np.testing.assert_array_equal(editions(path, images(), 2, VARIED), made)
+
+
+def test_editions_of_other_images_or_of_another_kind_are_made_anew(tmp_path):
+    path, own = tmp_path / "e.safetensors", images()
+    for asked in ((own, 2, VARIED), (own[::-1].copy(), 2, VARIED), (own, 3, VARIED), (own, 2, Augmentation(shift=1))):
+        np.testing.assert_array_equal(editions(path, *asked), editions(tmp_path / "new.safetensors", *asked))
+        (tmp_path / "new.safetensors").unlink()
+
+
+def test_processes_share_the_memory_of_editions(tmp_path):
+    found = editions(tmp_path / "e.safetensors", images(), 2, VARIED)
+    assert isinstance(found, np.memmap)
+    assert not found.flags.writeable
 
 
 def test_every_seed_learns_from_the_same_images_with_their_labels(data, tmp_path):

@@ -186,6 +186,25 @@ def test_bytes_that_are_no_text(tmp_path):
         check_learner(str(path))
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"x = 1\0\n", r"mine\.py: source code (string )?cannot contain null bytes"),
+        (b"# coding: no-such-encoding\n", r"mine\.py: unknown encoding"),
+        (b"x = '\xe9'\n", r"mine\.py: invalid or missing encoding declaration"),
+        (b"x = " + b"(" * 1000, r"mine\.py, line 1: too many nested parentheses"),
+        (b"x = '" + b"x" * 10**6, r"mine\.py, line 1: unterminated string literal"),
+    ],
+)
+def test_a_text_that_python_does_not_read_is_told_in_a_line(data, words, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=words) as refusal:
+        check_learner(str(path))
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 2000
+
+
 def test_the_only_layer_needs_no_name_and_may_import_its_neighbour(tmp_path):
     (tmp_path / "neighbour_of_mine.py").write_text("FACTOR = 3\n")
     text = (

@@ -30,6 +30,8 @@ def test_a_first_cell_is_read(tmp_path):
         ("# **Minutes** 1\n", "", "Minutes"),
         ("**Minutes** 1", "**Minutes** about 1", "whole number"),
         ("**Minutes** 1", "**Minutes** 0", "whole number"),
+        ("**Minutes** 1", f"**Minutes** {'9' * 5000}", "whole number"),
+        ("# # 7. L", f"# # {'9' * 5000}. L", "must with '# 7. Title'"),
         ("**Minutes** 1", "**Minutes** 1\n#\n# More.", "goes on after the minutes"),
     ],
 )
@@ -46,6 +48,12 @@ def test_a_first_cell_of_another_form_is_refused(before, after, words, tmp_path)
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "07_seventh.py").write_text("")
     with pytest.raises(ConfigError, match="07_seventh"):
+        library.cards(tmp_path)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "07_seventh.py").write_bytes(b"# %% [markdown]\n# # 7. \xe9\n")
+    with pytest.raises(ConfigError, match=r"07_seventh\.py is not text in UTF-8.*byte 0xe9 at 23"):
         library.cards(tmp_path)
 
 

@@ -1,0 +1,105 @@
+"""history.csv comes back as it was written, is a table for others, and misses what is missing."""
+
+import math
+
+import pytest
+
+from minikd.checkpoints import COLUMNS
+from minikd.distillation.history import CHECKSUM, read_history, write_history
+from minikd.errors import CheckpointError
+from tests.records import row
+
+ROWS = [row("teacher", 1), row("teacher", 2), row("student_baseline", 1)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_history(tmp_path / "history.csv", ROWS)
+    return tmp_path / "history.csv"
+
+
+def test_rows_come_back(path):
+    assert repr(read_history(path)) == repr(ROWS)
+
+
+def test_no_file_has_no_rows_and_no_rows_make_a_file(tmp_path):
+    assert read_history(tmp_path / "history.csv") == []
+    write_history(tmp_path / "history.csv", [])
+    assert read_history(tmp_path / "history.csv") == []
+
+
+def test_it_is_a_table_of_numbers_with_the_checksum_last(path):
+    names, *lines = [line.split(",") for line in path.read_text().splitlines()]
+    assert names == [*COLUMNS, CHECKSUM]
+    assert all(cell.isdecimal() for cell in (line[-1] for line in lines))  # no 1e23, which a table's reader takes apart
+
+
+def test_an_infinite_number_is_written_as_none(tmp_path):
+    write_history(tmp_path / "history.csv", [row("teacher", 1) | {"hard_gradient": math.inf}])
+    assert math.isnan(read_history(tmp_path / "history.csv")[0]["hard_gradient"])
+
+
+def without_checksums(path):
+    """What an earlier version has written."""
+    return [line.rpartition(",")[0] for line in path.read_text().splitlines()]
+
+
+def test_a_file_of_an_earlier_version_is_read(path):
+    path.write_text("\n".join([*without_checksums(path), ""]))
+    assert repr(read_history(path)) == repr(ROWS)
+
+
+def test_other_ends_of_lines_and_a_byte_order_mark_change_nothing(path):
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert repr(read_history(path)) == repr(ROWS)
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+def test_a_missing_line_is_missed_the_last_too(line, path):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:line] + lines[line + 1 :]))
+    with pytest.raises(
+        CheckpointError, match=r"does not agree with its checksum, or a line is missing.*remove the file"
+    ):
+        read_history(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"0.75", b"0.74", "line 2 does not agree with its checksum"),
+        (b"0.75", b"\xff\xfe", "is not text in UTF-8"),
+        (b"0.75", b"\0", "line 2 does not agree"),
+        (b"0.75", b"9" * 200_000, "line 2 does not agree"),
+        (b"epoch", b"epooch", "has columns"),
+        (b"test", b"t,est", "line 2 has 18 cells, not 17"),
+    ],
+)
+def test_damage_is_told_with_its_line(old, new, words, path):
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(CheckpointError, match=words) as refusal:
+        read_history(path)
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "words"),
+    [
+        ("loss", "nan", "line 2: loss is nan"),
+        ("loss", "inf", "line 2: loss is inf"),
+        ("accuracy", "-inf", "line 2: accuracy is -inf"),
+        ("seconds", "nan", "line 2: seconds is nan"),
+        ("seconds", "-1", "line 2: seconds is -1.0"),
+        ("nll", "", "line 2: could not convert"),
+        ("epoch", "1.0", "line 2: invalid literal"),
+        ("epoch", "2", "after epoch 0 of 'teacher' comes epoch 2"),
+        ("epoch", "9" * 5000, "line 2: .*4300 digits"),
+    ],
+)
+def test_numbers_that_no_epoch_has_are_refused_without_a_checksum_too(cell, value, words, path):
+    names, first, *rest = without_checksums(path)
+    cells = dict(zip(names.split(","), first.split(","), strict=True)) | {cell: value}
+    path.write_text("\n".join([names, ",".join(cells.values()), *rest, ""]))
+    with pytest.raises(CheckpointError, match=words):
+        read_history(path)

@@ -1,0 +1,106 @@
+"""A recipe's file: sealed, edited, damaged, and made to do harm."""
+
+import time
+import warnings
+
+import pytest
+
+from minikd.distillation.recipe import Recipe, Student, read_recipe, read_run_recipe, sealed
+from minikd.errors import ConfigError
+from minikd.notices import Notice
+
+RECIPE = Recipe(data="/some/where", seed=3, student=Student(hidden=(8, 6)))
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "config.toml").write_text(sealed(RECIPE))
+    return tmp_path / "config.toml"
+
+
+def test_a_recipe_comes_back_and_nothing_is_said(path):
+    assert read_recipe(path) == read_run_recipe(path.parent) == RECIPE
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["none", "byte-order mark"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_what_an_editor_does_to_the_bytes_is_no_edit(mark, end, path):
+    path.write_bytes(mark + path.read_bytes().replace(b"\n", end))
+    assert read_recipe(path) == RECIPE
+
+
+def test_an_edited_recipe_counts_and_that_is_said(path):
+    path.write_text(path.read_text().replace("seed = 3", "seed = 4"))
+    with pytest.warns(
+        Notice, match=r"config\.toml is not as minikd wrote it: edited, or damaged; what it says now counts"
+    ):
+        assert read_recipe(path).seed == 4
+
+
+@pytest.mark.parametrize("cut", [(0, 20), (0, 150), (-20, None), (-150, None)])
+def test_a_recipe_with_an_end_cut_off_is_told_of_or_refused(cut, path):
+    text = path.read_text()
+    path.write_text(text.replace(text[slice(*cut)], "", 1) if cut[0] == 0 else text[: cut[0]])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            read_run_recipe(path.parent)
+        except ConfigError:
+            return
+    assert [one.category for one in told] == [Notice]
+
+
+@pytest.mark.parametrize("text", ["", "# SHA-256 of the ot", 'data = "mnist"\n', "[student]\nepochs = 3\n"])
+def test_a_run_does_not_go_on_by_defaults_that_it_never_had(text, path):
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"config\.toml is cut short: it lacks .*start a new run"):
+        read_run_recipe(path.parent)
+    assert read_recipe(path).data == "mnist"  # as a file of one's own, it says what it says
+
+
+HARM = {
+    "deep lists": "data = " + "[" * 5000 + "]" * 5000,
+    "less deep lists": "data = " + "[" * 200 + "]" * 200,
+    "deep tables": "student = " + "{a = " * 3000 + "1" + "}" * 3000,
+    "a key of many parts": "a" + ".a" * 100_000 + " = 1",
+    "a table of many parts": "[a" + ".a" * 100_000 + "]",
+    "an integer of 5,000 digits": "seed = " + "9" * 5000,
+    "an integer of 400 digits": "seed = " + "9" * 400,
+    "an integer of 400 digits for a float": "[teacher]\nlearning_rate = " + "9" * 400,
+    "infinity": "[teacher]\nlearning_rate = inf",
+    "NaN": "[teacher]\nlearning_rate = nan",
+    "a huge float": "[teacher]\nlearning_rate = 1e305",
+    "NUL": "data = 'a\0b'",
+    "an escaped NUL": 'data = "a\\u0000b"',
+    "a date": "seed = 2020-01-01",
+    "a wrong date": "seed = 2020-99-99",
+    "an unknown key of a megabyte": "x" * 1_000_000 + " = 1",
+    "a value of the wrong kind, at length": "seed = '" + "x" * 1_000_000 + "'",
+    "too large": "# " + "x" * 2**20,
+    "an array of tables": "[[teacher]]\nepochs = 3",
+    "a table for a number": "[seed]\na = 1",
+    "settings of a method that are none": "[distillation]\nmethod_args = 3",
+    "a method that is a number": "[distillation]\nmethod = 3",
+    "a method that is a list": "[distillation]\nmethod = ['soft_targets']",
+    "a setting of a method that is a table": "[distillation.method_args.temperature]\na = 1",
+    "a date for a method's setting": "[distillation.method_args]\ntemperature = 12:00:00",
+    "twice": "seed = 1\nseed = 2",
+}
+
+
+@pytest.mark.parametrize("text", HARM.values(), ids=HARM)
+def test_a_recipe_made_to_do_harm_is_refused_in_a_line_and_a_moment(text, tmp_path):
+    (tmp_path / "bad.toml").write_text(text)
+    begin = time.monotonic()
+    with pytest.raises(ConfigError, match=r"bad\.toml") as refusal:
+        read_recipe(tmp_path / "bad.toml")
+    assert time.monotonic() - begin < 10
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 2000
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfes\0e\0", b"seed = '\xe9'", b"\x00"])
+def test_bytes_that_are_no_text_are_refused(data, tmp_path):
+    (tmp_path / "bad.toml").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"bad\.toml is not T|bad\.toml is not text in UTF-8"):
+        read_recipe(tmp_path / "bad.toml")
