@@ -1,19 +1,50 @@
-"""Pictures from disk as pixels: PNG, JPEG, BMP, GIF (its first frame), TIFF and WebP, by Pillow."""
+"""One picture from disk as pixels: PNG, JPEG, BMP, GIF (its first frame), TIFF and WebP, by Pillow."""
 
+import io
+import stat
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from minikd.errors import DataError
+from minikd.data.chunks import without_metadata
+from minikd.data.depth import FIX, Depth, eight_bit, white_of
+from minikd.data.shown import shown
+from minikd.errors import DataError, MinikdError
+from minikd.memory import require
+from minikd.notices import notice
 from minikd.typing import Pixels, Shape
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 WITH_ALPHA = ("LA", "PA", "RGBA", "RGBa")
+ORIENTATION = 0x0112
+
+MOST_PIXELS = 120_000_000
+"""Of one picture: a photo of 12000x9000 has 108 million, and takes 1 GB where it is turned upright."""
+
+Admit = Callable[[Path, int, int], None]
+"""Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
+
+
+class Unreadable(DataError):
+    """A picture that cannot be read: which, why, and what to do."""
+
+    def __init__(self, path: Path, reason: str, fix: str = "give a whole PNG, JPEG, BMP, GIF, TIFF or WebP file"):
+        super().__init__(f"{shown(path)} cannot be read as a picture: {reason}; {fix}")
+        self.path, self.reason = path, reason
+
+
+class Seen(NamedTuple):
+    """A picture in mode L or RGB; its depth where it had more than 8 bits; whether its metadata were whole."""
+
+    picture: "Image.Image"
+    depth: Depth | None
+    whole: bool
 
 
 def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> npt.NDArray[np.uint8]:
@@ -21,51 +52,102 @@ def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> np
 
     It is made grey (C = 1) or RGB (C = 3) and stretched to H x W by area-aware bilinear interpolation; nothing is cut
     off, centred or thresholded. `invert` turns light and dark around: MNIST's digits are white on black, so ink on
-    paper needs it. Raises `DataError` where the file is no readable picture.
+    paper needs it. Numbers of more than 8 bits are scaled as in training, by what the file says; a notice tells where
+    it says nothing and holds small ones alone. Raises `DataError` where the file is no readable picture.
     """
+    path = Path(path)
     channels, height, width = image_shape
-    picture = read_picture(Path(path)).convert("L" if channels == 1 else "RGB")
-    pixels = channels_first(stretched(picture, (height, width)))
+    seen = read_picture(path)
+    tell(seen, path)
+    pixels = channels_first(stretched(seen.picture.convert("L" if channels == 1 else "RGB"), (height, width)))
     return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
 
 
-def read_pixels(path: Path, size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    """Return a picture as (1, H, W) where red, green and blue are the same everywhere, and (3, H, W) otherwise."""
-    picture = stretched(read_picture(path), size)
-    pixels = channels_first(picture)
-    return pixels if (pixels != pixels[:1]).any() else pixels[:1]
+def tell(seen: Seen, path: Path) -> None:
+    """Say what was lost of one picture; refuse one that would become black where nothing tells that it is."""
+    if not seen.whole:
+        notice(f"{shown(path)}: its metadata are damaged; it is taken as it is stored, not turned upright")
+    if seen.depth is None or not seen.depth.unclear:
+        return
+    found = (
+        f"{shown(path)} has 16 bits a channel, but no number above {seen.depth.highest:g}, and does not say which is "
+        f"white: {seen.depth.white:g} makes it"
+    )
+    if seen.depth.highest <= 257:
+        raise DataError(f"{found} black; {FIX}")
+    notice(f"{found} dark; where that is wrong, {FIX}")
 
 
-def read_picture(path: Path) -> "Image.Image":
-    """Return the picture, upright, in mode L or RGB of 8 bits, transparent parts as white paper."""
-    from PIL import Image, ImageOps
+def any_size(path: Path, height: int, width: int) -> None:
+    """Admit a picture of any size that memory can hold: 4 bytes a pixel, and as much again to turn it upright."""
+    if height * width > MOST_PIXELS:
+        raise Unreadable(
+            path,
+            f"it has {height}x{width} pixels, {height * width / 1e6:,.0f} million",
+            f"the most is {MOST_PIXELS / 1e6:,.0f} million: make it smaller first",
+        )
+    require(8 * height * width, f"the picture {shown(path)} of {height}x{width} pixels", "make it smaller first")
 
+
+def read_picture(path: Path, admit: Admit = any_size) -> Seen:
+    """Return the picture, upright, in mode L or RGB of 8 bits, transparent parts as white paper.
+
+    Where its metadata are damaged, it is read without them. Raises `Unreadable`, and what `admit` raises.
+    """
     try:
-        with Image.open(path) as file:
-            file.load()
-            return opaque(eight_bit(ImageOps.exif_transpose(file), path))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        raise DataError(
-            f"{path} cannot be read as a picture: {reason}; give a whole PNG, JPEG, BMP, GIF, TIFF or WebP file"
-        ) from error
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Unreadable(path, "it is a folder, a pipe or a device, not a file")
+        return decoded(path, path, admit)
+    except MinikdError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead to
+        try:
+            bare = decoded(path, io.BytesIO(without_metadata(path.read_bytes())), admit)
+        except Exception:
+            raise Unreadable(path, reason_of(error)) from error
+        return bare._replace(whole=False)
 
 
-def eight_bit(picture: "Image.Image", path: Path) -> "Image.Image":
-    """Return the picture with 8 bits a channel: 16-bit grey is divided by 257, other depths are refused."""
+def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
+    """Return the picture in a file, or in its bytes without metadata, which are then not looked at."""
     from PIL import Image
 
-    if picture.mode[0] not in "IF":
-        return picture
-    values = np.asarray(picture)
-    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise DataError(
-            f"{path} holds pixels from {values.min()} to {values.max()} (mode {picture.mode}), "
-            "but 8 or 16 bits a channel are needed; save it as an 8-bit PNG"
-        )
-    return Image.fromarray((values // 257).astype(np.uint8))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with Image.open(source) as file:
+            white = white_of(file, path)
+            admit(path, file.height, file.width)
+            if isinstance(source, io.BytesIO):
+                vars(file)["load_end"] = lambda: None  # reads what is behind the pixels
+                file.load()
+                picture: Image.Image = file
+            else:
+                picture = upright(file)
+            lost = any(one.category is UserWarning for one in said) and ORIENTATION not in file.getexif()
+            depth = None
+            if white:
+                picture, depth = eight_bit(picture, white, path)
+            return Seen(opaque(picture), depth, not lost)
+
+
+def upright(file: "Image.Image") -> "Image.Image":
+    """Return the picture turned as its metadata say."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(file)
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a picture could not be read, in a few words."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is of no known format, or damaged at its start"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 def opaque(picture: "Image.Image") -> "Image.Image":

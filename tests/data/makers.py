@@ -3,6 +3,10 @@
 import gzip
 
 import numpy as np
+import pytest
+
+from minikd.data import load_dataset
+from minikd.notices import Notice
 
 MNIST_NAMES = {
     ("train", "images"): "train-images-idx3-ubyte",
@@ -38,3 +42,9 @@ def write_idx_folder(folder, arrays, suffix=""):
     for key, array in arrays.items():
         write_idx(folder / (MNIST_NAMES[key] + suffix), array)
     return folder
+
+
+def load_and_split(source, **options):
+    """A data set without a test part: the notice that one is held back is demanded."""
+    with pytest.warns(Notice, match=r"there is no test part, so a sixth of the images, \d+ of \d+, is held back"):
+        return load_dataset(source, **options)

@@ -3,7 +3,7 @@ import pytest
 
 from minikd.data import load_dataset
 from minikd.errors import DataError
-from tests.data.makers import toy_arrays, write_idx, write_idx_folder
+from tests.data.makers import load_and_split, toy_arrays, write_idx, write_idx_folder
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -33,7 +33,7 @@ def test_reads_colour(tmp_path):
 
 def test_without_test_files_a_sixth_is_split_off(tmp_path):
     arrays = {key: array for key, array in toy_arrays(train=36).items() if key[0] == "train"}
-    dataset = load_dataset(write_idx_folder(tmp_path / "toy", arrays))
+    dataset = load_and_split(write_idx_folder(tmp_path / "toy", arrays))
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (30, 6)
 
 

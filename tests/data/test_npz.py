@@ -3,7 +3,7 @@ import pytest
 
 from minikd.data import load_dataset
 from minikd.errors import DataError
-from tests.data.makers import toy_arrays
+from tests.data.makers import load_and_split, toy_arrays
 
 OURS = {"train": ("train_images", "train_labels"), "test": ("test_images", "test_labels")}
 KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
@@ -31,7 +31,7 @@ def test_reads_what_was_written(tmp_path, names):
 def test_images_and_labels_alone_are_split(tmp_path):
     arrays = toy_arrays(train=36)
     path = write(tmp_path / "toy.npz", {"train": ("images", "labels")}, arrays, parts=("train",))
-    dataset = load_dataset(path)
+    dataset = load_and_split(path)
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (30, 6)
     np.testing.assert_array_equal(np.bincount(dataset.test_labels), [2, 2, 2])
 
@@ -88,8 +88,11 @@ def test_a_flipped_byte_anywhere_is_refused_or_harmless(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (["photos"], r"holds nothing, but no training images; name the arrays train_images and train_labels"),
-        (["x_test", "y_test"], "holds x_test, y_test, but no training images"),
+        (
+            ["photos"],
+            r"holds photos \(4, 2, 2\) uint8, but no training images; name the arrays train_images",
+        ),
+        (["x_test", "y_test"], r"holds x_test \(4, 2, 2\) uint8, y_test .*, but no training images"),
         (["x_train"], "holds x_train but not y_train; add y_train"),
         (["train_labels"], "holds train_labels but not train_images"),
         (["images", "labels", "test_images"], "holds test_images but not test_labels"),

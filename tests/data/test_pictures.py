@@ -8,7 +8,9 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from minikd.data import load_image
-from minikd.data.pictures import SUFFIXES, read_pixels, resized
+from minikd.data.picture_set import read_pictures
+from minikd.data.pictures import resized
+from minikd.data.trees import SUFFIXES
 from minikd.errors import DataError
 
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
@@ -76,7 +78,7 @@ def test_sixteen_bit_grey_is_scaled(tmp_path):
 
 def test_other_depths_are_refused(tmp_path):
     path = saved(tmp_path / "real.tif", np.array([[0.25, 0.5]], np.float32))
-    with pytest.raises(DataError, match=r"real\.tif holds pixels from 0.25 to 0.5 \(mode F\).*8-bit PNG"):
+    with pytest.raises(DataError, match=r"real\.tif holds pixels from 0.25 to 0.5 \(mode F\).*save it with 8 bits"):
         load_image(path, (1, 1, 2))
 
 
@@ -98,8 +100,8 @@ def test_bilevel_palette_and_cmyk(tmp_path):
 
 def test_grey_saved_as_colour_counts_as_grey(tmp_path):
     path = saved(tmp_path / "grey.png", GREY, mode="RGB")
-    np.testing.assert_array_equal(read_pixels(path, None), GREY[None])
-    assert read_pixels(saved(tmp_path / "colour.png", COLOUR), None).shape == (3, 4, 6)
+    np.testing.assert_array_equal(read_pictures("here", [path], None), GREY[None, None])
+    assert read_pictures("here", [saved(tmp_path / "colour.png", COLOUR)], None).shape == (1, 3, 4, 6)
 
 
 SHORT_HEADER = (
