@@ -3,6 +3,8 @@
 Damaged metadata makes Pillow refuse a file whose pixels are sound. Read without them, only the metadata are lost.
 """
 
+import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 """The chunks of a PNG that its pixels need."""
+
+NEEDED = re.compile(b"|".join(PIXELS))
 
 HEAD = 1 << 16
 """Bytes within which a PNG says its depth, before its pixels."""
@@ -45,12 +49,20 @@ def needed(marker: int) -> bool:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind of each chunk, where it starts and where it ends: a length, the kind, the content, a checksum."""
+    """Yield the kind of each chunk, where it starts and where it ends: a length, the kind, the content, a checksum.
+
+    A damaged chunk that the pixels do not need is left out; the next is found by its name.
+    """
     at = len(PNG)
     while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        yield data[at + 4 : at + 8], at, end
-        at = end
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind in PIXELS or zlib.crc32(data[at + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big"):
+            yield kind, at, end
+            at = end
+        elif found := NEEDED.search(data, at + 8):
+            at = found.start() - 4
+        else:
+            return
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

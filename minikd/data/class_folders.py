@@ -56,7 +56,7 @@ def by_class(part: Tree) -> dict[str, Tree]:
     for folder, tree in part.folders.items():
         if not is_text(folder):
             raise DataError(
-                f"{shown(part.path)} has a class folder {shown(folder)!r}, whose name is no text (UTF-8 without "
+                f"{shown(part.path)} has a class folder '{shown(folder)}', whose name is no text (UTF-8 without "
                 "control characters); give the folder another name"
             )
         name = composed(folder)

@@ -57,6 +57,6 @@ def check_count(names: Sequence[str], labels: npt.NDArray[np.generic], where: st
     highest = int(labels.astype(np.int64).max())
     if highest >= len(names):
         raise DataError(
-            f"{where}: class_names has {some(list(names), 5)} ({len(names)} names), but labels go up to {highest}; "
+            f"{where}: class_names has {len(names)} names ({some(list(names), 5)}), but labels go up to {highest}; "
             "give one name for each class, in the order of the labels"
         )

@@ -35,6 +35,7 @@ def put_right(
     """
     parts = [train] if test is None else [train, test]
     if name == "qmnist":
+        notice(f"{where}: of the numbers that {name} has for each image, the first, the digit, is taken as its label")
         parts = [(images, first_column(labels)) for images, labels in parts]
     else:
         notice(f"{where}: the images of {name} lie on their side in its files; they are put upright")

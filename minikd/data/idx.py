@@ -82,8 +82,9 @@ def header(file: BinaryIO, path: Path) -> tuple[np.dtype[np.generic], tuple[int,
 def body(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Raw:
     """Return the array behind the header: its bytes, and not one more."""
     expected = prod(shape) * dtype.itemsize
+    declared = prod(size or 1 for size in shape) * dtype.itemsize  # NumPy counts empty arrays so, too
     require(
-        2 * expected, f"{shown(path)}, whose header declares shape {shape},", "download it again, or give fewer images"
+        2 * declared, f"{shown(path)}, whose header declares shape {shape},", "download it again, or give fewer images"
     )
     data = np.empty(expected, np.uint8)
     found = fill(data, file)

@@ -9,7 +9,7 @@ from minikd.data.emnist import put_right
 from minikd.data.idx import read_idx
 from minikd.data.idx_names import NAMES_HELP, parse
 from minikd.data.shown import shown, some
-from minikd.data.trees import check_inside, entries, is_systems_own
+from minikd.data.trees import check_inside, entries, is_folder, is_systems_own
 from minikd.errors import DataError
 
 Files = dict[tuple[str, str], Path]
@@ -27,7 +27,7 @@ def find_idx(root: Path, folder: Path | None = None, depth: int = 0) -> dict[Pat
         return {folder: sets}
     if depth == DEEPEST:
         return {}
-    inner = [folder / one.name for one in entries(folder) if one.is_dir() and not is_systems_own(one.name)]
+    inner = [folder / one.name for one in entries(folder) if is_folder(one) and not is_systems_own(one.name)]
     return {
         place: sets
         for path in inner
@@ -48,7 +48,7 @@ def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
         if is_systems_own(entry.name) or not parse(entry.name):
             continue
         check_inside(path, root)
-        if entry.is_dir():
+        if is_folder(entry):
             ranked += [(False, plain(inner), inner) for inner in alike(path)]
         elif entry.is_file():
             ranked.append((True, plain(path), path))

@@ -50,7 +50,7 @@ def parts_of(tree: Tree, roles: dict[str, Role], beside: list[str]) -> Layout:
         by_role[role].append(name)
     for role, names in by_role.items():
         if len(names) > 1:
-            ask(tree, f"{listed(names)} all sound like the {role} part", names)
+            ask(tree, f"{listed(names)} all sound like the {role} part")
     training, validation, test = (names[0] if names else None for names in by_role.values())
     if training is None:
         raise DataError(f"{shown(tree.path)} has a folder {listed(roles)} but no train; the layouts are {LAYOUTS_HELP}")
@@ -60,8 +60,9 @@ def parts_of(tree: Tree, roles: dict[str, Role], beside: list[str]) -> Layout:
             "name the folder to test on test, and move the others away"
         )
     tested = test or validation
+    layout = Layout(part(tree, training), part(tree, tested) if tested else None)
     tell_parts(tree, training, tested, validation if test else None)
-    return Layout(part(tree, training), part(tree, tested) if tested else None)
+    return layout
 
 
 def part(tree: Tree, name: str) -> Tree:
@@ -108,21 +109,21 @@ def is_flat(tree: Tree) -> bool:
 
 
 def check_siblings(tree: Tree) -> None:
-    """Refuse folders that hold folders of the same names, two at least, and no pictures: they may be parts."""
+    """Refuse folders in which pictures lie in folders of the same names, two at least: they may be parts."""
     seen: dict[str, list[str]] = {}
     for name, below in tree.folders.items():
-        inner = list(below.filled())
+        inner = sorted({one.path.name for one in below.walk() if one.pictures})
         if below.pictures or len(inner) < 2:
             continue
         for other in {other for one in inner for other in seen.get(one, [])}:
             shared = sorted(one for one in inner if other in seen.get(one, []))
             if len(shared) > 1:
-                ask(tree, f"{listed([other, name])} hold folders of the same names ({listed(shared)})", [other, name])
+                ask(tree, f"{listed([other, name])} hold folders of the same names ({listed(shared)})")
         for one in inner:
             seen.setdefault(one, []).append(name)
 
 
-def ask(tree: Tree, why: str, names: list[str]) -> NoReturn:
+def ask(tree: Tree, why: str) -> NoReturn:
     """Refuse folders of which nothing tells what they are."""
     raise DataError(
         f"{shown(tree.path)}: {why}: which is which? Where they are parts of the data, name one train, one test, and "
@@ -158,4 +159,5 @@ def tell_loose(tree: Tree) -> None:
 
 def listed(names: "list[str] | dict[str, Role]") -> str:
     """Return names for a message."""
-    return some([shown(name) for name in names], 5)
+    first = [shown(name) for name in names]
+    return " and ".join(first) if len(first) == 2 else some(first, 5)

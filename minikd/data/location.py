@@ -19,7 +19,7 @@ def located(source: str | Path) -> tuple[Path, Kind]:
     """
     if not str(source) or not is_text(os.fspath(source)):
         raise DataError(
-            f"the data's path {shown(source)!r} is empty or no text (UTF-8 without control characters); rename that "
+            f"the data's path '{shown(source)}' is empty or no text (UTF-8 without control characters); rename that "
             "folder or file, or give another"
         )
     try:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from minikd.data.assembly import assemble
+from minikd.data.assembly import Part, assemble
 from minikd.data.class_names import check_count, names_in
 from minikd.data.dataset import Dataset
 from minikd.data.npz_file import Arrays, opened_npz
@@ -41,7 +41,7 @@ def read_npz(path: Path) -> Dataset:
         if validation := complete(arrays, VALIDATION_KEYS):
             tell_validation(path, validation[0], test)
             test = test or validation
-        parts = [(arrays.read(images), arrays.read(labels)) for images, labels in (train, *([test] if test else []))]
+        parts = [read_pair(arrays, *names, path) for names in (train, *([test] if test else []))]
         key = arrays.named("class_names")
         found = arrays.read(key) if key else None
     if found is None:
@@ -59,7 +59,10 @@ def pair(arrays: Arrays, keys: tuple[Pair, ...], path: Path) -> Pair | None:
     for images, labels in keys:
         for wanted, missing in ((images, labels), (labels, images)):
             if (present := arrays.named(wanted)) and arrays.named(missing) is None and wanted != "labels":
-                raise DataError(f"{shown(path)} holds {present} but not {missing}; add {missing} to it")
+                raise DataError(
+                    f"{shown(path)} holds {present} but not {missing}; add {missing} to it. "
+                    "Images without labels are for --unlabelled"
+                )
     return None
 
 
@@ -67,6 +70,16 @@ def complete(arrays: Arrays, keys: tuple[Pair, ...]) -> Pair | None:
     """Return the first pair of which the file has both, by the names that it gives them."""
     named = ((arrays.named(images), arrays.named(labels)) for images, labels in keys)
     return next(((images, labels) for images, labels in named if images and labels), None)
+
+
+def read_pair(arrays: Arrays, images: str, labels: str, path: Path) -> Part:
+    """Return images and labels, once it is clear from their headers that there are as many of each."""
+    many, few = arrays.header(images).shape[:1], arrays.header(labels).shape[:1]
+    if many != few:
+        raise DataError(
+            f"{shown(path)} declares {arrays.listed()}: not as many {labels} as {images}; give each image one label"
+        )
+    return arrays.read(images), arrays.read(labels)
 
 
 def tell_validation(path: Path, images: str, test: Pair | None) -> None:

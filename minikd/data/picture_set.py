@@ -139,7 +139,7 @@ def check_alike(depths: list[tuple[Path, Depth]], name: str) -> None:
     highest = max((depth.highest for _, depth in depths), default=0)
     if unclear and highest < CERTAIN:
         raise DataError(
-            f"{name}: {len(depths):,} pictures have 16 bits a channel, but none holds a number above {highest:g}, and "
-            f"no file says which number is white, such as {shown(unclear[0])}: with 65535 all would be dark; "
+            f"{name}: {len(depths):,} pictures have more than 8 bits a channel, but none holds a number above "
+            f"{highest:g}, and they do not say which is white ({shown(unclear[0])}): 65535 would make all dark; "
             f"{FIX.replace('save it', 'save them all')}"
         )

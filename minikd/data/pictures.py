@@ -14,7 +14,7 @@ from minikd.data.chunks import without_metadata
 from minikd.data.depth import FIX, Depth, eight_bit, white_of
 from minikd.data.shown import shown
 from minikd.errors import DataError, MinikdError
-from minikd.memory import require
+from minikd.memory import in_words, require
 from minikd.notices import notice
 from minikd.typing import Pixels, Shape
 
@@ -70,8 +70,8 @@ def tell(seen: Seen, path: Path) -> None:
     if seen.depth is None or not seen.depth.unclear:
         return
     found = (
-        f"{shown(path)} has 16 bits a channel, but no number above {seen.depth.highest:g}, and does not say which is "
-        f"white: {seen.depth.white:g} makes it"
+        f"{shown(path)} has more than 8 bits a channel, but no number above {seen.depth.highest:g}, and does not say "
+        f"which is white: {seen.depth.white:g} makes it"
     )
     if seen.depth.highest <= 257:
         raise DataError(f"{found} black; {FIX}")
@@ -80,13 +80,14 @@ def tell(seen: Seen, path: Path) -> None:
 
 def any_size(path: Path, height: int, width: int) -> None:
     """Admit a picture of any size that memory can hold: 4 bytes a pixel, and as much again to turn it upright."""
+    taken = 8 * height * width
     if height * width > MOST_PIXELS:
         raise Unreadable(
             path,
-            f"it has {height}x{width} pixels, {height * width / 1e6:,.0f} million",
+            f"it has {height}x{width} pixels, {height * width / 1e6:,.0f} million, and would take {in_words(taken)}",
             f"the most is {MOST_PIXELS / 1e6:,.0f} million: make it smaller first",
         )
-    require(8 * height * width, f"the picture {shown(path)} of {height}x{width} pixels", "make it smaller first")
+    require(taken, f"the picture {shown(path)} of {height}x{width} pixels", "make it smaller first")
 
 
 def read_picture(path: Path, admit: Admit = any_size) -> Seen:
@@ -100,6 +101,8 @@ def read_picture(path: Path, admit: Admit = any_size) -> Seen:
         return decoded(path, path, admit)
     except MinikdError:
         raise
+    except PermissionError as error:
+        raise Unreadable(path, "permission denied", "allow reading it, or leave it out") from error
     except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead to
         try:
             bare = decoded(path, io.BytesIO(without_metadata(path.read_bytes())), admit)

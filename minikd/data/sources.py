@@ -84,19 +84,20 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     tree = read_tree(folder)
     if tree.folders:
         return read_class_folders(tree, image_size)
-    raise DataError(
-        f"{shown(folder)} {instead(tree)}; IDX files are named {NAMES_HELP}, and class folders lie as {LAYOUTS_HELP}"
-    )
+    raise DataError(f"{shown(folder)} {instead(tree)}")
 
 
 def instead(tree: Tree) -> str:
-    """Say what a folder without class folders holds."""
+    """Say what a folder holds that is no data set, and what to do."""
     packed = [path for path in tree.others if path.suffix.lower() == ".npz"]
     if packed:
-        return f"is a folder; give the .npz file in it, {shown(packed[0])}"
+        return f"is a folder with an .npz file; give the file: {shown(packed[0])}"
     if tree.pictures:
         return (
-            f"holds {len(tree.pictures):,} pictures and no class folders, so nothing tells their classes (without "
-            "labels, they are for --unlabelled)"
+            f"holds {len(tree.pictures):,} pictures and no class folders, so nothing tells their classes; the layouts "
+            f"are {LAYOUTS_HELP}. Pictures without labels are for --unlabelled"
         )
-    return "holds neither IDX files nor class folders"
+    return (
+        f"holds neither IDX files nor class folders; IDX files are named {NAMES_HELP}, and class folders lie as "
+        f"{LAYOUTS_HELP}"
+    )

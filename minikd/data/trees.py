@@ -59,7 +59,7 @@ class Tree:
 
 @dataclass
 class Left:
-    """What was left out on the way: names of hidden folders that hold pictures, and links back to their own folder."""
+    """What was left out on the way: names of hidden folders that hold pictures, and links to folders not followed."""
 
     hidden: set[str] = field(default_factory=set)
     loops: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ def read_tree(root: Path) -> Tree:
         names = some(sorted(shown(name) for name in left.hidden))
         notice(f"{shown(root)}: left out the pictures in {names}, which are hidden or a system's own")
     if left.loops:
-        notice(f"{shown(root)}: left out links to folders that they lie in: {some(left.loops)}")
+        notice(f"{shown(root)}: left out links to folders in a circle, or behind other links: {some(left.loops)}")
     return tree
 
 
@@ -97,7 +97,7 @@ def read_below(folder: Path, root: Path, left: Left, depth: int = 0, linked: boo
         link = entry.is_symlink()
         if link:
             check_inside(path, root)
-        if not entry.is_dir():
+        if not is_folder(entry):
             (tree.pictures if path.suffix.lower() in SUFFIXES else tree.others).append(path)
         elif link and (linked or leads_back(path)):
             left.loops.append(shown(path.relative_to(root)))
@@ -115,6 +115,14 @@ def entries(folder: Path) -> list["os.DirEntry[str]"]:
         raise DataError(
             f"{shown(folder)} cannot be read: {error.strerror or error}; check the path and its permissions"
         ) from error
+
+
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Say whether something in a folder is a folder, or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_systems_own(name: str) -> bool:

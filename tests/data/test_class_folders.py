@@ -1,20 +1,9 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from minikd.data import load_dataset
 from minikd.errors import DataError
-from tests.data.makers import load_and_split
-
-
-def fill(folder, count, value=100, size=(4, 5), colour=False):
-    """Write `count` flat pictures of the values value, value + 1, ..."""
-    folder.mkdir(parents=True)
-    for i in range(count):
-        pixels = np.full((*size, 3) if colour else size, value + i, np.uint8)
-        if colour:
-            pixels[..., 0] //= 2
-        Image.fromarray(pixels).save(folder / f"{i}.png")
+from tests.data.makers import fill, load_and_split
 
 
 def test_train_and_test_folders(tmp_path):
