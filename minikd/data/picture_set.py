@@ -128,7 +128,9 @@ def read_pictures(name: str, files: Sequence[Path], size: tuple[int, int] | None
 
 def check_alike(depths: list[tuple[Path, Depth]], name: str) -> None:
     """Refuse pictures of more than 8 bits whose white differs, or cannot be known: all must be scaled alike."""
-    by_white = {depth.white: (path, depth) for path, depth in reversed(depths)}
+    by_white: dict[float, tuple[Path, Depth]] = {}
+    for path, depth in depths:
+        by_white.setdefault(depth.white, (path, depth))
     if len(by_white) > 1:
         (one, first), (other, second), *_ = by_white.values()
         raise DataError(

@@ -3,7 +3,7 @@
 import io
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -113,31 +113,37 @@ def read_picture(path: Path, admit: Admit = any_size) -> Seen:
 
 def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
     """Return the picture in a file, or in its bytes without metadata, which are then not looked at."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         with Image.open(source) as file:
             white = white_of(file, path)
             admit(path, file.height, file.width)
-            if isinstance(source, io.BytesIO):
-                vars(file)["load_end"] = lambda: None  # reads what is behind the pixels
-                file.load()
-                picture: Image.Image = file
+            picture: Image.Image = file
+            if isinstance(source, Path):
+                picture = ImageOps.exif_transpose(file)
             else:
-                picture = upright(file)
-            lost = any(one.category is UserWarning for one in said) and ORIENTATION not in file.getexif()
+                vars(file)["load_end"] = lambda: None  # it reads what is behind the pixels
+                file.load()
+            whole = is_whole(file, [one for one in said if one.category is UserWarning])
             depth = None
             if white:
                 picture, depth = eight_bit(picture, white, path)
-            return Seen(opaque(picture), depth, not lost)
+            return Seen(opaque(picture), depth, whole)
 
 
-def upright(file: "Image.Image") -> "Image.Image":
-    """Return the picture turned as its metadata say."""
-    from PIL import ImageOps
+def is_whole(file: "Image.Image", said: Sequence[object]) -> bool:
+    """Say whether the orientation in a picture's metadata is known, or none is lost: Pillow passes over much damage."""
+    from PIL import Image
 
-    return ImageOps.exif_transpose(file)
+    if ORIENTATION in file.getexif():
+        return True
+    try:
+        Image.Exif().load(file.info.get("exif", b""))
+    except Exception:
+        return False
+    return not said
 
 
 def reason_of(error: Exception) -> str:

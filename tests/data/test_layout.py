@@ -170,5 +170,5 @@ def test_an_empty_test_part_is_refused(tmp_path):
 
 def test_pictures_without_folders_are_refused_with_what_they_are_for(tmp_path):
     fill(tmp_path, 3)
-    with pytest.raises(DataError, match="holds 3 pictures and no class folders.*--unlabelled"):
+    with pytest.raises(DataError, match=r"holds 3 pictures and no class folders.*--unlabelled"):
         load_dataset(tmp_path)

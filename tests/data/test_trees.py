@@ -101,7 +101,7 @@ def test_a_pipe_is_told_and_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "cat" / "8.png")
     with pytest.raises(DataError, match=r"8\.png cannot be read as a picture: it is a folder, a pipe or a device"):
         load_dataset(tmp_path)
-    with pytest.raises(DataError, match="8.png is a pipe, a socket or a device; give a file or a folder"):
+    with pytest.raises(DataError, match=r"8\.png is a pipe, a socket or a device; give a file or a folder"):
         load_dataset(tmp_path / "cat" / "8.png")
 
 
