@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.data.depth import CERTAIN, FIX, Depth
-from minikd.data.pictures import Unreadable, any_size, channels_first, read_picture, stretched
+from minikd.data.pictures import Unreadable, channels_first, read_picture, stretched
 from minikd.data.room import require_room
 from minikd.data.shown import shown, some
 from minikd.errors import DataError
@@ -64,8 +64,7 @@ class PictureSet:
         self.pixels.append(pixels if coloured else pixels[:1])
 
     def admit(self, path: Path, height: int, width: int) -> None:
-        """Admit a picture by its header: not too large, and of the first's size, upright or turned."""
-        any_size(path, height, width)
+        """Admit a picture by its header: of the first's size, upright or turned."""
         if self.size is None and self.first and sorted(self.first[1:]) != sorted((height, width)):
             self.check_first(path, height, width)
 

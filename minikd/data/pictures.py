@@ -3,7 +3,7 @@
 import io
 import stat
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 WITH_ALPHA = ("LA", "PA", "RGBA", "RGBa")
 ORIENTATION = 0x0112
 
-MOST_PIXELS = 120_000_000
-"""Of one picture: a photo of 12000x9000 has 108 million, and takes 1 GB where it is turned upright."""
+MOST_BYTES = 10**9
+"""While one picture is decoded: a photo of 12000x9000 pixels takes 0.9 GB."""
 
 Admit = Callable[[Path, int, int], None]
 """Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
@@ -78,16 +78,26 @@ def tell(seen: Seen, path: Path) -> None:
     notice(f"{found} dark; where that is wrong, {FIX}")
 
 
-def any_size(path: Path, height: int, width: int) -> None:
-    """Admit a picture of any size that memory can hold: 4 bytes a pixel, and as much again to turn it upright."""
-    taken = 8 * height * width
-    if height * width > MOST_PIXELS:
+def check_cost(file: "Image.Image", path: Path) -> None:
+    """Refuse a picture, its header read, that takes more memory to decode than any camera's does, or than there is."""
+    if file.mode[0] in "IF":
+        each = 32  # int64 while it is scaled
+    elif file.mode in WITH_ALPHA or "transparency" in file.info:
+        each = 20  # RGBA, the paper, both together
+    else:
+        each = 3 if file.mode in ("1", "L") else 8  # decoded, and once more where it is turned upright
+    taken = each * file.height * file.width
+    if taken > MOST_BYTES:
         raise Unreadable(
             path,
-            f"it has {height}x{width} pixels, {height * width / 1e6:,.0f} million, and would take {in_words(taken)}",
-            f"the most is {MOST_PIXELS / 1e6:,.0f} million: make it smaller first",
+            f"its {file.height}x{file.width} pixels would take {in_words(taken)}",
+            f"at most {in_words(MOST_BYTES)} are allowed for one picture: make it smaller first",
         )
-    require(taken, f"the picture {shown(path)} of {height}x{width} pixels", "make it smaller first")
+    require(taken, f"the picture {shown(path)} of {file.height}x{file.width} pixels", "make it smaller first")
+
+
+def any_size(path: Path, height: int, width: int) -> None:
+    """Admit a picture of any size."""
 
 
 def read_picture(path: Path, admit: Admit = any_size) -> Seen:
@@ -119,31 +129,28 @@ def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
         warnings.simplefilter("always")
         with Image.open(source) as file:
             white = white_of(file, path)
+            check_cost(file, path)
             admit(path, file.height, file.width)
-            picture: Image.Image = file
+            turns = ORIENTATION in file.getexif()
             if isinstance(source, Path):
-                picture = ImageOps.exif_transpose(file)
+                ImageOps.exif_transpose(file, in_place=True)
             else:
                 vars(file)["load_end"] = lambda: None  # it reads what is behind the pixels
                 file.load()
-            whole = is_whole(file, [one for one in said if one.category is UserWarning])
-            depth = None
-            if white:
-                picture, depth = eight_bit(picture, white, path)
+            whole = turns or (is_whole(file) and not any(one.category is UserWarning for one in said))
+            picture, depth = eight_bit(file, white, path) if white else (file, None)
             return Seen(opaque(picture), depth, whole)
 
 
-def is_whole(file: "Image.Image", said: Sequence[object]) -> bool:
-    """Say whether the orientation in a picture's metadata is known, or none is lost: Pillow passes over much damage."""
+def is_whole(file: "Image.Image") -> bool:
+    """Say whether a picture's metadata, where it has any, can be read: Pillow passes over much damage."""
     from PIL import Image
 
-    if ORIENTATION in file.getexif():
-        return True
     try:
         Image.Exif().load(file.info.get("exif", b""))
     except Exception:
         return False
-    return not said
+    return True
 
 
 def reason_of(error: Exception) -> str:
@@ -167,7 +174,9 @@ def opaque(picture: "Image.Image") -> "Image.Image":
         see_through = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(paper, see_through).convert("RGB")
-    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    if picture.mode in ("L", "RGB"):
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
 def stretched(picture: "Image.Image", size: tuple[int, int] | None) -> "Image.Image":

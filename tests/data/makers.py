@@ -1,7 +1,9 @@
 """Files and data sets that the tests of this folder read."""
 
 import gzip
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -76,3 +78,8 @@ def quietly(load, source, **options):
         loaded = load(source, **options)
     assert all(one.category is Notice for one in said)
     return loaded, [str(one.message) for one in said]
+
+
+def chunk(kind, data):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -6,12 +6,14 @@ import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
+from minikd.data.chunks import PNG
 from minikd.errors import DataError
-from tests.data.makers import idx_bytes, plant, toy_arrays, write_idx_folder
+from tests.data.makers import chunk, idx_bytes, plant, toy_arrays, write_idx_folder
 
 resource = pytest.importorskip("resource", reason="this system has no limits for a process")
 
@@ -139,13 +141,29 @@ def test_labels_of_another_number_are_told_before_the_images_are_read(tmp_path):
     assert "not as many labels as images" in found
 
 
-def test_a_small_file_of_a_large_picture_is_refused(tmp_path):
-    from PIL import Image
+def black_png(path, side, colour, bits):
+    """Write a black square of a PNG row by row: this process must stay small, for its peak counts as the other's."""
+    channels = {0: 1, 2: 3, 6: 4}[colour]
+    row, pack = bytes(1 + side * channels * bits // 8), zlib.compressobj(1)
+    data = b"".join(pack.compress(row) for _ in range(side)) + pack.flush()
+    header = struct.pack(">IIBBBBB", side, side, bits, colour, 0, 0, 0)
+    path.write_bytes(PNG + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
-    plant(tmp_path, "cat dog")
-    Image.new("1", (13_000, 13_000)).save(tmp_path / "cat" / "0.png")
-    assert "13000x13000 pixels" in refusal(tmp_path)
-    assert "13000x13000 pixels" in refusal(tmp_path, (8, 8))
+
+@pytest.mark.parametrize(("colour", "bits", "side"), [(2, 8, 13_000), (6, 8, 8_000), (0, 16, 6_000), (2, 16, 13_000)])
+def test_a_small_file_of_a_large_picture_is_refused(tmp_path, colour, bits, side):
+    black_png(plant(tmp_path, "cat dog") / "cat" / "0.png", side, colour, bits)
+    for size in (None, (8, 8)):
+        assert f"its {side}x{side} pixels would take 1." in refusal(tmp_path, size)
+
+
+@pytest.mark.parametrize(("colour", "bits", "side"), [(2, 8, 8_000), (6, 8, 6_000), (0, 16, 5_000), (0, 8, 13_000)])
+def test_a_picture_as_large_as_a_photo_takes_less_than_a_gigabyte(tmp_path, colour, bits, side):
+    for name in "ab":
+        folder = plant(tmp_path, f"{name}") / name
+        black_png(folder / "large.png", side, colour, bits)
+    (tmp_path / "a" / "0.png").write_bytes(b"broken, so that there is an end")
+    assert "0.png cannot be read as a picture" in refusal(tmp_path, (8, 8))
 
 
 @pytest.mark.parametrize("load", ["load_dataset", "load_images"])

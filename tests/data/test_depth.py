@@ -10,7 +10,7 @@ from PIL import Image
 from minikd.data import load_dataset, load_image
 from minikd.errors import DataError
 from minikd.notices import Notice
-from tests.data.makers import load_and_split
+from tests.data.makers import chunk, load_and_split
 
 STEPS = np.arange(16).reshape(4, 4)
 EIGHT, TWELVE, SIXTEEN = STEPS * 17, STEPS * 273, STEPS * 4369
@@ -19,10 +19,6 @@ EIGHT, TWELVE, SIXTEEN = STEPS * 17, STEPS * 273, STEPS * 4369
 
 def read(path):
     return load_image(path, (1, 4, 4))[0]
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(path, values, colour=0, bits=16, sbit=()):

@@ -87,17 +87,6 @@ def test_a_picture_of_another_size_is_not_decoded(tmp_path, monkeypatch):
         read_pictures("here", sorted((tmp_path / "a").iterdir()), None)
 
 
-def test_a_picture_larger_than_any_camera_makes_is_refused_before_it_is_decoded(tmp_path):
-    plant(tmp_path, "cat dog")
-    Image.new("1", (13_000, 13_000)).save(tmp_path / "cat" / "large.png")
-    message = (
-        r"large\.png cannot be read .* it has 13000x13000 pixels, 169 million, and would take 1\.4 GB; the most is 120"
-    )
-    for size in (None, (8, 8)):
-        with pytest.raises(DataError, match=message):
-            load_dataset(tmp_path, size)
-
-
 def test_the_memory_for_all_is_asked_for_once_the_first_header_is_read(tmp_path, monkeypatch):
     plant(tmp_path, "cat dog")
     monkeypatch.setattr(memory, "ASKED_FROM", 0)
