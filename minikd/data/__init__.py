@@ -6,6 +6,7 @@ from minikd.data.dataset import Dataset
 from minikd.data.pictures import load_image
 from minikd.data.sources import load_dataset
 from minikd.data.splits import hold_out
+from minikd.data.unlabelled import load_images
 
 __all__ = [
     "Augmentation",
@@ -17,5 +18,6 @@ __all__ = [
     "hold_out",
     "load_dataset",
     "load_image",
+    "load_images",
     "mean_and_std",
 ]

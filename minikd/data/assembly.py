@@ -5,6 +5,7 @@ import numpy as np
 from minikd.data.dataset import Dataset, Raw, check_lengths, checked_images, checked_labels
 from minikd.data.splits import split_by_class
 from minikd.errors import DataError
+from minikd.notices import notice
 from minikd.typing import Ints, Pixels
 
 CHANNELS = (1, 3)
@@ -31,7 +32,13 @@ def assemble(name: str, train: Part, test: Part | None, class_names: tuple[str, 
             "give at least two of each class, or a test part of your own"
         )
     train_index, test_index = split_by_class(labels, max(1, len(labels) // TEST_SHARE), TEST_SEED)
-    return Dataset(name, images[train_index], labels[train_index], images[test_index], labels[test_index], names)
+    kept, taken = (images[train_index], labels[train_index]), (images[test_index], labels[test_index])
+    dataset = Dataset(name, *kept, *taken, names)
+    notice(
+        f"{name}: there is no test part, so a sixth of the images, {len(test_index):,} of {len(labels):,}, is held "
+        "back as one, always the same ones"
+    )
+    return dataset
 
 
 def checked(part: Part, classes: int, where: str) -> tuple[Pixels, Ints]:

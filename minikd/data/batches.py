@@ -10,6 +10,7 @@ from minikd.errors import ConfigError, DataError
 from minikd.typing import Floats, Ints, Pixels
 
 CHUNK = 256  # images turned into floats at a time: the whole set in float64 would take eight times its memory
+CHUNK_NUMBERS = 1 << 22  # pixels of uint8 turned into floats at a time, where images are large
 CONSTANT = 1e-6  # a deviation that rounding alone explains
 
 
@@ -102,8 +103,11 @@ def mean_and_std(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     Raises `DataError` where a channel is the same everywhere: it cannot be scaled to unit deviation.
     """
     total = squares = np.zeros(images.shape[1])
-    for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].astype(np.float64)
+    step = CHUNK
+    if images.dtype == np.uint8:  # their sums are whole numbers, exact in any order
+        step = max(1, min(CHUNK, CHUNK_NUMBERS // max(1, images[0].size)))
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step].astype(np.float64)
         total = total + chunk.sum(axis=(0, 2, 3))
         squares = squares + np.square(chunk).sum(axis=(0, 2, 3))
     count = images.size // images.shape[1]

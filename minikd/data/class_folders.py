@@ -1,56 +1,72 @@
 """Data sets as folders of pictures, one folder a class."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from minikd.data.assembly import Part, assemble
+from minikd.data.assembly import assemble
 from minikd.data.dataset import Dataset
-from minikd.data.pictures import SUFFIXES, read_pixels
+from minikd.data.layout import LAYOUTS_HELP, layout_of
+from minikd.data.picture_set import read_pictures
+from minikd.data.shown import composed, is_text, shown, some
+from minikd.data.trees import SUFFIXES, Tree
 from minikd.errors import DataError
-from minikd.typing import Shape
+from minikd.notices import notice
 
-LAYOUTS_HELP = "ROOT/train/CLASS/*.png with ROOT/test/CLASS/*.png, or ROOT/CLASS/*.png alone"
+OTHER_PICTURES = frozenset(
+    (
+        *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".psd"),
+        *(".svg", ".eps", ".pdf", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".exr", ".hdr"),
+        *(".dcm", ".dicom", ".nii", ".fits", ".npy", ".mat", ".pcx", ".xpm", ".dib", ".apng", ".jfi", ".jif", ".jxr"),
+    )
+)
+"""Of files that hold pictures and are not read."""
 
 
-def read_class_folders(root: Path, size: tuple[int, int] | None = None) -> Dataset:
+def read_class_folders(root: Tree, size: tuple[int, int] | None = None) -> Dataset:
     """Return the data set of `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or of `ROOT/CLASS/*` alone.
 
-    Each folder's name is its class; they are numbered in the order of the numbers where all are numbers, else of the
-    alphabet. Pictures (`pictures.SUFFIXES`, also in folders below) are grey where all of them are, else colour. All
-    must have one size, or `size` (height, width) stretches them. Hidden and other files are left out. Without test
-    folders, one sixth of the images becomes the test part (`assemble`).
+    What the parts may be called, and what else may lie there, `layout_of` says. Each folder's name is its class; they
+    are numbered in the order of the numbers where all are numbers, else of the alphabet. Pictures (`SUFFIXES`, also in
+    folders below) are grey where all of them are, else colour. All must have one size, or `size` (height, width)
+    stretches them. Hidden and other files are left out. Without test folders, one sixth of the images becomes the test
+    part (`assemble`).
     """
-    folders = subfolders(root)
-    if "train" not in folders:
-        if "test" in folders:
-            raise DataError(f"{root} has a folder test but no train; the layouts are {LAYOUTS_HELP}")
-        names = class_order(folders)
-        return assemble(root.name, same_size([read_part(root, names, size)])[0], None, names)
-    beside = sorted(set(folders) - {"train", "test"})
-    if beside:
-        raise DataError(
-            f"{root} has {', '.join(beside)} beside train, which would be left out; "
-            "name the folder to test on test, and move the others away"
-        )
-    names = class_order(subfolders(root / "train"))
-    parts = [read_part(root / "train", names, size)]
-    if "test" in folders:
-        unknown = sorted(set(subfolders(root / "test")) - set(names))
-        if unknown:
+    layout = layout_of(root)
+    train = by_class(layout.train)
+    names = class_order(list(train))
+    parts = [train]
+    if layout.test:
+        parts.append(by_class(layout.test))
+        check_known(parts[1], names, layout.test.path, layout.train.path)
+    for name, tree in train.items():
+        check_filled(name, tree)
+    files = [labelled(part, names) for part in parts]
+    tell_left_out(root.path, [tree for part in parts for tree in part.values()])
+    images = read_pictures(shown(root.path), [path for part in files for path, _ in part], size)
+    labels = np.array([label for part in files for _, label in part], np.int64)
+    train_part, test_part = ((images[at], labels[at]) for at in (slice(len(files[0])), slice(len(files[0]), None)))
+    return assemble(root.path.name, train_part, test_part if layout.test else None, names)
+
+
+def by_class(part: Tree) -> dict[str, Tree]:
+    """Return the class folders of a part by the names of their classes. Raises `DataError` for names that clash."""
+    found: dict[str, Tree] = {}
+    for folder, tree in part.folders.items():
+        if not is_text(folder):
             raise DataError(
-                f"{root / 'test'} has the class {unknown[0]!r}, which {root / 'train'} has not "
-                f"({', '.join(names)}); add training images of it, or move it away"
+                f"{shown(part.path)} has a class folder '{shown(folder)}', whose name is no text (UTF-8 without "
+                "control characters); give the folder another name"
             )
-        parts.append(read_part(root / "test", names, size))
-    arrays = same_size(parts)
-    return assemble(root.name, arrays[0], arrays[1] if len(arrays) == 2 else None, names)
-
-
-def subfolders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, without the hidden ones and those that archives leave behind."""
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+        name = composed(folder)
+        if name in found:
+            raise DataError(
+                f"{shown(part.path)} has two class folders {name!r} whose names look alike: "
+                f"{found[name].path.name!a} and {folder!a}; put their pictures together, or rename one"
+            )
+        found[name] = tree
+    return found
 
 
 def class_order(names: list[str]) -> tuple[str, ...]:
@@ -58,48 +74,45 @@ def class_order(names: list[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names))
 
 
-Pictures = list[tuple[Path, int, npt.NDArray[np.uint8]]]
-"""Each picture's file, label and pixels."""
+def check_known(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path, train: Path) -> None:
+    """Refuse classes that are only in the test part."""
+    unknown = sorted(set(test) - set(names))
+    if unknown:
+        raise DataError(
+            f"{shown(folder)} has the class {unknown[0]!r}, which {shown(train)} has not ({some(list(names))}); "
+            "add training images of it, or move it away"
+        )
 
 
-def read_part(folder: Path, names: tuple[str, ...], size: tuple[int, int] | None) -> Pictures:
-    """Return every picture below the class folders, with its label; a class without one may be so in a test part."""
-    pictures: Pictures = []
-    for label, name in enumerate(names):
-        below = sorted((folder / name).rglob("*")) if (folder / name).is_dir() else []
-        files = [p for p in below if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
-        if not files and folder.name != "test":
-            raise DataError(
-                f"{folder / name} holds no picture ({', '.join(SUFFIXES)}); add some, or remove the folder: "
-                f"the layouts are {LAYOUTS_HELP}"
-            )
-        pictures += [(path, label, read_pixels(path, size)) for path in files]
-    return pictures
+def check_filled(name: str, tree: Tree) -> None:
+    """Refuse a class without a picture, and say what its folder holds instead."""
+    if tree.all_pictures():
+        return
+    others = by_suffix(tree.all_others())
+    found = f", but {others}" if others else ""
+    raise DataError(
+        f"{shown(tree.path)} holds no picture ({', '.join(SUFFIXES)}){found}; add some, or remove the folder: "
+        f"the layouts are {LAYOUTS_HELP}"
+    )
 
 
-def same_size(parts: list[Pictures]) -> list[Part]:
-    """Return each part as (images, labels) arrays of one size and number of channels; name two files that differ."""
-    pictures = [picture for part in parts for picture in part]
-    if not pictures:
-        raise DataError(f"no pictures found; the layouts are {LAYOUTS_HELP}")
-    first_path, _, first = pictures[0]
-    for path, _, pixels in pictures:
-        if pixels.shape[1:] != first.shape[1:]:
-            raise DataError(
-                f"pictures differ in size: {first_path} is {as_size(first.shape)}, {path} is {as_size(pixels.shape)} "
-                f"(height x width); resize them all with --image-size {as_size(first.shape)}"
-            )
-    channels = max(pixels.shape[0] for _, _, pixels in pictures)
-    shape = (channels, *first.shape[1:])
-    arrays: list[Part] = []
-    for part in parts:
-        images = np.empty((len(part), *shape), np.uint8)
-        for image, (_, _, pixels) in zip(images, part, strict=True):
-            image[...] = pixels  # a grey picture fills all three channels of a colour one
-        arrays.append((images, np.array([label for _, label, _ in part], np.int64)))
-    return arrays
+def labelled(part: Mapping[str, Tree], names: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """Return each picture of a part with its label."""
+    return [(path, label) for label, name in enumerate(names) if name in part for path in part[name].all_pictures()]
 
 
-def as_size(shape: Shape) -> str:
-    """Return (C, H, W) as "HxW", the way the flag takes it."""
-    return f"{shape[1]}x{shape[2]}"
+def tell_left_out(root: Path, trees: list[Tree]) -> None:
+    """Say which pictures are left out because of their format."""
+    others = [path for tree in trees for path in tree.all_others() if path.suffix.lower() in OTHER_PICTURES]
+    if others:
+        notice(f"{shown(root)}: left out {by_suffix(others)}: save them as PNG or JPEG to have them read")
+
+
+def by_suffix(files: list[Path]) -> str:
+    """Return how many files there are of each suffix, as "12 .heic, 1 .txt files"."""
+    counts: dict[str, int] = {}
+    for path in files:
+        suffix = shown(path.suffix.lower()) or "nameless"
+        counts[suffix] = counts.get(suffix, 0) + 1
+    listed = [f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda one: -one[1])]
+    return some(listed) + " files" if listed else ""

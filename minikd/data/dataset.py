@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from minikd.data.class_names import check_names
 from minikd.errors import DataError
 from minikd.typing import Floats, Ints, Pixels, Shape
 
@@ -36,6 +37,7 @@ class Dataset:
             check_lengths(images, labels, where)
             object.__setattr__(self, f"{part}_images", images)
             object.__setattr__(self, f"{part}_labels", labels)
+        check_names(self.class_names, self.name)
         check_classes_appear(self.train_labels, self.class_names, self.name)
         check_same_form(self.train_images, self.test_images, self.name)
 

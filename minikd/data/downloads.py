@@ -53,10 +53,7 @@ FASHION_MNIST = Remote(  # Xiao, Rasul, Vollgraf, 2017; MIT licence
 
 KMNIST = Remote(  # Clanuwat et al., "Deep learning for classical Japanese literature", 2018; CC BY-SA 4.0
     name="kmnist",
-    hosts=(
-        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",  # for where its certificate is not known; the hash decides
-    ),
+    hosts=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
     sha256={
         FILES[0]: "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
         FILES[1]: "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",

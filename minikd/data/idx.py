@@ -6,61 +6,91 @@ dimensions, each dimension as a big-endian uint32, and the data in row-major ord
 
 import gzip
 import zlib
+from contextlib import AbstractContextManager
 from math import prod
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from minikd.data.bounded import fill
+from minikd.data.dataset import Raw
+from minikd.data.shown import shown
 from minikd.errors import DataError
+from minikd.memory import require
 
 DTYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
-UINT8 = 8
+READ: dict[int, np.dtype[np.generic]] = {8: np.dtype(np.uint8), 12: np.dtype(">i4")}
+"""uint8 of MNIST's files, and the int32 of QMNIST's labels."""
+
+MOST_DIMENSIONS = 4
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the array in an IDX file of uint8, gzipped or not (its first bytes tell, not its name); read-only.
+def read_idx(path: Path) -> Raw:
+    """Return the array in an IDX file of uint8 or int32, gzipped or not (its first bytes tell that); read-only.
 
-    Raises `DataError` where the file cannot be read, is no IDX file, holds another dtype, or has too few or too many
-    bytes for the sizes in its header.
+    No more is read than the header declares. Raises `DataError` where the file cannot be read, is no IDX file, holds
+    another dtype, or has too few or too many bytes for the sizes in its header, and `SizeError` where they are more
+    than the memory there is.
     """
-    data = decompressed(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in DTYPES or data[3] == 0:
-        raise DataError(
-            f"{path} is not an IDX file: it starts with {data[:4].hex(' ') or 'nothing'}, but must start with 00 00, "
-            "a dtype code (08 for uint8) and the number of dimensions; download it again"
-        )
-    if data[2] != UINT8:
-        raise DataError(
-            f"{path} holds {DTYPES[data[2]]} (dtype code {data[2]:#04x}), but only uint8 (0x08) is supported; "
-            "write the images as 0-255 and the labels as 0-255, or give them as .npz"
-        )
-    start = 4 + 4 * data[3]
-    if len(data) < start:
-        raise DataError(f"{path} is truncated within its header: {len(data)} of {start} bytes; download it again")
-    shape = tuple(int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4))
-    expected, found = prod(shape), len(data) - start
-    if found < expected:
-        raise DataError(f"{path} is truncated: {found} of {expected} bytes for shape {shape}; download it again")
-    if found > expected:
-        raise DataError(
-            f"{path} has {found - expected} trailing bytes after the {expected} of shape {shape}; download it again"
-        )
-    return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
-
-
-def decompressed(path: Path) -> bytes:
-    """Return the file's bytes, out of gzip where they are in it."""
     try:
-        data = path.read_bytes()
+        with unpacked(path) as file:
+            dtype, shape = header(file, path)
+            return body(file, path, dtype, shape)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{shown(path)} is a corrupt or truncated gzip file ({error}); download it again") from error
     except OSError as error:
         raise DataError(
-            f"{path} cannot be read: {error.strerror or error}; check the path and its permissions"
+            f"{shown(path)} cannot be read: {error.strerror or error}; check the path and its permissions"
         ) from error
-    if not data.startswith(GZIP_MAGIC):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is a corrupt or truncated gzip file ({error}); download it again") from error
+
+
+def unpacked(path: Path) -> AbstractContextManager[BinaryIO]:
+    """Open the file, out of gzip where it is in it."""
+    with path.open("rb") as file:
+        zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
+
+
+def header(file: BinaryIO, path: Path) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
+    """Return the dtype and the shape that the file declares."""
+    start = file.read(4)
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in DTYPES or start[3] == 0:
+        raise DataError(
+            f"{shown(path)} is not an IDX file: it starts with {start.hex(' ') or 'nothing'}, but must start with "
+            "00 00, a dtype code (08 for uint8) and the number of dimensions; download it again"
+        )
+    if start[2] not in READ:
+        raise DataError(
+            f"{shown(path)} holds {DTYPES[start[2]]} (dtype code {start[2]:#04x}), but only uint8 (0x08) is supported; "
+            "write the images as 0-255 and the labels as 0-255, or give them as .npz"
+        )
+    if start[3] > MOST_DIMENSIONS:
+        raise DataError(
+            f"{shown(path)} declares {start[3]} dimensions, but labels have 1 and images 3 or 4; download it again"
+        )
+    sizes = file.read(4 * start[3])
+    if len(sizes) < 4 * start[3]:
+        raise DataError(
+            f"{shown(path)} is truncated within its header: {4 + len(sizes)} of {4 + 4 * start[3]} bytes; "
+            "download it again"
+        )
+    return READ[start[2]], tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+
+
+def body(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Raw:
+    """Return the array behind the header: its bytes, and not one more."""
+    expected = prod(shape) * dtype.itemsize
+    declared = prod(size or 1 for size in shape) * dtype.itemsize  # NumPy counts empty arrays so, too
+    require(
+        2 * declared, f"{shown(path)}, whose header declares shape {shape},", "download it again, or give fewer images"
+    )
+    data = np.empty(expected, np.uint8)
+    found = fill(data, file)
+    if found < expected:
+        raise DataError(f"{shown(path)} is truncated: {found} of {expected} bytes for shape {shape}; download it again")
+    if file.read(1):
+        raise DataError(f"{shown(path)} has trailing bytes after the {expected} of shape {shape}; download it again")
+    data.flags.writeable = False
+    return data.view(dtype).reshape(shape)

@@ -1,45 +1,108 @@
-"""Data sets as a folder of IDX files under MNIST's names."""
+"""Data sets as a folder of IDX files under the names of MNIST, EMNIST and QMNIST."""
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from minikd.data.assembly import assemble
+from minikd.data.assembly import Part, assemble
 from minikd.data.dataset import Dataset
+from minikd.data.emnist import put_right
 from minikd.data.idx import read_idx
+from minikd.data.idx_names import NAMES_HELP, parse
+from minikd.data.shown import shown, some
+from minikd.data.trees import check_inside, entries, is_folder, is_systems_own
 from minikd.errors import DataError
 
-FILE_NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?")
-NAMES_HELP = (
-    "train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test, t10k-images-idx3-ubyte, "
-    "t10k-labels-idx1-ubyte (or with . before idx, or with .gz after it)"
-)
+Files = dict[tuple[str, str], Path]
+"""The files of a set by part ("train", "test") and kind ("images", "labels")."""
+
+DEEPEST = 2
+"""Folders below the one given in which files are looked for: torchvision keeps them in MNIST/raw."""
 
 
-def has_idx_files(folder: Path) -> bool:
-    """Say whether any file in the folder has one of MNIST's names."""
-    return any(FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
+def find_idx(root: Path, folder: Path | None = None, depth: int = 0) -> dict[Path, dict[str, Files]]:
+    """Return the folders with IDX files, `root` itself or else those below it, and the files of each by set."""
+    folder = folder or root
+    sets = idx_sets(folder, root)
+    if sets:
+        return {folder: sets}
+    if depth == DEEPEST:
+        return {}
+    inner = [folder / one.name for one in entries(folder) if is_folder(one) and not is_systems_own(one.name)]
+    return {
+        place: sets
+        for path in inner
+        if path.resolve().is_relative_to(root)
+        for place, sets in find_idx(root, path, depth + 1).items()
+    }
 
 
-def read_idx_folder(folder: Path, name: str, class_names: tuple[str, ...] | None = None) -> Dataset:
-    """Return the data set of a folder with MNIST's file names, images and labels for training and test.
+def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
+    """Return the files in a folder by the set that their names say, "" where they say none.
+
+    A folder that has a file's name and holds that file stands for it. A file wins over such a folder, and one that is
+    not gzipped over one that is.
+    """
+    ranked: list[tuple[bool, bool, Path]] = []
+    for entry in entries(folder):
+        path = folder / entry.name
+        if is_systems_own(entry.name) or not parse(entry.name):
+            continue
+        check_inside(path, root)
+        if is_folder(entry):
+            ranked += [(False, plain(inner), inner) for inner in alike(path)]
+        elif entry.is_file():
+            ranked.append((True, plain(path), path))
+    found: dict[str, Files] = {}
+    for _, _, path in sorted(ranked):  # so that the later, which is the better, overwrites
+        said = parse(path.name)
+        if said:
+            found.setdefault(said.set, {})[said.part, said.kind] = path
+    return found
+
+
+def alike(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder whose names say what the folder's says."""
+    for entry in entries(folder):
+        if entry.is_file(follow_symlinks=False) and parse(entry.name) == parse(folder.name):
+            yield folder / entry.name
+
+
+def plain(path: Path) -> bool:
+    """Say whether a file's name is that of one that is not gzipped."""
+    return path.suffix.lower() != ".gz"
+
+
+def only_set(found: dict[Path, dict[str, Files]], root: Path) -> tuple[Path, str]:
+    """Return the folder and the name of the only set. Raises `DataError` where there are several."""
+    if len(found) > 1:
+        places = [shown(place) for place in found]
+        raise DataError(f"{shown(root)} holds {len(found)} data sets; give one of {some(places)}")
+    folder, sets = next(iter(found.items()))
+    if len(sets) > 1:
+        places = [shown(folder / name) if name else "the files without a name before train and test" for name in sets]
+        raise DataError(f"{shown(folder)} holds {len(sets)} data sets; give one of {some(places)}")
+    return folder, next(iter(sets))
+
+
+def read_idx_folder(folder: Path, name: str, class_names: tuple[str, ...] | None = None, chosen: str = "") -> Dataset:
+    """Return the data set `chosen` of a folder with MNIST's file names, images and labels for training and test.
 
     Images are (N, H, W), or (N, H, W, C) or (N, C, H, W) in an idx4 file. Without test files, one sixth of the images
-    becomes the test part (`assemble`). Where a file is there both as it is and gzipped, the first is read.
+    becomes the test part (`assemble`). EMNIST's images are put upright, its letters numbered from 0.
     """
-    found: dict[tuple[str, str], Path] = {}
-    for path in sorted(folder.iterdir(), reverse=True):  # so that a name overwrites the same name with .gz
-        match = FILE_NAME.fullmatch(path.name)
-        if match:
-            found["train" if match[1] == "train" else "test", match[2]] = path
+    files = idx_sets(folder, folder)[chosen]
     wanted = {("train", "images"), ("train", "labels")}
-    if any(split == "test" for split, _ in found):
+    if any(part == "test" for part, _ in files):
         wanted |= {("test", "images"), ("test", "labels")}
-    missing = sorted(f"{split} {kind}" for split, kind in wanted - set(found))
+    missing = sorted(f"{part} {kind}" for part, kind in wanted - set(files))
     if missing:
         raise DataError(
-            f"{folder} has no file of {' and '.join(missing)} (found: {', '.join(p.name for p in found.values())}); "
-            f"the names are {NAMES_HELP}"
+            f"{shown(folder)} has no file of {' and '.join(missing)} (found: "
+            f"{', '.join(path.name for path in files.values())}); the names are {NAMES_HELP}"
         )
-    read = {key: read_idx(path) for key, path in found.items()}
-    test = (read["test", "images"], read["test", "labels"]) if ("test", "images") in read else None
-    return assemble(name, (read["train", "images"], read["train", "labels"]), test, class_names)
+    read = {key: read_idx(path) for key, path in files.items()}
+    train: Part = read["train", "images"], read["train", "labels"]
+    test: Part | None = (read["test", "images"], read["test", "labels"]) if ("test", "images") in read else None
+    if chosen:
+        train, test, class_names = put_right(chosen, train, test, shown(folder))
+    return assemble(chosen or name, train, test, class_names)

@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from minikd.data.assembly import Part, assemble
-from minikd.data.dataset import Dataset, Raw
+from minikd.data.class_names import check_count, names_in
+from minikd.data.dataset import Dataset
+from minikd.data.npz_file import Arrays, opened_npz
+from minikd.data.shown import shown
 from minikd.errors import DataError
+from minikd.notices import notice
 
-TRAIN_KEYS = (("train_images", "train_labels"), ("x_train", "y_train"), ("images", "labels"))
-TEST_KEYS = (("test_images", "test_labels"), ("x_test", "y_test"))
+Pair = tuple[str, str]
+"""The names of images and of their labels."""
+
+TRAIN_KEYS: tuple[Pair, ...] = (("train_images", "train_labels"), ("x_train", "y_train"), ("images", "labels"))
+BARE_KEYS: tuple[Pair, ...] = (("x", "y"), ("data", "target"), ("data", "labels"))
+VALIDATION_KEYS: tuple[Pair, ...] = (("val_images", "val_labels"), ("x_val", "y_val"), ("x_valid", "y_valid"))
+TEST_KEYS: tuple[Pair, ...] = (("test_images", "test_labels"), ("x_test", "y_test"))
 KEYS_HELP = (
     "train_images and train_labels (or x_train and y_train, or images and labels), "
     "optionally test_images and test_labels (or x_test and y_test), and class_names"
@@ -19,43 +26,67 @@ KEYS_HELP = (
 def read_npz(path: Path) -> Dataset:
     """Return the data set in an .npz file; pickled objects are refused.
 
-    Names: see `KEYS_HELP`; others are ignored. Images: (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 in 0-255 or
-    floats in 0-1. Labels: whole numbers from 0. Without a test part, one sixth of the images becomes it (`assemble`).
+    Arrays are named as `KEYS_HELP` says, in any case. Images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 in 0-255 or
+    floats in 0-1. Labels: whole numbers from 0. `validation` images become the test part where there is no other, and
+    are left out beside it; without either, one sixth of the images becomes it (`assemble`).
     """
-    arrays = read_arrays(path)
-    train, test = part(arrays, TRAIN_KEYS, path), part(arrays, TEST_KEYS, path)
-    if train is None:
-        found = ", ".join(arrays) or "nothing"
-        raise DataError(f"{path} holds {found}, but no training images; name the arrays {KEYS_HELP}")
-    class_names = arrays.get("class_names")
-    names = None if class_names is None else tuple(str(name) for name in class_names.ravel())
-    return assemble(path.stem, train, test, names)
+    with opened_npz(path) as arrays:
+        train, test = pair(arrays, TRAIN_KEYS, path), pair(arrays, TEST_KEYS, path)
+        if train is None and (train := complete(arrays, BARE_KEYS)):
+            notice(f"{shown(path)}: {train[0]} is taken as the training images, {train[1]} as their labels")
+        if train is None:
+            raise DataError(
+                f"{shown(path)} holds {arrays.listed()}, but no training images; name the arrays {KEYS_HELP}"
+            )
+        if validation := complete(arrays, VALIDATION_KEYS):
+            tell_validation(path, validation[0], test)
+            test = test or validation
+        parts = [read_pair(arrays, *names, path) for names in (train, *([test] if test else []))]
+        key = arrays.named("class_names")
+        found = arrays.read(key) if key else None
+    if found is None:
+        return assemble(path.stem, parts[0], parts[1] if test else None)
+    names = names_in(found, shown(path))
+    for _, labels in parts:
+        check_count(names, labels, shown(path))
+    return assemble(path.stem, parts[0], parts[1] if test else None, names)
 
 
-def read_arrays(path: Path) -> dict[str, Raw]:
-    """Return the file's arrays that a data set may use, by name; damage and pickles raise `DataError`."""
-    wanted = {key for pair in TRAIN_KEYS + TEST_KEYS for key in pair} | {"class_names"}
-    try:
-        with path.open("rb") as stream:  # NumPy leaves a damaged file open when it opens it itself
-            file = np.load(stream, allow_pickle=False)
-            if isinstance(file, np.ndarray):
-                raise DataError(f"{path} is a single array, not an .npz file; save it with np.savez: {KEYS_HELP}")
-            return {key: file[key] for key in file.files if key in wanted}
-    except DataError:
-        raise
-    except Exception as error:  # damaged bytes make zipfile, zlib and NumPy's parser of headers raise many kinds
-        raise DataError(
-            f"{path} cannot be read as .npz: it is damaged, truncated or holds pickled objects, which are refused "
-            f"({error}); write it again with np.savez_compressed and plain arrays"
-        ) from error
-
-
-def part(arrays: dict[str, Raw], pairs: tuple[tuple[str, str], ...], path: Path) -> Part | None:
+def pair(arrays: Arrays, keys: tuple[Pair, ...], path: Path) -> Pair | None:
     """Return the first pair of images and labels that the file has; None where it has none of them."""
-    for images, labels in pairs:
-        if images in arrays and labels in arrays:
-            return arrays[images], arrays[labels]
-        for present, missing in ((images, labels), (labels, images)):
-            if present in arrays:
-                raise DataError(f"{path} holds {present} but not {missing}; add {missing} to it")
+    if found := complete(arrays, keys):
+        return found
+    for images, labels in keys:
+        for wanted, missing in ((images, labels), (labels, images)):
+            if (present := arrays.named(wanted)) and arrays.named(missing) is None and wanted != "labels":
+                raise DataError(
+                    f"{shown(path)} holds {present} but not {missing}; add {missing} to it. "
+                    "Images without labels are for --unlabelled"
+                )
     return None
+
+
+def complete(arrays: Arrays, keys: tuple[Pair, ...]) -> Pair | None:
+    """Return the first pair of which the file has both, by the names that it gives them."""
+    named = ((arrays.named(images), arrays.named(labels)) for images, labels in keys)
+    return next(((images, labels) for images, labels in named if images and labels), None)
+
+
+def read_pair(arrays: Arrays, images: str, labels: str, path: Path) -> Part:
+    """Return images and labels, once it is clear from their headers that there are as many of each."""
+    many, few = arrays.header(images).shape[:1], arrays.header(labels).shape[:1]
+    if many != few:
+        raise DataError(
+            f"{shown(path)} declares {arrays.listed()}: not as many {labels} as {images}; give each image one label"
+        )
+    return arrays.read(images), arrays.read(labels)
+
+
+def tell_validation(path: Path, images: str, test: Pair | None) -> None:
+    """Say what becomes of validation images."""
+    if test:
+        notice(
+            f"{shown(path)}: {images} is left out, since minikd holds out validation images of the training part itself"
+        )
+    else:
+        notice(f"{shown(path)}: {images} is taken as the test part, since there is no other")

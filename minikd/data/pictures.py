@@ -1,19 +1,50 @@
-"""Pictures from disk as pixels: PNG, JPEG, BMP, GIF (its first frame), TIFF and WebP, by Pillow."""
+"""One picture from disk as pixels: PNG, JPEG, BMP, GIF (its first frame), TIFF and WebP, by Pillow."""
 
+import io
+import stat
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from minikd.errors import DataError
+from minikd.data.chunks import without_metadata
+from minikd.data.depth import FIX, Depth, eight_bit, white_of
+from minikd.data.shown import shown
+from minikd.errors import DataError, MinikdError
+from minikd.memory import in_words, require
+from minikd.notices import notice
 from minikd.typing import Pixels, Shape
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 WITH_ALPHA = ("LA", "PA", "RGBA", "RGBa")
+ORIENTATION = 0x0112
+
+MOST_BYTES = 10**9
+"""While one picture is decoded: a photo of 12000x9000 pixels takes 0.9 GB."""
+
+Admit = Callable[[Path, int, int], None]
+"""Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
+
+
+class Unreadable(DataError):
+    """A picture that cannot be read: which, why, and what to do."""
+
+    def __init__(self, path: Path, reason: str, fix: str = "give a whole PNG, JPEG, BMP, GIF, TIFF or WebP file"):
+        super().__init__(f"{shown(path)} cannot be read as a picture: {reason}; {fix}")
+        self.path, self.reason = path, reason
+
+
+class Seen(NamedTuple):
+    """A picture in mode L or RGB; its depth where it had more than 8 bits; whether its metadata were whole."""
+
+    picture: "Image.Image"
+    depth: Depth | None
+    whole: bool
 
 
 def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> npt.NDArray[np.uint8]:
@@ -21,51 +52,118 @@ def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> np
 
     It is made grey (C = 1) or RGB (C = 3) and stretched to H x W by area-aware bilinear interpolation; nothing is cut
     off, centred or thresholded. `invert` turns light and dark around: MNIST's digits are white on black, so ink on
-    paper needs it. Raises `DataError` where the file is no readable picture.
+    paper needs it. Numbers of more than 8 bits are scaled as in training, by what the file says; a notice tells where
+    it says nothing and holds small ones alone. Raises `DataError` where the file is no readable picture.
     """
+    path = Path(path)
     channels, height, width = image_shape
-    picture = read_picture(Path(path)).convert("L" if channels == 1 else "RGB")
-    pixels = channels_first(stretched(picture, (height, width)))
+    seen = read_picture(path)
+    tell(seen, path)
+    pixels = channels_first(stretched(seen.picture.convert("L" if channels == 1 else "RGB"), (height, width)))
     return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
 
 
-def read_pixels(path: Path, size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    """Return a picture as (1, H, W) where red, green and blue are the same everywhere, and (3, H, W) otherwise."""
-    picture = stretched(read_picture(path), size)
-    pixels = channels_first(picture)
-    return pixels if (pixels != pixels[:1]).any() else pixels[:1]
+def tell(seen: Seen, path: Path) -> None:
+    """Say what was lost of one picture; refuse one that would become black where nothing tells that it is."""
+    if not seen.whole:
+        notice(f"{shown(path)}: its metadata are damaged; it is taken as it is stored, not turned upright")
+    if seen.depth is None or not seen.depth.unclear:
+        return
+    found = (
+        f"{shown(path)} has more than 8 bits a channel, but no number above {seen.depth.highest:g}, and does not say "
+        f"which is white: {seen.depth.white:g} makes it"
+    )
+    if seen.depth.highest <= 257:
+        raise DataError(f"{found} black; {FIX}")
+    notice(f"{found} dark; where that is wrong, {FIX}")
 
 
-def read_picture(path: Path) -> "Image.Image":
-    """Return the picture, upright, in mode L or RGB of 8 bits, transparent parts as white paper."""
+def check_cost(file: "Image.Image", path: Path) -> None:
+    """Refuse a picture, its header read, that takes more memory to decode than any camera's does, or than there is."""
+    if file.mode[0] in "IF":
+        each = 32  # int64 while it is scaled
+    elif file.mode in WITH_ALPHA or "transparency" in file.info:
+        each = 20  # RGBA, the paper, both together
+    else:
+        each = 3 if file.mode in ("1", "L") else 8  # decoded, and once more where it is turned upright
+    taken = each * file.height * file.width
+    if taken > MOST_BYTES:
+        raise Unreadable(
+            path,
+            f"its {file.height}x{file.width} pixels would take {in_words(taken)}",
+            f"at most {in_words(MOST_BYTES)} are allowed for one picture: make it smaller first",
+        )
+    require(taken, f"the picture {shown(path)} of {file.height}x{file.width} pixels", "make it smaller first")
+
+
+def any_size(path: Path, height: int, width: int) -> None:
+    """Admit a picture of any size."""
+
+
+def read_picture(path: Path, admit: Admit = any_size) -> Seen:
+    """Return the picture, upright, in mode L or RGB of 8 bits, transparent parts as white paper.
+
+    Where its metadata are damaged, it is read without them. Raises `Unreadable`, and what `admit` raises.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Unreadable(path, "it is a folder, a pipe or a device, not a file")
+        return decoded(path, path, admit)
+    except MinikdError:
+        raise
+    except PermissionError as error:
+        raise Unreadable(path, "permission denied", "allow reading it, or leave it out") from error
+    except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead to
+        try:
+            bare = decoded(path, io.BytesIO(without_metadata(path.read_bytes())), admit)
+        except Exception:
+            raise Unreadable(path, reason_of(error)) from error
+        return bare._replace(whole=False)
+
+
+def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
+    """Return the picture in a file, or in its bytes without metadata, which are then not looked at."""
     from PIL import Image, ImageOps
 
-    try:
-        with Image.open(path) as file:
-            file.load()
-            return opaque(eight_bit(ImageOps.exif_transpose(file), path))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        raise DataError(
-            f"{path} cannot be read as a picture: {reason}; give a whole PNG, JPEG, BMP, GIF, TIFF or WebP file"
-        ) from error
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with Image.open(source) as file:
+            white = white_of(file, path)
+            check_cost(file, path)
+            admit(path, file.height, file.width)
+            turns = ORIENTATION in file.getexif()
+            if isinstance(source, Path):
+                ImageOps.exif_transpose(file, in_place=True)
+            else:
+                vars(file)["load_end"] = lambda: None  # it reads what is behind the pixels
+                file.load()
+            whole = turns or (is_whole(file) and not any(one.category is UserWarning for one in said))
+            picture, depth = eight_bit(file, white, path) if white else (file, None)
+            return Seen(opaque(picture), depth, whole)
 
 
-def eight_bit(picture: "Image.Image", path: Path) -> "Image.Image":
-    """Return the picture with 8 bits a channel: 16-bit grey is divided by 257, other depths are refused."""
+def is_whole(file: "Image.Image") -> bool:
+    """Say whether a picture's metadata, where it has any, can be read: Pillow passes over much damage."""
     from PIL import Image
 
-    if picture.mode[0] not in "IF":
-        return picture
-    values = np.asarray(picture)
-    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise DataError(
-            f"{path} holds pixels from {values.min()} to {values.max()} (mode {picture.mode}), "
-            "but 8 or 16 bits a channel are needed; save it as an 8-bit PNG"
-        )
-    return Image.fromarray((values // 257).astype(np.uint8))
+    try:
+        Image.Exif().load(file.info.get("exif", b""))
+    except Exception:
+        return False
+    return True
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a picture could not be read, in a few words."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is of no known format, or damaged at its start"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 def opaque(picture: "Image.Image") -> "Image.Image":
@@ -76,7 +174,9 @@ def opaque(picture: "Image.Image") -> "Image.Image":
         see_through = picture.convert("RGBA")
         paper = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(paper, see_through).convert("RGB")
-    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    if picture.mode in ("L", "RGB"):
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
 def stretched(picture: "Image.Image", size: tuple[int, int] | None) -> "Image.Image":

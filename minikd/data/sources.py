@@ -3,13 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-from minikd.data.class_folders import LAYOUTS_HELP, read_class_folders, subfolders
+from minikd.data.class_folders import read_class_folders
 from minikd.data.dataset import Dataset
 from minikd.data.downloads import REMOTES, fetch
-from minikd.data.idx_folder import NAMES_HELP, has_idx_files, read_idx_folder
+from minikd.data.idx_folder import find_idx, idx_sets, only_set, read_idx_folder
+from minikd.data.idx_names import NAMES_HELP
+from minikd.data.layout import LAYOUTS_HELP
+from minikd.data.location import check_image_size, located
 from minikd.data.npz import read_npz
 from minikd.data.pictures import resized
-from minikd.errors import ConfigError, DataError
+from minikd.data.room import require_room, tell_large
+from minikd.data.shown import shown
+from minikd.data.trees import Tree, read_tree
+from minikd.errors import DataError
+from minikd.notices import notice
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
 DIGITS = tuple("0123456789")
@@ -20,20 +27,25 @@ def load_dataset(source: str | Path, image_size: tuple[int, int] | None = None) 
     """Return the data set of a name in `NAMES` or at a path, its images stretched to `image_size` (height, width).
 
     "mnist" comes with the package; "fashion-mnist" and "kmnist" are downloaded once into the user's cache. A path is
-    an .npz file (`read_npz`), a folder of IDX files (`read_idx_folder`) or a folder of class folders with pictures
-    (`read_class_folders`). A name wins over a folder of that name here: write ./mnist for the folder. Raises
-    `DataError` where the source is none of these or its data cannot be used.
+    an .npz file (`read_npz`), a folder of IDX files (`read_idx_folder`), in it or below it, or a folder of class
+    folders with pictures (`read_class_folders`). Where a folder holds several sets of IDX files, FOLDER/emnist-letters
+    names one. A name wins over a folder of that name here: write ./mnist for the folder. What was decided without
+    asking is said by a notice. Raises `DataError` where the source is none of these or its data cannot be used, and
+    `SizeError` where memory cannot hold them.
     """
-    if image_size is not None and min(image_size) < 1:
-        raise ConfigError(f"image size is {image_size[0]}x{image_size[1]}, but both sides must be at least 1 pixel")
+    check_image_size(image_size)
     dataset = read_source(source, image_size)
-    if image_size is None or dataset.image_shape[1:] == tuple(image_size):
-        return dataset
-    return replace(
-        dataset,
-        train_images=resized(dataset.train_images, image_size),
-        test_images=resized(dataset.test_images, image_size),
-    )
+    if image_size is not None and dataset.image_shape[1:] != tuple(image_size):
+        dataset = stretched_to(dataset, image_size)
+    tell_large(dataset.image_shape, dataset.name)
+    return dataset
+
+
+def stretched_to(dataset: Dataset, size: tuple[int, int]) -> Dataset:
+    """Return the data set with its images stretched to `size` (height, width)."""
+    train, test = dataset.train_images, dataset.test_images
+    require_room(len(train) + len(test), (train.shape[1], *size), train.itemsize, dataset.name)
+    return replace(dataset, train_images=resized(train, size), test_images=resized(test, size))
 
 
 def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Dataset:
@@ -43,16 +55,18 @@ def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Datas
     if isinstance(source, str) and source in REMOTES:
         remote = REMOTES[source]
         return read_idx_folder(fetch(remote), remote.name, remote.class_names)
-    path = Path(source).expanduser()
-    if path.is_dir():
+    path, kind = located(source)
+    if kind == "folder":
         return read_folder(path.resolve(), image_size)
-    if path.is_file() and path.suffix.lower() == ".npz":
+    if kind == "file" and path.suffix.lower() == ".npz":
         return read_npz(path)
-    if path.is_file():
+    if kind == "file":
         raise DataError(
             f"{path} is a {path.suffix or 'nameless kind of'} file; give an .npz file, a folder of IDX files or a "
             "folder of class folders"
         )
+    if path.parent.is_dir() and path.name.lower() in idx_sets(path.parent.resolve(), path.parent.resolve()):
+        return read_idx_folder(path.parent.resolve(), path.name, chosen=path.name.lower())
     raise DataError(
         f"no data set {str(source)!r}: there is no file or folder {path.absolute()}, and the names known are "
         f"{', '.join(NAMES)}; check the spelling"
@@ -61,11 +75,29 @@ def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Datas
 
 def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     """Return the data set of a folder, whose content tells its kind."""
-    if has_idx_files(folder):
-        return read_idx_folder(folder, folder.name)
-    if subfolders(folder):
-        return read_class_folders(folder, image_size)
-    raise DataError(
-        f"{folder} holds neither IDX files nor class folders; IDX files are named {NAMES_HELP}, "
-        f"and class folders lie as {LAYOUTS_HELP}"
+    found = find_idx(folder)
+    if found:
+        place, chosen = only_set(found, folder)
+        if place != folder:
+            notice(f"{shown(place)} is read, where the IDX files in {shown(folder)} lie")
+        return read_idx_folder(place, place.parent.name if place.name == "raw" else place.name, chosen=chosen)
+    tree = read_tree(folder)
+    if tree.folders:
+        return read_class_folders(tree, image_size)
+    raise DataError(f"{shown(folder)} {instead(tree)}")
+
+
+def instead(tree: Tree) -> str:
+    """Say what a folder holds that is no data set, and what to do."""
+    packed = [path for path in tree.others if path.suffix.lower() == ".npz"]
+    if packed:
+        return f"is a folder with an .npz file; give the file: {shown(packed[0])}"
+    if tree.pictures:
+        return (
+            f"holds {len(tree.pictures):,} pictures and no class folders, so nothing tells their classes; the layouts "
+            f"are {LAYOUTS_HELP}. Pictures without labels are for --unlabelled"
+        )
+    return (
+        f"holds neither IDX files nor class folders; IDX files are named {NAMES_HELP}, and class folders lie as "
+        f"{LAYOUTS_HELP}"
     )

@@ -1,11 +1,112 @@
-"""Images without labels, to distil on."""
+"""Images without labels: those of any data set, or of a source that has none."""
 
 from pathlib import Path
 
-from minikd.data.sources import load_dataset
+from minikd.data.assembly import channels_second
+from minikd.data.dataset import Raw, checked_images
+from minikd.data.emnist import upright
+from minikd.data.idx import read_idx
+from minikd.data.idx_folder import find_idx, only_set
+from minikd.data.idx_names import NAMES_HELP, parse
+from minikd.data.location import check_image_size, located
+from minikd.data.npz import TRAIN_KEYS
+from minikd.data.npz_file import Arrays, opened_npz, read_npy
+from minikd.data.picture_set import read_pictures
+from minikd.data.pictures import resized
+from minikd.data.room import require_room, tell_large
+from minikd.data.shown import shown
+from minikd.data.sources import NAMES, load_dataset
+from minikd.data.split_names import parts_among
+from minikd.data.trees import read_tree
+from minikd.errors import DataError
+from minikd.notices import notice
 from minikd.typing import Pixels
+
+IMAGE_KEYS = (*(images for images, _ in TRAIN_KEYS), "unlabelled", "unlabeled", "x", "data")
+"""Names of images in an .npz file; an array that is the only one of three or four axes may have any."""
 
 
 def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -> Pixels:
-    """Return the training images at a path (a stub: the reader of images without labels replaces it)."""
-    return load_dataset(source, image_size).train_images
+    """Return the images of a source as (N, C, H, W), uint8 or float32, stretched to `image_size` (height, width).
+
+    The source is all that `load_dataset` takes, and what has no labels: a folder of pictures, in it or below it, a
+    file of IDX images, an .npz or .npy file of images alone. Labels are not looked at. Of a data set with a test part,
+    the training images are returned, else all of them. Raises `DataError` and `SizeError` as `load_dataset`.
+    """
+    check_image_size(image_size)
+    images = read_images(source, image_size)
+    if image_size is not None and images.shape[2:] != tuple(image_size):
+        require_room(len(images), (images.shape[1], *image_size), images.itemsize, str(source))
+        images = resized(images, image_size)
+    tell_large(images.shape[1:], str(source))
+    return images
+
+
+def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixels:
+    """Return the images as they are; pictures, which may differ in size, are resized already."""
+    if source in NAMES:
+        return load_dataset(source).train_images
+    path, kind = located(source)
+    where = shown(path)
+    if kind == "folder":
+        return read_folder(path.resolve(), image_size)
+    if kind == "nothing":
+        raise DataError(
+            f"no images {where!r}: there is no file or folder {path.absolute()}, and the names known are "
+            f"{', '.join(NAMES)}; check the spelling"
+        )
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        with opened_npz(path) as arrays:
+            raw = arrays.read(images_in(arrays, where))
+    elif suffix == ".npy":
+        raw = read_npy(path)
+    elif parse(path.name):
+        raw = images_of(path)
+    else:
+        raise DataError(
+            f"{where} is a {suffix or 'nameless kind of'} file; give a folder of pictures, an .npz or .npy file, or "
+            f"IDX files, named {NAMES_HELP}"
+        )
+    return checked_images(channels_second(raw, where), where)
+
+
+def images_in(arrays: Arrays, where: str) -> str:
+    """Return the name of the images in an .npz file."""
+    known = [name for key in IMAGE_KEYS if (name := arrays.named(key))]
+    stacks = [name for name in arrays.names if len(arrays.header(name).shape) in (3, 4)]
+    found = [name for name in known if name in stacks][:1] or (stacks if len(stacks) == 1 else [])
+    if not found:
+        raise DataError(
+            f"{where} holds {arrays.listed()}: which are the images? Name them images, of shape (N, H, W), "
+            "(N, H, W, C) or (N, C, H, W)"
+        )
+    return found[0]
+
+
+def images_of(path: Path) -> Raw:
+    """Return the images in an IDX file, upright."""
+    images, said = read_idx(path), parse(path.name)
+    return upright(images) if said and said.set.startswith("emnist") else images
+
+
+def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
+    """Return the images of a folder: those of IDX files, else the pictures in it and below it."""
+    found = find_idx(folder)
+    if found:
+        place, chosen = only_set(found, folder)
+        files = found[place][chosen]
+        path = files.get(("train", "images")) or files.get(("test", "images"))
+        if path is None:
+            raise DataError(f"{shown(place)} has IDX files, but none of images; the names are {NAMES_HELP}")
+        return checked_images(channels_second(images_of(path), shown(path)), shown(path))
+    tree = read_tree(folder)
+    roles = parts_among(list(tree.filled()))
+    apart = [name for name, role in roles.items() if role != "training"] if "training" in roles.values() else []
+    if apart:
+        notice(f"{shown(folder)}: {', '.join(shown(name) for name in apart)} left out of the images without labels")
+    left = {path for name in apart for path in tree.folders[name].all_pictures()}
+    pictures = [path for path in tree.all_pictures() if path not in left]
+    if not pictures:
+        raise DataError(f"{shown(folder)} holds no pictures and no IDX files; give a folder that does")
+    return read_pictures(shown(folder), pictures, image_size)

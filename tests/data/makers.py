@@ -1,8 +1,16 @@
 """Files and data sets that the tests of this folder read."""
 
 import gzip
+import struct
+import warnings
+import zlib
 
 import numpy as np
+import pytest
+from PIL import Image
+
+from minikd.data import load_dataset
+from minikd.notices import Notice
 
 MNIST_NAMES = {
     ("train", "images"): "train-images-idx3-ubyte",
@@ -38,3 +46,40 @@ def write_idx_folder(folder, arrays, suffix=""):
     for key, array in arrays.items():
         write_idx(folder / (MNIST_NAMES[key] + suffix), array)
     return folder
+
+
+def load_and_split(source, **options):
+    """A data set without a test part: the notice that one is held back is demanded."""
+    with pytest.warns(Notice, match=r"there is no test part, so a sixth of the images, \d+ of \d+, is held back"):
+        return load_dataset(source, **options)
+
+
+def fill(folder, count, value=100, size=(4, 5), colour=False):
+    """Write `count` flat pictures of the values value, value + 1, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        pixels = np.full((*size, 3) if colour else size, value + i, np.uint8)
+        if colour:
+            pixels[..., 0] //= 2
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+
+
+def plant(root, folders, count=4):
+    """Fill each of the folders, a line of words, with `count` flat pictures; the values differ between folders."""
+    for number, folder in enumerate(folders.split()):
+        fill(root / folder, count, value=10 * number)
+    return root
+
+
+def quietly(load, source, **options):
+    """What is loaded, and the notices that came with it."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", Notice)
+        loaded = load(source, **options)
+    assert all(one.category is Notice for one in said)
+    return loaded, [str(one.message) for one in said]
+
+
+def chunk(kind, data):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

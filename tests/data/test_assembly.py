@@ -3,6 +3,7 @@ import pytest
 
 from minikd.data.assembly import assemble, channels_second
 from minikd.errors import DataError
+from minikd.notices import Notice
 
 
 def numbered(*shape):
@@ -50,7 +51,8 @@ def test_classes_are_counted_and_named():
 def test_without_a_test_part_one_sixth_of_each_class_becomes_it():
     labels = np.repeat([0, 1], [60, 30])
     images = np.arange(90, dtype=np.uint8)[:, None, None] * np.ones((90, 2, 2), np.uint8)  # its number in each pixel
-    dataset, again = (assemble("toy", (images, labels), None, ("a", "b")) for _ in range(2))
+    with pytest.warns(Notice, match="toy: there is no test part, so a sixth of the images, 15 of 90, is held back"):
+        dataset, again = (assemble("toy", (images, labels), None, ("a", "b")) for _ in range(2))
     np.testing.assert_array_equal(np.bincount(dataset.test_labels), [10, 5])
     numbers = np.concatenate([dataset.train_images[:, 0, 0, 0], dataset.test_images[:, 0, 0, 0]])
     np.testing.assert_array_equal(np.sort(numbers), np.arange(90))  # each image in exactly one part

@@ -1,3 +1,4 @@
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from minikd.data import Augmentation, Views, augment, epoch_order, mean_and_std
+from minikd.data import Augmentation, Views, augment, batches, epoch_order, mean_and_std
 from minikd.errors import ConfigError, DataError
 
 PIXELS = npst.arrays(np.uint8, st.tuples(st.integers(2, 9), st.sampled_from([1, 3]), st.just(3), st.just(4)))
@@ -32,6 +33,21 @@ def test_mean_and_std_are_those_of_the_pixels_scaled_to_one(images):
 def test_mean_and_std_over_more_than_one_chunk():
     images = np.random.default_rng(0).integers(0, 256, (700, 1, 2, 2), dtype=np.uint8)
     np.testing.assert_allclose(mean_and_std(images)[0], images.mean() / 255, rtol=1e-12)
+
+
+def test_large_images_of_whole_numbers_are_summed_a_few_at_a_time_to_the_same_bits(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 20, 20), dtype=np.uint8)
+    whole = mean_and_std(images)
+    monkeypatch.setattr(batches, "CHUNK_NUMBERS", 1)
+    assert mean_and_std(images) == whole
+
+
+def test_the_mean_of_photos_takes_less_memory_than_the_photos():
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 1500, 2000), dtype=np.uint8)
+    tracemalloc.start()
+    mean_and_std(images)
+    assert tracemalloc.get_traced_memory()[1] < 3 * images.nbytes  # as float64 alone they take eight times theirs
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

@@ -132,5 +132,4 @@ def test_the_known_sets_are_complete(known):
     assert all(len(digest) == 64 and int(digest, 16) for digest in known.sha256.values())
     assert len(set(known.sha256.values())) == 4
     assert len(set(known.class_names)) == 10
-    assert all(host.startswith("http") and host.endswith("/") for host in known.hosts)
-    assert known.hosts[0].startswith("https://")
+    assert all(host.startswith("https://") and host.endswith("/") for host in known.hosts)

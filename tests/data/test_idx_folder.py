@@ -3,7 +3,7 @@ import pytest
 
 from minikd.data import load_dataset
 from minikd.errors import DataError
-from tests.data.makers import toy_arrays, write_idx, write_idx_folder
+from tests.data.makers import load_and_split, quietly, toy_arrays, write_idx, write_idx_folder
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -33,7 +33,7 @@ def test_reads_colour(tmp_path):
 
 def test_without_test_files_a_sixth_is_split_off(tmp_path):
     arrays = {key: array for key, array in toy_arrays(train=36).items() if key[0] == "train"}
-    dataset = load_dataset(write_idx_folder(tmp_path / "toy", arrays))
+    dataset = load_and_split(write_idx_folder(tmp_path / "toy", arrays))
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (30, 6)
 
 
@@ -65,3 +65,53 @@ def test_images_and_labels_swapped(tmp_path):
     write_idx(folder / "train-images-idx3-ubyte", np.zeros(24, np.uint8))
     with pytest.raises(DataError, match=r"toy, train: images have shape \(24,\)"):
         load_dataset(folder)
+
+
+@pytest.mark.parametrize("given", ["", "MNIST", "MNIST/raw"])
+def test_torchvisions_folders_are_found_from_any_of_them(tmp_path, given):
+    (tmp_path / "MNIST").mkdir()
+    folder = write_idx_folder(tmp_path / "MNIST" / "raw", toy_arrays())
+    (tmp_path / "MNIST" / "processed").mkdir()
+    dataset, said = quietly(load_dataset, tmp_path / given)
+    assert (dataset.name, len(dataset.train_labels)) == ("MNIST", 24)
+    expected = [] if given == "MNIST/raw" else [f"{folder} is read, where the IDX files in {tmp_path / given} lie"]
+    assert said == expected
+
+
+def test_several_sets_below_a_folder_are_refused_by_name(tmp_path):
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / name).mkdir()
+        write_idx_folder(tmp_path / name / "raw", toy_arrays())
+    with pytest.raises(DataError, match=r"holds 2 data sets; give one of .*FashionMNIST.raw, .*MNIST.raw"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_folder_that_holds_the_file_of_its_name_stands_for_it_and_a_file_wins(tmp_path, beside):
+    inner = toy_arrays(seed=1)
+    for path in list(write_idx_folder(tmp_path / "toy", inner).iterdir()):
+        aside = path.rename(path.with_suffix(".aside"))
+        path.mkdir()
+        aside.rename(path / path.name)
+    arrays = toy_arrays(seed=2)
+    if beside:
+        for path in list(write_idx_folder(tmp_path / "dots", arrays).iterdir()):
+            path.rename(tmp_path / "toy" / path.name.replace("-idx", ".idx"))
+    dataset = load_dataset(tmp_path / "toy")
+    np.testing.assert_array_equal(dataset.train_images[:, 0], (arrays if beside else inner)["train", "images"])
+
+
+def test_a_link_to_idx_files_elsewhere_is_refused(tmp_path):
+    elsewhere = write_idx_folder(tmp_path / "elsewhere", toy_arrays())
+    (tmp_path / "toy").mkdir()
+    for path in elsewhere.iterdir():
+        (tmp_path / "toy" / path.name).symlink_to(path)
+    with pytest.raises(DataError, match=r"ubyte is a link to .*elsewhere.*, which lies outside of .*toy"):
+        load_dataset(tmp_path / "toy")
+
+
+def test_names_count_in_any_case(tmp_path):
+    folder = write_idx_folder(tmp_path / "toy", toy_arrays())
+    for path in list(folder.iterdir()):
+        path.rename(folder / path.name.upper())
+    assert len(load_dataset(folder).train_labels) == 24

@@ -1,3 +1,5 @@
+import os
+import struct
 import zlib
 
 import numpy as np
@@ -5,11 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from minikd.data import load_image
-from minikd.data.pictures import SUFFIXES, read_pixels, resized
+from minikd.data.picture_set import read_pictures
+from minikd.data.pictures import resized
+from minikd.data.trees import SUFFIXES
 from minikd.errors import DataError
+from minikd.notices import Notice
+from tests.data.makers import quietly
 
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 COLOUR = np.stack([GREY, 255 - GREY, GREY // 2], axis=2)
@@ -76,7 +82,7 @@ def test_sixteen_bit_grey_is_scaled(tmp_path):
 
 def test_other_depths_are_refused(tmp_path):
     path = saved(tmp_path / "real.tif", np.array([[0.25, 0.5]], np.float32))
-    with pytest.raises(DataError, match=r"real\.tif holds pixels from 0.25 to 0.5 \(mode F\).*8-bit PNG"):
+    with pytest.raises(DataError, match=r"real\.tif holds pixels from 0.25 to 0.5 \(mode F\).*save it with 8 bits"):
         load_image(path, (1, 1, 2))
 
 
@@ -98,8 +104,8 @@ def test_bilevel_palette_and_cmyk(tmp_path):
 
 def test_grey_saved_as_colour_counts_as_grey(tmp_path):
     path = saved(tmp_path / "grey.png", GREY, mode="RGB")
-    np.testing.assert_array_equal(read_pixels(path, None), GREY[None])
-    assert read_pixels(saved(tmp_path / "colour.png", COLOUR), None).shape == (3, 4, 6)
+    np.testing.assert_array_equal(read_pictures("here", [path], None), GREY[None, None])
+    assert read_pictures("here", [saved(tmp_path / "colour.png", COLOUR)], None).shape == (1, 3, 4, 6)
 
 
 SHORT_HEADER = (
@@ -120,6 +126,123 @@ def test_a_missing_picture_and_a_folder(tmp_path):
         load_image(tmp_path / "gone.png", (1, 4, 4))
     with pytest.raises(DataError, match="cannot be read as a picture"):
         load_image(tmp_path, (1, 4, 4))
+
+
+def with_exif(path, edit):
+    """A JPEG that its metadata turn; `edit` changes the bytes of the metadata."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112], exif[0x011A] = "maker", 6, 72.0
+    saved(path, GREY, exif=exif, quality=95)
+    whole = path.read_bytes()
+    start, size = whole.index(b"Exif\0\0") + 6, len(exif.tobytes()) - 6
+    path.write_bytes(whole[:start] + bytes(edit(bytearray(whole[start : start + size]))) + whole[start + size :])
+    return path
+
+
+def wrong_type(data):
+    place = data.index(bytes([0x1A, 0x01]) if data[:2] == b"II" else bytes([0x01, 0x1A]))
+    data[place + 2 : place + 4] = b"\0\7" if data[:2] == b"MM" else b"\7\0"
+    return data
+
+
+def no_directory(data):
+    data[4:8] = b"\xff" * 4
+    return data
+
+
+def far_directory(data):
+    return data[:4] + b"\0\0\xff\x00" + data[8:]
+
+
+@pytest.mark.parametrize("edit", [wrong_type, no_directory, far_directory, lambda data: b"\xff" * len(data)])
+def test_damaged_metadata_cost_the_rotation_alone_and_it_is_said(tmp_path, edit):
+    path = with_exif(tmp_path / "photo.jpg", edit)
+    with pytest.warns(Notice, match=r"photo\.jpg: its metadata are damaged; it is taken as it is stored"):
+        loaded = load_image(path, (1, 4, 6))[0]
+    np.testing.assert_allclose(loaded.astype(int), GREY, atol=8)
+
+
+def test_metadata_may_be_anything_at_all(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "photo.jpg"
+    for _ in range(150):
+
+        def edit(data):
+            for place in rng.integers(0, len(data), 4):
+                data[place] = rng.integers(0, 256)
+            return data
+
+        loaded, said = quietly(load_image, with_exif(path, edit), image_shape=(1, 4, 6))
+        if said:
+            np.testing.assert_allclose(loaded[0].astype(int), GREY, atol=8)
+
+
+@pytest.mark.parametrize("place", range(0, 140, 7))
+def test_a_damaged_chunk_of_a_png_beside_its_pixels_costs_nothing_else(tmp_path, place):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("author", "somebody" * 4)
+    path = saved(tmp_path / "noted.png", GREY, pnginfo=info, dpi=(72, 72), exif=Image.Exif())
+    data = bytearray(path.read_bytes())
+    start, end = 33, data.index(b"IDAT") - 4
+    data[start + place % (end - start)] ^= 0x55
+    path.write_bytes(data)
+    with pytest.warns(Notice, match="its metadata are damaged"):
+        np.testing.assert_array_equal(load_image(path, (1, 4, 6))[0], GREY)
+
+
+def test_damage_of_the_pixels_is_not_taken_for_damage_of_metadata(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
+    for name in ("bad.png", "bad.jpg", "bad.tif"):
+        path = saved(tmp_path / name, noise)
+        path.write_bytes(path.read_bytes()[:400])
+        with pytest.raises(DataError, match=f"{name} cannot be read as a picture"):
+            load_image(path, (1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(struct.error("short"), KeyError("mode"), IndexError("end"), TypeError("kind"), AttributeError("name")),
+        *(RecursionError("deep"), zlib.error("data"), OverflowError("large"), MemoryError(), AssertionError()),
+        *(SyntaxError("broken"), Image.DecompressionBombError("bomb"), UnicodeDecodeError("utf-8", b"", 0, 1, "x")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_the_picture_library_raises_is_told_with_the_name(tmp_path, monkeypatch, error):
+    def opened(*_):
+        raise error
+
+    path = saved(tmp_path / "odd.png", GREY)
+    monkeypatch.setattr(Image, "open", opened)
+    with pytest.raises(DataError, match=r"odd\.png cannot be read as a picture: .+; give a whole PNG"):
+        load_image(path, (1, 4, 4))
+
+
+def test_a_picture_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    def opened(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = saved(tmp_path / "closed.png", GREY)
+    monkeypatch.setattr(Image, "open", opened)
+    with pytest.raises(DataError, match=r"closed\.png cannot be read .* permission denied; allow reading it"):
+        load_image(path, (1, 4, 4))
+
+
+def test_the_name_of_a_picture_need_not_be_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    try:
+        saved(path, GREY)
+    except OSError:
+        pytest.skip("this file system takes names of UTF-8 alone")
+    np.testing.assert_array_equal(load_image(path, (1, 4, 6))[0], GREY)
+    path.write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"caf\\xe9\.png cannot be read as a picture") as caught:
+        load_image(path, (1, 4, 6))
+    assert str(caught.value).encode()
+
+
+def test_lab_is_read(tmp_path):
+    Image.new("LAB", (6, 4), (128, 128, 128)).save(tmp_path / "lab.tif")
+    np.testing.assert_allclose(load_image(tmp_path / "lab.tif", (3, 4, 6)), 119, atol=1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

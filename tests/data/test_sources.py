@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -5,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from minikd.data import load_dataset, load_image, mean_and_std
+from minikd.data import load_dataset, load_image, load_images, mean_and_std
 from minikd.errors import ConfigError, DataError
 from tests.data.makers import toy_arrays, write_idx_folder
 
@@ -93,3 +94,30 @@ def test_importing_is_light():
     code = f"import sys, minikd.data; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("~nobody-has-this-name/x", r"the data's path '~nobody-has-this-name/x': .*home directory.*; write the home"),
+        ("", "the data's path '' is empty or no text"),
+        ("a\0b", r"the data's path 'a\\x00b' is empty or no text"),
+        ("d\udce9", r"the data's path 'd\\xe9' is empty or no text .*; rename that folder"),
+        ("x" * 5000, "cannot be read: File name too long"),
+        (os.devnull, "is a pipe, a socket or a device; give a file or a folder"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_told(source, message):
+    for load in (load_dataset, load_images):
+        with pytest.raises(DataError, match=message) as caught:
+            load(source)
+        assert str(caught.value).encode()
+
+
+def test_a_folder_behind_a_closed_one_is_told(tmp_path, monkeypatch):
+    def closed(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "stat", closed)
+    with pytest.raises(DataError, match="toy cannot be read: Permission denied; check the path and its permissions"):
+        load_dataset(tmp_path / "toy")

@@ -1,0 +1,62 @@
+"""The names of the classes: text, each another."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.data.shown import composed, is_text, some
+from minikd.errors import DataError
+
+
+def check_names(names: Sequence[object], where: str) -> None:
+    """Refuse class names that are no text, empty, or that look alike: answers are told by name."""
+    numbers: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or not name or not is_text(name):
+            raise DataError(
+                f"{where}: class {number} is called {name!a}, but a name must be text of one character or more, "
+                "without control characters; give it another name"
+            )
+        first = numbers.setdefault(composed(name), number)
+        if first != number:
+            raise DataError(
+                f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "
+                "or put the two together"
+            )
+
+
+def names_in(array: npt.NDArray[np.generic], where: str) -> tuple[str, ...]:
+    """Return the class names in an array of text, of UTF-8 bytes or of whole numbers, without padding.
+
+    Raises `DataError` where it is of another kind or shape.
+    """
+    if array.ndim == 0 or array.size != max(array.shape):
+        raise DataError(f"{where}: class_names has shape {array.shape}, but must be (K,), one name for each class")
+    if array.dtype.kind not in "USiu":
+        raise DataError(f"{where}: class_names is {array.dtype}, but must be text, as np.array(['cat', 'dog'])")
+    return tuple(name_in(value, number, where) for number, value in enumerate(array.ravel().tolist()))
+
+
+def name_in(value: object, number: int, where: str) -> str:
+    """Return one name without the spaces and zeros around it."""
+    if not isinstance(value, bytes):
+        return str(value).strip("\0 \t\r\n")
+    try:
+        return value.decode().strip("\0 \t\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: class name {number} is the bytes {value!r}, which are no UTF-8; give class_names as text"
+        ) from error
+
+
+def check_count(names: Sequence[str], labels: npt.NDArray[np.generic], where: str) -> None:
+    """Refuse fewer names than the labels need."""
+    if not labels.size or not np.issubdtype(labels.dtype, np.integer):
+        return  # refused elsewhere
+    highest = int(labels.astype(np.int64).max())
+    if highest >= len(names):
+        raise DataError(
+            f"{where}: class_names has {len(names)} names ({some(list(names), 5)}), but labels go up to {highest}; "
+            "give one name for each class, in the order of the labels"
+        )

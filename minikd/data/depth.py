@@ -1,0 +1,132 @@
+"""Pictures of more than 8 bits a channel: which number is white, and what they are in 8 bits.
+
+The file may say so: by its format, a chunk, a tag. Where it does not, white is the largest number that a channel can
+hold. Small numbers alone then mean nearly black, or a file that keeps 8 or 12 bits in 16: nothing can tell.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minikd.data.chunks import significant_bits
+from minikd.data.shown import shown
+from minikd.errors import DataError
+from minikd.typing import Ints
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+CUSTOMARY = (1, 2, 4, 8, 10, 12, 14, 16)
+"""Bits that cameras and scanners give."""
+
+CERTAIN = 2**14
+"""A number from here on takes 16 bits."""
+
+BITS, PHOTOMETRIC, LARGEST, SAMPLE_FORMAT, LARGEST_OF_FORMAT = 258, 262, 281, 339, 341
+"""TIFF's tags."""
+
+SIGNED = 2
+"""TIFF's sample format of whole numbers with a sign."""
+
+FIX = "save it with 8 bits a channel, white as 255"
+
+
+class White(NamedTuple):
+    """What a file's header says: the number that is white, and whether that is the file's own word.
+
+    significant: the bits that a PNG says were there before they were spread over 16; 0 where it says nothing. coarse:
+    Pillow keeps the upper 8 of 16 bits only. inverted: 0 is white.
+    """
+
+    value: float
+    stated: bool = False
+    significant: int = 0
+    coarse: bool = False
+    inverted: bool = False
+
+
+class Depth(NamedTuple):
+    """What was found: the number taken as white, whether the file says so, and the highest number in it."""
+
+    white: float
+    stated: bool
+    highest: float
+
+    @property
+    def unclear(self) -> bool:
+        """True where nothing tells whether the picture is nearly black or its white is lower."""
+        return not self.stated and 0 < self.highest < CERTAIN
+
+
+def white_of(file: "Image.Image", path: Path) -> White | None:
+    """Return what a picture whose header is read, and no more, says of its white; None for 8 bits a channel."""
+    if file.mode[0] not in "IF":
+        coarse = file.mode in ("RGB", "RGBA", "RGBa", "LA") and ";16" in str(getattr(file, "tile", ""))
+        return White(65535, coarse=True) if coarse else None
+    if file.format == "TIFF":
+        return white_of_tiff(getattr(file, "tag_v2", {}), file.mode)
+    if file.format == "PNG":
+        return White(65535, significant=significant_bits(path))
+    return White(65535, stated=True)  # other formats name their range, and Pillow spreads it over 16 bits
+
+
+def white_of_tiff(tags: dict[int, object], mode: str) -> White:
+    """Return what the tags of a TIFF say: its largest sample, at the next customary depth, or the bits of a sample."""
+    inverted = tags.get(PHOTOMETRIC) == 0
+    largest = number(tags.get(LARGEST_OF_FORMAT)) or number(tags.get(LARGEST))
+    if largest and mode == "F":
+        return White(largest, stated=True, inverted=inverted)
+    if largest:
+        bits = next((bits for bits in CUSTOMARY if largest < 2**bits), int(largest).bit_length())
+        return White(2**bits - 1, stated=True, inverted=inverted)
+    bits = int(number(tags.get(BITS)) or 16)
+    if bits == 16 and number(tags.get(SAMPLE_FORMAT)) == SIGNED:
+        return White(32767, inverted=inverted)
+    return White(2 ** min(bits, 16) - 1, stated=bits < 16, inverted=inverted)
+
+
+def number(value: object) -> float | None:
+    """Return the number in a tag, which may hold anything; None where it is none above 0."""
+    first = value[0] if isinstance(value, tuple) and value else value
+    try:
+        found = float(first)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return None
+    return found if 0 < found < 2**32 else None
+
+
+def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.Image", Depth]:
+    """Return the picture with 8 bits a channel, and its depth. Raises `DataError` for numbers outside 0 to white."""
+    from PIL import Image
+
+    if white.coarse:
+        highest = int(np.asarray(picture.convert("RGB")).max()) * 256 + 255
+        return picture, Depth(white.value, white.stated, highest)
+    values = np.asarray(picture)
+    low, high = values.min().item(), values.max().item()
+    if white.significant:
+        white = unspread(values.astype(np.int64), white)
+    if not (low >= 0 and high <= white.value) or (picture.mode == "F" and not white.stated):
+        raise DataError(
+            f"{shown(path)} holds pixels from {low} to {high} (mode {picture.mode}), but whole numbers from 0 to "
+            f"{white.value:g} are needed; {FIX}"
+        )
+    scaled = values * (255 / white.value) if picture.mode == "F" else values.astype(np.int64) * 255 // int(white.value)
+    pixels = scaled.astype(np.uint8)
+    return Image.fromarray(255 - pixels if white.inverted else pixels), Depth(white.value, white.stated, high)
+
+
+def unspread(values: Ints, white: White) -> White:
+    """Return the white of a PNG that says how many bits are significant.
+
+    By the standard they are spread over 16 bits: the lower ones are zero, or repeat the upper. Some programs leave them
+    where they were. Small numbers that look spread may be either.
+    """
+    bits = white.significant
+    spare = 16 - bits
+    if values.max() >= 2**bits:
+        return white._replace(stated=True)
+    lower = values % 2**spare
+    spread = not lower.any() or np.array_equal(lower, values >> bits)
+    return white if spread else White(2**bits - 1, stated=True)

@@ -1,0 +1,68 @@
+"""EMNIST and QMNIST, whose files hold other than MNIST's: images on their side, letters numbered from 1, more labels.
+
+EMNIST: Cohen, Afshar, Tapson, van Schaik, "EMNIST: extending MNIST to handwritten letters", 2017.
+QMNIST: Yadav, Bottou, "Cold case: the lost MNIST digits", 2019.
+"""
+
+import string
+
+import numpy as np
+
+from minikd.data.assembly import Part
+from minikd.data.dataset import Raw
+from minikd.notices import notice
+
+MERGED = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
+"""The classes where letters whose two cases look alike are one."""
+
+CLASSES: dict[str, tuple[str, ...]] = {
+    "emnist-balanced": MERGED,
+    "emnist-bymerge": MERGED,
+    "emnist-byclass": (*string.digits, *string.ascii_uppercase, *string.ascii_lowercase),
+    "emnist-letters": tuple(string.ascii_uppercase),
+    "emnist-digits": tuple(string.digits),
+    "emnist-mnist": tuple(string.digits),
+    "qmnist": tuple(string.digits),
+}
+
+
+def put_right(
+    name: str, train: Part, test: Part | None, where: str
+) -> tuple[Part, Part | None, tuple[str, ...] | None]:
+    """Return the parts of the set `name` with upright images and labels from 0, and its class names; say what was done.
+
+    The names are None where the set, or the highest of its labels, is not known.
+    """
+    parts = [train] if test is None else [train, test]
+    if name == "qmnist":
+        notice(f"{where}: of the numbers that {name} has for each image, the first, the digit, is taken as its label")
+        parts = [(images, first_column(labels)) for images, labels in parts]
+    else:
+        notice(f"{where}: the images of {name} lie on their side in its files; they are put upright")
+        parts = [(upright(images), labels) for images, labels in parts]
+    if name == "emnist-letters" and numbered_from_one(parts[0][1]):
+        notice(f"{where}: the labels of {name} are numbered from 1; they are numbered from 0, as A, B, C, ...")
+        parts = [(images, labels.astype(np.int64) - 1) for images, labels in parts]
+    return parts[0], parts[1] if test is not None else None, known_names(name, parts[0][1])
+
+
+def upright(images: Raw) -> Raw:
+    """Return images (N, H, W) with rows and columns exchanged."""
+    return np.ascontiguousarray(images.swapaxes(1, 2)) if images.ndim == 3 else images
+
+
+def first_column(labels: Raw) -> Raw:
+    """Return QMNIST's labels without what it knows beside the digit: writer, place, ..."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] else labels
+
+
+def numbered_from_one(labels: Raw) -> bool:
+    """Say whether no label is 0."""
+    return bool(labels.size and labels.astype(np.int64).min() == 1)
+
+
+def known_names(name: str, labels: Raw) -> tuple[str, ...] | None:
+    """Return the names of the classes up to the highest label; None where they are not known."""
+    names = CLASSES.get(name, ())
+    highest = int(labels.astype(np.int64).max()) if labels.size else 0
+    return names[: highest + 1] if highest < len(names) else None

@@ -1,0 +1,163 @@
+"""Which folders of a data set are its parts and which its classes."""
+
+from typing import NamedTuple, NoReturn
+
+from minikd.data.shown import shown, some
+from minikd.data.split_names import FILLED, Role, parts_among, read_name
+from minikd.data.trees import Tree
+from minikd.errors import DataError
+from minikd.notices import notice
+
+LAYOUTS_HELP = "ROOT/train/CLASS/*.png with ROOT/test/CLASS/*.png, or ROOT/CLASS/*.png alone"
+
+
+class Layout(NamedTuple):
+    """The folder whose folders are the classes for training, and the one for the test, where there is any."""
+
+    train: Tree
+    test: Tree | None
+
+
+def layout_of(root: Tree) -> Layout:
+    """Return the parts of a data set.
+
+    Parts are told by their names in any case, as train, training_set, Test-Images, val, dev, holdout. Where there are
+    validation images and no test part, they are the test part; beside one they are left out, since minikd holds out
+    its own. Where pictures lie directly in folders of such names, beside others, the names are classes. A folder that
+    is alone in another is entered. What was decided is said; `DataError` is raised where nothing can tell.
+    """
+    tree = entered(root)
+    tell_loose(tree)
+    roles = parts_among(list(tree.folders))
+    beside = [name for name in tree.filled() if name not in roles]
+    if not roles:
+        check_siblings(tree)
+        return Layout(tree, None)
+    flat = {name for name, below in tree.folders.items() if is_flat(below)}
+    if flat.issuperset(roles) and flat.intersection(beside):
+        notice(
+            f"{shown(tree.path)}: {listed(roles)} {'are classes' if len(roles) > 1 else 'is a class'} here, since "
+            f"pictures lie directly in {'them' if len(roles) > 1 else 'it'}, beside {listed(beside)}"
+        )
+        return Layout(tree, None)
+    return parts_of(tree, roles, beside)
+
+
+def parts_of(tree: Tree, roles: dict[str, Role], beside: list[str]) -> Layout:
+    """Return the parts of a folder some of whose folders are parts by their names."""
+    by_role: dict[Role, list[str]] = {"training": [], "validation": [], "test": []}
+    for name, role in roles.items():
+        by_role[role].append(name)
+    for role, names in by_role.items():
+        if len(names) > 1:
+            ask(tree, f"{listed(names)} all sound like the {role} part")
+    training, validation, test = (names[0] if names else None for names in by_role.values())
+    if training is None:
+        raise DataError(f"{shown(tree.path)} has a folder {listed(roles)} but no train; the layouts are {LAYOUTS_HELP}")
+    if beside:
+        raise DataError(
+            f"{shown(tree.path)} has {listed(beside)} beside {training}, which would be left out; "
+            "name the folder to test on test, and move the others away"
+        )
+    tested = test or validation
+    layout = Layout(part(tree, training), part(tree, tested) if tested else None)
+    tell_parts(tree, training, tested, validation if test else None)
+    return layout
+
+
+def part(tree: Tree, name: str) -> Tree:
+    """Return the folder of a part, once it is clear that class folders lie in it."""
+    found = tree.folders[name]
+    inner = list(found.folders)
+    if len(inner) == 1 and not found.pictures and is_part_again(inner[0], name) and found.folders[inner[0]].folders:
+        found = found.folders[inner[0]]
+        notice(f"{shown(found.path)} is read, the only folder in {shown(name)}")
+    if found.filled():
+        tell_loose(found)
+        return found
+    if found.pictures:
+        raise DataError(
+            f"{shown(found.path)} holds {len(found.pictures):,} pictures directly, so nothing tells their classes; put "
+            f"them into class folders: the layouts are {LAYOUTS_HELP}. Pictures without labels are for --unlabelled"
+        )
+    raise DataError(f"no pictures found in {shown(found.path)}; the layouts are {LAYOUTS_HELP}")
+
+
+def is_part_again(name: str, outer: str) -> bool:
+    """Say whether a folder in a part only repeats it: seg_train/seg_train, train/images."""
+    read, above = read_name(name), read_name(outer)
+    return name == outer or bool(read and above and read[0] == above[0]) or bool(FILLED.fullmatch(name.lower()))
+
+
+def entered(tree: Tree) -> Tree:
+    """Return the folder that holds the data: where one holds a single folder with folders, that one."""
+    inner = tree
+    while len(inner.folders) == 1 and not inner.pictures:
+        name, below = next(iter(inner.folders.items()))
+        is_part = read_name(name) and "training" not in parts_among(list(below.folders)).values()
+        if is_part or below.pictures or not below.filled():
+            break
+        inner = below
+    if inner is not tree:
+        notice(f"{shown(inner.path)} is read, the only folder in {shown(tree.path)}")
+    return inner
+
+
+def is_flat(tree: Tree) -> bool:
+    """Say whether pictures lie directly in a folder, and in none below it."""
+    return bool(tree.pictures) and not tree.filled()
+
+
+def check_siblings(tree: Tree) -> None:
+    """Refuse folders in which pictures lie in folders of the same names, two at least: they may be parts."""
+    seen: dict[str, list[str]] = {}
+    for name, below in tree.folders.items():
+        inner = sorted({one.path.name for one in below.walk() if one.pictures})
+        if below.pictures or len(inner) < 2:
+            continue
+        for other in {other for one in inner for other in seen.get(one, [])}:
+            shared = sorted(one for one in inner if other in seen.get(one, []))
+            if len(shared) > 1:
+                ask(tree, f"{listed([other, name])} hold folders of the same names ({listed(shared)})")
+        for one in inner:
+            seen.setdefault(one, []).append(name)
+
+
+def ask(tree: Tree, why: str) -> NoReturn:
+    """Refuse folders of which nothing tells what they are."""
+    raise DataError(
+        f"{shown(tree.path)}: {why}: which is which? Where they are parts of the data, name one train, one test, and "
+        "move any other away; where they are classes, put their pictures directly into them"
+    )
+
+
+def tell_parts(tree: Tree, training: str, tested: str | None, left_out: str | None) -> None:
+    """Say which folders are taken as which parts, where they are not just train and test."""
+    said = []
+    if training != "train" or tested not in (None, "test"):
+        said.append(f"{shown(training)} is taken as the training part")
+        said += [f"{shown(tested)} as the test part"] if tested else []
+    if left_out:
+        count = len(tree.folders[left_out].all_pictures())
+        said.append(
+            f"{shown(left_out)} is left out ({count:,} pictures), since minikd holds out validation images of the "
+            "training part itself; put them there to learn from them too"
+        )
+    if said:
+        notice(f"{shown(tree.path)}: {', '.join(said)}")
+
+
+def tell_loose(tree: Tree) -> None:
+    """Say that pictures beside class folders are left out."""
+    if tree.pictures and tree.filled():
+        count = len(tree.pictures)
+        notice(
+            f"{shown(tree.path)}: left out {count:,} {'pictures' if count > 1 else 'picture'} in no class folder, such "
+            f"as {shown(tree.pictures[0].name)}"
+        )
+
+
+def listed(names: "list[str] | dict[str, Role]") -> str:
+    """Return names for a message."""
+    first = [shown(name) for name in names]
+    return " and ".join(first) if len(first) == 2 else some(first, 5)

@@ -1,0 +1,41 @@
+"""How much memory a data set takes, said before it is asked for."""
+
+from minikd.memory import in_words, require
+from minikd.notices import notice
+from minikd.typing import Shape
+
+AT_A_TIME = 100
+"""Images that a network looks at together."""
+
+LARGE = 512 * 512
+"""Pixels of an image from which a network takes gigabytes for a hundred of them."""
+
+
+def require_room(count: int, image: Shape, pixel_bytes: int, where: str) -> None:
+    """Refuse `count` images (C, H, W) that memory cannot hold, before it is asked for. Raises `SizeError`.
+
+    They are counted as they are kept and once more as training puts them in order, and a hundred of them as float32
+    before and after normalisation. Networks take more, by their own size.
+    """
+    channels, height, width = image
+    numbers = channels * height * width
+    size = 2 * count * numbers * pixel_bytes + min(count, AT_A_TIME) * numbers * 8
+    require(size, f"{where}: {count:,} images of {height}x{width} pixels", smaller(height, width))
+
+
+def tell_large(image: Shape, where: str) -> None:
+    """Give a notice where images (C, H, W) are large for a network."""
+    _, height, width = image
+    if height * width > LARGE:
+        layer = in_words(32 * 4 * height * width)
+        notice(
+            f"{where}: images of {height}x{width} pixels are large for a network, whose first 32 filters alone would "
+            f"take {layer} an image; {smaller(height, width)}"
+        )
+
+
+def smaller(height: int, width: int) -> str:
+    """Say how to have smaller images, of the same form."""
+    longest = max(height, width)
+    size = f"{max(1, round(64 * height / longest))}x{max(1, round(64 * width / longest))}"
+    return f"make them smaller with --image-size, such as --image-size {size}, or give fewer"

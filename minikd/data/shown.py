@@ -1,0 +1,29 @@
+"""Names and paths from the disk as text that every terminal, file and page can hold."""
+
+import re
+import unicodedata
+from pathlib import Path
+
+UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the bytes of a name that are not UTF-8, as Python holds them."""
+
+
+def shown(name: str | Path) -> str:
+    """Return a name or path with what no text can hold escaped: the byte 0xe9, which is not UTF-8, becomes \\xe9."""
+    return UNSHOWABLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", str(name))
+
+
+def is_text(name: str) -> bool:
+    """Say whether a name is text: UTF-8 without control characters."""
+    return not UNSHOWABLE.search(name)
+
+
+def composed(name: str) -> str:
+    """Return a name with each accented letter as one character, so that names that look alike are alike."""
+    return unicodedata.normalize("NFC", name)
+
+
+def some(names: list[str], most: int = 10) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
