@@ -4,6 +4,7 @@ import numpy as np
 
 from minikd.backend import device_memory, module_of, to_host
 from minikd.data import Views
+from minikd.errors import DataError
 from minikd.nn import Sequential
 from minikd.parallel import Map
 from minikd.typing import Floats
@@ -23,6 +24,8 @@ def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
     """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host."""
+    if not len(views):
+        raise DataError("there are no images to look at; give one at least")
     xp = module_of(model.vector)
 
     def look(start: int) -> dict[str, Floats]:

@@ -12,9 +12,10 @@ from typing import Self, TypeVar
 import numpy as np
 
 from minikd.backend import Backend, module_of
+from minikd.checks import check_alike, check_float
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.arrays import Arrays, overlap
-from minikd.typing import FLOATS, Array, Floats, Shape
+from minikd.typing import FLOATS, Floats, Shape
 
 Grads = dict[str, Floats]
 """The gradient of each parameter, under the parameter's name."""
@@ -228,13 +229,17 @@ def check_input(x: Floats, w: Floats, where: str) -> None:
             f"{where}: x is {x.dtype}, but the parameters are {w.dtype}; "
             f"use x.astype({str(w.dtype)!r}), or model.astype(...)"
         )
-    check_float(x, where)
+    check_float(x, f"{where}: x")
 
 
-def check_float(x: Array, where: str, name: str = "x") -> None:
-    """Refuse whole numbers, which would wrap around in a sum, and float16, in which small numbers are 0, silently."""
-    if x.dtype not in FLOATS:
-        raise DtypeError(f"{where}: {name} is {x.dtype}, but must be float32 or float64; use {name}.astype('float32')")
+def check_parameters(x: Floats, w: Floats, b: Floats, rank: int, where: str) -> None:
+    """Refuse a weight w (O, ...) of another rank, a bias b that is not (O,), and dtypes and devices that differ."""
+    check_input(x, w, where)
+    if w.ndim != rank or 0 in w.shape:
+        raise ShapeError(f"{where}: w has shape {w.shape}, but must have {rank} axes, none of length 0")
+    if b.shape != w.shape[:1]:
+        raise ShapeError(f"{where}: b has shape {b.shape}, but must be ({len(w)},) beside w of shape {w.shape}")
+    check_alike(w, b, f"{where}: w", "b")
 
 
 def check_upstream(dy: Floats, shape: Shape, dtype: np.dtype[np.floating], where: str) -> None:

@@ -139,6 +139,7 @@ def names_of(model):
     return list(model.params), problems.same_bits(trained(model), trained(problems.cnn()))
 
 
+@pytest.mark.numpy_only("the new process has no border to the device")
 def test_a_model_that_is_sent_to_a_new_process_trains_there_and_comes_back():
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(names_of, problems.cnn()).result() == (list(problems.cnn().params), True)
@@ -380,6 +381,7 @@ def test_params_that_cannot_share_a_vector_are_refused():
         nn.Linear(3, 3, rng()).bind(np.zeros(11, np.float32))
 
 
+@pytest.mark.numpy_only("it is the host's time that grows")
 def test_a_chain_of_very_many_layers_is_made_in_a_time_that_grows_with_their_number():
     layers = [nn.LayerNorm(2) for _ in range(20_000)]
     begin = time.process_time()
