@@ -8,7 +8,7 @@ import numpy as np
 
 from minikd.backend import device_errors, module_of, to_host
 from minikd.data import Views
-from minikd.errors import Diverged
+from minikd.errors import DataError, Diverged
 from minikd.nn import Sequential
 from minikd.parallel import Map
 from minikd.typing import Floats
@@ -32,8 +32,10 @@ def outputs_of(
 ) -> tuple[Floats, dict[str, Floats]]:
     """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
 
-    Raises Diverged where no probabilities follow from the logits.
+    Raises DataError where there are no images, and Diverged where no probabilities follow from the logits.
     """
+    if not len(views):
+        raise DataError("there are no images to look at; give one at least")
     xp = module_of(model.vector)
     count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
 

@@ -102,7 +102,7 @@ _cross_entropy = cupy.ElementwiseKernel(
     "T term, T dlogits",
     """
     T target = (labels[i / K] == i % K ? 1 - smoothing : T(0)) + smoothing / K;
-    term = target * logq;
+    term = target == 0 ? T(0) : target * logq;
     dlogits = (exp(logq) - target) * share;
     """,
     "minikd_cross_entropy",
@@ -122,7 +122,7 @@ _kl = cupy.ElementwiseKernel(
     "T term, T dlogits",
     """
     T p = exp(logp);
-    term = p * (logp - logq);
+    term = p == 0 ? T(0) : p * (logp - logq);
     dlogits = (exp(logq) - p) * share;
     """,
     "minikd_kl",
@@ -156,13 +156,15 @@ def relu_backward(dy: Floats, y: Floats) -> Floats:
 
 # One round of max pooling: x is seen as (outer, size, inner), the windows lie along `size`.
 _window_max = cupy.ElementwiseKernel(
-    "raw T x, int64 size, int64 inner, int64 windows, int64 kernel, int64 stride",
+    "raw T x, int64 size, int64 inner, int64 windows, int64 kernel, int64 stride, int64 padding",
     "T best, W winner",
     """
-    long long first = (i / inner / windows * size + i / inner % windows * stride) * inner + i % inner;
-    best = x[first];
-    winner = 0;
-    for (long long k = 1; k < kernel; ++k) {
+    long long window = i / inner % windows, start = window * stride;
+    long long first = (i / inner / windows * size + start) * inner + i % inner;
+    long long pixel = start < padding ? padding - start : 0;  // the window's first that is not padding
+    best = x[first + pixel * inner];
+    winner = pixel;
+    for (long long k = pixel + 1; k < kernel; ++k) {
         T value = x[first + k * inner];
         if (value > best) winner = k;  // strictly larger, so the first of equals stays
         if (value > best || value != value) best = value;
@@ -188,9 +190,9 @@ _window_max_backward = cupy.ElementwiseKernel(
 )
 
 
-def window_max(x: Floats, axis: int, kernel: int, stride: int, best: Floats, winner: Mask) -> None:
-    """Fill `best` and `winner` with the maximum of each window of x along an axis, and its first position."""
-    _window_max(x, x.shape[axis], _inner(x, axis), best.shape[axis], kernel, stride, best, winner)
+def window_max(x: Floats, axis: int, kernel: int, stride: int, padding: int, best: Floats, winner: Mask) -> None:
+    """Fill `best` and `winner` with the maximum of each window of x along an axis, and its first pixel's position."""
+    _window_max(x, x.shape[axis], _inner(x, axis), best.shape[axis], kernel, stride, padding, best, winner)
 
 
 def window_max_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride: int, dx: Floats) -> None:

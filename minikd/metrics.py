@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
+from minikd.checks import check_float, whole
+from minikd.errors import DataError, DtypeError, ShapeError
 from minikd.losses import log_softmax
 from minikd.typing import Floats, Ints
 
@@ -43,7 +44,7 @@ class Reliability:
     `counts` (B,) are the samples in each bin, `confidence` and `accuracy` (B,) their means, 0 where a bin is empty.
     """
 
-    counts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.intp]
     confidence: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
 
@@ -57,11 +58,10 @@ class Reliability:
 def reliability(logits: Floats, labels: Ints, bins: int = 15) -> Reliability:
     """Sort the samples into bins by the probability of their predicted class (Guo et al. 2017, section 2)."""
     _check(logits, labels)
-    if bins < 1:
-        raise ConfigError(f"reliability: bins is {bins}, but must be 1 or more")
+    bins = whole(bins, "reliability: bins", 1)
     confidence = np.exp(log_softmax(logits.astype(np.float64)).max(axis=1))
     right = logits.argmax(axis=1) == labels
-    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    index = np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)
     counts = np.bincount(index, minlength=bins)
     filled = np.maximum(counts, 1)
     return Reliability(
@@ -118,11 +118,11 @@ def mcnemar(logits_a: Floats, logits_b: Floats, labels: Ints) -> McNemar:
     return McNemar(only_a, only_b, float(binomtest(only_a, only_a + only_b, 0.5).pvalue))
 
 
-def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.int64]:
+def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.intp]:
     """Return counts (K, K): row k, column j holds the samples of class k that were taken for class j."""
     _check(logits, labels)
     classes = logits.shape[1]
-    pairs = labels.astype(np.int64) * classes + logits.argmax(axis=1)
+    pairs = labels.astype(np.intp) * classes + logits.argmax(axis=1)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -148,6 +148,7 @@ def _check_pair(logits_a: Floats, logits_b: Floats) -> None:
 def _check_logits(logits: Floats, name: str) -> None:
     if logits.ndim != 2 or 0 in logits.shape:
         raise ShapeError(f"{name} have shape {logits.shape}, but must be (N, K) with at least one sample and one class")
+    check_float(logits, name)
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
         raise DataError(f"{name} hold NaN or infinity, first at sample {row}: the model has diverged")

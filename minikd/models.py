@@ -1,6 +1,8 @@
 """The networks of the main job, for any image size, channel count and number of classes."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -51,11 +53,12 @@ def mlp(
 
     batch_norm: batch norm before each ReLU, for the training; take it out with `nn.folding.folded` after it.
     """
-    sizes = (int(np.prod(image)), *hidden)
+    sizes = (math.prod(image), *hidden)
     layers: list[Layer] = [Flatten()]
-    for inputs, outputs in pairwise(sizes):
-        layers += [Linear(inputs, outputs, rng), *([BatchNorm1d(outputs)] if batch_norm else []), ReLU()]
-    return Sequential(*layers, Linear(sizes[-1], classes, rng, init="glorot"))
+    with sized(f"the student {'-'.join(map(str, (*sizes, classes)))}", "--image-size, --student-hidden"):
+        for inputs, outputs in pairwise(sizes):
+            layers += [Linear(inputs, outputs, rng), *([BatchNorm1d(outputs)] if batch_norm else []), ReLU()]
+        return Sequential(*layers, Linear(sizes[-1], classes, rng, init="glorot"))
 
 
 def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
@@ -63,7 +66,7 @@ def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
 
     Dropout is in both; where there is any, one in five pixels is dropped too (Hinton et al. 2012, arXiv:1207.0580).
     """
-    inputs, pixels = int(np.prod(image)), [Dropout(0.2)] if dropout else []
+    inputs, pixels = math.prod(image), [Dropout(0.2)] if dropout else []
     layers: list[Layer] = [Flatten(), *pixels]
     for before in (inputs, 1200):
         layers += [Linear(before, 1200, rng), ReLU(), *([Dropout(dropout)] if dropout else [])]
@@ -84,11 +87,19 @@ def teacher(name: str, image: Shape, classes: int, rng: np.random.Generator, dro
         raise ConfigError(f"teacher.model is {name!r}, but must be one of {', '.join(TEACHERS)}")
     size = f"images of {image[1]}x{image[2]}"
     try:
-        return TEACHERS[name](image, classes, rng, dropout)
+        with sized(f"the teacher {name!r} for {size}", "--image-size"):
+            return TEACHERS[name](image, classes, rng, dropout)
     except ShapeError as error:
         raise ShapeError(f"the teacher {name!r} cannot take {size}: {error}") from error
+
+
+@contextmanager
+def sized(what: str, flags: str) -> Iterator[None]:
+    """Let an error of too little memory, wherever it happens inside, name the network and the flags that decide."""
+    try:
+        yield
     except SizeError as error:
-        raise SizeError(f"the teacher {name!r} is too large for {size} ({error}); --image-size resizes them") from error
+        raise SizeError(f"{what} is too large: {error} ({flags})") from error
 
 
 def describe(model: Sequential) -> str:
@@ -115,5 +126,5 @@ def _with_dense_head(
     for layer in features:
         shape = layer.output_shape(shape)
     drop = [Dropout(dropout)] if dropout else []
-    head = [Flatten(), Linear(int(np.prod(shape)), 128, rng), ReLU(), *drop, Linear(128, classes, rng, init="glorot")]
+    head = [Flatten(), Linear(math.prod(shape), 128, rng), ReLU(), *drop, Linear(128, classes, rng, init="glorot")]
     return Sequential(*features, *head)

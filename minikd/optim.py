@@ -7,7 +7,7 @@ cache while the dozen operations of the rule pass over them; on CuPy the rule is
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.backend import kernels_of, module_of
+from minikd.checks import check_float, number
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
+from minikd.memory import require
 from minikd.typing import Floats, Scalar
 
 Numbers = npt.NDArray[np.number]
@@ -140,11 +142,11 @@ class Adam:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        if len(self.betas) != 2:
+        if not isinstance(self.betas, Sequence) or len(self.betas) != 2:
             raise ConfigError(f"{name}: betas is {self.betas!r}, but must be two numbers such as (0.9, 0.999)")
         for i, beta in enumerate(self.betas):
             _check_fraction(f"{name}: betas[{i}]", beta)
-        if not 0 < self.eps < math.inf:
+        if not 0 < number(self.eps) < math.inf:
             raise ConfigError(f"{name}: eps is {self.eps!r}, but must be above 0, such as 1e-8")
         _check_decay(name, self.weight_decay)
 
@@ -230,10 +232,13 @@ def clip_by_norm(grads: Floats, max_norm: float) -> tuple[Floats, Scalar]:
     The norm is a 0-d value of the gradient's dtype. On CuPy it stays on the device and the copy is always made, since
     asking whether to clip would make the host wait. A norm of NaN or infinity gives NaN or 0, as in PyTorch.
 
-    Raises `ConfigError` for `max_norm` ≤ 0 (infinity only measures).
+    Raises `ConfigError` for `max_norm` ≤ 0 (infinity only measures), `ShapeError` and `DtypeError`.
     """
-    if not max_norm > 0:
+    if not number(max_norm) > 0:
         raise ConfigError(f"clip_by_norm: max_norm is {max_norm!r}, but must be above 0; leave clipping out for none")
+    check_float(grads, "clip_by_norm: grads")
+    if grads.ndim != 1:
+        raise ShapeError(f"clip_by_norm: grads has shape {grads.shape}, but must be the flat gradient (P,)")
     xp = module_of(grads)
     norm: Scalar = xp.sqrt(grads @ grads)  # () = (P,) @ (P,)
     scale = xp.minimum(float(max_norm) / (norm + 1e-6), 1.0)
@@ -244,7 +249,15 @@ def clip_by_norm(grads: Floats, max_norm: float) -> tuple[Floats, Scalar]:
 
 
 def _state(params: Floats, names: tuple[str, ...]) -> State:
-    """Return a step count of 0 and a vector of zeros for each name."""
+    """Return a step count of 0 and a vector of zeros for each name.
+
+    Raises `DtypeError`, for in float16 Adam's ε is 0. Raises `SizeError` where there is no memory for these vectors
+    and for the gradient twice, by layer and as a vector.
+    """
+    check_float(params, "params")
+    if module_of(params) is np:
+        what = f"training {params.size:,} parameters, with their gradients and the optimiser's state,"
+        require((2 + len(names)) * params.nbytes, what, "make the model smaller")
     state: State = {"step": np.zeros((), np.int64)}
     return state | {name: module_of(params).zeros_like(params) for name in names}
 
@@ -288,7 +301,7 @@ def _tiny(vector: Numbers) -> float:
 def _check_step(optimizer: Optimizer, params: Floats, grads: Floats, state: State, lr: float) -> list[str]:
     """Refuse arguments that do not belong together; return the names of the state's vectors."""
     where = f"{type(optimizer).__name__}.step"
-    if not 0 <= lr < math.inf:
+    if not 0 <= number(lr) < math.inf:
         raise ConfigError(f"{where}: the learning rate is {lr!r}, but must be finite and not below 0")
     if params.ndim != 1:
         raise ShapeError(f"{where}: params has shape {params.shape}, but must be one flat vector such as model.vector")
@@ -313,12 +326,12 @@ def _check_step(optimizer: Optimizer, params: Floats, grads: Floats, state: Stat
 
 
 def _check_fraction(what: str, value: float) -> None:
-    if not 0 <= value < 1:
+    if not 0 <= number(value) < 1:
         raise ConfigError(f"{what} is {value!r}, but must be at least 0 and below 1")
 
 
 def _check_decay(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
+    if not 0 <= number(value) < math.inf:
         raise ConfigError(f"{name}: weight_decay is {value!r}, but must be finite and not below 0")
 
 
@@ -330,8 +343,14 @@ def limit_weights(weight: Floats, limit: float) -> None:
     The nearest weights that satisfy the constraint, so a step and this is projected gradient descent. Hinton,
     Srivastava, Krizhevsky, Sutskever & Salakhutdinov 2012 (arXiv:1207.0580) use it beside dropout: large learning rates
     can then search wide without the weights running away. As torch.renorm over dimension 0. A row of zeros stays.
+    Raises `ConfigError` for a limit that is not above 0 and finite, `ShapeError` for a weight without rows.
     """
-    xp = module_of(weight)
+    if not 0 < number(limit) < math.inf:
+        raise ConfigError(f"limit_weights: limit is {limit!r}, but must be finite and above 0; leave it out for none")
+    if weight.ndim < 2 or weight.size == 0:
+        raise ShapeError(f"limit_weights: weight has shape {weight.shape}, but must be (O, ...), a row a unit")
+    xp, limit = module_of(weight), float(limit)
     rows = weight.reshape(len(weight), -1)
-    lengths = xp.sqrt((rows * rows).sum(axis=1, keepdims=True))
-    rows *= float(limit) / xp.maximum(lengths, float(limit))
+    lengths = xp.sqrt((rows * rows).sum(axis=1))
+    scale = limit / xp.maximum(lengths, limit)
+    weight *= scale.reshape(-1, *[1] * (weight.ndim - 1))  # not rows, which is a copy where weight is transposed

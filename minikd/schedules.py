@@ -8,6 +8,7 @@ ended.
 import math
 from collections.abc import Callable
 
+from minikd.checks import number, whole
 from minikd.errors import ConfigError
 
 Schedule = Callable[[int], float]
@@ -18,16 +19,16 @@ NAMES = ("constant", "step", "cosine", "one_cycle")
 
 def constant(lr: float) -> Schedule:
     """Return η(t) = η₀."""
-    _check_rate("constant", lr)
+    lr = _rate("constant", lr)
     return lambda step: lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """Return η(t) = η₀ · factor^⌊t / every⌋, as torch.optim.lr_scheduler.StepLR."""
-    _check_rate("step_decay", lr)
-    _check_steps("step_decay: every", every)
-    if not 0 < factor <= 1:
+    lr, every = _rate("step_decay", lr), whole(every, "step_decay: every", 1)
+    if not 0 < number(factor) <= 1:
         raise ConfigError(f"step_decay: factor is {factor!r}, but must be above 0 and at most 1")
+    factor = number(factor)
     return lambda step: lr * factor ** (step // every)
 
 
@@ -39,11 +40,11 @@ def cosine(lr: float, total: int, final: float = 0.0) -> Schedule:
     Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5, without restarts; as
     torch.optim.lr_scheduler.CosineAnnealingLR, which would rise again after `total`.
     """
-    _check_rate("cosine", lr)
-    _check_steps("cosine: total", total)
-    if not 0 <= final <= lr:
+    lr, total = _rate("cosine", lr), whole(total, "cosine: total", 1)
+    end = number(final)
+    if not 0 <= end <= lr:
         raise ConfigError(f"cosine: final is {final!r}, but must lie between 0 and the learning rate {lr!r}")
-    return lambda step: _half_cosine(lr, final, step / total)
+    return lambda step: _half_cosine(lr, end, step / total)
 
 
 def one_cycle(
@@ -57,12 +58,11 @@ def one_cycle(
     Smith & Topin 2018, "Super-convergence: very fast training of neural networks using large learning rates"; as
     torch.optim.lr_scheduler.OneCycleLR (`lr` is its max_lr, `rise` its pct_start) without the cycle of the momentum.
     """
-    _check_rate("one_cycle", lr)
-    _check_steps("one_cycle: total", total)
-    if not 0 < rise < 1:
+    lr, total = _rate("one_cycle", lr), whole(total, "one_cycle: total", 1)
+    if not 0 < number(rise) < 1:
         raise ConfigError(f"one_cycle: rise is {rise!r}, but must lie between 0 and 1, such as 0.3")
     for name, divisor in ("div_factor", div_factor), ("final_div_factor", final_div_factor):
-        if not 1 <= divisor < math.inf:
+        if not 1 <= number(divisor) < math.inf:
             raise ConfigError(f"one_cycle: {name} is {divisor!r}, but must be finite and at least 1")
     first, last = lr / div_factor, lr / div_factor / final_div_factor
     peak, end = rise * total - 1, total - 1  # the peak may lie between two steps, or before the first of a short run
@@ -84,13 +84,13 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     keeps its clock. Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; as
     torch.optim.lr_scheduler.LinearLR(start_factor=1 / (steps + 1), total_iters=steps), chained.
     """
-    if steps < 0:
-        raise ConfigError(f"warm_up: steps is {steps!r}, but must not be below 0")
+    steps = whole(steps, "warm_up: steps", 0)
     return lambda step: schedule(step) * min(1.0, (step + 1) / (steps + 1))
 
 
 def in_turn(first: Schedule, second: Schedule, start: int) -> Schedule:
     """Return a schedule that is `first` until step `start`, where `second` begins at its own step 0."""
+    start = whole(start, "in_turn: start", 0)
     return lambda step: first(step) if step < start else second(step - start)
 
 
@@ -100,8 +100,8 @@ def build(name: str, lr: float, total_steps: int, warm_up_steps: int = 0) -> Sch
     "step" divides the learning rate by 10 after each third of the run. Raises `ConfigError` for any other name, a
     negative learning rate, a run without steps, and a warm-up longer than the run.
     """
-    _check_steps("total_steps", total_steps)
-    if not 0 <= warm_up_steps <= total_steps:
+    whole(total_steps, "total_steps", 1)
+    if not 0 <= whole(warm_up_steps, "warm_up_steps", 0) <= total_steps:
         raise ConfigError(
             f"warm_up_steps is {warm_up_steps!r}, but must lie between 0 and the run's {total_steps} steps"
         )
@@ -123,11 +123,8 @@ def _half_cosine(start: float, end: float, part: float) -> float:
     return end if part >= 1 else end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
-def _check_rate(where: str, lr: float) -> None:
-    if not 0 <= lr < math.inf:
+def _rate(where: str, lr: float) -> float:
+    """Return the learning rate as a Python float, or refuse what is no rate."""
+    if not 0 <= number(lr) < math.inf:
         raise ConfigError(f"{where}: the learning rate is {lr!r}, but must be finite and not below 0")
-
-
-def _check_steps(what: str, steps: int) -> None:
-    if steps < 1:
-        raise ConfigError(f"{what} is {steps!r}, but must be at least 1")
+    return number(lr)

@@ -27,7 +27,7 @@ from minikd.checkpoints import Length, Position, Row, load_checkpoint, save_chec
 from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
 from minikd.interrupts import stop_requests
-from minikd.nn import Sequential
+from minikd.nn import Layer, Sequential
 from minikd.nn.layer import Grads
 from minikd.objective import Objective, Step, add_up
 from minikd.parallel import Map, workers
@@ -189,6 +189,7 @@ class Run:
         on_host = module_of(model.vector) is np
         self.shards = plan.shards if on_host and not (model.across_batch or objective.across_batch) else 1
         self.vector = self.models_own = model.vector
+        self.parts: list[tuple[Layer, Floats]] = [(model, self.vector)]
         if objective.own.size:
             self.join()
         self.optimizer_state = self.optimizer.init(self.vector)
@@ -206,8 +207,18 @@ class Run:
         own = self.objective.own
         parts = [self.models_own, *(value.ravel() for value in own.params.values())]
         self.vector = module_of(self.models_own).concatenate(parts)
-        self.model.bind(self.vector[: self.model.size])
-        own.bind(self.vector[self.model.size :])
+        self.parts = [(self.model, self.vector[: self.model.size]), (own, self.vector[self.model.size :])]
+        for layer, part in self.parts:
+            layer.bind(part)
+
+    def check_bound(self) -> None:
+        """Refuse to go on where what is trained is no longer in the vector that is trained."""
+        same = self.objective.own is self.parts[-1][0] or not self.objective.own.size
+        if not same or not all(layer.bound_to(part) for layer, part in self.parts):
+            raise ConfigError(
+                f"{self.name}: its parameters, or the objective's, were put into another vector while they were "
+                "trained, as by making a chain of the model; give such a chain a copy: model.copy()"
+            )
 
     def release(self) -> None:
         """Give the model its own vector back, with the values of now."""
@@ -260,6 +271,7 @@ class Run:
     @QUIET
     def step(self, position: Position, index: Ints, lr: float, map_: Map, look: bool = False) -> Scalar:
         """Take one step on the samples at `index`, and return their mean loss; `look` adds it to the telemetry."""
+        self.check_bound()
         parts = np.array_split(index, min(self.shards, len(index)))
         shards = list(map_(lambda k: self.shard(position, k, parts[k], len(index), look), range(len(parts))))
         loss, gradient, cache, _ = shards[0]

@@ -11,6 +11,9 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.floating]
 """float32 or float64: images ready for a network, activations, logits, parameters, gradients."""
 
+FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+"""The dtypes of `Floats`: what the engine computes in."""
+
 Ints: TypeAlias = npt.NDArray[np.integer]
 """Labels and sample indices; they live on the host."""
 

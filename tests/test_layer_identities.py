@@ -1,6 +1,8 @@
 """What a gradient check cannot see in a layer: a forward pass wrong together with its backward pass; and ties."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 
@@ -42,6 +44,12 @@ def test_of_equal_pixels_the_first_gets_the_whole_gradient():
     assert np.array_equal(dx[0, 0], [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 0, 4], [0, 0, 0, 0]])
 
 
+def test_a_window_of_nothing_but_minus_infinity_gives_its_gradient_to_its_first_pixel():
+    layer = nn.MaxPool2d(2, 2, 1)
+    dx, _ = layer.backward(np.ones((1, 1, 3, 3)), layer.forward(np.full((1, 1, 4, 4), -np.inf))[1])
+    assert np.array_equal(dx[0, 0], [[1, 1, 0, 1], [1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 1]])
+
+
 def test_average_pooling_divides_by_the_whole_window():
     x = np.ones((1, 1, 4, 4))
     y, _ = nn.AvgPool2d(2, 2, 1).forward(x)
@@ -77,6 +85,15 @@ def test_gelu_is_the_exact_one():
     x = np.linspace(-4, 4, 81)
     y, _ = nn.GELU().forward(x)
     assert np.allclose(y, [t * 0.5 * math.erfc(-t / math.sqrt(2)) for t in x], rtol=1e-13, atol=1e-15)
+
+
+def test_a_copied_chain_answers_by_the_vector_that_is_trained():
+    model = nn.Sequential(nn.Linear(3, 2, seeded()), nn.Residual(nn.Linear(2, 2, seeded())))
+    x = np.ones((1, 3), np.float32)
+    for twin in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        twin.vector[:] = 0
+        assert not twin(x).any()
+    assert model(x).any()
 
 
 def test_flatten_reads_rows_first():

@@ -166,6 +166,20 @@ def test_distillation_is_the_weighted_sum():
         assert close(dz, alpha * soft + (1 - alpha) * hard)
 
 
+def test_an_excluded_class_costs_nothing_where_it_has_no_weight():
+    """Logits of -∞ for a class that no label names and that the teacher excludes too."""
+    z, v, left = Z.copy(), V.copy(), np.arange(K) != 2
+    z[:, 2] = v[:, 2] = -np.inf
+    labels = LABELS - (LABELS > 2)
+    for (value, dz), wanted in (
+        (losses.cross_entropy(z, LABELS), losses.cross_entropy(z[:, left], labels)),
+        (losses.kl_divergence(z, v, 4.0), losses.kl_divergence(z[:, left], v[:, left], 4.0)),
+    ):
+        assert close(value, wanted[0])
+        assert close(dz[:, left], wanted[1])
+        assert not dz[:, 2].any()
+
+
 def test_mse_is_the_formula():
     loss, dz = losses.mse(Z, V)
     assert close(loss, math.fsum((z - v) ** 2 for z, v in zip(Z.ravel(), V.ravel(), strict=True)) / (N * K))

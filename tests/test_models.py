@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minikd import models, nn
+from minikd import memory, models, nn
 from minikd.errors import ConfigError, ShapeError, SizeError
 
 MNIST = (1, 28, 28)
@@ -86,6 +86,47 @@ def test_an_image_too_small_for_the_network_is_refused():
         models.seed_cnn((1, 7, 7), 10, rng())
 
 
+@pytest.mark.parametrize("name", models.TEACHERS)
+def test_a_teacher_too_large_for_the_memory_names_the_image_size(name):
+    wanted = rf"the teacher '{name}' for images of 60000x60000 is too large: Linear's weight of [\d,]+ x [\d,]+ would "
+    with pytest.raises(SizeError, match=wanted + r"take .* TB of memory, but .* are free; use .* \(--image-size\)"):
+        models.teacher(name, (3, 60_000, 60_000), 10, rng(), 0.0)
+
+
+@pytest.mark.parametrize(("image", "hidden"), [(MNIST, 99_999_999_999), ((1, 60_000, 60_000), 128), (MNIST, 10**30)])
+def test_a_student_too_large_for_the_memory_names_both_flags(image, hidden):
+    with pytest.raises(
+        SizeError, match=rf"the student \d+-{hidden}-10 is too large: .*\(--image-size, --student-hidden"
+    ):
+        models.mlp(image, (hidden,), 10, rng())
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: nn.Linear(10**12, 128, rng()), "Linear's weight of 128 x 1,000,000,000,000 would take 2,048 TB"),
+        (lambda: nn.Linear(128, 10**12, rng()), "Linear's weight of 1,000,000,000,000 x 128 would take 2,048 TB"),
+        (
+            lambda: nn.Conv2d(10**6, 10**6, 3, rng()),
+            "Conv2d's weight of 1,000,000 x 1,000,000 x 3 x 3 would take 144 TB",
+        ),
+        (lambda: nn.BatchNorm1d(10**12), "BatchNorm1d's weight of 1,000,000,000,000 would take 4.0 TB"),
+        (lambda: nn.BatchNorm2d(10**12), "BatchNorm2d's weight of 1,000,000,000,000 would take 4.0 TB"),
+        (lambda: nn.LayerNorm((10**6, 10**6)), "LayerNorm's weight of 1,000,000 x 1,000,000 would take 4.0 TB"),
+    ],
+)
+def test_a_layer_too_large_for_the_memory_is_refused_before_it_is_drawn(make, what):
+    with pytest.raises(SizeError, match=what):
+        make()
+
+
+def test_a_chain_needs_the_memory_of_its_vector_beside_that_of_its_layers(monkeypatch):
+    layers = [nn.Linear(5000, 2000, rng()), nn.Linear(2000, 5000, rng())]
+    monkeypatch.setattr(memory, "available", lambda: 70 * 10**6)
+    with pytest.raises(SizeError, match=r"one vector of all parameters would take 80\.0 MB of memory, but 70\.0 MB"):
+        nn.Sequential(*layers)
+
+
 def test_dropout_stands_before_the_last_layer_and_only_where_asked_for():
     assert not any(isinstance(layer, nn.Dropout) for layer in models.cnn(MNIST, 10, rng()).layers)
     layer = models.cnn(MNIST, 10, rng(), 0.5).layers[-2]
@@ -131,6 +172,6 @@ def test_a_teacher_too_large_for_the_memory_is_named_with_the_images_size(monkey
         raise SizeError("a layer's weight would take 1 GB")
 
     monkeypatch.setitem(models.TEACHERS, "cnn", full)
-    words = r"the teacher 'cnn' is too large for images of 3000x4000 \(a layer's weight .*\); --image-size resizes them"
+    words = r"the teacher 'cnn' for images of 3000x4000 is too large: a layer's weight .* \(--image-size\)"
     with pytest.raises(SizeError, match=words):
         models.teacher("cnn", (3, 3000, 4000), 2, rng(), 0.0)

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minikd import optim
-from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
+from minikd import memory, optim
+from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError, SizeError
 from minikd.optim import SGD, Adam, AdamW, clip_by_norm, limit_weights
 
 VARIANTS = [
@@ -237,6 +237,21 @@ def test_long_rows_are_shortened_and_short_ones_stay():
     weight = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0]])
     limit_weights(weight, 2.0)
     np.testing.assert_allclose(weight, [[1.2, 1.6], [0.3, 0.4], [0.0, 0.0]], rtol=1e-12)
+
+
+def test_the_rows_of_a_transposed_weight_are_shortened_too():
+    weight = np.array([[3.0, 0.3], [4.0, 0.4]]).T
+    limit_weights(weight, 2.0)
+    np.testing.assert_allclose(weight, [[1.2, 1.6], [0.3, 0.4]], rtol=1e-12)
+
+
+@pytest.mark.numpy_only("a device says itself that it is full")
+def test_training_that_no_memory_is_there_for_is_refused_before_it_is_asked_for(monkeypatch):
+    params = np.zeros(20_000_000, np.float32)
+    monkeypatch.setattr(memory, "available", lambda: 3 * params.nbytes)
+    SGD().init(params)
+    with pytest.raises(SizeError, match=r"training 20,000,000 parameters.*would take 320 MB of memory, but 240 MB are"):
+        Adam().init(params)
 
 
 def test_a_kernels_incoming_weights_are_all_its_channels(torch):

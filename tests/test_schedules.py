@@ -120,7 +120,7 @@ def test_build_makes_what_the_recipe_names():
     [
         (lambda: constant(-1.0), r"constant: the learning rate is -1\.0"),
         (lambda: cosine(math.nan, 5), "learning rate is nan"),
-        (lambda: cosine(0.1, 0), "cosine: total is 0, but must be at least 1"),
+        (lambda: cosine(0.1, 0), "cosine: total is 0, but must be a whole number of at least 1"),
         (lambda: cosine(0.1, 5, final=0.2), r"final is 0\.2, but must lie between 0 and the learning rate 0\.1"),
         (lambda: step_decay(0.1, 0), "every is 0"),
         (lambda: step_decay(0.1, 5, factor=2.0), r"factor is 2\.0"),

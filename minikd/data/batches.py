@@ -102,6 +102,8 @@ def mean_and_std(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
     Raises `DataError` where a channel is the same everywhere: it cannot be scaled to unit deviation.
     """
+    if images.size == 0:
+        raise DataError(f"images has shape {images.shape}: there are no images to take the mean of")
     total = squares = np.zeros(images.shape[1])
     step = CHUNK
     if images.dtype == np.uint8:  # their sums are whole numbers, exact in any order

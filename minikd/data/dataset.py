@@ -137,7 +137,7 @@ def check_classes_appear(labels: Ints, class_names: tuple[str, ...], where: str)
     """Refuse fewer than two classes, and a class without one training image: nobody can learn it."""
     if len(class_names) < 2:
         raise DataError(f"{where}: {len(class_names)} class {class_names}, but at least 2 are needed; add another")
-    absent = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
+    absent = np.flatnonzero(np.bincount(labels.astype(np.intp), minlength=len(class_names)) == 0)
     if absent.size:
         named = ", ".join(f"{c} ({class_names[c]!r})" for c in absent[:5])
         more = f" and {absent.size - 5} more" if absent.size > 5 else ""

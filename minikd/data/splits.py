@@ -23,7 +23,7 @@ def split_by_class(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints]:
     the lowest standing are taken. So every class gives its share up to rounding, and its last sample is never taken:
     every class keeps at least one. Raises `ConfigError` where `count` is not in 0 to N - K.
     """
-    sizes = np.bincount(labels)
+    sizes = np.bincount(labels.astype(np.intp))
     most = len(labels) - int(np.count_nonzero(sizes))
     if not 0 <= count <= most:
         raise ConfigError(

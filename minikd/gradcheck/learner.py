@@ -16,6 +16,7 @@ from minikd.gradcheck.numeric import tie_free
 from minikd.gradcheck.report import Finding, Report
 from minikd.gradcheck.subjects import BoundLayer, LayerLike, check_layer, parameters
 from minikd.gradcheck.trial import Stopped, describe, place
+from minikd.nn.layer import BINDING
 from minikd.typing import Floats, Shape
 
 SHAPES: tuple[Shape, ...] = ((5, 7), (2, 3, 7, 6), (2, 1, 7, 6), (3, 4, 5), (7,))
@@ -150,6 +151,7 @@ def _trial_run(layer: LayerLike, x: Floats) -> tuple[str | None, bool]:
 
 def _unseen_arrays(layer: LayerLike) -> Iterator[str]:
     """Yield a note about arrays that look like parameters, but are not in `params`."""
-    own = [key for key, value in getattr(layer, "__dict__", {}).items() if isinstance(value, np.ndarray)]
+    every = getattr(layer, "__dict__", {}).items()
+    own = [key for key, value in every if isinstance(value, np.ndarray) and key not in BINDING]
     if own:
         yield f"{', '.join(own)}: an array outside of params is taken for a constant, no gradient of it is checked"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.memory import require
 from minikd.typing import Floats, Shape
 
 Arrays = Mapping[str, Floats]
@@ -23,6 +24,10 @@ STEP = 1e-4
 ELEMENT_STEP = 1e-5
 """The step of one element in full finite differences: near the cube root of float64's precision, where the error of
 the quotient (step²) and that of the subtraction (precision / step) balance."""
+
+CHECKING = 8 * 8
+"""Bytes that a value of the input takes while it is checked: float64 in about eight arrays (the input, a direction, the
+input moved along it, the copy that the code under test gets, another one in Fortran's order, and three gradients)."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,11 @@ def tie_free(shape: Shape, rng: np.random.Generator, spread: float = 2.0) -> Flo
     Of n values, neighbours lie at least 1.5·spread/n apart and all lie spread/(4n) or more from 0: far more than a
     finite-difference step, so that no maximum changes hands and no ReLU switches. (The idea is Chainer's
     `shuffled_linspace`; the jitter keeps sums and means of the values free of ties too.)
+
+    Raises SizeError where there is no memory to check a function of so many values.
     """
     n = math.prod(shape)
+    require(CHECKING * n, f"checking an input of {' x '.join(map(str, shape))} values", "use a smaller --shape")
     gap = 2 * spread / max(n, 1)
     places = np.arange(n) - (n - 1) // 2 - 0.25 + rng.uniform(-0.125, 0.125, n)
     return rng.permutation(places * gap).reshape(shape)

@@ -13,8 +13,9 @@ What the network says, less what it should say: the Jacobians of the logarithm a
 import numpy as np
 
 from minikd.backend import kernels_of, module_of
+from minikd.checks import number
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
-from minikd.losses.softmax import check_logits, check_pair, log_softmax
+from minikd.losses.softmax import check_logits, check_pair, counted, log_softmax
 from minikd.typing import Floats, Ints, Scalar
 
 
@@ -23,21 +24,24 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
 
     `labels` are class numbers (N,), integers in 0..K-1 on the host, or probabilities (N, K) like the logits, whose rows
     should sum to 1, on the logits' device. Class numbers are checked where they are, and copied to the logits' device:
-    the one copy of this function. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
+    the one copy of this function. A class with a logit of -∞ costs nothing where its label's probability is 0, and
+    makes the loss infinite where it is not. Raises ShapeError, DtypeError, DataError (a label out of range) and
+    ConfigError.
     """
     check_logits(logits)
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ConfigError(f"label_smoothing is {label_smoothing}, but must be at least 0 and less than 1")
+    smoothing = number(label_smoothing)
+    if not 0.0 <= smoothing < 1.0:
+        raise ConfigError(f"label_smoothing is {label_smoothing!r}, but must be at least 0 and less than 1")
     if labels.ndim == 2:
         check_pair(logits, labels, "logits", "labels")
     else:
         check_labels(labels, logits.shape)
     logq, xp, kernels = log_softmax(logits), module_of(logits), kernels_of(logits)
     if kernels and labels.ndim == 1:
-        terms, dlogits = kernels.cross_entropy(logq, xp.asarray(labels.astype(np.int64)), float(label_smoothing))
+        terms, dlogits = kernels.cross_entropy(logq, xp.asarray(labels.astype(np.int64)), smoothing)
     else:
-        target = soft_labels(labels, logits, label_smoothing)
-        terms = target * logq
+        target = soft_labels(labels, logits, smoothing)
+        terms = target * counted(target, logq)
         dlogits = (xp.exp(logq) * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
     loss: Scalar = terms.sum() / -len(logits)
     return loss, dlogits

@@ -24,7 +24,7 @@ sign; λ, from 0 to 1 on a cosine, is the curriculum.
 """
 
 from minikd.backend import module_of
-from minikd.losses.softmax import check_networks, log_softmax
+from minikd.losses.softmax import check_networks, check_temperature, counted, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 
 
@@ -39,9 +39,10 @@ def kl_with_temperature(
     and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
-    xp, N, T = module_of(student_logits), len(student_logits), float(temperature)
+    xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
-    p, q, gap = xp.exp(logp), xp.exp(logq), logp - logq
+    p, q = xp.exp(logp), xp.exp(logq)
+    gap, logp, logq = log_ratio(p, logp, logq), counted(p, logp), counted(p + q, logq)
     divergence = (p * gap).sum()
     loss: Scalar = divergence * (T * T / N)
     deviation = logp - (p * logp).sum(1, keepdims=True)

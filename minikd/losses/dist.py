@@ -37,7 +37,8 @@ def dist(
     Both logits are (N, K), of one dtype, N and K at least 2. `beta` weighs the relations between classes (rows),
     `gamma` those between samples (columns), for which the whole batch must be at hand; each at least 0. The loss lies
     in 0 to 2(β + γ). A column that is nowhere above 1e-12, or that varies by no more than rounding (in float32 about a
-    part in a million), counts as one that does not vary. Raises ShapeError, DtypeError and ConfigError.
+    part in a million), counts as one that does not vary; so does a class that is excluded in every row by a logit of
+    -∞. Raises ShapeError, DtypeError and ConfigError.
     """
     check_networks(student_logits, teacher_logits)
     b, c, (N, K) = check_share(beta, "beta"), check_share(gamma, "gamma"), student_logits.shape

@@ -5,6 +5,7 @@
 A sum, so the gradient is the same sum of the two gradients (Hinton, Vinyals & Dean 2015, §2).
 """
 
+from minikd.checks import number
 from minikd.errors import ConfigError
 from minikd.losses.cross_entropy import cross_entropy
 from minikd.losses.kl import kl_divergence
@@ -14,9 +15,9 @@ from minikd.typing import Floats, Ints, Scalar
 
 def check_alpha(alpha: float) -> float:
     """Return the weight as a Python float, or refuse what does not lie in 0..1."""
-    if not 0.0 <= alpha <= 1.0:
-        raise ConfigError(f"alpha is {alpha}, but must lie in 0 to 1: the share of the teacher's soft targets")
-    return float(alpha)
+    if not 0.0 <= number(alpha) <= 1.0:
+        raise ConfigError(f"alpha is {alpha!r}, but must lie in 0 to 1: the share of the teacher's soft targets")
+    return number(alpha)
 
 
 def distillation_loss(
@@ -25,7 +26,8 @@ def distillation_loss(
     """Return the distillation loss, a mean over the batch, and its gradient by the student's logits (N, K).
 
     `labels` as for `cross_entropy`; `temperature` > 0 softens both networks in the first term; `alpha` in 0..1 is the
-    share of that term. Raises ShapeError, DtypeError, DataError and ConfigError.
+    share of that term. A class that both exclude (a logit of -∞) costs nothing. Raises ShapeError, DtypeError,
+    DataError and ConfigError.
     """
     alpha = check_alpha(alpha)
     soft, dsoft = kl_divergence(student_logits, teacher_logits, temperature)

@@ -28,7 +28,8 @@ import numpy as np
 from minikd.backend import module_of
 from minikd.errors import ShapeError
 from minikd.losses.cross_entropy import check_labels
-from minikd.losses.softmax import check_networks, check_share, log_softmax
+from minikd.losses.softmax import check_networks, check_share, check_temperature, log_ratio, log_softmax
+from minikd.losses.weighted import weighted_sum
 from minikd.typing import Floats, Ints, Mask, Scalar, Shape
 
 
@@ -57,31 +58,37 @@ def dkd(
 
     Both logits are (N, K), of one dtype, K >= 3; `labels` are class numbers (N,), integers on the host; `alpha` and
     `beta` are weights of at least 0, by default those of the paper for CIFAR-100, which tunes β for each pair. Finite
-    for all finite logits; rounding is about (α + β)·T²·ε. Raises ShapeError (two classes too), DtypeError, DataError (a
-    label out of range) and ConfigError.
+    for all finite logits; rounding is about (α + β)·T²·ε. A class that the teacher excludes (a logit of -∞) costs
+    nothing; one that the student alone excludes makes the loss infinite. Raises ShapeError (two classes too),
+    DtypeError, DataError (a label out of range) and ConfigError.
     """
     check_networks(student_logits, teacher_logits)
     check_targets(labels, student_logits.shape)
     a, b = check_share(alpha, "alpha"), check_share(beta, "beta")
-    (N, K), T = student_logits.shape, float(temperature)
+    (N, K), T = student_logits.shape, check_temperature(temperature)
     hot = module_of(student_logits).asarray(labels[:, None] == np.arange(K))
     xp, p, q = module_of(hot), split(teacher_logits, hot, T), split(student_logits, hot, T)
     p_target, p_rest, q_target = xp.exp(p.log_target), xp.exp(p.log_rest), xp.exp(q.log_target)
-    tckd = p_target * (p.log_target - q.log_target) + p_rest * (p.log_rest - q.log_rest)
-    nckd = p.others * (p.log_others - q.log_others)
-    loss: Scalar = (a * tckd.sum() + b * nckd.sum()) * (T * T / N)
-    dlogits = a * (q_target - p_target) * (hot - q.others) + b * (q.others - p.others)
+    coin = p_target * log_ratio(p_target, p.log_target, q.log_target)
+    tckd = coin + p_rest * log_ratio(p_rest, p.log_rest, q.log_rest)
+    nckd = p.others * log_ratio(p.others, p.log_others, q.log_others)
+    loss: Scalar = weighted_sum([(a, tckd.sum()), (b, nckd.sum())]) * (T * T / N)
+    taught = p.log_rest > -math.inf  # a teacher that excludes all others says nothing of them
+    dlogits = a * (q_target - p_target) * (hot - q.others) + b * (taught * q.others - p.others)
     return loss, dlogits * (T / N)
 
 
 def split(logits: Floats, hot: Mask, temperature: float) -> Split:
     """Take the softmax of logits (N, K) apart; `hot` (N, K) is True at the labels."""
     xp, logq = module_of(logits), log_softmax(logits, temperature)
+    log_target = xp.where(hot, logq, 0.0).sum(1, keepdims=True)
     others = xp.where(hot, -math.inf, logq)
     largest = others.max(1, keepdims=True)
-    log_rest = largest + xp.log(xp.exp(others - largest).sum(1, keepdims=True))
-    log_target = (hot * logq).sum(1, keepdims=True)
-    return Split(log_target, log_rest, xp.where(hot, 0.0, logq - log_rest), xp.exp(others - log_rest))
+    with np.errstate(invalid="ignore"):  # -∞ + ∞ where all but the label are excluded
+        log_rest = largest + xp.log(xp.exp(others - largest).sum(1, keepdims=True))
+        log_rest = xp.where(largest == -math.inf, -math.inf, log_rest)
+        log_others = xp.where(others == -math.inf, others, others - log_rest)
+    return Split(log_target, log_rest, xp.where(hot, 0.0, log_others), xp.exp(log_others))
 
 
 def check_targets(labels: Ints, shape: Shape) -> None:

@@ -28,8 +28,9 @@ log m is log(e^(log β + log p) + e^(log(1-β) + log q)), of logarithms througho
 import math
 
 from minikd.backend import module_of
+from minikd.checks import number
 from minikd.errors import ConfigError
-from minikd.losses.softmax import check_networks, log_softmax
+from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 
 
@@ -44,16 +45,18 @@ def jensen_shannon(
     ConfigError (temperature, beta).
     """
     check_networks(student_logits, teacher_logits)
-    if not 0.0 < beta < 1.0:
+    share = number(beta)
+    if not 0.0 < share < 1.0:
         raise ConfigError(
-            f"beta is {beta}, but must lie between 0 and 1; the limits have functions of their own: kl_divergence for "
-            "beta = 0, reverse_kl for beta = 1"
+            f"beta is {beta!r}, but must lie between 0 and 1; the limits have functions of their own: kl_divergence "
+            "for beta = 0, reverse_kl for beta = 1"
         )
-    xp, N, T, share = module_of(student_logits), len(student_logits), float(temperature), float(beta)
+    xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
     logm = xp.logaddexp(logp + math.log(share), logq + math.log1p(-share))
-    q, r = xp.exp(logq), logq - logm
+    p, q = xp.exp(logp), xp.exp(logq)
+    r = log_ratio(q, logq, logm)
     of_student = (q * r).sum(1, keepdims=True)
-    of_teacher = xp.exp(logp) * (logp - logm)
+    of_teacher = p * log_ratio(p, logp, logm)
     loss: Scalar = (of_teacher.sum() / (1.0 - share) + of_student.sum() / share) * (T * T / N)
     return loss, q * (r - of_student) * (T / (share * N))

@@ -15,7 +15,7 @@ field.
 """
 
 from minikd.backend import kernels_of, module_of
-from minikd.losses.softmax import check_networks, log_softmax
+from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 
 
@@ -24,15 +24,16 @@ def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: f
 
     Both logits are (N, K), of one dtype. The loss is 0 exactly where the student matches the teacher up to a constant
     in each row. Its rounding error is about T²·ε: at T = 1000 in float32 the gradient is sound, the printed loss is
-    good to ±0.1. Raises ShapeError, DtypeError and ConfigError (temperature).
+    good to ±0.1. A class that the teacher excludes (a logit of -∞) costs nothing; one that the student alone excludes
+    makes the loss infinite. Raises ShapeError, DtypeError and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
-    xp, N, T = module_of(student_logits), len(student_logits), float(temperature)
+    xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
     if kernels := kernels_of(logq):
         terms, dstudent_logits = kernels.kl(logp, logq, T / N)
     else:
         p, q = xp.exp(logp), xp.exp(logq)
-        terms, dstudent_logits = p * (logp - logq), (q - p) * (T / N)
+        terms, dstudent_logits = p * log_ratio(p, logp, logq), (q - p) * (T / N)
     loss: Scalar = terms.sum() * (T * T / N)
     return loss, dstudent_logits

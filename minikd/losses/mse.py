@@ -3,6 +3,7 @@
 L = (1/size) Σ (prediction - target)²,   so   dprediction = (2/size) (prediction - target)
 """
 
+from minikd.checks import check_float
 from minikd.errors import ShapeError
 from minikd.losses.softmax import check_pair
 from minikd.typing import Floats, Scalar
@@ -11,9 +12,11 @@ from minikd.typing import Floats, Scalar
 def mse(prediction: Floats, target: Floats) -> tuple[Scalar, Floats]:
     """Return the mean squared error over all elements, and its gradient by the prediction.
 
-    Shapes: any, the same for both; one dtype. Raises ShapeError and DtypeError.
+    Shapes: any, the same for both; one dtype. Infinite elements have no distance: NaN. Raises ShapeError and
+    DtypeError.
     """
     check_pair(prediction, target, "prediction", "target")
+    check_float(prediction, "prediction")
     if prediction.size == 0:
         raise ShapeError(f"prediction has shape {prediction.shape}: the mean of no elements is undefined")
     difference = prediction - target

@@ -17,7 +17,7 @@ that the teacher rules out, and these are the ones that count here.
 """
 
 from minikd.backend import module_of
-from minikd.losses.softmax import check_networks, log_softmax
+from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 
 
@@ -26,13 +26,15 @@ def reverse_kl(student_logits: Floats, teacher_logits: Floats, temperature: floa
 
     Both logits are (N, K), of one dtype. The loss is 0 where the student matches the teacher up to a constant in each
     row, but for rounding of about T²·ε; in float32 the gradient is sound up to T = 1000. Finite for all finite logits:
-    a confident student that contradicts its teacher costs about T times the gap between the logits. Raises ShapeError,
-    DtypeError and ConfigError (temperature).
+    a confident student that contradicts its teacher costs about T times the gap between the logits. A class that the
+    student excludes (a logit of -∞) costs nothing; one that the teacher alone excludes makes the loss infinite, which
+    has no gradient (NaN). Raises ShapeError, DtypeError and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
-    xp, N, T = module_of(student_logits), len(student_logits), float(temperature)
+    xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
-    q, r = xp.exp(logq), logq - logp
+    q = xp.exp(logq)
+    r = log_ratio(q, logq, logp)
     divergences = (q * r).sum(1, keepdims=True)
     loss: Scalar = divergences.sum() * (T * T / N)
     return loss, q * (r - divergences) * (T / N)

@@ -12,7 +12,7 @@ perfect student is T²·H(p), not 0, and moves with T and the teacher. Two runs 
 """
 
 from minikd.backend import module_of
-from minikd.losses.softmax import check_networks, log_softmax, softmax
+from minikd.losses.softmax import check_networks, check_temperature, counted, log_softmax, softmax
 from minikd.typing import Floats, Scalar
 
 
@@ -22,10 +22,11 @@ def soft_cross_entropy(
     """Return T² times the cross-entropy with the teacher, a batch mean, and its gradient by the student's (N, K).
 
     Both logits are (N, K), of one dtype. The smallest value is T² times the teacher's entropy. Finite for all finite
-    logits; in float32 good to about T²·ε·log K. Raises ShapeError, DtypeError and ConfigError (temperature).
+    logits, and infinite where the student excludes (a logit of -∞) what the teacher does not; in float32 good to about
+    T²·ε·log K. Raises ShapeError, DtypeError and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
-    N, T = len(student_logits), float(temperature)
+    N, T = len(student_logits), check_temperature(temperature)
     p, logq = softmax(teacher_logits, T), log_softmax(student_logits, T)
-    loss: Scalar = (p * logq).sum() * (-T * T / N)
+    loss: Scalar = (p * counted(p, logq)).sum() * (-T * T / N)
     return loss, (module_of(logq).exp(logq) - p) * (T / N)

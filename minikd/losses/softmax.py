@@ -7,6 +7,10 @@ overflow, and at least one is 1, so no sum is 0. Its logarithm is never log(soft
 
     log q_k = z_k/T - m - log Σ_j exp(z_j/T - m),   m = max_j z_j/T
 
+A class can be excluded by a logit of -∞: a mask, or another program's answer. Its q is 0 and its gradient is 0. In a
+sum of p log q over the classes a term whose p is 0 counts as 0, its limit, also where log q is -∞; where p is positive
+and log q is -∞, the sum is infinite.
+
 Derivation of the backward passes. ∂q_k/∂z_j = q_k (δ_kj - q_j)/T, so from dq
 
     dz_j = Σ_k dq_k q_k (δ_kj - q_j)/T = q_j (dq_j - Σ_k q_k dq_k)/T
@@ -21,24 +25,33 @@ hides every bug in these lines.)
 
 import math
 
+import numpy as np
+
 from minikd.backend import kernels_of, module_of
-from minikd.errors import ConfigError, DtypeError, ShapeError
+from minikd.checks import check_alike, check_float, number
+from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Array, Floats
+
+LOWEST = 1e-15
+"""The lowest temperature, and one over the highest: beyond, float32 makes 0 or infinity of it or of its square."""
 
 
 def check_temperature(temperature: float) -> float:
     """Return the temperature as a Python float, or refuse what is not a positive, finite number."""
-    value = float(temperature)
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"temperature is {temperature}, but must be a positive number, such as 4.0")
+    value = number(temperature)
+    if not LOWEST <= value <= 1 / LOWEST:
+        raise ConfigError(
+            f"temperature is {temperature!r}, but must be a positive number, such as 4.0, within {LOWEST:g} to "
+            f"{1 / LOWEST:g}"
+        )
     return value
 
 
 def check_share(weight: float, name: str) -> float:
     """Return the weight of a loss's term as a Python float, or refuse what is negative or not finite."""
-    value = float(weight)
-    if not (math.isfinite(value) and value >= 0):
-        raise ConfigError(f"{name} is {weight}, but must be a number of at least 0: the weight of a term")
+    value = number(weight)
+    if not 0.0 <= value < math.inf:
+        raise ConfigError(f"{name} is {weight!r}, but must be a number of at least 0: the weight of a term")
     return value
 
 
@@ -46,8 +59,7 @@ def check_logits(logits: Floats, name: str = "logits") -> None:
     """Refuse what is not a float array (N, K) with N >= 1 samples and K >= 1 classes."""
     if logits.ndim != 2 or 0 in logits.shape:
         raise ShapeError(f"{name} has shape {logits.shape}, but must be (N, K): at least one sample, one value a class")
-    if logits.dtype.kind != "f":
-        raise DtypeError(f"{name} is {logits.dtype}, but must be float32 or float64; use astype('float32')")
+    check_float(logits, name)
 
 
 def check_pair(a: Array, b: Array, a_name: str, b_name: str) -> None:
@@ -57,19 +69,6 @@ def check_pair(a: Array, b: Array, a_name: str, b_name: str) -> None:
     check_alike(a, b, a_name, b_name)
 
 
-def check_alike(a: Array, b: Array, a_name: str, b_name: str) -> None:
-    """Refuse two arrays of different dtypes or array libraries."""
-    if module_of(a) is not module_of(b):
-        raise DtypeError(
-            f"{a_name} is a {module_of(a).__name__} array, but {b_name} is a {module_of(b).__name__} array; "
-            "move one of them with backend.put(...)"
-        )
-    if a.dtype != b.dtype:
-        raise DtypeError(
-            f"{a_name} is {a.dtype}, but {b_name} is {b.dtype}; use astype({str(a.dtype)!r}) on the latter"
-        )
-
-
 def check_networks(student_logits: Floats, teacher_logits: Floats) -> None:
     """Refuse the logits of two networks that are not (N, K) both, of one dtype and array library."""
     check_logits(student_logits, "student_logits")
@@ -77,7 +76,10 @@ def check_networks(student_logits: Floats, teacher_logits: Floats) -> None:
 
 
 def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return log q, (N, K), for logits (N, K) at a temperature > 0; finite for every finite logit."""
+    """Return log q, (N, K), for logits (N, K) at a temperature > 0; finite for every finite logit.
+
+    A logit of -∞ excludes its class: log q is -∞ there. A row of nothing else is NaN, for it excludes them all.
+    """
     check_logits(logits)
     temperature = check_temperature(temperature)
     if kernels := kernels_of(logits):
@@ -90,12 +92,27 @@ def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return the probabilities q, (N, K), for logits (N, K) at a temperature > 0; rows sum to 1."""
+    """Return the probabilities q, (N, K), for logits (N, K) at a temperature > 0; rows sum to 1.
+
+    A logit of -∞ excludes its class: q is 0 there. A row of nothing else is NaN, for it excludes them all.
+    """
     check_logits(logits)
     xp, z = module_of(logits), logits / check_temperature(temperature)
     q: Floats = xp.exp(z - z.max(1, keepdims=True))
     q /= q.sum(1, keepdims=True)
     return q
+
+
+def counted(p: Floats, values: Floats) -> Floats:
+    """Return the values, 0 where p is 0: what they are there must not count in Σ p·values, for 0·∞ is NaN."""
+    kept: Floats = module_of(p).where(p == 0, 0.0, values)
+    return kept
+
+
+def log_ratio(p: Floats, logp: Floats, logq: Floats) -> Floats:
+    """Return log p - log q, 0 where p is 0."""
+    with np.errstate(invalid="ignore"):  # -∞ + ∞, for a class that both exclude
+        return counted(p, logp - logq)
 
 
 def softmax_backward(dq: Floats, q: Floats, temperature: float = 1.0) -> Floats:

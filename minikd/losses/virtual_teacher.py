@@ -12,6 +12,7 @@ The logits are log p, so softmax(v) = p. The paper's code takes softmax(p/T), of
 
 import numpy as np
 
+from minikd.checks import number, whole
 from minikd.errors import ConfigError, ShapeError
 from minikd.losses.cross_entropy import check_labels
 from minikd.typing import Floats, Ints
@@ -24,11 +25,11 @@ def virtual_teacher(labels: Ints, classes: int, correct: float = 0.9) -> Floats:
     `classes`, at least 2. `correct` lies above 1/K and below 1. Raises ShapeError, DtypeError, DataError (a label out
     of range) and ConfigError.
     """
-    if classes < 2:
+    if whole(classes, "classes", 1) < 2:
         raise ConfigError(f"classes is {classes}, but a teacher needs two to choose from")
-    if not 1.0 / classes < correct < 1.0:
+    if not 1.0 / classes < number(correct) < 1.0:
         raise ConfigError(
-            f"correct is {correct}, but must lie above {1.0 / classes:g}, a guess among {classes}, and below 1"
+            f"correct is {correct!r}, but must lie above {1.0 / classes:g}, a guess among {classes}, and below 1"
         )
     if labels.ndim != 1:
         raise ShapeError(f"labels has shape {labels.shape}, but must be class numbers (N,)")

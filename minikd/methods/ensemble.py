@@ -8,15 +8,19 @@ probabilities. (The two losses differ by what the teachers disagree about, a con
 another teacher: softmax(mean v_m) is the normalised product of the p_m to the power 1/M, in which one teacher's veto,
 p_m ≈ 0, rules a class out whatever the others say, and a teacher with larger logits has more than its share.
 
-The logarithm is a log-sum-exp of log-probabilities, so it stays finite for any finite logits.
+The logarithm is a log-sum-exp of log-probabilities, so it stays finite for any finite logits. A class that all
+teachers exclude (a logit of -∞) stays excluded.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from minikd.backend import module_of
 from minikd.data import Batch
 from minikd.losses import log_softmax
+from minikd.losses.softmax import check_temperature
 from minikd.methods.method import Answer, Teacher
 from minikd.typing import Floats
 
@@ -25,8 +29,9 @@ def ensemble_logits(answers: Sequence[Floats], temperature: float) -> Floats:
     """Return logits (N, K) whose softmax at the temperature is the mean of those of `answers`, one (N, K) a teacher."""
     xp = module_of(answers[0])
     logp = xp.stack([log_softmax(answer, temperature) for answer in answers])
-    largest = logp.max(0)
-    logits: Floats = (largest + xp.log(xp.exp(logp - largest).mean(0))) * float(temperature)
+    largest = xp.maximum(logp.max(0), float(np.finfo(logp.dtype).min))  # finite where all teachers exclude a class
+    with np.errstate(divide="ignore"):  # log 0, for such a class
+        logits: Floats = (largest + xp.log(xp.exp(logp - largest).mean(0))) * check_temperature(temperature)
     return logits
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from minikd.backend import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
+from minikd.losses.weighted import weighted_sum
 from minikd.methods.courses import COURSES, moved
 from minikd.methods.method import Ask, Method, Pair, Teacher
 from minikd.nn.container import Taps
@@ -124,12 +125,10 @@ def mixed(
     for weight, rows in ((1.0, bare), (alpha, np.flatnonzero(labels >= 0))):
         if len(rows):
             there = xp.asarray(rows)
-            loss, gradient = spread(soft(logits[there], goal[there]), rows, logits)
-            parts.append((weight * loss, weight * gradient))
-    total, gradients = parts[0][0], parts[0][1]
-    for loss, gradient in parts[1:]:
-        total, gradients = total + loss, gradients + gradient
-    return Term("soft", 1.0, total, gradients), *hard(1.0 - alpha, logits, labels)
+            parts.append((weight, *spread(soft(logits[there], goal[there]), rows, logits)))
+    loss = weighted_sum([(weight, loss) for weight, loss, _ in parts])
+    gradient = weighted_sum([(weight, gradient) for weight, _, gradient in parts])
+    return Term("soft", 1.0, loss, gradient), *hard(1.0 - alpha, logits, labels)
 
 
 def spread(part: Loss, rows: Ints, logits: Floats) -> Loss:

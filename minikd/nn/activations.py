@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backend import kernels_of, module_of, special_of
+from minikd.checks import check_float, number
 from minikd.errors import ConfigError
-from minikd.nn.layer import Grads, Layer, check_float, check_upstream, expect_cache
+from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.typing import Floats, Mask
 
 
@@ -44,7 +45,7 @@ class GELUCache(NamedTuple):
 
 def relu(x: Floats) -> tuple[Floats, OutputCache]:
     """Return max(x, 0), any shape (Nair & Hinton 2010)."""
-    check_float(x, "relu")
+    check_float(x, "relu: x")
     y: Floats = module_of(x).maximum(x, 0)
     return y, OutputCache(y)
 
@@ -61,10 +62,17 @@ def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
 # LeakyReLU: y = x where x > 0, slope·x elsewhere. dy/dx is 1 or the slope.
 
 
+def finite_slope(slope: float, where: str) -> float:
+    """Return the slope as a Python float, or refuse what is not a finite number."""
+    if not math.isfinite(number(slope)):
+        raise ConfigError(f"{where}'s slope is {slope!r}, but must be a finite number such as 0.01")
+    return number(slope)
+
+
 def leaky_relu(x: Floats, slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
-    """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013)."""
-    check_float(x, "leaky_relu")
-    positive = x > 0
+    """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013). Raises ConfigError."""
+    check_float(x, "leaky_relu: x")
+    slope, positive = finite_slope(slope, "leaky_relu"), x > 0
     return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope, x.dtype)
 
 
@@ -80,7 +88,7 @@ def leaky_relu_backward(dy: Floats, cache: LeakyReLUCache) -> Floats:
 
 def sigmoid(x: Floats) -> tuple[Floats, OutputCache]:
     """Return 1/(1 + e^-x), any shape, written as (1 + tanh(x/2))/2: the same function, and it never overflows."""
-    check_float(x, "sigmoid")
+    check_float(x, "sigmoid: x")
     y: Floats = 0.5 * (1 + module_of(x).tanh(0.5 * x))
     return y, OutputCache(y)
 
@@ -96,7 +104,7 @@ def sigmoid_backward(dy: Floats, cache: OutputCache) -> Floats:
 
 def tanh(x: Floats) -> tuple[Floats, OutputCache]:
     """Return tanh(x), any shape."""
-    check_float(x, "tanh")
+    check_float(x, "tanh: x")
     y: Floats = module_of(x).tanh(x)
     return y, OutputCache(y)
 
@@ -113,7 +121,7 @@ def tanh_backward(dy: Floats, cache: OutputCache) -> Floats:
 
 def gelu(x: Floats) -> tuple[Floats, GELUCache]:
     """Return x Φ(x), any shape: the exact form, not the tanh approximation (Hendrycks & Gimpel 2016)."""
-    check_float(x, "gelu")
+    check_float(x, "gelu: x")
     phi: Floats = 0.5 * (1 + special_of(x).erf(x * math.sqrt(0.5)))
     return x * phi, GELUCache(x, phi)
 
@@ -144,9 +152,7 @@ class LeakyReLU(Layer):
 
     def __init__(self, slope: float = 0.01) -> None:
         super().__init__()
-        if not math.isfinite(slope):
-            raise ConfigError(f"LeakyReLU's slope is {slope}, but must be a finite number such as 0.01")
-        self.slope = float(slope)
+        self.slope = finite_slope(slope, "LeakyReLU")
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

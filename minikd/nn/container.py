@@ -13,18 +13,19 @@ All parameters of a chain lie in one vector, and each layer's arrays are views o
 array, a checkpoint one write, a gradient check one random direction.
 """
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from minikd.backend import module_of, to_host
+from minikd.backend import module_of
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
+from minikd.memory import require
+from minikd.nn.arrays import Arrays, write
 from minikd.nn.geometry import channels_last
-from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
-from minikd.typing import Array, Floats, Shape
+from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
+from minikd.typing import FLOATS, Array, Floats, Shape
 
 Taps = Mapping[str, Floats]
 """Outputs of a chain's layers, or the gradients by them, under the layers' numbers: "4" as in "4.weight"."""
@@ -67,44 +68,84 @@ class Sequential(Layer):
     """A chain of layers. `vector` holds every parameter; `params` and `state` name them "0.weight", "0.bias", ...
 
     The names and shapes are those of `torch.nn.Sequential`, so weights travel both ways. A layer object may stand at
-    one place of one chain only, for its arrays become views of that chain's vector.
+    one place of one chain only, for its arrays become views of that chain's vector. What is assigned to `vector`, to
+    `params` or to a layer's is written into that memory. A copy, by whatever way, has a vector of its own, and trains
+    as this chain would.
     """
 
-    vector: Floats
     class_names: tuple[str, ...] = ()
     """What each output stands for, where it is known: `minikd.train`, `minikd.distill` and `load_model` say so."""
+    _parts: list[Floats]
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
+        seen: set[int] = set()
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
-            if layer.chained or layer in layers[:i]:
+            if layer.chained or id(layer) in seen:
                 raise ConfigError(
                     f"Sequential's argument {i}, {layer!r}, stands in a chain already, which would lose its weights; "
                     "make a second layer, or give a copy: layer.copy()"
                 )
-        for layer in layers:
-            layer.chained = True
-        self.layers = layers
+            seen.add(id(layer))
+        self._layers = layers
         self.across_batch = any(layer.across_batch for layer in layers)
-        values = [value.ravel() for layer in layers for value in layer.params.values()]
-        xp = module_of(values[0]) if values else np
-        self.bind(xp.concatenate(values) if values else np.zeros(0, np.float32))
+        self._join()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, first to last."""
+        return self._layers
+
+    @layers.setter
+    def layers(self, layers: Sequence[Layer]) -> None:
+        raise ConfigError("a chain keeps its layers, as its vector holds their parameters; make a new chain of them")
+
+    @property
+    def vector(self) -> Floats:
+        """Every parameter of the chain, (P,). An assignment writes the values into it."""
+        return self._vector
+
+    @vector.setter
+    def vector(self, values: Floats) -> None:
+        write(self._vector, values, "vector")
 
     def bind(self, vector: Floats) -> None:
         """Make `vector` the one that holds all parameters, each layer's a view of its part."""
-        self.vector, start = vector, 0
-        for layer in self.layers:
-            layer.bind(vector[start : start + layer.size])
+        self._check_vector(vector)
+        self._parts, start = [], 0
+        for layer in self._layers:
+            part = vector[start : start + layer.size]
+            layer.bind(part)
+            self._parts.append(part)
             start += layer.size
-        self._collect()
+        self._vector = vector
+        self._params.exchange(_parameters(self._layers))
+        self._state.exchange(
+            {f"{i}.{k}": value for i, one in enumerate(self._layers) for k, value in one.state.items()}
+        )
+        self._params.held = self._state.held = True
 
-    def _collect(self) -> None:
-        """Name the layers' parameters and state."""
-        numbered = list(enumerate(self.layers))
-        self.params = {f"{i}.{name}": value for i, layer in numbered for name, value in layer.params.items()}
-        self.state = {f"{i}.{name}": value for i, layer in numbered for name, value in layer.state.items()}
+    def _join(self) -> None:
+        """Lay the layers' parameters into one vector, and name them and the layers' state."""
+        vector = _in_a_row(_parameters(self._layers))
+        for layer in self._layers:
+            layer.chained = layer.state.held = True
+        self._params, self._state = Arrays(_parameters(self._layers)), Arrays({})
+        self.bind(vector)
+
+    def _check_bound(self) -> None:
+        """Refuse to go on where a layer's parameters are no longer a part of the vector."""
+        for i, (layer, part) in enumerate(zip(self._layers, self._parts, strict=True)):
+            if not layer.bound_to(part):
+                raise ConfigError(
+                    f"the parameters of layer {i}, {layer!r}, lie in another vector than the chain's, which would "
+                    "neither train nor save them; give the other a copy: layer.copy(), and copy a chain by "
+                    "model.copy(), copy.deepcopy(model) or pickle"
+                )
+            if isinstance(layer, Sequential):
+                layer._check_bound()
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
@@ -121,6 +162,7 @@ class Sequential(Layer):
         name that is none of the chain's own layers' numbers.
         """
         self._check_names(names)
+        wanted = frozenset(names)
         caches: list[object] = []
         taps: dict[str, Floats] = {}
         for i, layer in enumerate(self.layers):
@@ -129,14 +171,15 @@ class Sequential(Layer):
             except MinikdError as error:
                 raise _named(i, layer, error) from error
             caches.append(cache)
-            if names and str(i) in names:
+            if wanted and str(i) in wanted:
                 taps[str(i)] = x
         return x, taps, ChainCache(caches)
 
     def _check_names(self, names: Iterable[str]) -> None:
         """Refuse names of taps that are no layers' numbers."""
+        numbers = set(map(str, range(len(self.layers)))) if names else ()
         for name in names:
-            if name not in map(str, range(len(self.layers))):
+            if name not in numbers:
                 known = ", ".join(f"{i} {type(layer).__name__}" for i, layer in enumerate(self.layers))
                 raise ConfigError(f"there is no layer {name!r} to tap; the chain's layers are {known or 'none'}")
 
@@ -186,7 +229,7 @@ class Sequential(Layer):
         """Refuse gradients that lie elsewhere than the parameters, and those of no layer."""
         self._check_names(dtaps)
         for gradient in (dy, *dtaps.values()):
-            if self.size and module_of(gradient) is not module_of(self.vector):
+            if self._vector.size and module_of(gradient) is not module_of(self.vector):
                 raise DtypeError(
                     f"{self!r}: dy is a {module_of(gradient).__name__} array, but the parameters are "
                     f"{module_of(self.vector).__name__} arrays; move it: dy = backend.put(dy)"
@@ -204,7 +247,8 @@ class Sequential(Layer):
         return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
 
     def flat_gradient(self, grads: Grads) -> Floats:
-        """Return the gradients as one vector, laid out as `vector`."""
+        """Return the gradients as one vector, laid out as `vector`. Raises ConfigError where a layer has left it."""
+        self._check_bound()
         flat: Floats = module_of(self.vector).concatenate([grads[name].ravel() for name in self.params])
         return flat
 
@@ -214,7 +258,11 @@ class Sequential(Layer):
                 layer.update_state(own)
 
     def state_dict(self) -> dict[str, Floats]:
-        """Return parameters and state by name: what a weights file holds. The arrays are the model's own."""
+        """Return parameters and state by name: what a weights file holds. The arrays are the model's own.
+
+        Raises ConfigError where a layer has left the chain's vector.
+        """
+        self._check_bound()
         return {**self.params, **self.state}
 
     def load_state_dict(self, values: Mapping[str, Array]) -> None:
@@ -229,19 +277,27 @@ class Sequential(Layer):
             if value.shape != own[name].shape:
                 raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
         for name, value in values.items():
-            own[name][...] = module_of(own[name]).asarray(to_host(value))
-
-    def converted(self, convert: Callable[[Floats], Floats]) -> Self:
-        twin = self.with_layers(layer.converted(convert) for layer in self.layers)
-        twin.bind(convert(self.vector))
-        return twin
+            write(own[name], value, name)
 
     def with_layers(self, layers: Iterable[Layer]) -> Self:
         """Return a chain of this one's kind, of other layers: of a residual block a residual block."""
-        twin = copy.copy(self)  # and not type(self)(...): a subclass may have a constructor of its own
-        twin.chained = False
+        twin = object.__new__(type(self))  # and not type(self)(...): a subclass may have a constructor of its own
+        vars(twin).update(self._attributes())
         Sequential.__init__(twin, *layers)
         return twin
+
+    def __getstate__(self) -> dict[str, object]:
+        self._check_bound()
+        return self._attributes()  # the layers bring their arrays along
+
+    def __setstate__(self, found: Mapping[str, object]) -> None:
+        vars(self).update({name: value for name, value in found.items() if name not in BINDING})
+        self._join()
+
+    def _convert(self, convert: Callable[[Floats], Floats]) -> None:
+        for layer in self._layers:
+            layer._convert(convert)
+        self.bind(convert(self._vector))
 
     def config(self) -> Mapping[str, object]:
         return {"layers": [{"layer": type(layer).__name__, **layer.config()} for layer in self.layers]}
@@ -263,6 +319,34 @@ class Sequential(Layer):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+def _parameters(layers: Sequence[Layer]) -> dict[str, Floats]:
+    """Return the parameters of all layers, as a chain names them."""
+    return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in layer.params.items()}
+
+
+def _in_a_row(params: Mapping[str, Floats]) -> Floats:
+    """Return parameters one after the other in a new vector. Raises DtypeError where they cannot share one."""
+    if not params:
+        return np.zeros(0, np.float32)
+    first = next(iter(params.values()))
+    xp = module_of(first)
+    for name, value in params.items():
+        found = getattr(value, "dtype", type(value).__name__)
+        if found not in FLOATS:
+            raise DtypeError(f"parameter {name} is {found}, but must be float32 or float64; use astype('float32')")
+        if found != first.dtype or module_of(value) is not xp:
+            raise DtypeError(
+                f"parameter {name} is {found} of {module_of(value).__name__}, but the first of the chain is "
+                f"{first.dtype} of {xp.__name__}, and all lie in one vector; use layer.astype(...), layer.to(backend)"
+            )
+    if xp is np:
+        require(
+            sum(value.nbytes for value in params.values()), "one vector of all parameters", "make the model smaller"
+        )
+    flat: Floats = xp.concatenate([value.ravel() for value in params.values()])
+    return flat
 
 
 def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:

@@ -31,10 +31,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.checks import whole
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import Pair, check_image, output_size, pair
 from minikd.nn.initialization import initial_weight
-from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
+from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
 from minikd.nn.products import inner_product, tall_product
 from minikd.nn.windows import Steps, add_windows, pad, pieces, runs
 from minikd.typing import Floats, Shape
@@ -53,21 +54,24 @@ def conv2d(
     x: Floats,
     w: Floats,
     b: Floats,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
     groups: int = 1,
 ) -> tuple[Floats, ConvCache]:
     """Return the convolution y (N, O, P, Q) and the cache.
 
     Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,), all float32 or all float64. With groups, output channels are
-    cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError and DtypeError.
+    cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError, DtypeError, and
+    ConfigError for moves that cannot be.
     """
-    check_input(x, w, "conv2d")
+    check_parameters(x, w, b, 4, "conv2d")
+    steps, groups = checked_steps(stride, padding, dilation, "conv2d"), whole(groups, "conv2d's groups", 1)
     check_image(x, w.shape[1] * groups, "conv2d")
+    check_groups(x.shape[1], len(w), groups, "conv2d")
     N, O = len(x), len(w)
-    P, Q = output_size(x.shape, w.shape[2:], stride, padding, dilation, "conv2d")
-    cache = ConvCache(pad(x, padding), w, Steps(stride, padding, dilation), groups)
+    P, Q = output_size(x.shape, w.shape[2:], *steps, "conv2d")
+    cache = ConvCache(pad(x, steps.padding), w, steps, groups)
     y = module_of(x).empty((N * P * Q, O), x.dtype)
     for run_in, run_out in _groups(cache):
         matrix = w[run_out].transpose(2, 3, 1, 0).reshape(-1, O // groups)  # rows in the order of a window's pixels
@@ -75,6 +79,24 @@ def conv2d(
             tall_product(cols, matrix, y[rows, run_out])  # (NPQ, O) = (NPQ, RSC) @ (RSC, O)
             y[rows, run_out] += b[run_out]  # here, while they are in the cache
     return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2), cache
+
+
+def checked_steps(stride: int | Pair, padding: int | Pair, dilation: int | Pair, where: str) -> Steps:
+    """Return how a window moves, or refuse moves that cannot be."""
+    return Steps(
+        pair(stride, f"{where}'s stride", 1),
+        pair(padding, f"{where}'s padding", 0),
+        pair(dilation, f"{where}'s dilation", 1),
+    )
+
+
+def check_groups(in_channels: int, out_channels: int, groups: int, where: str) -> None:
+    """Refuse groups that do not divide both channel counts: some channels would never be computed."""
+    if in_channels % groups or out_channels % groups:
+        raise ConfigError(
+            f"{where} has in_channels={in_channels}, out_channels={out_channels}, groups={groups}; "
+            "groups must divide both channel counts"
+        )
 
 
 def conv2d_backward(dy: Floats, cache: ConvCache) -> tuple[Floats, Floats, Floats]:
@@ -176,21 +198,18 @@ class Conv2d(Layer):
         init: str = "he",
     ) -> None:
         super().__init__()
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
-            raise ConfigError(
-                f"Conv2d has in_channels={in_channels}, out_channels={out_channels}, groups={groups}; "
-                "all must be at least 1, and groups must divide both channel counts"
-            )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.in_channels, self.out_channels, self.groups = C, O, groups = (
+            whole(in_channels, "Conv2d's in_channels", 1),
+            whole(out_channels, "Conv2d's out_channels", 1),
+            whole(groups, "Conv2d's groups", 1),
+        )
+        check_groups(C, O, groups, "Conv2d")
         self.kernel_size = pair(kernel_size, "Conv2d's kernel_size", 1)
-        self.stride = pair(stride, "Conv2d's stride", 1)
-        self.padding = pair(padding, "Conv2d's padding", 0)
-        self.dilation = pair(dilation, "Conv2d's dilation", 1)
+        self.stride, self.padding, self.dilation = checked_steps(stride, padding, dilation, "Conv2d")
         area = self.kernel_size[0] * self.kernel_size[1]
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        fans = {"fan_in": in_channels // groups * area, "fan_out": out_channels // groups * area}
-        self.params["weight"] = initial_weight(init, rng, shape, **fans)
-        self.params["bias"] = np.zeros(out_channels, np.float32)
+        shape, fans = (O, C // groups, *self.kernel_size), (C // groups * area, O // groups * area)
+        self.params["weight"] = initial_weight(init, rng, shape, *fans, "Conv2d's weight")
+        self.params["bias"] = np.zeros(O, np.float32)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

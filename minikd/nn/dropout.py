@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.checks import check_float, check_generator, number
 from minikd.errors import ConfigError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.typing import Floats, Shape
@@ -24,8 +25,18 @@ class DropoutCache(NamedTuple):
     dtype: np.dtype[np.floating]
 
 
+def checked_rate(rate: float, where: str) -> float:
+    """Return the rate as a Python float, or refuse what does not lie in [0, 1)."""
+    if not 0.0 <= number(rate) < 1.0:
+        raise ConfigError(f"{where}'s rate is {rate!r}, but must be at least 0 and less than 1")
+    return number(rate)
+
+
 def dropout(x: Floats, rate: float, rng: np.random.Generator) -> tuple[Floats, DropoutCache]:
-    """Return m·x, any shape. The mask is drawn on the host and copied, so that backends agree."""
+    """Return m·x, any shape. The mask is drawn on the host and copied, so that backends agree. Raises ConfigError."""
+    check_float(x, "dropout: x")
+    check_generator(rng, "dropout's rng")
+    rate = checked_rate(rate, "dropout")
     keep = rng.random(x.shape, np.float32) >= rate
     m: Floats = module_of(x).asarray(keep.astype(x.dtype) * (1.0 / (1.0 - rate)))
     return x * m, DropoutCache(m, x.shape, x.dtype)
@@ -42,9 +53,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        if not 0.0 <= rate < 1.0:
-            raise ConfigError(f"Dropout's rate is {rate}, but must be at least 0 and less than 1")
-        self.rate = float(rate)
+        self.rate = checked_rate(rate, "Dropout")
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

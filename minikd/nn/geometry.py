@@ -5,8 +5,8 @@ from operator import index
 from typing import SupportsIndex
 
 from minikd.backend import module_of
+from minikd.checks import check_float
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn.layer import check_float
 from minikd.typing import Floats, Shape
 
 Pair = tuple[int, int]
@@ -48,7 +48,9 @@ def check_image(x: Floats, channels: int | None, where: str) -> None:
     wanted = "C" if channels is None else str(channels)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{where}: x has shape {x.shape}, but must be (N, {wanted}, H, W)")
-    check_float(x, where)
+    if 0 in x.shape[1:]:
+        raise ShapeError(f"{where}: x has shape {x.shape}, images without a single pixel; only N may be 0")
+    check_float(x, f"{where}: x")
 
 
 def channels_last(x: Floats) -> Floats:

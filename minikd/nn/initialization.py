@@ -7,8 +7,25 @@ import math
 
 import numpy as np
 
+from minikd.checks import check_generator
 from minikd.errors import ConfigError
+from minikd.memory import require
 from minikd.typing import Floats, Shape
+
+DRAWING = 16
+"""Bytes that a weight takes while it is drawn: a float64 before and after it is scaled. Training in float32 takes as
+many: 4 each in the model's vector, in a gradient, and in Adam's two means."""
+
+
+def by(shape: Shape) -> str:
+    """Return a shape as "128 x 784"."""
+    return " x ".join(f"{size:,}" for size in shape)
+
+
+def constant(value: float, shape: Shape, what: str) -> Floats:
+    """Return a float32 array full of one value. Raises SizeError where there is no memory for it."""
+    require(4 * math.prod(shape), f"{what} of {by(shape)}", "use fewer units or channels, or smaller images")
+    return np.full(shape, value, np.float32)
 
 
 def he(rng: np.random.Generator, shape: Shape, fan_in: int) -> Floats:
@@ -29,10 +46,12 @@ def glorot(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) ->
     return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
-def initial_weight(init: str, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Floats:
-    """Return a weight array by the name of its rule, "he" or "glorot"."""
-    if not isinstance(rng, np.random.Generator):
-        raise ConfigError(f"a layer's rng is {rng!r}, but must be a generator, such as np.random.default_rng(0)")
+def initial_weight(
+    init: str, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int, what: str = "a layer's weight"
+) -> Floats:
+    """Return a weight array by the name of its rule, "he" or "glorot". Raises ConfigError and SizeError."""
+    check_generator(rng, "a layer's rng")
+    require(DRAWING * math.prod(shape), f"{what} of {by(shape)}", "use fewer units or channels, or smaller images")
     if init == "he":
         return he(rng, shape, fan_in)
     if init == "glorot":

@@ -6,31 +6,41 @@ stale state, two threads can use one layer at once, and a lesson can print the c
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self, TypeVar
 
 import numpy as np
 
 from minikd.backend import Backend, module_of
-from minikd.errors import DtypeError, ShapeError
-from minikd.typing import Floats, Shape
+from minikd.checks import check_alike, check_float
+from minikd.errors import ConfigError, DtypeError, ShapeError
+from minikd.nn.arrays import Arrays, overlap
+from minikd.typing import FLOATS, Floats, Shape
 
 Grads = dict[str, Floats]
 """The gradient of each parameter, under the parameter's name."""
 
 CacheT = TypeVar("CacheT")
 
+BINDING = frozenset({"_params", "_state", "_vector", "_parts", "chained"})
+"""The attributes that say where a layer's arrays lie: a copy has its own."""
+
 
 class Layer:
     """The base of every layer, and all that a learner's own layer must have.
 
-    `params` are trained: the optimiser changes them in place, so never copy one into an attribute of its own. `state`
-    is what training leaves behind without a gradient (running statistics). Both map a name to an array, float32 until
-    `astype` says otherwise.
+    `params` are trained: the optimiser changes them in place, so never keep one in an attribute of its own. `state` is
+    what training leaves behind without a gradient (running statistics). Both map a name to an array, float32 until
+    `astype` says otherwise. They are filled in the constructor; once the layer stands in a chain, an assignment copies
+    values into the array of that name, see `Arrays`.
+
+    `copy.copy`, `copy.deepcopy` and pickle give what `copy` gives: a layer of the same values that shares no array with
+    this one and stands in no chain.
     """
 
-    params: dict[str, Floats]
-    state: dict[str, Floats]
+    _params: Arrays
+    _state: Arrays
+    _vector: Floats
     across_batch = False
     """True where an output depends on the other samples of the batch, so that a batch must not be cut into shards."""
     chained = False
@@ -77,35 +87,124 @@ class Layer:
         """The number of trained values."""
         return sum(value.size for value in self.params.values())
 
+    @property
+    def params(self) -> Arrays:
+        """What is trained, by name."""
+        return self._params
+
+    @params.setter
+    def params(self, arrays: Mapping[str, Floats]) -> None:
+        if "_params" in vars(self) and self._params.held:
+            self._params.write_all(arrays)
+        else:
+            self._params = Arrays(arrays)
+
+    @property
+    def state(self) -> Arrays:
+        """What training leaves behind without a gradient, by name."""
+        return self._state
+
+    @state.setter
+    def state(self, arrays: Mapping[str, Floats]) -> None:
+        if "_state" in vars(self) and self._state.held:
+            self._state.write_all(arrays)
+        else:
+            self._state = Arrays(arrays)
+
     def bind(self, vector: Floats) -> None:
         """Make each parameter a view of `vector`, which holds their values one after the other."""
-        start = 0
+        self._check_vector(vector)
+        self._check_attributes()
+        views, start = {}, 0
         for name, value in self.params.items():
-            self.params[name] = vector[start : start + value.size].reshape(value.shape)
+            views[name] = vector[start : start + value.size].reshape(value.shape)
             start += value.size
+        self._params.exchange(views)
+        self._params.held, self._vector = True, vector
+
+    def bound_to(self, vector: Floats) -> bool:
+        """Return whether the parameters are views of this very vector, and of no other by now."""
+        return vars(self).get("_vector") is vector
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
         """Return a copy of this layer whose parameters and state went through `convert`."""
         twin = copy.deepcopy(self)
-        twin.chained = False
-        twin.params = {name: convert(value) for name, value in self.params.items()}
-        twin.state = {name: convert(value) for name, value in self.state.items()}
+        twin._convert(convert)
         return twin
 
     def copy(self) -> Self:
         """Return an independent copy."""
-        return self.converted(lambda value: value.copy())
+        return copy.deepcopy(self)
 
     def astype(self, dtype: str) -> Self:
-        """Return a copy in "float32" or "float64"; counters keep their integers."""
-        return self.converted(lambda value: value.astype(dtype) if value.dtype.kind == "f" else value.copy())
+        """Return a copy in "float32" or "float64"; counters keep their integers. Raises DtypeError for another."""
+        try:
+            known = np.dtype(dtype) in FLOATS
+        except TypeError:  # a name that NumPy does not know
+            known = False
+        if not known:
+            raise DtypeError(f"a layer cannot be converted to {dtype!r}; use 'float32' or 'float64'")
+        return self.converted(lambda value: value.astype(dtype) if value.dtype.kind == "f" else value)
 
     def to(self, backend: Backend) -> Self:
         """Return a copy whose arrays lie on `backend`'s device."""
         return self.converted(backend.put)
 
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, object]:
+        self._check_attributes()
+        return {**self._attributes(), "params": dict(self.params), "state": dict(self.state)}
+
+    def __setstate__(self, found: Mapping[str, object]) -> None:
+        rest = dict(found)
+        params, state = rest.pop("params"), rest.pop("state")
+        assert isinstance(params, dict)
+        assert isinstance(state, dict)
+        vars(self).update(rest)
+        # Unpickled arrays may be read-only, or share their memory with whoever sent them.
+        self.params = {name: value.copy("K") for name, value in params.items()}
+        self.state = {name: value.copy("K") for name, value in state.items()}
+
+    def _attributes(self) -> dict[str, object]:
+        """Return the attributes that do not depend on where the arrays lie."""
+        return {name: value for name, value in vars(self).items() if name not in BINDING}
+
+    def _convert(self, convert: Callable[[Floats], Floats]) -> None:
+        """Let parameters and state go through `convert`."""
+        for arrays in (self._params, self._state):
+            arrays.exchange({name: convert(value) for name, value in arrays.items()})
+
+    def _check_vector(self, vector: Floats) -> None:
+        """Refuse a vector of another size than the parameters'."""
+        if vector.shape != (self.size,):
+            raise ShapeError(f"{self!r} has {self.size} parameters, but is to lie in a vector {vector.shape}")
+
+    def _check_attributes(self) -> None:
+        """Refuse parameters that an attribute holds as well: bound or copied, the layer would have two of each."""
+        for attribute, held in self._attributes().items():
+            for name, value in self.params.items():
+                if any(overlap(one, value) for one in _leaves(held)):
+                    raise ConfigError(
+                        f"{self!r} holds its parameter {name!r} in the attribute {attribute!r} too, which would be "
+                        "left behind in a chain or a copy; read it from params, or let a layer that holds layers "
+                        "derive from Sequential"
+                    )
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.config().items())})"
+
+
+def _leaves(held: object) -> Iterator[object]:
+    """Yield what an attribute holds: a layer's parameters, the items of a list or dict, or itself."""
+    if isinstance(held, Layer):
+        yield from held.params.values()
+    elif isinstance(held, Mapping | list | tuple):
+        for one in held.values() if isinstance(held, Mapping) else held:
+            yield from _leaves(one)
+    else:
+        yield held
 
 
 def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
@@ -130,12 +229,17 @@ def check_input(x: Floats, w: Floats, where: str) -> None:
             f"{where}: x is {x.dtype}, but the parameters are {w.dtype}; "
             f"use x.astype({str(w.dtype)!r}), or model.astype(...)"
         )
+    check_float(x, f"{where}: x")
 
 
-def check_float(x: Floats, where: str) -> None:
-    """Refuse whole numbers: they would wrap around in a sum, or become float64, silently."""
-    if x.dtype.kind != "f":
-        raise DtypeError(f"{where}: x is {x.dtype}, but must be float32 or float64; use x.astype('float32')")
+def check_parameters(x: Floats, w: Floats, b: Floats, rank: int, where: str) -> None:
+    """Refuse a weight w (O, ...) of another rank, a bias b that is not (O,), and dtypes and devices that differ."""
+    check_input(x, w, where)
+    if w.ndim != rank or 0 in w.shape:
+        raise ShapeError(f"{where}: w has shape {w.shape}, but must have {rank} axes, none of length 0")
+    if b.shape != w.shape[:1]:
+        raise ShapeError(f"{where}: b has shape {b.shape}, but must be ({len(w)},) beside w of shape {w.shape}")
+    check_alike(w, b, f"{where}: w", "b")
 
 
 def check_upstream(dy: Floats, shape: Shape, dtype: np.dtype[np.floating], where: str) -> None:

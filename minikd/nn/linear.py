@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.checks import whole
 from minikd.errors import ShapeError
 from minikd.nn.initialization import initial_weight
-from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
+from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
 from minikd.typing import Floats, Shape
 
 
@@ -36,7 +37,7 @@ def linear(x: Floats, w: Floats, b: Floats) -> tuple[Floats, LinearCache]:
 
     Shapes: x (N, C), w (O, C), b (O,), all float32 or all float64. Raises ShapeError and DtypeError.
     """
-    check_input(x, w, "linear")
+    check_parameters(x, w, b, 2, "linear")
     if x.ndim != 2 or x.shape[1] != w.shape[1]:
         hint = "; put a Flatten before it" if x.ndim > 2 else ""
         raise ShapeError(f"linear: x has shape {x.shape}, but w {w.shape} needs x of shape (N, {w.shape[1]}){hint}")
@@ -67,12 +68,11 @@ class Linear(Layer):
 
     def __init__(self, in_features: int, out_features: int, rng: np.random.Generator, init: str = "he") -> None:
         super().__init__()
-        if in_features < 1 or out_features < 1:
-            raise ShapeError(f"Linear needs at least 1 input and 1 output, but got {in_features} and {out_features}")
-        self.in_features, self.out_features = in_features, out_features
-        shape = (out_features, in_features)
-        self.params["weight"] = initial_weight(init, rng, shape, fan_in=in_features, fan_out=out_features)
-        self.params["bias"] = np.zeros(out_features, np.float32)
+        self.in_features = whole(in_features, "Linear's in_features", 1)
+        self.out_features = whole(out_features, "Linear's out_features", 1)
+        shape, fans = (self.out_features, self.in_features), (self.in_features, self.out_features)
+        self.params["weight"] = initial_weight(init, rng, shape, *fans, "Linear's weight")
+        self.params["bias"] = np.zeros(self.out_features, np.float32)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

@@ -17,13 +17,16 @@ say about it. (An upstream gradient of ones gives dx = 0 exactly, which hides ev
 Evaluation uses running averages in place of μ and σ²; they are constants, and dx = γ·ρ·dy.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.checks import check_alike, number, whole
 from minikd.errors import ConfigError, ShapeError
+from minikd.nn.initialization import constant
 from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
 from minikd.typing import Floats, Shape
 
@@ -53,8 +56,16 @@ class FixedNormCache(NamedTuple):
 def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) -> tuple[Floats, NormCache]:
     """Return y = γ·x̂ + β with mean and variance taken over `axes`, and the cache; γ and β broadcast against x.
 
-    The variance is the biased one, Σ(x - μ)²/m (Ioffe & Szegedy 2015, algorithm 1; Ba et al. 2016, equation 3).
+    The variance is the biased one, Σ(x - μ)²/m (Ioffe & Szegedy 2015, algorithm 1; Ba et al. 2016, equation 3); m must
+    be at least 2, for the variance of one value is always 0. Raises ShapeError, DtypeError and ConfigError.
     """
+    eps = _checked(x, gamma, beta, eps, "normalize")
+    behind = _behind(x.shape, axes)
+    if behind < 2:
+        raise ShapeError(
+            f"normalize: x of shape {x.shape} has {behind} values behind each mean, but a variance needs two; use a "
+            "batch of at least 2 in training"
+        )
     mean: Floats = x.mean(axes, keepdims=True)
     centred = x - mean
     var: Floats = (centred * centred).mean(axes, keepdims=True)
@@ -75,7 +86,13 @@ def normalize_backward(dy: Floats, cache: NormCache) -> tuple[Floats, Floats, Fl
 def normalize_fixed(
     x: Floats, gamma: Floats, beta: Floats, mean: Floats, var: Floats, axes: Axes, eps: float
 ) -> tuple[Floats, FixedNormCache]:
-    """Return y = γ·x̂ + β with a given mean and variance, as batch norm in evaluation, and the cache."""
+    """Return y = γ·x̂ + β with a given mean and variance, as batch norm in evaluation, and the cache.
+
+    γ, β, mean and variance broadcast against x. Raises ShapeError, DtypeError and ConfigError.
+    """
+    eps = _checked(x, gamma, beta, eps, "normalize_fixed")
+    for value, name in ((mean, "mean"), (var, "var")):
+        _check_fits(value, x, f"normalize_fixed: {name}")
     rho: Floats = 1 / module_of(x).sqrt(var + eps)
     xhat = (x - mean) * rho
     return gamma * xhat + beta, FixedNormCache(xhat, rho, gamma, axes)
@@ -96,12 +113,35 @@ def _sum_to(a: Floats, shape: Shape) -> Floats:
     return total
 
 
+def _checked(x: Floats, gamma: Floats, beta: Floats, eps: float, where: str) -> float:
+    """Return ε as a Python float, or refuse what cannot be normalised."""
+    check_input(x, gamma, where)
+    _check_fits(gamma, x, f"{where}: gamma")
+    _check_fits(beta, x, f"{where}: beta")
+    return _check_eps(eps, where)
+
+
+def _check_fits(value: Floats, x: Floats, what: str) -> None:
+    """Refuse what does not broadcast against x, or would change its shape or dtype."""
+    check_alike(x, value, "x", what)
+    shape = x.shape[x.ndim - value.ndim :]
+    if value.ndim > x.ndim or any(one not in (1, size) for one, size in zip(value.shape, shape, strict=True)):
+        raise ShapeError(f"{what} has shape {value.shape}, which does not broadcast against x of shape {x.shape}")
+
+
+def _behind(shape: Shape, axes: Axes) -> int:
+    """Return how many values of an array are behind each mean over these axes."""
+    if not axes or not all(-len(shape) <= axis < len(shape) for axis in axes):
+        raise ShapeError(f"normalize: x has shape {shape}, so there is no mean over the axes {axes}")
+    return math.prod(shape[axis] for axis in axes)
+
+
 def _check_eps(eps: float, name: str) -> float:
-    if not eps > 0:
+    if not 0.0 < number(eps) < math.inf:
         raise ConfigError(
-            f"{name}'s eps is {eps}, but must be positive, such as 1e-5: a constant channel has variance 0"
+            f"{name}'s eps is {eps!r}, but must be positive, such as 1e-5: a constant channel has variance 0"
         )
-    return float(eps)
+    return number(eps)
 
 
 class _BatchNorm(Layer):
@@ -118,15 +158,15 @@ class _BatchNorm(Layer):
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         name = type(self).__name__
-        if features < 1:
-            raise ConfigError(f"{name}'s features is {features}, but must be at least 1")
-        if not 0.0 < momentum <= 1.0:
-            raise ConfigError(f"{name}'s momentum is {momentum}, but must be more than 0 and at most 1")
-        self.features, self.eps, self.momentum = features, _check_eps(eps, name), float(momentum)
-        self.params = {"weight": np.ones(features, np.float32), "bias": np.zeros(features, np.float32)}
+        if not 0.0 < number(momentum) <= 1.0:
+            raise ConfigError(f"{name}'s momentum is {momentum!r}, but must be more than 0 and at most 1")
+        self.features = whole(features, f"{name}'s features", 1)
+        self.eps, self.momentum = _check_eps(eps, name), number(momentum)
+        shape = (self.features,)
+        self.params = _scale_and_shift(shape, name)
         self.state = {
-            "running_mean": np.zeros(features, np.float32),
-            "running_var": np.ones(features, np.float32),
+            "running_mean": constant(0.0, shape, f"{name}'s mean"),
+            "running_var": constant(1.0, shape, f"{name}'s variance"),
             "num_batches_tracked": np.zeros((), np.int64),
         }
 
@@ -142,11 +182,6 @@ class _BatchNorm(Layer):
         if not training:
             mean, var = self._broadcast(self.state["running_mean"]), self._broadcast(self.state["running_var"])
             return normalize_fixed(x, gamma, beta, mean, var, self.axes, self.eps)
-        if x.size == self.features:
-            raise ShapeError(
-                f"{name}: a training batch of shape {x.shape} has one value a channel, and its variance is always 0; "
-                "use a batch of at least 2"
-            )
         return normalize(x, gamma, beta, self.axes, self.eps)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
@@ -176,6 +211,11 @@ class _BatchNorm(Layer):
         return value.reshape((1, -1) + (1,) * (self.ndim - 2))
 
 
+def _scale_and_shift(shape: Shape, name: str) -> dict[str, Floats]:
+    """Return γ of ones and β of zeros."""
+    return {"weight": constant(1.0, shape, f"{name}'s weight"), "bias": constant(0.0, shape, f"{name}'s bias")}
+
+
 def _move(average: Floats, value: Floats, momentum: float) -> None:
     """Move a running average towards `value`, in place."""
     average *= 1.0 - momentum
@@ -199,11 +239,12 @@ class LayerNorm(Layer):
 
     def __init__(self, shape: int | Shape, eps: float = 1e-5) -> None:
         super().__init__()
-        self.shape: Shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        if not self.shape or min(self.shape) < 1:
-            raise ConfigError(f"LayerNorm's shape is {shape}, but must be one or more sizes of at least 1")
+        sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+        self.shape: Shape = tuple(whole(size, f"LayerNorm's shape is {shape}; a size", 1) for size in sizes)
+        if math.prod(self.shape) < 2:
+            raise ConfigError(f"LayerNorm's shape is {shape}, but must hold at least 2 values: one has no variance")
         self.eps = _check_eps(eps, "LayerNorm")
-        self.params = {"weight": np.ones(self.shape, np.float32), "bias": np.zeros(self.shape, np.float32)}
+        self.params = _scale_and_shift(self.shape, "LayerNorm")
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

@@ -3,7 +3,8 @@
 Max pooling: y = x̄[winner], one pixel of the window. Moving that pixel moves y by as much, moving another does not move
 it at all, so dy goes whole to the winner and nothing to the rest; windows that overlap add up. Where several pixels
 share the maximum (a digit's black background!) any of them is a valid subgradient, and the first in row order is taken,
-on every backend, as PyTorch does.
+on every backend, as PyTorch does. Padding is -∞ and no pixel: where all pixels of a window are -∞, the first of them
+gets the gradient, not the padding before it.
 
 The maximum is taken as a tournament: first along each row of the window, then down its column of row winners. That is
 R + S steps in place of R·S, and four times faster for a 2x2 window. The order matters for ties: the first row that
@@ -56,17 +57,43 @@ class GlobalAvgPoolCache(NamedTuple):
     dtype: np.dtype[np.floating]
 
 
-def max_pool2d(x: Floats, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> tuple[Floats, MaxPoolCache]:
+class Windows(NamedTuple):
+    """The windows of a pooling."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+
+
+def checked_windows(kernel: int | Pair, stride: int | Pair, padding: int | Pair, where: str) -> Windows:
+    """Return the windows, or refuse those that cannot be, and padding that could fill one."""
+    found = Windows(
+        pair(kernel, f"{where}'s kernel_size", 1),
+        pair(stride, f"{where}'s stride", 1),
+        pair(padding, f"{where}'s padding", 0),
+    )
+    if any(2 * p > k for p, k in zip(found.padding, found.kernel, strict=True)):
+        raise ConfigError(
+            f"{where}'s padding is {found.padding}, but must be at most half of the kernel {found.kernel}: "
+            "a window of nothing but padding has no pixel to pool"
+        )
+    return found
+
+
+def max_pool2d(
+    x: Floats, kernel: int | Pair, stride: int | Pair, padding: int | Pair = 0
+) -> tuple[Floats, MaxPoolCache]:
     """Return the maximum of each window, (N, C, P, Q), and the cache; padding never wins.
 
     Shapes: x (N, C, H, W), float32 or float64. Windows may overlap (stride < kernel) or leave pixels out. A NaN in a
-    window is passed on, never hidden. Raises ShapeError.
+    window is passed on, never hidden. Raises ShapeError, DtypeError and ConfigError.
     """
     check_image(x, None, "max_pool2d")
+    kernel, stride, padding = checked_windows(kernel, stride, padding, "max_pool2d")
     P, Q = output_size(x.shape, kernel, stride, padding, ONE, "max_pool2d")
     padded = _pad(x, padding, -np.inf)
-    best, column = _round(padded, 3, kernel[1], stride[1], Q)
-    y, row = _round(best, 2, kernel[0], stride[0], P)
+    best, column = _round(padded, 3, kernel[1], stride[1], Q, padding[1])
+    y, row = _round(best, 2, kernel[0], stride[0], P, padding[0])
     if kernel == ONE:
         y = y.copy()  # nothing was compared: without the copy, y would be a view of x
     return y, MaxPoolCache(column, row, x.dtype, kernel, stride, padding, padded.shape[3])
@@ -80,13 +107,13 @@ def max_pool2d_backward(dy: Floats, cache: MaxPoolCache) -> Floats:
     return _crop(dpadded, cache.padding)
 
 
-def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int) -> tuple[Floats, Mask]:
-    """Return the maximum of each window along one axis, and the first position in the window that reaches it."""
+def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding: int) -> tuple[Floats, Mask]:
+    """Return the maximum of each window along one axis, and the first position of a pixel that reaches it."""
     xp, views = module_of(x), [_place(x, axis, k, stride, windows) for k in range(kernel)]
     best, dtype = views[0], np.dtype("u1" if kernel <= 256 else "u4")
     if kernels := kernels_of(x):
         best, winner = xp.empty_like(best), xp.empty_like(best, dtype)
-        kernels.window_max(x, axis, kernel, stride, best, winner)
+        kernels.window_max(x, axis, kernel, stride, padding, best, winner)
         return best, winner
     winner = xp.zeros_like(best, dtype) if kernel == 1 else (views[1] > best).view("u1").astype(dtype, copy=False)
     for k, view in enumerate(views[1:], start=1):
@@ -94,6 +121,9 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int) -> tupl
             later = (view > best) * dtype.type(k)  # strictly larger, so the first of equals stays
             winner = xp.maximum(winner, later)  # k only grows: the last improvement is the winner
         best = xp.maximum(best, view)
+    for window in range(min(windows, -(-padding // stride))):  # those that begin in the padding, at -∞ as any pixel
+        first = winner[(slice(None),) * axis + (window,)]
+        xp.maximum(first, dtype.type(padding - window * stride), out=first)
     return best, winner
 
 
@@ -119,12 +149,15 @@ def _place(x: Floats, axis: int, k: int, stride: int, windows: int) -> Floats:
     return x[(slice(None),) * axis + (slice(k, k + stride * (windows - 1) + 1, stride),)]
 
 
-def avg_pool2d(x: Floats, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> tuple[Floats, AvgPoolCache]:
+def avg_pool2d(
+    x: Floats, kernel: int | Pair, stride: int | Pair, padding: int | Pair = 0
+) -> tuple[Floats, AvgPoolCache]:
     """Return the mean of each window, (N, C, P, Q), and the cache; padding counts as zeros, as PyTorch's default.
 
-    Shapes: x (N, C, H, W), float32 or float64. Raises ShapeError.
+    Shapes: x (N, C, H, W), float32 or float64. Raises ShapeError, DtypeError and ConfigError.
     """
     check_image(x, None, "avg_pool2d")
+    kernel, stride, padding = checked_windows(kernel, stride, padding, "avg_pool2d")
     outputs = output_size(x.shape, kernel, stride, padding, ONE, "avg_pool2d")
     padded = _pad(x, padding, 0.0)
     views = [padded[:, :, rows, columns] for rows, columns in taps(kernel, stride, ONE, outputs)]
@@ -189,14 +222,8 @@ class _Pool(Layer):
     def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
         super().__init__()
         name = type(self).__name__
-        self.kernel_size = pair(kernel_size, f"{name}'s kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else pair(stride, f"{name}'s stride", 1)
-        self.padding = pair(padding, f"{name}'s padding", 0)
-        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
-            raise ConfigError(
-                f"{name}'s padding is {self.padding}, but must be at most half of the kernel {self.kernel_size}: "
-                "a window of nothing but padding has no pixel to pool"
-            )
+        windows = checked_windows(kernel_size, kernel_size if stride is None else stride, padding, name)
+        self.kernel_size, self.stride, self.padding = windows
 
     def config(self) -> Mapping[str, object]:
         return {"kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from minikd.errors import SizeError
 from minikd.gradcheck.numeric import STEP, jacobian, random_direction, slope, tie_free
 
 
@@ -18,6 +19,14 @@ def test_tie_free_values_are_far_apart_and_far_from_zero(shape):
         assert np.abs(x).max() <= 2.5
     if x.size > 1:
         assert np.diff(np.sort(x.ravel())).min() >= 3 / x.size > 20 * STEP / math.sqrt(x.size)
+
+
+@pytest.mark.parametrize(("shape", "words"), [((10**6, 10**6), "1000000 x 1000000"), ((10**30,), str(10**30))])
+def test_an_input_too_large_for_the_memory_is_refused_before_it_is_made(shape, words):
+    with pytest.raises(
+        SizeError, match=f"checking an input of {words} values would take .* are free; use a smaller --s"
+    ):
+        tie_free(shape, np.random.default_rng(0))
 
 
 def test_tie_free_is_shuffled_and_has_both_signs():

@@ -82,6 +82,7 @@ CONVOLUTION = [
 
 OVERLAP = "gradient: MaxPool2d, overlapping"
 GAPS = "gradient: MaxPool2d, gaps and rest"
+NO_PIXEL = "identity: a window of nothing but minus infinity gives its gradient to its first pixel"
 FIRST = "identity: of equal pixels the first gets the whole gradient"
 
 
@@ -106,6 +107,10 @@ def pooled(scene, share, add=True, value=-np.inf):
 def last_maximum(window, d):
     place = window.size - 1 - int(window[::-1, ::-1].argmax())
     return d * (np.arange(window.size).reshape(window.shape) == place)
+
+
+def first_maximum(window, d):
+    return d * (np.arange(window.size).reshape(window.shape) == int(window.argmax()))
 
 
 def pool(name, mutate, by, cls=nn.MaxPool2d):
@@ -154,6 +159,7 @@ POOLING = [
     pool("overlapping windows overwrite", lambda s: pooled(s, last_maximum, add=False), OVERLAP),
     pool("shared among the window", lambda s: pooled(s, lambda w, d: np.full_like(w, d / w.size), value=0), OVERLAP),
     pool("padding cropped on the wrong side", lambda s: np.roll(s.dx, s.layer.padding, (2, 3)), OVERLAP),
+    pool("a window of -∞ gives its gradient to the padding", lambda s: pooled(s, first_maximum), NO_PIXEL),
     Mutant(
         "MaxPool2d",
         "padding's zeros can win",
@@ -275,6 +281,15 @@ def elementwise(cls, name, mutate):
     return Mutant(cls.__name__, name, in_backward(cls, mutate), f"gradient: {cls.__name__}")
 
 
+def parted(real):
+    def setstate(self, found):
+        real(self, found)
+        for layer in self.layers:
+            layer.params.exchange({name: value.copy() for name, value in layer.params.items()})
+
+    return setstate
+
+
 def approximate_gelu(x):
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
     t = np.tanh(inner)
@@ -373,6 +388,12 @@ OTHERS = [
         "first layer's gradient left at zero",
         in_parameter(nn.Sequential, "0.weight", zeros),
         "gradient: MLP",
+    ),
+    Mutant(
+        "Sequential",
+        "the layers of a copy keep arrays of their own",
+        attribute(nn.Sequential, "__setstate__", parted),
+        "identity: a copied chain answers by the vector that is trained",
     ),
     Mutant("Sequential", "dx counted twice", in_backward(nn.Sequential, lambda s: 2 * s.dx), "gradient: CNN"),
 ]

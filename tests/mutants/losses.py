@@ -3,11 +3,13 @@
 Those that change the value together with its gradient pass every gradient check; an identity has to find them.
 """
 
+import sys
+
 import numpy as np
 
 from minikd import losses
 from minikd.pitfalls import losses as pitfalls
-from tests.mutants.planting import Mutant, in_function
+from tests.mutants.planting import Mutant, attribute, in_function
 
 KL_GRADIENT, CE_GRADIENT = "gradient: kl_divergence, T=4", "gradient: cross_entropy"
 MIXED = "gradient: distillation_loss, T=4, α=0.7"
@@ -249,6 +251,12 @@ def arguments_swapped(real):
 
 CROSS_ENTROPY = [
     ce("softmax taken twice", double_softmax, "identity: cross entropy of ignorance is log k and of certainty zero"),
+    Mutant(
+        "cross_entropy",
+        "0·∞ where an excluded class has no weight",
+        attribute(sys.modules["minikd.losses.softmax"], "counted", lambda real: lambda p, values: values),
+        "identity: an excluded class costs nothing where it has no weight",
+    ),
     ce(
         "averaged over the classes too",
         lambda real: lambda z, y, e=0.0: tuple(part / z.shape[1] for part in real(z, y, e)),

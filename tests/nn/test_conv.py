@@ -102,7 +102,7 @@ def test_output_shape_and_multiply_adds_of_a_known_layer():
     ("arguments", "message"),
     [
         ({"groups": 2}, "in_channels=3.*groups=2.*must divide"),
-        ({"out_channels": 0}, "out_channels=0"),
+        ({"out_channels": 0}, "out_channels is 0.*at least 1"),
         ({"kernel_size": 0}, "kernel_size is 0.*whole number >= 1"),
         ({"kernel_size": (3, 2, 1)}, r"kernel_size is \(3, 2, 1\).*two of them"),
         ({"kernel_size": 2.5}, r"kernel_size is 2\.5"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minikd import nn
-from minikd.errors import DtypeError, ShapeError
+from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.linear import linear, linear_backward
 
 X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
@@ -63,5 +63,5 @@ def test_an_upstream_gradient_that_does_not_fit_is_refused():
 
 
 def test_sizes_below_one_are_refused():
-    with pytest.raises(ShapeError, match="at least 1 input and 1 output, but got 0 and 3"):
+    with pytest.raises(ConfigError, match="Linear's in_features is 0, but must be a whole number of at least 1"):
         nn.Linear(0, 3, np.random.default_rng(0))

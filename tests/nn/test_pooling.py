@@ -78,6 +78,20 @@ def test_padding_never_wins_not_even_below_zero():
     assert np.array_equal(pooling.max_pool2d_backward(np.ones((1, 1, 2, 2)), cache), np.ones((1, 1, 2, 2)))
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0], ids=["half", "all"])
+@pytest.mark.parametrize("windows", CASES.values(), ids=CASES)
+def test_pixels_at_minus_infinity_get_their_gradient_and_padding_none(windows, share):
+    draw = np.random.default_rng(0)
+    x = np.where(draw.random((2, 3, 7, 8)) < share, -np.inf, draw.standard_normal((2, 3, 7, 8)))
+    y, cache = pooling.max_pool2d(x, *windows)
+    dy = upstream(x.shape, windows)
+    wanted, dwanted = naive.max_pool2d(x, dy, *windows)
+    assert np.array_equal(y, wanted)
+    dx = pooling.max_pool2d_backward(dy, cache)
+    np.testing.assert_allclose(dx, dwanted, rtol=1e-13)
+    assert dx.sum() == pytest.approx(dy.sum())
+
+
 @pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_nan_is_passed_on_from_any_place_of_the_window(place):
     x = np.ones((1, 1, 2, 4), np.float32)

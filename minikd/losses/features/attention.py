@@ -18,6 +18,7 @@ A mean over the batch alone. The authors' code averages over the H·W places as 
 import math
 
 from minikd.backend import module_of
+from minikd.checks import number
 from minikd.errors import ConfigError, ShapeError
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import SHORTEST, unit_rows, unit_rows_backward
@@ -31,8 +32,8 @@ def attention_transfer(fs: Floats, ft: Floats, p: float = 2.0) -> tuple[Scalar, 
     feature is no map), DtypeError and ConfigError.
     """
     check_maps(fs, ft)
-    if not 1.0 <= p < math.inf:
-        raise ConfigError(f"p is {p}, but must be at least 1: below it the gradient is infinite where a value is 0")
+    if not 1.0 <= number(p) < math.inf:
+        raise ConfigError(f"p is {p!r}, but must be at least 1: below it the gradient is infinite where a value is 0")
     scaled, largest = _scaled(fs)
     (a, length), (t, _), N = unit_rows(_sums(scaled, p)), unit_rows(_sums(_scaled(ft)[0], p)), len(fs)
     gap = a - t

@@ -19,7 +19,7 @@ from minikd.errors import ShapeError
 from minikd.losses.features.projection import check_projection
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
-from minikd.losses.softmax import log_softmax
+from minikd.losses.softmax import check_temperature, log_softmax
 from minikd.typing import Floats, Scalar
 
 
@@ -41,7 +41,7 @@ def contrastive(
     xp, N = module_of(xs), len(xs)
     logq = log_softmax(a @ e.T, temperature)  # (N, N) = (N, E) @ (E, N)
     loss: Scalar = xp.trace(logq) * (-1.0 / N)
-    dS = (xp.exp(logq) - xp.eye(N, dtype=xs.dtype)) * (1.0 / (N * float(temperature)))
+    dS = (xp.exp(logq) - xp.eye(N, dtype=xs.dtype)) * (1.0 / (N * check_temperature(temperature)))
     dx = unit_rows_backward(dS @ e, a, a_length)  # (N, E) = (N, N) @ (N, E)
     dy = unit_rows_backward(dS.T @ a, e, e_length)  # (N, E) = (N, N) @ (N, E)
     dfs = (dx @ ws).reshape(fs.shape)  # (N, Ds) = (N, E) @ (E, Ds)

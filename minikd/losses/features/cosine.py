@@ -7,7 +7,7 @@ matter: it is the hint's loss without the lengths, since ½‖a - e‖² = 1 - <
 either side, costs 1 and teaches nothing. (The loss of torch.nn.CosineEmbeddingLoss, on a FitNets regressor.)
 """
 
-from minikd.losses.features.projection import check_bias, check_projection
+from minikd.losses.features.projection import check_projection
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
 from minikd.nn.linear import linear, linear_backward
@@ -22,7 +22,6 @@ def cosine(fs: Floats, ft: Floats, w: Floats, b: Floats) -> tuple[Scalar, Floats
     """
     xs, xt = feature_rows(fs, ft)
     check_projection(w, xs, xt.shape[1], "w", "fs")
-    check_bias(b, w)
     r, cache = linear(xs, w, b)
     (a, length), (e, _), N = unit_rows(r), unit_rows(xt), len(xs)
     loss: Scalar = 1.0 - (a * e).sum() * (1.0 / N)

@@ -9,7 +9,7 @@ Half the sum of squares over the teacher's values, as in the paper: the mean is 
 average over the values as well have a loss Dt/2 times smaller, and weights for it that are larger by as much.
 """
 
-from minikd.losses.features.projection import check_bias, check_projection
+from minikd.losses.features.projection import check_projection
 from minikd.losses.features.rows import feature_rows
 from minikd.nn.linear import linear, linear_backward
 from minikd.typing import Floats, Scalar
@@ -23,7 +23,6 @@ def hint(fs: Floats, ft: Floats, w: Floats, b: Floats) -> tuple[Scalar, Floats, 
     """
     xs, xt = feature_rows(fs, ft)
     check_projection(w, xs, xt.shape[1], "w", "fs")
-    check_bias(b, w)
     r, cache = linear(xs, w, b)
     gap, N = r - xt, len(xs)
     loss: Scalar = (gap * gap).sum() * (0.5 / N)

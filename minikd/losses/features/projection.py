@@ -1,7 +1,7 @@
 """The weights of the linear maps that belong to a loss: checked against the features that they stand between."""
 
+from minikd.checks import check_alike
 from minikd.errors import ShapeError
-from minikd.losses.softmax import check_alike
 from minikd.typing import Floats
 
 
@@ -13,10 +13,3 @@ def check_projection(w: Floats, x: Floats, outputs: int, w_name: str, x_name: st
             f"{w_name} has shape {w.shape}, but must be {(outputs, x.shape[1])}, to make {outputs} values of the "
             f"{x.shape[1]} that a sample of {x_name} has"
         )
-
-
-def check_bias(b: Floats, w: Floats) -> None:
-    """Refuse a bias that does not stand beside the weight w (O, C)."""
-    check_alike(w, b, "w", "b")
-    if b.shape != (len(w),):
-        raise ShapeError(f"b has shape {b.shape}, but must be ({len(w)},) beside w of shape {w.shape}")

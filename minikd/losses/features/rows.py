@@ -1,7 +1,7 @@
 """Features as rows, one a sample, with the checks that every loss of features begins with."""
 
-from minikd.errors import DtypeError, ShapeError
-from minikd.losses.softmax import check_alike
+from minikd.checks import check_alike, check_float
+from minikd.errors import ShapeError
 from minikd.typing import Floats
 
 
@@ -13,8 +13,7 @@ def feature_rows(fs: Floats, ft: Floats, least: int = 1) -> tuple[Floats, Floats
     for f, name in ((fs, "fs"), (ft, "ft")):
         if f.ndim not in (2, 4) or 0 in f.shape:
             raise ShapeError(f"{name} has shape {f.shape}, but a feature is (N, D), or maps (N, C, H, W); no axis is 0")
-        if f.dtype.kind != "f":
-            raise DtypeError(f"{name} is {f.dtype}, but must be float32 or float64; use astype('float32')")
+        check_float(f, name)
     check_alike(fs, ft, "fs", "ft")
     if len(fs) != len(ft):
         raise ShapeError(f"fs has {len(fs)} samples, but ft has {len(ft)}: both must come from one batch, in one order")

@@ -1,0 +1,87 @@
+"""A layer's arrays by name, which nobody can exchange for others once something else counts on them.
+
+A chain's vector holds the parameters of all its layers, the layers' arrays are views of it, and the chain names them
+once more. If an array were exchanged in one of these places, the forward pass would read one array while the optimiser
+moves another, and neither would say so. So an assignment then copies the values into the array that is there.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+
+from minikd.backend import module_of, to_host
+from minikd.errors import ConfigError, DtypeError, ShapeError
+from minikd.typing import Array, Floats
+
+
+class Arrays(MutableMapping[str, Floats]):
+    """Arrays by name: a dict, until they are `held`. From then on `arrays[name] = value` writes into the array.
+
+    Copied or pickled, they become a dict. Raises ConfigError where a name would come or go, and ShapeError and
+    DtypeError for a value that the array cannot take.
+    """
+
+    def __init__(self, arrays: Mapping[str, Floats]) -> None:
+        self._arrays, self.held = dict(arrays), False
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._arrays[name]
+
+    def __setitem__(self, name: str, value: Floats) -> None:
+        if not self.held:
+            self._arrays[name] = value
+        elif name in self._arrays:
+            write(self._arrays[name], value, name)
+        else:
+            raise ConfigError(f"there is no {name!r} among {self._names()}, and {FIXED}")
+
+    def __delitem__(self, name: str) -> None:
+        if self.held:
+            raise ConfigError(f"{name!r} cannot be taken out: {FIXED}")
+        del self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return repr(self._arrays)
+
+    def __reduce__(self) -> tuple[type[dict[str, Floats]], tuple[dict[str, Floats]]]:
+        return dict, (self._arrays,)
+
+    def write_all(self, arrays: Mapping[str, Floats]) -> None:
+        """Write into every array, by name."""
+        if arrays.keys() != self.keys():
+            raise ConfigError(f"{', '.join(arrays) or 'nothing'} cannot take the place of {self._names()}: {FIXED}")
+        self.update(arrays)
+
+    def exchange(self, arrays: Mapping[str, Floats]) -> None:
+        """Take other arrays: for the layer alone, which knows who holds them."""
+        self._arrays = dict(arrays)
+
+    def _names(self) -> str:
+        return ", ".join(self) or "none"
+
+
+FIXED = "a layer in a chain keeps its arrays, as the chain's vector holds them; make a new layer and a new chain"
+
+
+def write(own: Floats, value: Array, name: str) -> None:
+    """Copy values into an array, from either backend; nothing where they are that array, as after `a[name] *= 2`."""
+    if value is own:
+        return
+    if module_of(value) is not module_of(own):
+        value = module_of(own).asarray(to_host(value))
+    value = module_of(own).asarray(value)
+    if value.shape != own.shape:
+        raise ShapeError(f"{name} is {own.shape}, but was given values of shape {value.shape}")
+    if value.dtype.kind not in "fiub":
+        raise DtypeError(f"{name} is {own.dtype}, but was given {value.dtype}, which are no numbers for it")
+    own[...] = value
+
+
+def overlap(one: object, other: Floats) -> bool:
+    """True where `one` is an array that may lie in the same memory."""
+    xp = module_of(other)
+    return isinstance(one, xp.ndarray) and bool(xp.may_share_memory(one, other))

@@ -1,0 +1,395 @@
+"""Whatever way a model is copied, and whatever is assigned to it, its layers and its vector stay one."""
+
+import copy
+import io
+import multiprocessing
+import pickle
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+
+import minikd
+from minikd import nn
+from minikd.backend import Backend, to_host
+from minikd.errors import ConfigError, DtypeError, ShapeError
+from minikd.methods import Labels
+from minikd.training import Plan, fit
+from tests import problems
+
+PLAN = Plan(epochs=2, batch_size=10, learning_rate=0.02)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def nested():
+    draw = rng()
+    block = nn.Residual(nn.Linear(8, 8, draw), nn.Sequential(nn.BatchNorm1d(8), nn.Tanh()))
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 8, draw), block, nn.Dropout(0.1), nn.Linear(8, 3, draw))
+
+
+class Headed(nn.Sequential):
+    """What other people write: a constructor of its own, and a second name for a layer."""
+
+    def __init__(self, hidden):
+        self.head, self.notes = nn.Linear(hidden, 3, rng(1)), ["mine"]
+        super().__init__(nn.Flatten(), nn.Linear(36, hidden, rng()), nn.ReLU(), self.head)
+
+
+class Scale(nn.Layer):
+    """A layer of other people's, with attributes of its own."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = np.array(by)
+        self.params["scale"] = np.ones(3, np.float32)
+
+    def forward(self, x, training=False, rng=None):
+        return x * self.params["scale"] * self.by.astype(x.dtype), x
+
+    def backward(self, dy, cache):
+        by = self.by.astype(dy.dtype)
+        return dy * self.params["scale"] * by, {"scale": (dy * cache * by).sum(0)}
+
+
+def scaled():
+    return nn.Sequential(*(layer.copy() for layer in problems.mlp().layers), Scale(2.0))
+
+
+@dataclass
+class Pair:
+    teacher: nn.Sequential
+    student: nn.Sequential
+    head: nn.Layer
+
+
+MODELS = {"cnn": problems.cnn, "mlp": problems.mlp, "nested": nested, "headed": lambda: Headed(8), "scaled": scaled}
+every_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+
+
+def reduced(value, protocol):
+    return pickle.loads(pickle.dumps(value, protocol))
+
+
+def out_of_band(value):
+    """As dask and others send arrays: beside the pickle, in buffers that stay the sender's, read-only or not."""
+    buffers = []
+    data = pickle.dumps(value, 5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=buffers)
+
+
+def through_read_only_bytes(value):
+    buffers = []
+    data = pickle.dumps(value, 5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
+
+
+def through_joblib(value):
+    file = io.BytesIO()
+    joblib.dump(value, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+WAYS = {
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "model.copy": lambda model: model.copy(),
+    "model.to": lambda model: model.to(Backend("numpy", "")),
+    "astype": lambda model: model.astype("float64").astype("float32"),
+    **{f"pickle {protocol}": lambda model, p=protocol: reduced(model, p) for protocol in range(6)},
+    "buffers": out_of_band,
+    "read-only buffers": through_read_only_bytes,
+    "joblib": through_joblib,
+    "cloudpickle": lambda model: pickle.loads(cloudpickle.dumps(model)),
+    "twice": lambda model: copy.deepcopy(reduced(copy.copy(model), 4)),
+    "in a list": lambda model: copy.deepcopy([model, model.copy()])[0],
+    "in a dict": lambda model: reduced({"student": model}, 5)["student"],
+    "in an object": lambda model: copy.deepcopy(Pair(model.copy(), model, model.layers[-1])).student,
+}
+every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+def trained(model):
+    fit(model, problems.views(30), Labels(), PLAN)
+    return model
+
+
+@every_model
+@every_way
+@pytest.mark.numpy_only("NumPy's arrays go through pickle here; CuPy's have a test of their own")
+def test_a_copy_trains_as_the_original_to_the_bit_and_leaves_it_alone(make, way):
+    model, wanted = make(), trained(make())
+    before = {name: value.copy() for name, value in model.state_dict().items()}
+    twin = way(model)
+    assert problems.same_bits(twin, model)
+    assert problems.same_bits(trained(twin), wanted)
+    assert not np.array_equal(twin.vector, model.vector)
+    assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
+    assert problems.same_bits(trained(model), wanted)
+
+
+def names_of(model):
+    return list(model.params), problems.same_bits(trained(model), trained(problems.cnn()))
+
+
+@pytest.mark.numpy_only("the new process has no border to the device")
+def test_a_model_that_is_sent_to_a_new_process_trains_there_and_comes_back():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(names_of, problems.cnn()).result() == (list(problems.cnn().params), True)
+        back = pool.submit(trained, problems.cnn()).result()
+    assert problems.same_bits(trained(back), trained(trained(problems.cnn())))
+
+
+def test_a_copy_on_a_device_trains_too(backend):
+    model = problems.mlp().to(backend)
+    twins = [copy.copy(model), copy.deepcopy(model), reduced(model, 5)]
+    wanted = to_host(trained(problems.mlp().to(backend)).vector)
+    for twin in twins:
+        assert twin.vector.dtype == np.float32
+        assert type(twin.vector) is type(model.vector)
+        assert np.array_equal(to_host(trained(twin).vector), wanted)
+
+
+def test_the_copies_that_the_python_api_is_given_learn():
+    data, plan = problems.dataset(), Plan(epochs=20, batch_size=10, learning_rate=0.02)
+    model = problems.mlp()
+    twin = copy.deepcopy(model)
+    minikd.train(twin, data, plan)
+    assert minikd.evaluate(twin, data).accuracy > 0.8
+    student = copy.deepcopy(twin)
+    minikd.distill(twin, student, data, plan)
+    assert not np.array_equal(student.vector, twin.vector)
+
+
+def test_what_is_one_in_the_original_is_one_in_the_copy():
+    model = Headed(4)
+    for twin in (copy.copy(model), model.copy(), model.astype("float64"), reduced(model, 2), copy.deepcopy([model])[0]):
+        assert twin.head is twin.layers[-1]
+        assert twin.head is not model.head
+        assert twin.head.params["bias"] is twin.params["3.bias"]
+    pair = copy.deepcopy(Pair(model, model, model.head))
+    assert pair.teacher is pair.student
+    assert pair.head is pair.student.layers[-1]
+
+
+def test_an_objective_that_trains_peers_can_be_copied():
+    objective = copy.deepcopy(minikd.methods.mutual.MutualObjective([problems.mlp(1), problems.mlp(2)]))
+    assert tuple(objective.peers) == objective.own.layers
+    objective.own.vector[:] = 7
+    assert all((peer.vector == 7).all() and (peer.layers[1].params["weight"] == 7).all() for peer in objective.peers)
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda one: reduced(one, 4), lambda one: one.copy()])
+def test_a_copy_of_a_layer_in_a_chain_is_free(way):
+    model = nested()
+    for layer in (model.layers[1], model.layers[2]):
+        twin = way(layer)
+        chain = nn.Sequential(twin)
+        chain.vector[:] = 7
+        assert all((value == 7).all() for value in twin.params.values())
+        assert not any((value == 7).all() for value in layer.params.values())
+    norm = way(model.layers[2].layers[1].layers[0])
+    norm.update_state(norm.forward(np.ones((2, 8), np.float32), training=True)[1])
+    assert model.state["2.1.0.num_batches_tracked"] == 0
+
+
+def test_a_layer_of_its_own_keeps_its_attributes_and_the_order_of_its_memory():
+    layer = Scale([1.0, 2.0, 3.0])
+    layer.params["wide"] = np.asfortranarray(np.ones((2, 3), np.float32))
+    twin = copy.deepcopy(layer)
+    assert twin.by.tolist() == [1, 2, 3]
+    assert twin.by is not layer.by
+    assert twin.params["wide"].flags.f_contiguous
+    assert list(twin.params) == ["scale", "wide"]
+
+
+def test_copied_arrays_by_name_are_an_ordinary_dict():
+    model = problems.mlp()
+    best = copy.deepcopy(model.params)
+    assert type(best) is dict
+    model.vector += 1
+    assert not np.array_equal(best["1.bias"], model.params["1.bias"])
+
+
+ASSIGNMENTS = {
+    "a layer's params": lambda model, new: model.layers[1].params.__setitem__("weight", new),
+    "a chain's params": lambda model, new: model.params.__setitem__("1.weight", new),
+    "update": lambda model, new: model.layers[1].params.update(weight=new),
+    "all of a layer's params": lambda model, new: setattr(
+        model.layers[1], "params", {"weight": new, "bias": model.layers[1].params["bias"]}
+    ),
+    "the vector": lambda model, new: setattr(model, "vector", np.concatenate([new.ravel(), model.vector[new.size :]])),
+    "a kept dict": lambda model, new: KEPT[id(model)].__setitem__("weight", new),
+}
+KEPT = {}
+
+
+@pytest.mark.parametrize("assign", ASSIGNMENTS.values(), ids=ASSIGNMENTS)
+def test_an_assignment_is_written_into_the_vector(assign):
+    layers = [layer.copy() for layer in problems.mlp().layers]
+    params = layers[1].params
+    model = nn.Sequential(*layers)
+    KEPT[id(model)] = params
+    vector, new = model.vector, rng(5).standard_normal((8, 36)).astype(np.float32)
+    assign(model, new)
+    assert model.vector is vector
+    assert np.array_equal(vector[: new.size], new.ravel())
+    assert np.array_equal(model.layers[1].params["weight"], new)
+    assert np.array_equal(model.state_dict()["1.weight"], new)
+    images = problems.views().clean()
+    assert np.array_equal(model(images), model.copy()(images))
+    assert problems.same_bits(trained(model.copy()), trained(model))
+
+
+def test_running_statistics_that_are_assigned_are_those_that_are_saved():
+    model, new = problems.cnn(), np.full(4, 3.0, np.float32)
+    model.layers[1].state["running_mean"] = new
+    assert model.state_dict()["1.running_mean"].tolist() == new.tolist()
+    model.state["1.running_var"] = new
+    assert model.layers[1].state["running_var"].tolist() == new.tolist()
+
+
+def test_a_product_in_place_is_one():
+    model = problems.mlp()
+    wanted = 4 * model.vector
+    model.layers[1].params["weight"] *= 2
+    model.params["1.weight"] *= 2
+    for name in ("1.bias", "3.weight", "3.bias"):
+        model.params[name] *= 4
+    assert np.array_equal(model.vector, wanted)
+    model.vector *= 0.25
+    assert np.array_equal(model.vector, wanted / 4)
+
+
+def test_an_assignment_that_cannot_be_written_is_refused_and_changes_nothing():
+    model = problems.mlp()
+    before, params = model.vector.copy(), model.layers[1].params
+    with pytest.raises(ShapeError, match=r"weight is \(8, 36\), but was given values of shape \(36, 8\)"):
+        params["weight"] = np.ones((36, 8), np.float32)
+    with pytest.raises(ShapeError, match=r"vector is \(323,\), but was given values of shape \(3,\)"):
+        model.vector = np.ones(3, np.float32)
+    with pytest.raises(DtypeError, match="bias is float32, but was given complex128"):
+        params["bias"] = np.ones(8, complex)
+    with pytest.raises(ConfigError, match="there is no 'scale' among weight, bias, and a layer in a chain keeps its"):
+        params["scale"] = np.ones(8, np.float32)
+    with pytest.raises(ConfigError, match="'bias' cannot be taken out"):
+        del params["bias"]
+    with pytest.raises(ConfigError, match="weight cannot take the place of weight, bias"):
+        model.layers[1].params = {"weight": np.ones((8, 36), np.float32)}
+    with pytest.raises(ConfigError, match="a chain keeps its layers"):
+        model.layers = model.layers[1:]
+    assert np.array_equal(model.vector, before)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: trained(model),
+        lambda model: model.state_dict(),
+        lambda model: model.copy(),
+        lambda model: reduced(model, 4),
+        lambda model: model.load_state_dict(nested().state_dict()),
+    ],
+)
+@pytest.mark.parametrize("where", ["1", "2.1.0"])
+def test_a_layer_that_was_bound_elsewhere_is_noticed(use, where):
+    model = nested()
+    layer = model
+    for number in where.split("."):
+        layer = layer.layers[int(number)]
+    layer.bind(np.zeros(layer.size, np.float32))
+    with pytest.raises(ConfigError, match=rf"parameters of layer {where[-1]}, {type(layer).__name__}.*another vector"):
+        use(model)
+
+
+def test_a_chain_that_is_made_of_a_model_while_it_is_trained_is_noticed():
+    model, made = problems.mlp(), []
+
+    def evaluate(model, map_):
+        made.append(nn.Sequential(model, nn.Tanh()))
+
+    with pytest.raises(ConfigError, match="its parameters, or the objective's, were put into another vector while"):
+        fit(model, problems.views(30), Labels(), PLAN, evaluate=evaluate)
+
+
+def test_a_chain_in_a_chain_is_trained_with_what_a_method_has_of_its_own():
+    data, inner = problems.dataset(), problems.mlp()
+    outer = nn.Sequential(inner, nn.Tanh())
+    minikd.distill(problems.cnn(), inner, data, Plan(epochs=1, batch_size=10), method="hint")
+    assert inner.vector.base is outer.vector or np.shares_memory(inner.vector, outer.vector)
+    assert np.array_equal(outer.state_dict()["0.1.weight"], inner.layers[1].params["weight"])
+    assert not np.array_equal(inner.vector, problems.mlp().vector)
+
+
+class Kept(nn.Layer):
+    """Keeps its parameter in an attribute as well."""
+
+    def __init__(self, keep):
+        super().__init__()
+        w = np.ones((3, 3), np.float32)
+        self.params["w"] = w
+        self.own = keep(w, self)
+
+
+class Holder(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(3, 3, rng())
+        self.params = dict(self.body.params)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Kept(lambda w, layer: w),
+        lambda: Kept(lambda w, layer: w.T),
+        lambda: Kept(lambda w, layer: [w]),
+        lambda: Kept(lambda w, layer: {"w": w}),
+        lambda: Kept(lambda w, layer: layer.params),
+        Holder,
+    ],
+)
+def test_a_parameter_that_an_attribute_holds_too_is_refused(make):
+    for use in (nn.Sequential, copy.deepcopy, pickle.dumps, lambda layer: layer.astype("float64")):
+        with pytest.raises(
+            ConfigError, match=r"holds its parameter '\w+' in the attribute '\w+' too.*read it from par"
+        ):
+            use(make())
+
+
+def test_params_that_cannot_share_a_vector_are_refused():
+    double = nn.Linear(3, 3, rng()).astype("float64")
+    with pytest.raises(
+        DtypeError, match=r"parameter 1\.weight is float64 of numpy, but the first of the chain is float32"
+    ):
+        nn.Sequential(nn.Linear(3, 3, rng()), double)
+    half = nn.Layer()
+    half.params["w"] = np.ones(3, np.float16)
+    with pytest.raises(DtypeError, match=r"parameter 0\.w is float16, but must be float32 or float64"):
+        nn.Sequential(half)
+    for dtype in ("float16", "longdouble", "complex64", "int32", "half-precision"):
+        with pytest.raises(DtypeError, match=f"cannot be converted to '{dtype}'; use 'float32' or 'float64'"):
+            problems.mlp().astype(dtype)
+    with pytest.raises(ShapeError, match=r"has 12 parameters, but is to lie in a vector \(11,\)"):
+        nn.Linear(3, 3, rng()).bind(np.zeros(11, np.float32))
+
+
+@pytest.mark.numpy_only("it is the host's time that grows")
+def test_a_chain_of_very_many_layers_is_made_in_a_time_that_grows_with_their_number():
+    layers = [nn.LayerNorm(2) for _ in range(20_000)]
+    begin = time.process_time()
+    model = nn.Sequential(*layers)
+    assert model.size == 80_000
+    x = np.array([[1.0, 2.0]], np.float32)
+    every = tuple(map(str, range(len(layers))))
+    y, taps, cache = model.forward_with_taps(x, every, training=True)
+    assert len(taps) == 20_000
+    assert model.flat_gradient(model.parameter_gradients(y, cache, taps)).shape == (80_000,)
+    assert time.process_time() - begin < 15  # two seconds; a search of the layers for each layer took 40
