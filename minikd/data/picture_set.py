@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.data.depth import CERTAIN, FIX, Depth
-from minikd.data.pictures import Unreadable, channels_first, read_picture, stretched
+from minikd.data.pictures import channels_first, read_picture, stretched
 from minikd.data.room import require_room
 from minikd.data.shown import shown, some
+from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError
 from minikd.notices import notice
 

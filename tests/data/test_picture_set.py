@@ -29,6 +29,16 @@ def test_all_bad_files_are_told_at_once(tmp_path, count, listed, more):
     assert more in message
 
 
+def test_numbers_that_are_no_brightness_are_told_with_the_other_bad_files(tmp_path):
+    plant(tmp_path, "cat dog")
+    break_pictures(tmp_path, 1)
+    Image.fromarray(np.full((4, 5), 0.5, np.float32)).save(tmp_path / "dog" / "real.tif")
+    with pytest.raises(
+        DataError, match=r"2 of 10 pictures cannot be read:\n.*bad00\.png: its.*\n.*real\.tif: it holds pixels"
+    ):
+        load_dataset(tmp_path)
+
+
 def test_bad_files_are_told_before_sizes_that_differ(tmp_path):
     plant(tmp_path, "cat dog")
     fill(tmp_path / "bird", 3, size=(9, 9))
