@@ -153,8 +153,11 @@ def setting_of(method: str, pair: str) -> tuple[str, object]:
 
 def from_anywhere(text: str) -> str:
     """Return an absolute path for one that exists, so that config.toml repeats the run in any folder; else the text."""
-    path = Path(text).expanduser()
-    return str(path.absolute()) if text not in ("", *NAMES) and path.exists() else text
+    try:
+        path = Path(text).expanduser()
+        return str(path.absolute()) if text not in ("", *NAMES) and path.exists() else text
+    except (OSError, RuntimeError):  # a name too long, a home folder that nobody has: told where it is read
+        return text
 
 
 def section_of(given: dict[str, object], name: str) -> dict[str, object]:

@@ -47,7 +47,7 @@ def read_class_folders(root: Tree, size: tuple[int, int] | None = None) -> Datas
     images = read_pictures(shown(root.path), [path for part in files for path, _ in part], size)
     labels = np.array([label for part in files for _, label in part], np.int64)
     train_part, test_part = ((images[at], labels[at]) for at in (slice(len(files[0])), slice(len(files[0]), None)))
-    return assemble(root.path.name, train_part, test_part if layout.test else None, names)
+    return assemble(shown(root.path.name), train_part, test_part if layout.test else None, names)
 
 
 def by_class(part: Tree) -> dict[str, Tree]:

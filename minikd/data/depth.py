@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minikd.data.chunks import significant_bits
-from minikd.data.shown import shown
-from minikd.errors import DataError
+from minikd.data.unreadable import Unreadable
 from minikd.typing import Ints
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def number(value: object) -> float | None:
 
 
 def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.Image", Depth]:
-    """Return the picture with 8 bits a channel, and its depth. Raises `DataError` for numbers outside 0 to white."""
+    """Return the picture with 8 bits a channel, and its depth. Raises `Unreadable` for numbers outside 0 to white."""
     from PIL import Image
 
     if white.coarse:
@@ -108,10 +107,8 @@ def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.
     if white.significant:
         white = unspread(values.astype(np.int64), white)
     if not (low >= 0 and high <= white.value) or (picture.mode == "F" and not white.stated):
-        raise DataError(
-            f"{shown(path)} holds pixels from {low} to {high} (mode {picture.mode}), but whole numbers from 0 to "
-            f"{white.value:g} are needed; {FIX}"
-        )
+        needed = f"whole numbers from 0 to {white.value:g} are needed"
+        raise Unreadable(path, f"it holds pixels from {low} to {high} (mode {picture.mode}), but {needed}", FIX)
     scaled = values * (255 / white.value) if picture.mode == "F" else values.astype(np.int64) * 255 // int(white.value)
     pixels = scaled.astype(np.uint8)
     return Image.fromarray(255 - pixels if white.inverted else pixels), Depth(white.value, white.stated, high)

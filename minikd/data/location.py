@@ -26,7 +26,9 @@ def located(source: str | Path) -> tuple[Path, Kind]:
         path = Path(source).expanduser()
         mode = path.stat().st_mode
     except RuntimeError as error:  # of `expanduser`
-        raise DataError(f"the data's path {str(source)!r}: {error}; write the home folder out") from error
+        raise DataError(
+            f"the data's path {str(source)!r}: {str(error).rstrip('.')}; write the home folder out"
+        ) from error
     except (FileNotFoundError, NotADirectoryError):
         return path, "nothing"
     except OSError as error:

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.data.depth import CERTAIN, FIX, Depth
-from minikd.data.pictures import Unreadable, channels_first, read_picture, stretched
+from minikd.data.pictures import channels_first, read_picture, stretched
 from minikd.data.room import require_room
 from minikd.data.shown import shown, some
+from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError
 from minikd.notices import notice
 
@@ -86,11 +87,11 @@ class PictureSet:
         if len(self.bad) == 1:
             raise self.bad[0]
         if self.bad:
-            lines = [f"  {shown(one.path)}: {one.reason}" for one in self.bad[:TOLD]]
-            more = [f"  and {len(self.bad) - TOLD:,} more"] * (len(self.bad) > TOLD)
+            listed = "; ".join(f"{shown(one.path)}: {one.reason}" for one in self.bad[:TOLD])
+            more = f"; and {len(self.bad) - TOLD:,} more" if len(self.bad) > TOLD else ""
             raise DataError(
-                f"{self.name}: {len(self.bad):,} of {self.count:,} pictures cannot be read:\n"
-                + "\n".join((*lines, *more, "put whole PNG, JPEG, BMP, GIF, TIFF or WebP files there, or remove them"))
+                f"{self.name}: {len(self.bad):,} of {self.count:,} pictures cannot be read: {listed}{more}; "
+                "put whole PNG, JPEG, BMP, GIF, TIFF or WebP files there, or remove them"
             )
         if self.differing:
             raise self.differing[0]

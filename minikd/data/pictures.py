@@ -13,6 +13,7 @@ import numpy.typing as npt
 from minikd.data.chunks import without_metadata
 from minikd.data.depth import FIX, Depth, eight_bit, white_of
 from minikd.data.shown import shown
+from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError, MinikdError
 from minikd.memory import in_words, require
 from minikd.notices import notice
@@ -29,14 +30,6 @@ MOST_BYTES = 10**9
 
 Admit = Callable[[Path, int, int], None]
 """Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
-
-
-class Unreadable(DataError):
-    """A picture that cannot be read: which, why, and what to do."""
-
-    def __init__(self, path: Path, reason: str, fix: str = "give a whole PNG, JPEG, BMP, GIF, TIFF or WebP file"):
-        super().__init__(f"{shown(path)} cannot be read as a picture: {reason}; {fix}")
-        self.path, self.reason = path, reason
 
 
 class Seen(NamedTuple):

@@ -48,8 +48,8 @@ def read_history(path: Path) -> list[Row]:
     if tuple(names) not in (COLUMNS, (*COLUMNS, CHECKSUM)):
         raise CheckpointError(f"{path} has columns {told(names)}, but must have {told(list(COLUMNS))}; {FIX}")
     try:
-        if not lines or lines.pop() != "":
-            raise ValueError("its last line has no end")
+        if len(lines) < 2 or lines.pop() != "":
+            raise ValueError("it is cut off: its last line has no end, or there is none")
         return checked_rows([row_of(line, number, lines, len(names)) for number, line in enumerate(lines, 1)])
     except ValueError as error:
         raise CheckpointError(f"{path} is broken ({told(error)}); {FIX}") from error

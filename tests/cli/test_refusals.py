@@ -43,6 +43,7 @@ def refused(capsys, *arguments):
         (("--image-size", "28"), ("--image-size is '28'", "28x28")),
         (("--backend", "tpu"), ("backend is 'tpu'", "cupy")),
         (("--data", "nowhere"), ("nowhere", "mnist")),
+        (("--data", "~nobody-is-called-this/x"), ("~nobody-is-called-this/x", "write the home folder out")),
         (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
         (("--teacher-weights", "nowhere.safetensors"), ("nowhere.safetensors", ".safetensors")),
         (("--resume", "nowhere"), ("nowhere/config.toml", "TOML")),

@@ -23,10 +23,20 @@ def test_all_bad_files_are_told_at_once(tmp_path, count, listed, more):
     with pytest.raises(DataError) as caught:
         load_dataset(tmp_path)
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path}: {count} of {8 + count} pictures cannot be read:\n")
+    assert message.startswith(f"{tmp_path}: {count} of {8 + count} pictures cannot be read: ")
     assert message.count("its content is of no known format, or damaged at its start") == listed
-    assert ("more\n" in message) == bool(more)
+    assert (" more; put whole PNG" in message) == bool(more)
     assert more in message
+    assert "\n" not in message
+
+
+def test_numbers_that_are_no_brightness_are_told_with_the_other_bad_files(tmp_path):
+    plant(tmp_path, "cat dog")
+    break_pictures(tmp_path, 1)
+    Image.fromarray(np.full((4, 5), 0.5, np.float32)).save(tmp_path / "dog" / "real.tif")
+    both = r"2 of 10 pictures cannot be read: .*bad00\.png: its.*real\.tif: it holds pixels"
+    with pytest.raises(DataError, match=both):
+        load_dataset(tmp_path)
 
 
 def test_bad_files_are_told_before_sizes_that_differ(tmp_path):

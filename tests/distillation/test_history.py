@@ -22,10 +22,18 @@ def test_rows_come_back(path):
     assert repr(read_history(path)) == repr(ROWS)
 
 
-def test_no_file_has_no_rows_and_no_rows_make_a_file(tmp_path):
+def test_no_file_has_no_rows(tmp_path):
     assert read_history(tmp_path / "history.csv") == []
-    write_history(tmp_path / "history.csv", [])
-    assert read_history(tmp_path / "history.csv") == []
+
+
+@pytest.mark.parametrize("keep", [1, 40, -1, -5])
+def test_a_file_that_is_cut_off_is_refused_after_the_names_too(keep, path):
+    text = path.read_text()
+    names = text.index("\n") + 1
+    for cut in (text[:keep], text[:names], text[: names - 1]):
+        path.write_text(cut)
+        with pytest.raises(CheckpointError, match=r"is broken \(it is cut off|has columns|is broken \(line"):
+            read_history(path)
 
 
 def test_it_is_a_table_of_numbers_with_the_checksum_last(path):
