@@ -18,6 +18,7 @@ from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
 from minikd.errors import ConfigError
 from minikd.progress import Bars
+from minikd.terminal import say
 
 ResultT = TypeVar("ResultT")
 
@@ -103,7 +104,7 @@ def resumable(command: str, folder: Path, work: Callable[[], ResultT]) -> Result
     except KeyboardInterrupt:
         if folder.exists():  # else nothing has begun
             resume = f"{as_typed()} {command} --resume {shlex.quote(str(folder))}"
-            print(f"\nstopped; go on with:\n  {resume}", file=sys.stderr)
+            say(f"\nstopped; go on with:\n  {resume}")
         raise
 
 
@@ -199,7 +200,7 @@ def gpu_check(arguments: argparse.Namespace) -> int:
     check_least("--batch-size", arguments.batch_size, 1)
     check_least("--steps", arguments.steps, 1)
     device = choose("cupy")
-    print("comparing with NumPy; the first run compiles its kernels", file=sys.stderr, flush=True)
+    say("comparing with NumPy; the first run compiles its kernels")
     report = gpu_check.run(device, arguments.batch_size, arguments.steps)
     write_atomically(arguments.output, (json.dumps(report, indent=2) + "\n").encode())
     print(gpu_check.text(report))

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from minikd.cli.bench import check_path
 from minikd.cli.commands import check_least
 from minikd.files import write_atomically
 from minikd.parallel import cores
+from minikd.terminal import say
 
 
 def experiment(arguments: argparse.Namespace) -> int:
@@ -29,7 +29,7 @@ def experiment(arguments: argparse.Namespace) -> int:
     try:
         report = run(chosen, arguments.preset, arguments.seeds, jobs, folder, arguments.quiet)
     except KeyboardInterrupt:
-        print("\nstopped; what has ended is kept: the same command goes on", file=sys.stderr)
+        say("\nstopped; what has ended is kept: the same command goes on")
         raise
     numbers = json.dumps(report, indent=2) + "\n"
     if arguments.json == "-":

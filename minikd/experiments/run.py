@@ -4,7 +4,6 @@ joblib decides where: in processes on this machine, or, inside `joblib.parallel_
 "ray", on a cluster whose machines see the same folder.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
+from minikd.terminal import one_line, standard_error
 
 
 @dataclass
@@ -74,13 +74,14 @@ def bar(
     """Yield what has ended, as it ends, and move a bar; a failed cell is told at once."""
     from tqdm import tqdm
 
-    often = 0.1 if sys.stderr.isatty() else 5.0
+    out = standard_error()
+    often = 0.1 if out.isatty() else 5.0
     with tqdm(
-        total=cells, initial=cells - todo, unit=" cells", disable=quiet, leave=False, mininterval=often, file=sys.stderr
+        total=cells, initial=cells - todo, unit=" cells", disable=quiet, leave=False, mininterval=often, file=out
     ) as shown:
         for key, found in ended:
             if isinstance(found, str) and not quiet:
-                shown.write(f"{key} failed: {found}", file=sys.stderr)
+                shown.write(f"{key} failed: {one_line(found)}", file=out)
             shown.set_postfix_str(key, refresh=False)
             shown.update()
             yield key, found
