@@ -36,9 +36,9 @@ def load() -> None:
     level, users = log.level, {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
     log.setLevel(logging.CRITICAL)
     os.environ["MATPLOTLIBRC"] = os.devnull
-    in_the_way = Path("matplotlibrc").exists()  # in the current folder, where it is looked for first
+    in_the_way = Path("matplotlibrc").is_file()  # in the current folder, where it is looked for first
     try:
-        with chdir(Path(__file__).parent) if in_the_way else nullcontext():
+        with chdir(os.sep) if in_the_way else nullcontext():
             import matplotlib.figure
     finally:
         log.setLevel(level)
