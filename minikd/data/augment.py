@@ -12,6 +12,7 @@ import numpy as np
 from minikd.data.draws import keys, uniform
 from minikd.data.warp import sample, source_points
 from minikd.errors import ConfigError, ShapeError
+from minikd.settings import converted, told
 from minikd.typing import Floats, Ints, Pixels
 
 CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen arrays between stay in the cache
@@ -38,9 +39,11 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isfinite(value) or value < 0:
-                raise ConfigError(f"augmentation {field.name} is {value}, but must be a number from 0")
+            given = getattr(self, field.name)
+            value = converted(field, given)
+            if not isinstance(value, float) or not isfinite(value) or value < 0:
+                raise ConfigError(f"augmentation {field.name} is {told(given)}, but must be a number from 0")
+            object.__setattr__(self, field.name, value)
         if self.scale >= 1:
             raise ConfigError(
                 f"augmentation scale is {self.scale}, but must be below 1: 0.1 scales images by 0.9 to 1.1"

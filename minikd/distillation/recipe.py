@@ -17,15 +17,15 @@ from minikd.backend import CHOICES
 from minikd.data import Augmentation
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
-from minikd.settings import Section, check_value, setting
-from minikd.training import Plan
+from minikd.settings import Section, setting
+from minikd.training import EPOCHS, Plan
 
 
 @dataclass(frozen=True)
 class Training(Section):
     """How one model is trained, and how its training images are varied."""
 
-    epochs: int = setting(5, "passes over the training images", 1)
+    epochs: int = setting(5, "passes over the training images", 1, below=EPOCHS)
     batch_size: int = setting(128, "images a step", 1)
     optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
     learning_rate: float = setting(1e-3, "the schedule's highest learning rate", 0)
@@ -82,7 +82,7 @@ class Teacher(Training):
 class Student(Training):
     """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
 
-    epochs: int = setting(40, "passes over the training images", 1)
+    epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
@@ -104,13 +104,11 @@ class Distillation(Section):
     method: str = setting("soft_targets", "how to teach", choices=tuple(METHODS))
     ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
-    generations: int = setting(1, "students one after the other, each taught by the one before", 1)
+    generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=1001)
     method_args: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if one.name != "method_args":
-                check_value(one, getattr(self, one.name))
+        self.settle(apart=("method_args",))
         given = asdict(self.chosen)
         object.__setattr__(self, "method_args", {name: value for name, value in given.items() if value is not None})
 
@@ -148,9 +146,7 @@ class Recipe(Section):
     distillation: Distillation = field(default_factory=Distillation)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if one.name not in SECTIONS:
-                check_value(one, getattr(self, one.name))
+        self.settle(apart=SECTIONS)
         size_of(self.image_size)
 
     @classmethod
@@ -185,7 +181,7 @@ def size_of(image_size: str) -> tuple[int, int] | None:
     """Return (height, width) for "28x28", None for an empty text. Raises ConfigError."""
     if not image_size:
         return None
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", image_size)
+    found = re.fullmatch(r"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", image_size)
     if not found:
         raise ConfigError(f"image_size is {image_size!r}, but must be height x width, as 28x28")
     return int(found[1]), int(found[2])
