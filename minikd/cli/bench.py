@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def bench(arguments: argparse.Namespace) -> int:
     """Time minikd beside PyTorch and the matrix products alone, or how its time and memory grow."""
     names, threads = chosen(arguments), threads_of(arguments)
-    check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1)
+    check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1, 10**6)
     for flag, path in {"--json": arguments.json, "--figure": arguments.figure}.items():
         check_path(flag, path)
     if found := [name for name in OPENBLAS if name in os.environ]:

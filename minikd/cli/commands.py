@@ -18,6 +18,7 @@ from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
 from minikd.errors import ConfigError
 from minikd.progress import Bars
+from minikd.settings import LARGEST, told
 from minikd.terminal import say
 
 ResultT = TypeVar("ResultT")
@@ -166,10 +167,12 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def check_least(flag: str, value: int, least: int) -> None:
-    """Refuse a flag's number below the least."""
+def check_least(flag: str, value: int, least: int, most: int = LARGEST) -> None:
+    """Refuse a flag's number below the least or above the most."""
     if value < least:
-        raise ConfigError(f"{flag} is {value}, but must be at least {least}")
+        raise ConfigError(f"{flag} is {told(value)}, but must be at least {least}")
+    if value > most:
+        raise ConfigError(f"{flag} is {told(value)}, but must be at most {most:,}")
 
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:
@@ -197,8 +200,8 @@ def gpu_check(arguments: argparse.Namespace) -> int:
     from minikd import gpu_check
     from minikd.files import write_atomically
 
-    check_least("--batch-size", arguments.batch_size, 1)
-    check_least("--steps", arguments.steps, 1)
+    check_least("--batch-size", arguments.batch_size, 1, 10**6)
+    check_least("--steps", arguments.steps, 1, 10**6)
     device = choose("cupy")
     say("comparing with NumPy; the first run compiles its kernels")
     report = gpu_check.run(device, arguments.batch_size, arguments.steps)

@@ -22,8 +22,8 @@ def experiment(arguments: argparse.Namespace) -> int:
         print(listing(EXPERIMENTS.values()))
         return 0
     chosen, jobs = named(arguments.name), cores() if arguments.jobs is None else arguments.jobs
-    check_least("--seeds", arguments.seeds, 1)
-    check_least("--jobs", jobs, 1)
+    check_least("--seeds", arguments.seeds, 1, 1000)
+    check_least("--jobs", jobs, 1, 1000)
     check_path("--json", arguments.json)
     folder = arguments.folder or chosen.folder(arguments.preset)
     try:

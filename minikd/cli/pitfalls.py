@@ -44,7 +44,7 @@ def seeds_of(arguments: argparse.Namespace) -> int:
         return 5
     if not arguments.train:
         raise ConfigError(f"--seeds is {arguments.seeds}, but nothing is trained; add --train, or drop --seeds")
-    check_least("--seeds", arguments.seeds, 1)
+    check_least("--seeds", arguments.seeds, 1, 1000)
     return int(arguments.seeds)
 
 

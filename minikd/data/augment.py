@@ -5,7 +5,7 @@ comes in, its order or its size, nor on the thread that asks.
 """
 
 from dataclasses import dataclass, fields
-from math import isfinite, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from minikd.data.warp import sample, source_points
 from minikd.errors import ConfigError, ShapeError
 from minikd.settings import converted, told
 from minikd.typing import Floats, Ints, Pixels
+
+MOST = 1e4
+"""The largest variation, in pixels or degrees."""
 
 CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen arrays between stay in the cache
 
@@ -41,8 +44,10 @@ class Augmentation:
         for field in fields(self):
             given = getattr(self, field.name)
             value = converted(field, given)
-            if not isinstance(value, float) or not isfinite(value) or value < 0:
-                raise ConfigError(f"augmentation {field.name} is {told(given)}, but must be a number from 0")
+            if not isinstance(value, float) or not 0 <= value <= MOST:
+                raise ConfigError(
+                    f"augmentation {field.name} is {told(given)}, but must be a number from 0 to {MOST:,.0f}"
+                )
             object.__setattr__(self, field.name, value)
         if self.scale >= 1:
             raise ConfigError(

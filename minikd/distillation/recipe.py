@@ -15,6 +15,7 @@ from typing import Self
 from minikd import models, optim, schedules
 from minikd.backend import CHOICES
 from minikd.data import Augmentation
+from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
 from minikd.settings import Section, setting
@@ -36,10 +37,10 @@ class Training(Section):
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
     weight_limit: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
     shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
-    shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0)
-    rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0)
+    shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
+    rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
     scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0, below=1)
-    elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0)
+    elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0, most=MOST)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,8 +70,8 @@ class Teacher(Training):
     schedule: str = setting("cosine", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(1.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(5e-4, "weight decay", 0)
-    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0)
-    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0)
+    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0, most=MOST)
+    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
     model: str = setting("cnn", "network: cnn, deep, seed, wide (an MLP)", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
