@@ -18,13 +18,13 @@ NAMES = ("constant", "step", "cosine", "one_cycle")
 
 def constant(lr: float) -> Schedule:
     """Return η(t) = η₀."""
-    lr = _rate("constant", lr)
+    _check_rate("constant", lr)
     return lambda step: lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """Return η(t) = η₀ · factor^⌊t / every⌋, as torch.optim.lr_scheduler.StepLR."""
-    lr, factor = _rate("step_decay", lr), float(factor)
+    _check_rate("step_decay", lr)
     _check_steps("step_decay: every", every)
     if not 0 < factor <= 1:
         raise ConfigError(f"step_decay: factor is {factor!r}, but must be above 0 and at most 1")
@@ -39,7 +39,7 @@ def cosine(lr: float, total: int, final: float = 0.0) -> Schedule:
     Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5, without restarts; as
     torch.optim.lr_scheduler.CosineAnnealingLR, which would rise again after `total`.
     """
-    lr, final = _rate("cosine", lr), float(final)
+    _check_rate("cosine", lr)
     _check_steps("cosine: total", total)
     if not 0 <= final <= lr:
         raise ConfigError(f"cosine: final is {final!r}, but must lie between 0 and the learning rate {lr!r}")
@@ -57,7 +57,7 @@ def one_cycle(
     Smith & Topin 2018, "Super-convergence: very fast training of neural networks using large learning rates"; as
     torch.optim.lr_scheduler.OneCycleLR (`lr` is its max_lr, `rise` its pct_start) without the cycle of the momentum.
     """
-    lr, rise, div_factor, final_div_factor = _rate("one_cycle", lr), *map(float, (rise, div_factor, final_div_factor))
+    _check_rate("one_cycle", lr)
     _check_steps("one_cycle: total", total)
     if not 0 < rise < 1:
         raise ConfigError(f"one_cycle: rise is {rise!r}, but must lie between 0 and 1, such as 0.3")
@@ -123,11 +123,9 @@ def _half_cosine(start: float, end: float, part: float) -> float:
     return end if part >= 1 else end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
-def _rate(where: str, lr: float) -> float:
-    """Return a learning rate as Python's float (a NumPy number's precision would be every step's), once it is one."""
+def _check_rate(where: str, lr: float) -> None:
     if not 0 <= lr < math.inf:
         raise ConfigError(f"{where}: the learning rate is {lr!r}, but must be finite and not below 0")
-    return float(lr)
 
 
 def _check_steps(what: str, steps: int) -> None:

@@ -85,7 +85,7 @@ def test_a_schedule_of_them_is_that_of_plain_numbers():
         schedules.constant,
         lambda lr: schedules.step_decay(lr, 3, type(lr)(0.5)),
         lambda lr: schedules.cosine(lr, 9, type(lr)(0.0625)),
-        lambda lr: schedules.one_cycle(lr, 9, type(lr)(0.25)),
+        lambda lr: schedules.one_cycle(lr, 9),
     ):
         assert [made(np.float32(0.1))(t) for t in range(9)] == [made(float(np.float32(0.1)))(t) for t in range(9)]
 

@@ -64,7 +64,7 @@ def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
 def leaky_relu(x: Floats, slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
     """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013)."""
     check_float(x, "leaky_relu")
-    positive, slope = x > 0, float(slope)
+    positive = x > 0
     return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope, x.dtype)
 
 

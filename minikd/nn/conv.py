@@ -26,7 +26,6 @@ ReLU and pooling: the transposes below are views.
 """
 
 from collections.abc import Iterator, Mapping
-from operator import index
 from typing import NamedTuple
 
 import numpy as np
@@ -177,7 +176,6 @@ class Conv2d(Layer):
         init: str = "he",
     ) -> None:
         super().__init__()
-        in_channels, out_channels, groups = map(index, (in_channels, out_channels, groups))  # NumPy's numbers too
         if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
             raise ConfigError(
                 f"Conv2d has in_channels={in_channels}, out_channels={out_channels}, groups={groups}; "

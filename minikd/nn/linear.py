@@ -13,7 +13,6 @@ transposes.
 """
 
 from collections.abc import Mapping
-from operator import index
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +67,6 @@ class Linear(Layer):
 
     def __init__(self, in_features: int, out_features: int, rng: np.random.Generator, init: str = "he") -> None:
         super().__init__()
-        in_features, out_features = index(in_features), index(out_features)  # NumPy's numbers too
         if in_features < 1 or out_features < 1:
             raise ShapeError(f"Linear needs at least 1 input and 1 output, but got {in_features} and {out_features}")
         self.in_features, self.out_features = in_features, out_features

@@ -18,7 +18,6 @@ Evaluation uses running averages in place of μ and σ²; they are constants, an
 """
 
 from collections.abc import Mapping
-from operator import index
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +58,7 @@ def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) ->
     mean: Floats = x.mean(axes, keepdims=True)
     centred = x - mean
     var: Floats = (centred * centred).mean(axes, keepdims=True)
-    rho: Floats = 1 / module_of(x).sqrt(var + float(eps))
+    rho: Floats = 1 / module_of(x).sqrt(var + eps)
     xhat = centred * rho
     return gamma * xhat + beta, NormCache(xhat, rho, gamma, axes, mean, var)
 
@@ -77,7 +76,7 @@ def normalize_fixed(
     x: Floats, gamma: Floats, beta: Floats, mean: Floats, var: Floats, axes: Axes, eps: float
 ) -> tuple[Floats, FixedNormCache]:
     """Return y = γ·x̂ + β with a given mean and variance, as batch norm in evaluation, and the cache."""
-    rho: Floats = 1 / module_of(x).sqrt(var + float(eps))
+    rho: Floats = 1 / module_of(x).sqrt(var + eps)
     xhat = (x - mean) * rho
     return gamma * xhat + beta, FixedNormCache(xhat, rho, gamma, axes)
 
@@ -118,7 +117,7 @@ class _BatchNorm(Layer):
 
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
-        name, features = type(self).__name__, index(features)
+        name = type(self).__name__
         if features < 1:
             raise ConfigError(f"{name}'s features is {features}, but must be at least 1")
         if not 0.0 < momentum <= 1.0:
@@ -200,7 +199,7 @@ class LayerNorm(Layer):
 
     def __init__(self, shape: int | Shape, eps: float = 1e-5) -> None:
         super().__init__()
-        self.shape: Shape = tuple(map(index, np.atleast_1d(shape).tolist()))
+        self.shape: Shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if not self.shape or min(self.shape) < 1:
             raise ConfigError(f"LayerNorm's shape is {shape}, but must be one or more sizes of at least 1")
         self.eps = _check_eps(eps, "LayerNorm")
