@@ -24,7 +24,7 @@ class Spent:
 def spend(command: Sequence[str], threads: int) -> Spent:
     """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
-    done = subprocess.run(whole, capture_output=True, text=True)
+    done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise BenchError(f"python {' '.join(command)} ended with status {done.returncode}: {last}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
+from minikd.notices import printed
 from minikd.terminal import one_line, standard_error
 
 
@@ -61,7 +62,8 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
 def attempt(cell: Cell, folder: Path) -> tuple[str, Outcome | str]:
     """Return a cell's key with its outcome, or with the reason why there is none."""
     try:
-        return cell.key, run_cell(cell, folder)
+        with printed():  # a process of its own would print a warning as Python does
+            return cell.key, run_cell(cell, folder)
     except MinikdError as error:
         return cell.key, str(error)
     except Exception as error:  # whatever it is, the other cells must not be lost with it

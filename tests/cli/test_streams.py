@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.makers import QUICK, write_data
+from tests.cli.makers import C_LOCALE, QUICK, write_data
 
 pytestmark = pytest.mark.numpy_only("what is printed does not depend on the device, and commands are processes")
 
 ENCODINGS = ("ascii", "latin-1", "cp1252", "cp437")
-C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 LAYER = """
 class Double:
@@ -90,7 +89,7 @@ COMMANDS = {
 def test_a_command_prints_all_of_it_in_ascii(name, files, tmp_path):
     status, *arguments = COMMANDS[name]
     given = [one.replace("{runs}", str(tmp_path)) for one in arguments]
-    ended = minikd(files, *given, env={"PYTHONIOENCODING": "ascii"})
+    ended = minikd(files, *given, env=C_LOCALE)
     assert ended.returncode == status, ended.stderr
     (ended.stdout + ended.stderr).decode("ascii")
     assert b"Traceback" not in ended.stderr

@@ -12,6 +12,7 @@ from PIL import Image
 
 from minikd.lessons import work
 from minikd.lessons.library import LESSONS, read_card
+from tests.cli.makers import C_LOCALE
 
 pytestmark = pytest.mark.numpy_only("lessons and their exercises are NumPy, and start processes")
 
@@ -26,8 +27,8 @@ def by_name(paths):
 
 @by_name(SCRIPTS)
 def test_a_lesson_runs(path, tmp_path):
-    """On a terminal that has ASCII alone, too, and where matplotlib's settings are of no use."""
-    hard = {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "nonsense"}
+    """On a system that has ASCII alone, too, and where matplotlib's settings are of no use."""
+    hard = {**C_LOCALE, "MPLBACKEND": "nonsense"}
     ended = subprocess.run(
         [sys.executable, str(path), "--quick"],
         capture_output=True,
