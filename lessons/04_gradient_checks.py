@@ -367,7 +367,7 @@ def my_softmax_backward(dy, p):
 """
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "my_softmax.py"
-    file.write_text(SOURCE)
+    file.write_text(SOURCE, encoding="utf-8")
     report = check_learner(f"{file}:my_softmax")
 print(explain(report))
 lesson.true("the file's backward pass is wrong, and found to be", not report.ok)

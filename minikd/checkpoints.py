@@ -16,7 +16,7 @@ from typing import TypedDict
 from minikd import telemetry
 from minikd.backend import module_of, to_host
 from minikd.errors import CheckpointError
-from minikd.reading import told
+from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 from minikd.tensors import read_tensors, write_tensors
 from minikd.typing import Array
@@ -106,7 +106,7 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
         check_position(position, length)
         check_steps(tensors, position)
     except ValueError as error:
-        raise CheckpointError(f"{path} is broken ({told(error)}); {FIX}") from error
+        raise CheckpointError(f"{path} is broken ({excerpt(error)}); {FIX}") from error
     for name, value in tensors.items():
         state[name][...] = module_of(state[name]).asarray(value)
     return position
@@ -118,7 +118,7 @@ def header_of(path: Path, metadata: Mapping[str, str]) -> Header:
         return fitted(from_json(metadata.get("minikd-checkpoint", "")), Header)
     except ValueError as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of minikd ({told(error)}); remove it and start again"
+            f"{path} is not a checkpoint of minikd ({excerpt(error)}); remove it and start again"
         ) from error
 
 
@@ -159,7 +159,7 @@ def check_steps(tensors: Mapping[str, Array], position: Position) -> None:
 def checked_rows(rows: object) -> list[Row]:
     """Return rows of plain values, once each is one and each model's follow each other. Raises ValueError."""
     if not isinstance(rows, list):
-        raise ValueError(f"its history is {told(repr(rows))}, but must be a list of rows")
+        raise ValueError(f"its history is {excerpt(repr(rows))}, but must be a list of rows")
     found, epochs = [checked_row(row) for row in rows], dict[object, int]()
     for row in found:
         epochs[row["model"]] = wanted = epochs.get(row["model"], 0) + 1
@@ -171,7 +171,7 @@ def checked_rows(rows: object) -> list[Row]:
 def checked_row(row: object) -> Row:
     """Return a row of plain values, NaN where it holds None. Raises ValueError for any other number that is none."""
     if not isinstance(row, dict) or row.keys() != set(COLUMNS):
-        raise ValueError(f"a row of its history is {told(repr(row))}, but must hold {', '.join(COLUMNS)}")
+        raise ValueError(f"a row of its history is {excerpt(repr(row))}, but must hold {', '.join(COLUMNS)}")
     found: Row = {}
     for name in COLUMNS:
         kind: type[str | int | float] = str if name in TEXTS else int if name == "epoch" else float

@@ -15,7 +15,7 @@ from minikd.experiments.rows import Report
 from minikd.jsonfiles import KEY, broken, checked, json_of
 from minikd.memory import in_words
 from minikd.models import describe
-from minikd.reading import check_file, read_text, told
+from minikd.reading import check_file, excerpt, read_text
 from minikd.schema import fitted
 from minikd.tensors import has_checksum, read_tensors
 from minikd.weights import load_model
@@ -47,7 +47,7 @@ def content_of(path: Path) -> Content:
     try:
         check_file(path, "give the path of a file that minikd has written", CheckpointError)
         what, seal = READERS.get(path.suffix, other)(path)
-        return Content(path=str(path), what=told(what), bytes=path.stat().st_size, checksum=seal, error="")
+        return Content(path=str(path), what=excerpt(what), bytes=path.stat().st_size, checksum=seal, error="")
     except MinikdError as error:
         return Content(path=str(path), what="", bytes=0, checksum="", error=str(error))
 
@@ -122,4 +122,4 @@ def lines_of(content: Content) -> str:
     lines = textwrap.wrap(content["error"] or content["what"], 76, break_long_words=False)
     if not content["error"]:
         lines.append(f"{in_words(content['bytes'])}, {content['checksum']}")
-    return "\n    ".join([told(content["path"]), *lines])
+    return "\n    ".join([excerpt(content["path"]), *lines])

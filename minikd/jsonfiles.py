@@ -7,7 +7,7 @@ from pathlib import Path
 from minikd import checksums
 from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
-from minikd.reading import is_there, read_text, told
+from minikd.reading import excerpt, is_there, read_text
 from minikd.schema import ValueT, fitted, from_json
 
 LIMIT = 32 * 2**20
@@ -21,7 +21,7 @@ def write_json(path: Path, table: Mapping[str, object], indent: int | None = Non
     try:
         plain = json.loads(json.dumps(table, allow_nan=False))
     except ValueError as error:
-        raise CheckpointError(f"could not write {path}: it would hold NaN or infinity ({told(error)})") from error
+        raise CheckpointError(f"could not write {path}: it would hold NaN or infinity ({excerpt(error)})") from error
     text = json.dumps({**plain, KEY: checksums.of_table(plain)}, indent=indent)
     write_atomically(path, f"{text}\n".encode())
 
@@ -67,4 +67,4 @@ def read_table(path: Path, kind: type[ValueT], fix: str) -> ValueT | None:
 
 def broken(path: Path, reason: ValueError, fix: str) -> CheckpointError:
     """Return the error that says what is wrong with a file."""
-    return CheckpointError(f"{path} is broken ({told(reason)}); {fix}")
+    return CheckpointError(f"{path} is broken ({excerpt(reason)}); {fix}")

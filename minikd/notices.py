@@ -4,11 +4,12 @@ A notice is a Python warning, so that a program can catch it, silence it or turn
 The command line prints each on one line of standard error.
 """
 
-import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
+
+from minikd.terminal import one_line, say
 
 
 class Notice(UserWarning):
@@ -17,14 +18,15 @@ class Notice(UserWarning):
 
 def notice(text: str) -> None:
     """Give a notice: what was found, what was done about it, and how to have it otherwise."""
-    warnings.warn(text, Notice, stacklevel=3)
+    with suppress(AttributeError, OSError, ValueError):  # of a standard error that cannot be written to
+        warnings.warn(one_line(text), Notice, stacklevel=3)
 
 
 @contextmanager
 def printed() -> Iterator[None]:
-    """Print notices as lines on standard error, each text once, until the end; other warnings stay as they are."""
+    """Print warnings as lines on standard error, each text once, until the end: notices as such, others as warnings."""
     with warnings.catch_warnings():
-        usual, seen = warnings.showwarning, set[str]()
+        seen = set[str]()
 
         def show(
             message: Warning | str,
@@ -34,11 +36,11 @@ def printed() -> Iterator[None]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if not issubclass(category, Notice):
-                usual(message, category, filename, lineno, file, line)
-            elif str(message) not in seen:
-                seen.add(str(message))
-                print(f"minikd: note: {message}", file=sys.stderr, flush=True)
+            ours = issubclass(category, Notice)
+            text = f"note: {message}" if ours else f"warning: {message} ({category.__name__})"
+            if text not in seen:
+                seen.add(text)
+                say(f"minikd: {one_line(text)}")
 
         warnings.simplefilter("always", Notice)
         warnings.showwarning = show

@@ -1,9 +1,9 @@
 """What training says on the terminal: a bar for each model with images a second and time left, a line an epoch."""
 
-import sys
 from typing import TYPE_CHECKING, Never
 
 from minikd.checkpoints import Position, Row
+from minikd.terminal import one_line, say, standard_error
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -19,12 +19,12 @@ class Bars:
 
     def __init__(self) -> None:
         self.bar: tqdm[Never] | None = None
-        self.epochs = 1
+        self.epochs, self.out = 1, standard_error()
 
     def start(self, name: str, epochs: int, images: int, position: Position) -> None:
         from tqdm import tqdm
 
-        self.epochs = epochs
+        self.epochs, self.out = epochs, standard_error()
         self.bar = tqdm(
             desc=f"{name.replace('_', ' ')}, epoch {position.epoch + 1}/{epochs}",
             total=epochs * images,
@@ -32,9 +32,10 @@ class Bars:
             unit=" images",
             unit_scale=True,
             bar_format=FORMAT,
-            file=sys.stderr,
+            file=self.out,
             leave=False,
-            mininterval=0.1 if sys.stderr.isatty() else 5.0,
+            dynamic_ncols=True,
+            mininterval=0.1 if self.out.isatty() else 5.0,
         )
 
     def step(self, images: int) -> None:
@@ -55,12 +56,12 @@ class Bars:
             speed = f"{row['images_per_second']:,.0f} images/s"
             self.bar.write(
                 f"{name:18} epoch {number:>3}/{self.epochs}   loss {row['loss']:.4f}   {seen}   {speed}",
-                file=sys.stderr,
+                file=self.out,
             )
 
     def note(self, text: str) -> None:
         """Say what is under way where no bar moves."""
-        print(text, file=sys.stderr, flush=True)
+        say(one_line(text))
 
     def stop(self) -> None:
         if self.bar is not None:

@@ -1,7 +1,7 @@
 """Reading a file that may not be there, not be allowed, be no file, or be far too large: each is told as what it is.
 
 What a file holds is doubted elsewhere (`schema`, and each format's reader); whatever these say of it goes through
-`told`, for a damaged file may hold line breaks and a terminal's commands.
+`excerpt`, for a damaged file may hold line breaks and a terminal's commands.
 """
 
 import errno
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from minikd.errors import MinikdError
 from minikd.memory import in_words
+from minikd.terminal import one_line
 
 LONGEST = 500
 """Characters of a message that comes from a file or from a library."""
@@ -82,7 +83,7 @@ def refused(path: Path, wanted: str, error: type[MinikdError]) -> Iterator[None]
         raise error(f"{path} cannot be read: {problem.strerror or problem}; {fix}") from problem
 
 
-def told(text: object) -> str:
+def excerpt(text: object) -> str:
     """Return a text of unknown origin as one line that a terminal prints as it is, cut off where it is long."""
-    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)[: LONGEST + 1])
+    line = one_line(str(text)[: LONGEST + 1])
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -1,15 +1,23 @@
 """Settings: dataclass fields with their help text and their limits, and sections of them that check themselves."""
 
 import difflib
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, field, fields
 from math import inf, isfinite
 from typing import Self, TypeVar
 
+import numpy as np
+
 from minikd import reading
 from minikd.errors import ConfigError
+from minikd.terminal import one_line
 
 ValueT = TypeVar("ValueT")
+
+LARGEST = 2**63 - 1
+"""The largest whole number that a TOML file, and an array's index, can hold."""
 
 
 def setting(
@@ -38,8 +46,15 @@ class Section:
     """A group of settings, checked when it is made."""
 
     def __post_init__(self) -> None:
+        self.settle()
+
+    def settle(self, apart: Container[str] = ()) -> None:
+        """Bring each setting into its type, and check it, but those `apart`."""
         for one in fields(self):
-            check_value(one, getattr(self, one.name))
+            if one.name not in apart:
+                value = converted(one, getattr(self, one.name))
+                check_value(one, value)
+                object.__setattr__(self, one.name, value)
 
     @classmethod
     def of(cls, table: Mapping[str, object], where: str) -> Self:
@@ -49,11 +64,13 @@ class Section:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
                 hint = f"did you mean {close[0]!r}? " if close else ""
-                raise ConfigError(f"{where}: unknown setting {reading.told(repr(key))}; {hint}known are {listed(cls)}")
+                raise ConfigError(
+                    f"{where}: unknown setting {reading.excerpt(repr(key))}; {hint}known are {listed(cls)}"
+                )
         try:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
         except ConfigError as error:
-            raise ConfigError(f"{where}: {reading.told(error)}") from error
+            raise ConfigError(f"{where}: {reading.excerpt(error)}") from error
 
 
 def listed(section: type[Section]) -> str:
@@ -69,11 +86,27 @@ def shown(default: object) -> str:
     return "none" if default in ("", None) else str(default)
 
 
-def converted(one: Field[object], value: object) -> object:
-    """Return a TOML value in the field's type: a whole number is a fine float, a list a tuple."""
-    if isinstance(one.default, float | None) and type(value) is int:
+def plain(value: object) -> object:
+    """Return NumPy's numbers and texts as Python's own, and a list or an array as a tuple; all else as it is.
+
+    A setting meets arrays: a NumPy number would turn float32 into float64, and JSON and TOML cannot write it.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, np.floating):  # long double too, whose item() is none of Python's
         return float(value)
-    return tuple(value) if isinstance(value, list) else value
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+def converted(one: Field[object], value: object) -> object:
+    """Return a value in the field's type: plain, and a whole number as a fine float."""
+    value = plain(value)
+    if isinstance(one.default, float | None) and type(value) is int:
+        with suppress(OverflowError):  # it is refused where it is checked
+            return float(value)
+    return value
 
 
 def check_value(one: Field[object], value: object) -> None:
@@ -85,12 +118,34 @@ def check_value(one: Field[object], value: object) -> None:
     if type(value) is not wanted or (isinstance(value, tuple) and not all(type(v) is items and good(v) for v in value)):
         kind = "a list of whole numbers above 0" if items is int else "a list of texts"
         kind = kind if wanted is tuple else f"of type {wanted.__name__}"
-        raise ConfigError(f"{one.name} is {value!r}, but must be {kind}, such as {one.default!r}")
+        raise ConfigError(f"{one.name} is {brief(value)}, but must be {kind}, such as {one.default!r}")
+    for part in value if isinstance(value, tuple) else (value,):
+        check_part(one.name, part)
     limited = one.metadata["least"] is not None or one.metadata["above"] is not None
     if limited and isinstance(value, int | float):
         check_limits(one, value)
     if one.metadata["choices"] and value not in one.metadata["choices"]:
-        raise ConfigError(f"{one.name} is {value!r}, but must be one of {', '.join(one.metadata['choices'])}")
+        raise ConfigError(f"{one.name} is {brief(value)}, but must be one of {', '.join(one.metadata['choices'])}")
+
+
+def check_part(name: str, part: object) -> None:
+    """Refuse a whole number that is too large for a file, and a text that no file can hold."""
+    if isinstance(part, int) and abs(part) > LARGEST:
+        raise ConfigError(f"{name} is {brief(part)}, but must be at most {LARGEST:,}")
+    if isinstance(part, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in part):
+        raise ConfigError(
+            f"{name} is '{one_line(part)}', which has bytes that are no UTF-8, or control characters (each is shown by "
+            "its number); rename what is called so"
+        )
+
+
+def brief(value: object) -> str:
+    """Return a value as an error shows it: only its beginning where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of so many digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:60]}..."
 
 
 def good(item: object) -> bool:
@@ -105,7 +160,7 @@ def check_limits(one: Field[object], value: float) -> None:
     if isfinite(value) and low and value < below and (most is None or value <= most):
         return
     if least is not None and most is not None:
-        raise ConfigError(f"{one.name} is {value!r}, but must lie in {least:g} to {most:g}")
+        raise ConfigError(f"{one.name} is {brief(value)}, but must lie in {least:g} to {most:g}")
     high = "finite" if below == inf else f"less than {below:g}"
     lowest = "positive" if above == 0 else f"above {above:g}" if least is None else f"at least {least}"
-    raise ConfigError(f"{one.name} is {value!r}, but must be {high} and {lowest}")
+    raise ConfigError(f"{one.name} is {brief(value)}, but must be {high} and {lowest}")

@@ -16,7 +16,7 @@ from minikd import checksums
 from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
 from minikd.memory import in_words, require
-from minikd.reading import check_readable, told
+from minikd.reading import check_readable, excerpt
 from minikd.typing import Array, Pixels
 
 CHECKSUM, STAGE = "minikd-sha256", "minikd-stage"
@@ -113,7 +113,7 @@ def opened(path: Path, fix: str) -> Iterator[Any]:
     except MinikdError:
         raise
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is broken or not a safetensors file ({told(error)}); {fix}") from error
+        raise CheckpointError(f"{path} is broken or not a safetensors file ({excerpt(error)}); {fix}") from error
 
 
 def checked_names(path: Path, file: Any) -> list[str]:
@@ -122,7 +122,9 @@ def checked_names(path: Path, file: Any) -> list[str]:
     for name in names:
         dtype = file.get_slice(name).get_dtype()
         if dtype not in DTYPES:
-            raise CheckpointError(f"{path}: {told(name)} holds {dtype}, which NumPy has not; convert it to F32 first")
+            raise CheckpointError(
+                f"{path}: {excerpt(name)} holds {dtype}, which NumPy has not; convert it to F32 first"
+            )
     return names
 
 
@@ -134,7 +136,7 @@ def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array], fix: s
     if checksum is not None and checksum != checksums.of_tensors(tensors, metadata):
         damage = "its checksum is wrong"
     if not metadata.keys().isdisjoint(KINDS) and (foreign := metadata.keys() - {*KINDS, STAGE}):
-        damage = f"its header holds {told(sorted(foreign))}, which minikd does not write"
+        damage = f"its header holds {excerpt(sorted(foreign))}, which minikd does not write"
     if damage:
         raise CheckpointError(f"{path} is damaged: {damage}; {fix}")
     return metadata

@@ -14,7 +14,7 @@ import math
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -31,6 +31,7 @@ from minikd.nn import Layer, Sequential
 from minikd.nn.layer import Grads
 from minikd.objective import Objective, Step, add_up
 from minikd.parallel import Map, workers
+from minikd.settings import LARGEST, brief, converted
 from minikd.telemetry import Sums
 from minikd.typing import Array, Floats, Ints, Scalar
 
@@ -39,6 +40,9 @@ DROPOUT = 2**20
 
 LOOK_EVERY = 50
 """Steps between two looks at the loss, and at its terms: each look makes a device wait."""
+
+EPOCHS = 10**9
+"""The most epochs of a plan: so many steps can still be numbered."""
 
 SAVE_SECONDS = 10.0
 """A checkpoint is written at the end of an epoch where the last is so old."""
@@ -73,13 +77,19 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for one in fields(self):
+            value = converted(one, given[one.name])
+            if type(value) is not type(one.default):
+                raise ConfigError(f"{one.name} is {brief(value)}, but must be of type {type(one.default).__name__}")
+            object.__setattr__(self, one.name, value)
         for name, least in {"epochs": 1, "batch_size": 1, "shards": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} is {value!r}, but must be a whole number of at least {least}")
+            value, most = getattr(self, name), EPOCHS if name == "epochs" else LARGEST
+            if not least <= value <= most:
+                raise ConfigError(f"{name} is {brief(value)}, but must be a whole number from {least} to {most:,}")
         for name in ("warm_up", "clip_norm", "weight_limit"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be finite and not negative")
+                raise ConfigError(f"{name} is {brief(given[name])}, but must be finite and not negative")
 
 
 class Watcher(Protocol):

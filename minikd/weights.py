@@ -18,7 +18,7 @@ from minikd.errors import CheckpointError, MinikdError
 from minikd.memory import require
 from minikd.nn import Sequential
 from minikd.nn.build import build_sequential
-from minikd.reading import told
+from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 from minikd.tensors import STAGE, read_tensors, write_tensors
 from minikd.typing import Array, Shape
@@ -48,18 +48,20 @@ class Card:
 
     def __post_init__(self) -> None:
         if len(self.image) != 3 or not all(1 <= length <= WIDEST for length in self.image):
-            raise CheckpointError(f"the image's shape is {told(self.image)}, but must be (C, H, W), of 1 to {WIDEST}")
+            raise CheckpointError(
+                f"the image's shape is {excerpt(self.image)}, but must be (C, H, W), of 1 to {WIDEST}"
+            )
         for what, values in (("mean", self.mean), ("deviation", self.std)):
             if len(values) != self.image[0] or not all(map(math.isfinite, values)):
                 raise CheckpointError(
-                    f"the pixels' {what} is {told(values)}, but must be a finite number for each of the "
+                    f"the pixels' {what} is {excerpt(values)}, but must be a finite number for each of the "
                     f"{self.image[0]} channels"
                 )
         if min(self.std) < THINNEST:
-            raise CheckpointError(f"the pixels' deviation is {told(self.std)}, but must be above 0")
+            raise CheckpointError(f"the pixels' deviation is {excerpt(self.std)}, but must be above 0")
         for text in (self.name, *self.class_names):
             if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
-                raise CheckpointError(f"the name {told(repr(text))} holds a control character; choose another")
+                raise CheckpointError(f"the name {excerpt(repr(text))} holds a control character; choose another")
         check_different(self.class_names)
 
 
@@ -70,7 +72,7 @@ def check_different(class_names: tuple[str, ...]) -> None:
     seen: dict[str, int] = {}
     for number, name in enumerate(class_names):
         if seen.setdefault(name, number) != number:
-            raise CheckpointError(f"the classes {seen[name]} and {number} are both named {told(repr(name))}")
+            raise CheckpointError(f"the classes {seen[name]} and {number} are both named {excerpt(repr(name))}")
 
 
 class Description(TypedDict):
@@ -115,7 +117,7 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
         check_answers(model, description["card"])
     except (MinikdError, ValueError) as error:
         raise CheckpointError(
-            f"{path} does not describe its own model: {told(error)}; write it again from a run, or load its arrays "
+            f"{path} does not describe its own model: {excerpt(error)}; write it again from a run, or load its arrays "
             "into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
         ) from error
     check_values(path, model, tensors)

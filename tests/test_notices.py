@@ -18,6 +18,25 @@ def test_on_the_command_line_a_notice_is_one_line_and_said_once(capsys):
     assert capsys.readouterr().err == "minikd: note: found that\nminikd: note: found more\n"
 
 
-def test_other_warnings_are_not_swallowed():
-    with pytest.warns(UserWarning, match="of another kind"), printed():
-        warnings.warn("of another kind", UserWarning, stacklevel=1)
+def test_other_warnings_are_lines_too(capsys):
+    with printed():
+        warnings.simplefilter("default")
+        warnings.warn("overflow", RuntimeWarning, stacklevel=1)
+        warnings.warn("overflow", RuntimeWarning, stacklevel=1)
+    assert capsys.readouterr().err == "minikd: warning: overflow (RuntimeWarning)\n"
+
+
+def test_a_name_in_a_notice_cannot_write_to_the_terminal():
+    with pytest.warns(Notice, match=r"^folder a\\x1b\[2Jb\\nc$"):
+        notice("folder a\x1b[2Jb\nc")
+
+
+@pytest.mark.parametrize("error", [OSError(), ValueError("closed"), AttributeError("no write")])
+def test_a_notice_that_cannot_be_shown_ends_nothing(error, monkeypatch):
+    def show(*_):
+        raise error
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", show)
+        notice("found that")

@@ -14,7 +14,7 @@ from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.experiments.cell import read_outcome
 from minikd.gradcheck.learner_file import run_file
 from minikd.lessons.library import read_card
-from minikd.reading import check_file, is_there, read_bytes, read_text, told
+from minikd.reading import check_file, excerpt, is_there, read_bytes, read_text
 from minikd.tensors import read_tensors
 from minikd.weights import load_model
 from tests.records import CELL
@@ -133,6 +133,6 @@ def test_a_part_of_the_path_that_is_a_file_is_named(tmp_path):
 
 
 def test_a_text_of_unknown_origin_is_one_line_that_a_terminal_prints_as_it_is():
-    assert told("zéro 🦉") == "zéro 🦉"
-    assert told("a\n\x1b[31m\ud800\x00") == "a\\n\\x1b[31m\\ud800\\x00"
-    assert len(told("x" * 10**6)) < 600
+    assert excerpt("zéro 🦉") == "zéro 🦉"
+    assert excerpt("a\n\x1b[31m\ud800\x00") == "a\\n\\x1b[31m\\ud800\\x00"
+    assert len(excerpt("x" * 10**6)) < 600

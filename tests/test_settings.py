@@ -1,7 +1,10 @@
 """Settings refuse what they cannot be, and say what they can."""
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import asdict, dataclass, fields
 
+import numpy as np
 import pytest
 
 from minikd.errors import ConfigError
@@ -66,3 +69,80 @@ def test_an_unknown_name_is_answered_with_the_known():
     ):
         Some.of({"rat": 1}, "here")
     assert listed(Some) == ("rate=0.5, share=1.0, heat=4.0, band=4.0, count=3, end=none, kind=a, files=none, units=8")
+
+
+NUMBERS = {"rate": 0.25, "heat": 2.5, "count": 7, "end": 0.5}
+
+
+@pytest.mark.parametrize("real", [np.float64, np.float32, np.float16, np.longdouble, np.array], ids=str)
+@pytest.mark.parametrize("whole", [np.int64, np.int32, np.uint8, np.array], ids=str)
+def test_numpys_numbers_are_settings(real, whole):
+    """As Python's own: float64 would turn an array of float32 into its kind, and JSON cannot write it."""
+    given = {name: whole(value) if isinstance(value, int) else real(value) for name, value in NUMBERS.items()}
+    found = Some(**given, units=(whole(4), whole(5)), kind=np.str_("b"), files=np.array(["x"]))
+    assert found == Some(**NUMBERS, units=(4, 5), kind="b", files=("x",))
+    kinds = (float, float, float, float, int, float, str, tuple, tuple)
+    assert tuple(type(getattr(found, one.name)) for one in fields(found)) == kinds
+    assert [type(unit) for unit in found.units] == [int, int]
+    assert type(found.files[0]) is str
+    json.dumps(asdict(found))
+
+
+def test_a_whole_number_is_a_fine_float_and_a_list_or_an_array_a_fine_tuple():
+    found = Some(heat=4, rate=np.int64(0), units=[3, 4])
+    assert (type(found.heat), type(found.rate), found.units) == (float, float, (3, 4))
+    assert Some(units=np.array([3, 4])) == Some(units=(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"heat": True}, "heat is True, but must be of type float"),
+        ({"heat": np.True_}, "heat is True, but must be of type float"),
+        ({"count": np.True_}, "count is True, but must be of type int"),
+        ({"count": np.float64(3)}, "count is 3.0, but must be of type int"),
+        ({"heat": np.complex64(3)}, r"heat is \(3\+0j\), but must be of type float"),
+        ({"heat": np.datetime64("2020")}, "heat is datetime.date.*, but must be of type float"),
+        ({"heat": np.array([4.0])}, r"heat is \(4.0,\), but must be of type float"),
+        ({"heat": "4"}, "heat is '4', but must be of type float"),
+        ({"heat": np.float32("nan")}, "heat is nan, but must be finite"),
+        ({"heat": 10**400}, r"heat is 10{59}\.\.\., but must be of type float"),
+        ({"heat": 10**5000}, "heat is a number of thousands of digits, but must be of type float"),
+        ({"count": 10**5000}, "count is a number of thousands of digits, but must be at most"),
+        ({"count": 2**63}, "count is 9223372036854775808, but must be at most 9,223,372,036,854,775,807"),
+        ({"units": (2**63,)}, "units is 9223372036854775808, but must be at most"),
+        ({"units": (np.True_,)}, r"units is \(True,\), but must be a list of whole numbers"),
+        ({"kind": np.bytes_(b"a")}, "kind is b'a', but must be of type str"),
+    ],
+)
+def test_what_only_looks_like_it_is_refused(values, words):
+    with pytest.raises(ConfigError, match=words):
+        Some(**values)
+
+
+@dataclass(frozen=True)
+class Place(Section):
+    data: str = setting("mnist", "a path")
+    files: tuple[str, ...] = setting((), "paths", items=str)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (os.fsdecode(b"caf\xe9"), r"caf\\xe9"),
+        ("\ud800", r"\\ud800"),
+        ("a\0b", r"a\\x00b"),
+        ("a\nb", r"a\\nb"),
+        ("\x1b[2J", r"\\x1b\[2J"),
+        ("\x9b", r"\\x9b"),
+    ],
+)
+def test_a_text_that_no_file_can_hold_is_refused_before_anything_is_written(name, shown):
+    with pytest.raises(ConfigError, match=f"data is '/here/{shown}', which has bytes .*; rename"):
+        Place(data=f"/here/{name}")
+    with pytest.raises(ConfigError, match=f"files is '{shown}', which has bytes"):
+        Place(files=("fine", name))
+
+
+def test_names_of_every_script_are_fine():
+    assert Place(data="/há/猫/שלום/\u200fא").data

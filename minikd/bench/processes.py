@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from minikd.errors import BenchError
-from minikd.reading import told
+from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 
 CHILD = Path(__file__).with_name("child.py")
@@ -33,7 +33,7 @@ class Record(TypedDict):
 def spend(command: Sequence[str], threads: int) -> Spent:
     """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
-    done = subprocess.run(whole, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise BenchError(f"python {' '.join(command)} ended with status {done.returncode}: {last}")
@@ -42,7 +42,7 @@ def spend(command: Sequence[str], threads: int) -> Spent:
         numbers = fitted(from_json(record), Record)
     except ValueError as error:
         raise BenchError(
-            f"python {' '.join(command)} ended, but said {told(repr(record))} and not its times"
+            f"python {' '.join(command)} ended, but said {excerpt(repr(record))} and not its times"
         ) from error
     return Spent(numbers["seconds"], numbers["peak_bytes"], said[-1] if said else "")
 

@@ -12,7 +12,7 @@ from minikd.bench.processes import Spent, take_turns
 from minikd.bench.rows import Row, sized_row, timed_row
 from minikd.bench.timing import Times
 from minikd.errors import BenchError
-from minikd.reading import told
+from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 
 HERE = Path(__file__).parent
@@ -108,4 +108,4 @@ def accuracies_of(name: str, said: str) -> dict[str, float]:
     try:
         return fitted(from_json(said), dict[str, float])
     except ValueError as error:
-        raise BenchError(f"the main job of {name} ended without its accuracies: {told(said)}") from error
+        raise BenchError(f"the main job of {name} ended without its accuracies: {excerpt(said)}") from error

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minikd import terminal
 from minikd.bench.circumstances import OPENBLAS
 from minikd.bench.run import NAMES
 from minikd.cli.commands import check_least
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def bench(arguments: argparse.Namespace) -> int:
     """Time minikd beside PyTorch and the matrix products alone, or how its time and memory grow."""
     names, threads = chosen(arguments), threads_of(arguments)
-    check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1)
+    check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1, 10**6)
     for flag, path in {"--json": arguments.json, "--figure": arguments.figure}.items():
         check_path(flag, path)
     if found := [name for name in OPENBLAS if name in os.environ]:
@@ -39,7 +40,7 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     from minikd.bench.table import text
 
     effort = run.QUICK if arguments.quick else run.Effort()
-    report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, tell)
+    report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, ratio_figure(report))
     return say(report, arguments.json, lambda: text(report))
@@ -51,15 +52,10 @@ def scaling(arguments: argparse.Namespace, threads: int) -> int:
     from minikd.bench.growth_report import growth_figure, text
 
     span = growth.QUICK if arguments.quick else growth.Span()
-    found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, tell)
+    found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, growth_figure(found))
     return say(found, arguments.json, lambda: text(found))
-
-
-def tell(line: str) -> None:
-    """Say what is under way."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def draw(path: Path, figure: "Figure") -> None:
@@ -116,6 +112,6 @@ def check_path(flag: str, path: str | Path | None) -> None:
 
 def again_without(names: list[str], typed: list[str]) -> int:
     """Run the same command in a process without these variables: OpenBLAS reads them when NumPy is imported."""
-    print(f"run again without {', '.join(names)}, which choose OpenBLAS's kernels by hand", file=sys.stderr, flush=True)
+    terminal.say(f"run again without {', '.join(names)}, which choose OpenBLAS's kernels by hand")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     return subprocess.run([sys.executable, "-m", "minikd", *typed], env=environment).returncode

@@ -19,6 +19,8 @@ from minikd.distillation import run
 from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
 from minikd.errors import CheckpointError, ConfigError
 from minikd.progress import Bars
+from minikd.settings import LARGEST, brief
+from minikd.terminal import say
 
 ResultT = TypeVar("ResultT")
 
@@ -101,7 +103,7 @@ def resumable(command: str, folder: Path, work: Callable[[], ResultT]) -> Result
     except KeyboardInterrupt:
         if folder.exists():  # else nothing has begun
             resume = f"{as_typed()} {command} --resume {shlex.quote(str(folder))}"
-            print(f"\nstopped; go on with:\n  {resume}", file=sys.stderr)
+            say(f"\nstopped; go on with:\n  {resume}")
         raise
 
 
@@ -166,10 +168,12 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def check_least(flag: str, value: int, least: int) -> None:
-    """Refuse a flag's number below the least."""
+def check_least(flag: str, value: int, least: int, most: int = LARGEST) -> None:
+    """Refuse a flag's number below the least or above the most."""
     if value < least:
-        raise ConfigError(f"{flag} is {value}, but must be at least {least}")
+        raise ConfigError(f"{flag} is {brief(value)}, but must be at least {least}")
+    if value > most:
+        raise ConfigError(f"{flag} is {brief(value)}, but must be at most {most:,}")
 
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:
@@ -196,10 +200,10 @@ def gpu_check(arguments: argparse.Namespace) -> int:
     """Compare the device with NumPy, print what was found and write it to a file; 1 where something differs."""
     from minikd import gpu_check
 
-    check_least("--batch-size", arguments.batch_size, 1)
-    check_least("--steps", arguments.steps, 1)
+    check_least("--batch-size", arguments.batch_size, 1, 10**6)
+    check_least("--steps", arguments.steps, 1, 10**6)
     device = choose("cupy")
-    print("comparing with NumPy; the first run compiles its kernels", file=sys.stderr, flush=True)
+    say("comparing with NumPy; the first run compiles its kernels")
     report = gpu_check.run(device, arguments.output, arguments.batch_size, arguments.steps)
     print(gpu_check.text(report))
     print(f"\nwritten to {arguments.output}; please attach it to an issue")

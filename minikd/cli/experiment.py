@@ -1,7 +1,6 @@
 """`minikd experiment`: list the experiments, or run one in its folder and print its table."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from minikd.cli.bench import check_path
@@ -9,6 +8,7 @@ from minikd.cli.commands import check_least
 from minikd.cli.json_text import json_text
 from minikd.files import write_atomically
 from minikd.parallel import cores
+from minikd.terminal import say
 
 
 def experiment(arguments: argparse.Namespace) -> int:
@@ -22,14 +22,14 @@ def experiment(arguments: argparse.Namespace) -> int:
         print(listing(EXPERIMENTS.values()))
         return 0
     chosen, jobs = named(arguments.name), cores() if arguments.jobs is None else arguments.jobs
-    check_least("--seeds", arguments.seeds, 1)
-    check_least("--jobs", jobs, 1)
+    check_least("--seeds", arguments.seeds, 1, 1000)
+    check_least("--jobs", jobs, 1, 1000)
     check_path("--json", arguments.json)
     folder = arguments.folder or chosen.folder(arguments.preset)
     try:
         report = run(chosen, arguments.preset, arguments.seeds, jobs, folder, arguments.quiet)
     except KeyboardInterrupt:
-        print("\nstopped; what has ended is kept: the same command goes on", file=sys.stderr)
+        say("\nstopped; what has ended is kept: the same command goes on")
         raise
     numbers = json_text(report) + "\n"
     if arguments.json == "-":

@@ -1,7 +1,6 @@
 """`minikd lessons`: list the lessons, or write them as notebooks or pages; `minikd check`: a reader's exercises."""
 
 import argparse
-import sys
 import textwrap
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from minikd.cli.commands import as_typed
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
 from minikd.lessons.library import Card, cards, chosen, lessons_folder
+from minikd.terminal import one_line, say, standard_error
 
 TITLE, NEEDS = 46, 40
 """Columns of a lesson's title and of what it needs."""
@@ -74,17 +74,17 @@ def publish(picked: Sequence[Card], folder: Path, pages: bool, quick: bool) -> i
     folder.mkdir(parents=True, exist_ok=True)
     failed = 0
     for card in picked:
-        print(f"{card.name} ...", end=" ", file=sys.stderr, flush=True)
+        print(f"{card.name} ...", end=" ", file=standard_error(), flush=True)
         started = time.monotonic()
         executed = execute(card.path, folder, quick)
         if pages:
             write_page(card, executed, picked, folder, quick)
         else:
             write_atomically(folder / f"{card.name}.ipynb", as_bytes(executed.notebook))
-        print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        say(f"{time.monotonic() - started:.0f} s")
         if executed.trouble:
             failed += 1
-            print(f"minikd: {card.path}: {executed.trouble}", file=sys.stderr)
+            say(f"minikd: {card.path}: {one_line(executed.trouble)}")
     written = write_index(picked, folder, quick) if pages else folder
     print(
         f"{len(picked)} lessons, {failed} of them failed: {written}" if failed else f"{len(picked)} lessons: {written}"

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 from minikd.backend import CHOICES
 from minikd.cli.check_loss import add_flags as add_check_loss_flags
+from minikd.cli.failures import REFUSED, STOPPED, bug, reason, refused, status_of
 from minikd.cli.flags import add_recipe_flags
 from minikd.errors import MinikdError
 from minikd.notices import printed
+from minikd.terminal import one_line, safe_streams, say
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -20,39 +23,61 @@ DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on N
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 well, 1 a check failed, 2 an error, 130 interrupted."""
+    """Run the command line and return the exit status.
+
+    0: all is well. 1: a check failed. 2: an error that the user can mend. 70: a bug of minikd. 130: interrupted.
+    """
+    with safe_streams() as out:
+        try:
+            status = answered(argv)
+        except SystemExit as stop:  # argparse's, after --help and where it cannot read a flag
+            raise SystemExit(status_of(out, int(stop.code or 0))) from None
+        return status_of(out, status)
+
+
+def answered(argv: Sequence[str] | None) -> int:
+    """Run the command line; where it does not run to its end, say why."""
+    try:
+        arguments = parsed(argv)
+        if "command" not in arguments:
+            return 0
+        with printed():
+            return int(arguments.command(arguments))
+    except MinikdError as error:
+        return refused(str(error))
+    except KeyboardInterrupt:
+        say("minikd: stopped")
+        return STOPPED
+    except (OSError, MemoryError, RecursionError, ImportError) as error:
+        return refused(reason(error))
+    except Exception:
+        return bug()
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the command line says; without a command, print the help."""
     top = parser()
     arguments, unknown = top.parse_known_args(argv)
-    if "command" not in arguments:
-        if unknown:
-            top.error(unknown_flags(top, unknown))
-        top.print_help()
-        return 0
+    of = arguments.parser if "command" in arguments else top
     if unknown:
-        arguments.parser.error(unknown_flags(arguments.parser, unknown))
+        of.error(unknown_flags(of, unknown))
+    if of is top:
+        top.print_help()
     arguments.typed = sys.argv[1:] if argv is None else list(argv)
-    try:
-        with printed():
-            status = int(arguments.command(arguments))
-        sys.stdout.flush()  # here, where an error can still be told
-        return status
-    except MinikdError as error:
-        print(f"minikd: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("minikd: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        sys.stderr.close()
-        return 0
-    except OSError as error:  # such as a full disk behind standard output
-        print(f"minikd: error: {error}", file=sys.stderr)
-        return 2
+    return arguments
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says in one line what it cannot read, and not all flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = "" if message.endswith("?") or "--help" in message else f"; see {self.prog} --help"
+        self.exit(REFUSED, f"{self.prog}: error: {one_line(message)}{hint}\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand."""
-    top = argparse.ArgumentParser("minikd", description=DESCRIPTION)
+    top = Parser("minikd", description=DESCRIPTION)
     top.add_argument("--version", action="version", version=f"minikd {version('minikd')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -63,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add what trains models, and what asks them."""
     distill = add(commands, "distill", "train a teacher, a control and a distilled student; report what it gained")
     add_run_flags(distill, "distill")
@@ -97,7 +122,7 @@ def add_work(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_output_flags(predict, "predict")
 
 
-def add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add what tells whether the engine is right, and where it runs."""
     gradcheck = add(commands, "gradcheck", "check every gradient, or the layer in a file of yours")
     gradcheck.add_argument("layer", nargs="?", metavar="FILE.py:NAME", help="your layer (default: all of minikd's)")
@@ -139,7 +164,7 @@ def add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     info.set_defaults(command=lazy("info"))
 
 
-def add_studies(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_studies(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add what measures and compares."""
     bench = add(commands, "bench", "time minikd beside PyTorch and the matrix products alone")
     add_bench_flags(bench)
@@ -151,7 +176,7 @@ def add_studies(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add_pitfalls_flags(pitfalls)
 
 
-def add_lessons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_lessons(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add what teaches."""
     lessons = add(commands, "lessons", "list the lessons, or write them as notebooks or pages")
     lessons.usage = "minikd lessons [NAME ...] [options]"
@@ -171,9 +196,7 @@ def add_lessons(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     check.set_defaults(command=lazy("check", "minikd.cli.lessons"))
 
 
-def add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help_line: str
-) -> argparse.ArgumentParser:
+def add(commands: "argparse._SubParsersAction[Parser]", name: str, help_line: str) -> Parser:
     """Add a subcommand with its one line of help."""
     made = commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
     made.set_defaults(parser=made)  # to speak of its flags, and not of the top's, where one is unknown

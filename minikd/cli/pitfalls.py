@@ -1,10 +1,10 @@
 """`minikd pitfalls`: examine known bugs of distillation, and say what they do, what they cost and what catches them."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from minikd import terminal
 from minikd.cli.bench import check_path, say
 from minikd.cli.commands import check_least
 from minikd.errors import ConfigError
@@ -25,7 +25,7 @@ def pitfalls(arguments: argparse.Namespace) -> int:
     if arguments.train:
         from minikd.data import load_dataset
 
-        paid, alone = costs(chosen, load_dataset("mnist"), seeds, tell, recipe)
+        paid, alone = costs(chosen, load_dataset("mnist"), seeds, terminal.say, recipe)
 
     def text() -> str:
         how = (report.words(report.recipe_text(recipe, seeds, alone)),) if alone else ()
@@ -44,7 +44,7 @@ def seeds_of(arguments: argparse.Namespace) -> int:
         return 5
     if not arguments.train:
         raise ConfigError(f"--seeds is {arguments.seeds}, but nothing is trained; add --train, or drop --seeds")
-    check_least("--seeds", arguments.seeds, 1)
+    check_least("--seeds", arguments.seeds, 1, 1000)
     return int(arguments.seeds)
 
 
@@ -54,8 +54,3 @@ def chosen_of(names: Sequence[str]) -> list[Pitfall]:
         if name not in PITFALLS:
             raise ConfigError(f"there is no pitfall {name!r}; the names are {', '.join(PITFALLS)}")
     return [PITFALLS[name] for name in dict.fromkeys(names)] or list(PITFALLS.values())
-
-
-def tell(line: str) -> None:
-    """Say what is under way."""
-    print(line, file=sys.stderr, flush=True)

@@ -5,14 +5,18 @@ comes in, its order or its size, nor on the thread that asks.
 """
 
 from dataclasses import dataclass, fields
-from math import isfinite, sqrt
+from math import sqrt
 
 import numpy as np
 
 from minikd.data.draws import keys, uniform
 from minikd.data.warp import sample, source_points
 from minikd.errors import ConfigError, ShapeError
+from minikd.settings import brief, converted
 from minikd.typing import Floats, Ints, Pixels
+
+MOST = 1e4
+"""The largest variation, in pixels or degrees."""
 
 CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen arrays between stay in the cache
 
@@ -38,9 +42,13 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isfinite(value) or value < 0:
-                raise ConfigError(f"augmentation {field.name} is {value}, but must be a number from 0")
+            given = getattr(self, field.name)
+            value = converted(field, given)
+            if not isinstance(value, float) or not 0 <= value <= MOST:
+                raise ConfigError(
+                    f"augmentation {field.name} is {brief(given)}, but must be a number from 0 to {MOST:,.0f}"
+                )
+            object.__setattr__(self, field.name, value)
         if self.scale >= 1:
             raise ConfigError(
                 f"augmentation scale is {self.scale}, but must be below 1: 0.1 scales images by 0.9 to 1.1"

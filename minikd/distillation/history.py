@@ -12,7 +12,7 @@ from pathlib import Path
 from minikd.checkpoints import COLUMNS, TEXTS, UNKNOWN, Row, checked_row, checked_rows
 from minikd.errors import CheckpointError
 from minikd.files import write_atomically
-from minikd.reading import is_there, read_text, told
+from minikd.reading import excerpt, is_there, read_text
 
 CHECKSUM = "crc32"
 
@@ -46,13 +46,13 @@ def read_history(path: Path) -> list[Row]:
     head, *lines = read_text(path, LIMIT, FIX, CheckpointError).replace("\r\n", "\n").split("\n")
     names = head.split(",")
     if tuple(names) not in (COLUMNS, (*COLUMNS, CHECKSUM)):
-        raise CheckpointError(f"{path} has columns {told(names)}, but must have {told(list(COLUMNS))}; {FIX}")
+        raise CheckpointError(f"{path} has columns {excerpt(names)}, but must have {excerpt(list(COLUMNS))}; {FIX}")
     try:
         if len(lines) < 2 or lines.pop() != "":
             raise ValueError("it is cut off: its last line has no end, or there is none")
         return checked_rows([row_of(line, number, lines, len(names)) for number, line in enumerate(lines, 1)])
     except ValueError as error:
-        raise CheckpointError(f"{path} is broken ({told(error)}); {FIX}") from error
+        raise CheckpointError(f"{path} is broken ({excerpt(error)}); {FIX}") from error
 
 
 def row_of(line: str, number: int, lines: Sequence[str], cells: int) -> Row:

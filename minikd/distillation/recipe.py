@@ -15,13 +15,14 @@ from typing import Any, Self
 from minikd import checksums, models, optim, schedules
 from minikd.backend import CHOICES
 from minikd.data import Augmentation
+from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
 from minikd.notices import notice
-from minikd.reading import read_text, told
+from minikd.reading import excerpt, read_text
 from minikd.schema import check_plain
-from minikd.settings import Section, check_value, setting
-from minikd.training import Plan
+from minikd.settings import Section, setting
+from minikd.training import EPOCHS, Plan
 
 LIMIT = 2**20
 """Bytes of the largest recipe that is read."""
@@ -37,7 +38,7 @@ SEAL = "# SHA-256 of the other lines: "
 class Training(Section):
     """How one model is trained, and how its training images are varied."""
 
-    epochs: int = setting(5, "passes over the training images", 1)
+    epochs: int = setting(5, "passes over the training images", 1, below=EPOCHS)
     batch_size: int = setting(128, "images a step", 1)
     optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
     learning_rate: float = setting(1e-3, "the schedule's highest learning rate", 0)
@@ -48,10 +49,10 @@ class Training(Section):
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
     weight_limit: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
     shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
-    shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0)
-    rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0)
+    shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
+    rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
     scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0, below=1)
-    elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0)
+    elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0, most=MOST)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,8 +82,8 @@ class Teacher(Training):
     schedule: str = setting("cosine", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(1.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(5e-4, "weight decay", 0)
-    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0)
-    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0)
+    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0, most=MOST)
+    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
     model: str = setting("cnn", "network: cnn, deep, seed, wide (an MLP)", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
@@ -94,7 +95,7 @@ class Teacher(Training):
 class Student(Training):
     """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
 
-    epochs: int = setting(40, "passes over the training images", 1)
+    epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
@@ -116,13 +117,11 @@ class Distillation(Section):
     method: str = setting("soft_targets", "how to teach", choices=tuple(METHODS))
     ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
-    generations: int = setting(1, "students one after the other, each taught by the one before", 1)
+    generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=1001)
     method_args: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if one.name != "method_args":
-                check_value(one, getattr(self, one.name))
+        self.settle(apart=("method_args",))
         given = asdict(self.chosen)
         object.__setattr__(self, "method_args", {name: value for name, value in given.items() if value is not None})
 
@@ -137,7 +136,7 @@ class Distillation(Section):
         args = table.get("method_args", {})
         if not isinstance(args, Mapping):
             raise ConfigError(
-                f"{where}: method_args is {told(repr(args))}, but must be a section: [distillation.method_args]"
+                f"{where}: method_args is {excerpt(repr(args))}, but must be a section: [distillation.method_args]"
             )
         short = {name: table[name] for name in SHORT if name in table}
         rest = {name: value for name, value in table.items() if name not in SHORT}
@@ -162,9 +161,7 @@ class Recipe(Section):
     distillation: Distillation = field(default_factory=Distillation)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if one.name not in SECTIONS:
-                check_value(one, getattr(self, one.name))
+        self.settle(apart=SECTIONS)
         size_of(self.image_size)
 
     @classmethod
@@ -174,7 +171,7 @@ class Recipe(Section):
         inner = {name: table.pop(name, {}) for name in SECTIONS}
         for name, value in inner.items():
             if not isinstance(value, dict):
-                raise ConfigError(f"{where}: {name} is {told(repr(value))}, but must be a section: [{name}]")
+                raise ConfigError(f"{where}: {name} is {excerpt(repr(value))}, but must be a section: [{name}]")
         return replace(
             cls.of(table, where),
             teacher=Teacher.of(inner["teacher"], f"{where}, [teacher]"),
@@ -196,7 +193,7 @@ def size_of(image_size: str) -> tuple[int, int] | None:
     """Return (height, width) for "28x28", None for an empty text. Raises ConfigError."""
     if not image_size:
         return None
-    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", image_size)
+    found = re.fullmatch(r"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", image_size)
     if not found:
         raise ConfigError(f"image_size is {image_size!r}, but must be height x width, as 28x28")
     return int(found[1]), int(found[2])
@@ -210,7 +207,7 @@ def toml_table(text: str, where: str) -> dict[str, Any]:
         table = tomllib.loads(text)
         check_plain(table)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else told(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
         raise ConfigError(f"{where} is not TOML that can be a recipe: {reason}") from error
     return table
 

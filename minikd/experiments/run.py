@@ -4,7 +4,6 @@ joblib decides where: in processes on this machine, or, inside `joblib.parallel_
 "ray", on a cluster whose machines see the same folder.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
+from minikd.notices import printed
+from minikd.terminal import one_line, standard_error
 
 
 @dataclass
@@ -61,7 +62,8 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
 def attempt(cell: Cell, folder: Path) -> tuple[str, Outcome | str]:
     """Return a cell's key with its outcome, or with the reason why there is none."""
     try:
-        return cell.key, run_cell(cell, folder)
+        with printed():  # a process of its own would print a warning as Python does
+            return cell.key, run_cell(cell, folder)
     except MinikdError as error:
         return cell.key, str(error)
     except Exception as error:  # whatever it is, the other cells must not be lost with it
@@ -74,13 +76,14 @@ def bar(
     """Yield what has ended, as it ends, and move a bar; a failed cell is told at once."""
     from tqdm import tqdm
 
-    often = 0.1 if sys.stderr.isatty() else 5.0
+    out = standard_error()
+    often = 0.1 if out.isatty() else 5.0
     with tqdm(
-        total=cells, initial=cells - todo, unit=" cells", disable=quiet, leave=False, mininterval=often, file=sys.stderr
+        total=cells, initial=cells - todo, unit=" cells", disable=quiet, leave=False, mininterval=often, file=out
     ) as shown:
         for key, found in ended:
             if isinstance(found, str) and not quiet:
-                shown.write(f"{key} failed: {found}", file=sys.stderr)
+                shown.write(f"{key} failed: {one_line(found)}", file=out)
             shown.set_postfix_str(key, refresh=False)
             shown.update()
             yield key, found

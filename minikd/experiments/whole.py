@@ -1,6 +1,5 @@
 """A whole experiment in a folder: its stages, its table's rows, results.json and the figure."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from minikd.experiments.run import Progress, make, run_cells
 from minikd.files import write_atomically
 from minikd.jsonfiles import write_json
 from minikd.machine import machine, versions
+from minikd.terminal import one_line, say
 
 
 def run(
@@ -27,7 +27,7 @@ def run(
     folder = (folder or experiment.folder(preset)).absolute()
     make(folder)
     if not quiet:
-        print(f"experiment folder: {folder}", file=sys.stderr, flush=True)
+        say(one_line(f"experiment folder: {folder}"))
     setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
     for stage in experiment.stages:
         new = stage(setup, progress.outcomes)
@@ -63,9 +63,8 @@ def beside(experiment: Experiment, rows: list[Row]) -> list[Beside]:
 
 def draw(experiment: Experiment, report: Report, path: Path) -> None:
     """Write the experiment's figure."""
-    from matplotlib import style  # a user's own matplotlibrc must not change the figure
-
+    from minikd.report import style
     from minikd.report.figures import png
 
-    with style.context("default"):
+    with style.defaults():
         write_atomically(path, png(experiment.draw(report)))

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from minikd.errors import ConfigError
 from minikd.gradcheck.trial import place
-from minikd.reading import check_readable, told
+from minikd.reading import check_readable, excerpt
 from minikd.typing import Floats
 
 Passes = Callable[..., tuple[Floats, object]]
@@ -79,7 +79,7 @@ def run_file(path: Path) -> ModuleType:
         exec(code, vars(module))
     except SyntaxError as error:
         where = f"{path.name}, line {error.lineno}" if error.lineno else path.name  # none for NUL, or no text at all
-        line = f": {told(error.text.strip())}" if error.text else ""
+        line = f": {excerpt(error.text.strip())}" if error.text else ""
         raise ConfigError(f"{where}: {error.msg}{line}") from error
     except (UnicodeDecodeError, ValueError) as error:
         raise ConfigError(f"{path} cannot be run: {error} ({place(error)})") from error

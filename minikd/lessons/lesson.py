@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from minikd.files import write_atomically
 from minikd.lessons.rows import distance, row
+from minikd.terminal import stand_before_streams
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,6 +49,7 @@ class Lesson:
         as_script = script.stem == name
         self.quick, self.data = os.environ.get(QUICK) == "1", os.environ.get(DATA, "mnist") if own_data else "mnist"
         if as_script:
+            stand_before_streams()
             asked = command_line(name, own_data)
             self.quick, self.data = asked.quick, asked.data
         beside = script.resolve().parent if as_script else Path.cwd()

@@ -110,11 +110,12 @@ def chosen(names: Sequence[str], asked: str) -> str:
     Raises ConfigError with the nearest names where it is none of them.
     """
     stem = Path(asked).stem
+    number = int(stem) if stem.isdecimal() and len(stem) < 9 else None
     for name in names:
-        if stem == name or (stem.isdecimal() and int(stem) == int(name[:2])):
+        if stem == name or number == int(name[:2]):
             return name
     near = [name for name in names if stem and stem in name] or difflib.get_close_matches(stem, names)
-    if stem.isdecimal():
-        near = sorted(names, key=lambda name: abs(int(name[:2]) - int(stem)))[:2]
+    if number is not None:
+        near = sorted(names, key=lambda name: abs(int(name[:2]) - number))[:2]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
     raise ConfigError(f"there is no {asked!r} here; {hint}")

@@ -1,9 +1,12 @@
 """One aligned row for each claim, and how far two results are apart."""
 
+import sys
 import textwrap
 import unicodedata
 
 import numpy as np
+
+from minikd.terminal import before, fitted
 
 WIDTH = 66
 """Columns of a claim and its dots."""
@@ -14,10 +17,11 @@ VERDICT = 8
 
 def row(claim: str, verdict: str, shown: str = "") -> str:
     """Return a claim as a row: softmax rows sum to 1 ........ ok  1.1e-16; a long claim takes several lines."""
-    *before, last = textwrap.wrap(claim, WIDTH - 4) or [""]
+    claim = fitted(claim, before(sys.stdout).encoding)  # else what it prints in ASCII would be longer than its column
+    *above, last = textwrap.wrap(claim, WIDTH - 4) or [""]
     marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column
     dotted = f"{last} ".ljust(WIDTH + marks, ".")
-    return "\n".join([*before, f"{dotted} {verdict:<{VERDICT}}{shown}".rstrip()])
+    return "\n".join([*above, f"{dotted} {verdict:<{VERDICT}}{shown}".rstrip()])
 
 
 def distance(got: object, want: object) -> float:

@@ -71,7 +71,7 @@ class Contrastive(FeatureMethod):
     least = 2
 
     weight: float = setting(0.8, "weight of the term between the hidden layers", 0)
-    width: int = setting(128, "values that both features are mapped to", 1)
+    width: int = setting(128, "values that both features are mapped to", 1, below=65537)
     sharpness: float = setting(0.1, "temperature of the comparison", above=0)
 
     def own(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:

@@ -21,7 +21,7 @@ from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from minikd.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from minikd.reading import told
+from minikd.reading import excerpt
 from minikd.schema import fitted
 from minikd.typing import Shape
 
@@ -63,12 +63,14 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
     for an unknown layer, arguments that it does not take, and weights of other shapes.
     """
     if not isinstance(description, Mapping):
-        raise CheckpointError(f"{told(repr(description))} describes no layer; it must be a table with the layer's name")
+        raise CheckpointError(
+            f"{excerpt(repr(description))} describes no layer; it must be a table with the layer's name"
+        )
     arguments = dict(description)
     name = arguments.pop("layer", None)
     if not isinstance(name, str) or name not in (*LAYERS, *CHAINS):
         known = ", ".join(sorted([*LAYERS, *CHAINS]))
-        raise CheckpointError(f"unknown layer {told(repr(name))}; minikd has {known}")
+        raise CheckpointError(f"unknown layer {excerpt(repr(name))}; minikd has {known}")
     try:
         if name in CHAINS:
             return CHAINS[name](*inner_layers(name, arguments, shapes, prefix, deep))
@@ -82,7 +84,7 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
         raise
     except (MinikdError, TypeError, KeyError) as error:
         reason = missing(LAYERS.get(name), arguments) or error
-        raise CheckpointError(f"{name} cannot be made from {told(dict(description))}: {reason}") from error
+        raise CheckpointError(f"{name} cannot be made from {excerpt(dict(description))}: {reason}") from error
 
 
 def inner_layers(
@@ -91,7 +93,7 @@ def inner_layers(
     """Return the layers of a chain."""
     inner = arguments.get("layers")
     if not isinstance(inner, list) or len(arguments) > 1:
-        raise CheckpointError(f"{name} is described by {told(arguments)}, but needs a list of layers alone")
+        raise CheckpointError(f"{name} is described by {excerpt(arguments)}, but needs a list of layers alone")
     if deep > DEEPEST:
         raise CheckpointError(f"its chains are nested more than {DEEPEST} deep")
     return [build(one, shapes, f"{prefix}{i}.", deep + 1) for i, one in enumerate(inner)]
@@ -107,11 +109,11 @@ def hints_of(name: str) -> Mapping[str, Any]:
 def argument(hints: Mapping[str, Any], name: str, value: object) -> object:
     """Return an argument in the type that the constructor wants."""
     if name not in hints or name == "rng":
-        raise ConfigError(f"it takes no {told(name)}")
+        raise ConfigError(f"it takes no {excerpt(name)}")
     try:
         return fitted(value, hints[name])
     except ValueError as error:
-        raise ConfigError(f"{name} is {told(repr(value))}: {told(error)}") from error
+        raise ConfigError(f"{name} is {excerpt(repr(value))}: {excerpt(error)}") from error
 
 
 def missing(kind: type[Layer] | None, arguments: Mapping[str, object]) -> str:

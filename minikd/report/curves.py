@@ -15,7 +15,7 @@ def training_curves(evidence: Evidence) -> "Figure":
     runs = {model: _rows(evidence, model) for model in MODELS}
     errors = {model: [100 * (1 - float(row["accuracy"])) for row in rows] for model, rows in runs.items()}
     losses = {model: [float(row["loss"]) for row in rows] for model, rows in runs.items()}
-    split = next((str(rows[0]["evaluated_on"]) for rows in runs.values() if rows), "validation")
+    split = next((style.label(str(rows[0]["evaluated_on"])) for rows in runs.values() if rows), "validation")
 
     figure = style.new_figure(10, 4.2, _title(errors, split))
     left, right = figure.subplots(1, 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minikd.files import write_atomically
+from minikd.report import style
 from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
 from minikd.report.evidence import Evidence
@@ -34,11 +35,9 @@ def write_figures(evidence: Evidence, folder: Path) -> dict[str, Path]:
 
     Raises `CheckpointError` where a file cannot be written.
     """
-    from matplotlib import style  # a user's own matplotlibrc must not change the report
-
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
-    with style.context("default"):
+    with style.defaults():
         for name, draw in FIGURES.items():
             written[name] = folder / f"{name}.png"
             write_atomically(written[name], png(draw(evidence)))

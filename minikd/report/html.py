@@ -11,6 +11,7 @@ from minikd.files import write_atomically
 from minikd.report import units, verdict
 from minikd.report.evidence import MODELS, Results
 from minikd.report.tables import cells
+from minikd.terminal import visible
 
 READING = {
     "training_curves": "Loss on the training images and error on images kept out of training, epoch by epoch. Both "
@@ -70,7 +71,9 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
     """
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown
+    )
     page = environment.from_string(files("minikd").joinpath("report", "page.html").read_text(encoding="utf-8"))
     text = page.render(
         results=results,
@@ -87,6 +90,11 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
     path = folder / "report.html"
     write_atomically(path, text.encode())
     return path
+
+
+def shown(value: object) -> object:
+    """Return a value as the page shows it: a text without control characters, and such that UTF-8 can write it."""
+    return visible(value) if type(value) is str else value
 
 
 def facts(results: Results) -> dict[str, str]:

@@ -1,10 +1,17 @@
 """How every figure looks: colours for every eye and for grey printers, axes without clutter, labels that are safe."""
 
-from collections.abc import Iterable, Sequence
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import chdir, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minikd.terminal import one_line
 from minikd.typing import Floats, Pixels
 
 if TYPE_CHECKING:
@@ -18,8 +25,46 @@ LINES = {"teacher": (":", "s"), "student_baseline": ("--", "^"), "student_distil
 """Line and marker of each model, so that a grey print still tells them apart."""
 
 
+def load() -> None:
+    """Import matplotlib as it is made, whatever its user's backend and files say: these could end a run at its figures.
+
+    Afterwards `rcParams` has the user's backend where that is one; his matplotlibrc has not been read.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    log = logging.getLogger("matplotlib")  # which tells of folders that it cannot write to
+    level, users = log.level, {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
+    log.setLevel(logging.CRITICAL)
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    in_the_way = Path("matplotlibrc").is_file()  # in the current folder, where it is looked for first
+    try:
+        with chdir(os.sep) if in_the_way else nullcontext():
+            import matplotlib.figure
+    finally:
+        log.setLevel(level)
+        del os.environ["MATPLOTLIBRC"]
+        os.environ.update({name: value for name, value in users.items() if value is not None})
+    with suppress(ValueError):
+        matplotlib.rcParams.update({"backend": users["MPLBACKEND"]} if users["MPLBACKEND"] else {})
+
+
+@contextmanager
+def defaults() -> Iterator[None]:
+    """Draw as matplotlib does by default until the end, whatever the program around has changed."""
+    load()
+    from matplotlib import rc_context, rcParams, rcParamsDefault
+
+    with rc_context():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of some of its own defaults
+            for name in rcParamsDefault.keys() - {"backend"}:
+                rcParams[name] = rcParamsDefault[name]
+        yield
+
+
 def new_figure(width: float, height: float, title: str) -> "Figure":
     """Return an empty figure of so many inches, under a title that says what it shows."""
+    load()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -45,7 +90,7 @@ def tidy(ax: "Axes", title: str = "", x: str = "", y: str = "", grid: bool = Tru
 
 def label(name: str, longest: int = 16) -> str:
     """Return a class name fit for a figure: one line, its middle cut out if long, and no `$` that starts a formula."""
-    line = " ".join(name.split())
+    line = one_line(" ".join(name.split()))
     if len(line) > longest:
         end = (longest - 1) // 2
         line = f"{line[: longest - 1 - end]}…{line[-end:]}"

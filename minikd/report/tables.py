@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from minikd.report import units, verdict
 from minikd.report.evidence import MODELS, HistoryRow, ModelResult, Results
+from minikd.terminal import one_line
 
 WIDTH = 100
 """Columns of the narrowest terminal that the tables are made for."""
@@ -84,7 +85,11 @@ def _rows(history: Sequence[HistoryRow], model: str) -> list[HistoryRow]:
 
 
 def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
-    """Return the cells in columns two blanks apart, a text column to the left and numbers to the right."""
+    """Return the cells in columns two blanks apart, a text column to the left and numbers to the right.
+
+    A cell may hold a name from a file: its control characters are written by their numbers.
+    """
+    header, rows = ([[one_line(cell) for cell in line] for line in lines] for lines in (header, rows))
     widths = [max(map(len, column)) for column in zip(*header, *rows, strict=True)]
     first = str.rjust if header[-1][0] else str.ljust
 

@@ -9,6 +9,9 @@ QUICK = (
     *("--teacher-batch-size", "32", "--student-batch-size", "32", "--backend", "auto"),
 )
 
+C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""The environment of a system that knows no letters but ASCII's."""
+
 
 def write_data(
     path: Path, count: int = 240, classes: int = 3, channels: int = 1, size: tuple[int, int] = (12, 10)

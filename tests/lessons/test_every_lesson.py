@@ -12,6 +12,7 @@ from PIL import Image
 
 from minikd.lessons import work
 from minikd.lessons.library import LESSONS, read_card
+from tests.cli.makers import C_LOCALE
 
 pytestmark = pytest.mark.numpy_only("lessons and their exercises are NumPy, and start processes")
 
@@ -26,14 +27,21 @@ def by_name(paths):
 
 @by_name(SCRIPTS)
 def test_a_lesson_runs(path, tmp_path):
+    """On a system that has ASCII alone, too, and where matplotlib's settings are of no use."""
+    hard = {**C_LOCALE, "MPLBACKEND": "nonsense"}
     ended = subprocess.run(
         [sys.executable, str(path), "--quick"],
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "MINIKD_LESSONS_OUTPUT": str(tmp_path)},
+        env={**os.environ, **hard, "MINIKD_LESSONS_OUTPUT": str(tmp_path)},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.isascii()
+    assert "\\u" not in ended.stdout
+    assert "atplotlib" not in ended.stderr
+    claims = [line for line in ended.stdout.splitlines() if re.search(r"\.\. (ok|caught)\b", line)]
+    assert {re.search(r" (ok|caught)\b", line[60:]).start() for line in claims} <= {6}, ended.stdout
     if path not in TAUGHT:
         return
     verdicts = re.findall(r"\.\. (ok|caught)\b", ended.stdout)

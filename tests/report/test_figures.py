@@ -313,3 +313,76 @@ def test_only_ink_on_black_is_shown_as_ink_on_paper():
     assert style.is_ink(images)
     assert not style.is_ink(images + 1)
     assert not style.is_ink(images.repeat(3, axis=1))
+
+
+DRAW = (
+    "import sys; from pathlib import Path\n"
+    "from minikd.report.figures import write_figures\n"
+    "from tests.report import sample\n"
+    "write_figures(sample.evidence(samples=20), Path(sys.argv[1]))\n"
+)
+
+
+@pytest.mark.parametrize("name", ["environment", "file", "folder", "bytes", "rc", "config", "styles", "home"])
+def test_no_setting_of_matplotlibs_ends_a_run_changes_a_figure_or_says_anything(name, tmp_path, evidence):
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe nonsense: \xff")
+    (tmp_path / "rc").write_text("backend: nonsense\naxes.titlesize: 30\ntext.usetex: True\nno such setting: 1\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "matplotlibrc").write_bytes(b"\xff")
+    (tmp_path / "styles" / "stylelib").mkdir(parents=True)
+    (tmp_path / "styles" / "stylelib" / "bad.mplstyle").write_bytes(b"axes.grid: \xff")
+    here = tmp_path / "here"
+    here.mkdir()
+    if name == "file":
+        (here / "matplotlibrc").write_bytes(b"\xff\xfe")
+    if name == "folder":
+        (here / "matplotlibrc").mkdir()
+    settings = {
+        "environment": {"MPLBACKEND": "nonsense", "MPLCONFIGDIR": os.devnull},
+        "bytes": {"MATPLOTLIBRC": str(tmp_path / "bytes"), "MPLBACKEND": "module://nowhere"},
+        "rc": {"MATPLOTLIBRC": str(tmp_path / "rc"), "MPLBACKEND": "TkAgg"},
+        "config": {"MPLCONFIGDIR": str(tmp_path / "config")},
+        "styles": {"MPLCONFIGDIR": str(tmp_path / "styles"), "MPLBACKEND": "Qt5Agg"},
+        "home": {"HOME": os.devnull, "XDG_CONFIG_HOME": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/nowhere"},
+    }
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), **settings.get(name, {})}
+    command = [sys.executable, "-c", DRAW, str(tmp_path / "drawn")]
+    ended = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", "")
+    usual = write_figures(sample.evidence(samples=20), tmp_path / "usual")
+    assert [path.read_bytes() for path in usual.values()] == [
+        (tmp_path / "drawn" / path.name).read_bytes() for path in usual.values()
+    ]
+
+
+def test_what_was_set_for_matplotlib_is_as_it_was(tmp_path):
+    code = (
+        "import os, logging; before = dict(os.environ)\n"
+        "from minikd.report import style\n"
+        "style.load(); import matplotlib\n"
+        "assert dict(os.environ) == before and logging.getLogger('matplotlib').level == logging.NOTSET\n"
+        "assert matplotlib.rcParams._get_backend_or_none() == 'svg'\n"
+    )
+    environment = {**os.environ, "MPLBACKEND": "svg", "MATPLOTLIBRC": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+ODD = ["$", "$$", r"\$", "$x$", "$\\frac{", "\\", "_^{}", "a\nb", "\x1b[2J", "\u202e", "caf\udce9", "猫", "", " ", "%s"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_any_class_name_is_drawn_as_it_is(name, evidence):
+    names = (name, f"b{name}c{name}", *evidence.class_names[2:])
+    for draw in FIGURES.values():
+        png(draw(sample.evidence(class_names=names)))
+
+
+@pytest.mark.parametrize("name", ["$", "$$", r"\$", "$x$", "a$b$c", "$\\frac{", "_^{}"])
+def test_a_formula_in_a_name_is_no_formula(name):
+    from matplotlib.text import Text
+
+    assert Text()._preprocess_math(style.label(name)) == (name, False)
+
+
+def test_a_name_in_a_figure_has_no_control_characters():
+    assert style.label("\x1b\udce9\u202e") == r"\x1b\xe9\u202e"

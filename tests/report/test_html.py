@@ -139,3 +139,14 @@ def test_a_run_without_errors_has_a_page_too(tmp_path, figures):
 
 def test_the_shipped_recipe_of_each_figure_is_told():
     assert READING.keys() == FIGURES.keys()
+
+
+def test_a_name_in_the_page_has_no_control_characters_and_may_be_no_utf8(tmp_path):
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    results = {**sample.results(dataset="a\x1b[2Jb\u202ec"), "name": "caf\udce9"}
+    text = write_report(results, {}, folder, 'data = "/caf\udce9\x07"\nseed = 1\n').read_text(encoding="utf-8")
+    assert r"a\x1b[2Jb\u202ec" in text
+    assert r"run caf\xe9" in text
+    assert "\\x07&#34;\nseed = 1" in text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)

@@ -1,0 +1,58 @@
+"""How a command ends that does not run to its end: one line that says why and how to mend it, and a status."""
+
+import os
+import tempfile
+import traceback
+
+from minikd.terminal import Terminal, one_line, say
+
+REFUSED, BUG, STOPPED = 2, 70, 130
+"""Exit statuses: an error that the user can mend, one of minikd's own, and Ctrl-C."""
+
+TRACEBACK = "MINIKD_TRACEBACK"
+"""Set to 1, this variable has a bug's traceback printed."""
+
+
+def refused(why: str) -> int:
+    """Say why a command cannot do its work, and return the status."""
+    say(f"minikd: error: {one_line(why)}")
+    return REFUSED
+
+
+def reason(error: Exception) -> str:
+    """Return what an error of Python's own or the system's means, with the fix."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; take less data or a smaller network, or close other programs"
+    if isinstance(error, RecursionError):
+        return "a file is nested too deeply to be read; it may be damaged"
+    if isinstance(error, ImportError):
+        return f"{error}: a package that minikd needs is missing or broken; install minikd anew"
+    return str(error)
+
+
+def status_of(out: Terminal, status: int) -> int:
+    """Return the status; an error where standard output could not be written, unless its reader had seen enough."""
+    out.flush()
+    if out.trouble is None or isinstance(out.trouble, BrokenPipeError):  # such as `| head`
+        return status
+    return refused(f"{out.trouble}: standard output is not whole; the files that the command writes are")
+
+
+def bug() -> int:
+    """Say that minikd is at fault, keep the traceback of the error under way for its makers, and return the status."""
+    text = traceback.format_exc()
+    if os.environ.get(TRACEBACK) == "1":
+        say(text)
+    what = one_line(text.strip().splitlines()[-1])
+    say(f"minikd: error: this is a bug of minikd: {what}; {kept(text)}")
+    return BUG
+
+
+def kept(text: str) -> str:
+    """Write a traceback to a temporary file, and return where it is and what to do with it."""
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix="minikd-traceback-", suffix=".txt", delete=False) as file:
+            file.write(text.encode(errors="backslashreplace"))
+    except OSError:
+        return f"please report it with its traceback, which {TRACEBACK}=1 prints"
+    return f"please report it with its traceback, {file.name} ({TRACEBACK}=1 prints it)"

@@ -1,0 +1,189 @@
+"""What is printed reaches its reader in characters that he can see, and a stream that fails never ends the work.
+
+Standard output and error may be anything: a terminal of another encoding, a pipe whose reader has gone, a full disk,
+an object of a notebook's or a logger's, or nothing at all. `Terminal` stands before each. What an encoding lacks is
+written in ASCII: ─ as -, α as alpha, é as e, and what resembles nothing by its number. Control characters are written
+by theirs: a name from a file could otherwise move the cursor, or pass for another name.
+"""
+
+import codecs
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
+
+LOOK_ALIKES = {
+    **{"─": "-", "–": "-", "—": "-", "−": "-", "→": "->", "←": "<-", "×": "x", "·": "*", "±": "+-", "√": "sqrt "},
+    **{"²": "^2", "³": "^3", "µ": "u", "λ": "lambda", "∂": "d", "‖": "||", "°": " degrees", "≤": "<=", "≥": ">="},
+    **{"≠": "!=", "≈": "~", "∞": "inf", "§": "section ", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/"},
+}
+"""What the package prints beyond ASCII, beside Greek letters and letters with a mark."""
+
+CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Control characters but tab and line feed, line separators, and what turns the direction of writing."""
+
+CONTROLS, CONTROLS_BUT_RETURN = re.compile(f"[{CONTROL}]"), re.compile(rf"(?!\r)[{CONTROL}]")
+CONTROLS_AND_BREAKS = re.compile(rf"[{CONTROL}\t\n]")
+
+
+def one_line(text: str) -> str:
+    """Return a text from a file, a path or a library on one line: control characters by their numbers."""
+    return fitted(numbered(text, CONTROLS_AND_BREAKS), "utf-8")
+
+
+def visible(text: str) -> str:
+    """Return a text of several lines with its control characters by their numbers."""
+    return fitted(numbered(text, CONTROLS), "utf-8")
+
+
+def numbered(text: str, which: re.Pattern[str]) -> str:
+    """Return a text with these characters by their numbers."""
+    return which.sub(lambda found: by_number(found[0]), text)
+
+
+def by_number(letter: str) -> str:
+    """Return a character as \\n, \\x1b or \\u2028; a byte of a name that is not UTF-8 as that byte, \\xe9."""
+    if "\udc80" <= letter <= "\udcff":  # how Python holds such a byte
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return ascii(letter)[1:-1]
+
+
+def in_ascii(letter: str) -> str:
+    """Return a character as it is written in ASCII: by its looks, a Greek letter by its name, any other by number."""
+    if letter in LOOK_ALIKES:
+        return LOOK_ALIKES[letter]
+    if unicodedata.combining(letter):  # the hat of x̂
+        return ""
+    parts = unicodedata.normalize("NFKD", letter)
+    if parts != letter:  # a letter and its mark
+        return "".join(one if one.isascii() else in_ascii(one) for one in parts)
+    script, *_, name = unicodedata.name(letter, "? ?").split(" ")
+    return by_number(letter) if script != "GREEK" else name.capitalize() if letter.isupper() else name.lower()
+
+
+def fitted(text: str, encoding: str) -> str:
+    """Return a text as an encoding can write it: the characters that it lacks in ASCII."""
+    return text.encode(encoding, "minikd").decode(encoding)
+
+
+def lacked(error: UnicodeError) -> tuple[str, int]:
+    """Answer a codec that lacks some characters: these in ASCII, and where to go on."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(in_ascii, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error("minikd", lacked)
+
+
+class Terminal:
+    """A text stream that takes every text, before another that may be anything or None.
+
+    After its first error it is silent, and keeps that error as `trouble`. A carriage return, which takes a progress bar
+    back to the begin of its line, is let through where there are `bars`.
+    """
+
+    def __init__(self, stream: TextIO | None, bars: bool = False) -> None:
+        self.stream, self.bars = stream, bars
+        self.trouble: Exception | None = None
+
+    def __getattr__(self, name: str) -> object:
+        """Return what else a stream may have, such as `fileno`, where this one has it."""
+        return getattr(self.stream, name)
+
+    @property
+    def encoding(self) -> str:
+        """The stream's encoding; UTF-8, which lacks nothing, where it tells none."""
+        try:
+            return codecs.lookup(getattr(self.stream, "encoding", "utf-8")).name
+        except (LookupError, TypeError):
+            return "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write a text as the stream can show it."""
+        safe = numbered(text, CONTROLS_BUT_RETURN if self.bars else CONTROLS)
+        if self.stream is not None and self.trouble is None:
+            with self.survived():
+                try:
+                    self.stream.write(fitted(safe, self.encoding))
+                except UnicodeError:  # its encoding is another than it tells
+                    self.stream.write(fitted(safe, "ascii"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Have the stream hand on what it holds back."""
+        if self.stream is not None and hasattr(self.stream, "flush") and self.trouble is None:
+            with self.survived():
+                self.stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether somebody is looking."""
+        try:
+            return self.stream is not None and bool(self.stream.isatty())
+        except Exception:
+            return False
+
+    @contextmanager
+    def survived(self) -> Iterator[None]:
+        """Keep an error of the stream's, whatever it is: what is printed is not worth the work."""
+        try:
+            yield
+        except Exception as error:
+            self.trouble = error
+
+    def drop(self) -> None:
+        """Let what a stream in trouble holds back fall: else it would fail once more where Python ends."""
+        for real in (sys.__stdout__, sys.__stderr__):
+            if self.trouble is not None and real is not None and self.stream is real:
+                with suppress(Exception), open(os.devnull, "w") as nowhere:
+                    os.dup2(nowhere.fileno(), real.fileno())
+
+
+def before(stream: object, bars: bool = False) -> Terminal:
+    """Return a `Terminal` before a stream, or the stream where it is one."""
+    return stream if isinstance(stream, Terminal) else Terminal(cast(TextIO | None, stream), bars)
+
+
+def standard_error() -> Terminal:
+    """Return standard error as it is now, such that writing there never fails."""
+    return before(sys.stderr, bars=True)
+
+
+def say(text: str) -> None:
+    """Say what is under way: a line on standard error, at once."""
+    print(text, file=standard_error(), flush=True)
+
+
+def stand_before_streams() -> tuple[Terminal, Terminal]:
+    """Put a `Terminal` before standard output and one before standard error, and return them."""
+    open_descriptors()
+    out, err = before(sys.stdout), standard_error()
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    return out, err
+
+
+@contextmanager
+def safe_streams() -> Iterator[Terminal]:
+    """Put a `Terminal` before standard output and error until the end, and yield that of standard output."""
+    usual = sys.stdout, sys.stderr
+    out, err = stand_before_streams()
+    try:
+        yield out
+    finally:
+        for one in (out, err):
+            one.flush()
+            one.drop()
+        sys.stdout, sys.stderr = usual
+
+
+def open_descriptors() -> None:
+    """Open the null device under each standard descriptor that is closed.
+
+    Else the next file that is opened would get its number, and whatever writes there past Python would write into it.
+    """
+    with suppress(OSError):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
