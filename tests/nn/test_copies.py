@@ -328,6 +328,75 @@ def test_a_chain_in_a_chain_is_trained_with_what_a_method_has_of_its_own():
     assert not np.array_equal(inner.vector, problems.mlp().vector)
 
 
+class Slotted(nn.Layer):
+    __slots__ = ("by", "unset")
+
+    def __init__(self):
+        super().__init__()
+        self.params["w"] = np.ones(2, np.float32)
+        self.by = 3
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda one: reduced(one, 2), lambda one: one.copy()])
+def test_a_slot_is_an_attribute_too(way):
+    twin = way(Slotted())
+    assert twin.by == 3
+    assert not hasattr(twin, "unset")
+    assert way(nn.Sequential(Slotted())).layers[0].by == 3
+
+
+class Unmade(nn.Layer):
+    def __init__(self):
+        self.params = {"w": np.ones(2, np.float32)}
+
+
+class OfTheClass(nn.Layer):
+    params = {"w": np.ones(2, np.float32)}  # noqa: RUF012, the mistake
+
+
+@pytest.mark.parametrize("kind", [Unmade, OfTheClass])
+def test_a_layer_that_has_not_made_its_arrays_is_refused(kind):
+    with pytest.raises(ConfigError, match=rf"argument 1 is a {kind.__name__} that has not made its params and state"):
+        nn.Sequential(nn.ReLU(), kind())
+
+
+def test_one_array_for_two_layers_is_refused_for_a_chain_would_make_two_of_it():
+    one, two = nn.Linear(3, 3, rng()), nn.Linear(3, 3, rng())
+    two.params["weight"] = one.params["weight"]
+    with pytest.raises(ConfigError, match=r"parameters 0\.weight and 2\.weight are one array, of which a chain would"):
+        nn.Sequential(one, nn.ReLU(), two)
+
+
+def test_every_way_to_change_a_dict_is_written_through_or_refused():
+    model = problems.mlp()
+    params, vector = model.layers[1].params, model.vector
+    assert isinstance(params, dict)
+    new = np.full((8, 36), 2.0, np.float32)
+    for change in (
+        lambda: params.update({"weight": new}),
+        lambda: params.update(weight=new),
+        lambda: params.update([("weight", new)]),
+        lambda: params.__ior__({"weight": new}),
+    ):
+        vector[:] = 0
+        change()
+        assert (vector[: new.size] == 2).all()
+        assert np.shares_memory(params["weight"], vector)
+    assert params.setdefault("weight", None) is params["weight"]
+    for change in (
+        lambda: params.pop("weight"),
+        lambda: params.popitem(),
+        lambda: params.clear(),
+        lambda: params.setdefault("scale", new),
+        lambda: params.update(scale=new),
+        lambda: params.__delitem__("bias"),
+    ):
+        with pytest.raises(ConfigError, match="a layer in a chain keeps its arrays"):
+            change()
+    assert list(params) == ["weight", "bias"]
+    assert type(params.copy()) is type(params | {}) is dict
+
+
 class Kept(nn.Layer):
     """Keeps its parameter in an attribute as well."""
 
