@@ -164,9 +164,8 @@ class Layer:
         assert isinstance(state, dict)
         for name, value in rest.items():
             object.__setattr__(self, name, value)  # also a slot, and in a class that refuses assignments
-        # Unpickled arrays may be read-only, or share their memory with whoever sent them.
-        self.params = {name: value.copy("K") for name, value in params.items()}
-        self.state = {name: value.copy("K") for name, value in state.items()}
+        self.params = {name: _owned(value) for name, value in params.items()}
+        self.state = {name: _owned(value) for name, value in state.items()}
 
     def _attributes(self) -> dict[str, object]:
         """Return the attributes, in slots too, that do not depend on where the arrays lie."""
@@ -197,6 +196,12 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.config().items())})"
+
+
+def _owned(value: Floats) -> Floats:
+    """Return a plain copy: what was unpickled may be read-only, a file, or memory shared with whoever sent it."""
+    copied: Floats = module_of(value).array(value, order="K")
+    return copied
 
 
 def _leaves(held: object) -> Iterator[object]:

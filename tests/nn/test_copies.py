@@ -4,6 +4,7 @@ import copy
 import io
 import multiprocessing
 import pickle
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -97,6 +98,12 @@ def through_joblib(value):
     return joblib.load(file)
 
 
+def through_a_mapped_file(value):
+    with tempfile.TemporaryDirectory() as folder:
+        joblib.dump(value, f"{folder}/model")
+        return joblib.load(f"{folder}/model", mmap_mode="r")
+
+
 WAYS = {
     "copy.copy": copy.copy,
     "copy.deepcopy": copy.deepcopy,
@@ -107,6 +114,7 @@ WAYS = {
     "buffers": out_of_band,
     "read-only buffers": through_read_only_bytes,
     "joblib": through_joblib,
+    "a mapped file": through_a_mapped_file,
     "cloudpickle": lambda model: pickle.loads(cloudpickle.dumps(model)),
     "twice": lambda model: copy.deepcopy(reduced(copy.copy(model), 4)),
     "in a list": lambda model: copy.deepcopy([model, model.copy()])[0],
@@ -208,6 +216,13 @@ def test_a_layer_of_its_own_keeps_its_attributes_and_the_order_of_its_memory():
     assert twin.by is not layer.by
     assert twin.params["wide"].flags.f_contiguous
     assert list(twin.params) == ["scale", "wide"]
+
+
+def test_a_layer_from_a_mapped_file_has_arrays_of_its_own():
+    twin = through_a_mapped_file(nn.BatchNorm1d(3))
+    assert {type(value) for value in (*twin.params.values(), *twin.state.values())} == {np.ndarray}
+    twin.update_state(twin.forward(np.ones((2, 3), np.float32), training=True)[1])
+    assert twin.state["num_batches_tracked"] == 1
 
 
 def test_copied_arrays_by_name_are_an_ordinary_dict():
