@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -180,10 +180,10 @@ class BoundLayer:
         return self._twins[dtype]
 
 
-def parameters(layer: LayerLike) -> MutableMapping[str, Floats]:
+def parameters(layer: LayerLike) -> dict[str, Floats]:
     """Return the layer's parameters; empty where it has none."""
     found = getattr(layer, "params", {})
-    if not isinstance(found, MutableMapping):
+    if not isinstance(found, dict):
         raise Stopped(Finding("result", "params", f"params is {describe(found)}; it must be a dict of arrays by name"))
     for name, value in found.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":

@@ -5,50 +5,37 @@ once more. If an array were exchanged in one of these places, the forward pass w
 moves another, and neither would say so. So an assignment then copies the values into the array that is there.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 from minikd.backend import module_of, to_host
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.typing import Array, Floats
 
 
-class Arrays(MutableMapping[str, Floats]):
+class Arrays(dict[str, Floats]):
     """Arrays by name: a dict, until they are `held`. From then on `arrays[name] = value` writes into the array.
 
-    Copied or pickled, they become a dict. Raises ConfigError where a name would come or go, and ShapeError and
-    DtypeError for a value that the array cannot take.
+    Copied or pickled, they become an ordinary dict. Raises ConfigError where a name would come or go, and ShapeError
+    and DtypeError for a value that the array cannot take.
     """
 
-    def __init__(self, arrays: Mapping[str, Floats]) -> None:
-        self._arrays, self.held = dict(arrays), False
-
-    def __getitem__(self, name: str) -> Floats:
-        return self._arrays[name]
+    held = False
 
     def __setitem__(self, name: str, value: Floats) -> None:
         if not self.held:
-            self._arrays[name] = value
-        elif name in self._arrays:
-            write(self._arrays[name], value, name)
+            super().__setitem__(name, value)
+        elif name in self:
+            write(self[name], value, name)
         else:
             raise ConfigError(f"there is no {name!r} among {self._names()}, and {FIXED}")
 
     def __delitem__(self, name: str) -> None:
         if self.held:
             raise ConfigError(f"{name!r} cannot be taken out: {FIXED}")
-        del self._arrays[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        return len(self._arrays)
-
-    def __repr__(self) -> str:
-        return repr(self._arrays)
+        super().__delitem__(name)
 
     def __reduce__(self) -> tuple[type[dict[str, Floats]], tuple[dict[str, Floats]]]:
-        return dict, (self._arrays,)
+        return dict, (dict(self),)
 
     def write_all(self, arrays: Mapping[str, Floats]) -> None:
         """Write into every array, by name."""
@@ -58,11 +45,23 @@ class Arrays(MutableMapping[str, Floats]):
 
     def exchange(self, arrays: Mapping[str, Floats]) -> None:
         """Take other arrays: for the layer alone, which knows who holds them."""
-        self._arrays = dict(arrays)
+        dict.clear(self)
+        dict.update(self, arrays)
 
     def _names(self) -> str:
         return ", ".join(self) or "none"
 
+
+def _update(self: Arrays, other: Mapping[str, Floats]) -> Arrays:
+    """Return the arrays after `arrays |= other`."""
+    self.update(other)
+    return self
+
+
+# A dict's own ways to change would go past the methods above; those of an abstract mapping go through them.
+THROUGH = {name: vars(MutableMapping)[name] for name in ("update", "setdefault", "pop", "popitem", "clear")}
+for name, way in {**THROUGH, "__ior__": _update}.items():
+    setattr(Arrays, name, way)
 
 FIXED = "a layer in a chain keeps its arrays, as the chain's vector holds them; make a new layer and a new chain"
 

@@ -79,16 +79,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
-        seen: set[int] = set()
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
-            if layer.chained or id(layer) in seen:
-                raise ConfigError(
-                    f"Sequential's argument {i}, {layer!r}, stands in a chain already, which would lose its weights; "
-                    "make a second layer, or give a copy: layer.copy()"
-                )
-            seen.add(id(layer))
+        _check_links(layers)
         self._layers = layers
         self.across_batch = any(layer.across_batch for layer in layers)
         self._join()
@@ -282,7 +273,8 @@ class Sequential(Layer):
     def with_layers(self, layers: Iterable[Layer]) -> Self:
         """Return a chain of this one's kind, of other layers: of a residual block a residual block."""
         twin = object.__new__(type(self))  # and not type(self)(...): a subclass may have a constructor of its own
-        vars(twin).update(self._attributes())
+        for name, value in self._attributes().items():
+            object.__setattr__(twin, name, value)
         Sequential.__init__(twin, *layers)
         return twin
 
@@ -291,7 +283,8 @@ class Sequential(Layer):
         return self._attributes()  # the layers bring their arrays along
 
     def __setstate__(self, found: Mapping[str, object]) -> None:
-        vars(self).update({name: value for name, value in found.items() if name not in BINDING})
+        for name in found.keys() - BINDING:
+            object.__setattr__(self, name, found[name])
         self._join()
 
     def _convert(self, convert: Callable[[Floats], Floats]) -> None:
@@ -321,18 +314,42 @@ class Sequential(Layer):
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
 
+def _check_links(layers: Sequence[Layer]) -> None:
+    """Refuse what cannot be a link of a new chain: no layer, one of another chain or twice, one that is not made."""
+    seen: set[int] = set()
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
+        if layer.chained or id(layer) in seen:
+            raise ConfigError(
+                f"Sequential's argument {i}, {layer!r}, stands in a chain already, which would lose its weights; "
+                "make a second layer, or give a copy: layer.copy()"
+            )
+        if not all(isinstance(vars(layer).get(name), Arrays) for name in ("_params", "_state")):
+            raise ConfigError(
+                f"Sequential's argument {i} is a {type(layer).__name__} that has not made its params and state; call "
+                "super().__init__() in its constructor, and fill the two"
+            )
+        seen.add(id(layer))
+
+
 def _parameters(layers: Sequence[Layer]) -> dict[str, Floats]:
     """Return the parameters of all layers, as a chain names them."""
     return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in layer.params.items()}
 
 
 def _in_a_row(params: Mapping[str, Floats]) -> Floats:
-    """Return parameters one after the other in a new vector. Raises DtypeError where they cannot share one."""
+    """Return parameters one after the other in a new vector, or refuse those that cannot share one."""
     if not params:
         return np.zeros(0, np.float32)
     first = next(iter(params.values()))
-    xp = module_of(first)
+    xp, names = module_of(first), dict[int, str]()
     for name, value in params.items():
+        if names.setdefault(id(value), name) != name:
+            raise ConfigError(
+                f"parameters {names[id(value)]} and {name} are one array, of which a chain would make two; copy it, or "
+                "let one layer use it twice"
+            )
         found = getattr(value, "dtype", type(value).__name__)
         if found not in FLOATS:
             raise DtypeError(f"parameter {name} is {found}, but must be float32 or float64; use astype('float32')")

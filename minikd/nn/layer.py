@@ -124,7 +124,7 @@ class Layer:
 
     def bound_to(self, vector: Floats) -> bool:
         """Return whether the parameters are views of this very vector, and of no other by now."""
-        return vars(self).get("_vector") is vector
+        return self.__dict__.get("_vector") is vector
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
         """Return a copy of this layer whose parameters and state went through `convert`."""
@@ -162,14 +162,16 @@ class Layer:
         params, state = rest.pop("params"), rest.pop("state")
         assert isinstance(params, dict)
         assert isinstance(state, dict)
-        vars(self).update(rest)
-        # Unpickled arrays may be read-only, or share their memory with whoever sent them.
-        self.params = {name: value.copy("K") for name, value in params.items()}
-        self.state = {name: value.copy("K") for name, value in state.items()}
+        for name, value in rest.items():
+            object.__setattr__(self, name, value)  # also a slot, and in a class that refuses assignments
+        self.params = {name: _owned(value) for name, value in params.items()}
+        self.state = {name: _owned(value) for name, value in state.items()}
 
     def _attributes(self) -> dict[str, object]:
-        """Return the attributes that do not depend on where the arrays lie."""
-        return {name: value for name, value in vars(self).items() if name not in BINDING}
+        """Return the attributes, in slots too, that do not depend on where the arrays lie."""
+        slots = [name for kind in type(self).__mro__ for name in vars(kind).get("__slots__", ())]
+        every = {**{name: getattr(self, name) for name in slots if hasattr(self, name)}, **vars(self)}
+        return {name: value for name, value in every.items() if name not in BINDING}
 
     def _convert(self, convert: Callable[[Floats], Floats]) -> None:
         """Let parameters and state go through `convert`."""
@@ -194,6 +196,12 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.config().items())})"
+
+
+def _owned(value: Floats) -> Floats:
+    """Return a plain copy: what was unpickled may be read-only, a file, or memory shared with whoever sent it."""
+    copied: Floats = module_of(value).array(value, order="K")
+    return copied
 
 
 def _leaves(held: object) -> Iterator[object]:

@@ -4,6 +4,7 @@ import copy
 import io
 import multiprocessing
 import pickle
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -97,6 +98,12 @@ def through_joblib(value):
     return joblib.load(file)
 
 
+def through_a_mapped_file(value):
+    with tempfile.TemporaryDirectory() as folder:
+        joblib.dump(value, f"{folder}/model")
+        return joblib.load(f"{folder}/model", mmap_mode="r")
+
+
 WAYS = {
     "copy.copy": copy.copy,
     "copy.deepcopy": copy.deepcopy,
@@ -107,6 +114,7 @@ WAYS = {
     "buffers": out_of_band,
     "read-only buffers": through_read_only_bytes,
     "joblib": through_joblib,
+    "a mapped file": through_a_mapped_file,
     "cloudpickle": lambda model: pickle.loads(cloudpickle.dumps(model)),
     "twice": lambda model: copy.deepcopy(reduced(copy.copy(model), 4)),
     "in a list": lambda model: copy.deepcopy([model, model.copy()])[0],
@@ -208,6 +216,13 @@ def test_a_layer_of_its_own_keeps_its_attributes_and_the_order_of_its_memory():
     assert twin.by is not layer.by
     assert twin.params["wide"].flags.f_contiguous
     assert list(twin.params) == ["scale", "wide"]
+
+
+def test_a_layer_from_a_mapped_file_has_arrays_of_its_own():
+    twin = through_a_mapped_file(nn.BatchNorm1d(3))
+    assert {type(value) for value in (*twin.params.values(), *twin.state.values())} == {np.ndarray}
+    twin.update_state(twin.forward(np.ones((2, 3), np.float32), training=True)[1])
+    assert twin.state["num_batches_tracked"] == 1
 
 
 def test_copied_arrays_by_name_are_an_ordinary_dict():
@@ -326,6 +341,75 @@ def test_a_chain_in_a_chain_is_trained_with_what_a_method_has_of_its_own():
     assert inner.vector.base is outer.vector or np.shares_memory(inner.vector, outer.vector)
     assert np.array_equal(outer.state_dict()["0.1.weight"], inner.layers[1].params["weight"])
     assert not np.array_equal(inner.vector, problems.mlp().vector)
+
+
+class Slotted(nn.Layer):
+    __slots__ = ("by", "unset")
+
+    def __init__(self):
+        super().__init__()
+        self.params["w"] = np.ones(2, np.float32)
+        self.by = 3
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda one: reduced(one, 2), lambda one: one.copy()])
+def test_a_slot_is_an_attribute_too(way):
+    twin = way(Slotted())
+    assert twin.by == 3
+    assert not hasattr(twin, "unset")
+    assert way(nn.Sequential(Slotted())).layers[0].by == 3
+
+
+class Unmade(nn.Layer):
+    def __init__(self):
+        self.params = {"w": np.ones(2, np.float32)}
+
+
+class OfTheClass(nn.Layer):
+    params = {"w": np.ones(2, np.float32)}  # noqa: RUF012, the mistake
+
+
+@pytest.mark.parametrize("kind", [Unmade, OfTheClass])
+def test_a_layer_that_has_not_made_its_arrays_is_refused(kind):
+    with pytest.raises(ConfigError, match=rf"argument 1 is a {kind.__name__} that has not made its params and state"):
+        nn.Sequential(nn.ReLU(), kind())
+
+
+def test_one_array_for_two_layers_is_refused_for_a_chain_would_make_two_of_it():
+    one, two = nn.Linear(3, 3, rng()), nn.Linear(3, 3, rng())
+    two.params["weight"] = one.params["weight"]
+    with pytest.raises(ConfigError, match=r"parameters 0\.weight and 2\.weight are one array, of which a chain would"):
+        nn.Sequential(one, nn.ReLU(), two)
+
+
+def test_every_way_to_change_a_dict_is_written_through_or_refused():
+    model = problems.mlp()
+    params, vector = model.layers[1].params, model.vector
+    assert isinstance(params, dict)
+    new = np.full((8, 36), 2.0, np.float32)
+    for change in (
+        lambda: params.update({"weight": new}),
+        lambda: params.update(weight=new),
+        lambda: params.update([("weight", new)]),
+        lambda: params.__ior__({"weight": new}),
+    ):
+        vector[:] = 0
+        change()
+        assert (vector[: new.size] == 2).all()
+        assert np.shares_memory(params["weight"], vector)
+    assert params.setdefault("weight", None) is params["weight"]
+    for change in (
+        lambda: params.pop("weight"),
+        lambda: params.popitem(),
+        lambda: params.clear(),
+        lambda: params.setdefault("scale", new),
+        lambda: params.update(scale=new),
+        lambda: params.__delitem__("bias"),
+    ):
+        with pytest.raises(ConfigError, match="a layer in a chain keeps its arrays"):
+            change()
+    assert list(params) == ["weight", "bias"]
+    assert type(params.copy()) is type(params | {}) is dict
 
 
 class Kept(nn.Layer):
