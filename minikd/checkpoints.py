@@ -13,6 +13,7 @@ from pathlib import Path
 
 from minikd.backend import module_of, to_host
 from minikd.errors import CheckpointError
+from minikd.identity import changes
 from minikd.typing import Array
 from minikd.weights import read_tensors, write_tensors
 
@@ -53,8 +54,8 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str) -> Positio
         raise CheckpointError(f"{path} is not a checkpoint of minikd ({error!r}); remove it and start again") from error
     if header.get("run") != run:
         raise CheckpointError(
-            f"{path} belongs to another run: its settings or its data are not those of now; "
-            "restore them, or start afresh under another --name"
+            f"{path} belongs to another run: {changes(header.get('run'), run)}; restore that, "
+            "or start afresh under another --name"
         )
     shapes = {name: value.shape for name, value in state.items()}
     if shapes != {name: value.shape for name, value in tensors.items()}:

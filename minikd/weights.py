@@ -29,10 +29,19 @@ class Card:
     class_names: tuple[str, ...]
 
 
-def save_model(path: Path, model: Sequential, card: Card) -> None:
-    """Write the model and its card; the file appears whole or not at all. Raises CheckpointError."""
-    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)})
+def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
+    """Write the model, its card and what decided it; the file appears whole or not at all. Raises CheckpointError."""
+    # One text: safetensors writes several in any order, and a run's files are the same to the byte.
+    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card), "stage": stage})
     write_tensors(path, {name: to_host(value) for name, value in model.state_dict().items()}, {"minikd": text})
+
+
+def stage_of(path: Path) -> str:
+    """Return what decided a model, see `minikd.identity`; "" where the file does not say. Raises CheckpointError."""
+    try:
+        return str(json.loads(read_tensors(path)[1]["minikd"]).get("stage", ""))
+    except (KeyError, ValueError, AttributeError):
+        return ""
 
 
 def load_model(path: str | Path) -> tuple[Sequential, Card]:

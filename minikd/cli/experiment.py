@@ -2,12 +2,13 @@
 
 import argparse
 import json
-import sys
+import shlex
 from pathlib import Path
 
 from minikd.cli.bench import check_path
-from minikd.cli.commands import check_least
+from minikd.cli.commands import as_typed, check_least
 from minikd.files import write_atomically
+from minikd.interrupts import advising
 from minikd.parallel import cores
 
 
@@ -26,11 +27,9 @@ def experiment(arguments: argparse.Namespace) -> int:
     check_least("--jobs", jobs, 1)
     check_path("--json", arguments.json)
     folder = arguments.folder or chosen.folder(arguments.preset)
-    try:
+    again = shlex.join(arguments.typed)
+    with advising(lambda: f"stopped; what has ended is kept; go on with:\n  {as_typed()} {again}"):
         report = run(chosen, arguments.preset, arguments.seeds, jobs, folder, arguments.quiet)
-    except KeyboardInterrupt:
-        print("\nstopped; what has ended is kept: the same command goes on", file=sys.stderr)
-        raise
     numbers = json.dumps(report, indent=2) + "\n"
     if arguments.json == "-":
         print(numbers, end="")

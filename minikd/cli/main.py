@@ -11,6 +11,7 @@ from pathlib import Path
 from minikd.backend import CHOICES
 from minikd.cli.flags import add_recipe_flags
 from minikd.errors import MinikdError
+from minikd.interrupts import exit_status, say_stopped
 from minikd.notices import printed
 
 Command = Callable[[argparse.Namespace], int]
@@ -19,7 +20,7 @@ DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on N
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 well, 1 a check failed, 2 an error, 130 interrupted."""
+    """Run the command line and return the exit status: 0 well, 1 a check failed, 2 an error, 130 stopped."""
     top = parser()
     arguments, unknown = top.parse_known_args(argv)
     if "command" not in arguments:
@@ -39,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"minikd: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("minikd: stopped", file=sys.stderr)
-        return 130
+        say_stopped()
+        return exit_status()
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stderr.close()
         return 0

@@ -30,7 +30,7 @@ def test_a_run_leaves_everything_behind(finished):
         assert (finished / name).stat().st_size > 0, name
     assert len(list((finished / "figures").glob("*.png"))) >= 6
     assert not list(finished.glob("*.checkpoint"))
-    assert not list(finished.glob(".*"))
+    assert [path.name for path in finished.glob(".*")] == [".lock"]
 
 
 def test_results_hold_what_the_readme_documents(finished, backend):

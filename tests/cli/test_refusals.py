@@ -45,7 +45,7 @@ def refused(capsys, *arguments):
         (("--data", "nowhere"), ("nowhere", "mnist")),
         (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
         (("--teacher-weights", "nowhere.safetensors"), ("nowhere.safetensors", ".safetensors")),
-        (("--resume", "nowhere"), ("nowhere/config.toml", "TOML")),
+        (("--resume", "nowhere"), ("nowhere is not there", "--resume runs/NAME")),
     ],
 )
 def test_a_bad_flag_is_named_with_its_fix(flags, words, capsys, tmp_path):
@@ -101,7 +101,7 @@ def test_data_that_changed_is_not_gone_on_with(data, tmp_path, capsys):
         patch.setattr("minikd.training.stop_requests", stopped_at_once)
         assert main(arguments) == 130
     write_data(changed, count=248)
-    assert "its data" in refused(capsys, "distill", "--resume", tmp_path / "cut", "--quiet")
+    assert "images are others" in refused(capsys, "distill", "--resume", tmp_path / "cut", "--quiet")
     assert (tmp_path / "cut" / "teacher.checkpoint").exists()
 
 
