@@ -6,7 +6,7 @@ would be the answer to it.
 
 import sys
 
-from minikd.interrupts import asked_to_stop, exit_status, say_stopped, stop_at_once, stop_by_exception
+from minikd.interrupts import asked_to_stop, end_stopped, say_stopped, stop_at_once, stop_by_exception
 
 
 def main() -> int:
@@ -15,14 +15,16 @@ def main() -> int:
     try:
         from minikd.cli import main as command
 
-        return command()
+        status = command()
     except BaseException:
         if not asked_to_stop():
             raise
         say_stopped()  # an import that is interrupted may make another error of it
-        return exit_status()
     finally:
         stop_at_once()
+    if asked_to_stop():
+        end_stopped()
+    return status
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ import numpy as np
 
 from minikd.backend import to_host
 from minikd.data import Views
+from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.typing import Array
 
 FOLLOWING = {
+    "layers": "the network's layers are others",
     "images": "the training images are others",
     "labels": "the training labels are others",
     "first_weights": "the first weights are others",
@@ -38,7 +40,8 @@ def identity_of(
         **plan,
         **settings,
         **varied,
-        "network": repr(model),
+        "network": describe(model),
+        "layers": repr(model),
         "mean": views.mean,
         "std": views.std,
         "view_seed": views.seed,
@@ -73,7 +76,7 @@ def changes(before: str, now: str) -> str:
         return "what it was trained by is not known" if before != now else ""
     settings = [name for name in names if name not in FOLLOWING]
     told = [f"{name} was {shown(old.get(name))} and is {shown(new.get(name))}" for name in settings]
-    return "; ".join(told or [FOLLOWING[name] for name in names])
+    return "; ".join(told or [text for name, text in FOLLOWING.items() if name in names])
 
 
 def shown(value: object) -> str:

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and a closed terminal's SIGHUP: what they do while a model trains, and to the command as a whole."""
 
+import atexit
 import os
 import signal
 import sys
@@ -124,4 +125,16 @@ def say_stopped() -> None:
 def leave() -> None:
     """End this process at once. What it was writing is whole or not there, as after any other end."""
     say_stopped()
+    os._exit(exit_status())
+
+
+def end_stopped() -> None:
+    """End this process with its status, once what libraries have left to do for its end is done.
+
+    By the usual way out, Python would die of SIGINT itself where it has met the exception in a text that it compiled.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     os._exit(exit_status())

@@ -9,14 +9,15 @@ from typing import Any
 
 from minikd import metrics
 from minikd.distillation.ended import as_table, check_settings, figures_of, has_figures, lies_elsewhere
-from minikd.distillation.folder import RunFolder
+from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
-from minikd.errors import CheckpointError
+from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
+from minikd.notices import notice
 from minikd.parallel import workers
 from minikd.report.evidence import (
     Circumstances,
@@ -124,7 +125,7 @@ def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats],
 
 
 def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> dict[str, Path]:
-    """Draw the figures into the run's folder and return their paths by name."""
+    """Draw the figures into the run's folder and return their paths by name; none, and a notice, where that fails."""
     image = job.data.dataset.image_shape
     pictures = {name: first_filters(model, image) for name, model in models.items()}
     evidence = Evidence(
@@ -136,7 +137,16 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         temperature=job.method.softness,
         history=job.history,
     )
-    return write_figures(evidence, job.folder / "figures")
+    try:
+        return write_figures(evidence, job.folder / "figures")
+    except MinikdError:  # such as a full disk: going on makes sense once there is space
+        raise
+    except Exception as error:  # of the library's: no numbers must be lost to it
+        notice(
+            f"the figures cannot be drawn ({type(error).__name__}: {error}); the numbers are complete, and "
+            f"--resume {quoted(job.folder)} draws what is missing"
+        )
+        return {}
 
 
 def circumstances(job: Job) -> Circumstances:
