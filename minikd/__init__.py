@@ -9,15 +9,20 @@ The parts: `minikd.nn` (layers), `minikd.losses`, `minikd.optim`, `minikd.schedu
 `minikd.gradcheck`, `minikd.reference` (PyTorch, to compare with).
 """
 
-from minikd import losses, nn
-from minikd.api import Scores, distill, evaluate, save, train
-from minikd.data import Augmentation, Dataset, load_dataset
-from minikd.errors import MinikdError
-from minikd.methods import METHODS
-from minikd.progress import Bars
-from minikd.tensors import read_tensors
-from minikd.training import Plan
-from minikd.weights import load_model
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minikd import losses, nn
+    from minikd.api import Scores, distill, evaluate, save, train
+    from minikd.data import Augmentation, Dataset, load_dataset
+    from minikd.errors import MinikdError
+    from minikd.methods import METHODS
+    from minikd.progress import Bars
+    from minikd.tensors import read_tensors
+    from minikd.training import Plan
+    from minikd.weights import load_model
 
 __all__ = [
     "METHODS",
@@ -37,3 +42,37 @@ __all__ = [
     "save",
     "train",
 ]
+
+_HOMES = {
+    "METHODS": "methods",
+    "Augmentation": "data",
+    "Bars": "progress",
+    "Dataset": "data",
+    "MinikdError": "errors",
+    "Plan": "training",
+    "Scores": "api",
+    "distill": "api",
+    "evaluate": "api",
+    "load_dataset": "data",
+    "load_model": "weights",
+    "read_tensors": "tensors",
+    "save": "api",
+    "train": "api",
+}
+"""The module of each name above that is no module itself."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is asked for: the command must hold Ctrl-C's handler before NumPy is imported."""
+    if name in _HOMES:
+        found: object = getattr(import_module(f"minikd.{_HOMES[name]}"), name)
+    elif not name.startswith("_") and find_spec(f"minikd.{name}"):
+        found = import_module(f"minikd.{name}")
+    else:
+        raise AttributeError(f"module 'minikd' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

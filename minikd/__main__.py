@@ -1,7 +1,31 @@
-"""`python -m minikd` is the `minikd` command."""
+"""The `minikd` command, also as `python -m minikd`.
+
+Nothing else is imported here before Ctrl-C has a handler: NumPy and the rest take half a second, in which a traceback
+would be the answer to it.
+"""
 
 import sys
 
-from minikd.cli import main
+from minikd.interrupts import asked_to_stop, end_stopped, say_stopped, stop_at_once, stop_by_exception
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line and return its exit status; see `minikd.cli.main`."""
+    stop_by_exception()
+    try:
+        from minikd.cli import main as command
+
+        status = command()
+    except BaseException:
+        if not asked_to_stop():
+            raise
+        say_stopped()  # an import that is interrupted may make another error of it
+    finally:
+        stop_at_once()
+    if asked_to_stop():
+        end_stopped()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

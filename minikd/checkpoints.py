@@ -16,6 +16,7 @@ from typing import TypedDict
 from minikd import telemetry
 from minikd.backend import module_of, to_host
 from minikd.errors import CheckpointError
+from minikd.identity import changes
 from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 from minikd.tensors import read_tensors, write_tensors
@@ -95,8 +96,8 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
     header = header_of(path, metadata)
     if header["run"] != run:
         raise CheckpointError(
-            f"{path} belongs to another run: its settings or its data are not those of now; "
-            "restore them, or start afresh under another --name"
+            f"{path} belongs to another run: {changes(header['run'], run)}; restore that, "
+            "or start afresh under another --name"
         )
     forms = {name: (value.shape, value.dtype.name) for name, value in state.items()}
     if forms != {name: (value.shape, value.dtype.name) for name, value in tensors.items()}:

@@ -7,7 +7,9 @@ file of a run is written beside its place, forced to the disk, and only then ren
 import errno
 import os
 import secrets
+import time
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from minikd.errors import CheckpointError
@@ -19,6 +21,9 @@ _FIXES = {
     errno.EISDIR: "a folder has that name: move it away, or choose another name",
 }
 
+ABANDONED = 600.0
+"""Seconds after which a file that nobody has gone on writing is taken for a killed process's."""
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader finds the old file or the new one, never a part.
@@ -26,9 +31,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises `CheckpointError`, with the system's reason and a fix, where the file cannot be written (a full disk, a
     folder without write permission). The old file is then still there and nothing is left beside it.
     """
-    # `tempfile` would make a file that only its owner can read; a plain `open` respects the umask.
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    aside = aside_of(path)
     try:
+        # `tempfile` would make a file that only its owner can read; a plain `open` respects the umask.
         with open(aside, "xb") as file:
             file.write(data)
             file.flush()
@@ -41,3 +46,34 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):  # after the rename there is nothing to remove
             aside.unlink()
+    force_names(path.parent)
+    remove_asides(path.parent, escape(path.name), ABANDONED)
+
+
+def aside_of(path: Path) -> Path:
+    """Return a new hidden name beside a path, for what will be renamed to it."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def force_names(folder: Path) -> None:
+    """Force a folder's names to the disk, so that a rename outlasts a power cut, where the system can do that."""
+    with suppress(OSError):  # Windows opens no folder, and some file systems force none
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def asides_in(folder: Path, name: str = "*") -> list[Path]:
+    """Return what is there under the hidden names that `aside_of` gives, for files of this name or pattern."""
+    return list(folder.glob(f".{name}.{'[0-9a-f]' * 8}.tmp"))
+
+
+def remove_asides(folder: Path, name: str = "*", age: float = 0.0) -> None:
+    """Remove the files that killed processes have left so, untouched for so many seconds."""
+    oldest = time.time() - age
+    for path in asides_in(folder, name):
+        with suppress(OSError):  # another has been faster, or it is not ours to remove
+            if path.lstat().st_mtime <= oldest and not path.is_dir():
+                path.unlink()

@@ -1,33 +1,140 @@
-"""Ctrl-C and SIGTERM as a request that training answers between two steps, so that no half-made step is saved."""
+"""Ctrl-C, SIGTERM and a closed terminal's SIGHUP: what they do while a model trains, and to the command as a whole."""
 
+import atexit
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask for a stop. Windows has no SIGHUP."""
+
+Handler = Callable[[int, FrameType | None], object]
+
+_received: list[int] = []
+"""The signals of this process that have asked for a stop."""
+_advice: list[Callable[[], str]] = []
+"""Who knows, while the command is at it, how to go on after a stop."""
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether a stop was asked for. A second Ctrl-C stops at once.
+    """Yield a function that says whether a stop was asked for, so that no half-made step is saved.
 
-    Only a program's main thread can receive signals; in any other the function always says no.
+    A second signal stops at once, by KeyboardInterrupt. Only a program's main thread can receive signals; in any other
+    the function always says no.
     """
     asked = threading.Event()
+    _received.clear()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
+        _received.append(number)
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
 
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    before = handle(on_signal)
     try:
         yield asked.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stop_by_exception() -> None:
+    """Let the first signal of this process end the command by KeyboardInterrupt, and the second one at once.
+
+    Whatever an interrupted import or a library's clean-up makes of that exception, nobody is shown a traceback.
+    """
+    hook = sys.unraisablehook
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        _received.append(number)
+        if len(_received) > 1:
+            leave()
+        raise KeyboardInterrupt
+
+    def unraisable(lost: "sys.UnraisableHookArgs") -> None:
+        if not _received:
+            hook(lost)
+        elif issubclass(lost.exc_type, KeyboardInterrupt):  # it was raised where no exception can pass
+            leave()
+
+    sys.unraisablehook = unraisable
+    handle(on_signal)
+
+
+def stop_at_once() -> None:
+    """Let every signal from now on end this process at once: all that is left to do is Python's own clean-up."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        _received.append(number)
+        leave()
+
+    handle(on_signal)
+
+
+def handle(handler: Handler) -> dict[int, Handler | int | None]:
+    """Hand the signals to a handler, and return the handlers of before; none in another thread than the main one.
+
+    What is ignored stays so, as SIGHUP under nohup, but for SIGINT: a shell lets what runs behind it ignore that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {
+        number: signal.signal(number, handler)
+        for number in SIGNALS
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+    }
+
+
+@contextmanager
+def advising(how: Callable[[], str]) -> Iterator[None]:
+    """Say, where the command is stopped in here, what `how` returns then: how to go on; "" for nothing."""
+    _advice[:] = [how]
+    try:
+        yield
+    except Exception:
+        _advice.clear()
+        raise
+    else:
+        _advice.clear()
+
+
+def exit_status() -> int:
+    """Return 128 and the number of the signal that asked first for a stop, as shells do; 130 for Ctrl-C."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def asked_to_stop() -> bool:
+    """True once a signal has asked this process for a stop."""
+    return bool(_received)
+
+
+def say_stopped() -> None:
+    """Say on standard error that the command was stopped, and how to go on. That no terminal is left is no error."""
+    lines = [text for how in _advice if (text := how())]
+    _advice.clear()
+    with suppress(OSError, ValueError, AttributeError, RuntimeError):  # the last: a signal came amid another print
+        print("", *lines, "minikd: stopped", sep="\n", file=sys.stderr, flush=True)
+
+
+def leave() -> None:
+    """End this process at once. What it was writing is whole or not there, as after any other end."""
+    say_stopped()
+    os._exit(exit_status())
+
+
+def end_stopped() -> None:
+    """End this process with its status, once what libraries have left to do for its end is done.
+
+    By the usual way out, Python would die of SIGINT itself where it has met the exception in a text that it compiled.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(exit_status())

@@ -8,14 +8,11 @@ What an objective has to train of its own (a regressor, a temperature) is traine
 parameters: one optimiser's step, one norm to clip. The model has its own vector back when training ends.
 """
 
-import hashlib
-import json
 import math
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -26,6 +23,7 @@ from minikd.backend import device_errors, module_of
 from minikd.checkpoints import Length, Position, Row, load_checkpoint, save_checkpoint
 from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
+from minikd.identity import identity_of
 from minikd.interrupts import stop_requests
 from minikd.nn import Layer, Sequential
 from minikd.nn.layer import Grads
@@ -128,26 +126,27 @@ def fit(
     watcher: Watcher | None = None,
     checkpoint: Path | None = None,
     after_epoch: Callable[[list[Row]], None] | None = None,
-    settings: str = "",
+    settings: Mapping[str, object] | None = None,
     threads: int | None = None,
 ) -> list[Row]:
     """Train `model` in place and return its history, a row for each epoch.
 
     With `checkpoint` the run goes on from that file where it exists, writes it every few seconds at an epoch's end and
-    when it is interrupted (Ctrl-C, SIGTERM), which raises `Interrupted`. A checkpoint of another plan, model or data
-    is refused, and of other `settings`: a text that says what else decides the result, such as the loss's constants.
+    when it is interrupted (Ctrl-C, SIGTERM, SIGHUP), which raises `Interrupted`. A checkpoint of another plan, model or
+    data is refused, and of other `settings`: what else decides the result, such as the loss's constants.
     Raises `Diverged` where the loss or a weight is no longer finite; the checkpoint then still holds the last good
     epoch. `threads` (default: all cores) decide how long it takes and not a bit of the result; where a device does the
     work there is one.
     """
     if not len(views):
         raise ConfigError("there are no training images: validation takes them all; hold out fewer")
-    run = Run(model, views, objective, plan, name, settings)
+    identity = identity_of(name, model, views, asdict(plan), settings or {}) if checkpoint else ""
+    run = Run(model, views, objective, plan, name)
     position = Position()
     try:
         if checkpoint is not None and checkpoint.exists():
             length = Length(plan.epochs, len(views), plan.batch_size)
-            position = load_checkpoint(checkpoint, run.state, run.identity, length)
+            position = load_checkpoint(checkpoint, run.state, identity, length)
         if watcher:
             watcher.start(name, plan.epochs, len(views), position)
         with workers(1 if module_of(model.vector) is not np else threads) as map_, stop_requests() as asked:
@@ -161,7 +160,7 @@ def fit(
                         after_epoch(position.history)
                 stop = asked()  # also where it was asked for during the evaluation, or the very last batch
                 if checkpoint is not None and (stop or time.monotonic() - saved > SAVE_SECONDS):
-                    save_checkpoint(checkpoint, run.state, position, run.identity)
+                    save_checkpoint(checkpoint, run.state, position, identity)
                     saved = time.monotonic()
                 if stop:
                     raise Interrupted(name)
@@ -184,11 +183,8 @@ class Shard(NamedTuple):
 class Run:
     """One model's training: what stays the same from step to step."""
 
-    def __init__(
-        self, model: Sequential, views: Views, objective: Objective, plan: Plan, name: str, settings: str
-    ) -> None:
-        self.model, self.views, self.objective, self.plan = model, views, objective, plan
-        self.name, self.settings = name, settings
+    def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan, name: str) -> None:
+        self.model, self.views, self.objective, self.plan, self.name = model, views, objective, plan, name
         steps_an_epoch = math.ceil(len(views) / plan.batch_size)
         self.total, self.warm_up = steps_an_epoch * plan.epochs, round(plan.warm_up * steps_an_epoch)
         self.second = bisect_left(range(self.total), objective.anew, key=self.progress) % self.total
@@ -245,16 +241,6 @@ class Run:
             "optimizer": self.optimizer_state,
         }
         return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-
-    @cached_property
-    def identity(self) -> str:
-        """A digest of plan, model and data: a checkpoint of another run must not be gone on with."""
-        views, text = self.views, [self.name, asdict(self.plan), repr(self.model), self.settings]
-        digest = hashlib.sha256(json.dumps(text).encode())
-        digest.update(repr((views.augmentation, views.mean, views.std, views.seed, views.images.shape)).encode())
-        for array in (views.labels, views.images):
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
 
     def epoch(self, position: Position, map_: Map, asked: Callable[[], bool], watcher: Watcher | None) -> bool:
         """Run the rest of the epoch at `position`; False where a stop was asked for before its end."""

@@ -2,12 +2,14 @@
 
 import json
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from minikd.checkpoints import COLUMNS, Length, Position, load_checkpoint, save_checkpoint
 from minikd.errors import CheckpointError
+from minikd.identity import identity_of
 from minikd.methods import Labels
 from minikd.tensors import read_tensors, write_tensors
 from minikd.training import Plan, Run, fit
@@ -18,8 +20,11 @@ PLAN = Plan(epochs=3, batch_size=4)
 LENGTH = Length(PLAN.epochs, images=10, batch_size=4)
 
 
+IDENTITY = identity_of("model", problems.mlp(), problems.views(), asdict(PLAN), {})
+
+
 def run():
-    return Run(problems.mlp(), problems.views(), Labels(), PLAN, "model", "")
+    return Run(problems.mlp(), problems.views(), Labels(), PLAN, "model")
 
 
 def written(path, **change):
@@ -27,7 +32,7 @@ def written(path, **change):
     one = run()
     one.optimizer_state["step"][...] = 5
     telemetry = {"hard_loss": 1.0, "looks": 1.0}
-    save_checkpoint(path, one.state, Position(1, 2, 5, 8, 3.5, 0.25, telemetry, [row("model", 1)]), one.identity)
+    save_checkpoint(path, one.state, Position(1, 2, 5, 8, 3.5, 0.25, telemetry, [row("model", 1)]), IDENTITY)
     if change:
         tensors, metadata = read_tensors(path)
         header = json.loads(metadata["minikd-checkpoint"])
@@ -38,7 +43,7 @@ def written(path, **change):
 
 def load(path):
     one = run()
-    return load_checkpoint(path, one.state, one.identity, LENGTH)
+    return load_checkpoint(path, one.state, IDENTITY, LENGTH)
 
 
 def test_a_position_comes_back_with_numbers_that_are_none(tmp_path):
@@ -124,7 +129,7 @@ def test_arrays_that_the_run_does_not_have_are_refused_and_nothing_is_changed(na
     write_tensors(path, {**tensors, name: value, "model.1.bias": np.full(8, 7, np.float32)}, metadata)
     one = run()
     with pytest.raises(CheckpointError, match=message):
-        load_checkpoint(path, one.state, one.identity, LENGTH)
+        load_checkpoint(path, one.state, IDENTITY, LENGTH)
     assert not one.model.params["1.bias"].any()
 
 

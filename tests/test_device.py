@@ -60,7 +60,7 @@ def training(kind, backend, dtype="float32"):
     else:
         model, knowing = student(backend).astype(dtype), teacher(backend).astype(dtype)
         objective = Labels() if kind == "student, labels" else problems.taught(knowing, train)
-    return Run(model, train, objective, Plan(shards=1), kind, "")
+    return Run(model, train, objective, Plan(shards=1), kind)
 
 
 KINDS = ("teacher", "teacher, dropout", "student, labels", "student, cached", "student, live")

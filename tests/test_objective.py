@@ -95,7 +95,7 @@ def test_a_steps_gradient_is_the_derivative_of_its_loss_by_model_and_objective(s
     model, objective = problems.mlp().astype("float64"), Toward()
     objective.own = objective.own.astype("float64")
     views, index = problems.views(dtype=np.float64), np.arange(7)
-    run = Run(model, views, objective, replace(PLAN, shards=shards, batch_size=7), "model", "")
+    run = Run(model, views, objective, replace(PLAN, shards=shards, batch_size=7), "model")
     assert run.vector.size == model.size + 8
     parts = np.array_split(index, shards)
     gradient = sum(run.shard(training.Position(), k, part, 7).gradient for k, part in enumerate(parts))

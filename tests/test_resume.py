@@ -2,11 +2,10 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,8 @@ from minikd import losses, training
 from minikd.checkpoints import Length, load_checkpoint
 from minikd.data import Augmentation
 from minikd.errors import CheckpointError
+from minikd.identity import identity_of
+from minikd.interrupts import SIGNALS
 from minikd.methods import Labels
 from minikd.tensors import write_tensors
 from minikd.training import Evaluation, Interrupted, Plan, fit
@@ -100,8 +101,9 @@ def test_a_checkpoint_holds_everything_that_changed(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"
     stopped(monkeypatch, 5, problems.cnn, PLAN, path)
     model = problems.cnn()
-    run = training.Run(model, problems.views(augmentation=Augmentation(shift=1)), Labels(), PLAN, "model", "")
-    position = load_checkpoint(path, run.state, run.identity, Length(PLAN.epochs, 10, PLAN.batch_size))
+    run = training.Run(model, problems.views(augmentation=Augmentation(shift=1)), Labels(), PLAN, "model")
+    identity = identity_of("model", problems.cnn(), run.views, asdict(PLAN), {})
+    position = load_checkpoint(path, run.state, identity, Length(PLAN.epochs, 10, PLAN.batch_size))
     assert (position.epoch, position.batch, position.step, position.images) == (1, 1, 4, 4)
     assert len(position.history) == 1
     assert model.state["1.num_batches_tracked"] == 4
@@ -129,7 +131,7 @@ OTHER_PIXELS.images[3, 0, 2, 2] ^= 1
         {"plan": replace(PLAN, seed=1)},
         {"plan": replace(PLAN, epochs=3)},
         {"name": "student"},
-        {"settings": "temperature 2"},
+        {"settings": {"temperature": 2}},
         {"make": lambda: problems.mlp(dropout=0.1)},
         {"make": problems.cnn},
         {"views": problems.views(11)},
@@ -151,6 +153,23 @@ def test_a_checkpoint_of_another_run_is_refused_and_nothing_is_changed(change, t
     assert path.read_bytes() == before
     assert np.array_equal(model.vector, vector)
     session(**plain)
+
+
+def test_the_first_weights_of_another_seed_are_another_run(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint"
+    stopped(monkeypatch, 2, problems.mlp, PLAN, path)
+    with pytest.raises(CheckpointError, match="the first weights are others"):
+        session(lambda: problems.mlp(seed=1), PLAN, path)
+
+
+def test_a_checkpoint_is_refused_with_what_has_changed(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint"
+    stopped(monkeypatch, 2, problems.mlp, PLAN, path)
+    with pytest.raises(CheckpointError, match=r"epochs was 2 and is 3; learning_rate was 0\.05 and is 0\.1; restore"):
+        session(problems.mlp, replace(PLAN, epochs=3, learning_rate=0.1), path)
+    views = problems.views(augmentation=Augmentation(shift=1))
+    with pytest.raises(CheckpointError, match="the training images are others; restore"):
+        session(problems.mlp, PLAN, path, views=replace(views, images=OTHER_PIXELS.images))
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
@@ -215,7 +234,7 @@ except Interrupted:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no SIGINT to one process")
 @pytest.mark.numpy_only("the process that gets the signal runs on NumPy")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_real_signal_leaves_a_checkpoint_to_go_on_from(number, tmp_path):
     path, root = tmp_path / "checkpoint", Path(__file__).parents[1]
     command = [sys.executable, "-c", INTERRUPTED, str(path)]

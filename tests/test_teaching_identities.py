@@ -67,7 +67,7 @@ def test_a_teacher_answers_in_evaluation_mode():
 
 
 def test_a_student_learns_in_training_mode():
-    run = Run(problems.mlp(dropout=0.5, hidden=64), problems.views(), training_objective(), Plan(), "model", "")
+    run = Run(problems.mlp(dropout=0.5, hidden=64), problems.views(), training_objective(), Plan(), "model")
     mask = run.shard(Position(), 0, np.arange(4), 4).cache[3].m
     assert 0.3 < np.mean(mask == 0) < 0.7
 

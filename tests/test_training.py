@@ -86,7 +86,7 @@ def test_shards_meet_on_as_many_threads():
         return losses.cross_entropy(logits, batch.labels)
 
     with workers(2) as map_:
-        run = training.Run(problems.mlp(), problems.views(), problems.Asked(objective), PLAN, "model", "")
+        run = training.Run(problems.mlp(), problems.views(), problems.Asked(objective), PLAN, "model")
         run.step(training.Position(), np.arange(4), 0.1, map_)
     assert not meeting.broken
 
@@ -117,7 +117,7 @@ def test_the_shards_of_a_step_draw_masks_of_their_own():
     model = problems.mlp(dropout=0.5, hidden=64)
     twice = problems.views(1)
     twice = Views(twice.images.repeat(2, 0), twice.labels.repeat(2), twice.mean, twice.std)
-    run = training.Run(model, twice, Labels(), PLAN, "model", "")
+    run = training.Run(model, twice, Labels(), PLAN, "model")
     masks = [run.shard(training.Position(step=step), k, np.array([0]), 2)[2][3].m for step in (0, 1) for k in (0, 1)]
     assert len({mask.tobytes() for mask in masks}) == 4
 

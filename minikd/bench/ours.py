@@ -45,7 +45,7 @@ class OurTraining:
                 objective = LogitObjective(method, LiveTeacher(problem.teacher))
             case logits:
                 objective = LogitObjective(method, CachedTeacher(logits))
-        self.training = Run(problem.model.copy(), stage.views, objective, plan, "bench", "")
+        self.training = Run(problem.model.copy(), stage.views, objective, plan, "bench")
 
     def step(self, number: int) -> float:
         """Take a step and return its loss."""

@@ -5,7 +5,6 @@ import json
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +15,11 @@ from minikd.backend import choose
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.cli.json_text import json_text
 from minikd.distillation import run
+from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
+from minikd.distillation.naming import check_name, default_name
 from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
-from minikd.errors import CheckpointError, ConfigError
+from minikd.errors import CheckpointError, ConfigError, MinikdError
+from minikd.interrupts import advising
 from minikd.progress import Bars
 from minikd.settings import LARGEST, brief
 from minikd.terminal import say
@@ -30,8 +32,9 @@ def distill(arguments: argparse.Namespace) -> int:
     from minikd.distillation.history import read_history
     from minikd.report.tables import seed_tables, summary_table
 
-    recipe, folder = run_of(arguments)
-    results = resumable("distill", folder, lambda: run.distil(recipe, folder, watcher_of(arguments)))
+    recipe, place = run_of(arguments)
+    results = resumable("distill", place, lambda: run.distil(recipe, place, watcher_of(arguments)))
+    folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return 0
@@ -46,9 +49,10 @@ def train(arguments: argparse.Namespace) -> int:
     """Train one model, or go on with it, and print what it is worth."""
     from minikd.report.listings import models_table
 
-    (recipe, folder), role = run_of(arguments), arguments.model
+    (recipe, place), role = run_of(arguments), arguments.model
     watcher = watcher_of(arguments)
-    row = resumable(f"train --model {role}", folder, lambda: run.train(recipe, folder, role, watcher))
+    row = resumable(f"train --model {role}", place, lambda: run.train(recipe, place, role, watcher))
+    folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return 0
@@ -69,20 +73,18 @@ def methods(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run_of(arguments: argparse.Namespace) -> tuple[Recipe, Path]:
+def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
     """Return the recipe and the folder of a run: the one to go on with, or a new one."""
     if arguments.resume:
         check_alone(arguments)
-        recipe, folder = read_run_recipe(arguments.resume), arguments.resume
-    else:
-        recipe = recipe_of(arguments)
-        name = arguments.name or f"{Path(recipe.data).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-        folder = arguments.runs / name
-        if folder.exists():
-            raise ConfigError(
-                f"{folder} exists already; go on with it by --resume {folder}, or choose another name with --name"
-            )
-    return recipe, folder
+        check_begun(arguments.resume)
+        return read_run_recipe(arguments.resume), RunFolder(arguments.resume)
+    recipe = recipe_of(arguments)
+    if arguments.name is None:
+        return recipe, RunFolder(arguments.runs / default_name(recipe.data), numbered=True)
+    place = RunFolder(arguments.runs / check_name(arguments.name), new=True)
+    place.check_free()  # before the data are read
+    return recipe, place
 
 
 def check_alone(arguments: argparse.Namespace) -> None:
@@ -91,20 +93,26 @@ def check_alone(arguments: argparse.Namespace) -> None:
     given += [name for name in ("config", "seed_recipe", "name") if getattr(arguments, name)]
     if given:
         raise ConfigError(
-            f"--resume goes on by the recipe in {arguments.resume / 'config.toml'}, so {', '.join(given)} cannot be "
+            f"--resume goes on by the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "
             "given beside it; leave that out, or start a new run without --resume"
         )
 
 
-def resumable(command: str, folder: Path, work: Callable[[], ResultT]) -> ResultT:
-    """Do the work; where it is interrupted, say how to go on."""
-    try:
-        return work()
-    except KeyboardInterrupt:
-        if folder.exists():  # else nothing has begun
-            resume = f"{as_typed()} {command} --resume {shlex.quote(str(folder))}"
-            say(f"\nstopped; go on with:\n  {resume}")
-        raise
+def resumable(command: str, place: RunFolder, work: Callable[[], ResultT]) -> ResultT:
+    """Do the work; where it is stopped, or fails with a part of it done, say how to go on."""
+    begun_before = not place.new
+
+    def how() -> str:
+        line = f"{as_typed()} {command} --resume {quoted(place.path)}"
+        return f"stopped; go on with:\n  {line}" if begun_before or place.stays else ""
+
+    with advising(how):
+        try:
+            return work()
+        except MinikdError:
+            if place.made and place.stays:
+                say(f"what has ended is kept; {how().partition(' ')[2]}")
+            raise
 
 
 def as_typed() -> str:

@@ -1,14 +1,15 @@
 """`minikd experiment`: list the experiments, or run one in its folder and print its table."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from minikd.cli.bench import check_path
-from minikd.cli.commands import check_least
+from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
 from minikd.files import write_atomically
+from minikd.interrupts import advising
 from minikd.parallel import cores
-from minikd.terminal import say
 
 
 def experiment(arguments: argparse.Namespace) -> int:
@@ -26,11 +27,9 @@ def experiment(arguments: argparse.Namespace) -> int:
     check_least("--jobs", jobs, 1, 1000)
     check_path("--json", arguments.json)
     folder = arguments.folder or chosen.folder(arguments.preset)
-    try:
+    again = shlex.join(arguments.typed)
+    with advising(lambda: f"stopped; what has ended is kept; go on with:\n  {as_typed()} {again}"):
         report = run(chosen, arguments.preset, arguments.seeds, jobs, folder, arguments.quiet)
-    except KeyboardInterrupt:
-        say("\nstopped; what has ended is kept: the same command goes on")
-        raise
     numbers = json_text(report) + "\n"
     if arguments.json == "-":
         print(numbers, end="")

@@ -11,11 +11,12 @@ from typing import NoReturn
 
 from minikd.backend import CHOICES
 from minikd.cli.check_loss import add_flags as add_check_loss_flags
-from minikd.cli.failures import REFUSED, STOPPED, bug, reason, refused, status_of
+from minikd.cli.failures import REFUSED, bug, reason, refused, status_of
 from minikd.cli.flags import add_recipe_flags
 from minikd.errors import MinikdError
+from minikd.interrupts import exit_status, say_stopped
 from minikd.notices import printed
-from minikd.terminal import one_line, safe_streams, say
+from minikd.terminal import one_line, safe_streams
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -25,7 +26,8 @@ DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on N
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
-    0: all is well. 1: a check failed. 2: an error that the user can mend. 70: a bug of minikd. 130: interrupted.
+    0: all is well. 1: a check failed. 2: an error that the user can mend. 70: a bug of minikd. 130: stopped by Ctrl-C,
+    and 128 and the signal's number by another signal.
     """
     with safe_streams() as out:
         try:
@@ -46,8 +48,8 @@ def answered(argv: Sequence[str] | None) -> int:
     except MinikdError as error:
         return refused(str(error))
     except KeyboardInterrupt:
-        say("minikd: stopped")
-        return STOPPED
+        say_stopped()
+        return exit_status()
     except (OSError, MemoryError, RecursionError, ImportError) as error:
         return refused(reason(error))
     except Exception:

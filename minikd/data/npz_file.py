@@ -19,6 +19,7 @@ from minikd.data.dataset import Raw
 from minikd.data.shown import shown, some
 from minikd.errors import DataError, MinikdError
 from minikd.memory import require
+from minikd.reading import excerpt
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How NumPy writes; unpacking from other methods may take any memory."""
@@ -78,7 +79,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         except Exception as error:  # damaged bytes make zipfile, zlib and NumPy's parser of headers raise many kinds
             raise DataError(
                 f"{shown(path)} cannot be read as {path.suffix}: it is damaged, truncated or holds pickled objects, "
-                f"which are refused ({str(error) or type(error).__name__}); write it again with plain arrays "
+                f"which are refused ({excerpt(error) or type(error).__name__}); write it again with plain arrays "
                 "(np.savez_compressed)"
             ) from error
 

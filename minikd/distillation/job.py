@@ -6,9 +6,12 @@ over.) Each stage leaves its weights in the run's folder, so a run that was stop
 not there yet, from its checkpoint.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -16,23 +19,25 @@ from minikd.backend import choose
 from minikd.checkpoints import Row
 from minikd.data import Views
 from minikd.distillation import networks
+from minikd.distillation.folder import RunFolder
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
 from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.teacher import answers
-from minikd.errors import ConfigError
-from minikd.files import write_atomically
+from minikd.errors import CheckpointError
+from minikd.identity import changes, digest_of, identity_of
 from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
+from minikd.notices import notice
 from minikd.objective import Objective
 from minikd.parallel import workers
 from minikd.training import Watcher, fit
-from minikd.weights import load_model, save_model
+from minikd.weights import load_model, save_model, stage_of
 
 
 class Job:
-    """A run of a recipe in a folder, on so many threads (default: all cores).
+    """A run of a recipe in a folder, on so many threads (default: all cores), which holds the folder until its end.
 
     kept: a folder where several runs may share their teachers' answers, see `distillation.kept`.
     """
@@ -40,15 +45,15 @@ class Job:
     def __init__(
         self,
         recipe: Recipe,
-        folder: Path,
+        folder: Path | RunFolder,
         watcher: Watcher | None = None,
         threads: int | None = None,
         kept: Path | None = None,
     ) -> None:
-        self.recipe, self.folder, self.watcher, self.kept = recipe, folder, watcher, kept
+        self.recipe, self.watcher, self.kept = recipe, watcher, kept
+        self.place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
         self.data, self.given = networks.prepared(recipe)
-        self.history: list[Row] = read_history(folder / "history.csv")
         given = bool(recipe.teacher.weights)
         self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
         self.first_student = networks.first_student(recipe, self.data.dataset)
@@ -58,20 +63,46 @@ class Job:
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         self.data.card("model")  # refuses class names that no weights file may hold, and not when the training is over
         # What can be refused has been refused by now; only then does anything appear on the disk.
-        make_folder(folder, recipe)
-        self.note(f"run folder: {folder}")
+        self.place.claim(sealed(recipe))
+        try:
+            self.history: list[Row] = read_history(self.folder / "history.csv")
+        except BaseException:
+            self.place.release()
+            raise
+        self.note(f"run folder: {self.folder}")
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.place.path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.place.release(failed=isinstance(error, Exception))
 
     def teacher(self) -> Sequential:
         """Return the teacher: trained, taken from the folder, or given."""
         how = self.recipe.teacher
-        if how.weights:
-            save_model(self.folder / "teacher.safetensors", self.given[0].model, self.data.card("teacher"))
-        return self.stage("teacher", self.first_teacher, how, self.data.train, lambda _: Labels(how.label_smoothing))
+        if not how.weights:
+            settings = {"label_smoothing": how.label_smoothing}
+            objective = Labels(how.label_smoothing)
+            return self.stage("teacher", self.first_teacher, how, self.data.train, lambda _: objective, settings)
+        path, model = self.folder / "teacher.safetensors", self.given[0].model
+        stage = json.dumps({"name": "teacher", "weights": digest_of(model)})
+        if path.exists():
+            check_stage(path, stage)
+        else:
+            save_model(path, model, self.data.card("teacher"), stage)
+        return model.to(self.backend)
 
     def baseline(self) -> Sequential:
         """Return the student trained on the labels alone."""
         how = self.recipe.student
-        return self.stage("student_baseline", self.first_student.copy(), how, self.data.train, lambda _: Labels())
+        return self.stage("student_baseline", self.first_student.copy(), how, self.data.train, lambda _: Labels(), {})
 
     def distilled(self, teacher: Sequential) -> Sequential:
         """Return the student taught by the recipe's method; an assistant and earlier generations are taught before."""
@@ -96,7 +127,10 @@ class Job:
             pair = Pair(student, teachers, self.data.dataset.image_shape, self.data.all_labelled)
             return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.OWN)))
 
-        return self.stage(name, model, how, views, objective)
+        taught = self.recipe.distillation
+        own = {f"{taught.method}.{name}": value for name, value in taught.method_args.items()}
+        settings = {"method": taught.method, **own, "teachers": [digest_of(one) for one in teachers]}
+        return self.stage(name, model, how, views, objective, settings)
 
     def note(self, text: str) -> None:
         """Tell the watcher, if there is one, what is under way."""
@@ -104,11 +138,26 @@ class Job:
             self.watcher.note(text)
 
     def stage(
-        self, name: str, model: Sequential, how: Training, views: Views, objective: Callable[[Sequential], Objective]
+        self,
+        name: str,
+        model: Sequential,
+        how: Training,
+        views: Views,
+        objective: Callable[[Sequential], Objective],
+        settings: Mapping[str, object],
     ) -> Sequential:
-        """Return the model of a stage: from the folder where the stage is finished, else trained to its end."""
+        """Return the model of a stage: from the folder where the stage is finished, else trained to its end.
+
+        settings: what the objective is made of. Raises CheckpointError where the folder's model is one of other
+        settings or data.
+        """
         path, checkpoint = self.folder / f"{name}.safetensors", self.folder / f"{name}.checkpoint"
+        views, plan = replace(views, augmentation=how.augmentation), how.plan(self.recipe.seed)
+        settings = {**settings, "class_names": self.data.dataset.class_names}
+        stage = identity_of(name, model, views, asdict(plan), settings)
         if path.exists():
+            check_stage(path, stage)
+            checkpoint.unlink(missing_ok=True)  # where it was killed before it did that itself
             return load_model(path)[0].to(self.backend)
         model = model.to(self.backend)
         others = [row for row in self.history if row["model"] != name]
@@ -119,28 +168,30 @@ class Job:
 
         fit(
             model,
-            replace(views, augmentation=how.augmentation),
+            views,
             objective(model),
-            how.plan(self.recipe.seed),
+            plan,
             name=name,
             evaluate=lambda model, map_: watch(model, self.data.watched, self.data.watched_name, map_),
             watcher=self.watcher,
             checkpoint=checkpoint,
             after_epoch=record,
-            settings=repr(self.recipe),
+            settings=settings,
             threads=self.threads,
         )
         finished = folded(model)
-        save_model(path, finished, self.data.card(name))
+        save_model(path, finished, self.data.card(name), stage)
         checkpoint.unlink(missing_ok=True)
         return finished
 
 
-def make_folder(folder: Path, recipe: Recipe) -> None:
-    """Make the run's folder with its recipe in it, unless it is there. Raises ConfigError where it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --runs") from error
-    if not (folder / "config.toml").exists():
-        write_atomically(folder / "config.toml", sealed(recipe).encode())
+def check_stage(path: Path, stage: str) -> None:
+    """Refuse the weights of a stage that something else has decided than now; what an earlier version left is taken."""
+    found = stage_of(path)
+    if not found:
+        notice(f"{path} is of an earlier version of minikd and does not say how it was trained; it is used as it is")
+    elif told := changes(found, stage):
+        raise CheckpointError(
+            f"{path} was trained otherwise: {told}; restore that, remove this file and what was trained after it to "
+            "train them anew, or start afresh under another --name"
+        )

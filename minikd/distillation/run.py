@@ -3,14 +3,19 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from minikd import metrics
+from minikd.distillation.ended import as_table, check_settings, figures_of, has_figures, lies_elsewhere
+from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.distillation.results import read_results, write_results
+from minikd.errors import MinikdError
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
+from minikd.notices import notice
 from minikd.parallel import workers
 from minikd.report.evidence import (
     Circumstances,
@@ -27,49 +32,68 @@ from minikd.training import Watcher
 from minikd.typing import Floats
 
 
-def train(recipe: Recipe, folder: Path, role: str, watcher: Watcher | None = None) -> ModelResult:
+def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher | None = None) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
     Leaves the weights, history.csv and results.json, beside what that held already. `distil` may go on from there. A
-    model whose row is there is not measured again.
+    model whose row is there is not measured again, unless its data now lie elsewhere. Raises ConfigError and
+    CheckpointError where what is there is of other settings or data.
     """
     name = "teacher" if role == "teacher" else "student_baseline"
-    earlier = read_results(folder)
-    if name in earlier:
+    place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+    earlier = earlier_results(recipe, place)
+    if name in earlier and not lies_elsewhere(earlier, recipe):
         done: ModelResult = earlier[name]
         return done
-    job = Job(recipe, folder, watcher)
-    model = job.teacher() if role == "teacher" else job.baseline()
-    with workers(job.threads) as map_:
-        _, row = measure(model, job.data.test, map_)
-    new = {"name": folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)}
-    write_results(folder, {**earlier, **new})
+    with Job(recipe, place, watcher) as job:
+        model = job.teacher() if role == "teacher" else job.baseline()
+        if name in earlier:
+            done = earlier[name]
+            return done
+        with workers(job.threads) as map_:
+            _, row = measure(model, job.data.test, map_)
+        new = {"name": job.folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)}
+        write_results(job.folder, {**earlier, **new})
     return row
 
 
-def distil(recipe: Recipe, folder: Path, watcher: Watcher | None = None) -> Results:
+def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = None) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
-    is not run again: its results are read back.
+    is not run again: its results are read back, and what is gone of its figures and its report is made again. Raises
+    ConfigError and CheckpointError where what is there is of other settings or data.
     """
-    earlier = read_results(folder)
-    if "student_distilled" in earlier:
+    place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+    earlier = earlier_results(recipe, place)
+    ended = "student_distilled" in earlier
+    if ended and not lies_elsewhere(earlier, recipe) and has_figures(place.path):
         finished: Results = earlier
+        if not (place.path / "report.html").is_file():
+            write_report(finished, figures_of(place.path), place.path, recipe.to_toml())
         return finished
     begin = time.perf_counter()
-    job = Job(recipe, folder, watcher)
-    before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
-    teacher = job.teacher()
-    models = {"teacher": teacher, "student_baseline": job.baseline(), "student_distilled": job.distilled(teacher)}
-    job.note("measuring the three models on the test images ...")
-    logits, results = compare(job, models)
-    job.note("drawing the figures and the report ...")
-    figures = draw(job, models, logits)
-    results["seconds"] = before + time.perf_counter() - begin
-    write_report(results, figures, folder, recipe.to_toml())
-    write_results(folder, results)  # last: a run without it is one that has not ended
+    with Job(recipe, place, watcher) as job:
+        before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
+        teacher = job.teacher()
+        models = {"teacher": teacher, "student_baseline": job.baseline(), "student_distilled": job.distilled(teacher)}
+        job.note("measuring the three models on the test images ...")
+        logits, results = compare(job, models)
+        job.note("drawing the figures and the report ...")
+        figures = draw(job, models, logits)
+        results["seconds"] = before + time.perf_counter() - begin
+        if ended:  # the same models on the same data, so the numbers that were told stay
+            results = earlier | ({"config": results["config"]} if "config" in earlier else {})
+        write_report(results, figures, job.folder, recipe.to_toml())
+        write_results(job.folder, results)  # last: a run without it is one that has not ended
     return results
+
+
+def earlier_results(recipe: Recipe, place: RunFolder) -> Any:
+    """Return what the run has left in results.json, {} where it is a new one. Raises ConfigError for other settings."""
+    earlier = {} if place.new else read_results(place.path)
+    check_settings(earlier, recipe, place.path)
+    return earlier
 
 
 def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats], Results]:
@@ -99,7 +123,7 @@ def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats],
 
 
 def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> dict[str, Path]:
-    """Draw the figures into the run's folder and return their paths by name."""
+    """Draw the figures into the run's folder and return their paths by name; none, and a notice, where that fails."""
     image = job.data.dataset.image_shape
     pictures = {name: first_filters(model, image) for name, model in models.items()}
     evidence = Evidence(
@@ -111,15 +135,25 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         temperature=job.method.softness,
         history=job.history,
     )
-    return write_figures(evidence, job.folder / "figures")
+    try:
+        return write_figures(evidence, job.folder / "figures")
+    except MinikdError:  # such as a full disk: going on makes sense once there is space
+        raise
+    except Exception as error:  # of the library's: no numbers must be lost to it
+        notice(
+            f"the figures cannot be drawn ({type(error).__name__}: {error}); the numbers are complete, and "
+            f"--resume {quoted(job.folder)} draws what is missing"
+        )
+        return {}
 
 
 def circumstances(job: Job) -> Circumstances:
-    """Return the seed, the seconds of each stage, the backend, the machine and the versions."""
+    """Return the seed, the whole recipe, the seconds of each stage, the backend, the machine and the versions."""
     names = dict.fromkeys(str(row["model"]) for row in job.history)
     seconds = {name: sum(float(row["seconds"]) for row in job.history if row["model"] == name) for name in names}
     return Circumstances(
         seed=job.recipe.seed,
+        config=as_table(job.recipe),
         stages=seconds,
         backend=job.backend.name,
         backend_reason=job.backend.reason,

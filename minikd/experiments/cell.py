@@ -14,6 +14,7 @@ import numpy as np
 
 from minikd import metrics
 from minikd.data import Views
+from minikd.distillation.folder import RunFolder
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
@@ -27,6 +28,9 @@ FIX = "remove it, and the cell runs again"
 
 ROLES = {"teacher": "teacher", "control": "student_baseline", "student": "student_distilled"}
 """What a cell trains, and the name of its weights file."""
+
+PATIENCE = 10.0
+"""Seconds that a cell waits for its folder: a worker of a killed experiment needs a moment to notice and end."""
 
 
 class Measured(TypedDict):
@@ -125,16 +129,25 @@ def train(cell: Cell, folder: Path) -> Outcome:
             teacher=replace(recipe.teacher, weights=first),
             distillation=replace(recipe.distillation, ensemble=tuple(others)),
         )
-    job = Job(recipe, folder / "cells" / cell.key, threads=1, kept=folder / "answers")
-    if cell.change:
-        cell.change(job)
+    place = RunFolder(folder / "cells" / cell.key, patience=PATIENCE)
+    with Job(recipe, place, threads=1, kept=folder / "answers") as job:
+        if cell.change:
+            cell.change(job)
+        return outcome(cell, job)
+
+
+def outcome(cell: Cell, job: Job) -> Outcome:
+    """Train the cell's model of a job, and measure it."""
     if cell.role == "teacher":
         model = job.teacher()
     elif cell.role == "control":
         model = job.baseline()
     else:
         model = job.distilled(job.given[0].model.to(job.backend))
-    last = [row for row in job.history if row["model"] == ROLES[cell.role]][-1]
+    rows = [row for row in job.history if row["model"] == ROLES[cell.role]]
+    if not rows:
+        raise CheckpointError(f"{job.folder} has weights, but no history of them; remove it, and the cell runs again")
+    last = rows[-1]
     if last["evaluated_on"] != "validation":
         raise ConfigError(f"{cell.name} holds out no images, but an experiment needs them: set validation above 0")
     logits = None if cell.candidate else test_logits(model, job.data.test)

@@ -1,5 +1,6 @@
 """What an experiment declares: its cells, stage by stage, how long it takes, and how its figure is drawn."""
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from minikd.distillation.recipe import Distillation, Recipe
 from minikd.errors import ConfigError
 from minikd.experiments.cell import Cell, Outcomes
 from minikd.experiments.rows import Report
+from minikd.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,11 +120,13 @@ def tiny_data(folder: Path) -> str:
     path = (folder / "tiny.npz").absolute()
     if not path.exists():
         data = load_dataset("mnist")
+        file = io.BytesIO()
         np.savez(
-            path,
+            file,
             train_images=data.train_images[:TINY_TRAIN],
             train_labels=data.train_labels[:TINY_TRAIN],
             test_images=data.test_images[:TINY_TEST],
             test_labels=data.test_labels[:TINY_TEST],
         )
+        write_atomically(path, file.getvalue())
     return str(path)

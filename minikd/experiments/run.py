@@ -4,15 +4,24 @@ joblib decides where: in processes on this machine, or, inside `joblib.parallel_
 "ray", on a cluster whose machines see the same folder.
 """
 
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minikd.distillation.folder import check_links
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
 from minikd.notices import printed
 from minikd.terminal import one_line, standard_error
+
+WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
+"""The name of the thread in which a worker watches its parent, and how often it looks."""
 
 
 @dataclass
@@ -44,8 +53,10 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
     if not todo:
         return
     make(folder / "cells")
+    check_links(folder / "cells")
     parallel = Parallel(n_jobs=min(jobs, len(todo)), return_as="generator_unordered", batch_size=1)
-    ended: Iterable[tuple[str, Outcome | str]] = parallel(delayed(attempt)(cell, folder) for cell in todo)
+    here = os.getpid()
+    ended: Iterable[tuple[str, Outcome | str]] = parallel(delayed(attempt)(cell, folder, here) for cell in todo)
     try:
         for key, found in bar(ended, len(todo), len(cells), quiet):
             if isinstance(found, str):
@@ -59,8 +70,12 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
         ) from error
 
 
-def attempt(cell: Cell, folder: Path) -> tuple[str, Outcome | str]:
-    """Return a cell's key with its outcome, or with the reason why there is none."""
+def attempt(cell: Cell, folder: Path, experiment: int) -> tuple[str, Outcome | str]:
+    """Return a cell's key with its outcome, or with the reason why there is none.
+
+    experiment: the number of the process that runs the experiment; a worker of its own ends with it.
+    """
+    end_with(experiment)
     try:
         with printed():  # a process of its own would print a warning as Python does
             return cell.key, run_cell(cell, folder)
@@ -68,6 +83,23 @@ def attempt(cell: Cell, folder: Path) -> tuple[str, Outcome | str]:
         return cell.key, str(error)
     except Exception as error:  # whatever it is, the other cells must not be lost with it
         return cell.key, f"{type(error).__name__}: {error}"
+
+
+def end_with(parent: int) -> None:
+    """Watch the parent, where this process is its child and does not yet; a cluster's worker has another one."""
+    started = multiprocessing.parent_process()
+    watched = any(thread.name == WATCH for thread in threading.enumerate())
+    if started is not None and started.pid == parent and not watched:
+        threading.Thread(target=watch, args=(parent,), name=WATCH, daemon=True).start()
+
+
+def watch(parent: int) -> None:
+    """End this process as soon as its parent has: nobody would ask for what it computes."""
+    import psutil
+
+    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows goes on to name a parent that has ended
+        time.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def bar(

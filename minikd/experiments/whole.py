@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from minikd.distillation.folder import holding, remove_abandoned
 from minikd.experiments.cell import Cell
 from minikd.experiments.experiment import Experiment
 from minikd.experiments.rows import Beside, Report, Row, rows_of
@@ -20,14 +21,21 @@ def run(
     """Run an experiment, or go on with it in its folder, and return its rows.
 
     Leaves results.json, figure.png and, in cells/, each cell's outcome and its model. Raises ConfigError for a preset
-    that the experiment has not, and for a folder that holds another one.
+    that the experiment has not, and for a folder that holds another one or that another process uses.
     """
-    begin = time.perf_counter()
     experiment.check(preset)
     folder = (folder or experiment.folder(preset)).absolute()
     make(folder)
-    if not quiet:
-        say(one_line(f"experiment folder: {folder}"))
+    with holding(folder):
+        remove_abandoned(folder / "cells")
+        if not quiet:
+            say(one_line(f"experiment folder: {folder}"))
+        return run_held(experiment, preset, seeds, jobs, folder, quiet)
+
+
+def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder: Path, quiet: bool) -> Report:
+    """Run an experiment in a folder that no other process uses."""
+    begin = time.perf_counter()
     setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
     for stage in experiment.stages:
         new = stage(setup, progress.outcomes)

@@ -102,14 +102,14 @@ def make(kind: str, backend: Backend, views: Views, dtype: str) -> Run:
     views = replace(views, dtype=np.dtype(dtype).type)
     teacher = models.teacher(recipe.teacher.model, shape, classes, rng, 0.0).astype(dtype).to(backend)
     if kind == "teacher":
-        return Run(teacher, views, Labels(), Plan(shards=1), kind, "")
+        return Run(teacher, views, Labels(), Plan(shards=1), kind)
     student = models.mlp(shape, recipe.student.hidden, classes, rng).astype(dtype).to(backend)
     if kind == "student on labels":
-        return Run(student, views, Labels(), Plan(shards=1), kind, "")
+        return Run(student, views, Labels(), Plan(shards=1), kind)
     if kind == "student, live teacher":
         views = replace(views, augmentation=Augmentation(shift=1.0))
     objective = LogitObjective(SoftTargets(), teacher_for(teacher, views, map))
-    return Run(student, views, objective, Plan(shards=1), kind, "")
+    return Run(student, views, objective, Plan(shards=1), kind)
 
 
 def losses(run: Run, steps: int, batch_size: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypedDict
+from typing import NotRequired, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -70,9 +70,13 @@ class Machine(TypedDict):
 
 
 class Circumstances(TypedDict):
-    """What a run's numbers depend on beside its recipe; `stages` maps a model to the seconds of its training."""
+    """What a run's numbers depend on; `stages` maps a model to the seconds of its training.
+
+    `config` is the recipe as a table; results of earlier versions have none.
+    """
 
     seed: int
+    config: NotRequired[Mapping[str, object]]
     stages: Mapping[str, float]
     backend: str
     backend_reason: str

@@ -30,7 +30,7 @@ def test_a_run_leaves_everything_behind(finished):
         assert (finished / name).stat().st_size > 0, name
     assert len(list((finished / "figures").glob("*.png"))) >= 6
     assert not list(finished.glob("*.checkpoint"))
-    assert not list(finished.glob(".*"))
+    assert [path.name for path in finished.glob(".*")] == [".lock"]
 
 
 def test_results_hold_what_the_readme_documents(finished, backend):
@@ -130,6 +130,17 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(data, tmp_path):
     assert f"minikd distill --resume {tmp_path / 'x'}" in said
     assert (tmp_path / "x" / "teacher.checkpoint").exists()
     assert "Traceback" not in said
+
+
+@pytest.mark.numpy_only("the processes run on NumPy")
+def test_three_seeds_started_at_once_are_three_runs(data, tmp_path):
+    begin = [sys.executable, "-m", "minikd", "train", "--data", str(data), "--runs", str(tmp_path), "--quiet", *QUICK]
+    processes = [subprocess.Popen([*begin, "--seed", str(seed)], stdout=subprocess.DEVNULL) for seed in range(3)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
+    runs = list(tmp_path.iterdir())
+    assert len(runs) == 3
+    assert all(path.name.startswith("squares-") for path in runs)
+    assert {json.loads((path / "results.json").read_text())["seed"] for path in runs} == {0, 1, 2}
 
 
 def test_a_given_teacher_is_not_trained(finished, data, tmp_path):

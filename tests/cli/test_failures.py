@@ -68,7 +68,7 @@ def test_a_bugs_traceback_is_printed_where_that_is_asked_for_or_nothing_can_be_w
 def test_ctrl_c_is_no_bug(raising, capsys):
     raising(KeyboardInterrupt())
     assert main(["info"]) == 130
-    assert capsys.readouterr().err == "minikd: stopped\n"
+    assert capsys.readouterr().err == "\nminikd: stopped\n"
 
 
 @pytest.mark.parametrize("word", ["help", "trian", "distil"])

@@ -1,5 +1,6 @@
 """Bad flags, files and data get one line that names what was found and the fix, exit status 2, and nothing is lost."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def refused(capsys, *arguments):
         (("--data", "~nobody-is-called-this/x"), ("~nobody-is-called-this/x", "write the home folder out")),
         (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
         (("--teacher-weights", "nowhere.safetensors"), ("nowhere.safetensors", ".safetensors")),
-        (("--resume", "nowhere"), ("nowhere/config.toml", "TOML")),
+        (("--resume", "nowhere"), ("nowhere is not there", "--resume runs/NAME")),
     ],
 )
 def test_a_bad_flag_is_named_with_its_fix(flags, words, capsys, tmp_path):
@@ -90,6 +91,59 @@ def test_a_folder_is_never_overwritten(finished, data, capsys):
     assert (finished / "results.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "..", "", "a\nb", "x" * 300, "con", ".hidden"])
+@pytest.mark.parametrize("command", ["distill", "train"])
+def test_a_name_that_would_leave_the_runs_is_refused(command, name, data, tmp_path, capsys):
+    place = tmp_path / "a" / "b"
+    said = refused(capsys, command, "--data", data, "--runs", place / "runs", "--name", name, "--quiet", *QUICK)
+    assert f"--name is {name!r}, but it " in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_taken_name_with_a_space_is_quoted(finished, data, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "my run")
+    flags = ("--data", data, "--runs", tmp_path, "--name", "my run", "--quiet", *QUICK)
+    assert f"go on with it by --resume '{tmp_path}/my run', or" in refused(capsys, "distill", *flags)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_no_run_is_not_gone_on_with(kind, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    said = refused(capsys, "distill", "--resume", tmp_path / kind, "--quiet")
+    assert {"file": "is a file and no folder of a run", "folder": "has no config.toml, so it holds no run"}[
+        kind
+    ] in said
+
+
+def test_a_link_out_of_a_run_is_not_written_through(finished, tmp_path, capsys):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    shutil.move(run / "figures", tmp_path / "mine")
+    (tmp_path / "mine" / "confusion_matrix.png").unlink()
+    (run / "figures").symlink_to(tmp_path / "mine")
+    assert "figures is a link to" in refused(capsys, "distill", "--resume", run, "--quiet")
+    assert not (tmp_path / "mine" / "confusion_matrix.png").exists()
+
+
+def test_a_finished_run_whose_settings_were_changed_says_so(finished, tmp_path, capsys):
+    run = Path(shutil.copytree(finished, tmp_path / "my run"))
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("seed = 0", "seed = 1"))
+    for command in (("distill",), ("train",), ("train", "--model", "student")):
+        said = refused(capsys, *command, "--resume", run, "--quiet")
+        assert "results of other settings than its config.toml has now: seed was 0 and is 1; restore that" in said
+        assert f"minikd distill --config '{config}'" in said
+
+
+def test_a_run_that_fails_on_its_way_says_how_to_go_on(data, tmp_path, capsys):
+    flags = ("--student-learning-rate", "1e30", "--student-optimizer", "sgd", "--runs", tmp_path, "--name", "x y")
+    with np.errstate(all="ignore"):
+        said = refused(capsys, "distill", "--data", data, *QUICK, *flags, "--quiet")
+    assert "what has ended is kept; go on with:\n  " in said
+    assert f"distill --resume '{tmp_path}/x y'\n" in said
+    assert (tmp_path / "x y" / "teacher.safetensors").exists()
+
+
 def test_settings_beside_resume_are_refused(finished, capsys):
     assert "temperature" in refused(capsys, "distill", "--resume", finished, "--temperature", "3", "--quiet")
 
@@ -102,7 +156,7 @@ def test_data_that_changed_is_not_gone_on_with(data, tmp_path, capsys):
         patch.setattr("minikd.training.stop_requests", stopped_at_once)
         assert main(arguments) == 130
     write_data(changed, count=248)
-    assert "its data" in refused(capsys, "distill", "--resume", tmp_path / "cut", "--quiet")
+    assert "images are others" in refused(capsys, "distill", "--resume", tmp_path / "cut", "--quiet")
     assert (tmp_path / "cut" / "teacher.checkpoint").exists()
 
 
@@ -150,6 +204,8 @@ def test_a_learning_rate_that_explodes_stops_with_advice(data, tmp_path, capsys)
     with np.errstate(all="ignore"):
         said = refused(capsys, "distill", "--data", data, *QUICK, *flags)
     assert "lower the learning rate" in said
+    assert "go on" not in said
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all", b"\x08\0\0\0\0\0\0\0{}"])

@@ -154,7 +154,7 @@ def test_a_run_is_not_lost_with_its_streams(line, status, files, tmp_path, data)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("info",), ("lessons",), ("info", "--json"), ("pitfalls",)]
+    "arguments", [("--help",), ("--version",), ("info",), ("methods",), ("info", "--json"), ("pitfalls",)]
 )
 def test_what_cannot_be_printed_is_told_by_the_status_and_a_reader_that_goes_is_no_error(arguments, files):
     full = shell(files, '"$@" >/dev/full', *arguments)
@@ -194,12 +194,8 @@ def test_names_cannot_write_to_the_terminal(files, tmp_path):
         ("pitfalls", evil),
         ("methods", evil, "--data", "data.npz"),
     )
-    assert (
-        minikd(
-            files, "distill", "--data", tmp_path / "data.npz", "--runs", tmp_path, "--name", "run", *QUICK
-        ).returncode
-        == 0
-    )
+    run_on_other_names = ("distill", "--data", files / "data.npz", "--runs", tmp_path, "--name", "run", *QUICK)
+    assert minikd(files, *run_on_other_names).returncode == 0
     for arguments in commands:
         ended = minikd(files, *arguments, env={"PYTHONIOENCODING": "utf-8"})
         said = (ended.stdout + ended.stderr).decode("utf-8")

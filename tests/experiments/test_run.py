@@ -7,19 +7,32 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
+import psutil
 import pytest
 
+from minikd import training
+from minikd.data import Augmentation
+from minikd.distillation.folder import holding
 from minikd.distillation.job import Job
 from minikd.errors import CheckpointError, ConfigError
 from minikd.experiments import cell as cells_module
+from minikd.experiments import whole as whole_module
+from minikd.experiments.catalogue import EXPERIMENTS
 from minikd.experiments.cell import Cell, key_of
+from minikd.experiments.editions import in_editions, same_images
+from minikd.experiments.missing import only
 from minikd.experiments.rows import rows_of, versus
 from minikd.experiments.run import Progress, run_cells
 from minikd.experiments.statistics import interval
+from minikd.training import Interrupted
+from tests import problems
 from tests.experiments.makers import broken, cells_of, recipe_of
 
 SECONDS = {"seconds": 0.0}
+
+VARIED = Augmentation(shift=1.0)
 
 pytestmark = pytest.mark.numpy_only("cells run in processes of their own, which take their own backend")
 
@@ -189,6 +202,119 @@ def test_a_killed_experiment_goes_on_where_it_was(whole, data, tmp_path):
     found = run(cells_of(data), tmp_path)
     assert timeless(found) == timeless(whole)
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+
+
+def half_done(cell, folder):
+    """Run a cell, and take its outcome away, as if it had been killed before that was written."""
+    cells_module.run_cell(cell, folder)
+    (folder / "cells" / f"{cell.key}.json").unlink()
+
+
+CHANGES = {
+    "classes": (partial(only, (0, 1)), partial(only, (1, 2))),
+    "held-out images": (None, same_images),
+    "editions": (partial(in_editions, 2, VARIED), partial(in_editions, 3, VARIED)),
+}
+
+
+@pytest.mark.parametrize(("then", "now"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("left", ["weights", "checkpoint"])
+def test_a_cell_begun_on_other_images_is_not_gone_on_with(left, then, now, data, tmp_path, monkeypatch):
+    """The recipes are the same: what differs is how the job is changed."""
+    teachers, students = cells_of(data)
+    run([teachers], tmp_path)
+    cell = replace(students[3], change=then)
+    if left == "weights":
+        half_done(cell, tmp_path)
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "stop_requests", problems.stop_after(2))
+            with pytest.raises(Interrupted):
+                cells_module.run_cell(cell, tmp_path)
+    found = run([[replace(cell, change=now)]], tmp_path)
+    assert "the training images are others" in found.failed[cell.key]
+    again = run([[cell]], tmp_path)
+    assert not again.failed
+    fresh = tmp_path / "fresh"
+    assert timeless(run([teachers, [cell]], fresh))[cell.key] == timeless(again)[cell.key]
+
+
+def test_a_cell_of_another_teacher_is_not_gone_on_with(data, tmp_path):
+    teachers, students = cells_of(data, seeds=1)
+    run([teachers], tmp_path)
+    half_done(students[1], tmp_path)
+    other = replace(teachers[0].recipe, teacher=replace(teachers[0].recipe.teacher, learning_rate=0.05))
+    for path in ("teacher-seed0.json", "teacher-seed0/teacher.safetensors"):
+        (tmp_path / "cells" / path).unlink()
+    found = run([[replace(teachers[0], recipe=other)], [students[1]]], tmp_path)
+    assert (
+        "distilled-seed0/student_distilled.safetensors was trained otherwise: the teacher's weights are others"
+        in (found.failed["distilled-seed0"])
+    )
+
+
+def test_weights_without_their_history_say_what_to_do(data, tmp_path):
+    teachers, _ = cells_of(data, seeds=1)
+    half_done(teachers[0], tmp_path)
+    (tmp_path / "cells" / "teacher-seed0" / "history.csv").unlink()
+    found = run([teachers], tmp_path)
+    assert "has weights, but no history of them; remove it, and the cell runs again" in found.failed["teacher-seed0"]
+
+
+def test_a_cell_that_another_process_trains_is_named(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells_module, "PATIENCE", 0.0)
+    teachers, _ = cells_of(data, seeds=1)
+    with Job(teachers[0].recipe, tmp_path / "cells" / "teacher-seed0"):
+        assert "is in use by this process" in run([teachers], tmp_path).failed["teacher-seed0"]
+    assert not run([teachers], tmp_path).failed
+
+
+def test_a_diverged_cell_leaves_no_folder(data, tmp_path):
+    teachers, _ = cells_of(data, seeds=1)
+    wild = replace(teachers[0].recipe.teacher, optimizer="sgd", learning_rate=1e30, schedule="constant")
+    found = run([[replace(teachers[0], recipe=replace(teachers[0].recipe, teacher=wild))]], tmp_path)
+    assert "lower the learning rate" in found.failed["teacher-seed0"]
+    assert not (tmp_path / "cells" / "teacher-seed0").exists()
+
+
+def test_two_experiments_in_one_folder_at_once_are_refused(tmp_path):
+    with holding(tmp_path), pytest.raises(ConfigError, match="in use by this process"):
+        whole_module.run(EXPERIMENTS["data"], "tiny", 1, 1, tmp_path)
+
+
+def test_a_link_among_the_cells_that_leads_out_is_refused(data, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    (tmp_path / "run" / "cells" / "teacher-seed0").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="teacher-seed0 is a link to"):
+        run(cells_of(data), tmp_path / "run")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+SLOW = """
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from minikd.experiments.run import Progress, run_cells
+from tests.experiments.makers import cells_of
+cells = cells_of(sys.argv[1])[0]
+slow = [replace(one, recipe=replace(one.recipe, teacher=replace(one.recipe.teacher, epochs=10**6))) for one in cells]
+run_cells(slow, Path(sys.argv[2]), 2, Progress())
+"""
+
+
+def test_the_workers_of_a_killed_experiment_end_with_it(data, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", SLOW, str(data), str(tmp_path)], stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while len(list(tmp_path.glob("cells/*/history.csv"))) < 2 and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

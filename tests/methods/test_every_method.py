@@ -32,7 +32,7 @@ def case(name, labels=None, dtype="float64"):
 
 def check_derivative(student, objective, views, sizes=(12,)):
     """Hold a step's gradient, in shards, beside the difference of the whole batch's loss along a random direction."""
-    run = Run(student, views, objective, Plan(epochs=1, batch_size=12), "model", "")
+    run = Run(student, views, objective, Plan(epochs=1, batch_size=12), "model")
     along = np.random.default_rng(4).standard_normal(run.vector.size)
     if isinstance(objective, CurriculumObjective | MutualObjective):
         along[student.size :] = 0  # its own parameters climb the student's loss, or have losses of theirs
@@ -58,7 +58,7 @@ def test_shards_add_up_to_the_batch_or_the_method_says_that_it_looks_across(name
         pytest.skip("each shard draws its own noise")
     student, objective, views = case(name)
     if objective.across_batch:
-        assert Run(student, views, objective, Plan(shards=3), "model", "").shards == 1
+        assert Run(student, views, objective, Plan(shards=3), "model").shards == 1
     else:
         check_derivative(student, objective, views, sizes=(5, 4, 3))
 

@@ -119,7 +119,7 @@ def test_a_run_in_two_stages_survives_a_stop(looks, tmp_path, monkeypatch):
         return objective_of("hint", student, [problems.cnn()], views, stage=0.25)
 
     whole, wanted = problems.mlp(), hinted(problems.mlp())
-    assert Run(problems.mlp(), views, hinted(problems.mlp()), plan, "model", "").second == 2
+    assert Run(problems.mlp(), views, hinted(problems.mlp()), plan, "model").second == 2
     fit(whole, views, wanted, plan)
     with monkeypatch.context() as patch:
         patch.setattr(training, "stop_requests", problems.stop_after(looks))
@@ -137,7 +137,7 @@ def test_a_stage_is_as_long_as_the_hint():
     for stage in (0.1, 0.25, 0.3, 0.7, 0.99):
         for epochs in range(1, 12):
             objective = objective_of("hint", student, [problems.cnn()], views, stage=stage)
-            run = Run(student, views, objective, Plan(epochs, batch_size=4), "model", "")
+            run = Run(student, views, objective, Plan(epochs, batch_size=4), "model")
             hinted = [objective.method.parts(run.progress(step))[0] for step in range(run.total)]
             assert run.second == sum(hinted) % run.total
             run.release()

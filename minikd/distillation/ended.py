@@ -1,0 +1,86 @@
+"""Has a run ended, and by the settings of now? Its results say by which; where data and weights lie is no setting."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from minikd.distillation.recipe import SECTIONS, Recipe
+from minikd.errors import ConfigError
+from minikd.notices import notice
+from minikd.report.figures import FIGURES
+
+PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
+"""Settings that say where something lies: what it holds is compared instead, with the weights' own record."""
+
+DECIDED_BY = {
+    "teacher": ("teacher",),
+    "student_baseline": ("student",),
+    "student_distilled": ("teacher", "student", "distillation"),
+}
+"""The sections of a recipe that decide each model, beside the settings of the whole run."""
+
+
+def as_table(recipe: Recipe) -> dict[str, object]:
+    """Return a recipe as results.json keeps it."""
+    table: dict[str, object] = json.loads(json.dumps(asdict(recipe)))
+    return table
+
+
+def check_settings(results: Mapping[str, object], recipe: Recipe, folder: Path) -> None:
+    """Refuse results of models that other settings decided than the recipe has now. Raises ConfigError."""
+    done = [name for name in DECIDED_BY if name in results]
+    if done and "config" not in results:
+        notice(
+            f"{folder / 'results.json'} is of an earlier version of minikd and does not say by which settings; "
+            "its numbers are taken as they are"
+        )
+    deciding = {section for name in done for section in DECIDED_BY[name]}
+    told = [
+        f"{name} was {json.dumps(before)} and is {json.dumps(now)}"
+        for name, before, now in differences(results, recipe)
+        if name not in (*PLACES, "backend") and (name.split(".")[0] in deciding or name.split(".")[0] not in SECTIONS)
+    ]
+    if done and told:
+        again = f"minikd distill --config {shlex.quote(str(folder / 'config.toml'))}"
+        raise ConfigError(
+            f"{folder} has results of other settings than its config.toml has now: {'; '.join(told)}; "
+            f"restore that, or start a new run by what it says now: {again}"
+        )
+
+
+def lies_elsewhere(results: Mapping[str, object], recipe: Recipe) -> bool:
+    """True where the recipe names other places for data or weights than the one that the results are of."""
+    return any(name in PLACES for name, _, _ in differences(results, recipe))
+
+
+def differences(results: Mapping[str, object], recipe: Recipe) -> Iterator[tuple[str, object, object]]:
+    """Yield each setting in which the results' recipe, if they name one, and this one differ: its name, both values."""
+    config = results.get("config")
+    if not isinstance(config, Mapping):
+        return
+    before, now = dict(flat(config)), dict(flat(as_table(recipe)))
+    for name in dict.fromkeys([*before, *now]):
+        if before.get(name) != now.get(name):
+            yield name, before.get(name), now.get(name)
+
+
+def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, object]]:
+    """Yield every setting of a table and of those in it, as ("teacher.epochs", 5)."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", value
+
+
+def figures_of(folder: Path) -> dict[str, Path]:
+    """Return the figures of a run by name: those that are there."""
+    paths = {name: folder / "figures" / f"{name}.png" for name in FIGURES}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def has_figures(folder: Path) -> bool:
+    """True where no figure of a run is missing."""
+    return len(figures_of(folder)) == len(FIGURES)

@@ -1,0 +1,223 @@
+"""A run's folder: it appears with its configuration in it, one process at a time uses it, and nothing leads out of it.
+
+It is made under a hidden name and renamed once it holds config.toml. A rename onto a folder that holds something fails,
+so of two runs that want one name one gets it. The lock is the system's, on the file .lock: it ends with the process,
+however that ends.
+"""
+
+import errno
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minikd.errors import ConfigError
+from minikd.files import aside_of, asides_in, force_names, remove_asides, write_atomically
+from minikd.notices import notice
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK, CONFIG = ".lock", "config.toml"
+
+NOTHING_DONE = {LOCK, CONFIG, "history.csv"}
+"""All that lies in the folder of a run that has not finished anything."""
+
+YOUNG = 0.2
+"""Seconds for which a folder under its hidden name may be without a lock: somebody is making it."""
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system says that has no locks."""
+
+
+class RunFolder:
+    """The folder of a run, before and after it is made.
+
+    path: where it is, or is to be. new: it must not be there yet. numbered: a number goes behind a name that is taken.
+    patience: seconds to wait for a process that uses it, such as one that has not yet noticed its parent's end.
+    """
+
+    def __init__(self, path: Path, new: bool = False, numbered: bool = False, patience: float = 0.0) -> None:
+        self.path, self.new, self.numbered, self.patience = path, new or numbered, numbered, patience
+        self.lock: BaseFileLock | None = None
+        self.claimed = self.made = False
+
+    def claim(self, config: str) -> None:
+        """Make the folder with this text as config.toml, or take over the one that is there; hold it from here on.
+
+        Raises ConfigError where it is taken or in use, cannot be made or written, or links lead out of it.
+        """
+        remove_abandoned(self.path.parent)
+        self.made = any(self.make(path, config) for path in self.names())
+        if not self.made:
+            self.check_free()
+            check_begun(self.path, or_empty=True)
+            self.lock = held(self.path, self.patience)
+            if not (self.path / CONFIG).exists():
+                write_atomically(self.path / CONFIG, config.encode())
+        self.claimed = True
+
+    def check_free(self) -> None:
+        """Refuse a name that is taken, where the folder must be new and no number goes behind it."""
+        if self.new and not self.numbered and os.path.lexists(self.path):
+            raise ConfigError(taken(self.path))
+
+    def names(self) -> Iterator[Path]:
+        """Yield the places where it may be made, the best first."""
+        yield self.path
+        if self.numbered:
+            yield from (self.path.with_name(f"{self.path.name}-{number}") for number in count(2))
+
+    def make(self, path: Path, config: str) -> bool:
+        """Make the folder at this place, unless something is there, and hold it; return whether it was made."""
+        if os.path.lexists(path):
+            return False
+        aside = aside_of(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.mkdir()
+            lock = held(aside)
+            write_atomically(aside / CONFIG, config.encode())
+            if os.name == "nt":  # which renames no folder while a file in it is open
+                release(lock)
+            os.rename(aside, path)
+        except OSError as error:
+            remove_nothing_done(aside)
+            if os.path.lexists(path):  # another has been faster
+                return False
+            raise ConfigError(f"{path} cannot be made ({error.strerror}); choose another place with --runs") from error
+        except BaseException:
+            remove_nothing_done(aside)
+            raise
+        force_names(path.parent)
+        self.path, self.lock = path, held(path) if os.name == "nt" else lock
+        return True
+
+    def release(self, failed: bool = False) -> None:
+        """Let others use the folder. One that was made in vain, where nothing was finished, is removed."""
+        release(self.lock)
+        self.lock = None
+        if failed and self.made:
+            remove_nothing_done(self.path)
+
+    @property
+    def stays(self) -> bool:
+        """True where there is something to go on with."""
+        return self.claimed and self.path.is_dir()
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold a folder that is there until the end. Raises ConfigError where another process does, or links lead out."""
+    lock = held(folder)
+    try:
+        yield
+    finally:
+        release(lock)
+
+
+def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
+    """Lock a folder, and remove what killed processes have left in it; None, and a notice, where there are no locks."""
+    from filelock import FileLock, Timeout
+
+    check_links(folder)
+    lock = FileLock(folder / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=patience, poll_interval=0.1)
+    except Timeout as error:
+        raise ConfigError(
+            f"{folder} is in use{holder(folder / LOCK)}; wait until that has ended, stop it, or choose another folder"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise ConfigError(
+                f"{folder} cannot be written to ({error.strerror}); allow it, or go on in a copy elsewhere"
+            ) from error
+        notice(f"{folder} lies on a file system without locks: see to it yourself that no other process uses it")
+        return None
+    for inside in [folder, *(path for path in folder.iterdir() if path.is_dir())]:
+        remove_asides(inside)
+    return lock
+
+
+def release(lock: "BaseFileLock | None") -> None:
+    """Give a lock back."""
+    if lock is not None:
+        lock.release()
+
+
+def holder(lock: Path) -> str:
+    """Return who holds a lock, as " by process 123"; "" where that cannot be known, as on another machine."""
+    import psutil
+
+    path = str(lock.resolve())
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if any(file.path == path for file in process.open_files()):
+                return " by this process" if process.pid == os.getpid() else f" by process {process.pid}"
+    return ""
+
+
+def check_links(folder: Path) -> None:
+    """Refuse a folder with a link that leads out of it: what is written there would change files elsewhere."""
+    home = folder.resolve()
+    for path in sorted(folder / name for name in files_in(folder)):
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            raise ConfigError(
+                f"{path} is a link to {path.readlink()}, and nothing is written outside {folder}; "
+                "remove the link, or put a copy in its place"
+            )
+
+
+def check_begun(folder: Path, or_empty: bool = False) -> None:
+    """Refuse what is no run's folder, unless it is an empty one and that will do. Raises ConfigError."""
+    fix = "give the folder of a run, as --resume runs/NAME, or leave --resume out to start one"
+    if not folder.exists():
+        raise ConfigError(f"{folder} is not there; {fix}")
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is a file and no folder of a run; {fix}")
+    if not (folder / CONFIG).is_file() and not (or_empty and not files_in(folder) - NOTHING_DONE):
+        raise ConfigError(f"{folder} has no {CONFIG}, so it holds no run; {fix}")
+
+
+def files_in(folder: Path) -> set[str]:
+    """Return the names in a folder, but for what a killed write has left. Raises ConfigError."""
+    try:
+        return {path.name for path in folder.iterdir()} - {path.name for path in asides_in(folder)}
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be read ({error.strerror}); allow it") from error
+
+
+def taken(path: Path) -> str:
+    """Return what is said where a new run cannot have a name."""
+    if (path / CONFIG).is_file():
+        return f"{path} exists already; go on with it by --resume {quoted(path)}, or choose another name with --name"
+    return f"{path} exists already and holds no run; choose another name with --name"
+
+
+def quoted(path: Path) -> str:
+    """Return a path as it must be typed in a shell."""
+    return shlex.quote(str(path))
+
+
+def remove_nothing_done(folder: Path) -> None:
+    """Remove the folder of a run that has not finished anything; any other stays as it is."""
+    with suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= NOTHING_DONE:
+            for name in NOTHING_DONE:
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders that killed processes have begun to make here, but none that one is making now."""
+    for path in asides_in(parent):
+        with suppress(OSError, ConfigError):  # gone, or in use
+            old = path.is_dir() and not path.is_symlink() and time.time() - path.stat().st_mtime > YOUNG
+            if old and (lock := held(path)):
+                remove_nothing_done(path)
+                release(lock)

@@ -1,0 +1,46 @@
+"""The names of runs' folders: given ones are checked, others are made from the data's name and the time."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+from minikd.errors import ConfigError
+
+LONGEST = 200
+"""Bytes of a name: file systems take 255, and a hidden name beside it is longer."""
+
+RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+"""Names of devices on Windows, whatever follows after a dot."""
+
+
+def check_name(name: str) -> str:
+    """Return a name for a run's folder. Raises ConfigError for one that would be none, or lead elsewhere."""
+    if why := fault(name):
+        raise ConfigError(f"--name is {name!r}, but {why}; give a plain name, as first-try, and the place with --runs")
+    return name
+
+
+def fault(name: str) -> str:
+    """Return why a name cannot be a folder's on every system; "" where it can."""
+    if not name.strip():
+        return "it is empty"
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return "it holds bytes that are no text"
+    if size > LONGEST:
+        return f"it is {size} bytes long, and may have {LONGEST}"
+    if found := re.search(r'[/\\:*?"<>|]', name):
+        return f"it holds {found[0]!r}, which separates folders or is reserved on some systems"
+    if not name.isprintable():
+        return "it holds a character that cannot be seen"
+    if name[0] in ".-" or name[-1] in ". " or name != name.strip():
+        return "it begins or ends with a dot, a dash or a space"
+    return "it is a device's name on Windows" if name.split(".")[0].strip().lower() in RESERVED else ""
+
+
+def default_name(data: str) -> str:
+    """Return a name for a run on these data: their own, its letters and digits, and the time."""
+    plain = re.sub(r"[^\w.+=-]+", "_", Path(os.path.abspath(data)).stem)[:40].strip("._-")
+    return f"{plain or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"
