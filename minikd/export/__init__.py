@@ -1,0 +1,1 @@
+"""The student leaves Python: whole numbers, ONNX, C, a page."""
