@@ -13,6 +13,7 @@ from minikd import losses, nn
 from minikd.api import Scores, distill, evaluate, save, train
 from minikd.data import Augmentation, Dataset, load_dataset
 from minikd.errors import MinikdError
+from minikd.export import export
 from minikd.methods import METHODS
 from minikd.progress import Bars
 from minikd.training import Plan
@@ -28,6 +29,7 @@ __all__ = [
     "Scores",
     "distill",
     "evaluate",
+    "export",
     "load_dataset",
     "load_model",
     "losses",
