@@ -45,8 +45,8 @@ class Words(NamedTuple):
     tolerance: str
 
 
-FLOAT = Words("float", "float", "logits", '" %.9g", (double)logits[k]', " by more than 1e-4 of its size")
-INT8 = Words("int8", "int32_t", "logits as sums, in units of MINIKD_LOGIT_SCALE", '" %ld", (long)logits[k]', "")
+FLOAT = Words("float", "float", "logits", r'"\t%.9g", (double)logits[k]', " by more than 1e-4 of its size")
+INT8 = Words("int8", "int32_t", "logits as sums, in units of MINIKD_LOGIT_SCALE", r'"\t%ld", (long)logits[k]', "")
 
 
 def float_c(model: Sequential, card: Card, name: str, images: UInt8, logits: Floats) -> CFiles:

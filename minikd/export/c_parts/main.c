@@ -1,7 +1,7 @@
 /* main.c - minikd's example. Change it as you like: minikd does not write over a main.c whose first line is another.
  *
  *   cc -std=c99 -O2 main.c $name.c -o $name$libraries
- *   ./$name < images          raw pixels, $pixels bytes an image; a line each: class, logits, the class's name
+ *   ./$name < images          raw pixels, $pixels bytes an image; a line each: class, logits, the class's name, apart by tabs
  */
 #include <stdio.h>
 
@@ -20,7 +20,7 @@ int main(void)
         int found = minikd_predict(image, logits);
         printf("%d", found);
         for (k = 0; k < MINIKD_CLASSES; k++) printf($format);
-        printf(" %s\n", minikd_class_name(found));
+        printf("\t%s\n", minikd_class_name(found));
     }
     return 0;
 }
