@@ -5,15 +5,12 @@ import textwrap
 from pathlib import Path
 
 from minikd.errors import ConfigError
-from minikd.export.listing import listing, told
+from minikd.export.listing import WIDTH, listing, told
 from minikd.export.subjects import FILES, Subjects, subjects
 from minikd.export.write import SUFFIXES, Order, check_file, write
 from minikd.nn import Sequential
 from minikd.report import units
 from minikd.weights import Card
-
-WIDTH = 80
-"""Columns of a terminal."""
 
 
 def export(arguments: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """What `minikd export` prints: what can be exported with sizes, and what was written and found."""
 
+import textwrap
 from collections.abc import Callable
 
 from minikd.data import Dataset
@@ -16,11 +17,14 @@ from minikd.report import units
 from minikd.report.tables import aligned
 from minikd.weights import Card
 
+WIDTH = 80
+"""Columns of a terminal."""
+
 HEADER = (("", "float32", "working", "int8", "working"), ("", "weights", "memory", "weights", "memory"))
 
 EXPLANATION = """
 --to onnx   one file, for onnxruntime and others; float32, or with --int8
---to c      C99 for a microcontroller or anything larger; float32, or with --int8
+--to c      C99, for microcontrollers and up; float32, or with --int8
 --to html   one page that draws and answers, with all the models
 
 Weights: as bytes in flash or in the file. Working memory: the C function's
@@ -40,7 +44,8 @@ def listing(found: Subjects, data: Dataset) -> str:
                 row += ["–", "–"]
                 refusals.append(f"{name}, {kind}: {error}")
         rows.append(tuple(row))
-    return "\n".join([aligned(HEADER, rows), *([""] if refusals else []), *refusals, EXPLANATION])
+    wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in refusals]
+    return "\n".join([aligned(HEADER, rows), *([""] if wrapped else []), *wrapped, EXPLANATION])
 
 
 def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[[], Source]]:
