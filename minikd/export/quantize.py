@@ -12,7 +12,6 @@ The scale 2^-k[o] of an output's weights is the finest whose largest |q| is at m
 +128), and for which |B| + 255·Σ|q| < 2^24.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -50,13 +49,14 @@ from minikd.nn import (
 )
 from minikd.nn.folding import fold
 from minikd.nn.layer import Layer
+from minikd.parallel import workers
 from minikd.typing import Floats, Pixels
 from minikd.weights import Card
 
 Doubles = npt.NDArray[np.float64]
 
-CALIBRATION_IMAGES = 1000
-"""Training images, evenly spread over the set, that choose the activations' scales."""
+CALIBRATION_IMAGES = 250
+"""Training images, evenly spread over the set, that choose the activations' scales; 1,000 chose the same."""
 
 LARGEST_SHIFT = 24
 """A shift by more leaves nothing of a sum below 2^24."""
@@ -184,15 +184,18 @@ def check(steps: list[Step]) -> None:
             raise ConfigError(f"{step.named} holds NaN or infinity, so no answer could be right; train again")
 
 
-def activation_bits(steps: list[Step], card: Card, images: Pixels, rule: str) -> Iterator[int]:
-    """Yield m for each ReLU, from what the float network makes of some training images."""
+def activation_bits(steps: list[Step], card: Card, images: Pixels, rule: str) -> list[int]:
+    """Return m for each ReLU, from what the float network makes of some training images."""
+    bits: list[int] = []
     chosen = np.linspace(0, len(images) - 1, min(CALIBRATION_IMAGES, len(images))).astype(int)
     x: Floats = Views(images[chosen], np.zeros(len(chosen), int), card.mean, card.std).clean()
-    for named, relu in steps[: last_weights(steps)]:
-        x = named.layer.astype("float32").forward(x)[0]
-        if relu:
-            x = np.maximum(x, 0)
-            yield RULES[rule](x)
+    with workers(1):  # BLAS on one thread: several wait for each other where the machine has other work
+        for named, relu in steps[: last_weights(steps)]:
+            x = named.layer.astype("float32").forward(x)[0]
+            if relu:
+                x = np.maximum(x, 0)
+                bits.append(RULES[rule](x))
+    return bits
 
 
 def on_pixels(layer: Linear | Conv2d, card: Card) -> tuple[Doubles, Doubles, Doubles]:

@@ -191,7 +191,7 @@ BUGS = {
     "no saturation": ("(uint8_t)(u < 255u ? u : 255u)", "(uint8_t)u"),
     "border of zeros": ("place < 0 ? border[c]", "place < 0 ? (uint8_t)0"),
     "no relu": ("if (sum <= 0) return 0;", ""),
-    "weights as uint8": ("(int32_t)*weight++ * (int32_t)seen", "(int32_t)(uint8_t)*weight++ * (int32_t)seen"),
+    "weights as uint8": ("*weight++ * seen", "(uint8_t)*weight++ * seen"),
 }
 
 

@@ -10,7 +10,7 @@ static int32_t conv2d_sum(const uint8_t *x, const MINIKD_FLASH struct windows *w
             for (s = 0; s < w->kernel[1]; s++) {
                 int32_t place = pixel_of(w, p, q, r, s);
                 uint8_t seen = place < 0 ? border[c] : x[c * w->height * w->width + place];
-                bias += (int32_t)*weight++ * (int32_t)seen;
+                bias += *weight++ * seen;
             }
     return bias;
 }
