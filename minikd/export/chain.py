@@ -50,4 +50,8 @@ def replacement(named: Named) -> Sequence[Layer]:
     layers = export()
     if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
         raise ConfigError(f"{named}: export() returned {layers!r}, but must return a list of layers such as [ReLU()]")
+    if any(type(layer) is type(named.layer) for layer in layers):
+        raise ConfigError(
+            f"{named}: export() returned a layer of its own kind, which says nothing; return minikd's layers"
+        )
     return [layer.copy() for layer in layers]

@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from minikd.data import Dataset, load_dataset
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
-from minikd.errors import ConfigError
+from minikd.errors import CheckpointError, ConfigError
 from minikd.nn import Sequential
 from minikd.weights import Card, load_model
 
@@ -24,8 +26,8 @@ class Subjects:
 
     def data(self, source: str | None) -> Dataset:
         """Return the data set of this name or path; by default the run's, or MNIST."""
-        if source is None and self.recipe:
-            return load_dataset(self.recipe.data, size_of(self.recipe.image_size))
+        if self.recipe:
+            return load_dataset(source or self.recipe.data, size_of(self.recipe.image_size))
         return load_dataset(source or "mnist")
 
     @property
@@ -48,6 +50,7 @@ def subjects(path: Path, model: str | None) -> Subjects:
     recipe = read_recipe(config) if config.exists() else None
     known = {file: name for name, file in FILES.items()}
     name = known.get(path.stem) or re.sub(r"[^\w-]", "_", path.stem, flags=re.ASCII)
+    check_card(path, found[1])
     return Subjects({name: found}, path.parent / "export", recipe)
 
 
@@ -60,6 +63,20 @@ def of_run(folder: Path, model: str | None) -> Subjects:
     if model and model not in there:
         raise ConfigError(f"{folder} has no {model}, only {', '.join(there)}; choose one of them with --model")
     chosen = {model: there[model]} if model else there
+    found = {name: load_model(file) for name, file in chosen.items()}
+    for name, (_, card) in found.items():
+        check_card(there[name], card)
     config = folder / "config.toml"
     recipe = read_recipe(config) if config.exists() else None
-    return Subjects({name: load_model(file) for name, file in chosen.items()}, folder / "export", recipe)
+    return Subjects(found, folder / "export", recipe)
+
+
+def check_card(path: Path, card: Card) -> None:
+    """Refuse a card by which no image can be prepared. Raises CheckpointError."""
+    numbers = [*card.mean, *card.std]
+    right = len(card.image) == 3 and len(card.mean) == len(card.std) == card.image[0]
+    if not right or not np.isfinite(numbers).all() or min(card.std) <= 0:
+        raise CheckpointError(
+            f"{path} says that images are {card.image} with mean {card.mean} and deviation {card.std}, by which none "
+            "can be prepared: it needs (C, H, W) and a mean and a positive deviation for each channel; train again"
+        )

@@ -128,6 +128,9 @@ def check_file(to: str, path: Path) -> None:
 def subject(model: Sequential, card: Card, data: Dataset, int8: bool) -> Subject:
     """Return the model with what it answers."""
     model = model.to(choose("numpy")).astype("float32")
+    for name, value in model.state_dict().items():
+        if not np.isfinite(value).all():
+            raise ConfigError(f"{name} holds NaN or infinity in float32, so no answer could be right; train again")
     with workers() as map_:
         logits = logits_of(model, Views(data.test_images, data.test_labels, card.mean, card.std), map_)
     return Subject(model, card, data, logits, quantize(model, card, data.train_images) if int8 else None)

@@ -119,6 +119,15 @@ def test_nothing_but_stdint_is_included_and_nothing_is_allocated(int8):
 
 
 @compiled.needs_gcc
+@pytest.mark.parametrize("flags", ["-O0", "-O3", "-Os", "-Ofast"])
+def test_integers_do_not_depend_on_how_it_is_compiled(flags, tmp_path):
+    rng, data = np.random.default_rng(0), networks.pictures((3, 9, 8), 5)
+    files, right = files_of(networks.shaken(networks.in_whole_numbers(rng)["conv"], 0), data, True)
+    program = compiled.build(compiled.write(files, tmp_path), flags=(flags,))
+    assert np.array_equal(compiled.answers(program, data.test_images)[1], right)
+
+
+@compiled.needs_gcc
 @pytest.mark.parametrize("int8", [False, True])
 def test_no_variable_outlives_a_call(int8, tmp_path):
     folder = compiled.write(files_of(problems.cnn(norm=False), problems.dataset(), int8)[0], tmp_path)

@@ -29,6 +29,11 @@ class Wrong(Clipped):
         return "relu"
 
 
+class Circular(Clipped):
+    def export(self):
+        return [Circular()]
+
+
 class Sharper(Linear):
     """A layer made of one of minikd's, which computes something else."""
 
@@ -64,6 +69,11 @@ def test_a_layer_of_somebody_elses_may_say_what_it_computes():
 def test_what_it_says_must_be_layers():
     with pytest.raises(ConfigError, match=r"layer 0, Wrong\(\): export\(\) returned 'relu'"):
         flat(Sequential(Wrong()))
+
+
+def test_a_layer_that_answers_with_itself_is_refused():
+    with pytest.raises(ConfigError, match=r"layer 0, Circular\(\): export\(\) returned a layer of its own kind"):
+        flat(Sequential(Circular()))
 
 
 def test_the_model_is_left_as_it_was():

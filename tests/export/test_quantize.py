@@ -140,6 +140,20 @@ def test_weights_of_any_size_are_followed():
         assert far(model, card, data) < 0.03
 
 
+def test_a_byte_is_no_finer_than_the_sums_it_comes_from():
+    """A rescale by a shift alone cannot multiply: where a factor above 1 would be needed, the scale gives way."""
+    data = problems.dataset()
+    data.train_images[..., 1] = data.train_images[..., 0]
+    model, card = problems.mlp(), networks.card_of(data)
+    first = model.layers[1].params
+    first["weight"][...] = 0
+    first["weight"][:, :2] = 1e3, -1e3  # coarse, and of pixels that cancel
+    first["bias"][...] = 0.01
+    assert calibration.by_maximum(first["bias"]) > 8 + np.floor(np.log2(127 / 1e4))
+    layer = quantize(model, card, data.train_images).layers[1]
+    assert layer.shift.tolist() == [0] * 8
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_batch_norm_gives_the_same_numbers_folded_before_or_by_the_export(seed):
     rng = np.random.default_rng(seed)

@@ -72,6 +72,15 @@ def test_a_model_that_does_not_fit_the_data_is_refused(tmp_path):
         minikd.export(nn.Sequential(nn.Flatten()), problems.dataset(), path=tmp_path / "bars.onnx")
 
 
+@pytest.mark.parametrize("to", ["onnx", "c"])
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+def test_weights_that_float32_cannot_hold_are_refused_by_name(runtime, tmp_path, to, value):
+    model = problems.mlp().astype("float64")
+    model.layers[3].params["weight"][0, 0] = value
+    with pytest.raises(ConfigError, match=r"3\.weight holds NaN or infinity"), np.errstate(over="ignore"):
+        minikd.export(model, problems.dataset(), to=to, path=tmp_path / f"bars.{to}")
+
+
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="to is 'tflite', but must be one of onnx, c, html"):
         minikd.export(problems.mlp(), problems.dataset(), to="tflite", path=tmp_path / "bars.tflite")
