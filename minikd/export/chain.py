@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minikd.errors import ConfigError
-from minikd.nn import Dropout, Layer, Sequential
+from minikd.nn import Dropout, Layer, Residual, Sequential
 from minikd.nn.build import CHAINS, LAYERS
 
 OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()}
@@ -24,9 +24,15 @@ class Named(NamedTuple):
 def flat(model: Sequential, prefix: str = "") -> list[Named]:
     """Return the model's layers in order: chains inside it opened, dropout left out, for it does nothing here.
 
-    A residual block stays one layer. A layer of somebody else's may have a method `export()` that returns layers of
-    minikd's which compute the same in evaluation; they take its place. Raises ConfigError for one that has none.
+    A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
+    else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
+    its place. Raises ConfigError for one that has none.
     """
+    whole = Named("model", model)
+    if type(model) not in CHAINS.values():
+        return flat(Sequential(*replacement(whole)), prefix)
+    if type(model) is Residual and not prefix:
+        return [whole]
     found: list[Named] = []
     for i, layer in enumerate(model.layers):
         named = Named(f"{prefix}{i}", layer)

@@ -83,7 +83,7 @@ def c(order: Order, exported: Exported) -> list[str]:
     return [
         f"wrote {names} in {order.path.parent}",
         f"{units.size(exported.size)} of constants, {exported.working_bytes:,} bytes of working memory; "
-        "minikd_selftest() checks both files where they run",
+        "minikd_selftest() checks the weights and two answers where it runs",
     ]
 
 

@@ -14,7 +14,6 @@ from minikd.backend import to_host
 from minikd.export.chain import Named, flat
 from minikd.export.graph import Graph, pads
 from minikd.nn import (
-    GELU,
     AvgPool2d,
     BatchNorm1d,
     BatchNorm2d,
@@ -131,5 +130,3 @@ PLAIN: dict[type[Layer], tuple[str, Attributes]] = {
     LayerNorm: ("LayerNormalization", lambda layer: {"axis": -len(layer.shape), "epsilon": layer.eps}),
 }
 """The operator of each layer that is one, and its attributes; GELU is several, and a residual block a graph."""
-
-KNOWN = {*PLAIN, GELU, Residual}

@@ -187,8 +187,8 @@ def check(steps: list[Step]) -> None:
 def activation_bits(steps: list[Step], card: Card, images: Pixels, rule: str) -> list[int]:
     """Return m for each ReLU, from what the float network makes of some training images."""
     bits: list[int] = []
-    chosen = np.linspace(0, len(images) - 1, min(CALIBRATION_IMAGES, len(images))).astype(int)
-    x: Floats = Views(images[chosen], np.zeros(len(chosen), int), card.mean, card.std).clean()
+    chosen = calibration_images(images)
+    x: Floats = Views(chosen, np.zeros(len(chosen), int), card.mean, card.std).clean()
     with workers(1):  # BLAS on one thread: several wait for each other where the machine has other work
         for named, relu in steps[: last_weights(steps)]:
             x = named.layer.astype("float32").forward(x)[0]
@@ -196,6 +196,13 @@ def activation_bits(steps: list[Step], card: Card, images: Pixels, rule: str) ->
                 x = np.maximum(x, 0)
                 bits.append(RULES[rule](x))
     return bits
+
+
+def calibration_images(images: Pixels) -> Pixels:
+    """Return the training images that choose the scales."""
+    places = np.linspace(0, len(images) - 1, min(CALIBRATION_IMAGES, len(images))).astype(int)
+    chosen: Pixels = images[places]
+    return chosen
 
 
 def on_pixels(layer: Linear | Conv2d, card: Card) -> tuple[Doubles, Doubles, Doubles]:

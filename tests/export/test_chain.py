@@ -71,6 +71,26 @@ def test_what_it_says_must_be_layers():
         flat(Sequential(Wrong()))
 
 
+class Doubled(Sequential):
+    """A chain that is not what its layers compute."""
+
+    def forward_with_taps(self, x, names, training=False, rng=None):
+        return super().forward_with_taps(2 * x, names, training, rng)
+
+
+def test_a_chain_of_somebody_elses_is_refused_wherever_it_stands():
+    with pytest.raises(ConfigError, match=r"layer model, Doubled\(ReLU\(\)\) is not one of minikd's"):
+        flat(Doubled(ReLU()))
+    with pytest.raises(ConfigError, match=r"layer 1, Doubled"):
+        flat(Sequential(ReLU(), Doubled(ReLU())))
+
+
+def test_a_residual_block_that_is_the_whole_model_stays_one_layer():
+    block = Residual(ReLU(), Sequential(LeakyReLU()))
+    assert names(block) == [("model", "Residual")]
+    assert [name for name, _ in flat(block, "model.")] == ["model.0", "model.1.0"]
+
+
 def test_a_layer_that_answers_with_itself_is_refused():
     with pytest.raises(ConfigError, match=r"layer 0, Circular\(\): export\(\) returned a layer of its own kind"):
         flat(Sequential(Circular()))

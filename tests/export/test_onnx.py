@@ -11,7 +11,7 @@ from minikd import nn
 from minikd.data import Views
 from minikd.errors import ConfigError
 from minikd.export.integer import QuantizedLinear, integer_logits
-from minikd.export.onnx import KNOWN, float_onnx
+from minikd.export.onnx import PLAIN, float_onnx
 from minikd.export.onnx_int8 import integer_onnx
 from minikd.export.quantize import quantize
 from minikd.export.runtime import runtime_logits
@@ -68,8 +68,18 @@ def test_every_layer_of_the_package_is_written(layer, shape):
     check_floats(networks.shaken(model, 2), networks.pictures(image, 4, count=8))
 
 
+def test_a_residual_block_at_the_end_is_written_with_its_layers_names():
+    block = nn.Residual(nn.Linear(5, 5, np.random.default_rng(0)), nn.Residual(nn.Tanh()))
+    model, data = nn.Sequential(nn.Flatten(), block), networks.pictures((1, 1, 5), 5)
+    check_floats(model, data)
+    file = float_onnx(model, networks.card_of(data), np.uint8, {})
+    names = [node.name for node in onnx.load_from_string(file).graph.node]
+    assert {"1.0.Linear", "1.1.0.Tanh", "1.1.Residual", "1.Residual"} <= set(names)
+
+
 def test_every_layer_that_a_weights_file_may_hold_is_known():
-    assert {*LAYERS.values(), *CHAINS.values()} - KNOWN == {nn.Dropout, nn.Sequential}  # which `flat` takes out
+    by_hand = {nn.GELU, nn.Residual, nn.Dropout, nn.Sequential}  # several operators, a graph, and what `flat` takes out
+    assert {*LAYERS.values(), *CHAINS.values()} - {*PLAIN} == by_hand
 
 
 @pytest.mark.parametrize("name", list(networks.of_every_layer(np.random.default_rng(0))))

@@ -1,4 +1,4 @@
-"""Print the table of results/boards.md: `python -m tests.export.boards.measure WEIGHTS ... [--images N]`."""
+"""Print the table of results/export.md: `python -m tests.export.boards.measure WEIGHTS ... [--images N]`."""
 
 import argparse
 import tempfile
