@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minikd.api import Scores, distill, evaluate, save, train
     from minikd.data import Augmentation, Dataset, load_dataset
     from minikd.errors import MinikdError
+    from minikd.export import export
     from minikd.methods import METHODS
     from minikd.progress import Bars
     from minikd.tensors import read_tensors
@@ -34,6 +35,7 @@ __all__ = [
     "Scores",
     "distill",
     "evaluate",
+    "export",
     "load_dataset",
     "load_model",
     "losses",

@@ -122,7 +122,7 @@ class OneExperiment:
         found = {path.parent.name: path.read_bytes() for path in self.folder.rglob("*.safetensors")}
         names = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
         outcomes = [json.loads(path.read_text()) for path in sorted(self.folder.glob("cells/*.json"))]
-        return found, names, [{**one, "seconds": 0} for one in outcomes], len(report["rows"])
+        return found, names, [{**one, "seconds": 0, "sha256": ""} for one in outcomes], len(report["rows"])
 
 
 def trouble(work, whole_end, points):

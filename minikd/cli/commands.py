@@ -42,6 +42,7 @@ def distill(arguments: argparse.Namespace) -> int:
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
     print(summary_table(results))
     print(f"\nreport: {folder / 'report.html'}")
+    print(f"export: {as_typed()} export {shlex.quote(str(folder))}")
     return 0
 
 

@@ -123,6 +123,9 @@ def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
     predict.add_argument("--top", type=int, default=3, metavar="N", help="classes to show (default: 3)")
     add_output_flags(predict, "predict")
 
+    export = add(commands, "export", "write a model as ONNX, C or a page; alone: what can be exported, with sizes")
+    add_export_flags(export)
+
 
 def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add what tells whether the engine is right, and where it runs."""
@@ -238,6 +241,22 @@ def add_output_flags(to: argparse.ArgumentParser, command: str) -> None:
     to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
     to.add_argument("--json", action="store_true", help="print the results as JSON (default: a table)")
     to.set_defaults(command=lazy(command))
+
+
+def add_export_flags(to: argparse.ArgumentParser) -> None:
+    """Add what to export, as what, and where."""
+    to.usage = "minikd export RUN_OR_WEIGHTS [options]"
+    to.add_argument(
+        "source", type=Path, metavar="RUN_OR_WEIGHTS", help="folder of a run, or a .safetensors file with a model"
+    )
+    to.add_argument("--to", choices=("onnx", "c", "html"), help="what to write (default: list what can be)")
+    to.add_argument("--int8", action="store_true", help="in whole numbers of 8 bits (default: float32)")
+    to.add_argument(
+        "--model", choices=("teacher", "baseline", "student"), help="of a run (default: student; html: all)"
+    )
+    to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
+    to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
+    to.set_defaults(command=lazy("export", "minikd.cli.export"))
 
 
 def add_bench_flags(to: argparse.ArgumentParser) -> None:

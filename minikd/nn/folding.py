@@ -1,4 +1,4 @@
-"""Batch norm folded into the dense layer before it: it helps while a network learns, and costs nothing afterwards.
+"""Batch norm folded into the layer before it: it helps while a network learns, and costs nothing afterwards.
 
 In evaluation mode the batch norm of an output o is a fixed line, and so is the dense layer before it:
 
@@ -7,16 +7,17 @@ In evaluation mode the batch norm of an output o is a fixed line, and so is the 
     with s[o] = γ[o] / sqrt(σ²[o] + ε):    w'[o, c] = s[o] w[o, c],    b'[o] = s[o] (b[o] - μ[o]) + β[o]
 
 and z = x w'ᵀ + b', one dense layer (Jacob et al. 2018, Quantization and training of neural networks for efficient
-integer-arithmetic-only inference, §3.2).
+integer-arithmetic-only inference, §3.2). A convolution is a dense layer over windows, and folds alike.
 """
 
 from typing import TypeVar
 
 from minikd.backend import module_of
 from minikd.nn.container import Sequential
+from minikd.nn.conv import Conv2d
 from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
-from minikd.nn.normalization import BatchNorm1d
+from minikd.nn.normalization import BatchNorm1d, BatchNorm2d
 
 ChainT = TypeVar("ChainT", bound=Sequential)
 
@@ -37,9 +38,9 @@ def folded(model: ChainT) -> ChainT:
     return model.with_layers(layers)
 
 
-def fold(dense: Linear, norm: BatchNorm1d) -> None:
-    """Change a dense layer, so that it gives what the batch norm behind it gave."""
-    weight, bias, state = dense.params["weight"], dense.params["bias"], norm.state
+def fold(layer: Linear | Conv2d, norm: BatchNorm1d | BatchNorm2d) -> None:
+    """Change a dense layer or a convolution, so that it gives what the batch norm behind it gave."""
+    weight, bias, state = layer.params["weight"], layer.params["bias"], norm.state
     scale = norm.params["weight"] / module_of(weight).sqrt(state["running_var"] + norm.eps)
-    weight *= scale[:, None]
+    weight *= scale.reshape(-1, *(1,) * (weight.ndim - 1))
     bias[...] = scale * (bias - state["running_mean"]) + norm.params["bias"]

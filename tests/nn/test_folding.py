@@ -1,10 +1,10 @@
-"""Batch norm folded into the dense layer before it: the same function, without the batch norm."""
+"""Batch norm folded into the layer before it: the same function, without the batch norm."""
 
 import numpy as np
 import pytest
 
 from minikd import models, nn
-from minikd.nn.folding import folded
+from minikd.nn.folding import fold, folded
 from tests.problems import same_bits
 
 X = np.random.default_rng(1).standard_normal((7, 6))
@@ -32,6 +32,15 @@ def test_by_hand():
     (dense,) = folded(model).layers
     assert isinstance(dense, nn.Linear)
     assert (dense.params["weight"].item(), dense.params["bias"].item()) == (6, 19)
+
+
+def test_a_convolution_folds_as_a_dense_layer_does():
+    model = lived(nn.Conv2d(4, 6, (3, 2), rng(), padding=1, groups=2), nn.BatchNorm2d(6))
+    x = np.random.default_rng(3).standard_normal((2, 4, 5, 6))
+    right = model(x)
+    convolution, norm = model.layers
+    fold(convolution, norm)
+    assert np.allclose(convolution.forward(x)[0], right, atol=1e-12)
 
 
 def test_the_model_stays_as_it_was_and_the_dtype_too():

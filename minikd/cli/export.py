@@ -1,0 +1,68 @@
+"""`minikd export`: list what can be exported, or write it and print what it does on the test images."""
+
+import argparse
+import textwrap
+from pathlib import Path
+
+from minikd.errors import ConfigError
+from minikd.export.listing import WIDTH, listing, told
+from minikd.export.subjects import FILES, Subjects, subjects
+from minikd.export.write import SUFFIXES, Order, check_file, write
+from minikd.nn import Sequential
+from minikd.report import units
+from minikd.weights import Card
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write one export, or list what there is; 1 where the export does not answer as the package does."""
+    if not arguments.to:
+        check_plain(arguments)
+        found = subjects(arguments.source, arguments.model)
+        print(listing(found, found.data(arguments.data)))
+        return 0
+    if arguments.to == "html":
+        return export_page(arguments, subjects(arguments.source, arguments.model))
+    model = arguments.model or ("student" if arguments.source.is_dir() else None)
+    return export_model(arguments, subjects(arguments.source, model))
+
+
+def check_plain(arguments: argparse.Namespace) -> None:
+    """Refuse flags that say how to write where it is not said what to write."""
+    given = [flag for flag, value in {"--int8": arguments.int8, "-o": arguments.output}.items() if value]
+    if given:
+        raise ConfigError(f"{given[0]} says how to write, but not what; add --to onnx, --to c or --to html")
+
+
+def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
+    """Write one model as ONNX or C."""
+    ((name, (model, card)),) = found.models.items()
+    path = arguments.output or default_path(found.folder, name, arguments.to, arguments.int8)
+    order = Order(arguments.to, path, arguments.int8, found.temperature)
+    exported = write(order, model, card, found.data(arguments.data))
+    print("\n".join(textwrap.fill(line, WIDTH, break_long_words=False) for line in told(order, exported)))
+    return 0 if exported.right else 1
+
+
+def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
+    """Write one page for all the models."""
+    from minikd.export.page import write_page
+
+    path = arguments.output or default_path(found.folder, "page", "html", arguments.int8)
+    check_file("html", path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    softness = {} if found.temperature is None else {"temperature": found.temperature}
+    page = write_page(by_key(found), found.data(arguments.data), path, arguments.int8, **softness)
+    print(f"wrote {page.path}, {units.size(page.size)}: open it in a browser; it needs no network")
+    print(f"{page.images} test images are in it; the models disagree on {page.disagreements:,} of all")
+    return 0
+
+
+def default_path(folder: Path, name: str, to: str, int8: bool) -> Path:
+    """Return where an export goes by default; C, which is three files, has a folder of its own."""
+    kind = "-int8" if int8 else ""
+    return folder / f"{name}-c{kind}" / f"{name}.c" if to == "c" else folder / f"{name}{kind}{SUFFIXES[to]}"
+
+
+def by_key(found: Subjects) -> dict[str, tuple[Sequential, Card]]:
+    """Return the models under the names that a run's files and the page have for them."""
+    return {FILES.get(name, name): pair for name, pair in found.models.items()}

@@ -1,0 +1,50 @@
+"""The student leaves Python: as ONNX, as C, as a page. In float32, or in whole numbers that are the same everywhere.
+
+    chain         a model as a flat list of layers, which all exports start from
+    integer       the int8 arithmetic, derived and computed in NumPy      quantize, calibration   from floats to it
+    onnx          float32 as ONNX    onnx_int8   whole numbers as ONNX    graph, runtime          built and run
+    c             C99: c_float, c_int8, c_source, and the functions themselves in c_parts/
+    write         the files of an export, and what they were found to do on the test images
+
+The name `minikd.export` is this package's one function; import the rest by `from minikd.export.integer import ...`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minikd.data import Dataset
+    from minikd.export.page import Page
+    from minikd.export.write import Exported
+    from minikd.nn import Sequential
+
+
+def export(
+    model: "Sequential",
+    data: "Dataset",
+    to: str = "onnx",
+    *,
+    path: str | Path,
+    int8: bool = False,
+    temperature: float = 1.0,
+) -> "Exported | Page":
+    """Write the model to `path` as "onnx", "c" or "html", and return what was written and what it does on `data`.
+
+    Pixels are prepared as in `minikd.train`. int8: whole numbers, calibrated on the training images. temperature: that
+    of the soft targets, for the ONNX file's metadata and the page. Raises ConfigError for a layer that cannot be
+    exported, with its name and the reason.
+    """
+    from minikd.api import check_outputs
+    from minikd.data import mean_and_std
+    from minikd.export.write import Order, check_file, write
+    from minikd.weights import Card
+
+    check_outputs(model, data)
+    path = Path(path)
+    check_file(to, path)
+    card = Card(path.stem, data.image_shape, *mean_and_std(data.train_images), data.class_names)
+    if to == "html":
+        from minikd.export.page import write_page
+
+        return write_page({card.name: (model, card)}, data, path, int8, temperature)
+    return write(Order(to, path, int8, temperature), model, card, data)

@@ -1,0 +1,149 @@
+"""A network as C99: NAME.h, NAME.c and an example, main.c. It needs <stdint.h>, allocates nothing, has no variables.
+
+The file checks itself where it runs: it holds the hash of its weights, two test images and what the package answers.
+"""
+
+from importlib.metadata import version
+from string import Template
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.export.c_float import NEEDS_MATH, float_source
+from minikd.export.c_int8 import integer_source
+from minikd.export.c_source import LOGITS, Source, c_float, constant, part
+from minikd.export.integer import Int32, QuantizedModel, UInt8, integer_logits
+from minikd.models import describe
+from minikd.nn import Sequential
+from minikd.typing import Floats
+from minikd.weights import Card
+
+TESTS = 2
+"""Test images in the file."""
+
+MARK = "/* main.c - minikd's example."
+"""How main.c begins as long as it is minikd's."""
+
+
+class CFiles(NamedTuple):
+    """The three files' texts, the bytes of their constants, and of their working memory."""
+
+    header: str
+    source: str
+    main: str
+    constant_bytes: int
+    working_bytes: int
+
+
+class Words(NamedTuple):
+    """What differs between float32 and whole numbers in the files."""
+
+    kind: str
+    number: str
+    logits: str
+    format: str
+    tolerance: str
+
+
+FLOAT = Words("float", "float", "logits", r'"\t%.9g", (double)logits[k]', " by more than 1e-4 of its size")
+INT8 = Words("int8", "int32_t", "logits as sums, in units of MINIKD_LOGIT_SCALE", r'"\t%ld", (long)logits[k]', "")
+
+
+def float_c(model: Sequential, card: Card, name: str, images: UInt8, logits: Floats) -> CFiles:
+    """Return a network in float32 as C. `images` are raw test pixels, and `logits` the package's answers to them.
+
+    Raises ConfigError for a layer that is unknown.
+    """
+    source = float_source(model, card)
+    return files(source, card, name, describe(model), FLOAT, images[:TESTS], logits[:TESTS].astype(np.float32))
+
+
+def integer_c(model: QuantizedModel, card: Card, name: str, network: str, images: UInt8) -> CFiles:
+    """Return a network in whole numbers as C, with raw test pixels to check itself on. network: its shape in words."""
+    logits = integer_logits(model, images[:TESTS])
+    scale = f"#define MINIKD_LOGIT_SCALE {c_float(2.0**-model.logit_bits)} /* a logit is its sum times this */\n"
+    return files(integer_source(model), card, name, network, INT8, images[:TESTS], logits, scale)
+
+
+def files(
+    source: Source,
+    card: Card,
+    name: str,
+    network: str,
+    words: Words,
+    images: UInt8,
+    logits: Floats | Int32,
+    logit_scale: str = "",
+) -> CFiles:
+    """Return the files of a network whose calls are in `source`."""
+    needs_math = bool(set(NEEDS_MATH) & source.parts.keys())
+    shared = {
+        "name": name,
+        "version": version("minikd"),
+        "pixels": str(images[0].size),
+        "number": words.number,
+    }
+    header = filled("template.h", **shared, **facts(source, card, network, words), logit_scale=logit_scale)
+    text = filled("template.c", **shared, **functions(source, card, words), **tests(source, words, images, logits))
+    main = filled("main.c", **shared, format=words.format, libraries=" -lm" if needs_math else "")
+    return CFiles(header, text, main, source.constant_bytes, source.working_bytes)
+
+
+def facts(source: Source, card: Card, network: str, words: Words) -> dict[str, str]:
+    """Return what the header says of the network."""
+    C, H, W = card.image
+    planes = "rows" if C == 1 else f"{C} planes, one channel after the other, each in rows"
+    return {
+        "description": "whole numbers, int8 weights and uint8 activations" if words is INT8 else "float32",
+        "network": f"{card.name}: {network} for images of {H}x{W}, {len(card.class_names)} classes.",
+        "layout": f"{planes} from the top, each row from the left",
+        "classes": str(len(card.class_names)),
+        "constant_bytes": str(source.constant_bytes),
+        "working_bytes": str(source.working_bytes),
+        "hash": f"0x{source.hash:08X}",
+        "logits": words.logits,
+        "tolerance": words.tolerance,
+    }
+
+
+def functions(source: Source, card: Card, words: Words) -> dict[str, str]:
+    """Return the network's part of the source: its constants, its functions, its calls, its classes."""
+    parts = [*source.parts, f"{words.kind}_largest", f"{words.kind}_softmax"]
+    calls = [*source.declared_buffers(), *source.calls, f"return largest({LOGITS});"]
+    names = [f'case {k}: return "{escaped(name)}";' for k, name in enumerate(card.class_names)]
+    return {
+        "math": "#include <math.h>\n" if set(NEEDS_MATH) & source.parts.keys() else "",
+        "constants": source.constants(),
+        "parts": "\n".join(map(part, parts)),
+        "body": indented(calls),
+        "names": indented(names),
+    }
+
+
+def tests(source: Source, words: Words, images: UInt8, logits: Floats | Int32) -> dict[str, str]:
+    """Return the selftest's part of the source."""
+    word = "    union { float number; uint32_t bits; } word;\n" if words is FLOAT else ""
+    return {
+        "tests": constant("test_images", images.ravel()) + "\n" + constant("test_logits", logits.ravel()),
+        "hash_functions": part("hash"),
+        "differs": part(f"{words.kind}_differs"),
+        "word": word,
+        "hash_loops": indented(source.hash_loops()),
+        "count": str(len(images)),
+    }
+
+
+def filled(template: str, **values: str) -> str:
+    """Return a file of `c_parts/` with its words filled in."""
+    return Template(part(template)).substitute(values)
+
+
+def indented(lines: list[str]) -> str:
+    """Return lines of a function's body."""
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Return a text as C writes it between quotes: its UTF-8, octal where it is not a plain letter."""
+    plain = set(range(32, 127)) - set(b'"\\?')
+    return "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode())

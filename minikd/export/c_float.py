@@ -1,0 +1,149 @@
+"""A network in float32 as calls of C functions: every layer of the package."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.backend import to_host
+from minikd.export.c_source import LOGITS, Source, Windows, c_float
+from minikd.export.chain import Named, flat
+from minikd.nn import (
+    GELU,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from minikd.nn.layer import Layer
+from minikd.typing import Array, Shape
+from minikd.weights import Card
+
+ELEMENTWISE = {ReLU: "relu", LeakyReLU: "leaky_relu", Sigmoid: "sigmoid", Tanh: "hyperbolic_tangent", GELU: "gelu"}
+POOLS = {MaxPool2d: "max_pool2d", AvgPool2d: "avg_pool2d"}
+
+NEEDS_MATH = ("float_sigmoid", "float_hyperbolic_tangent", "float_gelu", "float_layer_norm")
+"""The parts that call <math.h>."""
+
+
+class Value(NamedTuple):
+    """An array of the C file, and the shape of what it holds."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+def float_source(model: Sequential, card: Card) -> Source:
+    """Return the C of a network in float32: it reads `image`, bytes, and writes `logits`. Raises ConfigError."""
+    source, layers = Source("float"), flat(model)
+    empty = all(isinstance(named.layer, Flatten) for named in layers)
+    x = Value(LOGITS if empty else source.take(math.prod(card.image)), card.image)
+    mean, std = np.array(card.mean), np.array(card.std)
+    line = (
+        source.array("pixel_scale", float32(1 / (255 * std))),
+        source.array("pixel_shift", float32(mean / std)),
+    )
+    source.use("float_normalize")
+    source.call("normalize", "image", card.image[0], math.prod(card.image[1:]), *line, x.name)
+    chain(source, layers, x, LOGITS)
+    return source
+
+
+def chain(source: Source, layers: list[Named], x: Value, target: str | None) -> Value:
+    """Add layers one after the other, the last of which writes to `target`, and return what it gives."""
+    last = max((i for i, named in enumerate(layers) if not isinstance(named.layer, Flatten)), default=-1)
+    for i, named in enumerate(layers):
+        x = add(source, named, x, target if i == last else None)
+    return x
+
+
+def add(source: Source, named: Named, x: Value, target: str | None) -> Value:
+    """Add a layer, and return its output. Its input's buffer is free from then on."""
+    layer, after = named.layer, named.layer.output_shape(x.shape)
+    if isinstance(layer, Flatten):
+        return Value(x.name, after)
+    if isinstance(layer, Residual):
+        return residual(source, named, x, target)
+    i, size = named.name.replace(".", "_"), math.prod(after)
+    overwrites = type(layer) in ELEMENTWISE or isinstance(layer, BatchNorm1d | BatchNorm2d | LayerNorm)
+    y = target or (source.in_place(x.name, size) if overwrites else source.take(size))
+    function, arguments = operation(source, i, layer, x.shape, after)
+    source.use(f"float_{function}")
+    source.call(function, x.name, *arguments, y)
+    if y != x.name:
+        source.release(x.name)
+    return Value(y, after)
+
+
+def residual(source: Source, named: Named, x: Value, target: str | None) -> Value:
+    """Add a block, x + f(x); x is held until then."""
+    block = named.layer
+    assert isinstance(block, Residual)
+    source.hold(x.name)
+    f = chain(source, flat(block, f"{named.name}."), x, None)
+    source.let_go(x.name)
+    y = target or source.in_place(f.name, f.size)
+    source.use("float_add")
+    source.call("add", x.name, f.name, f.size, y)
+    for used in {x.name, f.name} - {y}:
+        source.release(used)
+    return Value(y, x.shape)
+
+
+def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape) -> tuple[str, tuple[object, ...]]:
+    """Return the C function of a layer, and its arguments between input and output."""
+    channels, area = before[0], math.prod(before[1:])
+    match layer:
+        case Linear():
+            return "linear", (layer.in_features, layer.out_features, *parameters(source, i, layer))
+        case Conv2d():
+            moves = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+            windows = source.moves(f"windows_{i}", Windows(before, after, *moves))
+            return "conv2d", (windows, *parameters(source, i, layer))
+        case MaxPool2d() | AvgPool2d():
+            pool = Windows(before, after, layer.kernel_size, layer.stride, layer.padding)
+            return POOLS[type(layer)], (source.moves(f"windows_{i}", pool),)
+        case GlobalAvgPool2d():
+            return "global_avg_pool2d", (channels, area)
+        case BatchNorm1d() | BatchNorm2d():
+            return "batch_norm", (channels, area, *batch_norm_line(source, i, layer))
+        case LayerNorm():
+            size = math.prod(layer.shape)
+            return "layer_norm", (math.prod(before) // size, size, *parameters(source, i, layer), c_float(layer.eps))
+        case LeakyReLU():
+            return "leaky_relu", (math.prod(before), c_float(layer.slope))
+        case _:
+            return ELEMENTWISE[type(layer)], (math.prod(before),)
+
+
+def parameters(source: Source, i: str, layer: Layer) -> list[str]:
+    """Add a layer's weight and bias."""
+    return [source.array(f"{name}_{i}", float32(value)) for name, value in layer.params.items()]
+
+
+def batch_norm_line(source: Source, i: str, layer: BatchNorm1d | BatchNorm2d) -> tuple[str, str]:
+    """Add γ/√(σ² + ε) and β - μ·γ/√(σ² + ε), of which batch norm's line consists."""
+    gamma, beta = (to_host(layer.params[name]).astype(np.float64) for name in ("weight", "bias"))
+    mean, var = (to_host(layer.state[name]).astype(np.float64) for name in ("running_mean", "running_var"))
+    scale = gamma / np.sqrt(var + layer.eps)
+    return source.array(f"scale_{i}", float32(scale)), source.array(f"shift_{i}", float32(beta - mean * scale))
+
+
+def float32(value: Array) -> Array:
+    """Return an array on the host, in float32."""
+    return to_host(value).astype(np.float32)

@@ -1,0 +1,58 @@
+"""The scale of a layer's activations, chosen on training images: a byte holds 0 to 255 steps of 2^-m, so which m?
+
+A larger m makes the steps finer and the range 255·2^-m shorter, and what lies beyond it becomes 255. Three rules:
+
+    maximum         the largest m whose range holds every activation seen: nothing is cut, one outlier costs all a bit
+    percentile      the largest m whose range holds 99.99 % of them
+    squared error   the m with the smallest mean of (h - h')², where h' is what the byte stands for
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from minikd.typing import Floats
+
+LOWEST, HIGHEST = -32, 32
+"""The scales that are tried: activations of 2^-40 or 2^40 are no network's."""
+
+HELD = 99.99
+"""The share of activations, in percent, that the percentile's range holds."""
+
+
+def by_maximum(h: Floats) -> int:
+    """Return m from the largest activation."""
+    return holding(float(h.max(initial=0)))
+
+
+def by_percentile(h: Floats) -> int:
+    """Return m from the 99.99th percentile."""
+    return holding(float(np.percentile(h, HELD)) if h.size else 0.0)
+
+
+def by_squared_error(h: Floats) -> int:
+    """Return the m whose bytes are nearest to the activations, in the mean of squares."""
+    first = by_maximum(h)
+    tried = range(first, min(first + 5, HIGHEST + 1))  # each step more cuts the range in half
+    return min(tried, key=lambda m: squared_error(h, m))
+
+
+def squared_error(h: Floats, m: int) -> float:
+    """Return the mean of (h - h')² over all activations."""
+    kept = np.minimum(np.rint(h * 2.0**m), 255) * 2.0**-m
+    return float(np.mean(np.square(h - kept, dtype=np.float64))) if h.size else 0.0
+
+
+def holding(top: float) -> int:
+    """Return the largest m with top <= 255·2^-m."""
+    if top <= 0:
+        return 0  # nothing was ever active: any scale will do
+    return max(LOWEST, min(HIGHEST, math.floor(math.log2(255 / top))))
+
+
+RULES: dict[str, Callable[[Floats], int]] = {
+    "maximum": by_maximum,
+    "percentile": by_percentile,
+    "squared_error": by_squared_error,
+}

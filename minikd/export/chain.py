@@ -1,0 +1,63 @@
+"""A model as one flat list of the package's own layers in evaluation: what every export starts from."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from minikd.errors import ConfigError
+from minikd.nn import Dropout, Layer, Residual, Sequential
+from minikd.nn.build import CHAINS, LAYERS
+
+OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()}
+"""The layers that the exports know."""
+
+
+class Named(NamedTuple):
+    """A layer and where it stands: "3", or "3.1" for the second layer of the chain that is layer 3."""
+
+    name: str
+    layer: Layer
+
+    def __str__(self) -> str:
+        return f"layer {self.name}, {self.layer!r}"
+
+
+def flat(model: Sequential, prefix: str = "") -> list[Named]:
+    """Return the model's layers in order: chains inside it opened, dropout left out, for it does nothing here.
+
+    A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
+    else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
+    its place. Raises ConfigError for one that has none.
+    """
+    whole = Named("model", model)
+    if type(model) not in CHAINS.values():
+        return flat(Sequential(*replacement(whole)), prefix)
+    if type(model) is Residual and not prefix:
+        return [whole]
+    found: list[Named] = []
+    for i, layer in enumerate(model.layers):
+        named = Named(f"{prefix}{i}", layer)
+        if type(layer) is Sequential:
+            found += flat(layer, f"{named.name}.")
+        elif type(layer) not in OWN:
+            found += flat(Sequential(*replacement(named)), f"{named.name}.")
+        elif not isinstance(layer, Dropout):
+            found.append(named)
+    return found
+
+
+def replacement(named: Named) -> Sequence[Layer]:
+    """Return copies of what a layer of somebody else's says that it computes. Raises ConfigError."""
+    export = getattr(named.layer, "export", None)
+    if export is None:
+        raise ConfigError(
+            f"{named} is not one of minikd's layers, so nothing is known of how to write it down; give "
+            f"{type(named.layer).__name__} a method export() that returns layers of minikd's which compute the same"
+        )
+    layers = export()
+    if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
+        raise ConfigError(f"{named}: export() returned {layers!r}, but must return a list of layers such as [ReLU()]")
+    if any(type(layer) is type(named.layer) for layer in layers):
+        raise ConfigError(
+            f"{named}: export() returned a layer of its own kind, which says nothing; return minikd's layers"
+        )
+    return [layer.copy() for layer in layers]

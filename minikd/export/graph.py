@@ -1,0 +1,87 @@
+"""An ONNX graph under construction: nodes and constants with names that a reader of Netron understands.
+
+A value is known by its name. Weights keep the names of the weights file ("0.weight"), and what a layer computes is
+named for the layer ("0.Conv2d").
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minikd.errors import BackendError
+from minikd.typing import Array, Shape
+from minikd.weights import Card
+
+OPSET = 17
+"""The operator set: the first with LayerNormalization. Runtimes since ONNX 1.12 (2022) know it."""
+
+IR_VERSION = 8
+"""The file format of that time."""
+
+BATCH = "N"
+"""The name of the batch's axis, which may have any size."""
+
+Attribute = int | float | str | Sequence[int]
+
+
+def onnx() -> ModuleType:
+    """Return the package onnx. Raises BackendError where it is not installed."""
+    try:
+        import onnx as package
+    except ImportError as error:
+        raise BackendError(f"writing ONNX needs the extra `export`: pip install 'minikd[export]' ({error})") from error
+    found: ModuleType = package
+    return found
+
+
+class Graph:
+    """The nodes and constants so far; each method adds one and returns the name of its value."""
+
+    def __init__(self) -> None:
+        self.onnx = onnx()
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Array] = {}
+
+    def constant(self, name: str, value: Array) -> str:
+        """Add an array."""
+        self.constants[name] = value
+        return name
+
+    def node(self, kind: str, name: str, *inputs: str, **attributes: Attribute) -> str:
+        """Add an operator; its value has its name."""
+        self.nodes.append(self.onnx.helper.make_node(kind, [*inputs], [name], name=name, **attributes))
+        return name
+
+    def finished(self, card: Card, pixels: type[np.generic], notes: Mapping[str, str]) -> bytes:
+        """Return the file: pixels (N, C, H, W) in, logits and probabilities (N, K) out. `notes` join the metadata."""
+        helper, K = self.onnx.helper, len(card.class_names)
+        kind, real = helper.np_dtype_to_tensor_dtype(np.dtype(pixels)), self.onnx.TensorProto.FLOAT
+        self.node("Softmax", "probabilities", "logits", axis=1)
+        graph = helper.make_graph(
+            self.nodes,
+            card.name,
+            [helper.make_tensor_value_info("pixels", kind, [BATCH, *card.image])],
+            [helper.make_tensor_value_info(name, real, [BATCH, K]) for name in ("logits", "probabilities")],
+            [self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()],
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="minikd",
+            producer_version=version("minikd"),
+        )
+        names = json.dumps(card.class_names, ensure_ascii=False)
+        helper.set_model_props(model, {"class_names": names, **notes})
+        self.onnx.checker.check_model(model, full_check=True)
+        written: bytes = model.SerializeToString()
+        return written
+
+
+def pads(padding: Shape) -> list[int]:
+    """Return ONNX's padding: what begins each axis, then what ends it."""
+    return [*padding, *padding]

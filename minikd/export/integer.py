@@ -1,0 +1,204 @@
+"""A network in whole numbers: 8-bit weights and activations, 32-bit sums, and no floats between pixel and logit.
+
+An activation h is stored as one byte a with h ≈ a·2^-m: its scale is a power of two, and its zero point is 0, since h
+comes from a ReLU. A pixel p is such a byte as it stands, with m = 8. A weight w[o, c] is stored as a signed byte
+q[o, c] with w ≈ q·2^-k[o]: each output has its own scale. For input bytes a of scale 2^-i, the layer's sum is
+
+    y[o] = Σ_c w[o, c] h[c] + b[o] ≈ 2^-(i + k[o]) (Σ_c q[o, c] a[c] + B[o]),    B[o] = b[o]·2^(i + k[o]), rounded
+
+so the integer in parentheses, u, holds y in units of 2^-(i + k[o]). The next layer wants units of 2^-m:
+
+    a'[o] = min(255, u / 2^r rounded),   r = i + k[o] - m >= 0,   and 0 for u <= 0: the ReLU
+
+Rounding is to the nearest, and a tie goes to the even neighbour, as everywhere in IEEE 754, in ONNX and in NumPy. For
+u >= 0 and r >= 1 it takes neither floats nor 64 bits:
+
+    u / 2^r rounded  =  (u + 2^(r-1) - 1 + bit r of u) >> r
+
+Write u = n·2^r + f. Adding 2^(r-1) - 1 carries into n exactly where f > 2^(r-1); the extra 1 for an odd n carries for
+the tie f = 2^(r-1) too. So n becomes n + 1 above the half, and at the half where n was odd.
+
+The last layer has one k for all outputs: then the sums u are the logits in units of 2^-(i + k), and the largest logit
+is the largest sum.
+
+Exact everywhere. Let |B[o]| + 255·Σ_c |q[o, c]| < 2^24 for each output (`quantize` makes it so). Then every partial
+sum, in any order, is a whole number below 2^24. Such numbers are exact in float32, and so are their products with
+powers of two. Hence NumPy's float32 product below gives the very integers of C's int32 loop, of JavaScript's doubles,
+and of an ONNX runtime, whether it works in integers or in float32.
+
+Padding. A convolution on normalised images pads with 0, the mean pixel, and not with black. In pixels that is the byte
+nearest to 255·mean: the border stands for it (`QuantizedConv2d.border`). Behind a ReLU the border is 0.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.errors import DtypeError, ShapeError
+from minikd.nn.conv import conv2d
+from minikd.nn.geometry import Pair
+from minikd.nn.pooling import max_pool2d
+from minikd.parallel import workers
+from minikd.typing import Floats, Shape
+
+Int8 = npt.NDArray[np.int8]
+UInt8 = npt.NDArray[np.uint8]
+Int32 = npt.NDArray[np.int32]
+
+EXACT = 2**24
+"""Below it, every whole number is exact in float32."""
+
+PIXEL_BITS = 8
+"""The scale of a pixel: its byte times 2^-8."""
+
+AT_ONCE = 100
+"""Images that `integer_logits` works on together, so that activations stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """What a dense layer and a convolution share.
+
+    weight: q, int8, the outputs first. bias: B, int32 (O,). input_bits: i. weight_bits: k, (O,). output_bits: m, or
+    None for the last layer, which has no ReLU and hands out its sums.
+    """
+
+    weight: Int8
+    bias: Int32
+    input_bits: int
+    weight_bits: Int32
+    output_bits: int | None
+
+    @property
+    def shift(self) -> Int32 | None:
+        """r for each output, (O,); None for the last layer."""
+        return None if self.output_bits is None else self.input_bits + self.weight_bits - self.output_bits
+
+    @cached_property
+    def weight_float(self) -> Floats:
+        """q as float32, for the product."""
+        return self.weight.astype(np.float32)
+
+    @cached_property
+    def bias_float(self) -> Floats:
+        """B as float32: exact, since it is below 2^24."""
+        return self.bias.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLinear(Weighted):
+    """A dense layer: weight (O, C)."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedConv2d(Weighted):
+    """A convolution: weight (O, C/groups, R, S). border: the byte outside the image, for each input channel (C,)."""
+
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+    border: UInt8
+
+
+@dataclass(frozen=True)
+class QuantizedMaxPool2d:
+    """The largest byte of each window; padding never wins."""
+
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+
+
+@dataclass(frozen=True)
+class QuantizedFlatten:
+    """(N, C, H, W) to (N, C·H·W), channel after channel, each row by row."""
+
+
+QuantizedLayer = QuantizedLinear | QuantizedConv2d | QuantizedMaxPool2d | QuantizedFlatten
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedModel:
+    """A whole network. image: (C, H, W). logit_bits: a logit is its sum times 2^-logit_bits."""
+
+    name: str
+    image: Shape
+    class_names: tuple[str, ...]
+    layers: tuple[QuantizedLayer, ...]
+    logit_bits: int
+
+    @property
+    def size(self) -> int:
+        """The bytes stored: weights, 4 for each bias, 1 for each shift."""
+        weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
+        return sum(layer.weight.size + (4 if layer.shift is None else 5) * layer.bias.size for layer in weighted)
+
+
+def integer_logits(model: QuantizedModel, pixels: UInt8) -> Int32:
+    """Return the int32 sums (N, K) of raw pixels (N, C, H, W), uint8; times 2^-logit_bits they are the logits.
+
+    Raises DtypeError and ShapeError for anything but bytes of the model's image shape.
+    """
+    if pixels.dtype != np.uint8:
+        raise DtypeError(f"an int8 model takes raw pixels, uint8 in 0-255, but got {pixels.dtype}; do not normalise")
+    if pixels.ndim != 4 or pixels.shape[1:] != model.image:
+        raise ShapeError(f"an int8 model of images {model.image} got {pixels.shape}, but needs (N, *{model.image})")
+    with workers() as map_:
+        parts = [*map_(lambda i: _sums(model, pixels[i : i + AT_ONCE]), range(0, len(pixels), AT_ONCE))]
+    return np.concatenate(parts) if parts else np.zeros((0, len(model.class_names)), np.int32)
+
+
+def _sums(model: QuantizedModel, pixels: UInt8) -> Int32:
+    """Return the logits' sums of a few images."""
+    a: UInt8 | Int32 = pixels
+    for layer in model.layers:
+        a = apply(layer, a)
+    return a.astype(np.int32)
+
+
+def apply(layer: QuantizedLayer, a: UInt8 | Int32) -> UInt8 | Int32:
+    """Return a layer's bytes, or the last layer's sums, from its input's bytes."""
+    match layer:
+        case QuantizedFlatten():
+            return a.reshape(len(a), math.prod(a.shape[1:]))
+        case QuantizedMaxPool2d():
+            best = max_pool2d(a.astype(np.float32), layer.kernel_size, layer.stride, layer.padding)[0]
+            return best.astype(np.uint8)
+        case QuantizedLinear():
+            y: Floats = a.astype(np.float32) @ layer.weight_float.T  # (N, O) = (N, C) @ (C, O), exact
+            return finished(layer, (y + layer.bias_float).astype(np.int32))
+        case QuantizedConv2d():
+            x: Floats = with_border(a, layer).astype(np.float32)
+            sums, _ = conv2d(
+                x, layer.weight_float, layer.bias_float, layer.stride, (0, 0), layer.dilation, layer.groups
+            )
+            return finished(layer, sums.astype(np.int32))
+
+
+def with_border(a: UInt8 | Int32, layer: QuantizedConv2d) -> UInt8 | Int32:
+    """Return the images inside a border of the layer's padding, each channel's of its own byte."""
+    (ph, pw), (N, C, H, W) = layer.padding, a.shape
+    wide = np.empty((N, H + 2 * ph, W + 2 * pw, C), a.dtype).transpose(0, 3, 1, 2)  # channels-last, as conv2d works
+    wide[:] = layer.border[:, None, None]
+    wide[:, :, ph : ph + H, pw : pw + W] = a
+    return wide
+
+
+def finished(layer: Weighted, sums: Int32) -> UInt8 | Int32:
+    """Return the bytes of the next layer's input, or the sums themselves where there is no next layer."""
+    if layer.shift is None:
+        return sums
+    return requantize(sums, layer.shift.reshape(-1, *(1,) * (sums.ndim - 2)))
+
+
+def requantize(sums: Int32, shift: Int32) -> UInt8:
+    """Return min(255, max(0, sums)/2^shift) rounded half to even, as uint8; shift >= 0 broadcasts against sums."""
+    u: Int32 = np.maximum(sums, 0)
+    half = np.left_shift(1, np.maximum(shift - 1, 0))
+    carry = np.where(shift > 0, half - 1 + (np.right_shift(u, shift) & 1), 0)
+    byte: UInt8 = np.minimum(np.right_shift(u + carry, shift), 255).astype(np.uint8)
+    return byte

@@ -1,0 +1,269 @@
+"""From a trained network to whole numbers (`integer.py` has the arithmetic): which scales, and the proof of the bound.
+
+The first layer takes raw pixels p. The network saw (p/255 - μ)/σ, which is a line in p, so the layer takes it over:
+
+    Σ_c w[c] (p[c]/255 - μ[c])/σ[c] + b = Σ_c w'[c] (p[c]·2^-8) + b'
+    w'[c] = w[c]·256/(255 σ[c])        b' = b - Σ_c w[c] μ[c]/σ[c]
+
+A convolution that pads does so with the normalised 0, which is p = 255 μ. The border is the byte nearest to it, and b'
+is the same in every place; what is left is w·(border/255 - μ)/σ at the border, below w/(510 σ) for each weight there.
+
+The scale 2^-k[o] of an output's weights is the finest whose largest |q| is at most 127 (never -128: a byte has no
++128), and for which |B| + 255·Σ|q| < 2^24.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.data import Views
+from minikd.errors import ConfigError, DtypeError
+from minikd.export.calibration import RULES
+from minikd.export.chain import Named, flat
+from minikd.export.integer import (
+    EXACT,
+    PIXEL_BITS,
+    Int32,
+    QuantizedConv2d,
+    QuantizedFlatten,
+    QuantizedLayer,
+    QuantizedLinear,
+    QuantizedMaxPool2d,
+    QuantizedModel,
+)
+from minikd.nn import (
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    LayerNorm,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+)
+from minikd.nn.folding import fold
+from minikd.nn.layer import Layer
+from minikd.parallel import workers
+from minikd.typing import Floats, Pixels
+from minikd.weights import Card
+
+Doubles = npt.NDArray[np.float64]
+
+CALIBRATION_IMAGES = 250
+"""Training images, evenly spread over the set, that choose the activations' scales; 1,000 chose the same."""
+
+LARGEST_SHIFT = 24
+"""A shift by more leaves nothing of a sum below 2^24."""
+
+FINEST_LOGITS = 24
+"""The most bits of a last layer's weights, where all of them are tiny."""
+
+FLOAT = "export float32, without --int8"
+
+
+class Step(NamedTuple):
+    """A layer of the folded network, and whether a ReLU follows it."""
+
+    named: Named
+    relu: bool
+
+
+def quantize(model: Sequential, card: Card, images: Pixels, rule: str = "squared_error") -> QuantizedModel:
+    """Return the network in whole numbers. `images` (N, C, H, W) are raw training pixels, uint8.
+
+    rule: how activations' scales are chosen, a name in `calibration.RULES`. Raises ConfigError for a layer that whole
+    numbers cannot follow, with its name and the reason, and DtypeError for pixels that are no bytes.
+    """
+    if images.dtype != np.uint8:
+        raise DtypeError(f"int8 takes pixels as bytes, uint8 in 0-255, but these images are {images.dtype}; {FLOAT}")
+    steps = steps_of(model)
+    scales = iter(activation_bits(steps, card, images, rule))
+    input_bits, layers = PIXEL_BITS, list[QuantizedLayer]()
+    first = next(i for i, step in enumerate(steps) if isinstance(step.named.layer, Linear | Conv2d))
+    for i, (named, relu) in enumerate(steps):
+        layer = named.layer
+        if isinstance(layer, Linear | Conv2d):
+            weight, bias, border = on_pixels(layer, card) if i == first else behind_relu(layer)
+            made = quantized(named, weight, bias, border, input_bits, next(scales) if relu else None)
+            layers.append(made)
+            input_bits = made.output_bits if made.output_bits is not None else input_bits + int(made.weight_bits[0])
+        elif isinstance(layer, MaxPool2d):
+            layers.append(QuantizedMaxPool2d(layer.kernel_size, layer.stride, layer.padding))
+        else:
+            layers.append(QuantizedFlatten())
+    return QuantizedModel(card.name, card.image, card.class_names, tuple(layers), input_bits)
+
+
+def steps_of(model: Sequential) -> list[Step]:
+    """Return the layers in float64, batch norm folded in, each ReLU right behind its weights. Raises ConfigError."""
+    layers = folded([Named(name, layer.astype("float64")) for name, layer in flat(model)])
+    steps: list[Step] = []
+    for named in layers:
+        if not isinstance(named.layer, ReLU):
+            steps.append(Step(named, False))
+        elif weights := last_weights(steps):
+            # Past a pooling: the largest of rising functions is that function of the largest.
+            steps[weights - 1] = steps[weights - 1]._replace(relu=True)
+        else:
+            raise ConfigError(f"{named} stands before any weights, on normalised pixels that int8 never has; {FLOAT}")
+    check(steps)
+    return steps
+
+
+def last_weights(steps: list[Step]) -> int:
+    """Return how many steps end with the last dense layer or convolution; 0 where there is none."""
+    places = (i for i, step in enumerate(steps, 1) if isinstance(step.named.layer, Linear | Conv2d))
+    return max(places, default=0)
+
+
+def folded(layers: list[Named]) -> list[Named]:
+    """Return the layers with each batch norm folded into the weights before it, also past a pooling."""
+    kept: list[Named] = []
+    for named in layers:
+        if isinstance(named.layer, BatchNorm1d | BatchNorm2d):
+            fold_back(named, named.layer, kept)
+        elif isinstance(named.layer, Linear | Conv2d | MaxPool2d | Flatten | ReLU):
+            kept.append(named)
+        else:
+            raise ConfigError(f"{named}: {reason(named.layer)}; {FLOAT}")
+    return kept
+
+
+def fold_back(named: Named, norm: BatchNorm1d | BatchNorm2d, before: list[Named]) -> None:
+    """Fold a batch norm into the last weights of `before`. Raises ConfigError where it cannot be."""
+    place = next((i for i, one in reversed([*enumerate(before)]) if not isinstance(one.layer, MaxPool2d)), None)
+    target = None if place is None else before[place].layer
+    if place is None or not isinstance(target, Linear | Conv2d):
+        raise ConfigError(f"{named} does not stand right behind a dense layer or convolution, to fold into; {FLOAT}")
+    falling = np.flatnonzero(norm.params["weight"] < 0)
+    if place + 1 < len(before) and falling.size:
+        raise ConfigError(
+            f"{named} stands behind a pooling and turns channel {falling[0]} round (its weight is negative), so it "
+            f"cannot be folded into the layer before the pooling; {FLOAT}"
+        )
+    fold(target, norm)
+
+
+def reason(layer: Layer) -> str:
+    """Return why whole numbers cannot follow a layer."""
+    match layer:
+        case AvgPool2d() | GlobalAvgPool2d():
+            return "int8 has no mean of bytes, which would be rounded a second time"
+        case LayerNorm():
+            return "int8 has no square root, which every image would need its own of"
+        case Residual():
+            return "int8 has no sum of two activations, which have two scales"
+        case _:
+            return "int8 knows no activation but ReLU, whose bytes start at 0"
+
+
+def check(steps: list[Step]) -> None:
+    """Refuse a network without weights, and weights in its middle without a ReLU behind them. Raises ConfigError."""
+    weighted = [step for step in steps if isinstance(step.named.layer, Linear | Conv2d)]
+    if not weighted:
+        raise ConfigError(f"there is no dense layer or convolution to export in whole numbers; {FLOAT}")
+    for step, after in pairwise(weighted):
+        if not step.relu:
+            raise ConfigError(
+                f"{step.named} has no ReLU before {after.named}: its outputs may be negative, and int8's bytes are "
+                f"not; {FLOAT}"
+            )
+    if weighted[-1].relu:
+        raise ConfigError(f"{weighted[-1].named} is the last layer and has a ReLU, so logits below 0 are lost; {FLOAT}")
+    tail = steps[last_weights(steps) :]
+    if any(isinstance(step.named.layer, MaxPool2d) for step in tail):
+        raise ConfigError(f"{tail[0].named} pools the logits, which int8 does not; {FLOAT}")
+    for step in weighted:
+        if not all(np.isfinite(value).all() for value in step.named.layer.params.values()):
+            raise ConfigError(f"{step.named} holds NaN or infinity, so no answer could be right; train again")
+
+
+def activation_bits(steps: list[Step], card: Card, images: Pixels, rule: str) -> list[int]:
+    """Return m for each ReLU, from what the float network makes of some training images."""
+    bits: list[int] = []
+    chosen = calibration_images(images)
+    x: Floats = Views(chosen, np.zeros(len(chosen), int), card.mean, card.std).clean()
+    with workers(1):  # BLAS on one thread: several wait for each other where the machine has other work
+        for named, relu in steps[: last_weights(steps)]:
+            x = named.layer.astype("float32").forward(x)[0]
+            if relu:
+                x = np.maximum(x, 0)
+                bits.append(RULES[rule](x))
+    return bits
+
+
+def calibration_images(images: Pixels) -> Pixels:
+    """Return the training images that choose the scales."""
+    places = np.linspace(0, len(images) - 1, min(CALIBRATION_IMAGES, len(images))).astype(int)
+    chosen: Pixels = images[places]
+    return chosen
+
+
+def on_pixels(layer: Linear | Conv2d, card: Card) -> tuple[Doubles, Doubles, Doubles]:
+    """Return w', b' and the border of the first layer, which takes pixels as they are."""
+    mean, std = np.array(card.mean), np.array(card.std)
+    weight, bias = doubles(layer)
+    if isinstance(layer, Linear):
+        channel = np.arange(layer.in_features) // (layer.in_features // len(mean))  # (C,), the same for each output
+    else:
+        group = np.arange(layer.out_channels) // (layer.out_channels // layer.groups)
+        channel = group[:, None] * weight.shape[1] + np.arange(weight.shape[1])  # (O, C/groups)
+        channel = channel[:, :, None, None]
+    offset = (weight * (mean / std)[channel]).reshape(len(weight), -1).sum(1)
+    return weight * (256 / (255 * std))[channel], bias - offset, np.rint(255 * mean)
+
+
+def behind_relu(layer: Linear | Conv2d) -> tuple[Doubles, Doubles, Doubles]:
+    """Return w, b and the border, 0, of a layer that takes another's bytes."""
+    channels = layer.in_channels if isinstance(layer, Conv2d) else 1
+    return (*doubles(layer), np.zeros(channels))
+
+
+def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
+    """Return a layer's weight and bias in float64."""
+    return layer.params["weight"].astype(np.float64), layer.params["bias"].astype(np.float64)
+
+
+def quantized(
+    named: Named, weight: Doubles, bias: Doubles, border: Doubles, input_bits: int, output_bits: int | None
+) -> QuantizedLinear | QuantizedConv2d:
+    """Return a layer in whole numbers; without output_bits it is the last one, and all its outputs share a scale."""
+    rows, layer = weight.reshape(len(weight), -1), named.layer
+    if output_bits is None:
+        bits = finest(rows, bias, input_bits, FINEST_LOGITS)
+        bits[:] = bits.min()
+    else:
+        bits = finest(rows, bias, input_bits, output_bits + LARGEST_SHIFT - input_bits)
+        output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte no finer than the sums it comes from
+        bits = np.minimum(bits, output_bits + LARGEST_SHIFT - input_bits)
+    q, sums = whole(rows, bias, input_bits, bits)
+    shape, shared = weight.shape, (sums.astype(np.int32), input_bits, bits, output_bits)
+    if isinstance(layer, Conv2d):
+        moves = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        return QuantizedConv2d(q.astype(np.int8).reshape(shape), *shared, *moves, border.astype(np.uint8))
+    return QuantizedLinear(q.astype(np.int8), *shared)
+
+
+def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int) -> Int32:
+    """Return k for each row of weights (O, n): the largest, up to `most`, that keeps q and the sums in their bounds."""
+    largest = np.abs(rows).max(1)
+    bits = np.full(len(rows), most, np.int32)
+    active = largest > 0
+    bits[active] = np.minimum(most, np.ceil(np.log2(128 / largest[active]))).astype(np.int32)
+    while True:
+        q, sums = whole(rows, bias, input_bits, bits)
+        over = (np.abs(q).max(1) > 127) | (np.abs(sums) + 255 * np.abs(q).sum(1) >= EXACT)
+        if not over.any():
+            return bits
+        bits[over] -= 1
+
+
+def whole(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32) -> tuple[Doubles, Doubles]:
+    """Return q (O, n) and B (O,) as whole numbers in float64: rounded half to even."""
+    return np.rint(rows * 2.0 ** bits[:, None]), np.rint(bias * 2.0 ** (input_bits + bits))

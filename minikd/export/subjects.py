@@ -1,0 +1,82 @@
+"""What is exported: the models of a run's folder, or one weights file, with the data they belong to."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minikd.data import Dataset, load_dataset
+from minikd.distillation.recipe import Recipe, read_recipe, size_of
+from minikd.errors import CheckpointError, ConfigError
+from minikd.nn import Sequential
+from minikd.weights import Card, load_model
+
+FILES = {"teacher": "teacher", "baseline": "student_baseline", "student": "student_distilled"}
+"""The models of a run by the name that the command line has for them, and their weights files."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subjects:
+    """Models by name, with their cards; where their exports go; the run's recipe, where they are of a run."""
+
+    models: dict[str, tuple[Sequential, Card]]
+    folder: Path
+    recipe: Recipe | None
+
+    def data(self, source: str | None) -> Dataset:
+        """Return the data set of this name or path; by default the run's, or MNIST."""
+        if self.recipe:
+            return load_dataset(source or self.recipe.data, size_of(self.recipe.image_size))
+        return load_dataset(source or "mnist")
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of the run's soft targets."""
+        return self.recipe.distillation.chosen.softness if self.recipe else None
+
+
+def subjects(path: Path, model: str | None) -> Subjects:
+    """Return the models at a path, a run's folder or a weights file: all, or the one of a run that is named.
+
+    Raises ConfigError where there is none, and CheckpointError for a file that cannot be read.
+    """
+    if path.is_dir():
+        return of_run(path, model)
+    if model:
+        raise ConfigError(f"--model {model} names a model of a run, but {path} is no run's folder; leave it out")
+    found = load_model(path)
+    config = path.parent / "config.toml"
+    recipe = read_recipe(config) if config.exists() else None
+    known = {file: name for name, file in FILES.items()}
+    name = known.get(path.stem) or re.sub(r"[^\w-]", "_", path.stem, flags=re.ASCII)
+    check_card(path, found[1])
+    return Subjects({name: found}, path.parent / "export", recipe)
+
+
+def of_run(folder: Path, model: str | None) -> Subjects:
+    """Return the models of a run's folder."""
+    files = {name: folder / f"{file}.safetensors" for name, file in FILES.items()}
+    there = {name: file for name, file in files.items() if file.exists()}
+    if not there:
+        raise ConfigError(f"{folder} holds no weights of a run; give a folder that minikd distill has written")
+    if model and model not in there:
+        raise ConfigError(f"{folder} has no {model}, only {', '.join(there)}; choose one of them with --model")
+    chosen = {model: there[model]} if model else there
+    found = {name: load_model(file) for name, file in chosen.items()}
+    for name, (_, card) in found.items():
+        check_card(there[name], card)
+    config = folder / "config.toml"
+    recipe = read_recipe(config) if config.exists() else None
+    return Subjects(found, folder / "export", recipe)
+
+
+def check_card(path: Path, card: Card) -> None:
+    """Refuse a card by which no image can be prepared. Raises CheckpointError."""
+    numbers = [*card.mean, *card.std]
+    right = len(card.image) == 3 and len(card.mean) == len(card.std) == card.image[0]
+    if not right or not np.isfinite(numbers).all() or min(card.std) <= 0:
+        raise CheckpointError(
+            f"{path} says that images are {card.image} with mean {card.mean} and deviation {card.std}, by which none "
+            "can be prepared: it needs (C, H, W) and a mean and a positive deviation for each channel; train again"
+        )

@@ -1,0 +1,203 @@
+"""Write an export's files, and hold what they answer on the test images beside what the package answers."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from minikd import metrics
+from minikd.backend import choose
+from minikd.data import Dataset, Views
+from minikd.distillation.prepare import check_fits
+from minikd.errors import ConfigError, DtypeError
+from minikd.export.c import MARK, CFiles, float_c, integer_c
+from minikd.export.integer import QuantizedModel, UInt8, integer_logits
+from minikd.export.onnx import float_onnx
+from minikd.export.onnx_int8 import integer_onnx
+from minikd.export.quantize import quantize
+from minikd.export.runtime import runtime, runtime_logits
+from minikd.files import write_atomically
+from minikd.inference import logits_of
+from minikd.models import describe
+from minikd.nn import Sequential
+from minikd.notices import notice
+from minikd.parallel import workers
+from minikd.typing import Floats, Pixels
+from minikd.weights import Card
+
+SUFFIXES = {"onnx": ".onnx", "c": ".c", "html": ".html"}
+"""What can be written, and how the file's name ends."""
+
+
+TOLERANCE = 1e-4
+"""How far a logit in float32 may lie from the package's, as a share of it where it is more than 1."""
+
+
+class Order(NamedTuple):
+    """What to write where: to "onnx" or "c"; in whole numbers or float32; the soft targets' temperature, if known."""
+
+    to: str
+    path: Path
+    int8: bool
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and what it does on the test images.
+
+    size: bytes of the ONNX file, or of the C file's constants. working_bytes: of the C function's buffers. takes_bytes:
+    whether pixels go in as bytes. images: how many were answered, with so many logits in all; errors: of them by the
+    export, and package_errors by the package in float32. C is answered for by the arithmetic in NumPy that it repeats;
+    ONNX is run. difference: the largest of a logit from the package's, as a share of it where it is more than 1.
+    differing: how many logits in whole numbers differ from the package's.
+    """
+
+    files: tuple[Path, ...]
+    size: int
+    takes_bytes: bool
+    images: int
+    logits: int
+    errors: int
+    package_errors: int
+    difference: float = 0.0
+    differing: int = 0
+    working_bytes: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether the export answers as the package does."""
+        return self.difference <= TOLERANCE and not self.differing
+
+
+class Counted(TypedDict):
+    """The part of `Exported` that is counted alike for all."""
+
+    files: tuple[Path, ...]
+    takes_bytes: bool
+    images: int
+    logits: int
+    errors: int
+    package_errors: int
+
+
+class Subject(NamedTuple):
+    """The model on the host in float32, its card and data, its logits for the test images, its whole numbers."""
+
+    model: Sequential
+    card: Card
+    data: Dataset
+    logits: Floats
+    whole: QuantizedModel | None
+
+
+def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exported:
+    """Write what was ordered. `data` has the test images, and for whole numbers the training images to calibrate on.
+
+    Raises ConfigError for a layer that cannot be exported and for a name that does not fit, DtypeError for pixels that
+    are no bytes where bytes are needed, CheckpointError for a model of other data and a file that cannot be written.
+    """
+    check_file(order.to, order.path)
+    check_fits(card, data)
+    if data.test_images.dtype != np.uint8 and (order.int8 or order.to == "c"):
+        what = "C" if order.to == "c" else "int8"
+        raise DtypeError(
+            f"{what} takes pixels as bytes, but {data.name} has {data.test_images.dtype} in 0-1; store its images as "
+            "uint8 in 0-255 and train on those, or export --to onnx in float32"
+        )
+    one = subject(model, card, data, order.int8)
+    order.path.parent.mkdir(parents=True, exist_ok=True)
+    return onnx(order, one) if order.to == "onnx" else c(order, one)
+
+
+def check_file(to: str, path: Path) -> None:
+    """Refuse an unknown kind of export, and a file's name that does not fit it. Raises ConfigError."""
+    if to not in SUFFIXES:
+        raise ConfigError(f"to is {to!r}, but must be one of {', '.join(SUFFIXES)}")
+    if path.suffix != SUFFIXES[to]:
+        raise ConfigError(f"the file is {str(path)!r}, but an export to {to} ends in {SUFFIXES[to]}")
+    if to == "c" and (path.name == "main.c" or not re.fullmatch(r"[\w.-]+", path.name, re.ASCII)):
+        raise ConfigError(
+            f"the file is {path.name!r}, but beside it stands an example, main.c, that includes its header; "
+            "choose a name of letters, digits, - and _, such as student.c"
+        )
+
+
+def subject(model: Sequential, card: Card, data: Dataset, int8: bool) -> Subject:
+    """Return the model with what it answers."""
+    model = model.to(choose("numpy")).astype("float32")
+    for name, value in model.state_dict().items():
+        if not np.isfinite(value).all():
+            raise ConfigError(f"{name} holds NaN or infinity in float32, so no answer could be right; train again")
+    with workers() as map_:
+        logits = logits_of(model, Views(data.test_images, data.test_labels, card.mean, card.std), map_)
+    return Subject(model, card, data, logits, quantize(model, card, data.train_images) if int8 else None)
+
+
+def onnx(order: Order, one: Subject) -> Exported:
+    """Write an ONNX file, and run it in onnxruntime on the test images."""
+    runtime()  # before anything is written: without it nothing could be checked
+    notes = {} if order.temperature is None else {"temperature": repr(order.temperature)}
+    pixels = np.uint8 if one.data.test_images.dtype == np.uint8 else np.float32
+    whole = one.whole
+    file = integer_onnx(whole, one.card, notes) if whole else float_onnx(one.model, one.card, pixels, notes)
+    write_atomically(order.path, file)
+    found, differing, right = runtime_logits(file, one.data.test_images), 0, one.logits
+    if whole:
+        right = np.ldexp(
+            integer_logits(whole, as_bytes(one.data.test_images)).astype(np.float32), -whole.logit_bits
+        )  # exact
+        differing = int((found != right).sum())
+    return Exported(
+        **answered(one, (order.path,), found),
+        size=len(file),
+        difference=float((np.abs(found - right) / np.maximum(1, np.abs(right))).max()),
+        differing=differing,
+    )
+
+
+def as_bytes(images: Pixels) -> UInt8:
+    """Return images that are bytes, as `write` has made sure, with their type known."""
+    return images.astype(np.uint8, copy=False)
+
+
+def answered(one: Subject, files: tuple[Path, ...], logits: Floats) -> Counted:
+    """Return what there is to count of any export, from its logits for the test images."""
+    return Counted(
+        files=files,
+        takes_bytes=one.data.test_images.dtype == np.uint8,
+        images=len(logits),
+        logits=logits.size,
+        errors=metrics.errors(logits, one.data.test_labels),
+        package_errors=metrics.errors(one.logits, one.data.test_labels),
+    )
+
+
+def c(order: Order, one: Subject) -> Exported:
+    """Write NAME.h, NAME.c and main.c."""
+    name, images = order.path.stem, as_bytes(one.data.test_images)
+    answers = one.logits
+    if one.whole:
+        files = integer_c(one.whole, one.card, name, describe(one.model), images)
+        answers = integer_logits(one.whole, images).astype(np.float32)  # exact: below 2^24
+    else:
+        files = float_c(one.model, one.card, name, images, one.logits)
+    return Exported(
+        **answered(one, write_c(order.path, files), answers),
+        size=files.constant_bytes,
+        working_bytes=files.working_bytes,
+    )
+
+
+def write_c(path: Path, files: CFiles) -> tuple[Path, ...]:
+    """Write the three files, but not over a main.c that somebody has made his own."""
+    header, main = path.with_suffix(".h"), path.with_name("main.c")
+    write_atomically(header, files.header.encode())
+    write_atomically(path, files.source.encode())
+    if main.exists() and not main.read_bytes().startswith(MARK.encode()):
+        notice(f"{main} is not minikd's example any more and stays as it is; move it away to have the example again")
+        return header, path
+    write_atomically(main, files.main.encode())
+    return header, path, main

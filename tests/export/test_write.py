@@ -1,0 +1,106 @@
+"""`minikd.export` in Python, and what it returns."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import minikd
+from minikd import nn
+from minikd.errors import ConfigError, ShapeError
+from minikd.export.write import Exported
+from tests import problems
+from tests.export.test_chain import Described
+
+pytestmark = pytest.mark.numpy_only("exports work on the host")
+
+
+class Lying(Described):
+    """It says ReLU, and computes something else."""
+
+    def forward(self, x, training=False, rng=None):
+        return np.maximum(x, 0.1), None
+
+
+def mlp(layer):
+    rng = np.random.default_rng(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 8, rng), layer, nn.Linear(8, 3, rng))
+
+
+@pytest.fixture
+def runtime():
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'minikd[export]'")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'minikd[export]'")
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_model_is_exported_in_one_call(runtime, tmp_path, int8):
+    data, model = problems.dataset(), problems.mlp()
+    minikd.train(model, data, minikd.Plan(epochs=20))
+    found = minikd.export(model, data, to="onnx", path=tmp_path / "bars.onnx", int8=int8)
+    assert isinstance(found, Exported)
+    assert found.files == (tmp_path / "bars.onnx",)
+    assert found.size == (tmp_path / "bars.onnx").stat().st_size
+    assert found.right
+    assert found.differing == 0
+    assert found.difference < 1e-5
+    assert (found.images, found.logits) == (30, 90)
+    assert found.package_errors == minikd.evaluate(model, data).errors
+    assert abs(found.errors - found.package_errors) <= (1 if int8 else 0)
+
+
+def test_c_comes_from_the_same_call(tmp_path):
+    found = minikd.export(problems.mlp(), problems.dataset(), to="c", path=str(tmp_path / "bars.c"), int8=True)
+    assert [path.name for path in found.files] == ["bars.h", "bars.c", "main.c"]
+    assert found.working_bytes == 8
+
+
+def test_a_model_in_float64_is_exported_as_float32(runtime, tmp_path):
+    found = minikd.export(problems.cnn().astype("float64"), problems.dataset(), path=tmp_path / "bars.onnx")
+    assert found.right
+
+
+def test_a_layer_that_does_not_compute_what_its_export_says_is_found_out(runtime, tmp_path):
+    found = minikd.export(mlp(Lying()), problems.dataset(), path=tmp_path / "bars.onnx")
+    assert not found.right
+    assert found.difference > 0.01
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused(tmp_path):
+    with pytest.raises(ShapeError, match="needs \\(3,\\)"):
+        minikd.export(nn.Sequential(nn.Flatten()), problems.dataset(), path=tmp_path / "bars.onnx")
+
+
+@pytest.mark.parametrize("to", ["onnx", "c"])
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+def test_weights_that_float32_cannot_hold_are_refused_by_name(runtime, tmp_path, to, value):
+    model = problems.mlp().astype("float64")
+    model.layers[3].params["weight"][0, 0] = value
+    with pytest.raises(ConfigError, match=r"3\.weight holds NaN or infinity"), np.errstate(over="ignore"):
+        minikd.export(model, problems.dataset(), to=to, path=tmp_path / f"bars.{to}")
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="to is 'tflite', but must be one of onnx, c, html"):
+        minikd.export(problems.mlp(), problems.dataset(), to="tflite", path=tmp_path / "bars.tflite")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import minikd",
+        "import minikd.export",
+        "from minikd.export.integer import requantize; import minikd",
+        "from minikd import export; import minikd",
+        "import minikd.export.quantize",
+    ],
+)
+def test_the_name_is_the_function_whatever_is_imported_first(imports):
+    code = f"{imports}\nimport minikd\nassert minikd.export.__module__ == 'minikd.export' and callable(minikd.export)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_the_package_imports_no_exporter():
+    code = "import sys, minikd\nassert not {m for m in sys.modules if m.startswith('minikd.export.')}, sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
