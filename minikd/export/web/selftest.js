@@ -1,0 +1,59 @@
+// The page against Python: its answers to the test images beside those that minikd computed when it wrote the page, and a
+// digit drawn by made-up pointer events. Runs where the address ends in #selftest.
+
+const MOST_TESTS = 200;
+
+function selfTest() {
+  const found = { images: Math.min(MOST_TESTS, tests.length), models: {}, drawing: page.draw ? drawingTest() : "none" };
+  models.forEach((model, m) => (found.models[model.key] = compared(model, m, found.images)));
+  found.errors = problems;
+  const same = Object.values(found.models).every(({ classes, difference }) => classes === found.images && difference <= page.tolerance);
+  found.passed = same && (found.drawing === "none" || Object.values(found.drawing).every(Boolean)) && !problems.length;
+  return found;
+}
+
+// On how many images the classes are equal, and the largest difference between two logits.
+function compared(model, m, count) {
+  let classes = 0, difference = 0;
+  for (const test of tests.slice(0, count)) {
+    const z = logitsOf(model, test.pixels, page.shape);
+    classes += largest(z) === largest(test.logits[m]);
+    z.forEach((v, k) => (difference = Math.max(difference, Math.abs(v - test.logits[m][k]))));
+  }
+  return { classes, difference };
+}
+
+// Draws a one in a corner, and looks at what the networks see.
+function drawingTest() {
+  const canvas = paper.canvas, box = canvas.getBoundingClientRect();
+  const send = (type, x, y) => {
+    const where = { clientX: box.left + x * box.width, clientY: box.top + y * box.height, pointerId: 7, isPrimary: true, bubbles: true };
+    canvas.dispatchEvent(new PointerEvent(type, where));
+  };
+  wipe();
+  const wiped = shown.blank;
+  send("pointerdown", 0.2, 0.1);
+  for (let i = 1; i <= 10; i++) send("pointermove", 0.2, 0.1 + i / 20);
+  send("pointerup", 0.2, 0.6);
+  const rows = shown.pixels.filter((_, i) => i % W === W >> 1);
+  const [x, y] = centreOfMass({ data: shown.pixels, width: W });
+  const checks = {
+    wiped,
+    answered: !shown.blank && models.every(({ key }) => shown.answers.get(key).every(Number.isFinite)),
+    centred: Math.abs(x - W / 2) <= 0.5 && Math.abs(y - H / 2) <= 0.5,
+    scaled: rows.filter((v) => v > 0).length === page.draw.box,
+    touch_draws: getComputedStyle(canvas).touchAction === "none",
+  };
+  showTest();
+  return checks;
+}
+
+function showSelfTest() {
+  if (location.hash !== "#selftest") return;
+  const found = selfTest();
+  byId("selftest").hidden = false;
+  byId("selftest").textContent = JSON.stringify(found, null, 2);
+}
+
+window.addEventListener("hashchange", showSelfTest);
+showSelfTest();

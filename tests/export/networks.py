@@ -1,0 +1,98 @@
+"""Networks and data to export: small, of every layer, with weights and statistics that no layer starts with."""
+
+import numpy as np
+
+from minikd.data import Dataset, mean_and_std
+from minikd.nn import (
+    GELU,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from minikd.weights import Card
+
+
+def shaken(model, seed):
+    """Return the model with every weight, bias and running statistic drawn anew."""
+    rng = np.random.default_rng(seed)
+    for name, value in {**model.params, **model.state}.items():
+        if value.dtype.kind == "f":
+            low = 0.5 if name.endswith(("running_var", "norm")) else None
+            value[...] = rng.uniform(0.5, 2, value.shape) if low else value + rng.normal(0, 0.1, value.shape)
+    return model
+
+
+def pictures(shape, classes, count=40, seed=0, names=None):
+    """Return a data set of random pixels, each class in both parts."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+    labels = np.arange(count) % classes
+    return Dataset(
+        "pictures",
+        images,
+        labels,
+        images[::-1].copy(),
+        labels[::-1].copy(),
+        names or tuple(f"kind {k}" for k in range(classes)),
+    )
+
+
+def card_of(data, name="model"):
+    mean, std = mean_and_std(data.train_images)
+    return Card(name, data.image_shape, mean, std, data.class_names)
+
+
+def of_every_layer(rng):
+    """Return networks for images (3, 9, 8) and 5 classes that hold every layer, and every way of a convolution."""
+
+    def head(model, *more):
+        size = int(np.prod(Sequential(*model).output_shape((3, 9, 8))))
+        layers = [layer.copy() for layer in model]
+        return Sequential(*layers, Flatten(), Linear(size, 7, rng), *more, Linear(7, 5, rng))
+
+    def block():
+        return Residual(Conv2d(6, 6, 3, rng, padding=1), BatchNorm2d(6), Residual(Tanh()), Sequential(ReLU()))
+
+    return {
+        "dense": head([], ReLU()),
+        "dense norm": head([], BatchNorm1d(7), LeakyReLU(0.2), LayerNorm(7)),
+        "plain": head([Conv2d(3, 4, 3, rng), ReLU(), MaxPool2d(2)], Sigmoid()),
+        "stride": head([Conv2d(3, 4, (3, 2), rng, stride=(2, 1), padding=(1, 0)), GELU()], GELU()),
+        "far": head([Conv2d(3, 4, 3, rng, stride=2, padding=2, dilation=(2, 1)), Tanh(), AvgPool2d(2)], Dropout(0.5)),
+        "wide border": head([Conv2d(3, 2, 1, rng, padding=3, stride=3), ReLU()]),
+        "groups": head([Conv2d(3, 6, 3, rng, groups=3), BatchNorm2d(6), Conv2d(6, 4, 2, rng, groups=2), ReLU()]),
+        "overlap": head([MaxPool2d(3, 1, 1), AvgPool2d((3, 2), (2, 1), (1, 1))]),
+        "residual": head([Conv2d(3, 6, 1, rng), block(), MaxPool2d((2, 3), 2), LayerNorm((4, 3))], Dropout(0.1)),
+        "mean": Sequential(Conv2d(3, 5, 3, rng), Sequential(GlobalAvgPool2d(), Flatten())),
+        "whole norm": head([LayerNorm((3, 9, 8)), ReLU()]),
+    }
+
+
+def in_whole_numbers(rng):
+    """Return networks for images (3, 9, 8) and 5 classes that int8 can follow."""
+    return {
+        "dense": Sequential(Flatten(), Linear(216, 12, rng), ReLU(), Linear(12, 9, rng), ReLU(), Linear(9, 5, rng)),
+        "one": Sequential(Flatten(), Linear(216, 5, rng)),
+        "conv": Sequential(
+            *(Conv2d(3, 6, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(6), ReLU()),
+            *(Conv2d(6, 4, 3, rng, padding=1, groups=2), ReLU(), MaxPool2d(2, 1, 1)),
+            *(Flatten(), Linear(4 * 5 * 5, 5, rng)),
+        ),
+        "stride": Sequential(
+            *(Conv2d(3, 4, (3, 2), rng, stride=(2, 1), padding=(2, 1), dilation=(1, 2)), ReLU(), Dropout(0.3)),
+            *(Flatten(), Linear(4 * 6 * 8, 5, rng)),
+        ),
+    }
