@@ -18,7 +18,7 @@ import numpy as np
 from minikd import metrics
 from minikd.data import Dataset, Views
 from minikd.distillation.prepare import check_fits
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, ShapeError
 from minikd.export import page_text as text
 from minikd.export.integer import QuantizedModel, UInt8, integer_logits
 from minikd.export.layers import Description, described, packed_bytes
@@ -78,8 +78,9 @@ def write_page(
 
     The keys of `models` are those of a run: "teacher", "student_baseline", "student_distilled", any of them; another
     key is its model's name. int8: the networks compute in whole numbers, calibrated on the training images. The sliders
-    start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported, CheckpointError for a
-    model of other data and where the file cannot be written, DtypeError for int8 on pixels that are no bytes.
+    start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported and for a model that
+    answers NaN, ShapeError for one that has not a logit for each class, CheckpointError for a model of other data and
+    where the file cannot be written, DtypeError for int8 on pixels that are no bytes.
     """
     if not models:
         raise ConfigError("a page needs one model at least; give {'teacher': (model, card)}")
@@ -108,6 +109,10 @@ def as_bytes(images: Pixels) -> UInt8:
 def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, int8: bool) -> Member:
     """Return a network with its logits for all test images, once it is clear that it fits the data."""
     check_fits(card, data)
+    if (found := model.output_shape(data.image_shape)) != (data.classes,):
+        raise ShapeError(
+            f"the model {card.name!r} answers {found}, but must answer a logit for each of {data.classes} classes"
+        )
     name = text.name_of(key)
     if int8:
         whole = quantize(model, card, data.train_images)
@@ -115,7 +120,10 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
         return Member(key, name, model, card, whole, sums * np.float32(2.0**-whole.logit_bits))
     views = Views(pixels, data.test_labels, card.mean, card.std)
     with workers() as map_:
-        return Member(key, name, model, card, None, logits_of(model.astype("float32"), views, map_))
+        logits = logits_of(model.astype("float32"), views, map_)
+    if not np.isfinite(logits).all():
+        raise ConfigError(f"the model {card.name!r} answers NaN or infinity to a test image; train it again")
+    return Member(key, name, model, card, None, logits)
 
 
 def images_shown(apart: Ints, total: int, size: int) -> Ints:

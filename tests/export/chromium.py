@@ -35,7 +35,7 @@ def dom(path, address="", *flags):
 
 def selftest(path):
     """Return what the page's self-test found."""
-    return json.loads(text_of(dom(path, "#selftest"), "selftest"))
+    return json.loads(text_of(dom(path, "#selftest"), "compared"))
 
 
 def evaluate(path, expression):

@@ -96,3 +96,44 @@ def in_whole_numbers(rng):
             *(Flatten(), Linear(4 * 6 * 8, 5, rng)),
         ),
     }
+
+
+def at_random(rng, whole):
+    """Return a network of random layers for images (3, 9, 8) and 5 classes; `whole`: one that int8 can follow."""
+    layers, shape = [], (3, 9, 8)
+    for _ in range(rng.integers(1, 6)):
+        more = [one_at_random(rng, shape, whole)]
+        if whole and isinstance(more[0], Conv2d):
+            more += [*([BatchNorm2d(more[0].out_channels)] if rng.random() < 0.5 else []), ReLU()]
+        for layer in more:
+            layers.append(layer)
+            shape = layer.output_shape(shape)
+    layers += [Flatten(), Linear(int(np.prod(shape)), 6, rng), ReLU(), Linear(6, 5, rng)]
+    return Sequential(*layers)
+
+
+def one_at_random(rng, shape, whole):
+    """Return a layer that takes images of this shape."""
+    C, size = shape[0], np.array(shape[1:])
+    kernel = rng.integers(1, np.minimum(size, 3) + 1)
+    stride = rng.integers(1, 3, 2)
+    pool = (tuple(map(int, kernel)), tuple(map(int, stride)), tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel))
+    simple = [MaxPool2d(*pool), Dropout(0.2)]
+    if not whole:
+        simple += [
+            ReLU(),
+            LeakyReLU(0.3),
+            Sigmoid(),
+            Tanh(),
+            GELU(),
+            AvgPool2d(*pool),
+            BatchNorm2d(C),
+            LayerNorm(shape),
+        ]
+        simple += [LayerNorm(shape[-1]), GlobalAvgPool2d(), Residual(Tanh(), BatchNorm2d(C)), Sequential(ReLU())]
+    if rng.random() < 0.5:
+        return simple[rng.integers(len(simple))]
+    groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
+    dilation = [int(rng.integers(1, 3)) if 2 * (k - 1) < n else 1 for k, n in zip(kernel, size, strict=True)]
+    padding = [int(p) for p in rng.integers(0, 3, 2)]
+    return Conv2d(C, groups * int(rng.integers(1, 4)), pool[0], rng, pool[1], padding, dilation, groups)

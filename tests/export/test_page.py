@@ -12,7 +12,7 @@ from PIL import Image
 import minikd
 from minikd import losses, models
 from minikd.data import Views, load_image
-from minikd.errors import CheckpointError, ConfigError, DtypeError
+from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.export.integer import integer_logits
 from minikd.export.layers import described
 from minikd.export.page import MOST_IMAGES, images_shown, write_page
@@ -21,7 +21,7 @@ from minikd.nn import Flatten, Linear, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.report import units
 from tests.export.chromium import dom, evaluate, needs_chromium, selftest, text_of
-from tests.export.networks import card_of, in_whole_numbers, of_every_layer, pictures, shaken
+from tests.export.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
 
 VOID = {"meta", "link", "img", "br", "input"}
 EVIL = ("</script><script>evil()</script>", "<!--", "<b>&amp;\u2028'\"", "\\u003c", "four", "$1")
@@ -128,32 +128,39 @@ def test_the_self_test_finds_one_wrong_weight(trio, digits, tmp_path, int8):
 
 
 @needs_chromium
-def test_every_layer_gives_the_packages_numbers(odd):
-    images = pictures((3, 9, 8), 5, 6, seed=3).test_images
+def test_every_layer_and_random_networks_give_the_packages_numbers(odd):
+    images, rng = pictures((3, 9, 8), 5, 5, seed=3).test_images, np.random.default_rng(5)
     card = card_of(pictures((3, 9, 8), 5))
-    views = Views(images, np.zeros(6, np.int64), card.mean, card.std)
-    for name, model in of_every_layer(np.random.default_rng(5)).items():
+    x = Views(images, np.zeros(5, np.int64), card.mean, card.std).clean()
+    made = of_every_layer(rng) | {f"random {i}": at_random(rng, whole=False) for i in range(60)}
+    for model in made.values():
         shaken(model, 6)
-        found = answers(odd, described(model), images, card, None)
-        np.testing.assert_allclose(found, model(views.clean()), rtol=1e-5, atol=1e-5, err_msg=name)
+    found = answers(odd, {name: described(model) for name, model in made.items()}, images, card)
+    for name, model in made.items():
+        np.testing.assert_allclose(found[name], model(x), rtol=1e-5, atol=1e-5, err_msg=f"{name}: {model}")
 
 
 @needs_chromium
-def test_every_layer_of_whole_numbers_gives_the_packages_integers(odd):
-    data = pictures((3, 9, 8), 5, 60)
+def test_every_layer_and_random_networks_of_whole_numbers_give_the_packages_integers(odd):
+    data, rng = pictures((3, 9, 8), 5, 20), np.random.default_rng(5)
     data.test_images[:3] = [[[[0]]], [[[255]]], [[[33]]]]
-    for name, model in in_whole_numbers(np.random.default_rng(5)).items():
-        whole = quantize(shaken(model, 6), card_of(data), data.train_images)
-        found = answers(odd, described(whole), data.test_images, card_of(data), 0)
-        np.testing.assert_array_equal(found, integer_logits(whole, data.test_images), err_msg=name)
+    made = in_whole_numbers(rng) | {f"random {i}": at_random(rng, whole=True) for i in range(40)}
+    whole = {name: quantize(shaken(model, 6), card_of(data), data.train_images) for name, model in made.items()}
+    found = answers(odd, {name: described(model) for name, model in whole.items()}, data.test_images, card_of(data), 0)
+    for name, model in whole.items():
+        sums = integer_logits(model, data.test_images)
+        np.testing.assert_array_equal(found[name], sums, err_msg=f"{name}: {made[name]}")
 
 
-def answers(page, layers, images, card, logit_bits):
-    """Return the logits that the page's scripts compute for a network that the page does not hold."""
+def answers(page, networks, images, card, logit_bits=None):
+    """Return the logits that the page's scripts compute for networks that the page does not hold, by name."""
     model = json.dumps({"mean": card.mean, "std": card.std, "logit_bits": logit_bits})
-    ask = f"({{ ...{model}, layers: unpacked({json.dumps(layers)}) }})"
-    pixels, shape = json.dumps(images.reshape(len(images), -1).tolist()), json.dumps(card.image)
-    return evaluate(page, f"((model) => {pixels}.map((p) => [...logitsOf(model, Uint8Array.from(p), {shape})]))({ask})")
+    pixels = json.dumps(images.reshape(len(images), -1).tolist())
+    ask = f"""Object.fromEntries(Object.entries({json.dumps(networks)}).map(([name, layers]) => {{
+        const model = {{ ...{model}, layers: unpacked(layers) }};
+        return [name, {pixels}.map((p) => [...logitsOf(model, Uint8Array.from(p), {json.dumps(card.image)})])];
+    }}))"""
+    return evaluate(page, ask)
 
 
 @needs_chromium
@@ -335,7 +342,7 @@ def test_every_control_has_a_name_and_every_id_is_there_once(written):
     for _, attributes in page.tags:
         for name in ("for", "aria-labelledby", "aria-describedby"):
             assert attributes.get(name, ids[0]) in ids
-    assert [tag for tag, one in page.tags if one.get("aria-live")] == ["p", "p", "pre"]
+    assert [tag for tag, one in page.tags if one.get("aria-live")] == ["p", "p", "p"]
 
 
 def test_the_page_says_what_it_holds(written, trio, digits):
@@ -448,6 +455,13 @@ def test_nothing_and_other_data_and_a_folder_that_is_not_there_are_refused(trio,
         write_page({}, digits, tmp_path / "page.html")
     with pytest.raises(CheckpointError, match="trained on this data"):
         write_page(trio, pictures((1, 28, 28), 3), tmp_path / "page.html")
+    (flat, card), rng = trio["student_distilled"], np.random.default_rng(0)
+    with pytest.raises(ShapeError, match=r"answers \(32,\)"):
+        write_page({"teacher": (Sequential(Flatten(), Linear(784, 32, rng)), card)}, digits, tmp_path / "page.html")
+    broken = flat.copy()
+    broken.vector[5] = np.nan
+    with pytest.raises(ConfigError, match="answers NaN"):
+        write_page({"teacher": (broken, card)}, digits, tmp_path / "page.html")
     with pytest.raises(CheckpointError, match="create the folder first"):
         write_page({"teacher": trio["student_distilled"]}, digits, tmp_path / "none" / "page.html")
     assert not list(tmp_path.iterdir())

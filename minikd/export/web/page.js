@@ -1,6 +1,5 @@
 // The page: what is shown, and what happens when somebody draws, loads, steps or slides.
 
-const CELL = 20; // the drawing area's dots for each pixel that a network sees
 const PEN = 2.4; // a stroke's width, in such pixels: that of MNIST's, once a drawing fills three quarters of the area
 const MOST_ROWS = 12; // a table of more classes shows the most probable ten
 const problems = []; // what went wrong in the page, for the self-test
@@ -9,6 +8,7 @@ window.addEventListener("unhandledrejection", (event) => problems.push(String(ev
 
 const page = JSON.parse(byId("payload").textContent);
 const [C, H, W] = page.shape;
+const CELL = Math.max(1, Math.round(560 / Math.max(W, H))); // the drawing area's dots for each pixel that a network sees
 const tests = testImages();
 const models = page.models.map((model) => ({ ...model, layers: unpacked(model.layers) }));
 const paper = byId("paper").getContext("2d", { willReadFrequently: true });
@@ -90,8 +90,7 @@ function showAnswers() {
 function answerHead(name, p) {
   const head = element("th", { scope: "col" }, element("span", { class: "name" }, name));
   const best = p ? largest(p) : null;
-  const answer = best === null ? "–" : page.classes[best];
-  head.append(element("span", { class: answer.length > 3 ? "answer long" : "answer" }, answer));
+  head.append(element("span", { class: "answer" }, best === null ? "\u00a0" : page.classes[best]));
   const right = best === null || shown.label === null ? "" : best === shown.label ? "right" : "wrong";
   const verdict = element("span", { class: `verdict ${right}` }, { right: "✓ right", wrong: "✗ wrong", "": " " }[right]);
   head.append(verdict);
@@ -157,7 +156,7 @@ function showNoTeaching(heads) {
   const row = (k) => [k, [bar(null, false), bar(null, false), leaning(null, 1)]];
   byId("targets").replaceChildren(table("Nothing to learn from yet", "", heads, classesShown([]).map(row)));
   byId("scale").textContent = "";
-  byId("loss").replaceChildren();
+  showLoss({}, Number(byId("alpha").value));
 }
 
 function headOf(name, note) {
@@ -175,13 +174,13 @@ function leaning(value, widest) {
 
 function showLoss({ kl, ce, loss }, alpha) {
   const line = (name, weight, value) => {
-    const cells = [weight, value].map((text) => element("td", {}, text));
+    const cells = [weight, value === undefined ? "–" : value.toFixed(3)].map((text) => element("td", {}, text));
     return element("tr", {}, element("th", { scope: "row" }, name), ...cells);
   };
   byId("loss").replaceChildren(
-    line("T² · KL from the teacher", `${alpha.toFixed(2)} ×`, kl.toFixed(3)),
-    line("Cross-entropy with the label", `${(1 - alpha).toFixed(2)} ×`, ce.toFixed(3)),
-    line("Distillation loss", "=", loss.toFixed(3)),
+    line("T² · KL from the teacher", `${alpha.toFixed(2)} ×`, kl),
+    line("Cross-entropy with the label", `${(1 - alpha).toFixed(2)} ×`, ce),
+    line("Distillation loss", "=", loss),
   );
 }
 
@@ -192,25 +191,22 @@ function takeLabel() {
 
 // ---- test images ---------------------------------------------------------------------------------------------------
 
-const FILTERS = [
-  ["apart", "the networks disagree on", ({ answers }) => answers.some((k) => k !== answers[0])],
-  ...models.map((model, m) => [model.key, `${model.name.toLowerCase()} gets wrong`, ({ answers, label }) => answers[m] !== label]),
-  ["all", "all in this page", () => true],
-].filter(([name]) => name !== "apart" || models.length > 1);
-let chosen = [], place = 0;
+const KINDS = [
+  ["the networks disagree on", ({ answers }) => answers.some((k) => k !== answers[0])],
+  ...models.map(({ name }, m) => [`${name.toLowerCase()} gets wrong`, ({ answers, label }) => answers[m] !== label]),
+  ["all in this page", () => true],
+];
+let kinds = [], chosen = [], place = 0;
 
 // Fills the list of kinds, leaving out those of which there is no image.
 function listTests() {
-  const answers = new Map(tests.map((test) => [test, test.logits.map(largest)]));
-  for (const [name, words, fits] of FILTERS) {
-    const found = tests.filter((test) => fits({ answers: answers.get(test), label: test.label }));
-    if (found.length) byId("which").append(element("option", { value: name }, `${words} (${found.length})`));
-    FILTERS[name] = found;
-  }
+  const asked = tests.map((test) => ({ ...test, answers: test.logits.map(largest) }));
+  kinds = KINDS.map(([words, fits]) => [words, asked.filter(fits)]).filter(([, found]) => found.length);
+  byId("which").append(...kinds.map(([words, found], i) => element("option", { value: i }, `${words} (${found.length})`)));
 }
 
 function chooseTests() {
-  chosen = FILTERS[byId("which").value];
+  chosen = kinds[byId("which").value][1];
   place = 0;
 }
 
@@ -232,25 +228,35 @@ function step(by) {
 
 // ---- drawing -------------------------------------------------------------------------------------------------------
 
+const DRAWING = "Your drawing";
 let fresh = false; // whether what lies on the paper is a drawing, to which a stroke may be added
 
 function clearPaper() {
   paper.clearRect(0, 0, paper.canvas.width, paper.canvas.height);
   fresh = true;
+  paper.canvas.parentElement.classList.add("empty");
   byId("where").textContent = "";
 }
 
+// Lays an image of the networks' size on the paper, dot by dot.
 function putOnPaper(pixels) {
   const small = element("canvas", { width: W, height: H });
   drawPixels(small.getContext("2d"), pixels, page.draw !== null);
+  layOnPaper(small, paper.canvas.width, paper.canvas.height, false);
+}
+
+// Lays a picture in the middle of the paper; a stroke will not be added to it, but take its place.
+function layOnPaper(picture, width, height, smooth) {
   clearPaper();
   fresh = false;
-  paper.imageSmoothingEnabled = false;
-  paper.drawImage(small, 0, 0, paper.canvas.width, paper.canvas.height);
+  paper.canvas.parentElement.classList.remove("empty");
+  paper.imageSmoothingEnabled = smooth;
+  paper.drawImage(picture, (paper.canvas.width - width) / 2, (paper.canvas.height - height) / 2, width, height);
 }
 
 function stroke(from, to) {
   if (!fresh) clearPaper();
+  paper.canvas.parentElement.classList.remove("empty");
   Object.assign(paper, { lineWidth: PEN * CELL, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
   paper.beginPath();
   paper.moveTo(...from);
@@ -260,12 +266,12 @@ function stroke(from, to) {
 
 function seeDrawing() {
   const { width, height } = paper.canvas, rgba = paper.getImageData(0, 0, width, height).data;
-  seeInk({ data: Uint8Array.from({ length: width * height }, (_, i) => rgba[4 * i + 3]), width, height }, "Your drawing");
+  seeInk({ data: Uint8Array.from({ length: width * height }, (_, i) => rgba[4 * i + 3]), width, height }, DRAWING);
 }
 
 function seeInk(ink, what) {
   const found = centred(ink, W, page.draw.box);
-  if (!found) return seeNothing("Nothing yet. Draw with a mouse, a finger or a pen.");
+  if (!found) return seeNothing(what === DRAWING ? "Nothing yet. Draw with a mouse, a finger or a pen." : `${what} shows no ink.`);
   const { box } = page.draw, words = `${what}, cut to its ink, scaled to ${box} × ${box} and placed in ${W} × ${H} by its centre of mass (+), as MNIST's authors did.`;
   see(found.plane.data, { words, frame: found.frame });
   takeLabel();
@@ -280,7 +286,7 @@ function listenToPen() {
     return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
   };
   const soon = () => {
-    if (!waiting) requestAnimationFrame(() => ((waiting = false), seeDrawing()));
+    if (!waiting) requestAnimationFrame(() => ((waiting = false), fresh && seeDrawing())); // a test image may have come
     waiting = true;
   };
   const lineTo = (event) => {
@@ -369,17 +375,24 @@ function seePicture(bitmap, name) {
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0, width, height);
   const planes = planesOf(context.getImageData(0, 0, width, height).data, width, height, C);
-  byId("where").textContent = "";
-  const asItIs = width === W && height === H;
-  if (page.draw && !asItIs) seeInk(inkOf(planes[0]), name);
-  else {
-    const pixels = new Uint8Array(C * H * W);
-    planes.forEach((plane, c) => pixels.set(stretched(plane, W, H).data, c * H * W));
-    see(pixels, { words: asItIs ? `${name}, as it is.` : `${name}, stretched to ${W} × ${H} pixels.` });
-    takeLabel();
-    showTeaching();
-  }
-  putOnPaper(shown.pixels);
+  if (page.draw && (width !== W || height !== H)) return seePaper(inkOf(planes[0]), name);
+  const pixels = new Uint8Array(C * H * W);
+  planes.forEach((plane, c) => pixels.set(stretched(plane, W, H).data, c * H * W));
+  if (page.draw) putOnPaper(pixels);
+  else layOnPaper(context.canvas, paper.canvas.width, paper.canvas.height, true);
+  see(pixels, { words: width === W && height === H ? `${name}, as it is.` : `${name}, stretched to ${W} × ${H} pixels.` });
+  takeLabel();
+  showTeaching();
+}
+
+// Lays a picture's ink on the paper, and shows it as if it were drawn.
+function seePaper(ink, name) {
+  const sheet = element("canvas", { width: ink.width, height: ink.height }), context = sheet.getContext("2d");
+  const image = context.createImageData(ink.width, ink.height), fit = paper.canvas.width / Math.max(ink.width, ink.height);
+  ink.data.forEach((v, i) => (image.data[4 * i + 3] = v));
+  context.putImageData(image, 0, 0);
+  layOnPaper(sheet, ink.width * fit, ink.height * fit, true);
+  seeInk(ink, name);
 }
 
 // ---- start ---------------------------------------------------------------------------------------------------------
@@ -390,6 +403,7 @@ function start() {
   document.documentElement.classList.toggle("ink", page.draw !== null);
   const longest = Math.max(...page.classes.map((name) => name.length));
   document.documentElement.style.setProperty("--names", `${Math.max(2, longest + 1)}ch`);
+  document.documentElement.classList.toggle("words", longest > 2);
   byId("shown").hidden = page.classes.length <= MOST_ROWS;
   byId("shown").textContent = `The ten most probable of ${page.classes.length} classes.`;
   startTeaching();

@@ -52,7 +52,15 @@ function showSelfTest() {
   if (location.hash !== "#selftest") return;
   const found = selfTest();
   byId("selftest").hidden = false;
-  byId("selftest").textContent = JSON.stringify(found, null, 2);
+  byId("compared").textContent = JSON.stringify(found, null, 2);
+  byId("verdict").textContent = verdict(found);
+}
+
+function verdict({ passed, images, models: each, errors }) {
+  const furthest = Math.max(...Object.values(each).map(({ difference }) => difference));
+  const logits = furthest ? `no logit differs by more than ${furthest.toFixed(6)}` : "the numbers are the same to the last bit";
+  if (passed) return `The same classes as in Python on ${images} test images; ${logits}.`;
+  return `This page does not answer as Python does. ${errors.join(" ")}`;
 }
 
 window.addEventListener("hashchange", showSelfTest);
