@@ -2,9 +2,12 @@
 
 It opens from disk and loads nothing. `web/` holds its parts, which are put into one file:
 
-    network.js    the forward pass of every layer     integer.js   the same in whole numbers
-    losses.js     softmax, the distillation loss      picture.js   from a drawing to the bytes a network takes
-    page.js       what is shown, what happens         selftest.js  the page beside Python, at #selftest
+    network.js   the forward pass of every layer      integer.js     the same in whole numbers
+    losses.js    softmax, the distillation loss       picture.js     from a drawing to the bytes a network takes
+    state.js     what the page holds                  drawing.js     the pen, and the keyboard's
+    answers.js   what the networks see and answer     testimages.js  stepping through the test images
+    teaching.js  soft targets, loss, gradient         disk.js        a picture from disk
+    start.js     puts everything in its place         selftest.js    the page beside Python, at #selftest
 """
 
 import json
@@ -33,7 +36,10 @@ from minikd.report.style import is_ink
 from minikd.typing import Floats, Ints, Pixels
 from minikd.weights import Card
 
-SCRIPTS = ("network", "integer", "losses", "picture", "page", "selftest")
+SCRIPTS = (
+    *("network", "integer", "losses", "picture"),
+    *("state", "answers", "teaching", "drawing", "testimages", "disk", "start", "selftest"),
+)
 """The page's scripts, in the order in which they run."""
 
 MOST_IMAGES, MOST_BYTES = 300, 2**20

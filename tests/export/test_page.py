@@ -232,6 +232,29 @@ def test_ink_is_found_on_paper_and_on_black_and_an_empty_page_has_none(written):
 
 
 @needs_chromium
+def test_a_picture_from_disk_is_read_as_ink_wherever_it_is_none_already(written, digits):
+    digit = digits.test_images[0, 0].astype(int)
+    paint = """((p, n, size) => {
+        const canvas = element("canvas", { width: size, height: size }), context = canvas.getContext("2d");
+        const image = context.createImageData(n, n), small = element("canvas", { width: n, height: n });
+        p.forEach((v, i) => image.data.set([v, v, v, 255], 4 * i));
+        small.getContext("2d").putImageData(image, 0, 0);
+        context.imageSmoothingEnabled = false;
+        context.drawImage(small, 0, 0, size, size);
+        seePicture(canvas, "it.png");
+        return [[...shown.pixels], byId("seen").textContent];
+    })"""
+    asked = [(digit, 28), (255 - digit, 28), (255 - digit, 280), (digit, 280), (0 * digit + 200, 90)]
+    ask = ", ".join(f"{paint}({pixels.ravel().tolist()}, 28, {size})" for pixels, size in asked)
+    same, *read, empty = evaluate(written.path, f"[{ask}]")
+    assert same == [digit.ravel().tolist(), "it.png, as it is."]
+    for pixels, words in read:
+        assert np.corrcoef(pixels, digit.ravel())[0, 1] > 0.9
+        assert words.startswith("it.png, cut to its ink, scaled to 20 × 20")
+    assert empty == [[0] * 784, "it.png shows no ink."]
+
+
+@needs_chromium
 def test_keys_draw_step_and_clear_and_the_answers_are_said(written):
     found = evaluate(
         written.path,

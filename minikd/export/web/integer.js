@@ -1,5 +1,5 @@
-// The same network in whole numbers, as minikd/export/integer.py derives it: bytes in, 8-bit weights, 32-bit sums, and no
-// fraction between pixel and logit. Every sum stays below 2^24, so each number here is exact, in any order.
+// The same network in whole numbers, as minikd/export/integer.py derives it: bytes in, 8-bit weights, 32-bit sums, and
+// no fraction between pixel and logit. Every sum stays below 2^24, so each number here is exact, in any order.
 
 Object.assign(FORWARD, {
   QuantizedFlatten: (x) => ({ data: x.data, shape: [x.data.length] }),
@@ -10,14 +10,18 @@ Object.assign(FORWARD, {
 
 // u[o] = B[o] + sum over c of q[o, c] a[c]
 function quantizedLinear(x, layer) {
-  const C = x.data.length, O = layer.bias.length, sums = Int32Array.from(layer.bias);
+  const C = x.data.length;
+  const O = layer.bias.length;
+  const sums = Int32Array.from(layer.bias);
   for (let o = 0; o < O; o++) for (let c = 0; c < C; c++) sums[o] += layer.weight[o * C + c] * x.data[c];
   return finished(sums, [O], layer.shift);
 }
 
 // The image is laid in its border, each channel in a byte of its own; then no window leaves it.
 function quantizedConv2d(x, layer) {
-  const [C, H, W] = x.shape, [py, px] = layer.padding, wide = [C, H + 2 * py, W + 2 * px];
+  const [C, H, W] = x.shape;
+  const [py, px] = layer.padding;
+  const wide = [C, H + 2 * py, W + 2 * px];
   const padded = new Uint8Array(wide[0] * wide[1] * wide[2]);
   for (let c = 0; c < C; c++) {
     padded.fill(layer.border[c], c * wide[1] * wide[2], (c + 1) * wide[1] * wide[2]);

@@ -2,7 +2,8 @@
 
 // p[k] = e^(z[k]/T) / sum over j of e^(z[j]/T), in logarithms: they stay exact where p is next to 0.
 function logSoftmax(logits, T = 1) {
-  const z = Array.from(logits, (v) => v / T), top = Math.max(...z);
+  const z = Array.from(logits, (v) => v / T);
+  const top = Math.max(...z);
   const total = top + Math.log(z.reduce((sum, v) => sum + Math.exp(v - top), 0));
   return z.map((v) => v - total);
 }
@@ -16,7 +17,9 @@ function softmax(logits, T = 1) {
 //   soft[k] = d(T² KL)/dz[k] = T (q[k] - p[k])     p the teacher, q the student, both softened by T
 //   hard[k] = dCE/dz[k]      = q[k] - (k is the label)     q the student at T = 1
 function distillationLoss(student, teacher, label, T, alpha) {
-  const logp = logSoftmax(teacher, T), logq = logSoftmax(student, T), sure = logSoftmax(student);
+  const logp = logSoftmax(teacher, T);
+  const logq = logSoftmax(student, T);
+  const sure = logSoftmax(student);
   const kl = T * T * logp.reduce((sum, v, k) => sum + Math.exp(v) * (v - logq[k]), 0);
   const soft = logq.map((v, k) => T * (Math.exp(v) - Math.exp(logp[k])));
   const hard = sure.map((v, k) => Math.exp(v) - (k === label ? 1 : 0));

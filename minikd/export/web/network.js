@@ -38,7 +38,9 @@ function residual(x, layer) {
 
 // y[o] = b[o] + sum over c of x[c] w[o, c]
 function linear(x, { weight, bias }) {
-  const C = x.data.length, O = bias.length, y = new Float32Array(O);
+  const C = x.data.length;
+  const O = bias.length;
+  const y = new Float32Array(O);
   for (let o = 0; o < O; o++) {
     let sum = bias[o];
     for (let c = 0; c < C; c++) sum += x.data[c] * weight[o * C + c];
@@ -49,65 +51,83 @@ function linear(x, { weight, bias }) {
 
 // y[o, p, q] = b[o] + sum over c, r, s of x[c, p·sy + r·dy - py, q·sx + s·dx - px] w[o, c, r, s]
 //
-// with stride s, dilation d and padding p. A pixel outside the image is 0, so its term is left out. With groups, each
-// run of output channels sees its own run of input channels.
+// with stride s, dilation d and padding p: a dense layer over windows. With groups, each run of output channels sees
+// its own run of input channels.
 function conv2d(x, layer) {
-  const [C, H, W] = x.shape, [R, S] = layer.kernel_size, [P, Q] = outputSize(x.shape, layer);
-  const O = layer.out_channels, each = C / layer.groups, y = new Float32Array(O * P * Q);
-  for (let o = 0; o < O; o++) {
-    const plane = new Float64Array(P * Q).fill(layer.bias[o]);
-    const first = Math.floor(o / (O / layer.groups)) * each;
-    for (let c = 0; c < each; c++) {
-      const image = x.data.subarray((first + c) * H * W, (first + c + 1) * H * W);
-      const kernel = layer.weight.subarray((o * each + c) * R * S, (o * each + c + 1) * R * S);
-      for (let r = 0; r < R; r++)
-        for (let s = 0; s < S; s++) addTap(plane, P, Q, image, H, W, layer, r, s, kernel[r * S + s]);
-    }
-    y.set(plane, o * P * Q);
+  const [P, Q] = outputSize(x.shape, layer);
+  const O = layer.out_channels;
+  const { weight, bias, groups } = layer;
+  const C = x.shape[0] / groups;
+  const each = O / groups;
+  const y = new Float32Array(O * P * Q);
+  for (let g = 0; g < groups; g++) {
+    const seen = windows(x, layer, g * C, C);
+    const length = seen.length / (P * Q);
+    for (let o = g * each; o < (g + 1) * each; o++)
+      for (let at = 0; at < P * Q; at++) {
+        let sum = bias[o];
+        for (let i = 0; i < length; i++) sum += seen[at * length + i] * weight[o * length + i];
+        y[o * P * Q + at] = sum;
+      }
   }
   return { data: y, shape: [O, P, Q] };
 }
 
-// Adds w times the pixel that kernel position (r, s) meets, for every window whose pixel lies inside the image.
-function addTap(plane, P, Q, image, H, W, { stride, padding, dilation }, r, s, w) {
-  const row = r * dilation[0] - padding[0], column = s * dilation[1] - padding[1];
-  const first = Math.max(0, Math.ceil(-column / stride[1]));
-  const last = Math.min(Q - 1, Math.floor((W - 1 - column) / stride[1]));
-  for (let p = 0; p < P; p++) {
-    const i = p * stride[0] + row;
-    if (i < 0 || i >= H) continue;
-    for (let q = first; q <= last; q++) plane[p * Q + q] += w * image[i * W + q * stride[1] + column];
-  }
+// What each window sees of `count` channels from `first` on, window after window, in the order of a kernel's weights. A
+// pixel outside the image is 0.
+function windows(x, { kernel_size: [R, S], stride, padding, dilation }, first, count) {
+  const [, H, W] = x.shape;
+  const [P, Q] = outputSize(x.shape, { kernel_size: [R, S], stride, padding, dilation });
+  const seen = new Float32Array(P * Q * count * R * S);
+  let at = 0;
+  for (let p = 0; p < P; p++)
+    for (let q = 0; q < Q; q++)
+      for (let c = first; c < first + count; c++)
+        for (let r = 0; r < R; r++)
+          for (let s = 0; s < S; s++, at++) {
+            const i = p * stride[0] + r * dilation[0] - padding[0];
+            const j = q * stride[1] + s * dilation[1] - padding[1];
+            if (i >= 0 && i < H && j >= 0 && j < W) seen[at] = x.data[(c * H + i) * W + j];
+          }
+  return seen;
 }
 
 // How many windows fit, down and across.
 function outputSize([, H, W], { kernel_size, stride, padding, dilation = [1, 1] }) {
-  return [H, W].map((n, d) => Math.floor((n + 2 * padding[d] - dilation[d] * (kernel_size[d] - 1) - 1) / stride[d]) + 1);
+  const fits = (n, d) => n + 2 * padding[d] - dilation[d] * (kernel_size[d] - 1) - 1;
+  return [H, W].map((n, d) => Math.floor(fits(n, d) / stride[d]) + 1);
 }
 
 // The largest pixel of each window; padding never wins.
 function maxPool2d(x, layer) {
-  return pooled(x, layer, (pixels) => pixels.reduce((a, b) => Math.max(a, b)));
+  return pooled(x, layer, -Infinity, Math.max);
 }
 
 // The mean of each window; padding counts as zeros.
 function avgPool2d(x, layer) {
   const area = layer.kernel_size[0] * layer.kernel_size[1];
-  return pooled(x, layer, (pixels) => pixels.reduce((a, b) => a + b) / area);
+  return mapped(
+    pooled(x, layer, 0, (sum, v) => sum + v),
+    (sum) => sum / area,
+  );
 }
 
-// y[c, p, q] = reduce(the pixels of window p, q of channel c that lie inside the image)
-function pooled(x, layer, reduce) {
-  const [C, H, W] = x.shape, [R, S] = layer.kernel_size, [P, Q] = outputSize(x.shape, layer);
+// y[c, p, q] = add(... add(start, v)) for the pixels v of window p, q of channel c that lie inside the image
+function pooled(x, layer, start, add) {
+  const [C, H, W] = x.shape;
+  const [R, S] = layer.kernel_size;
+  const [P, Q] = outputSize(x.shape, layer);
   const y = new Float32Array(C * P * Q);
   for (let c = 0; c < C; c++)
     for (let p = 0; p < P; p++)
       for (let q = 0; q < Q; q++) {
-        const top = p * layer.stride[0] - layer.padding[0], left = q * layer.stride[1] - layer.padding[1];
-        const pixels = [];
+        const top = p * layer.stride[0] - layer.padding[0];
+        const left = q * layer.stride[1] - layer.padding[1];
+        let value = start;
         for (let i = Math.max(0, top); i < Math.min(H, top + R); i++)
-          for (let j = Math.max(0, left); j < Math.min(W, left + S); j++) pixels.push(x.data[(c * H + i) * W + j]);
-        y[(c * P + p) * Q + q] = reduce(pixels);
+          for (let j = Math.max(0, left); j < Math.min(W, left + S); j++)
+            value = add(value, x.data[(c * H + i) * W + j]);
+        y[(c * P + p) * Q + q] = value;
       }
   return { data: y, shape: [C, P, Q] };
 }
@@ -121,14 +141,16 @@ function globalAvgPool2d(x) {
 
 // y = weight (x - mean) / sqrt(var + eps) + bias, with the mean and variance that training left for each channel
 function batchNorm(x, layer) {
-  const area = x.data.length / layer.features, scale = layer.weight.map((w, c) => w / Math.sqrt(layer.running_var[c] + layer.eps));
+  const area = x.data.length / layer.features;
+  const scale = layer.weight.map((w, c) => w / Math.sqrt(layer.running_var[c] + layer.eps));
   const value = (v, c) => scale[c] * (v - layer.running_mean[c]) + layer.bias[c];
   return { data: x.data.map((v, i) => value(v, Math.floor(i / area))), shape: x.shape };
 }
 
 // The same with the mean and variance of this image's own values, over the last axes.
 function layerNorm(x, layer) {
-  const size = layer.weight.length, y = new Float32Array(x.data.length);
+  const size = layer.weight.length;
+  const y = new Float32Array(x.data.length);
   for (let start = 0; start < y.length; start += size) {
     const block = Float64Array.from(x.data.subarray(start, start + size));
     const mean = block.reduce((a, b) => a + b) / size;
@@ -146,7 +168,8 @@ function mapped(x, f) {
 // erf(x) = 2/sqrt(pi) e^(-x²) (x + 2/3 x³ + 4/15 x⁵ + ...): every term has x's sign, so nothing cancels.
 function erf(x) {
   if (Math.abs(x) > 6) return Math.sign(x); // to 17 digits
-  let term = x, sum = x;
+  let term = x;
+  let sum = x;
   for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
     term *= (2 * x * x) / (2 * n + 1);
     sum += term;
@@ -157,8 +180,10 @@ function erf(x) {
 // (pixel/255 - mean) / deviation of each channel: how the training images were prepared, in the same order of rounding.
 function normalised(pixels, shape, mean, std) {
   const area = shape[1] * shape[2];
-  const scale = std.map((s) => Math.fround(1 / (255 * s))), shift = std.map((s, c) => Math.fround(mean[c] / s));
-  const data = Float32Array.from(pixels, (v, i) => Math.fround(v * scale[Math.floor(i / area)]) - shift[Math.floor(i / area)]);
+  const scale = std.map((s) => Math.fround(1 / (255 * s)));
+  const shift = std.map((s, c) => Math.fround(mean[c] / s));
+  const channel = (i) => Math.floor(i / area);
+  const data = Float32Array.from(pixels, (v, i) => Math.fround(v * scale[channel(i)]) - shift[channel(i)]);
   return { data, shape };
 }
 
@@ -182,7 +207,8 @@ const NUMBERS = {
 };
 
 function read(text, width, kind, get) {
-  const bytes = bytesOf(text), view = new DataView(bytes.buffer);
+  const bytes = bytesOf(text);
+  const view = new DataView(bytes.buffer);
   return kind.from({ length: bytes.length / width }, (_, i) => get(view, width * i));
 }
 

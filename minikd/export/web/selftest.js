@@ -1,5 +1,5 @@
-// The page against Python: its answers to the test images beside those that minikd computed when it wrote the page, and a
-// digit drawn by made-up pointer events. Runs where the address ends in #selftest.
+// The page against Python: its answers to the test images beside those that minikd computed when it wrote the page, and
+// a digit drawn by made-up pointer events. Runs where the address ends in #selftest.
 
 const MOST_TESTS = 200;
 
@@ -7,14 +7,16 @@ function selfTest() {
   const found = { images: Math.min(MOST_TESTS, tests.length), models: {}, drawing: page.draw ? drawingTest() : "none" };
   models.forEach((model, m) => (found.models[model.key] = compared(model, m, found.images)));
   found.errors = problems;
-  const same = Object.values(found.models).every(({ classes, difference }) => classes === found.images && difference <= page.tolerance);
-  found.passed = same && (found.drawing === "none" || Object.values(found.drawing).every(Boolean)) && !problems.length;
+  const same = ({ classes, difference }) => classes === found.images && difference <= page.tolerance;
+  const drawn = found.drawing === "none" || Object.values(found.drawing).every(Boolean);
+  found.passed = Object.values(found.models).every(same) && drawn && !problems.length;
   return found;
 }
 
 // On how many images the classes are equal, and the largest difference between two logits.
 function compared(model, m, count) {
-  let classes = 0, difference = 0;
+  let classes = 0;
+  let difference = 0;
   for (const test of tests.slice(0, count)) {
     const z = logitsOf(model, test.pixels, page.shape);
     classes += largest(z) === largest(test.logits[m]);
@@ -25,10 +27,11 @@ function compared(model, m, count) {
 
 // Draws a one in a corner, and looks at what the networks see.
 function drawingTest() {
-  const canvas = paper.canvas, box = canvas.getBoundingClientRect();
+  const canvas = paper.canvas;
+  const box = canvas.getBoundingClientRect();
   const send = (type, x, y) => {
-    const where = { clientX: box.left + x * box.width, clientY: box.top + y * box.height, pointerId: 7, isPrimary: true, bubbles: true };
-    canvas.dispatchEvent(new PointerEvent(type, where));
+    const where = { clientX: box.left + x * box.width, clientY: box.top + y * box.height };
+    canvas.dispatchEvent(new PointerEvent(type, { ...where, pointerId: 7 }));
   };
   wipe();
   const wiped = shown.blank;
@@ -58,7 +61,7 @@ function showSelfTest() {
 
 function verdict({ passed, images, models: each, errors }) {
   const furthest = Math.max(...Object.values(each).map(({ difference }) => difference));
-  const logits = furthest ? `no logit differs by more than ${furthest.toFixed(6)}` : "the numbers are the same to the last bit";
+  const logits = furthest ? `no logit differs by more than ${furthest.toFixed(6)}` : "every number is the same";
   if (passed) return `The same classes as in Python on ${images} test images; ${logits}.`;
   return `This page does not answer as Python does. ${errors.join(" ")}`;
 }
