@@ -68,14 +68,12 @@ def of_every_layer(rng):
 
     return {
         "dense": head([], ReLU()),
-        "dense norm": head([], BatchNorm1d(7, eps=0.2), LeakyReLU(0.2), LayerNorm(7, eps=0.2)),
+        "dense norm": head([], BatchNorm1d(7), LeakyReLU(0.2), LayerNorm(7)),
         "plain": head([Conv2d(3, 4, 3, rng), ReLU(), MaxPool2d(2)], Sigmoid()),
         "stride": head([Conv2d(3, 4, (3, 2), rng, stride=(2, 1), padding=(1, 0)), GELU()], GELU()),
         "far": head([Conv2d(3, 4, 3, rng, stride=2, padding=2, dilation=(2, 1)), Tanh(), AvgPool2d(2)], Dropout(0.5)),
         "wide border": head([Conv2d(3, 2, 1, rng, padding=3, stride=3), ReLU()]),
-        "groups": head(
-            [Conv2d(3, 6, 3, rng, groups=3), BatchNorm2d(6, eps=0.2), Conv2d(6, 4, 2, rng, groups=2), ReLU()]
-        ),
+        "groups": head([Conv2d(3, 6, 3, rng, groups=3), BatchNorm2d(6), Conv2d(6, 4, 2, rng, groups=2), ReLU()]),
         "overlap": head([MaxPool2d(3, 1, 1), AvgPool2d((3, 2), (2, 1), (1, 1))]),
         "residual": head([Conv2d(3, 6, 1, rng), block(), MaxPool2d((2, 3), 2), LayerNorm((4, 3))], Dropout(0.1)),
         "mean": Sequential(Conv2d(3, 5, 3, rng), Sequential(GlobalAvgPool2d(), Flatten())),
@@ -89,7 +87,7 @@ def in_whole_numbers(rng):
         "dense": Sequential(Flatten(), Linear(216, 12, rng), ReLU(), Linear(12, 9, rng), ReLU(), Linear(9, 5, rng)),
         "one": Sequential(Flatten(), Linear(216, 5, rng)),
         "conv": Sequential(
-            *(Conv2d(3, 6, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(6, eps=0.2), ReLU()),
+            *(Conv2d(3, 6, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(6), ReLU()),
             *(Conv2d(6, 4, 3, rng, padding=1, groups=2), ReLU(), MaxPool2d(2, 1, 1)),
             *(Flatten(), Linear(4 * 5 * 5, 5, rng)),
         ),

@@ -17,7 +17,7 @@ from minikd.export.integer import integer_logits
 from minikd.export.layers import described
 from minikd.export.page import MOST_IMAGES, images_shown, write_page
 from minikd.export.quantize import quantize
-from minikd.nn import Flatten, Linear, ReLU, Sequential
+from minikd.nn import BatchNorm1d, BatchNorm2d, Flatten, LayerNorm, Linear, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.report import units
 from tests.export.chromium import dom, evaluate, needs_chromium, selftest, text_of
@@ -133,6 +133,8 @@ def test_every_layer_and_random_networks_give_the_packages_numbers(odd):
     card = card_of(pictures((3, 9, 8), 5))
     x = Views(images, np.zeros(5, np.int64), card.mean, card.std).clean()
     made = of_every_layer(rng) | {f"random {i}": at_random(rng, whole=False) for i in range(60)}
+    norms = BatchNorm2d(3, eps=0.2), Flatten(), LayerNorm(216, eps=0.2)
+    made["eps"] = Sequential(*norms, Linear(216, 4, rng), BatchNorm1d(4, eps=0.2), Linear(4, 5, rng))
     for model in made.values():
         shaken(model, 6)
     found = answers(odd, {name: described(model) for name, model in made.items()}, images, card)
