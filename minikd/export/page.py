@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd import metrics
+from minikd.backend import to_host
 from minikd.data import Dataset, Views
 from minikd.distillation.prepare import check_fits
 from minikd.errors import ConfigError, ShapeError
@@ -28,6 +29,8 @@ from minikd.export.layers import Description, described, packed_bytes
 from minikd.export.quantize import quantize
 from minikd.files import write_atomically
 from minikd.inference import logits_of
+from minikd.losses.distillation import check_alpha
+from minikd.losses.softmax import check_temperature
 from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.parallel import workers
@@ -49,7 +52,7 @@ APART_SHARE = 2 / 3
 """The largest share of them that is kept for images on which the networks disagree."""
 
 TOLERANCE = 1e-4
-"""How far a logit in float32 may lie from Python's; whole numbers may not differ at all."""
+"""How far a logit in float32 may lie from Python's, a larger one as a share of it; whole numbers may not differ."""
 
 
 class Page(NamedTuple):
@@ -75,7 +78,7 @@ class Member(NamedTuple):
 def write_page(
     models: Mapping[str, tuple[Sequential, Card]],
     data: Dataset,
-    path: Path,
+    path: str | Path,
     int8: bool = False,
     temperature: float = 4.0,
     alpha: float = 0.9,
@@ -90,6 +93,7 @@ def write_page(
     """
     if not models:
         raise ConfigError("a page needs one model at least; give {'teacher': (model, card)}")
+    path, temperature, alpha = Path(path), check_temperature(temperature), check_alpha(alpha)
     pixels = as_bytes(data.test_images)
     members = [member(key, *models[key], data, pixels, int8) for key in in_order(models)]
     answers = np.array([one.logits.argmax(1) for one in members])
@@ -119,7 +123,7 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
         raise ShapeError(
             f"the model {card.name!r} answers {found}, but must answer a logit for each of {data.classes} classes"
         )
-    name = text.name_of(key)
+    name, model = text.name_of(key), model.converted(to_host)
     if int8:
         whole = quantize(model, card, data.train_images)
         sums = integer_logits(whole, pixels).astype(np.float32)  # exact: below 2^24

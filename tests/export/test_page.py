@@ -23,6 +23,8 @@ from minikd.report import units
 from tests.export.chromium import dom, evaluate, needs_chromium, selftest, text_of
 from tests.export.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
 
+pytestmark = pytest.mark.numpy_only("exports work on the host")
+
 VOID = {"meta", "link", "img", "br", "input"}
 EVIL = ("</script><script>evil()</script>", "<!--", "<b>&amp;\u2028'\"", "\\u003c", "four", "$1")
 
@@ -298,6 +300,17 @@ def test_the_sliders_change_the_soft_targets_the_loss_and_the_gradient(written):
     assert cold["loss"] != warm["loss"] != none["loss"]
     assert min(row[2] for row in other["cells"]) == other["cells"][7][2] < 0  # only the label's logit rises
     assert sum(row[2] for row in other["cells"]) == pytest.approx(0, abs=0.06)
+
+
+@needs_chromium
+def test_the_sliders_start_where_the_run_was(trio, digits, tmp_path):
+    for temperature, alpha, low, high in ((0.5, 0.33, "0.5", "20"), (40.0, 1.0, "1", "40"), (2.3, 0.0, "1", "20")):
+        page = write_page(trio, digits, str(tmp_path / "page.html"), temperature=temperature, alpha=alpha)
+        asked = "[['min', 'max', 'value'].map((name) => byId('temperature')[name]), byId('alpha').value]"
+        assert evaluate(page.path, asked) == [[low, high, f"{temperature:g}"], f"{alpha:g}"]
+    for wrong in ({"temperature": 0.0}, {"temperature": float("nan")}, {"alpha": 1.5}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            write_page(trio, digits, tmp_path / "page.html", **wrong)
 
 
 @needs_chromium

@@ -5,7 +5,8 @@ async function load(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    byId("seen").textContent = `${file.name} cannot be read as a picture. Choose a PNG, JPEG, GIF, BMP or WebP file.`;
+    const words = `${file.name} cannot be read as a picture. Choose a PNG, JPEG, GIF, BMP or WebP file.`;
+    byId("seen").textContent = byId("spoken").textContent = words;
     return;
   }
   seePicture(bitmap, file.name);

@@ -43,7 +43,9 @@ function stroke(from, to) {
 function seeDrawing() {
   const { width, height } = paper.canvas;
   const rgba = paper.getImageData(0, 0, width, height).data;
-  seeInk({ data: Uint8Array.from({ length: width * height }, (_, i) => rgba[4 * i + 3]), width, height }, DRAWING);
+  const data = new Uint8Array(width * height);
+  for (let i = 0; i < data.length; i++) data[i] = rgba[4 * i + 3]; // how much ink covers the dot
+  seeInk({ data, width, height }, DRAWING);
 }
 
 function seeInk(ink, what) {

@@ -103,7 +103,11 @@ function groundOf({ data }) {
 
 // The planes of a picture (RGBA bytes): one of grey, by the weights of ITU-R 601 as Pillow rounds them, or three.
 function planesOf(rgba, width, height, channels) {
-  const at = (value) => ({ data: Uint8Array.from({ length: width * height }, (_, i) => value(4 * i)), width, height });
-  if (channels === 3) return [0, 1, 2].map((c) => at((i) => rgba[i + c]));
-  return [at((i) => (rgba[i] * 19595 + rgba[i + 1] * 38470 + rgba[i + 2] * 7471 + 0x8000) >> 16)];
+  const plane = (value) => {
+    const data = new Uint8Array(width * height);
+    for (let i = 0; i < data.length; i++) data[i] = value(4 * i);
+    return { data, width, height };
+  };
+  if (channels === 3) return [0, 1, 2].map((c) => plane((i) => rgba[i + c]));
+  return [plane((i) => (rgba[i] * 19595 + rgba[i + 1] * 38470 + rgba[i + 2] * 7471 + 0x8000) >> 16)];
 }

@@ -13,16 +13,20 @@ function selfTest() {
   return found;
 }
 
-// On how many images the classes are equal, and the largest difference between two logits.
+// On how many images the classes are equal, and the largest difference between logits, of large ones as a share.
 function compared(model, m, count) {
   let classes = 0;
   let difference = 0;
   for (const test of tests.slice(0, count)) {
     const z = logitsOf(model, test.pixels, page.shape);
     classes += largest(z) === largest(test.logits[m]);
-    z.forEach((v, k) => (difference = Math.max(difference, Math.abs(v - test.logits[m][k]))));
+    z.forEach((v, k) => (difference = Math.max(difference, apart(v, test.logits[m][k]))));
   }
   return { classes, difference };
+}
+
+function apart(value, wanted) {
+  return Math.abs(value - wanted) / Math.max(1, Math.abs(wanted));
 }
 
 // Draws a one in a corner, and looks at what the networks see.

@@ -14,7 +14,7 @@ function showTeaching() {
   const found = distillationLoss(z, v, Number(byId("label").value), T, alpha);
   const p = softmax(v, T);
   const q = softmax(z, T);
-  const widest = Math.max(...found.soft.map(Math.abs), ...found.hard.map(Math.abs));
+  const widest = Math.max(...found.soft.map(Math.abs), ...found.hard.map(Math.abs)) || 1;
   const row = (k) => [k, [bar(p[k], false), bar(q[k], false), leaning(found.gradient[k], widest)]];
   byId("targets").replaceChildren(
     table("Soft targets in per cent, and the gradient", "", heads, classesShown([p, q]).map(row)),
@@ -71,6 +71,7 @@ function startTeaching() {
   byId("label").append(...page.classes.map((name, k) => element("option", { value: k }, name)));
   const students = models.filter(({ key }) => key !== "teacher").reverse();
   byId("student").append(...students.map(({ key, name }) => element("option", { value: key }, name)));
+  byId("temperature").min = Math.min(1, page.temperature);
   byId("temperature").max = Math.max(20, page.temperature);
   byId("temperature").value = page.temperature;
   byId("alpha").value = page.alpha;
