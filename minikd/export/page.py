@@ -48,8 +48,8 @@ SCRIPTS = (
 MOST_IMAGES, MOST_BYTES = 300, 2**20
 """Test images in a page: so many, or as many as fit into so many bytes where that is fewer."""
 
-APART_SHARE = 2 / 3
-"""The largest share of them that is kept for images on which the networks disagree."""
+TELLING_SHARE = 2 / 3
+"""The largest share of them that is kept for images on which networks disagree, or the only one is wrong."""
 
 TOLERANCE = 1e-4
 """How far a logit in float32 may lie from Python's, a larger one as a share of it; whole numbers may not differ."""
@@ -98,7 +98,8 @@ def write_page(
     members = [member(key, *models[key], data, pixels, int8) for key in in_order(models)]
     answers = np.array([one.logits.argmax(1) for one in members])
     apart = np.flatnonzero((answers != answers[0]).any(0))
-    chosen = images_shown(apart, len(pixels), pixels[0].size)
+    telling = apart if len(members) > 1 else np.flatnonzero(answers[0] != data.test_labels)
+    chosen = images_shown(telling, len(pixels), pixels[0].size)
     content = in_script(payload(members, data, pixels, chosen) | {"temperature": temperature, "alpha": alpha})
     page = rendered(members, data, len(apart), len(chosen), content).encode()
     write_atomically(path, page)
@@ -136,14 +137,15 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
     return Member(key, name, model, card, None, logits)
 
 
-def images_shown(apart: Ints, total: int, size: int) -> Ints:
+def images_shown(telling: Ints, total: int, size: int) -> Ints:
     """Return the numbers of the test images in the page, rising.
 
-    Some of those on which the networks disagree (`apart`) and some of all, each evenly spread over its set.
+    Some of the telling ones, on which networks disagree or the only one is wrong, and some of the others, each evenly
+    spread over their set.
     """
     most = min(total, max(1, min(MOST_IMAGES, MOST_BYTES // size)))
-    first = spread(apart, round(most * APART_SHARE))
-    rest = np.setdiff1d(np.arange(total), apart if total - len(apart) >= most - len(first) else first)
+    first = spread(telling, round(most * TELLING_SHARE))
+    rest = np.setdiff1d(np.arange(total), telling if total - len(telling) >= most - len(first) else first)
     return np.sort(np.concatenate([first, spread(rest, most - len(first))]))
 
 

@@ -416,6 +416,16 @@ def test_one_network_has_no_teacher_to_learn_from(trio, digits, tmp_path):
     assert "disagree" not in page.words
 
 
+def test_what_the_only_network_gets_wrong_is_in_the_page(trio, digits, tmp_path):
+    model, card = trio["student_distilled"]
+    labels = model(Views(digits.test_images, digits.test_labels, card.mean, card.std).clean()).argmax(1)
+    wrong = np.arange(0, 400, 17)
+    labels[wrong] = (labels[wrong] + 1) % 10
+    page = write_page({"me": (model, card)}, replace(digits, test_labels=labels), tmp_path / "page.html")
+    numbers = json.loads(re.search(r'"numbers":(\[[0-9,]*\])', page.path.read_text())[1])
+    assert np.isin(wrong, numbers).all()
+
+
 def test_what_is_no_character_in_ink_is_not_drawn(digits, tmp_path):
     rng = np.random.default_rng(0)
     model = models.mlp((1, 28, 28), (8,), 10, rng)

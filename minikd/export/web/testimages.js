@@ -3,7 +3,10 @@
 const tests = testImages();
 const KINDS = [
   ["the networks disagree on", ({ answers }) => answers.some((k) => k !== answers[0])],
-  ...models.map(({ name }, m) => [`${name.toLowerCase()} gets wrong`, ({ answers, label }) => answers[m] !== label]),
+  ...models.map(({ name }, m) => [
+    `${models.length > 1 ? name.toLowerCase() : "the network"} gets wrong`,
+    ({ answers, label }) => answers[m] !== label,
+  ]),
   ["all in this page", () => true],
 ];
 let kinds = [];
