@@ -162,6 +162,7 @@ def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Int
         "shape": data.image_shape,
         "classes": data.class_names,
         "draw": drawing(data),
+        "on_black": is_ink(data.train_images),
         "tolerance": 0 if members[0].whole else TOLERANCE,
         "models": [network(one, chosen) for one in members],
         "tests": {

@@ -23,6 +23,18 @@ from minikd.report import units
 from tests.export.chromium import dom, evaluate, needs_chromium, selftest, text_of
 from tests.export.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
 
+FROM_DISK = """((p, size) => {
+    const canvas = element("canvas", { width: size, height: size }), context = canvas.getContext("2d");
+    const image = context.createImageData(28, 28), small = element("canvas", { width: 28, height: 28 });
+    p.forEach((v, i) => image.data.set([v, v, v, 255], 4 * i));
+    small.getContext("2d").putImageData(image, 0, 0);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, size, size);
+    seePicture(canvas, "it.png");
+    return [[...shown.pixels], byId("seen").textContent];
+})"""
+"""Shows the page a picture of 28 x 28 greys, `size` dots wide; returns what the networks see, and the words to it."""
+
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -240,24 +252,28 @@ def test_ink_is_found_on_paper_and_on_black_and_an_empty_page_has_none(written):
 @needs_chromium
 def test_a_picture_from_disk_is_read_as_ink_wherever_it_is_none_already(written, digits):
     digit = digits.test_images[0, 0].astype(int)
-    paint = """((p, n, size) => {
-        const canvas = element("canvas", { width: size, height: size }), context = canvas.getContext("2d");
-        const image = context.createImageData(n, n), small = element("canvas", { width: n, height: n });
-        p.forEach((v, i) => image.data.set([v, v, v, 255], 4 * i));
-        small.getContext("2d").putImageData(image, 0, 0);
-        context.imageSmoothingEnabled = false;
-        context.drawImage(small, 0, 0, size, size);
-        seePicture(canvas, "it.png");
-        return [[...shown.pixels], byId("seen").textContent];
-    })"""
     asked = [(digit, 28), (255 - digit, 28), (255 - digit, 280), (digit, 280), (0 * digit + 200, 90)]
-    ask = ", ".join(f"{paint}({pixels.ravel().tolist()}, 28, {size})" for pixels, size in asked)
+    ask = ", ".join(f"{FROM_DISK}({pixels.ravel().tolist()}, {size})" for pixels, size in asked)
     same, *read, empty = evaluate(written.path, f"[{ask}]")
     assert same == [digit.ravel().tolist(), "it.png, as it is."]
     for pixels, words in read:
         assert np.corrcoef(pixels, digit.ravel())[0, 1] > 0.9
         assert words.startswith("it.png, cut to its ink, scaled to 20 × 20")
     assert empty == [[0] * 784, "it.png shows no ink."]
+
+
+@needs_chromium
+def test_a_thing_on_white_is_turned_where_the_networks_know_things_on_black(digits, tmp_path):
+    model, digit = models.mlp((1, 28, 28), (8,), 10, np.random.default_rng(0)), digits.test_images[0, 0].astype(int)
+    turned = ", light and dark turned around."
+    for images, expected in ((digits.train_images, turned), (255 - digits.train_images, ".")):
+        data = replace(digits, train_images=images, class_names=tuple(f"shirt {k}" for k in range(10)))
+        page = write_page({"teacher": (model, card_of(data))}, data, tmp_path / "page.html")
+        ask = f"[{FROM_DISK}({(255 - digit).ravel().tolist()}, 28), {FROM_DISK}({digit.ravel().tolist()}, 28)]"
+        (on_white, words), (on_black, plain) = evaluate(page.path, ask)
+        assert words == f"it.png, as it is{expected}"
+        assert on_white == (digit if expected == turned else 255 - digit).ravel().tolist()
+        assert (on_black, plain) == (digit.ravel().tolist(), "it.png, as it is.")
 
 
 @needs_chromium

@@ -13,8 +13,9 @@ async function load(file) {
   speak();
 }
 
-// A picture of the networks' own size is taken as it is, and any other is stretched. Where the networks know ink on
-// black, a picture of another size, and ink on paper, is taken as a drawing.
+// A picture of the networks' own size is taken as it is, and any other is stretched. Where the networks know things on
+// black, light and dark of a picture on white are turned around. Where they know ink on black, a picture of another
+// size, and ink on paper, is taken as a drawing.
 function seePicture(bitmap, name) {
   const shrink = Math.min(1, 2000 / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * shrink)));
@@ -25,12 +26,14 @@ function seePicture(bitmap, name) {
   const planes = planesOf(context.getImageData(0, 0, width, height).data, width, height, C);
   const fits = width === W && height === H;
   if (page.draw && !(fits && groundOf(planes[0]) < 128)) return seePaper(inkOf(planes[0]), name);
+  const turn = page.on_black && groundOf(planes[0]) >= 128;
   const pixels = new Uint8Array(C * H * W);
   planes.forEach((plane, c) => pixels.set(stretched(plane, W, H).data, c * H * W));
+  if (turn) pixels.forEach((v, i) => (pixels[i] = 255 - v));
   if (page.draw) putOnPaper(pixels);
   else layOnPaper(context.canvas, paper.canvas.width, paper.canvas.height, true);
   const how = fits ? "as it is" : `stretched to ${W} × ${H} pixels`;
-  see(pixels, { words: `${name}, ${how}.` });
+  see(pixels, { words: `${name}, ${how}${turn ? ", light and dark turned around" : ""}.` });
 }
 
 // Lays a picture's ink on the paper, and shows it as if it were drawn.
