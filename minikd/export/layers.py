@@ -1,0 +1,65 @@
+"""A network as JSON: each layer's class name, its constructor's arguments, and its arrays as base64, low byte first."""
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+
+from minikd.backend import to_host
+from minikd.export.chain import Named, flat
+from minikd.export.integer import QuantizedConv2d, QuantizedLayer, QuantizedMaxPool2d, QuantizedModel, Weighted
+from minikd.nn import Residual, Sequential
+from minikd.typing import Array
+
+Description = dict[str, object]
+"""What JSON holds of a layer: its name under "layer", its arguments, and its arrays under "arrays"."""
+
+TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "uint8": "u1"}
+"""The arrays' types, and how their bytes lie in the file."""
+
+
+def described(model: Sequential | QuantizedModel) -> list[Description]:
+    """Return the model's layers in order, in evaluation. Raises ConfigError for a layer that nobody can describe."""
+    if isinstance(model, QuantizedModel):
+        return [integer_layer(layer) for layer in model.layers]
+    return [float_layer(named) for named in flat(model)]
+
+
+def float_layer(named: Named) -> Description:
+    """Return a layer with its arrays in float32; of a residual block its layers."""
+    layer = named.layer
+    if isinstance(layer, Residual):
+        inner: Sequence[Named] = flat(layer, f"{named.name}.")
+        return {"layer": "Residual", "layers": [float_layer(one) for one in inner]}
+    values = {**layer.params, **layer.state}
+    values.pop("num_batches_tracked", None)  # a count that training alone reads
+    arrays = {name: packed(to_host(value), "float32") for name, value in values.items()}
+    return {"layer": type(layer).__name__, **layer.config(), "arrays": arrays}
+
+
+def integer_layer(layer: QuantizedLayer) -> Description:
+    """Return a layer of whole numbers; `shift` is None where its sums are the logits."""
+    found: Description = {"layer": type(layer).__name__}
+    if isinstance(layer, Weighted):
+        shift = None if layer.shift is None else layer.shift.tolist()
+        arrays = {"weight": packed(layer.weight, "int8"), "bias": packed(layer.bias, "int32")}
+        found |= {"shift": shift, "arrays": arrays}
+    if isinstance(layer, QuantizedConv2d):
+        arrays["border"] = packed(layer.border, "uint8")
+        found |= {"out_channels": len(layer.weight), "kernel_size": layer.weight.shape[2:]}
+        found |= {"dilation": layer.dilation, "groups": layer.groups}
+    if isinstance(layer, QuantizedConv2d | QuantizedMaxPool2d):
+        found |= {"stride": layer.stride, "padding": layer.padding}
+    if isinstance(layer, QuantizedMaxPool2d):
+        found["kernel_size"] = layer.kernel_size
+    return found
+
+
+def packed(values: Array, kind: str) -> dict[str, str]:
+    """Return an array in C order as base64, with its type."""
+    return {"type": kind, "data": packed_bytes(values, kind)}
+
+
+def packed_bytes(values: Array, kind: str) -> str:
+    """Return an array's bytes in C order as base64."""
+    return base64.b64encode(np.asarray(values).astype(TYPES[kind]).tobytes()).decode()

@@ -1,0 +1,246 @@
+"""One HTML page that draws and answers: the networks' weights, a few hundred test images, a forward pass in JavaScript.
+
+It opens from disk and loads nothing. `web/` holds its parts, which are put into one file:
+
+    network.js   the forward pass of every layer      integer.js     the same in whole numbers
+    losses.js    softmax, the distillation loss       picture.js     from a drawing to the bytes a network takes
+    state.js     what the page holds                  drawing.js     the pen, and the keyboard's
+    answers.js   what the networks see and answer     testimages.js  stepping through the test images
+    teaching.js  soft targets, loss, gradient         disk.js        a picture from disk
+    start.js     puts everything in its place         selftest.js    the page beside Python, at #selftest
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd import metrics
+from minikd.backend import to_host
+from minikd.data import Dataset, Views
+from minikd.distillation.prepare import check_fits
+from minikd.errors import ConfigError, ShapeError
+from minikd.export import page_text as text
+from minikd.export.integer import QuantizedModel, UInt8, integer_logits
+from minikd.export.layers import Description, described, packed_bytes
+from minikd.export.quantize import quantize
+from minikd.files import write_atomically
+from minikd.inference import logits_of
+from minikd.losses.distillation import check_alpha
+from minikd.losses.softmax import check_temperature
+from minikd.models import describe
+from minikd.nn import Sequential
+from minikd.parallel import workers
+from minikd.report import units
+from minikd.report.style import is_ink
+from minikd.typing import Floats, Ints, Pixels
+from minikd.weights import Card
+
+SCRIPTS = (
+    *("network", "integer", "losses", "picture"),
+    *("state", "answers", "teaching", "drawing", "testimages", "disk", "start", "selftest"),
+)
+"""The page's scripts, in the order in which they run."""
+
+MOST_IMAGES, MOST_BYTES = 300, 2**20
+"""Test images in a page: so many, or as many as fit into so many bytes where that is fewer."""
+
+TELLING_SHARE = 2 / 3
+"""The largest share of them that is kept for images on which networks disagree, or the only one is wrong."""
+
+TOLERANCE = 1e-4
+"""How far a logit in float32 may lie from Python's, a larger one as a share of it; whole numbers may not differ."""
+
+
+class Page(NamedTuple):
+    """What was written: the file, its bytes, the test images in it, and on how many of all the networks disagree."""
+
+    path: Path
+    size: int
+    images: int
+    disagreements: int
+
+
+class Member(NamedTuple):
+    """A network of the page: its key and name, its whole numbers where it has some, its logits for all test images."""
+
+    key: str
+    name: text.Name
+    model: Sequential
+    card: Card
+    whole: QuantizedModel | None
+    logits: Floats
+
+
+def write_page(
+    models: Mapping[str, tuple[Sequential, Card]],
+    data: Dataset,
+    path: str | Path,
+    int8: bool = False,
+    temperature: float = 4.0,
+    alpha: float = 0.9,
+) -> Page:
+    """Write one HTML file in which the models answer what somebody draws, loads or picks from the test images.
+
+    The keys of `models` are those of a run: "teacher", "student_baseline", "student_distilled", any of them; another
+    key is its model's name. int8: the networks compute in whole numbers, calibrated on the training images. The sliders
+    start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported and for a model that
+    answers NaN, ShapeError for one that has not a logit for each class, CheckpointError for a model of other data and
+    where the file cannot be written, DtypeError for int8 on pixels that are no bytes.
+    """
+    if not models:
+        raise ConfigError("a page needs one model at least; give {'teacher': (model, card)}")
+    path, temperature, alpha = Path(path), check_temperature(temperature), check_alpha(alpha)
+    pixels = as_bytes(data.test_images)
+    members = [member(key, *models[key], data, pixels, int8) for key in in_order(models)]
+    answers = np.array([one.logits.argmax(1) for one in members])
+    apart = np.flatnonzero((answers != answers[0]).any(0))
+    telling = apart if len(members) > 1 else np.flatnonzero(answers[0] != data.test_labels)
+    chosen = images_shown(telling, len(pixels), pixels[0].size)
+    content = in_script(payload(members, data, pixels, chosen) | {"temperature": temperature, "alpha": alpha})
+    page = rendered(members, data, len(apart), len(chosen), content).encode()
+    write_atomically(path, page)
+    return Page(path, len(page), len(chosen), len(apart))
+
+
+def in_order(models: Mapping[str, object]) -> list[str]:
+    """Return the keys: those of a run in their order, then the others."""
+    return [key for key in text.NAMES if key in models] + [key for key in models if key not in text.NAMES]
+
+
+def as_bytes(images: Pixels) -> UInt8:
+    """Return the images as bytes: what the page holds, and what its networks are compared on."""
+    pixels: UInt8 = (images if images.dtype == np.uint8 else np.rint(images * 255)).astype(np.uint8, copy=False)
+    return pixels
+
+
+def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, int8: bool) -> Member:
+    """Return a network with its logits for all test images, once it is clear that it fits the data."""
+    check_fits(card, data)
+    if (found := model.output_shape(data.image_shape)) != (data.classes,):
+        raise ShapeError(
+            f"the model {card.name!r} answers {found}, but must answer a logit for each of {data.classes} classes"
+        )
+    name, model = text.name_of(key), model.converted(to_host)
+    if int8:
+        whole = quantize(model, card, data.train_images)
+        sums = integer_logits(whole, pixels).astype(np.float32)  # exact: below 2^24
+        return Member(key, name, model, card, whole, sums * np.float32(2.0**-whole.logit_bits))
+    views = Views(pixels, data.test_labels, card.mean, card.std)
+    with workers() as map_:
+        logits = logits_of(model.astype("float32"), views, map_)
+    if not np.isfinite(logits).all():
+        raise ConfigError(f"the model {card.name!r} answers NaN or infinity to a test image; train it again")
+    return Member(key, name, model, card, None, logits)
+
+
+def images_shown(telling: Ints, total: int, size: int) -> Ints:
+    """Return the numbers of the test images in the page, rising.
+
+    Some of the telling ones, on which networks disagree or the only one is wrong, and some of the others, each evenly
+    spread over their set.
+    """
+    most = min(total, max(1, min(MOST_IMAGES, MOST_BYTES // size)))
+    first = spread(telling, round(most * TELLING_SHARE))
+    rest = np.setdiff1d(np.arange(total), telling if total - len(telling) >= most - len(first) else first)
+    return np.sort(np.concatenate([first, spread(rest, most - len(first))]))
+
+
+def spread(numbers: Ints, most: int) -> Ints:
+    """Return at most so many of the numbers, evenly spread over them."""
+    places = np.linspace(0, len(numbers) - 1, min(most, len(numbers))).astype(int)
+    found: Ints = numbers[places]
+    return found
+
+
+def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Ints) -> Description:
+    """Return what the page's scripts read: the networks, the classes, the images and the logits to compare with."""
+    return {
+        "shape": data.image_shape,
+        "classes": data.class_names,
+        "draw": drawing(data),
+        "on_black": is_ink(data.train_images),
+        "tolerance": 0 if members[0].whole else TOLERANCE,
+        "models": [network(one, chosen) for one in members],
+        "tests": {
+            "numbers": chosen.tolist(),
+            "labels": data.test_labels[chosen].tolist(),
+            "pixels": packed_bytes(pixels[chosen], "uint8"),
+        },
+    }
+
+
+def network(one: Member, chosen: Ints) -> Description:
+    """Return one network: its layers, how it wants its pixels, its logits for the images in the page."""
+    return {
+        "key": one.key,
+        "name": one.name.name,
+        "mean": one.card.mean,
+        "std": one.card.std,
+        "layers": described(one.whole or one.model),
+        "logit_bits": one.whole.logit_bits if one.whole else None,
+        "logits": packed_bytes(one.logits[chosen], "float32"),
+    }
+
+
+def drawing(data: Dataset) -> Description | None:
+    """Return how a drawing becomes an image, or None where the images are not characters in ink.
+
+    `box` is the longer side of the ink in most training images: 20 pixels for MNIST's 28.
+    """
+    characters = all(len((name.split() or [""])[0]) == 1 for name in data.class_names)
+    _, height, width = data.image_shape
+    if not characters or height != width or not is_ink(data.train_images):
+        return None
+    ink = data.train_images[:1000, 0] > 0
+    sides = np.maximum(ink.any(2).sum(1), ink.any(1).sum(1))  # rows and columns with ink; a gap inside is rare
+    return {"box": max(1, int(np.median(sides)))}
+
+
+def in_script(content: Description) -> str:
+    """Return JSON that is safe inside a <script>: no `<` that could end it, no line separator."""
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def rendered(members: Sequence[Member], data: Dataset, apart: int, count: int, content: str) -> str:
+    """Return the page's text; it states its own size."""
+    from jinja2 import Environment, StrictUndefined
+
+    def part(name: str) -> str:
+        return files("minikd").joinpath("export", "web", name).read_text(encoding="utf-8")
+
+    draw = drawing(data) is not None
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    values = {
+        "title": text.title(data.class_names, draw, len(members)),
+        "data_name": data.name,
+        "lead": text.lead([one.name for one in members]),
+        "about": text.about(len(members), apart, len(data.test_labels), members[0].whole is not None),
+        "draw": draw,
+        "several": len(members) > 1,
+        "pairs": len(members) > 1 and members[0].key == "teacher",
+        "models": [row(one, data) for one in members],
+        "count": f"{count:,}",
+        "mnist": data.name == "mnist",
+        "css": part("page.css"),
+        "scripts": [part(f"{name}.js") for name in SCRIPTS],
+        "payload": content,
+    }
+    template = environment.from_string(part("page.html"))
+    size = units.size(len(template.render(values, size="").encode()))
+    return template.render(values, size=size)
+
+
+def row(one: Member, data: Dataset) -> dict[str, str]:
+    """Return a network's line of the table, as text."""
+    return {
+        "name": one.name.name,
+        "taught": one.name.taught,
+        "layers": describe(one.model),
+        "parameters": f"{one.model.size:,}",
+        "bytes": units.size(one.whole.size if one.whole else 4 * one.model.size),
+        "errors": f"{metrics.errors(one.logits, data.test_labels):,} of {len(data.test_labels):,}",
+    }

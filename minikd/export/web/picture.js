@@ -1,0 +1,113 @@
+// From a drawing or a picture to the bytes that a network takes.
+//
+// A grey plane is {data: Uint8Array, width, height}.
+
+// Stretches a plane as Pillow's BILINEAR does, and `minikd predict` with it: a triangle as wide as the pixels it melts.
+function stretched(plane, width, height) {
+  const across = stretchedRows(plane, width);
+  return turned(stretchedRows(turned(across), height));
+}
+
+function stretchedRows({ data, width, height }, target) {
+  if (width === target) return { data, width, height };
+  const scale = width / target;
+  const reach = Math.max(scale, 1);
+  const out = new Uint8Array(target * height);
+  for (let q = 0; q < target; q++) {
+    const centre = (q + 0.5) * scale;
+    const first = Math.max(0, Math.floor(centre - reach + 0.5));
+    const end = Math.min(width, Math.floor(centre + reach + 0.5));
+    const triangle = (_, k) => Math.max(0, 1 - Math.abs((first + k + 0.5 - centre) / reach));
+    const weights = Array.from({ length: end - first }, triangle);
+    const total = weights.reduce((a, b) => a + b);
+    for (let row = 0; row < height; row++) {
+      const sum = weights.reduce((sum, w, k) => sum + w * data[row * width + first + k], 0);
+      out[row * target + q] = Math.round(sum / total);
+    }
+  }
+  return { data: out, width: target, height };
+}
+
+function turned({ data, width, height }) {
+  const out = new Uint8Array(data.length);
+  for (let i = 0; i < height; i++) for (let j = 0; j < width; j++) out[j * height + i] = data[i * width + j];
+  return { data: out, width: height, height: width };
+}
+
+// Cuts the ink out, scales its longer side to `box` pixels, and moves it by whole pixels until its centre of mass lies
+// in the middle of a square of `size` pixels: what MNIST's authors did with their digits (20 and 28). Returns the plane
+// and the ink's frame in it; null where there is no ink.
+function centred(ink, size, box) {
+  const cut = cropped(ink);
+  if (!cut) return null;
+  const scale = box / Math.max(cut.width, cut.height);
+  const side = (length) => Math.max(1, Math.round(length * scale));
+  const small = stretched(cut, side(cut.width), side(cut.height));
+  const [x, y] = centreOfMass(small);
+  const left = within(Math.round(size / 2 - x), size - small.width);
+  const top = within(Math.round(size / 2 - y), size - small.height);
+  const plane = { data: new Uint8Array(size * size), width: size, height: size };
+  for (let i = 0; i < small.height; i++)
+    plane.data.set(small.data.subarray(i * small.width, (i + 1) * small.width), (top + i) * size + left);
+  return { plane, frame: { left, top, width: small.width, height: small.height } };
+}
+
+function within(value, most) {
+  return Math.min(Math.max(value, 0), most);
+}
+
+// The part that holds all ink; a pixel next to nothing counts as none.
+function cropped({ data, width, height }) {
+  let left = width;
+  let right = -1;
+  let top = height;
+  let bottom = -1;
+  for (let i = 0; i < height; i++)
+    for (let j = 0; j < width; j++)
+      if (data[i * width + j] > 24) {
+        ((left = Math.min(left, j)), (right = Math.max(right, j)), (top = Math.min(top, i)), (bottom = i));
+      }
+  if (right < 0) return null;
+  const w = right - left + 1;
+  const h = bottom - top + 1;
+  const out = new Uint8Array(w * h);
+  for (let i = 0; i < h; i++) out.set(data.subarray((top + i) * width + left, (top + i) * width + right + 1), i * w);
+  return { data: out, width: w, height: h };
+}
+
+// The mean position of the ink, weighted by how dark it is, in pixels from the upper left one.
+function centreOfMass({ data, width }) {
+  let mass = 0;
+  let x = 0;
+  let y = 0;
+  data.forEach((v, i) => ((mass += v), (x += v * (i % width)), (y += v * Math.floor(i / width))));
+  return [x / mass, y / mass];
+}
+
+// Ink on paper to ink on black: the ground, which is most of a picture, becomes 0 and the greys farthest from it 255.
+// What is nearer to the ground than a third of the way is shade on the paper.
+function inkOf({ data, width, height }) {
+  const ground = groundOf({ data });
+  const below = ground - data.reduce((a, b) => Math.min(a, b));
+  const above = data.reduce((a, b) => Math.max(a, b)) - ground;
+  const darker = below > above;
+  const far = Math.max(below, above);
+  const depth = (v) => (far < 40 ? 0 : (darker ? ground - v : v - ground) / far); // below 40 there is no ink
+  return { data: data.map((v) => Math.round(255 * Math.min(1, Math.max(0, (depth(v) - 1 / 3) * 2)))), width, height };
+}
+
+// The grey that half of a picture reaches.
+function groundOf({ data }) {
+  return Uint8Array.from(data).sort()[data.length >> 1];
+}
+
+// The planes of a picture (RGBA bytes): one of grey, by the weights of ITU-R 601 as Pillow rounds them, or three.
+function planesOf(rgba, width, height, channels) {
+  const plane = (value) => {
+    const data = new Uint8Array(width * height);
+    for (let i = 0; i < data.length; i++) data[i] = value(4 * i);
+    return { data, width, height };
+  };
+  if (channels === 3) return [0, 1, 2].map((c) => plane((i) => rgba[i + c]));
+  return [plane((i) => (rgba[i] * 19595 + rgba[i + 1] * 38470 + rgba[i + 2] * 7471 + 0x8000) >> 16)];
+}
