@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minikd.api import Scores, distill, evaluate, save, train
     from minikd.data import Augmentation, Dataset, load_dataset
     from minikd.errors import MinikdError
-    from minikd.export import export
+    from minikd.exports import export
     from minikd.methods import METHODS
     from minikd.progress import Bars
     from minikd.tensors import read_tensors
@@ -55,6 +55,7 @@ _HOMES = {
     "Scores": "api",
     "distill": "api",
     "evaluate": "api",
+    "export": "exports",
     "load_dataset": "data",
     "load_model": "weights",
     "read_tensors": "tensors",

@@ -5,9 +5,9 @@ import textwrap
 from pathlib import Path
 
 from minikd.errors import ConfigError
-from minikd.export.listing import WIDTH, listing, told
-from minikd.export.subjects import FILES, Subjects, subjects
-from minikd.export.write import SUFFIXES, Order, check_file, write
+from minikd.exports.listing import WIDTH, listing, told
+from minikd.exports.subjects import FILES, Subjects, subjects
+from minikd.exports.write import SUFFIXES, Order, check_file, write
 from minikd.nn import Sequential
 from minikd.report import units
 from minikd.weights import Card
@@ -45,7 +45,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
 
 def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     """Write one page for all the models."""
-    from minikd.export.page import write_page
+    from minikd.exports.page import write_page
 
     path = arguments.output or default_path(found.folder, "page", "html", arguments.int8)
     check_file("html", path)

@@ -10,16 +10,16 @@ import numpy as np
 from minikd import metrics
 from minikd.backend import choose
 from minikd.data import Dataset, Views
-from minikd.distillation.prepare import check_fits
+from minikd.distillation.networks import Given, in_order
 from minikd.errors import ConfigError, DtypeError
-from minikd.export.c import MARK, CFiles, float_c, integer_c
-from minikd.export.integer import QuantizedModel, UInt8, integer_logits
-from minikd.export.onnx import float_onnx
-from minikd.export.onnx_int8 import integer_onnx
-from minikd.export.quantize import quantize
-from minikd.export.runtime import runtime, runtime_logits
+from minikd.exports.c import MARK, CFiles, float_c, integer_c
+from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
+from minikd.exports.onnx import float_onnx
+from minikd.exports.onnx_int8 import integer_onnx
+from minikd.exports.quantize import quantize
+from minikd.exports.runtime import runtime, runtime_logits
 from minikd.files import write_atomically
-from minikd.inference import logits_of
+from minikd.inference import logits_of, named
 from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.notices import notice
@@ -100,7 +100,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
     are no bytes where bytes are needed, CheckpointError for a model of other data and a file that cannot be written.
     """
     check_file(order.to, order.path)
-    check_fits(card, data)
+    model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
     if data.test_images.dtype != np.uint8 and (order.int8 or order.to == "c"):
         what = "C" if order.to == "c" else "int8"
         raise DtypeError(
@@ -131,7 +131,7 @@ def subject(model: Sequential, card: Card, data: Dataset, int8: bool) -> Subject
     for name, value in model.state_dict().items():
         if not np.isfinite(value).all():
             raise ConfigError(f"{name} holds NaN or infinity in float32, so no answer could be right; train again")
-    with workers() as map_:
+    with named(f"the model {card.name!r}"), workers() as map_:
         logits = logits_of(model, Views(data.test_images, data.test_labels, card.mean, card.std), map_)
     return Subject(model, card, data, logits, quantize(model, card, data.train_images) if int8 else None)
 

@@ -20,9 +20,9 @@ import numpy.typing as npt
 
 from minikd.data import Views
 from minikd.errors import ConfigError, DtypeError
-from minikd.export.calibration import RULES
-from minikd.export.chain import Named, flat
-from minikd.export.integer import (
+from minikd.exports.calibration import RULES
+from minikd.exports.chain import Named, flat
+from minikd.exports.integer import (
     EXACT,
     PIXEL_BITS,
     Int32,

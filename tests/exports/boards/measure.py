@@ -1,4 +1,4 @@
-"""Print the table of results/export.md: `python -m tests.export.boards.measure WEIGHTS ... [--images N]`."""
+"""Print the table of results/export.md: `python -m tests.exports.boards.measure WEIGHTS ... [--images N]`."""
 
 import argparse
 import tempfile
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from minikd.data import load_dataset
-from minikd.export.c import integer_c
-from minikd.export.integer import integer_logits
-from minikd.export.quantize import quantize
+from minikd.exports.c import integer_c
+from minikd.exports.integer import integer_logits
+from minikd.exports.quantize import quantize
 from minikd.models import describe
 from minikd.weights import load_model
-from tests.export import compiled
-from tests.export.boards import emulated
+from tests.exports import compiled
+from tests.exports.boards import emulated
 
 HEADER = (
     "| network, int8 | board | constants | flash | static RAM | stack | for one image | alike |\n"

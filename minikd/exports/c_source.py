@@ -186,4 +186,4 @@ def lines(words: Iterable[str]) -> str:
 def part(name: str) -> str:
     """Return a file of `c_parts/`."""
     file = name if "." in name else f"{name}.c"
-    return files("minikd").joinpath("export", "c_parts", file).read_text(encoding="utf-8")
+    return files("minikd").joinpath("exports", "c_parts", file).read_text(encoding="utf-8")

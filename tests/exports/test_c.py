@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 import minikd
 from minikd import models, nn
 from minikd.data import Views
-from minikd.export.c import escaped, float_c, integer_c
-from minikd.export.c_float import float_source
-from minikd.export.c_int8 import integer_source
-from minikd.export.integer import integer_logits
-from minikd.export.quantize import quantize
+from minikd.exports.c import escaped, float_c, integer_c
+from minikd.exports.c_float import float_source
+from minikd.exports.c_int8 import integer_source
+from minikd.exports.integer import integer_logits
+from minikd.exports.quantize import quantize
 from minikd.losses import softmax
 from tests import problems
-from tests.export import compiled, networks
+from tests.exports import compiled, networks
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 

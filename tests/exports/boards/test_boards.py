@@ -8,11 +8,11 @@ import pytest
 import minikd
 from minikd import models, nn
 from minikd.data import Views
-from minikd.export.c import float_c, integer_c
-from minikd.export.integer import integer_logits
-from minikd.export.quantize import quantize
-from tests.export import compiled, networks
-from tests.export.boards import emulated
+from minikd.exports.c import float_c, integer_c
+from minikd.exports.integer import integer_logits
+from minikd.exports.quantize import quantize
+from tests.exports import compiled, networks
+from tests.exports.boards import emulated
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 

@@ -6,7 +6,7 @@
     c             C99: c_float, c_int8, c_source, and the functions themselves in c_parts/
     write         the files of an export, and what they were found to do on the test images
 
-The name `minikd.export` is this package's one function; import the rest by `from minikd.export.integer import ...`.
+`minikd.export` is its one public function.
 """
 
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from minikd.data import Dataset
-    from minikd.export.page import Page
-    from minikd.export.write import Exported
+    from minikd.exports.page import Page
+    from minikd.exports.write import Exported
     from minikd.nn import Sequential
 
 
@@ -32,19 +32,19 @@ def export(
 
     Pixels are prepared as in `minikd.train`. int8: whole numbers, calibrated on the training images. temperature: that
     of the soft targets, for the ONNX file's metadata and the page. Raises ConfigError for a layer that cannot be
-    exported, with its name and the reason.
+    exported, with its name and the reason, and for data with other classes than the model's.
     """
-    from minikd.api import check_outputs
+    from minikd.api import matched
     from minikd.data import mean_and_std
-    from minikd.export.write import Order, check_file, write
+    from minikd.exports.write import Order, check_file, write
     from minikd.weights import Card
 
-    check_outputs(model, data)
+    data = matched(model, data, "the model")
     path = Path(path)
     check_file(to, path)
     card = Card(path.stem, data.image_shape, *mean_and_std(data.train_images), data.class_names)
     if to == "html":
-        from minikd.export.page import write_page
+        from minikd.exports.page import write_page
 
         return write_page({card.name: (model, card)}, data, path, int8, temperature)
     return write(Order(to, path, int8, temperature), model, card, data)

@@ -14,8 +14,8 @@ of its input, and the bias takes back what that subtracts: Σ q a + B = Σ q (a 
 
 import numpy as np
 
-from minikd.export.graph import Graph, pads
-from minikd.export.integer import (
+from minikd.exports.graph import Graph, pads
+from minikd.exports.integer import (
     Int32,
     QuantizedConv2d,
     QuantizedFlatten,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from minikd.backend import to_host
-from minikd.export.chain import Named, flat
-from minikd.export.graph import Graph, pads
+from minikd.exports.chain import Named, flat
+from minikd.exports.graph import Graph, pads
 from minikd.nn import (
     AvgPool2d,
     BatchNorm1d,

@@ -128,9 +128,9 @@ def one_at_random(rng, shape, whole):
             GELU(),
             AvgPool2d(*pool),
             BatchNorm2d(C),
-            LayerNorm(shape),
         ]
-        simple += [LayerNorm(shape[-1]), GlobalAvgPool2d(), Residual(Tanh(), BatchNorm2d(C)), Sequential(ReLU())]
+        simple += [LayerNorm(each) for each in (shape, shape[-1:]) if np.prod(each) > 1]
+        simple += [GlobalAvgPool2d(), Residual(Tanh(), BatchNorm2d(C)), Sequential(ReLU())]
     if rng.random() < 0.5:
         return simple[rng.integers(len(simple))]
     groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))

@@ -2,16 +2,21 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import minikd
 from minikd import nn
+from minikd.data import mean_and_std
+from minikd.distillation.class_names import renumbered
 from minikd.errors import ConfigError, ShapeError
-from minikd.export.write import Exported
+from minikd.exports.write import Exported, Order, write
+from minikd.notices import Notice
+from minikd.weights import Card
 from tests import problems
-from tests.export.test_chain import Described
+from tests.exports.test_chain import Described
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 
@@ -48,6 +53,20 @@ def test_a_model_is_exported_in_one_call(runtime, tmp_path, int8):
     assert (found.images, found.logits) == (30, 90)
     assert found.package_errors == minikd.evaluate(model, data).errors
     assert abs(found.errors - found.package_errors) <= (1 if int8 else 0)
+
+
+def test_classes_in_another_order_are_matched_by_name(tmp_path):
+    data, model = problems.dataset(), problems.mlp()
+    minikd.train(model, data, minikd.Plan(epochs=20))
+    other = renumbered(data, (2, 0, 1), tuple(data.class_names[old] for old in (1, 2, 0)))
+    right = minikd.evaluate(model, data).errors
+    card = Card("bars", data.image_shape, *mean_and_std(data.train_images), data.class_names)
+    with pytest.warns(Notice, match="in another order"):
+        assert minikd.export(model, other, to="c", path=tmp_path / "bars.c").package_errors == right
+    with pytest.warns(Notice, match="in another order"):
+        assert write(Order("c", tmp_path / "b.c", False, None), model, card, other).package_errors == right
+    with pytest.raises(ConfigError, match="knows other classes"):
+        minikd.export(model, replace(data, class_names=("a", "b", "c")), to="c", path=tmp_path / "bars.c")
 
 
 def test_c_comes_from_the_same_call(tmp_path):
@@ -88,19 +107,13 @@ def test_an_unknown_kind_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "imports",
-    [
-        "import minikd",
-        "import minikd.export",
-        "from minikd.export.integer import requantize; import minikd",
-        "from minikd import export; import minikd",
-        "import minikd.export.quantize",
-    ],
+    ["import minikd", "from minikd.exports.integer import requantize; import minikd", "from minikd import export"],
 )
 def test_the_name_is_the_function_whatever_is_imported_first(imports):
-    code = f"{imports}\nimport minikd\nassert minikd.export.__module__ == 'minikd.export' and callable(minikd.export)"
+    code = f"{imports}\nimport minikd\nassert minikd.export.__module__ == 'minikd.exports' and callable(minikd.export)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_importing_the_package_imports_no_exporter():
-    code = "import sys, minikd\nassert not {m for m in sys.modules if m.startswith('minikd.export.')}, sys.modules"
+    code = "import sys, minikd\nassert not {m for m in sys.modules if m.startswith('minikd.exports.')}, sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from minikd.data import Dataset
 from minikd.errors import MinikdError
-from minikd.export.c_float import float_source
-from minikd.export.c_int8 import integer_source
-from minikd.export.c_source import Source
-from minikd.export.graph import OPSET
-from minikd.export.quantize import quantize
-from minikd.export.subjects import Subjects
-from minikd.export.write import Exported, Order
+from minikd.exports.c_float import float_source
+from minikd.exports.c_int8 import integer_source
+from minikd.exports.c_source import Source
+from minikd.exports.graph import OPSET
+from minikd.exports.quantize import quantize
+from minikd.exports.subjects import Subjects
+from minikd.exports.write import Exported, Order
 from minikd.nn import Sequential
 from minikd.report import units
 from minikd.report.tables import aligned

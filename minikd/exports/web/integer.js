@@ -1,4 +1,4 @@
-// The same network in whole numbers, as minikd/export/integer.py derives it: bytes in, 8-bit weights, 32-bit sums, and
+// The same network in whole numbers, as minikd/exports/integer.py derives it: bytes in, 8-bit weights, 32-bit sums, and
 // no fraction between pixel and logit. Every sum stays below 2^24, so each number here is exact, in any order.
 
 Object.assign(FORWARD, {

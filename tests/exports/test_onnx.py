@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from minikd import nn
 from minikd.data import Views
 from minikd.errors import ConfigError
-from minikd.export.integer import QuantizedLinear, integer_logits
-from minikd.export.onnx import PLAIN, float_onnx
-from minikd.export.onnx_int8 import integer_onnx
-from minikd.export.quantize import quantize
-from minikd.export.runtime import runtime_logits
+from minikd.exports.integer import QuantizedLinear, integer_logits
+from minikd.exports.onnx import PLAIN, float_onnx
+from minikd.exports.onnx_int8 import integer_onnx
+from minikd.exports.quantize import quantize
+from minikd.exports.runtime import runtime_logits
 from minikd.gradcheck import suite
 from minikd.losses import softmax
 from minikd.nn.build import CHAINS, LAYERS
 from tests import problems
-from tests.export import networks
-from tests.export.test_chain import Clipped, Described
+from tests.exports import networks
+from tests.exports.test_chain import Clipped, Described
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'minikd[export]'")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'minikd[export]'")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from minikd.backend import to_host
-from minikd.export.chain import Named, flat
-from minikd.export.integer import QuantizedConv2d, QuantizedLayer, QuantizedMaxPool2d, QuantizedModel, Weighted
+from minikd.exports.chain import Named, flat
+from minikd.exports.integer import QuantizedConv2d, QuantizedLayer, QuantizedMaxPool2d, QuantizedModel, Weighted
 from minikd.nn import Residual, Sequential
 from minikd.typing import Array
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minikd.errors import DtypeError, ShapeError
-from minikd.export.integer import EXACT, Weighted, integer_logits, requantize
-from minikd.export.quantize import quantize
-from tests.export import naive, networks
+from minikd.exports.integer import EXACT, Weighted, integer_logits, requantize
+from minikd.exports.quantize import quantize
+from tests.exports import naive, networks
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 

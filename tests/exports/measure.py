@@ -1,4 +1,4 @@
-"""Print the errors in results/export.md, on MNIST's test images: `python -m tests.export.measure WEIGHTS ...`."""
+"""Print the errors in results/export.md, on MNIST's test images: `python -m tests.exports.measure WEIGHTS ...`."""
 
 import sys
 from dataclasses import replace
@@ -8,9 +8,9 @@ import numpy as np
 
 import minikd
 from minikd.data import Views
-from minikd.export.calibration import RULES
-from minikd.export.integer import QuantizedConv2d, integer_logits
-from minikd.export.quantize import calibration_images, quantize, steps_of
+from minikd.exports.calibration import RULES
+from minikd.exports.integer import QuantizedConv2d, integer_logits
+from minikd.exports.quantize import calibration_images, quantize, steps_of
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear
 from minikd.parallel import workers

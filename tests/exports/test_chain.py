@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd.errors import ConfigError
-from minikd.export.chain import flat
+from minikd.exports.chain import flat
 from minikd.nn import Dropout, Layer, LeakyReLU, Linear, ReLU, Residual, Sequential
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")

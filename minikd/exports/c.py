@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.export.c_float import NEEDS_MATH, float_source
-from minikd.export.c_int8 import integer_source
-from minikd.export.c_source import LOGITS, Source, c_float, constant, part
-from minikd.export.integer import Int32, QuantizedModel, UInt8, integer_logits
+from minikd.exports.c_float import NEEDS_MATH, float_source
+from minikd.exports.c_int8 import integer_source
+from minikd.exports.c_source import LOGITS, Source, c_float, constant, part
+from minikd.exports.integer import Int32, QuantizedModel, UInt8, integer_logits
 from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.typing import Floats

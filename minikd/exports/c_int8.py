@@ -2,8 +2,8 @@
 
 import math
 
-from minikd.export.c_source import LOGITS, Source, Windows
-from minikd.export.integer import (
+from minikd.exports.c_source import LOGITS, Source, Windows
+from minikd.exports.integer import (
     QuantizedConv2d,
     QuantizedFlatten,
     QuantizedLinear,

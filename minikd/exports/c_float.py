@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backend import to_host
-from minikd.export.c_source import LOGITS, Source, Windows, c_float
-from minikd.export.chain import Named, flat
+from minikd.exports.c_source import LOGITS, Source, Windows, c_float
+from minikd.exports.chain import Named, flat
 from minikd.nn import (
     GELU,
     AvgPool2d,

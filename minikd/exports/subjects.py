@@ -4,11 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from minikd.data import Dataset, load_dataset
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
-from minikd.errors import CheckpointError, ConfigError
+from minikd.errors import ConfigError
 from minikd.nn import Sequential
 from minikd.weights import Card, load_model
 
@@ -50,7 +48,6 @@ def subjects(path: Path, model: str | None) -> Subjects:
     recipe = read_recipe(config) if config.exists() else None
     known = {file: name for name, file in FILES.items()}
     name = known.get(path.stem) or re.sub(r"[^\w-]", "_", path.stem, flags=re.ASCII)
-    check_card(path, found[1])
     return Subjects({name: found}, path.parent / "export", recipe)
 
 
@@ -64,19 +61,6 @@ def of_run(folder: Path, model: str | None) -> Subjects:
         raise ConfigError(f"{folder} has no {model}, only {', '.join(there)}; choose one of them with --model")
     chosen = {model: there[model]} if model else there
     found = {name: load_model(file) for name, file in chosen.items()}
-    for name, (_, card) in found.items():
-        check_card(there[name], card)
     config = folder / "config.toml"
     recipe = read_recipe(config) if config.exists() else None
     return Subjects(found, folder / "export", recipe)
-
-
-def check_card(path: Path, card: Card) -> None:
-    """Refuse a card by which no image can be prepared. Raises CheckpointError."""
-    numbers = [*card.mean, *card.std]
-    right = len(card.image) == 3 and len(card.mean) == len(card.std) == card.image[0]
-    if not right or not np.isfinite(numbers).all() or min(card.std) <= 0:
-        raise CheckpointError(
-            f"{path} says that images are {card.image} with mean {card.mean} and deviation {card.std}, by which none "
-            "can be prepared: it needs (C, H, W) and a mean and a positive deviation for each channel; train again"
-        )

@@ -21,14 +21,14 @@ import numpy as np
 from minikd import metrics
 from minikd.backend import to_host
 from minikd.data import Dataset, Views
-from minikd.distillation.prepare import check_fits
+from minikd.distillation.networks import Given, in_order
 from minikd.errors import ConfigError, ShapeError
-from minikd.export import page_text as text
-from minikd.export.integer import QuantizedModel, UInt8, integer_logits
-from minikd.export.layers import Description, described, packed_bytes
-from minikd.export.quantize import quantize
+from minikd.exports import page_text as text
+from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
+from minikd.exports.layers import Description, described, packed_bytes
+from minikd.exports.quantize import quantize
 from minikd.files import write_atomically
-from minikd.inference import logits_of
+from minikd.inference import logits_of, named
 from minikd.losses.distillation import check_alpha
 from minikd.losses.softmax import check_temperature
 from minikd.models import describe
@@ -88,14 +88,15 @@ def write_page(
     The keys of `models` are those of a run: "teacher", "student_baseline", "student_distilled", any of them; another
     key is its model's name. int8: the networks compute in whole numbers, calibrated on the training images. The sliders
     start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported and for a model that
-    answers NaN, ShapeError for one that has not a logit for each class, CheckpointError for a model of other data and
-    where the file cannot be written, DtypeError for int8 on pixels that are no bytes.
+    answers minus infinity, Diverged for one that answers NaN, ShapeError for one that has not a logit for each class,
+    CheckpointError for a model of other data and where the file cannot be written, DtypeError for int8 on pixels that
+    are no bytes.
     """
     if not models:
         raise ConfigError("a page needs one model at least; give {'teacher': (model, card)}")
     path, temperature, alpha = Path(path), check_temperature(temperature), check_alpha(alpha)
     pixels = as_bytes(data.test_images)
-    members = [member(key, *models[key], data, pixels, int8) for key in in_order(models)]
+    members = [member(key, *models[key], data, pixels, int8) for key in sorted_keys(models)]
     answers = np.array([one.logits.argmax(1) for one in members])
     apart = np.flatnonzero((answers != answers[0]).any(0))
     telling = apart if len(members) > 1 else np.flatnonzero(answers[0] != data.test_labels)
@@ -106,7 +107,7 @@ def write_page(
     return Page(path, len(page), len(chosen), len(apart))
 
 
-def in_order(models: Mapping[str, object]) -> list[str]:
+def sorted_keys(models: Mapping[str, object]) -> list[str]:
     """Return the keys: those of a run in their order, then the others."""
     return [key for key in text.NAMES if key in models] + [key for key in models if key not in text.NAMES]
 
@@ -119,7 +120,7 @@ def as_bytes(images: Pixels) -> UInt8:
 
 def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, int8: bool) -> Member:
     """Return a network with its logits for all test images, once it is clear that it fits the data."""
-    check_fits(card, data)
+    model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
     if (found := model.output_shape(data.image_shape)) != (data.classes,):
         raise ShapeError(
             f"the model {card.name!r} answers {found}, but must answer a logit for each of {data.classes} classes"
@@ -130,10 +131,12 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
         sums = integer_logits(whole, pixels).astype(np.float32)  # exact: below 2^24
         return Member(key, name, model, card, whole, sums * np.float32(2.0**-whole.logit_bits))
     views = Views(pixels, data.test_labels, card.mean, card.std)
-    with workers() as map_:
+    with named(f"the model {card.name!r}"), workers() as map_:
         logits = logits_of(model.astype("float32"), views, map_)
     if not np.isfinite(logits).all():
-        raise ConfigError(f"the model {card.name!r} answers NaN or infinity to a test image; train it again")
+        raise ConfigError(
+            f"the model {card.name!r} answers minus infinity to a test image, which no page can hold; train it again"
+        )
     return Member(key, name, model, card, None, logits)
 
 
@@ -210,7 +213,7 @@ def rendered(members: Sequence[Member], data: Dataset, apart: int, count: int, c
     from jinja2 import Environment, StrictUndefined
 
     def part(name: str) -> str:
-        return files("minikd").joinpath("export", "web", name).read_text(encoding="utf-8")
+        return files("minikd").joinpath("exports", "web", name).read_text(encoding="utf-8")
 
     draw = drawing(data) is not None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minikd.export.integer import QuantizedConv2d, QuantizedFlatten, QuantizedLinear, QuantizedMaxPool2d
+from minikd.exports.integer import QuantizedConv2d, QuantizedFlatten, QuantizedLinear, QuantizedMaxPool2d
 
 
 def logits(model, pixels):

@@ -8,12 +8,12 @@ import pytest
 from minikd import nn
 from minikd.data import Views
 from minikd.errors import ConfigError, DtypeError
-from minikd.export import calibration
-from minikd.export.integer import EXACT, QuantizedConv2d, integer_logits
-from minikd.export.quantize import quantize
+from minikd.exports import calibration
+from minikd.exports.integer import EXACT, QuantizedConv2d, integer_logits
+from minikd.exports.quantize import quantize
 from minikd.nn.folding import folded
 from tests import problems
-from tests.export import networks
+from tests.exports import networks
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 

@@ -12,16 +12,16 @@ from PIL import Image
 import minikd
 from minikd import losses, models
 from minikd.data import Views, load_image
-from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
-from minikd.export.integer import integer_logits
-from minikd.export.layers import described
-from minikd.export.page import MOST_IMAGES, images_shown, write_page
-from minikd.export.quantize import quantize
+from minikd.errors import CheckpointError, ConfigError, Diverged, DtypeError, ShapeError
+from minikd.exports.integer import integer_logits
+from minikd.exports.layers import described
+from minikd.exports.page import MOST_IMAGES, images_shown, write_page
+from minikd.exports.quantize import quantize
 from minikd.nn import BatchNorm1d, BatchNorm2d, Flatten, LayerNorm, Linear, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.report import units
-from tests.export.chromium import dom, evaluate, needs_chromium, selftest, text_of
-from tests.export.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
+from tests.exports.chromium import dom, evaluate, needs_chromium, selftest, text_of
+from tests.exports.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
 
 FROM_DISK = """((p, size) => {
     const canvas = element("canvas", { width: size, height: size }), context = canvas.getContext("2d");
@@ -38,7 +38,7 @@ FROM_DISK = """((p, size) => {
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 
 VOID = {"meta", "link", "img", "br", "input"}
-EVIL = ("</script><script>evil()</script>", "<!--", "<b>&amp;\u2028'\"", "\\u003c", "four", "$1")
+EVIL = ("</script><script>evil()</script>", "<!--", "<b>&amp;'\"", "\\u003c", "four", "$1")
 
 
 class Page(HTMLParser):
@@ -527,8 +527,12 @@ def test_nothing_and_other_data_and_a_folder_that_is_not_there_are_refused(trio,
         write_page({"teacher": (Sequential(Flatten(), Linear(784, 32, rng)), card)}, digits, tmp_path / "page.html")
     broken = flat.copy()
     broken.vector[5] = np.nan
-    with pytest.raises(ConfigError, match="answers NaN"):
+    with pytest.raises(Diverged, match=r"the model .*answers to 400 of 400 images are NaN"):
         write_page({"teacher": (broken, card)}, digits, tmp_path / "page.html")
     with pytest.raises(CheckpointError, match="create the folder first"):
         write_page({"teacher": trio["student_distilled"]}, digits, tmp_path / "none" / "page.html")
+    banned = flat.copy()
+    banned.vector[-1] = -np.inf
+    with pytest.raises(ConfigError, match="answers minus infinity"):
+        write_page({"teacher": (banned, card)}, digits, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
