@@ -73,7 +73,8 @@ def choose(flag: str = "auto") -> Backend:
         return Backend("numpy", "asked for by --backend numpy")
     problem = cupy_problem()
     if problem is None:
-        return Backend("cupy", "a CUDA device answers" if flag == "auto" else "asked for by --backend cupy")
+        why = "a CUDA device answers" if flag == "auto" else "asked for by --backend cupy"
+        return Backend("cupy", f"{why}: {device_name()}")
     if flag == "cupy":
         raise BackendError(problem)
     return Backend("numpy", problem.split(":")[0])
@@ -115,6 +116,13 @@ def cupy_problem() -> str | None:
             f"or do not fit; install them with pip install {extra_for(built)} ({error})"
         )
     return None
+
+
+def device_name() -> str:
+    """Return the name of the device that answers."""
+    runtime = import_module("cupy").cuda.runtime
+    name: bytes = runtime.getDeviceProperties(runtime.getDevice())["name"]
+    return name.decode()
 
 
 def extra_for(cuda: int) -> str:

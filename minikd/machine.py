@@ -21,6 +21,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def own_version() -> str:
+    """Return minikd's version, "unknown" where a checkout is used that nobody has installed."""
+    return versions().get("minikd", "unknown")
+
+
 def machine() -> Machine:
     """Return the processor's name, how many cores and threads are used, and the BLAS behind NumPy."""
     return Machine(cpu=cpu(), cores=cores(), threads=cores(), blas=blas())

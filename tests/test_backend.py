@@ -55,7 +55,11 @@ def stand_in(devices=lambda: 1, ones=ones, built=12090, driver=12090):
     cupy.ndarray = DeviceArray
     cupy.cuda = SimpleNamespace(
         runtime=SimpleNamespace(
-            getDeviceCount=devices, runtimeGetVersion=lambda: built, driverGetVersion=lambda: driver
+            getDeviceCount=devices,
+            runtimeGetVersion=lambda: built,
+            driverGetVersion=lambda: driver,
+            getDevice=lambda: 0,
+            getDeviceProperties=lambda device: {"name": b"a card"},
         )
     )
     cupy.ones = ones
@@ -91,11 +95,11 @@ def test_numpy_is_taken_when_asked_for_and_cupy_is_not_even_imported(monkeypatch
 
 
 def test_auto_takes_a_device_that_answers(cupy):
-    assert choose() == Backend("cupy", "a CUDA device answers")
+    assert choose() == Backend("cupy", "a CUDA device answers: a card")
 
 
 def test_cupy_is_taken_when_asked_for(cupy):
-    assert choose("cupy") == Backend("cupy", "asked for by --backend cupy")
+    assert choose("cupy") == Backend("cupy", "asked for by --backend cupy: a card")
 
 
 def test_without_cupy(no_cupy):

@@ -5,7 +5,6 @@ import difflib
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ from minikd.cli.failures import REFUSED, bug, reason, refused, status_of
 from minikd.cli.flags import add_recipe_flags
 from minikd.errors import MinikdError
 from minikd.interrupts import exit_status, say_stopped
+from minikd.machine import own_version
 from minikd.notices import printed
 from minikd.terminal import one_line, safe_streams
 
@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand."""
     top = Parser("minikd", description=DESCRIPTION)
-    top.add_argument("--version", action="version", version=f"minikd {version('minikd')}")
+    top.add_argument("--version", action="version", version=f"minikd {own_version()}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
     add_work(commands)

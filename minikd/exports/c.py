@@ -3,7 +3,6 @@
 The file checks itself where it runs: it holds the hash of its weights, two test images and what the package answers.
 """
 
-from importlib.metadata import version
 from string import Template
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from minikd.exports.c_float import NEEDS_MATH, float_source
 from minikd.exports.c_int8 import integer_source
 from minikd.exports.c_source import LOGITS, Source, c_float, constant, part
 from minikd.exports.integer import Int32, QuantizedModel, UInt8, integer_logits
+from minikd.machine import own_version
 from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.typing import Floats
@@ -79,7 +79,7 @@ def files(
     needs_math = bool(set(NEEDS_MATH) & source.parts.keys())
     shared = {
         "name": name,
-        "version": version("minikd"),
+        "version": own_version(),
         "pixels": str(images[0].size),
         "number": words.number,
     }

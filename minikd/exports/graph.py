@@ -6,13 +6,13 @@ named for the layer ("0.Conv2d").
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from minikd.errors import BackendError
+from minikd.machine import own_version
 from minikd.typing import Array, Shape
 from minikd.weights import Card
 
@@ -73,7 +73,7 @@ class Graph:
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="minikd",
-            producer_version=version("minikd"),
+            producer_version=own_version(),
         )
         names = json.dumps(card.class_names, ensure_ascii=False)
         helper.set_model_props(model, {"class_names": names, **notes})

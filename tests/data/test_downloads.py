@@ -6,13 +6,14 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-import pooch
 import pytest
 
 from minikd.data import load_dataset, sources
 from minikd.data.downloads import FASHION_MNIST, FILES, KMNIST, REMOTES, Remote, fetch
 from minikd.errors import DataError
 from tests.data.makers import toy_arrays, write_idx_folder
+
+pooch = pytest.importorskip("pooch", reason="pooch is not installed: pip install minikd")
 
 
 class Handler(SimpleHTTPRequestHandler):
