@@ -45,6 +45,14 @@ class Diverged(MinikdError, ArithmeticError):
     """The loss, or a model's answers, became NaN or infinite."""
 
 
+class RanAway(Diverged):
+    """A stage of a run whose loss or weights became NaN or infinite while it was trained."""
+
+    def __init__(self, stage: str, what: str) -> None:
+        super().__init__(what)
+        self.stage = stage
+
+
 class BenchError(MinikdError, RuntimeError):
     """A benchmark whose sides do not do the same work, or that could not run to its end."""
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from minikd.checks import check_float, whole
 from minikd.errors import DataError, DtypeError, ShapeError
-from minikd.losses import log_softmax
+from minikd.losses import log_softmax, softmax
 from minikd.typing import Floats, Ints
 
 
@@ -24,6 +24,18 @@ def errors(logits: Floats, labels: Ints) -> int:
 def accuracy(logits: Floats, labels: Ints) -> float:
     """Return the fraction of samples whose largest logit is their label's, 0 to 1."""
     return 1 - errors(logits, labels) / len(labels)
+
+
+def brier(logits: Floats, labels: Ints) -> float:
+    """Return the mean squared distance of the probabilities from the label's one-hot row, 0 to 2.
+
+    1/N Σ |softmax(logits) - onehot(label)|² (Brier 1950). A proper scoring rule too, but bounded: one sample that is
+    answered wrong with certainty costs 2, and not everything.
+    """
+    _check(logits, labels)
+    p = softmax(logits.astype(np.float64))
+    p[np.arange(len(labels)), labels] -= 1
+    return float(np.square(p).sum(axis=1).mean())
 
 
 def nll(logits: Floats, labels: Ints) -> float:

@@ -40,6 +40,23 @@ def deep_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
     return _with_dense_head(features, image, classes, rng, dropout)
 
 
+def vgg(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
+    """Return a teacher for images of any size: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
+
+    All 3x3 and without norm, so that the shards of a batch may be computed side by side. After VGG (Simonyan &
+    Zisserman 2015, arXiv:1409.1556). Its first convolution looks at every s-th pixel, so that of a larger image's
+    shorter side 20 to 40 are left, and the image costs little more.
+    """
+    stride = math.ceil(min(image[1:]) / 40)
+    features = [
+        *(Conv2d(image[0], 32, 3, rng, stride, padding=1), MaxPool2d(2), ReLU()),
+        *(Conv2d(32, 64, 3, rng, padding=1), ReLU()),
+        *(Conv2d(64, 64, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+        *(Conv2d(64, 128, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+    ]
+    return _with_dense_head(features, image, classes, rng, dropout)
+
+
 def seed_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
     """Return the seed notebook's teacher: conv 5x5x32, pool 5, dense 128, dense `classes`."""
     features = [Conv2d(image[0], 32, 5, rng), MaxPool2d(5), ReLU()]
@@ -76,6 +93,7 @@ def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
 TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequential]] = {
     "cnn": cnn,
     "deep": deep_cnn,
+    "vgg": vgg,
     "seed": seed_cnn,
     "wide": wide_mlp,
 }

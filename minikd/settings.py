@@ -4,7 +4,7 @@ import difflib
 import unicodedata
 from collections.abc import Container, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from math import inf, isfinite
 from typing import Self, TypeVar
 
@@ -18,6 +18,9 @@ ValueT = TypeVar("ValueT")
 
 LARGEST = 2**63 - 1
 """The largest whole number that a TOML file, and an array's index, can hold."""
+
+
+SectionT = TypeVar("SectionT", bound="Section")
 
 
 def setting(
@@ -71,6 +74,11 @@ class Section:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
         except ConfigError as error:
             raise ConfigError(f"{where}: {reading.excerpt(error)}") from error
+
+
+def with_values(section: SectionT, values: Mapping[str, object]) -> SectionT:
+    """Return the section with other values for some of its settings."""
+    return replace(section, **values)
 
 
 def listed(section: type[Section]) -> str:

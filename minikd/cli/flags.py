@@ -1,16 +1,16 @@
 """The recipe's flags, made from its fields: a name, a type, a help line and a default for each."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 from minikd.data.sources import NAMES
-from minikd.distillation.recipe import SECTIONS, SHORT, Distillation, Recipe, read_recipe, seed_recipe
+from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, Recipe, read_recipe, seed_recipe
 from minikd.errors import ConfigError
 from minikd.methods import METHODS
-from minikd.settings import Section, shown
+from minikd.settings import Section, shown, with_values
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -32,10 +32,15 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
     )
+    start.add_argument(
+        "--no-search",
+        action="store_true",
+        help="take MNIST's settings for other data, too, and do not choose any on held-out training images",
+    )
     start.add_argument("--seed-recipe", action="store_true", help="start from the seed notebook's own experiment")
     common = parser.add_argument_group("the run")
     for one in fields(Recipe):
-        if one.name not in SECTIONS:
+        if one.name not in (*SECTIONS, "search"):
             add_flag(common, one, "", "")
     for name, kind in SECTIONS.items():
         group = parser.add_argument_group(TITLES[name])
@@ -121,7 +126,19 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     distillation = taught(recipe.distillation, section_of(given, "distillation"))
     common = {key: value for key, value in given.items() if "." not in key}
     sections = {"teacher": teacher, "student": student, "distillation": distillation}
-    return replaced(recipe, {**common, **sections}, "")
+    whole = replaced(recipe, {**common, **sections}, "")
+    if arguments.config or arguments.seed_recipe or arguments.no_search:
+        return whole
+    return replace(whole, search=to_search(whole, given))
+
+
+def to_search(recipe: Recipe, given: Container[str]) -> tuple[str, ...]:
+    """Return the settings to find: none for all of MNIST, whose recipe is made for it, else all that are not given."""
+    if recipe.data == Recipe.data and not recipe.labelled:
+        return ()
+    moved = {f"{section}.{name}" for section in ("teacher", "student") for name in ("shift", "rotation", "scale")}
+    fixed = {name.split(".")[0] for name in moved if name in given}  # who gives one of them has thought of all
+    return tuple(name for name in SEARCHED if name not in given and not (name in moved and name.split(".")[0] in fixed))
 
 
 def taught(section: Distillation, given: dict[str, object]) -> Distillation:
@@ -168,7 +185,7 @@ def section_of(given: dict[str, object], name: str) -> dict[str, object]:
 def replaced(section: SectionT, values: dict[str, object], prefix: str) -> SectionT:
     """Return the section with these values; an error begins with the flag of the setting that it names first."""
     try:
-        return replace(section, **values)
+        return with_values(section, values)
     except ConfigError as error:
         name, rest = str(error).split(" ", 1)
         if name not in {one.name for one in fields(section)}:

@@ -19,12 +19,14 @@ from minikd.backend import choose
 from minikd.checkpoints import Row
 from minikd.data import Views
 from minikd.distillation import networks
-from minikd.distillation.folder import RunFolder
+from minikd.distillation.folder import CONFIG, RunFolder
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
 from minikd.distillation.recipe import Recipe, Training, sealed
+from minikd.distillation.search import searched
 from minikd.distillation.teacher import answers
-from minikd.errors import CheckpointError
+from minikd.errors import CheckpointError, Diverged, RanAway
+from minikd.files import write_atomically
 from minikd.identity import changes, digest_of, identity_of
 from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
@@ -34,6 +36,9 @@ from minikd.objective import Objective
 from minikd.parallel import workers
 from minikd.training import Watcher, fit
 from minikd.weights import load_model, save_model, stage_of
+
+LOWER = 4.0
+"""By how much a learning rate is divided whose loss ran away."""
 
 
 class Job:
@@ -54,12 +59,7 @@ class Job:
         self.place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
         self.data, self.given = networks.prepared(recipe)
-        given = bool(recipe.teacher.weights)
-        self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
-        self.first_student = networks.first_student(recipe, self.data.dataset)
-        for pair in networks.pairs(recipe, self.data, self.given):
-            check(self.method, pair)
-        networks.check_batches(recipe, self.data, self.first_student)
+        self.make_networks()
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         self.data.card("model")  # refuses class names that no weights file may hold, and not when the training is over
         # What can be refused has been refused by now; only then does anything appear on the disk.
@@ -70,6 +70,48 @@ class Job:
             self.place.release()
             raise
         self.note(f"run folder: {self.folder}")
+
+    def make_networks(self) -> None:
+        """Make the networks that the recipe asks for, and refuse what cannot be trained."""
+        recipe, given = self.recipe, bool(self.recipe.teacher.weights)
+        self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
+        self.first_student = networks.first_student(recipe, self.data.dataset)
+        for pair in networks.pairs(recipe, self.data, self.given):
+            check(self.method, pair)
+        networks.check_batches(recipe, self.data, self.first_student)
+
+    def search(self, *sections: str) -> None:
+        """Find the settings of these sections that the recipe looks for, and write them into config.toml."""
+        if any(name.split(".")[0] in sections for name in self.recipe.search):
+            macs = self.first_teacher.macs(self.data.dataset.image_shape) if self.given else None
+            self.change(searched(self.recipe, self.data, macs, self.folder, self.note, sections))
+
+    def change(self, recipe: Recipe) -> None:
+        """Go on by another recipe, which config.toml holds from here on."""
+        self.recipe = recipe
+        self.make_networks()
+        write_atomically(self.folder / CONFIG, sealed(recipe).encode())
+
+    def step_back(self, error: RanAway) -> None:
+        """Lower the learning rate of a stage whose loss ran away, and forget what was trained by the higher one.
+
+        Both students are trained by the same settings, so both begin anew.
+        """
+        teacher = error.stage == "teacher"
+        whose = "the teacher begins" if teacher else "both students begin"
+        how = self.recipe.teacher if teacher else self.recipe.student
+        calm = replace(how, learning_rate=how.learning_rate / LOWER, clip_norm=how.clip_norm or 1.0)
+        notice(
+            f"{error.stage.replace('_', ' ')}: its loss ran away; {whose} anew with learning rate "
+            f"{calm.learning_rate:g} instead of {how.learning_rate:g}, and gradients of at most norm {calm.clip_norm:g}"
+        )
+        stages = {"teacher"} if teacher else {path.stem for path in self.folder.glob("*.*")} - {"teacher"}
+        for name in stages:
+            for suffix in ("safetensors", "checkpoint"):
+                (self.folder / f"{name}.{suffix}").unlink(missing_ok=True)
+        self.history = [row for row in self.history if row["model"] not in stages]
+        write_history(self.folder / "history.csv", self.history)
+        self.change(self.recipe.with_section(calm))
 
     @property
     def folder(self) -> Path:
@@ -103,6 +145,11 @@ class Job:
         """Return the student trained on the labels alone."""
         how = self.recipe.student
         return self.stage("student_baseline", self.first_student.copy(), how, self.data.train, lambda _: Labels(), {})
+
+    def models(self) -> dict[str, Sequential]:
+        """Return the teacher and both students."""
+        teacher = self.teacher()
+        return {"teacher": teacher, "student_baseline": self.baseline(), "student_distilled": self.distilled(teacher)}
 
     def distilled(self, teacher: Sequential) -> Sequential:
         """Return the student taught by the recipe's method; an assistant and earlier generations are taught before."""
@@ -166,19 +213,22 @@ class Job:
             self.history = others + rows
             write_history(self.folder / "history.csv", self.history)
 
-        fit(
-            model,
-            views,
-            objective(model),
-            plan,
-            name=name,
-            evaluate=lambda model, map_: watch(model, self.data.watched, self.data.watched_name, map_),
-            watcher=self.watcher,
-            checkpoint=checkpoint,
-            after_epoch=record,
-            settings=settings,
-            threads=self.threads,
-        )
+        try:
+            fit(
+                model,
+                views,
+                objective(model),
+                plan,
+                name=name,
+                evaluate=lambda model, map_: watch(model, self.data.watched, self.data.watched_name, map_),
+                watcher=self.watcher,
+                checkpoint=checkpoint,
+                after_epoch=record,
+                settings=settings,
+                threads=self.threads,
+            )
+        except Diverged as error:
+            raise RanAway(name, str(error)) from error
         finished = folded(model)
         save_model(path, finished, self.data.card(name), stage)
         checkpoint.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from minikd.methods import METHODS, Method, build
 from minikd.notices import notice
 from minikd.reading import excerpt, read_text
 from minikd.schema import check_plain
-from minikd.settings import Section, setting
+from minikd.settings import Section, setting, with_values
 from minikd.training import EPOCHS, Plan
 
 LIMIT = 2**20
@@ -85,7 +85,7 @@ class Teacher(Training):
     shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0, most=MOST)
     rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
-    model: str = setting("cnn", "network: cnn, deep, seed, wide (an MLP)", choices=tuple(models.TEACHERS))
+    model: str = setting("cnn", "network: cnn, deep, vgg, seed, wide (an MLP)", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
     label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
     weights: str = setting("", "a teacher's .safetensors file to use instead of training one")
@@ -156,6 +156,7 @@ class Recipe(Section):
     unlabelled: str = setting("", "more images to distil on, named as the data are; their labels are not looked at")
     seed: int = setting(0, "seeds weights, shuffles, augmentation and dropout", 0)
     backend: str = setting("auto", "where arrays are put", choices=CHOICES)
+    search: tuple[str, ...] = setting((), "settings to choose on held-out training images, before training", items=str)
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)
     distillation: Distillation = field(default_factory=Distillation)
@@ -163,6 +164,9 @@ class Recipe(Section):
     def __post_init__(self) -> None:
         self.settle(apart=SECTIONS)
         size_of(self.image_size)
+        for name in self.search:
+            if name not in SEARCHED:
+                raise ConfigError(f"search names {name!r}, but can find only {', '.join(SEARCHED)}")
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
@@ -179,12 +183,28 @@ class Recipe(Section):
             distillation=Distillation.of(inner["distillation"], f"{where}, [distillation]"),
         )
 
+    def with_section(self, section: Section) -> Self:
+        """Return the recipe with another teacher, student or distillation."""
+        names = {kind: name for name, kind in SECTIONS.items()}
+        return with_values(self, {names[type(section)]: section})
+
     def to_toml(self) -> str:
         """Return the recipe as TOML, every setting written out."""
         import tomli_w
 
         return tomli_w.dumps(asdict(self))
 
+
+SEARCHED = (
+    *(f"teacher.{name}" for name in ("model", "optimizer", "schedule", "warm_up", "weight_decay")),
+    *(f"{section}.{name}" for section in ("teacher", "student") for name in ("epochs", "batch_size", "learning_rate")),
+    *(
+        f"{section}.{name}"
+        for section in ("teacher", "student")
+        for name in ("clip_norm", "shift", "rotation", "scale")
+    ),
+)
+"""What a search may find, see `distillation.search`."""
 
 SECTIONS: dict[str, type[Section]] = {"teacher": Teacher, "student": Student, "distillation": Distillation}
 

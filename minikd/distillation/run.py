@@ -1,9 +1,10 @@
 """A whole run: its folder, its stages, and what it leaves behind."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from minikd import metrics
 from minikd.distillation.ended import as_table, check_settings, figures_of, has_figures, lies_elsewhere
@@ -12,7 +13,7 @@ from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.distillation.results import read_results, write_results
-from minikd.errors import MinikdError
+from minikd.errors import MinikdError, RanAway
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
 from minikd.notices import notice
@@ -31,6 +32,11 @@ from minikd.report.html import write_report
 from minikd.training import Watcher
 from minikd.typing import Floats
 
+STEPS_BACK = 3
+"""How often a learning rate is lowered before a run ends whose loss runs away."""
+
+ResultT = TypeVar("ResultT")
+
 
 def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher | None = None) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
@@ -46,7 +52,8 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher 
         done: ModelResult = earlier[name]
         return done
     with Job(recipe, place, watcher) as job:
-        model = job.teacher() if role == "teacher" else job.baseline()
+        job.search(role)
+        model = steadily(job, job.teacher if role == "teacher" else job.baseline)
         if name in earlier:
             done = earlier[name]
             return done
@@ -75,8 +82,8 @@ def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = N
     begin = time.perf_counter()
     with Job(recipe, place, watcher) as job:
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
-        teacher = job.teacher()
-        models = {"teacher": teacher, "student_baseline": job.baseline(), "student_distilled": job.distilled(teacher)}
+        job.search("teacher", "student")
+        models = steadily(job, job.models)
         job.note("measuring the three models on the test images ...")
         logits, results = compare(job, models)
         job.note("drawing the figures and the report ...")
@@ -84,9 +91,19 @@ def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = N
         results["seconds"] = before + time.perf_counter() - begin
         if ended:  # the same models on the same data, so the numbers that were told stay
             results = earlier | ({"config": results["config"]} if "config" in earlier else {})
-        write_report(results, figures, job.folder, recipe.to_toml())
+        write_report(results, figures, job.folder, job.recipe.to_toml())
         write_results(job.folder, results)  # last: a run without it is one that has not ended
     return results
+
+
+def steadily(job: Job, work: Callable[[], ResultT]) -> ResultT:
+    """Return what the work returns; where a loss runs away, with a lower learning rate. Raises Diverged in the end."""
+    for _ in range(STEPS_BACK):
+        try:
+            return work()
+        except RanAway as error:
+            job.step_back(error)
+    return work()
 
 
 def earlier_results(recipe: Recipe, place: RunFolder) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 QUICK = (
+    "--no-search",
     *("--teacher-epochs", "2", "--student-epochs", "2", "--student-hidden", "8", "--validation", "20"),
     *("--teacher-batch-size", "32", "--student-batch-size", "32", "--backend", "auto"),
 )

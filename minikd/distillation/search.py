@@ -1,0 +1,247 @@
+"""What no rule can tell is measured: a few settings are tried on held-out training images before a run begins.
+
+Each candidate is trained for a part of its budget and asked about images that it has not seen. The better half is
+trained for longer and asked about others (successive halving: Jamieson & Talwalkar 2016, Non-stochastic best arm
+identification). Candidates are compared by their Brier score, the mean squared distance of the probabilities from the
+label's one-hot row: it says more about few images than the number of errors does, and one image that is answered wrong
+with certainty does not decide.
+
+The students get the settings that are best for learning from the labels alone, so that distillation is held against a
+baseline that is as good as it can be. The teacher's network is one of `TEACHERS`. Where none of them does better on
+held-out images than the student, a wide dense network and more steps are tried, and the run says what came of it.
+
+The test images have no part in this, and no clock: a seed and its data decide every setting.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from minikd import metrics
+from minikd.backend import choose, module_of
+from minikd.data import Views
+from minikd.data.splits import split_by_class
+from minikd.distillation import budgets, networks
+from minikd.distillation.budgets import Settings
+from minikd.distillation.prepare import Data
+from minikd.distillation.recipe import Recipe, Training
+from minikd.errors import Diverged, MinikdError
+from minikd.identity import digest
+from minikd.inference import logits_of
+from minikd.jsonfiles import read_table, write_json
+from minikd.methods import Labels
+from minikd.parallel import workers
+from minikd.settings import with_values
+from minikd.training import fit
+from minikd.typing import Ints
+
+FILE = "search.json"
+FIX = "remove it, and the search begins anew"
+
+SHARES = (1 / 6, 1 / 3)
+"""The parts of its budget that a candidate is trained for, round by round."""
+
+HELD_OUT, LEAST, MOST = 0.2, 20, 2000
+"""The part of the training images that a round holds out, and how many these are at least and at most."""
+
+TEACHERS = ("cnn", "vgg")
+"""The networks that are tried as teacher."""
+
+DEAR = 3e7
+"""Multiply-adds for one image beyond which a network is too dear to be tried beside a cheaper one."""
+
+STUDENT_RATES = (2e-3, 5e-3)
+"""Learning rates that are tried for the students."""
+
+
+class Trial(TypedDict):
+    """A candidate's training: what it was called, in which round, and its answers about images that were held out."""
+
+    key: str
+    errors: int
+    images: int
+    brier: float
+
+
+class Record(TypedDict):
+    """search.json: the trials so far, and a digest of the data and settings that all of them share."""
+
+    identity: str
+    trials: list[Trial]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings of a section of the recipe, and what they are called."""
+
+    name: str
+    settings: Settings
+
+
+class Search:
+    """The search of a run.
+
+    recipe: its `search` names the settings that are looked for. teacher: the given teacher's multiply-adds, None where
+    one is to be trained. folder: where the record is kept. note: told of each trial.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: Data, teacher: int | None, folder: Path, note: Callable[[str], None]
+    ) -> None:
+        self.recipe, self.data, self.teacher_macs, self.folder, self.note = recipe, data, teacher, folder, note
+        images, labels = data.train.images[: data.labelled], data.train.labels[: data.labelled]
+        self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
+        self.held = held_out(labels)
+        self.identity = digest(images, labels, what=repr(replace(recipe, data="", backend="auto")))
+        found = read_table(folder / FILE, Record, FIX)
+        self.trials = found["trials"] if found and found["identity"] == self.identity else []
+
+    def students(self) -> tuple[Candidate, Trial | None]:
+        """Return the best settings for learning from the labels alone, without their number of epochs."""
+        macs = networks.first_student(self.recipe, self.data.dataset).macs(self.data.dataset.image_shape)
+        common = budgets.student_settings(len(self.data.transfer), macs, 1, varied=False)
+        rates = STUDENT_RATES if "student.learning_rate" in self.recipe.search else (self.recipe.student.learning_rate,)
+        return self.best(
+            "student",
+            [
+                Candidate(f"learning rate {rate:g}{name}", {**common, "learning_rate": rate, **settings})
+                for rate in rates
+                for name, settings in self.augmentations("student")
+            ],
+        )
+
+    def teachers(self, student: Trial | None) -> Candidate:
+        """Return the best teacher's settings; where it is no better than the student, what usually helps is tried."""
+        wanted = TEACHERS if "teacher.model" in self.recipe.search else (self.recipe.teacher.model,)
+        found = [one for model in wanted for one in self.of_network(model)]
+        best, trial = self.best("teacher", found or self.of_network("wide"))
+        if student is None or trial is None or trial["brier"] < student["brier"]:
+            return best
+        self.note("no teacher is better than the student on the held-out images yet; trying what usually helps ...")
+        longer = {"epochs": 3 * int(str(best.settings.get("epochs", self.recipe.teacher.epochs)))}
+        more = [Candidate(f"{best.name}, three times the steps", {**best.settings, **longer})]
+        if "teacher.model" in self.recipe.search:
+            more += self.of_network("wide")
+        tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
+        best, trial = min([(best, trial), *tried.values()], key=lambda pair: pair[1]["brier"])
+        if trial["brier"] >= student["brier"]:
+            self.note(
+                "none is: the best teacher leaves the student little to learn, so expect the baseline to be as good as "
+                "the distilled student"
+            )
+        return best
+
+    def of_network(self, model: str) -> list[Candidate]:
+        """Return the candidates of a teacher's network: none where it cannot take the images, or takes too long."""
+        recipe = self.recipe.with_section(replace(self.recipe.teacher, model=model))
+        try:
+            network = networks.first_teacher(recipe, self.data.dataset)
+        except MinikdError:
+            if "teacher.model" in self.recipe.search:
+                return []
+            raise
+        macs = network.macs(self.data.dataset.image_shape)
+        if macs > DEAR and model != TEACHERS[-1] and "teacher.model" in self.recipe.search:
+            return []
+        common = {"model": model, **budgets.teacher_settings(len(self.known), len(self.data.train), macs)}
+        return [Candidate(f"{model}{name}", {**common, **more}) for name, more in self.augmentations("teacher")]
+
+    def augmentations(self, section: str) -> list[tuple[str, Settings]]:
+        """Return the augmentations to try: images as they are, and moved; none of them where one is prescribed."""
+        if not all(f"{section}.{name}" in self.recipe.search for name in budgets.STILL):
+            return [("", {})]
+        moved = budgets.moved(self.data.dataset.image_shape)
+        return [(", images as they are", budgets.STILL), (", images moved", moved)]
+
+    def best(self, section: str, candidates: list[Candidate]) -> tuple[Candidate, Trial | None]:
+        """Return the candidate that is left at the end of the rounds, and its last trial; None where none was held."""
+        if not self.held:
+            return candidates[0], None
+        for number in range(len(SHARES)):
+            last = number == len(SHARES) - 1
+            if len(candidates) == 1 and not last:
+                continue
+            trials = {one.name: self.trial(section, one, number) for one in candidates}
+            candidates.sort(key=lambda one: trials[one.name]["brier"])
+            if not last:
+                candidates = candidates[: math.ceil(len(candidates) / 2)]
+        return candidates[0], trials[candidates[0].name]
+
+    def trial(self, section: str, candidate: Candidate, number: int) -> Trial:
+        """Return a candidate's trial in a round: from the record, or held now."""
+        key = f"{section}: {candidate.name}, round {number + 1}"
+        for one in self.trials:
+            if one["key"] == key:
+                return one
+        kept, taken = split_by_class(self.known.labels, self.held, self.recipe.seed + number + 1)
+        recipe = with_settings(self.recipe, section, candidate.settings)
+        how: Training = getattr(recipe, section)
+        epochs = max(1, round(SHARES[number] * how.epochs * len(self.data.train) / len(kept)))
+        how = replace(how, epochs=epochs, warm_up=min(how.warm_up, epochs))
+        views = part_of(self.known, kept)
+        first = networks.first_teacher if section == "teacher" else networks.first_student
+        model = first(recipe, self.data.dataset).to(choose(recipe.backend))
+        smoothing = recipe.teacher.label_smoothing if section == "teacher" else 0.0
+        try:
+            fit(model, replace(views, augmentation=how.augmentation), Labels(smoothing), how.plan(recipe.seed))
+            with workers(1 if module_of(model.vector) is not np else None) as map_:
+                logits = logits_of(model, part_of(self.known, taken), map_)
+        except Diverged:
+            logits = np.zeros((len(taken), self.data.dataset.classes), np.float32)  # knows nothing: equal for all
+        found = Trial(
+            key=key,
+            errors=metrics.errors(logits, self.known.labels[taken]),
+            images=len(taken),
+            brier=metrics.brier(logits, self.known.labels[taken]),
+        )
+        self.trials.append(found)
+        write_json(self.folder / FILE, {"identity": self.identity, "trials": self.trials}, indent=1)
+        self.note(f"  {key:<55} {found['errors']:>4} of {found['images']} wrong, Brier {found['brier']:.3f}")
+        return found
+
+
+def searched(
+    recipe: Recipe, data: Data, teacher: int | None, folder: Path, note: Callable[[str], None], sections: Sequence[str]
+) -> Recipe:
+    """Return the recipe with the settings of these sections found, and no longer looked for; see `Search`."""
+    one = Search(recipe, data, teacher, folder, note)
+    note("choosing settings on held-out training images ...")
+    student, trial = one.students()
+    macs = teacher or 1
+    if "teacher" in sections and teacher is None:
+        found = one.teachers(trial)
+        recipe = with_settings(recipe, "teacher", found.settings)
+        note(f"teacher: {found.name}, {recipe.teacher.epochs} epochs")
+        macs = networks.first_teacher(recipe, data.dataset).macs(data.dataset.image_shape)
+    if "student" in sections:
+        recipe = with_settings(recipe, "student", student.settings)
+        size = networks.first_student(recipe, data.dataset).macs(data.dataset.image_shape)
+        varied = recipe.student.augmentation is not None
+        final = budgets.student_settings(len(data.transfer), size, macs, varied)
+        recipe = with_settings(recipe, "student", final)
+        note(f"students: {student.name}, {recipe.student.epochs} epochs")
+    left = tuple(name for name in recipe.search if name.split(".")[0] not in sections)
+    return replace(recipe, search=left)
+
+
+def with_settings(recipe: Recipe, section: str, settings: Settings) -> Recipe:
+    """Return the recipe with those of the settings that it looks for."""
+    wanted = {name: value for name, value in settings.items() if f"{section}.{name}" in recipe.search}
+    how: Training = getattr(recipe, section)
+    return recipe.with_section(with_values(how, wanted))
+
+
+def part_of(views: Views, index: Ints) -> Views:
+    """Return some of the images."""
+    return replace(views, images=views.images[index], labels=views.labels[index])
+
+
+def held_out(labels: Ints) -> int:
+    """Return how many images a round holds out; 0 where there are too few to learn anything from."""
+    wanted = min(max(LEAST, round(HELD_OUT * len(labels))), MOST)
+    most = min(len(labels) // 2, len(labels) - len(np.unique(labels)))
+    return min(wanted, most)
