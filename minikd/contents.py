@@ -9,6 +9,7 @@ from minikd.checkpoints import header_of
 from minikd.distillation.history import CHECKSUM, LIMIT, read_history
 from minikd.distillation.recipe import is_sealed, read_recipe, recipe_text
 from minikd.distillation.results import checked_results
+from minikd.distillation.search import Record
 from minikd.errors import CheckpointError, MinikdError
 from minikd.experiments.cell import Outcome
 from minikd.experiments.rows import Report
@@ -80,6 +81,8 @@ def numbers(path: Path) -> tuple[str, str]:
         if "validation_nll" in table:
             outcome = fitted(table, Outcome)
             return f"outcome of an experiment's cell, {outcome['name']}, seed {outcome['seed']}", seal
+        if "trials" in table:
+            return f"trials of a search for settings, {len(fitted(table, Record)['trials'])}", seal
         results = checked_results(table)
         return f"results of the run {results['name']}, seed {results['seed']}", seal
     except ValueError as error:

@@ -26,6 +26,7 @@ from minikd.distillation.history import read_history, write_history
 from minikd.distillation.kept import kept
 from minikd.distillation.recipe import Recipe, read_run_recipe, sealed
 from minikd.distillation.results import read_results, write_results
+from minikd.distillation.search import FILE, Trial, read_record
 from minikd.errors import MinikdError
 from minikd.experiments.cell import read_outcome
 from minikd.experiments.editions import editions
@@ -97,6 +98,12 @@ def recipe(folder):
     return folder / "config.toml", lambda: read_run_recipe(folder)
 
 
+def search(folder):
+    trials = [Trial(key=f"student: {name}, round 1", errors=3, images=20, brier=0.25) for name in "ab"]
+    write_json(folder / FILE, {"identity": "0123", "trials": trials})
+    return folder / FILE, lambda: read_record(folder)
+
+
 def outcome(folder):
     path = folder / "cells" / f"{CELL.key}.json"
     path.parent.mkdir()
@@ -148,7 +155,7 @@ def picture(folder):
 
 
 FORMATS = (
-    *(weights, checkpoint, results, history, recipe, outcome, answers, many_editions),
+    *(weights, checkpoint, results, history, recipe, search, outcome, answers, many_editions),
     *(zipped, idx, picture),  # the last two have no checksum over all pixels, so any pixels are right
 )
 
@@ -203,7 +210,7 @@ def test_a_thousand_damages(make, tmp_path_factory, monkeypatch):
     assert set(path.parent.iterdir()) == others
 
 
-@pytest.mark.parametrize("make", [weights, checkpoint, answers, many_editions, results, outcome, history])
+@pytest.mark.parametrize("make", [weights, checkpoint, answers, many_editions, results, search, outcome, history])
 def test_every_single_bit_is_missed(make, tmp_path_factory, monkeypatch):
     """What minikd writes with a checksum never becomes something else by one bit: a sample of all of them."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

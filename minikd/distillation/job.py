@@ -228,7 +228,9 @@ class Job:
                 threads=self.threads,
             )
         except Diverged as error:
-            raise RanAway(name, str(error)) from error
+            section = "teacher" if name == "teacher" else "student"
+            flags = f"--{section}-learning-rate, --{section}-clip-norm 1"
+            raise RanAway(name, f"{error}; on the command line: {flags}") from error
         finished = folded(model)
         save_model(path, finished, self.data.card(name), stage)
         checkpoint.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ class Search:
         self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
         self.held = held_out(labels)
         self.identity = digest(images, labels, what=repr(replace(recipe, data="", backend="auto")))
-        found = read_table(folder / FILE, Record, FIX)
+        found = read_record(folder)
         self.trials = found["trials"] if found and found["identity"] == self.identity else []
 
     def students(self) -> tuple[Candidate, Trial | None]:
@@ -226,6 +226,11 @@ def searched(
         note(f"students: {student.name}, {recipe.student.epochs} epochs")
     left = tuple(name for name in recipe.search if name.split(".")[0] not in sections)
     return replace(recipe, search=left)
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return what search.json holds; None where there is none. Raises CheckpointError for a damaged file."""
+    return read_table(folder / FILE, Record, FIX)
 
 
 def with_settings(recipe: Recipe, section: str, settings: Settings) -> Recipe:

@@ -252,10 +252,11 @@ def test_runs_of_one_default_name_at_once_are_runs_of_their_own(recipe, tmp_path
 
 def test_a_diverged_run_leaves_its_name_free_unless_a_stage_has_ended(recipe, tmp_path):
     wild = {"optimizer": "sgd", "learning_rate": 1e30, "schedule": "constant"}
-    with pytest.raises(Diverged):
+    with pytest.raises(Diverged, match=r"--teacher-learning-rate, --teacher-clip-norm 1"), pytest.warns(Notice) as told:
         run.distil(changed(recipe, {"teacher": wild}), tmp_path / "x")
+    assert len(told) == run.STEPS_BACK
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(Diverged):
+    with pytest.raises(Diverged, match="--student-learning-rate"), pytest.warns(Notice):
         run.distil(changed(recipe, {"student": wild}), tmp_path / "x")
     assert (tmp_path / "x" / "teacher.safetensors").exists()
 
