@@ -64,9 +64,9 @@ def tell(seen: Seen, path: Path) -> None:
         return
     found = (
         f"{shown(path)} has more than 8 bits a channel, but no number above {seen.depth.highest:g}, and does not say "
-        f"which is white: {seen.depth.white:g} makes it"
+        f"which is white: {seen.depth.white:.0f} makes it"
     )
-    if seen.depth.highest <= 257:
+    if seen.depth.highest * 255 < seen.depth.white or seen.depth.highest <= 257:
         raise DataError(f"{found} black; {FIX}")
     notice(f"{found} dark; where that is wrong, {FIX}")
 
