@@ -23,7 +23,7 @@ def located(source: str | Path) -> tuple[Path, Kind]:
             "folder or file, or give another"
         )
     try:
-        path = Path(source).expanduser()
+        path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # ./~x is another
         mode = path.stat().st_mode
     except RuntimeError as error:  # of `expanduser`
         raise DataError(

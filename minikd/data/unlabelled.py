@@ -14,10 +14,10 @@ from minikd.data.npz_file import Arrays, opened_npz, read_npy
 from minikd.data.picture_set import read_pictures
 from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
-from minikd.data.shown import shown
+from minikd.data.shown import shown, some
 from minikd.data.sources import NAMES, load_dataset
 from minikd.data.split_names import parts_among
-from minikd.data.trees import read_tree
+from minikd.data.trees import Tree, read_tree
 from minikd.errors import DataError
 from minikd.notices import notice
 from minikd.typing import Pixels
@@ -100,13 +100,25 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
         if path is None:
             raise DataError(f"{shown(place)} has IDX files, but none of images; the names are {NAMES_HELP}")
         return checked_images(channels_second(images_of(path), shown(path)), shown(path))
-    tree = read_tree(folder)
-    roles = parts_among(list(tree.filled()))
-    apart = [name for name, role in roles.items() if role != "training"] if "training" in roles.values() else []
+    pictures, apart = learnt_from(read_tree(folder))
     if apart:
-        notice(f"{shown(folder)}: {', '.join(shown(name) for name in apart)} left out of the images without labels")
-    left = {path for name in apart for path in tree.folders[name].all_pictures()}
-    pictures = [path for path in tree.all_pictures() if path not in left]
+        left = some([shown(path.relative_to(folder)) for path in apart])
+        notice(f"{shown(folder)}: {left} left out of the images without labels")
     if not pictures:
         raise DataError(f"{shown(folder)} holds no pictures and no IDX files; give a folder that does")
     return read_pictures(shown(folder), pictures, image_size)
+
+
+def learnt_from(tree: Tree) -> tuple[list[Path], list[Path]]:
+    """Return the pictures in a folder and below it, in the order of their paths, without those of other parts beside a
+    training part, wherever they lie; and the folders of these parts.
+    """
+    roles = parts_among(list(tree.filled()))
+    other = {name for name, role in roles.items() if role != "training" and "training" in roles.values()}
+    pictures, apart = list(tree.pictures), [tree.folders[name].path for name in roles if name in other]
+    for name, below in tree.folders.items():
+        if name not in other:
+            inner, left = learnt_from(below)
+            pictures += inner
+            apart += left
+    return sorted(pictures), apart

@@ -89,6 +89,12 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert load_dataset("~/toy").name == "toy"
 
 
+def test_a_folder_here_whose_name_begins_with_a_tilde_is_no_home_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_idx_folder(tmp_path / "~nobody-has-this-name", toy_arrays())
+    assert load_dataset("./~nobody-has-this-name").classes == 3
+
+
 def test_importing_is_light():
     heavy = ("scipy", "PIL", "pooch", "requests", "matplotlib", "torch")
     code = f"import sys, minikd.data; print([m for m in {heavy} if m in sys.modules])"
