@@ -140,7 +140,7 @@ def read_header(stream: Readable) -> Header:
     read = npy.read_array_header_1_0 if width == 2 else npy.read_array_header_2_0
     shape, fortran, dtype = read(text)
     if min(shape, default=0) < 0:
-        raise ValueError(f"an array of shape {shape}")
+        raise ValueError(f"an array of {dtype} and shape {shape}")
     return Header(shape, fortran, dtype, len(start) + width + count)
 
 

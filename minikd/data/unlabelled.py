@@ -4,9 +4,9 @@ from pathlib import Path
 
 from minikd.data.assembly import channels_second
 from minikd.data.dataset import Raw, checked_images
-from minikd.data.emnist import upright
+from minikd.data.emnist import tell_upright, upright
 from minikd.data.idx import read_idx
-from minikd.data.idx_folder import find_idx, only_set
+from minikd.data.idx_folder import find_idx, idx_sets, named_set, only_set
 from minikd.data.idx_names import NAMES_HELP, parse
 from minikd.data.location import check_image_size, located
 from minikd.data.npz import TRAIN_KEYS
@@ -50,6 +50,8 @@ def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixel
     where = shown(path)
     if kind == "folder":
         return read_folder(path.resolve(), image_size)
+    if kind == "nothing" and (named := named_set(path)):
+        return set_images(*named)
     if kind == "nothing":
         raise DataError(
             f"no images {where!r}: there is no file or folder {path.absolute()}, and the names known are "
@@ -85,21 +87,19 @@ def images_in(arrays: Arrays, where: str) -> str:
 
 
 def images_of(path: Path) -> Raw:
-    """Return the images in an IDX file, upright."""
+    """Return the images in an IDX file, upright; say so where they lay on their side."""
     images, said = read_idx(path), parse(path.name)
-    return upright(images) if said and said.set.startswith("emnist") else images
+    if said is None or not said.set.startswith("emnist"):
+        return images
+    tell_upright(said.set, shown(path))
+    return upright(images)
 
 
 def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
     """Return the images of a folder: those of IDX files, else the pictures in it and below it."""
     found = find_idx(folder)
     if found:
-        place, chosen = only_set(found, folder)
-        files = found[place][chosen]
-        path = files.get(("train", "images")) or files.get(("test", "images"))
-        if path is None:
-            raise DataError(f"{shown(place)} has IDX files, but none of images; the names are {NAMES_HELP}")
-        return checked_images(channels_second(images_of(path), shown(path)), shown(path))
+        return set_images(*only_set(found, folder))
     pictures, apart = learnt_from(read_tree(folder))
     if apart:
         left = some([shown(path.relative_to(folder)) for path in apart])
@@ -107,6 +107,15 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
     if not pictures:
         raise DataError(f"{shown(folder)} holds no pictures and no IDX files; give a folder that does")
     return read_pictures(shown(folder), pictures, image_size)
+
+
+def set_images(folder: Path, chosen: str) -> Pixels:
+    """Return the training images of a set of IDX files in a folder, or its test images where there are no others."""
+    files = idx_sets(folder, folder)[chosen]
+    path = files.get(("train", "images")) or files.get(("test", "images"))
+    if path is None:
+        raise DataError(f"{shown(folder)} has IDX files, but none of images; the names are {NAMES_HELP}")
+    return checked_images(channels_second(images_of(path), shown(path)), shown(path))
 
 
 def learnt_from(tree: Tree) -> tuple[list[Path], list[Path]]:
