@@ -27,6 +27,9 @@ PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LONGEST_HEADER = 1 << 14
 """Bytes; NumPy's own headers have a hundred."""
 
+MOST_AXES = 64
+"""Of any array of NumPy's."""
+
 ENDING = ".npy"
 
 
@@ -139,6 +142,8 @@ def read_header(stream: Readable) -> Header:
     text = io.BytesIO(length + stream.read(count))
     read = npy.read_array_header_1_0 if width == 2 else npy.read_array_header_2_0
     shape, fortran, dtype = read(text)
+    if len(shape) > MOST_AXES:
+        raise ValueError(f"an array of {len(shape):,} axes")
     if min(shape, default=0) < 0:
         raise ValueError(f"an array of {dtype} and shape {shape}")
     return Header(shape, fortran, dtype, len(start) + width + count)
