@@ -7,16 +7,20 @@ import numpy.typing as npt
 
 from minikd.data.shown import composed, is_text, some
 from minikd.errors import DataError
+from minikd.reading import excerpt
+
+LONGEST = 255
+"""Characters of a name; no folder's has more."""
 
 
 def check_names(names: Sequence[object], where: str) -> None:
     """Refuse class names that are no text, empty, or that look alike: answers are told by name."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not name or not is_text(name):
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST or not is_text(name):
             raise DataError(
-                f"{where}: class {number} is called {name!a}, but a name must be text of one character or more, "
-                "without control characters; give it another name"
+                f"{where}: class {number} is called {excerpt(ascii(name))}, but a name must be text of 1 to {LONGEST} "
+                "characters, without control characters; give it another name"
             )
         first = numbers.setdefault(composed(name), number)
         if first != number:

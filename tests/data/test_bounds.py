@@ -107,7 +107,7 @@ def test_an_npz_that_unpacks_to_more_than_a_gigabyte_is_refused_by_its_header(tm
 
 
 @pytest.mark.parametrize("load", ["load_dataset", "load_images"])
-@pytest.mark.parametrize("shape", [(10**12, 4, 5), (40, 10**9, 10**9), (-1, 4, 5), (40, *[1] * 70)])
+@pytest.mark.parametrize("shape", [(10**12, 4, 5), (40, 10**9, 10**9), (-1, 4, 5), (40, *[1] * 5000)])
 def test_an_npz_header_of_more_than_its_file_is_refused(tmp_path, shape, load):
     found = refusal(npz(tmp_path / "bomb.npz", shape, 1), load=load)
     expected = (
@@ -115,9 +115,11 @@ def test_an_npz_header_of_more_than_its_file_is_refused(tmp_path, shape, load):
         "which are the images?",
         "images declares",
         "an array of uint8 and shape",
+        "an array of 5,001 axes",
     )
     assert "bomb.npz" in found
-    assert any(words in found for words in (*expected, "maximum supported dimension"))
+    assert any(words in found for words in expected)
+    assert len(found) < 500
 
 
 def test_an_npz_that_holds_what_it_declares_is_refused_where_memory_is_less(tmp_path):
