@@ -24,7 +24,7 @@ from minikd.reading import excerpt
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How NumPy writes; unpacking from other methods may take any memory."""
 
-LONGEST_HEADER = 1 << 14
+LONGEST_HEADER = 10_000
 """Bytes; NumPy's own headers have a hundred."""
 
 MOST_AXES = 64

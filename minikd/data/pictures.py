@@ -82,7 +82,7 @@ def check_cost(file: "Image.Image", path: Path) -> None:
         each = 20  # RGBA, the paper, both together
     else:
         each = 3 if file.mode in ("1", "L") else 8  # decoded, and once more where it is turned upright
-    taken = each * file.height * file.width
+    taken = each * file.height * file.width + 16 * max(file.height, file.width)  # the weights when it is stretched
     if taken > MOST_BYTES:
         raise Unreadable(
             path,
