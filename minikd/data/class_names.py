@@ -1,6 +1,6 @@
 """The names of the classes: text, each another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,18 @@ def check_names(names: Sequence[object], where: str) -> None:
                 f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "
                 "or put the two together"
             )
+
+
+def as_tuple(names: object, where: str) -> tuple[str, ...]:
+    """Return class names that a caller gave as a tuple of Python's texts, what is no text unchanged, for `check_names`.
+
+    Raises `DataError` for what is no list of names.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise DataError(
+            f"{where}: class_names is {excerpt(ascii(names))}, but must hold one name for each class, as ('cat', 'dog')"
+        )
+    return tuple(str(name) if isinstance(name, str) else name for name in names)
 
 
 def names_in(array: npt.NDArray[np.generic], where: str) -> tuple[str, ...]:

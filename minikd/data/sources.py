@@ -9,7 +9,7 @@ from minikd.data.downloads import REMOTES, fetch
 from minikd.data.idx_folder import find_idx, named_set, only_set, read_idx_folder
 from minikd.data.idx_names import NAMES_HELP
 from minikd.data.layout import LAYOUTS_HELP
-from minikd.data.location import check_image_size, located
+from minikd.data.location import checked_size, located
 from minikd.data.npz import read_npz
 from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
@@ -33,9 +33,9 @@ def load_dataset(source: str | Path, image_size: tuple[int, int] | None = None) 
     asking is said by a notice. Raises `DataError` where the source is none of these or its data cannot be used, and
     `SizeError` where memory cannot hold them.
     """
-    check_image_size(image_size)
+    image_size = checked_size(image_size)
     dataset = read_source(source, image_size)
-    if image_size is not None and dataset.image_shape[1:] != tuple(image_size):
+    if image_size and dataset.image_shape[1:] != image_size:
         dataset = stretched_to(dataset, image_size)
     tell_large(dataset.image_shape, dataset.name)
     return dataset

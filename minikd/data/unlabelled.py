@@ -8,7 +8,7 @@ from minikd.data.emnist import tell_upright, upright
 from minikd.data.idx import read_idx
 from minikd.data.idx_folder import find_idx, idx_sets, named_set, only_set
 from minikd.data.idx_names import NAMES_HELP, parse
-from minikd.data.location import check_image_size, located
+from minikd.data.location import checked_size, located
 from minikd.data.npz import TRAIN_KEYS
 from minikd.data.npz_file import Arrays, opened_npz, read_npy
 from minikd.data.picture_set import read_pictures
@@ -33,9 +33,9 @@ def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -
     file of IDX images, an .npz or .npy file of images alone. Labels are not looked at. Of a data set with a test part,
     the training images are returned, else all of them. Raises `DataError` and `SizeError` as `load_dataset`.
     """
-    check_image_size(image_size)
+    image_size = checked_size(image_size)
     images = read_images(source, image_size)
-    if image_size is not None and images.shape[2:] != tuple(image_size):
+    if image_size and images.shape[2:] != image_size:
         require_room(len(images), (images.shape[1], *image_size), images.itemsize, str(source))
         images = resized(images, image_size)
     tell_large(images.shape[1:], str(source))
@@ -44,7 +44,7 @@ def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -
 
 def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixels:
     """Return the images as they are; pictures, which may differ in size, are resized already."""
-    if source in NAMES:
+    if isinstance(source, str) and source in NAMES:
         return load_dataset(source).train_images
     path, kind = located(source)
     where = shown(path)

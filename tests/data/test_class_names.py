@@ -90,3 +90,18 @@ def test_a_class_is_the_same_however_its_accents_are_written(tmp_path):
     dataset = load_dataset(tmp_path)
     assert dataset.class_names == ("caf\u00e9", "cat")
     np.testing.assert_array_equal(np.bincount(dataset.test_labels), [4, 4])
+
+
+@pytest.mark.parametrize("names", [["a", "b"], np.array(["a", "b"]), (np.str_("a"), "b"), (name for name in "ab")])
+def test_names_that_a_caller_gives_are_kept_as_a_tuple_of_texts(names):
+    images, labels = np.zeros((2, 1, 2, 2), np.uint8), np.arange(2)
+    kept = Dataset("toy", images, labels, images, labels, names).class_names
+    assert kept == ("a", "b")
+    assert [type(name) for name in kept] == [str, str]
+
+
+@pytest.mark.parametrize("names", ["ab", b"ab", None, 2])
+def test_what_is_no_list_of_names_is_refused(names):
+    images, labels = np.zeros((2, 1, 2, 2), np.uint8), np.arange(2)
+    with pytest.raises(DataError, match=r"toy: class_names is .*, but must hold one name for each class"):
+        Dataset("toy", images, labels, images, labels, names)

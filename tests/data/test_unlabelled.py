@@ -90,7 +90,7 @@ def test_images_are_resized_as_those_of_a_data_set(tmp_path):
     fill(tmp_path / "flat", 3, size=(9, 9))
     Image.new("L", (30, 20)).save(tmp_path / "flat" / "wide.png")
     assert load_images(tmp_path / "flat", (8, 3)).shape == (4, 1, 8, 3)
-    with pytest.raises(ConfigError, match="image size is 0x3"):
+    with pytest.raises(ConfigError, match="image_size's height is 0"):
         load_images(path, (0, 3))
 
 
