@@ -22,7 +22,7 @@ def check_names(names: Sequence[object], where: str) -> None:
                 f"{where}: class {number} is called {excerpt(ascii(name))}, but a name must be text of 1 to {LONGEST} "
                 "characters, without control characters; give it another name"
             )
-        first = numbers.setdefault(composed(name), number)
+        first = numbers.setdefault(" ".join(composed(name).split()), number)
         if first != number:
             raise DataError(
                 f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "

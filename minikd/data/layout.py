@@ -133,8 +133,8 @@ def check_without_parts(folder: Tree) -> None:
     parts = parts_among(list(folder.filled()))
     if "training" in parts.values() and len(set(parts.values())) > 1:
         raise DataError(
-            f"{shown(folder.path)} holds {listed(parts)}, which would be mixed; put the parts above the classes: the "
-            f"layouts are {LAYOUTS_HELP}"
+            f"{shown(folder.path)} holds {listed(parts)}, which would be mixed; give that folder where it is the data "
+            f"set, else put the parts above the classes: the layouts are {LAYOUTS_HELP}"
         )
 
 

@@ -105,3 +105,11 @@ def test_what_is_no_list_of_names_is_refused(names):
     images, labels = np.zeros((2, 1, 2, 2), np.uint8), np.arange(2)
     with pytest.raises(DataError, match=r"toy: class_names is .*, but must hold one name for each class"):
         Dataset("toy", images, labels, images, labels, names)
+
+
+def test_class_folders_that_differ_by_blanks_alone_are_refused(tmp_path):
+    plant(tmp_path, "dog")
+    for name in ("cat", "cat "):
+        plant(tmp_path / name, ".")
+    with pytest.raises(DataError, match="classes 0 and 1 are both called 'cat '; give each class a name of its own"):
+        load_dataset(tmp_path)

@@ -95,7 +95,9 @@ def test_siblings_are_found_by_classes_in_any_case_and_beside_other_pictures(tmp
     ],
 )
 def test_classes_with_parts_of_their_own_are_refused_for_they_would_be_mixed(tmp_path, folders):
-    with pytest.raises(DataError, match=r"holds \w+ and \w+, which would be mixed; put the parts above the classes"):
+    with pytest.raises(
+        DataError, match=r"holds \w+ and \w+, which would be mixed; give that folder .*, else put the parts"
+    ):
         load_dataset(plant(tmp_path, folders))
 
 
