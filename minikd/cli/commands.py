@@ -168,6 +168,8 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     from minikd import gradcheck
 
     check_least("--seed", arguments.seed, 0)
+    if arguments.layer is None and arguments.shape is not None:
+        raise ConfigError("--shape is for a layer of yours; give that too, as FILE.py:NAME")
     if arguments.layer is None:
         reports = gradcheck.run_suite(np.random.default_rng(arguments.seed))
         print(gradcheck.table(reports))

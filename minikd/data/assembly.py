@@ -80,7 +80,7 @@ def numbered_classes(labels: Raw, where: str) -> tuple[str, ...]:
     """Return the names "0", "1", ... up to the highest label; labels that are no whole numbers are refused later."""
     if labels.size == 0 or not np.issubdtype(labels.dtype, np.integer):
         return ("0",)
-    highest = int(labels.astype(np.int64).max())
+    highest = int(labels.max())  # as a Python number: uint64 holds more than int64
     if highest >= labels.size:
         raise DataError(
             f"{where}: the highest label is {highest}, but {labels.size} images cannot show {highest + 1} classes; "

@@ -1,4 +1,4 @@
-"""The parts of a PNG or JPEG file: what a PNG says of its depth, and files without their metadata.
+"""The parts of a picture's file: what a PNG says of its depth, and PNG, JPEG, TIFF and WebP without their metadata.
 
 Damaged metadata makes Pillow refuse a file whose pixels are sound. Read without them, only the metadata are lost.
 """
@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
@@ -22,6 +23,20 @@ APP0, APP14, APP15, COMMENT, SCAN = 0xE0, 0xEE, 0xEF, 0xFE, 0xDA
 """JPEG's markers of segments; APP14 says how colours are stored."""
 
 
+TIFF: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
+TIFF_PIXELS = frozenset(
+    (
+        *(*range(254, 260), 262, 266, 273, *range(277, 282), 284, 292, 293, 317, *range(320, 326), 332),
+        *(*range(338, 342), 347, *range(512, 522), *range(529, 533)),
+    )
+)
+"""The tags of a TIFF that its pixels need: sizes, depth, colours, packing, places."""
+
+WEBP_PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
+WEBP_METADATA = 0x20 | 0x08 | 0x04
+"""The flags in VP8X that say that a profile, EXIF and XMP follow."""
+
+
 def significant_bits(path: Path) -> int:
     """Return how many bits of a 16-bit grey PNG are significant, as its sBIT chunk says; 0 where it says nothing."""
     with path.open("rb") as file:
@@ -35,11 +50,15 @@ def significant_bits(path: Path) -> int:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Return the bytes of a PNG or JPEG without what its pixels do not need; other bytes as they are."""
+    """Return the bytes of a PNG, JPEG, TIFF or WebP without what its pixels do not need; other bytes as they are."""
     if data.startswith(PNG):
         return PNG + b"".join(data[start:end] for kind, start, end in png_chunks(data) if kind in PIXELS)
     if data.startswith(JPEG):
         return JPEG + b"".join(data[start:end] for kind, start, end in jpeg_segments(data) if needed(kind))
+    if data[:4] in TIFF:
+        return tiff_without_metadata(data, TIFF[data[:4]])
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return webp_without_metadata(data)
     return data
 
 
@@ -73,3 +92,31 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield data[at + 1], at, end
         at = end
     yield SCAN, at, len(data)
+
+
+def tiff_without_metadata(data: bytes, order: Literal["little", "big"]) -> bytes:
+    """Return a TIFF whose first directory has the tags alone that the pixels need, and is the only one.
+
+    A directory is the number of its entries, 12 bytes for each, its tag first, and where the next directory lies.
+    """
+    at = int.from_bytes(data[4:8], order)
+    count = int.from_bytes(data[at : at + 2], order)
+    entries = [data[start : start + 12] for start in range(at + 2, at + 2 + 12 * count, 12)]
+    kept = [entry for entry in entries if int.from_bytes(entry[:2], order) in TIFF_PIXELS]
+    directory = len(kept).to_bytes(2, order) + b"".join(kept) + bytes(4)
+    return data[:at] + directory + data[at + len(directory) :]
+
+
+def webp_without_metadata(data: bytes) -> bytes:
+    """Return a WebP with the chunks alone that the pixels need: a kind, a length, the content, filled up to even."""
+    body, at = b"WEBP", 12
+    while at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        end += end % 2
+        piece = bytearray(data[at:end])
+        if piece[:4] == b"VP8X" and len(piece) > 8:
+            piece[8] &= ~WEBP_METADATA
+        if piece[:4] in WEBP_PIXELS:
+            body += piece
+        at = end
+    return b"RIFF" + len(body).to_bytes(4, "little") + body

@@ -1,29 +1,45 @@
 """The names of the classes: text, each another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from minikd.data.shown import composed, is_text, some
 from minikd.errors import DataError
+from minikd.reading import excerpt
+
+LONGEST = 255
+"""Characters of a name; no folder's has more."""
 
 
 def check_names(names: Sequence[object], where: str) -> None:
     """Refuse class names that are no text, empty, or that look alike: answers are told by name."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not name or not is_text(name):
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST or not is_text(name):
             raise DataError(
-                f"{where}: class {number} is called {name!a}, but a name must be text of one character or more, "
-                "without control characters; give it another name"
+                f"{where}: class {number} is called {excerpt(ascii(name))}, but a name must be text of 1 to {LONGEST} "
+                "characters, without control characters; give it another name"
             )
-        first = numbers.setdefault(composed(name), number)
+        first = numbers.setdefault(" ".join(composed(name).split()), number)
         if first != number:
             raise DataError(
                 f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "
                 "or put the two together"
             )
+
+
+def as_tuple(names: object, where: str) -> tuple[str, ...]:
+    """Return class names that a caller gave as a tuple of Python's texts, what is no text unchanged, for `check_names`.
+
+    Raises `DataError` for what is no list of names.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise DataError(
+            f"{where}: class_names is {excerpt(ascii(names))}, but must hold one name for each class, as ('cat', 'dog')"
+        )
+    return tuple(str(name) if isinstance(name, str) else name for name in names)
 
 
 def names_in(array: npt.NDArray[np.generic], where: str) -> tuple[str, ...]:

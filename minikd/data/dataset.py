@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.class_names import check_names
+from minikd.data.class_names import as_tuple, check_names
 from minikd.errors import DataError
 from minikd.typing import Floats, Ints, Pixels, Shape
 
@@ -30,6 +30,7 @@ class Dataset:
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", as_tuple(self.class_names, self.name))
         for part in ("train", "test"):
             where = f"{self.name}, {part}"
             images = checked_images(np.asarray(getattr(self, f"{part}_images")), where)

@@ -4,6 +4,7 @@ The file may say so: by its format, a chunk, a tag. Where it does not, white is 
 hold. Small numbers alone then mean nearly black, or a file that keeps 8 or 12 bits in 16: nothing can tell.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,12 @@ CUSTOMARY = (1, 2, 4, 8, 10, 12, 14, 16)
 
 CERTAIN = 2**14
 """A number from here on takes 16 bits."""
+
+DEFAULT = (15, 16, 31, 32)
+"""Bits of the largest sample that TIFF's tags stand for where nobody set them, with and without a sign."""
+
+SIXTEEN_BITS = re.compile("(?<!BGR);16|SGI16")
+"""In Pillow's name for how a file keeps its pixels; "BGR;16" are three channels in 16 bits together."""
 
 BITS, PHOTOMETRIC, LARGEST, SAMPLE_FORMAT, LARGEST_OF_FORMAT = 258, 262, 281, 339, 341
 """TIFF's tags."""
@@ -53,32 +60,38 @@ class Depth(NamedTuple):
     highest: float
 
     @property
+    def certain(self) -> float:
+        """A number from here on needs all bits that the white has: it leaves no doubt."""
+        return max(CERTAIN, self.white / 4)
+
+    @property
     def unclear(self) -> bool:
         """True where nothing tells whether the picture is nearly black or its white is lower."""
-        return not self.stated and 0 < self.highest < CERTAIN
+        return not self.stated and 0 < self.highest < self.certain
 
 
 def white_of(file: "Image.Image", path: Path) -> White | None:
     """Return what a picture whose header is read, and no more, says of its white; None for 8 bits a channel."""
     if file.mode[0] not in "IF":
-        coarse = file.mode in ("RGB", "RGBA", "RGBa", "LA") and ";16" in str(getattr(file, "tile", ""))
+        coarse = SIXTEEN_BITS.search(str(getattr(file, "tile", "")))
         return White(65535, coarse=True) if coarse else None
     if file.format == "TIFF":
         return white_of_tiff(getattr(file, "tag_v2", {}), file.mode)
-    if file.format == "PNG":
-        return White(65535, significant=significant_bits(path))
-    return White(65535, stated=True)  # other formats name their range, and Pillow spreads it over 16 bits
+    return White(65535, significant=significant_bits(path) if file.format == "PNG" else 0)
 
 
 def white_of_tiff(tags: dict[int, object], mode: str) -> White:
-    """Return what the tags of a TIFF say: its largest sample, at the next customary depth, or the bits of a sample."""
+    """Return what the tags of a TIFF say: its largest sample, at the next customary depth, or the bits of a sample.
+
+    The largest that so many bits can hold says nothing: it is what a program writes that does not know better.
+    """
     inverted = tags.get(PHOTOMETRIC) == 0
     largest = number(tags.get(LARGEST_OF_FORMAT)) or number(tags.get(LARGEST))
     if largest and mode == "F":
         return White(largest, stated=True, inverted=inverted)
     if largest:
         bits = next((bits for bits in CUSTOMARY if largest < 2**bits), int(largest).bit_length())
-        return White(2**bits - 1, stated=True, inverted=inverted)
+        return White(2**bits - 1, stated=bits not in DEFAULT, inverted=inverted)
     bits = int(number(tags.get(BITS)) or 16)
     if bits == 16 and number(tags.get(SAMPLE_FORMAT)) == SIGNED:
         return White(32767, inverted=inverted)
@@ -100,7 +113,9 @@ def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.
     from PIL import Image
 
     if white.coarse:
-        highest = int(np.asarray(picture.convert("RGB")).max()) * 256 + 255
+        channels = np.asarray(picture)
+        colours = channels[..., :-1] if picture.mode[-1] in "Aa" else channels
+        highest = int(colours.max()) * 256 + 255
         return picture, Depth(white.value, white.stated, highest)
     values = np.asarray(picture)
     low, high = values.min().item(), values.max().item()
@@ -111,7 +126,12 @@ def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.
         raise Unreadable(path, f"it holds pixels from {low} to {high} (mode {picture.mode}), but {needed}", FIX)
     scaled = values * (255 / white.value) if picture.mode == "F" else values.astype(np.int64) * 255 // int(white.value)
     pixels = scaled.astype(np.uint8)
-    return Image.fromarray(255 - pixels if white.inverted else pixels), Depth(white.value, white.stated, high)
+    if white.inverted:
+        pixels = 255 - pixels
+    clear = picture.info.get("transparency")
+    if isinstance(clear, int):
+        pixels[values == clear] = 255  # white paper
+    return Image.fromarray(pixels), Depth(white.value, white.stated, high)
 
 
 def unspread(values: Ints, white: White) -> White:

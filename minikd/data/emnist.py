@@ -38,12 +38,17 @@ def put_right(
         notice(f"{where}: of the numbers that {name} has for each image, the first, the digit, is taken as its label")
         parts = [(images, first_column(labels)) for images, labels in parts]
     else:
-        notice(f"{where}: the images of {name} lie on their side in its files; they are put upright")
+        tell_upright(name, where)
         parts = [(upright(images), labels) for images, labels in parts]
     if name == "emnist-letters" and numbered_from_one(parts[0][1]):
         notice(f"{where}: the labels of {name} are numbered from 1; they are numbered from 0, as A, B, C, ...")
         parts = [(images, labels.astype(np.int64) - 1) for images, labels in parts]
     return parts[0], parts[1] if test is not None else None, known_names(name, parts[0][1])
+
+
+def tell_upright(name: str, where: str) -> None:
+    """Say that the images of a set are put upright."""
+    notice(f"{where}: the images of {name} lie on their side in its files; they are put upright")
 
 
 def upright(images: Raw) -> Raw:

@@ -15,7 +15,7 @@ from minikd.errors import DataError
 Files = dict[tuple[str, str], Path]
 """The files of a set by part ("train", "test") and kind ("images", "labels")."""
 
-DEEPEST = 2
+DEEPEST = 3
 """Folders below the one given in which files are looked for: torchvision keeps them in MNIST/raw."""
 
 
@@ -70,6 +70,17 @@ def alike(folder: Path) -> Iterator[Path]:
 def plain(path: Path) -> bool:
     """Say whether a file's name is that of one that is not gzipped."""
     return path.suffix.lower() != ".gz"
+
+
+def named_set(path: Path) -> tuple[Path, str] | None:
+    """Return the folder and the name of the set that a path names, as FOLDER/emnist-letters; None where it names none.
+
+    There is nothing at the path itself.
+    """
+    folder, name = path.parent, path.name.lower()
+    if name and folder.is_dir() and name in idx_sets(folder.resolve(), folder.resolve()):
+        return folder.resolve(), name
+    return None
 
 
 def only_set(found: dict[Path, dict[str, Files]], root: Path) -> tuple[Path, str]:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, NoReturn
 
-from minikd.data.shown import shown, some
+from minikd.data.shown import composed, shown, some
 from minikd.data.split_names import FILLED, Role, parts_among, read_name
 from minikd.data.trees import Tree
 from minikd.errors import DataError
@@ -109,18 +109,38 @@ def is_flat(tree: Tree) -> bool:
 
 
 def check_siblings(tree: Tree) -> None:
-    """Refuse folders in which pictures lie in folders of the same names, two at least: they may be parts."""
-    seen: dict[str, list[str]] = {}
+    """Refuse folders that may be parts of the data, and those that hold its parts themselves.
+
+    They may be parts where pictures lie in folders of the same names, two at least or the only one that a folder has.
+    Folders called images, photos, ... are no classes.
+    """
+    seen: dict[str, set[str]] = {}
     for name, below in tree.folders.items():
-        inner = sorted({one.path.name for one in below.walk() if one.pictures})
-        if below.pictures or len(inner) < 2:
+        check_without_parts(below)
+        inner = {folded(one) for one in below.walk() if one is not below and one.pictures}
+        inner = {one for one in inner if not FILLED.fullmatch(one)}
+        if not inner:
             continue
-        for other in {other for one in inner for other in seen.get(one, [])}:
-            shared = sorted(one for one in inner if other in seen.get(one, []))
-            if len(shared) > 1:
+        for other, its in seen.items():
+            shared = sorted(inner & its)
+            if len(shared) > 1 or (shared and len(inner) != len(its) and 1 in (len(inner), len(its))):
                 ask(tree, f"{listed([other, name])} hold folders of the same names ({listed(shared)})")
-        for one in inner:
-            seen.setdefault(one, []).append(name)
+        seen[name] = inner
+
+
+def check_without_parts(folder: Tree) -> None:
+    """Refuse a class folder in which its images are split already."""
+    parts = parts_among(list(folder.filled()))
+    if "training" in parts.values() and len(set(parts.values())) > 1:
+        raise DataError(
+            f"{shown(folder.path)} holds {listed(parts)}, which would be mixed; give that folder where it is the data "
+            f"set, else put the parts above the classes: the layouts are {LAYOUTS_HELP}"
+        )
+
+
+def folded(tree: Tree) -> str:
+    """Return the name of a folder as it compares with others: accents and case may differ."""
+    return composed(tree.path.name).casefold()
 
 
 def ask(tree: Tree, why: str) -> NoReturn:

@@ -2,28 +2,33 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from minikd.checks import whole
 from minikd.data.shown import is_text, shown
 from minikd.errors import ConfigError, DataError
 
+SIDES = ("height", "width")
 Kind = Literal["folder", "file", "nothing"]
 
 
 def located(source: str | Path) -> tuple[Path, Kind]:
     """Return the path of a source, with ~ as the home folder, and what is there.
 
-    Raises `DataError` for a path that is no text, since a run keeps it in its configuration, for a pipe or a device,
-    and for what cannot be looked at.
+    Raises `ConfigError` for what is no path, `DataError` for a path that is no text, since a run keeps it in its
+    configuration, for a pipe or a device, and for what cannot be looked at.
     """
+    if not isinstance(source, str | Path):
+        raise ConfigError(f"the data's source is {source!r}, but must be a name, as 'mnist', or a path")
     if not str(source) or not is_text(os.fspath(source)):
         raise DataError(
             f"the data's path '{shown(source)}' is empty or no text (UTF-8 without control characters); rename that "
             "folder or file, or give another"
         )
     try:
-        path = Path(source).expanduser()
+        path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # ./~x is another
         mode = path.stat().st_mode
     except RuntimeError as error:  # of `expanduser`
         raise DataError(
@@ -42,9 +47,13 @@ def located(source: str | Path) -> tuple[Path, Kind]:
     raise DataError(f"{path} is a pipe, a socket or a device; give a file or a folder")
 
 
-def check_image_size(image_size: tuple[int, int] | None) -> None:
-    """Refuse a side that no image can have. Raises `ConfigError`."""
-    if image_size is not None and not (min(image_size) >= 1 and max(image_size) < 2**31):
-        raise ConfigError(
-            f"image size is {image_size[0]}x{image_size[1]}, but both sides must be at least 1 pixel, and below 2**31"
-        )
+def checked_size(image_size: object) -> tuple[int, int] | None:
+    """Return an image's height and width as whole numbers, or None. Raises `ConfigError` for what no image can have."""
+    if image_size is None:
+        return None
+    if isinstance(image_size, str) or not isinstance(image_size, Sequence) or len(image_size) != 2:
+        raise ConfigError(f"image_size is {image_size!r}, but must be a height and a width, as (28, 28)")
+    height, width = (whole(side, f"image_size's {name}", 1) for side, name in zip(image_size, SIDES, strict=True))
+    if max(height, width) >= 2**31:
+        raise ConfigError(f"image_size is {height}x{width}, but both sides must be below 2**31")
+    return height, width

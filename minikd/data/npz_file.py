@@ -24,8 +24,11 @@ from minikd.reading import excerpt
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How NumPy writes; unpacking from other methods may take any memory."""
 
-LONGEST_HEADER = 1 << 14
+LONGEST_HEADER = 10_000
 """Bytes; NumPy's own headers have a hundred."""
+
+MOST_AXES = 64
+"""Of any array of NumPy's."""
 
 ENDING = ".npy"
 
@@ -50,7 +53,7 @@ class Header(NamedTuple):
 def read_npy(path: Path) -> Raw:
     """Return the array in an .npy file. Raises `DataError`."""
     with opened(path) as file:
-        return read_body(file, read_header(file), shown(path))
+        return read_body(file, plain_header(file), shown(path))
 
 
 @contextmanager
@@ -102,7 +105,7 @@ class Arrays:
         return key if key in self._members else next((name for name in self._members if name.lower() == key), None)
 
     def header(self, name: str) -> Header:
-        """Return what an array's file declares."""
+        """Return what an array's file declares; it may be one that is not read, as of pickled objects."""
         with self._opened(name) as stream:
             return read_header(stream)
 
@@ -113,7 +116,7 @@ class Arrays:
     def read(self, name: str) -> Raw:
         """Return an array. Raises `SizeError` where memory cannot hold it."""
         with self._opened(name) as stream:
-            header = read_header(stream)
+            header = plain_header(stream)
             if header.size + header.nbytes != self._members[name].file_size:
                 raise ValueError(
                     f"{name} declares {header.nbytes:,} bytes but has {self._members[name].file_size - header.size:,}"
@@ -139,9 +142,19 @@ def read_header(stream: Readable) -> Header:
     text = io.BytesIO(length + stream.read(count))
     read = npy.read_array_header_1_0 if width == 2 else npy.read_array_header_2_0
     shape, fortran, dtype = read(text)
-    if dtype.hasobject or not dtype.itemsize or min(shape, default=0) < 0:
+    if len(shape) > MOST_AXES:
+        raise ValueError(f"an array of {len(shape):,} axes")
+    if min(shape, default=0) < 0:
         raise ValueError(f"an array of {dtype} and shape {shape}")
     return Header(shape, fortran, dtype, len(start) + width + count)
+
+
+def plain_header(stream: Readable) -> Header:
+    """Return the header of an array that may be read. Raises ValueError for pickled objects, and for empty items."""
+    header = read_header(stream)
+    if header.dtype.hasobject or not header.dtype.itemsize:
+        raise ValueError(f"an array of {header.dtype} and shape {header.shape}")
+    return header
 
 
 def read_body(stream: Readable, header: Header, where: str) -> Raw:

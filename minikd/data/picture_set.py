@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.depth import CERTAIN, FIX, Depth
+from minikd.data.depth import FIX, Depth
 from minikd.data.pictures import channels_first, read_picture, stretched
 from minikd.data.room import require_room
 from minikd.data.shown import shown, some
@@ -138,10 +138,11 @@ def check_alike(depths: list[tuple[Path, Depth]], name: str) -> None:
             f"{shown(other)}; {FIX.replace('save it', 'save them all')}"
         )
     unclear = [path for path, depth in depths if depth.unclear]
-    highest = max((depth.highest for _, depth in depths), default=0)
-    if unclear and highest < CERTAIN:
+    highest = max((depth for _, depth in depths), key=lambda depth: depth.highest, default=None)
+    if unclear and highest and highest.highest < highest.certain:
         raise DataError(
             f"{name}: {len(depths):,} pictures have more than 8 bits a channel, but none holds a number above "
-            f"{highest:g}, and they do not say which is white ({shown(unclear[0])}): 65535 would make all dark; "
+            f"{highest.highest:g}, and they do not say which is white ({shown(unclear[0])}): {highest.white:.0f} would "
+            f"make all dark; "
             f"{FIX.replace('save it', 'save them all')}"
         )

@@ -28,6 +28,9 @@ ORIENTATION = 0x0112
 MOST_BYTES = 10**9
 """While one picture is decoded: a photo of 12000x9000 pixels takes 0.9 GB."""
 
+MOST_REPAIRED = 2**28
+"""Bytes of a file that is read once more, as a whole, without its metadata."""
+
 Admit = Callable[[Path, int, int], None]
 """Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
 
@@ -64,9 +67,9 @@ def tell(seen: Seen, path: Path) -> None:
         return
     found = (
         f"{shown(path)} has more than 8 bits a channel, but no number above {seen.depth.highest:g}, and does not say "
-        f"which is white: {seen.depth.white:g} makes it"
+        f"which is white: {seen.depth.white:.0f} makes it"
     )
-    if seen.depth.highest <= 257:
+    if seen.depth.highest * 255 < seen.depth.white or seen.depth.highest <= 257:
         raise DataError(f"{found} black; {FIX}")
     notice(f"{found} dark; where that is wrong, {FIX}")
 
@@ -79,7 +82,7 @@ def check_cost(file: "Image.Image", path: Path) -> None:
         each = 20  # RGBA, the paper, both together
     else:
         each = 3 if file.mode in ("1", "L") else 8  # decoded, and once more where it is turned upright
-    taken = each * file.height * file.width
+    taken = each * file.height * file.width + 16 * max(file.height, file.width)  # the weights when it is stretched
     if taken > MOST_BYTES:
         raise Unreadable(
             path,
@@ -108,6 +111,8 @@ def read_picture(path: Path, admit: Admit = any_size) -> Seen:
         raise Unreadable(path, "permission denied", "allow reading it, or leave it out") from error
     except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead to
         try:
+            if path.stat().st_size > MOST_REPAIRED:
+                raise
             bare = decoded(path, io.BytesIO(without_metadata(path.read_bytes())), admit)
         except Exception:
             raise Unreadable(path, reason_of(error)) from error
@@ -124,13 +129,14 @@ def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
             white = white_of(file, path)
             check_cost(file, path)
             admit(path, file.height, file.width)
-            turns = ORIENTATION in file.getexif()
+            turn = file.getexif().get(ORIENTATION)
             if isinstance(source, Path):
                 ImageOps.exif_transpose(file, in_place=True)
             else:
                 vars(file)["load_end"] = lambda: None  # it reads what is behind the pixels
                 file.load()
-            whole = turns or (is_whole(file) and not any(one.category is UserWarning for one in said))
+            told = any(one.category is UserWarning for one in said)
+            whole = turn in range(9) if turn is not None else is_whole(file) and not told
             picture, depth = eight_bit(file, white, path) if white else (file, None)
             return Seen(opaque(picture), depth, whole)
 

@@ -14,20 +14,28 @@ LARGE = 512 * 512
 def require_room(count: int, image: Shape, pixel_bytes: int, where: str) -> None:
     """Refuse `count` images (C, H, W) that memory cannot hold, before it is asked for. Raises `SizeError`.
 
-    They are counted as they are kept and once more as training puts them in order, and a hundred of them as float32
-    before and after normalisation. Networks take more, by their own size.
+    They are counted as they are kept and once more as training puts them in order, a hundred of them as float32 before
+    and after normalisation, and for large ones what a network's first filters make of two. Networks take more, by
+    their own size.
     """
     channels, height, width = image
     numbers = channels * height * width
     size = 2 * count * numbers * pixel_bytes + min(count, AT_A_TIME) * numbers * 8
+    if height * width > LARGE:
+        size += 2 * filtered(height, width)
     require(size, f"{where}: {count:,} images of {height}x{width} pixels", smaller(height, width))
+
+
+def filtered(height: int, width: int) -> int:
+    """Return the bytes that the first filters of a network, usually 32, make of one image."""
+    return 32 * 4 * height * width
 
 
 def tell_large(image: Shape, where: str) -> None:
     """Give a notice where images (C, H, W) are large for a network."""
     _, height, width = image
     if height * width > LARGE:
-        layer = in_words(32 * 4 * height * width)
+        layer = in_words(filtered(height, width))
         notice(
             f"{where}: images of {height}x{width} pixels are large for a network, whose first 32 filters alone would "
             f"take {layer} an image; {smaller(height, width)}"

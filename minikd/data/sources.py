@@ -6,10 +6,10 @@ from pathlib import Path
 from minikd.data.class_folders import read_class_folders
 from minikd.data.dataset import Dataset
 from minikd.data.downloads import REMOTES, fetch
-from minikd.data.idx_folder import find_idx, idx_sets, only_set, read_idx_folder
+from minikd.data.idx_folder import find_idx, named_set, only_set, read_idx_folder
 from minikd.data.idx_names import NAMES_HELP
 from minikd.data.layout import LAYOUTS_HELP
-from minikd.data.location import check_image_size, located
+from minikd.data.location import checked_size, located
 from minikd.data.npz import read_npz
 from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
@@ -33,9 +33,9 @@ def load_dataset(source: str | Path, image_size: tuple[int, int] | None = None) 
     asking is said by a notice. Raises `DataError` where the source is none of these or its data cannot be used, and
     `SizeError` where memory cannot hold them.
     """
-    check_image_size(image_size)
+    image_size = checked_size(image_size)
     dataset = read_source(source, image_size)
-    if image_size is not None and dataset.image_shape[1:] != tuple(image_size):
+    if image_size and dataset.image_shape[1:] != image_size:
         dataset = stretched_to(dataset, image_size)
     tell_large(dataset.image_shape, dataset.name)
     return dataset
@@ -65,8 +65,8 @@ def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Datas
             f"{path} is a {path.suffix or 'nameless kind of'} file; give an .npz file, a folder of IDX files or a "
             "folder of class folders"
         )
-    if path.parent.is_dir() and path.name.lower() in idx_sets(path.parent.resolve(), path.parent.resolve()):
-        return read_idx_folder(path.parent.resolve(), path.name, chosen=path.name.lower())
+    if named := named_set(path):
+        return read_idx_folder(named[0], path.name, chosen=named[1])
     raise DataError(
         f"no data set {str(source)!r}: there is no file or folder {path.absolute()}, and the names known are "
         f"{', '.join(NAMES)}; check the spelling"

@@ -5,6 +5,7 @@ which would be counted twice and leak from the training into the test. No link m
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,15 @@ DEEPEST = 32
 
 SYSTEMS_OWN = frozenset(
     (
-        *("system volume information", "$recycle.bin", "recycler", "thumbs.db", "ehthumbs.db", "desktop.ini"),
-        *("lost+found", "found.000", "#recycle", "#snapshot", "~snapshot", "_vti_cnf", "_vti_pvt", "_gsdata_"),
+        *("system volume information", "recycler", "recycled", "msocache", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+        *("lost+found", "lost.dir", "#recycle", "#snapshot", "~snapshot", "_gsdata_", "wpsystem", "cvs"),
         *("network trash folder", "temporary items", "thevolumesettingsfolder", "resource.frk", "icon\r"),
     )
 )
-"""What Windows, macOS, file servers and editors leave in folders, beside the names that `is_systems_own` tells."""
+"""What Windows, Android, macOS, file servers and editors leave in folders, beside names that begin as below."""
+
+BEGINNING = re.compile(r"[.]|:2e|__|@[a-z_]|\$[a-z]|_vti_|found\.\d", re.IGNORECASE)
+"""How hidden names and systems' own begin: .git, __MACOSX, @eaDir, $RECYCLE.BIN, found.000, ..."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,13 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def is_systems_own(name: str) -> bool:
     """Say whether a name is hidden, or one that a system and not a user gives: __MACOSX, @eaDir, Thumbs.db, ..."""
-    return name.startswith((".", "__")) or (name[0] == "@" and name[1:2].isalpha()) or name.lower() in SYSTEMS_OWN
+    return bool(BEGINNING.match(name)) or name.lower() in SYSTEMS_OWN
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Say whether a picture lies directly in a folder; one that cannot be read holds none."""
-    try:
-        with os.scandir(folder) as found:
-            return any(Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file() for entry in found)
-    except OSError:
-        return False
+    """Say whether a picture that shows lies in a folder or below it; what cannot be read holds none."""
+    names = (name for _, _, names in os.walk(folder) for name in names)
+    return any(Path(name).suffix.lower() in SUFFIXES and not is_systems_own(name) for name in names)
 
 
 def check_inside(link: Path, root: Path) -> None:

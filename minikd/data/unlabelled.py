@@ -4,20 +4,20 @@ from pathlib import Path
 
 from minikd.data.assembly import channels_second
 from minikd.data.dataset import Raw, checked_images
-from minikd.data.emnist import upright
+from minikd.data.emnist import tell_upright, upright
 from minikd.data.idx import read_idx
-from minikd.data.idx_folder import find_idx, only_set
+from minikd.data.idx_folder import find_idx, idx_sets, named_set, only_set
 from minikd.data.idx_names import NAMES_HELP, parse
-from minikd.data.location import check_image_size, located
+from minikd.data.location import checked_size, located
 from minikd.data.npz import TRAIN_KEYS
 from minikd.data.npz_file import Arrays, opened_npz, read_npy
 from minikd.data.picture_set import read_pictures
 from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
-from minikd.data.shown import shown
+from minikd.data.shown import shown, some
 from minikd.data.sources import NAMES, load_dataset
 from minikd.data.split_names import parts_among
-from minikd.data.trees import read_tree
+from minikd.data.trees import Tree, read_tree
 from minikd.errors import DataError
 from minikd.notices import notice
 from minikd.typing import Pixels
@@ -33,9 +33,9 @@ def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -
     file of IDX images, an .npz or .npy file of images alone. Labels are not looked at. Of a data set with a test part,
     the training images are returned, else all of them. Raises `DataError` and `SizeError` as `load_dataset`.
     """
-    check_image_size(image_size)
+    image_size = checked_size(image_size)
     images = read_images(source, image_size)
-    if image_size is not None and images.shape[2:] != tuple(image_size):
+    if image_size and images.shape[2:] != image_size:
         require_room(len(images), (images.shape[1], *image_size), images.itemsize, str(source))
         images = resized(images, image_size)
     tell_large(images.shape[1:], str(source))
@@ -44,12 +44,14 @@ def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -
 
 def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixels:
     """Return the images as they are; pictures, which may differ in size, are resized already."""
-    if source in NAMES:
+    if isinstance(source, str) and source in NAMES:
         return load_dataset(source).train_images
     path, kind = located(source)
     where = shown(path)
     if kind == "folder":
         return read_folder(path.resolve(), image_size)
+    if kind == "nothing" and (named := named_set(path)):
+        return set_images(*named)
     if kind == "nothing":
         raise DataError(
             f"no images {where!r}: there is no file or folder {path.absolute()}, and the names known are "
@@ -85,28 +87,47 @@ def images_in(arrays: Arrays, where: str) -> str:
 
 
 def images_of(path: Path) -> Raw:
-    """Return the images in an IDX file, upright."""
+    """Return the images in an IDX file, upright; say so where they lay on their side."""
     images, said = read_idx(path), parse(path.name)
-    return upright(images) if said and said.set.startswith("emnist") else images
+    if said is None or not said.set.startswith("emnist"):
+        return images
+    tell_upright(said.set, shown(path))
+    return upright(images)
 
 
 def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
     """Return the images of a folder: those of IDX files, else the pictures in it and below it."""
     found = find_idx(folder)
     if found:
-        place, chosen = only_set(found, folder)
-        files = found[place][chosen]
-        path = files.get(("train", "images")) or files.get(("test", "images"))
-        if path is None:
-            raise DataError(f"{shown(place)} has IDX files, but none of images; the names are {NAMES_HELP}")
-        return checked_images(channels_second(images_of(path), shown(path)), shown(path))
-    tree = read_tree(folder)
-    roles = parts_among(list(tree.filled()))
-    apart = [name for name, role in roles.items() if role != "training"] if "training" in roles.values() else []
+        return set_images(*only_set(found, folder))
+    pictures, apart = learnt_from(read_tree(folder))
     if apart:
-        notice(f"{shown(folder)}: {', '.join(shown(name) for name in apart)} left out of the images without labels")
-    left = {path for name in apart for path in tree.folders[name].all_pictures()}
-    pictures = [path for path in tree.all_pictures() if path not in left]
+        left = some([shown(path.relative_to(folder)) for path in apart])
+        notice(f"{shown(folder)}: {left} left out of the images without labels")
     if not pictures:
         raise DataError(f"{shown(folder)} holds no pictures and no IDX files; give a folder that does")
     return read_pictures(shown(folder), pictures, image_size)
+
+
+def set_images(folder: Path, chosen: str) -> Pixels:
+    """Return the training images of a set of IDX files in a folder, or its test images where there are no others."""
+    files = idx_sets(folder, folder)[chosen]
+    path = files.get(("train", "images")) or files.get(("test", "images"))
+    if path is None:
+        raise DataError(f"{shown(folder)} has IDX files, but none of images; the names are {NAMES_HELP}")
+    return checked_images(channels_second(images_of(path), shown(path)), shown(path))
+
+
+def learnt_from(tree: Tree) -> tuple[list[Path], list[Path]]:
+    """Return the pictures in a folder and below it, in the order of their paths, without those of other parts beside a
+    training part, wherever they lie; and the folders of these parts.
+    """
+    roles = parts_among(list(tree.filled()))
+    other = {name for name, role in roles.items() if role != "training" and "training" in roles.values()}
+    pictures, apart = list(tree.pictures), [tree.folders[name].path for name in roles if name in other]
+    for name, below in tree.folders.items():
+        if name not in other:
+            inner, left = learnt_from(below)
+            pictures += inner
+            apart += left
+    return sorted(pictures), apart

@@ -229,6 +229,7 @@ def test_predict_without_a_run_says_how_to_make_one(tmp_path, capsys, monkeypatc
     [
         (("predict", "p.png", "--top", "0"), "--top is 0"),
         (("gradcheck", "--seed", "-1"), "--seed is -1"),
+        (("gradcheck", "--shape", "3,3"), "--shape is for a layer of yours; give that too"),
         (("compare", "--seed", "-1"), "--seed is -1"),
         (("gpu-check", "--steps", "0"), "--steps is 0"),
     ],

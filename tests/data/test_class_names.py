@@ -39,8 +39,9 @@ def test_names_are_read_as_text_without_padding(tmp_path, names, expected):
         (["ant", "bee", "ant "], "classes 0 and 2 are both called 'ant'"),
         ([b"ant", b"bee", b"bee"], "classes 1 and 2 are both called 'bee'"),
         (["ant", *ACCENTED], "classes 1 and 2 are both called"),
-        (["ant", "", "cow"], "class 1 is called '', but a name must be text of one character or more"),
+        (["ant", "", "cow"], "class 1 is called '', but a name must be text of 1 to 255 characters"),
         (["ant", "  ", "cow"], "class 1 is called ''"),
+        (["ant", "b" * 256, "cow"], "class 1 is called 'b*', but a name must be text of 1 to 255 characters"),
         (["ant", "b\x1b[31m", "cow"], r"class 1 is called 'b\\x1b\[31m', .* without control characters"),
         ([b"ant", b"bee", b"caf\xe9"], r"class name 2 is the bytes b'caf\\xe9', which are no UTF-8"),
         (["ant", "bee"], r"class_names has 2 names \(ant, bee\), but labels go up to 2; give one name for each class"),
@@ -89,3 +90,26 @@ def test_a_class_is_the_same_however_its_accents_are_written(tmp_path):
     dataset = load_dataset(tmp_path)
     assert dataset.class_names == ("caf\u00e9", "cat")
     np.testing.assert_array_equal(np.bincount(dataset.test_labels), [4, 4])
+
+
+@pytest.mark.parametrize("names", [["a", "b"], np.array(["a", "b"]), (np.str_("a"), "b"), (name for name in "ab")])
+def test_names_that_a_caller_gives_are_kept_as_a_tuple_of_texts(names):
+    images, labels = np.zeros((2, 1, 2, 2), np.uint8), np.arange(2)
+    kept = Dataset("toy", images, labels, images, labels, names).class_names
+    assert kept == ("a", "b")
+    assert [type(name) for name in kept] == [str, str]
+
+
+@pytest.mark.parametrize("names", ["ab", b"ab", None, 2])
+def test_what_is_no_list_of_names_is_refused(names):
+    images, labels = np.zeros((2, 1, 2, 2), np.uint8), np.arange(2)
+    with pytest.raises(DataError, match=r"toy: class_names is .*, but must hold one name for each class"):
+        Dataset("toy", images, labels, images, labels, names)
+
+
+def test_class_folders_that_differ_by_blanks_alone_are_refused(tmp_path):
+    plant(tmp_path, "dog")
+    for name in ("cat", "cat "):
+        plant(tmp_path / name, ".")
+    with pytest.raises(DataError, match="classes 0 and 1 are both called 'cat '; give each class a name of its own"):
+        load_dataset(tmp_path)

@@ -48,10 +48,33 @@ def tiff_of_12_bits(path):
     return path
 
 
+def pgm(path, values):
+    path.write_bytes(b"P5 4 4 65535\n" + values.astype(">u2").tobytes())
+    return path
+
+
+def sgi(path, values):
+    """Write 16 bits of grey as Silicon Graphics' machines did, which Pillow reads as 8."""
+    header = struct.pack(">HBBHHHHII", 474, 0, 2, 2, *values.shape, 1, 0, 65535)
+    path.write_bytes(header.ljust(512, b"\0") + values[::-1].astype(">u2").tobytes())
+    return path
+
+
+def tiff_of_cmyk(path, values):
+    data = np.stack([values] * 4, 2).astype("<u2").tobytes()
+    tags = {256: 4, 257: 4, 258: 8 + len(data), 259: 1, 262: 5, 273: 8, 277: 4, 278: 4, 279: len(data)}
+    listed = b"".join(struct.pack("<HHII", tag, 3, 4 if tag == 258 else 1, value) for tag, value in tags.items())
+    end = struct.pack("<4H", *[16] * 4) + struct.pack("<H", len(tags)) + listed + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 16 + len(data)) + data + end)
+    return path
+
+
 @pytest.mark.parametrize(
     "write",
     [
         lambda folder: png(folder / "x.png", SIXTEEN),
+        lambda folder: pgm(folder / "x.pgm", SIXTEEN),
+        lambda folder: sgi(folder / "x.sgi", SIXTEEN),
         lambda folder: tiff(folder / "x.tif", SIXTEEN),
         lambda folder: tiff(folder / "x.tif", SIXTEEN, np.int32),
         lambda folder: tiff(folder / "x.tif", TWELVE, largest=4095),
@@ -88,6 +111,11 @@ def test_a_picture_whose_zero_is_white_is_turned_around(tmp_path):
         lambda folder: png(folder / "x.png", np.stack([EIGHT] * 3, 2), colour=2),
         lambda folder: tiff(folder / "x.tif", EIGHT),
         lambda folder: tiff(folder / "x.tif", EIGHT, np.int32),
+        lambda folder: tiff(folder / "x.tif", EIGHT, largest=65535),  # what stands there where nobody knew better
+        lambda folder: tiff(folder / "x.tif", EIGHT, largest_of_format=65535),
+        lambda folder: pgm(folder / "x.pgm", EIGHT),
+        lambda folder: sgi(folder / "x.sgi", EIGHT),
+        lambda folder: tiff_of_cmyk(folder / "x.tif", EIGHT),
     ],
 )
 def test_what_would_become_black_unsaid_is_refused(tmp_path, write):
@@ -107,6 +135,27 @@ def test_what_would_become_black_unsaid_is_refused(tmp_path, write):
 def test_a_dark_picture_that_says_nothing_is_told(tmp_path, write):
     with pytest.warns(Notice, match=r"no number above 40\d\d, .* 65535 makes it dark; where that is wrong, save it"):
         assert read(write(tmp_path)).max() == 15
+
+
+def test_a_white_of_32_bits_that_nothing_comes_near_is_doubted(tmp_path):
+    path = tiff(tmp_path / "x.tif", SIXTEEN, np.int32, largest_of_format=2**32 - 1)
+    with pytest.raises(DataError, match=r"no number above 65535, .* 4294967295 makes it black"):
+        read(path)
+
+
+def test_a_dark_picture_of_16_bits_for_three_channels_is_no_picture_of_16_bits_each(tmp_path):
+    path = tmp_path / "x.bmp"
+    header = struct.pack("<IiiHHIIiiII3I", 40, 4, 4, 1, 16, 3, 32, 0, 0, 0, 0, 0xF800, 0x7E0, 0x1F)
+    path.write_bytes(b"BM" + struct.pack("<IHHI", 98, 0, 0, 66) + header + np.full(16, 3, "<u2").tobytes())
+    assert read(path).max() <= 3 * 255 // 31
+
+
+def test_what_is_transparent_in_a_grey_picture_of_16_bits_is_white_paper(tmp_path):
+    path = png(tmp_path / "x.png", SIXTEEN)
+    data = path.read_bytes()
+    at = data.index(b"IDAT") - 4
+    path.write_bytes(data[:at] + chunk(b"tRNS", struct.pack(">H", 4369)) + data[at:])
+    np.testing.assert_array_equal(read(path), np.where(STEPS == 1, 255, EIGHT))
 
 
 def test_a_black_picture_is_black(tmp_path):

@@ -67,8 +67,11 @@ def test_of_several_splits_one_is_asked_for_by_name(tmp_path):
 
 def test_images_without_labels_are_put_upright_too(tmp_path):
     arrays = write_emnist(tmp_path, "letters", first=1)
-    for source in (tmp_path, tmp_path / "emnist-letters-train-images-idx3-ubyte.gz"):
-        np.testing.assert_array_equal(load_images(source)[:, 0], arrays["train", "images"])
+    for source in ("emnist-letters", "emnist-letters-train-images-idx3-ubyte.gz"):
+        images, said = quietly(load_images, tmp_path / source)
+        np.testing.assert_array_equal(images[:, 0], arrays["train", "images"])
+        assert len(said) == 1
+        assert "the images of emnist-letters lie on their side in its files; they are put upright" in said[0]
 
 
 def test_qmnists_first_number_is_the_label(tmp_path):

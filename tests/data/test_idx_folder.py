@@ -67,14 +67,13 @@ def test_images_and_labels_swapped(tmp_path):
         load_dataset(folder)
 
 
-@pytest.mark.parametrize("given", ["", "MNIST", "MNIST/raw"])
+@pytest.mark.parametrize("given", ["", "data", "data/MNIST", "data/MNIST/raw"])
 def test_torchvisions_folders_are_found_from_any_of_them(tmp_path, given):
-    (tmp_path / "MNIST").mkdir()
-    folder = write_idx_folder(tmp_path / "MNIST" / "raw", toy_arrays())
-    (tmp_path / "MNIST" / "processed").mkdir()
+    (tmp_path / "data" / "MNIST" / "processed").mkdir(parents=True)
+    folder = write_idx_folder(tmp_path / "data" / "MNIST" / "raw", toy_arrays())
     dataset, said = quietly(load_dataset, tmp_path / given)
     assert (dataset.name, len(dataset.train_labels)) == ("MNIST", 24)
-    expected = [] if given == "MNIST/raw" else [f"{folder} is read, where the IDX files in {tmp_path / given} lie"]
+    expected = [] if given == "data/MNIST/raw" else [f"{folder} is read, where the IDX files in {tmp_path / given} lie"]
     assert said == expected
 
 

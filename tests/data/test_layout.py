@@ -71,7 +71,40 @@ def test_siblings_are_found_behind_a_folder_more(tmp_path):
         load_dataset(plant(tmp_path, classes_under("a/images", "b/images")))
 
 
-@pytest.mark.parametrize("folders", ["cat/images dog/images", "cat cat/more dog dog/more", "cat/2020/may dog"])
+@pytest.mark.parametrize(
+    ("folders", "shared"),
+    [
+        ("a/Cat a/Dog b/cat b/dog", "cat and dog"),
+        ("a/cat a/dog b/cat", "cat"),  # a test of one class
+        ("a/cat b/cat b/dog", "cat"),
+        ("a a/cat a/dog b b/cat b/dog", "cat and dog"),  # pictures beside the class folders
+        ("a/cat a/dog b b/cat b/dog", "cat and dog"),
+    ],
+)
+def test_siblings_are_found_by_classes_in_any_case_and_beside_other_pictures(tmp_path, folders, shared):
+    with pytest.raises(DataError, match=rf"a and b hold folders of the same names \({shared}\): which is which\?"):
+        load_dataset(plant(tmp_path, folders))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        "cat/train cat/test dog/train dog/test",
+        "cat/Training cat/testing dog/train dog/val",
+        "cat dog/train dog/holdout",
+    ],
+)
+def test_classes_with_parts_of_their_own_are_refused_for_they_would_be_mixed(tmp_path, folders):
+    with pytest.raises(
+        DataError, match=r"holds \w+ and \w+, which would be mixed; give that folder .*, else put the parts"
+    ):
+        load_dataset(plant(tmp_path, folders))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    ["cat/images dog/images dog/photos", "cat/images cat dog/images", "cat cat/more dog dog/more", "cat/2020/may dog"],
+)
 def test_folders_below_a_class_belong_to_it(tmp_path, folders):
     dataset, said = quietly(load_dataset, plant(tmp_path, folders))
     assert dataset.class_names == ("cat", "dog")

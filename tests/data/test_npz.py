@@ -105,6 +105,18 @@ def test_missing_arrays_are_named(tmp_path, keys, message):
         load_dataset(path)
 
 
+def test_pickled_objects_beside_are_among_the_names_found(tmp_path):
+    np.savez(tmp_path / "x.npz", photos=np.zeros((4, 2, 2)), notes=np.array([None] * 4))
+    with pytest.raises(DataError, match=r"holds photos \(4, 2, 2\) float64, notes \(4,\) object, but no training"):
+        load_dataset(tmp_path / "x.npz")
+
+
+def test_a_label_beyond_every_integer_is_told_as_it_is(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.zeros((2, 2, 2)), labels=np.array([0, 2**63], np.uint64))
+    with pytest.raises(DataError, match="the highest label is 9223372036854775808, but 2 images cannot show"):
+        load_dataset(tmp_path / "x.npz")
+
+
 @pytest.mark.parametrize("names", [("X", "y"), ("data", "target"), ("x", "y"), ("data", "labels")])
 def test_other_customary_names_are_taken_and_it_is_said(tmp_path, names):
     arrays = toy_arrays(train=36)

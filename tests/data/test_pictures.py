@@ -1,6 +1,7 @@
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +175,49 @@ def test_metadata_may_be_anything_at_all(tmp_path):
         loaded, said = quietly(load_image, with_exif(path, edit), image_shape=(1, 4, 6))
         if said:
             np.testing.assert_allclose(loaded[0].astype(int), GREY, atol=8)
+
+
+def wrong_start(data):
+    return b"XX" + data[2:]
+
+
+def impossible_turn(data):
+    at = data.index(b"\x01\x12\x00\x03" if data[:2] == b"MM" else b"\x12\x01\x03\x00") + 8
+    data[at : at + 2] = b"cc"
+    return data
+
+
+@pytest.mark.parametrize("edit", [wrong_start, wrong_type, no_directory, impossible_turn])
+def test_damaged_metadata_of_a_webp_cost_the_rotation_alone_and_it_is_said(tmp_path, edit):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0
+    path = saved(tmp_path / "photo.webp", GREY, exif=exif, lossless=True)
+    whole = path.read_bytes()
+    at = whole.index(b"EXIF") + 8
+    path.write_bytes(whole[:at] + bytes(edit(bytearray(whole[at:]))))
+    with pytest.warns(Notice, match=r"photo\.webp: its metadata are damaged; it is taken as it is stored"):
+        np.testing.assert_array_equal(load_image(path, (1, 4, 6))[0], GREY)
+
+
+@pytest.mark.parametrize("tag", [270, 271, 700])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_damaged_metadata_of_a_tiff_cost_nothing_else_and_it_is_said(tmp_path, tag, compression):
+    path = saved(tmp_path / "scan.tif", GREY, compression=compression, tiffinfo={tag: b"somebody" * 4})
+    data = bytearray(path.read_bytes())
+    at = data.index(struct.pack("<H", tag), struct.unpack_from("<I", data, 4)[0])
+    data[at + 8 : at + 12] = struct.pack("<I", 10**9)  # where it lies
+    path.write_bytes(data)
+    with pytest.warns(Notice, match=r"scan\.tif: its metadata are damaged"):
+        np.testing.assert_array_equal(load_image(path, (1, 4, 6))[0], GREY)
+
+
+def test_a_huge_file_that_is_no_picture_is_not_read_whole(tmp_path, monkeypatch):
+    path = tmp_path / "huge.png"
+    with path.open("wb") as file:
+        file.truncate(2**33)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("read"))
+    with pytest.raises(DataError, match=r"huge\.png cannot be read as a picture: its content is of no known format"):
+        load_image(path, (1, 4, 6))
 
 
 @pytest.mark.parametrize("place", range(0, 140, 7))

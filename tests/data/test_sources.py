@@ -43,8 +43,31 @@ def test_any_source_can_be_resized(tmp_path):
     assert dataset.image_shape == (1, 8, 3)
     assert dataset.test_images.shape == (6, 1, 8, 3)
     np.testing.assert_array_equal(load_dataset(folder, (4, 5)).train_images, load_dataset(folder).train_images)
-    with pytest.raises(ConfigError, match="image size is 0x5, but both sides must be at least 1"):
-        load_dataset(folder, image_size=(0, 5))
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((0, 5), "image_size's height is 0, but must be a whole number of at least 1"),
+        ((5, 2.5), "image_size's width is 2.5, but must be a whole number"),
+        ((5, np.nan), "image_size's width is nan"),
+        ((5, 2**31), "image_size is 5x2147483648, but both sides must be below"),
+        ((5,), r"image_size is \(5,\), but must be a height and a width, as \(28, 28\)"),
+        (28, "image_size is 28, but must be a height and a width"),
+        ("28x28", "image_size is '28x28', but must be a height and a width"),
+    ],
+)
+def test_a_size_that_no_image_has_is_refused(size, message):
+    for load in (load_dataset, load_images):
+        with pytest.raises(ConfigError, match=message):
+            load("mnist", size)
+
+
+@pytest.mark.parametrize("source", [None, 5, b"mnist", []])
+def test_what_is_no_source_is_refused(source):
+    for load in (load_dataset, load_images):
+        with pytest.raises(ConfigError, match=r"the data's source is .*, but must be a name, as 'mnist', or a path"):
+            load(source)
 
 
 def test_resized_images_and_pictures_from_disk_agree(tmp_path):
@@ -87,6 +110,12 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     write_idx_folder(tmp_path / "toy", toy_arrays())
     assert load_dataset("~/toy").name == "toy"
+
+
+def test_a_folder_here_whose_name_begins_with_a_tilde_is_no_home_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_idx_folder(tmp_path / "~nobody-has-this-name", toy_arrays())
+    assert load_dataset("./~nobody-has-this-name").classes == 3
 
 
 def test_importing_is_light():

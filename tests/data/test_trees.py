@@ -9,7 +9,8 @@ from tests.data.makers import fill, load_and_split, plant, quietly
 
 HIDDEN = (
     ".ipynb_checkpoints,.thumbnails,@eaDir,__MACOSX,__pycache__,.AppleDouble,$RECYCLE.BIN,System Volume Information,"
-    "lost+found,#recycle,.Trash-1000,.git,@Recycle,#snapshot,.dropbox.cache,.@__thumb,_vti_cnf,Network Trash Folder"
+    "lost+found,#recycle,.Trash-1000,.git,@Recycle,#snapshot,.dropbox.cache,.@__thumb,_vti_cnf,Network Trash Folder,"
+    "@__thumb,_vti_script,Recycled,FOUND.001,LOST.DIR,$Extend,MSOCache,WPSystem,CVS,:2eDS_Store"
 )
 
 
@@ -26,6 +27,14 @@ def test_no_part_of_a_path_may_be_hidden_or_a_systems_own(tmp_path, hidden, wher
     assert len(quietly(load_images, tmp_path)[0]) == 12
 
 
+def test_pictures_anywhere_below_a_hidden_folder_are_told(tmp_path):
+    plant(tmp_path, "train/cat train/dog .test/cat/young .test/dog")
+    fill(tmp_path / "__MACOSX" / "cat", 0)
+    (tmp_path / "__MACOSX" / "cat" / "._0.png").write_bytes(b"no picture")
+    told = quietly(load_dataset, tmp_path)[1]
+    assert f"{tmp_path}: left out the pictures in .test, which are hidden or a system's own" in told
+
+
 def test_hidden_files_are_left_out(tmp_path):
     plant(tmp_path, "cat dog")
     for name in ("._0.png", ".hidden.png", "Thumbs.db", "desktop.ini", ".DS_Store"):
@@ -39,7 +48,7 @@ def test_the_data_folder_itself_may_be_hidden(tmp_path):
     assert dataset.class_names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("sign", ["@", "#", "$", "~", "@1"])
+@pytest.mark.parametrize("sign", ["@", "#", "$", "~", "@1", "$1", "_", "found", "cv"])
 def test_a_sign_alone_is_a_class(tmp_path, sign):
     assert sign in load_and_split(plant(tmp_path, f"a {sign}")).class_names
 

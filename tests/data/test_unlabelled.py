@@ -24,7 +24,7 @@ def test_an_npz_of_images_alone_is_read_whole(tmp_path, name):
 
 
 def test_labels_are_not_looked_at(tmp_path):
-    for labels in (LABELS, LABELS + 7, LABELS / 2, np.array(["a"] * 30)):
+    for labels in (LABELS, LABELS + 7, LABELS / 2, np.array(["a"] * 30), np.array([None] * 30)):
         np.testing.assert_array_equal(load_images(npz(tmp_path / "b.npz", images=IMAGES, labels=labels))[:, 0], IMAGES)
 
 
@@ -38,6 +38,21 @@ def test_of_a_data_set_with_a_test_part_the_training_images_are_taken(tmp_path):
     images, said = quietly(load_images, tmp_path / "pets")
     assert len(images) == 10
     assert said == [f"{tmp_path / 'pets'}: Test left out of the images without labels"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "left"),
+    [
+        ("pets/data/Train/cat pets/data/Train/dog pets/data/Test/cat", "pets/data/Test"),
+        ("archive/train archive/test", "archive/test"),
+        ("more train/cat test/cat val/cat", "test, val"),
+        ("cat/train cat/test dog/train dog/test", "cat/test, dog/test"),
+    ],
+)
+def test_a_test_part_is_left_out_wherever_it_lies_and_it_is_said(tmp_path, folders, left):
+    images, said = quietly(load_images, plant(tmp_path, folders, count=5))
+    assert len(images) == 5 * (len(folders.split()) - len(left.split()))
+    assert said == [f"{tmp_path}: {left} left out of the images without labels"]
 
 
 def test_mnist_gives_its_training_images():
@@ -75,7 +90,7 @@ def test_images_are_resized_as_those_of_a_data_set(tmp_path):
     fill(tmp_path / "flat", 3, size=(9, 9))
     Image.new("L", (30, 20)).save(tmp_path / "flat" / "wide.png")
     assert load_images(tmp_path / "flat", (8, 3)).shape == (4, 1, 8, 3)
-    with pytest.raises(ConfigError, match="image size is 0x3"):
+    with pytest.raises(ConfigError, match="image_size's height is 0"):
         load_images(path, (0, 3))
 
 
