@@ -9,9 +9,8 @@ The parts: `minikd.nn` (layers), `minikd.losses`, `minikd.optim`, `minikd.schedu
 `minikd.gradcheck`, `minikd.reference` (PyTorch, to compare with).
 """
 
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False
+"""As type checkers read it. Nothing is imported here: Ctrl-C has no handler yet, and would print a traceback."""
 
 if TYPE_CHECKING:
     from minikd import losses, nn
@@ -67,6 +66,9 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """Import a name when it is asked for: the command must hold Ctrl-C's handler before NumPy is imported."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
     if name in _HOMES:
         found: object = getattr(import_module(f"minikd.{_HOMES[name]}"), name)
     elif not name.startswith("_") and find_spec(f"minikd.{name}"):

@@ -16,7 +16,7 @@ from minikd.experiments.rows import Report
 from minikd.jsonfiles import KEY, broken, checked, json_of
 from minikd.memory import in_words
 from minikd.models import describe
-from minikd.reading import check_file, excerpt, read_text
+from minikd.reading import check_file, excerpt, read_text, refused
 from minikd.schema import fitted
 from minikd.tensors import has_checksum, read_tensors
 from minikd.weights import load_model
@@ -39,18 +39,28 @@ def contents_of(paths: Sequence[Path]) -> list[Content]:
     """Return what each file is, and of a folder each file in it that minikd may read back."""
     files: list[Path] = []
     for path in paths:
-        files += sorted(one for one in path.rglob("*") if one.suffix in READERS) if path.is_dir() else [path]
+        inside = sorted(one for one in path.rglob("*") if one.suffix in READERS) if path.is_dir() else []
+        files += inside or [path]
     return [content_of(file) for file in files]
 
 
 def content_of(path: Path) -> Content:
     """Return what a file is; it may be missing or damaged, and its `error` then says so."""
     try:
+        if path.is_dir():
+            check_empty(path)
         check_file(path, "give the path of a file that minikd has written", CheckpointError)
         what, seal = READERS.get(path.suffix, other)(path)
         return Content(path=str(path), what=excerpt(what), bytes=path.stat().st_size, checksum=seal, error="")
     except MinikdError as error:
         return Content(path=str(path), what="", bytes=0, checksum="", error=str(error))
+
+
+def check_empty(folder: Path) -> None:
+    """Say of a folder without a file to tell of that it has none, or that it may not be looked into."""
+    with refused(folder, "", CheckpointError):
+        next(folder.iterdir(), None)
+    raise CheckpointError(f"{folder} holds no file that minikd reads back: these end in {', '.join(READERS)}")
 
 
 def tensors(path: Path) -> tuple[str, str]:

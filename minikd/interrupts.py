@@ -122,6 +122,36 @@ def say_stopped() -> None:
         print("", *lines, "minikd: stopped", sep="\n", file=sys.stderr, flush=True)
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Let the processes that are started in here be deaf to Ctrl-C, which a terminal sends to them, too.
+
+    They end with this one; but amid its imports, one that hears would print a traceback. Windows has no such mask.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its start would end the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # what has come meanwhile comes now
+
+
+def kill_children() -> None:
+    """Kill the processes that multiprocessing has started here: it would wait for those that nobody has told to end."""
+    if "multiprocessing" in sys.modules:
+        from multiprocessing import active_children
+
+        for child in active_children():
+            if child.pid:
+                with suppress(OSError):
+                    os.kill(child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
 def leave() -> None:
     """End this process at once. What it was writing is whole or not there, as after any other end."""
     say_stopped()
@@ -133,6 +163,7 @@ def end_stopped() -> None:
 
     By the usual way out, Python would die of SIGINT itself where it has met the exception in a text that it compiled.
     """
+    kill_children()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):

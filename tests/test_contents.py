@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,18 @@ def test_of_a_folder_every_file_is_told_and_the_others_left_out(folder):
     assert names == sorted(names)
     assert len(names) == len(WHAT) + len([name for name in WHAT if not name.endswith(".safetensors")])
     assert "none of the files that minikd reads back" in content_of(folder / "report.html")["what"]
+
+
+def test_a_folder_without_such_a_file_is_told_as_that(tmp_path, monkeypatch, capsys):
+    (tmp_path / "report.html").write_text("")
+    assert main(["info", str(tmp_path)]) == 2
+    assert "holds no file that minikd reads back" in " ".join(capsys.readouterr().out.split())
+
+    def denied(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert "cannot be read: permission denied" in content_of(tmp_path)["error"]
 
 
 def test_the_command_prints_every_file_in_80_columns(folder, capsys):

@@ -60,7 +60,14 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
 def default_path(folder: Path, name: str, to: str, int8: bool) -> Path:
     """Return where an export goes by default; C, which is three files, has a folder of its own."""
     kind = "-int8" if int8 else ""
-    return folder / f"{name}-c{kind}" / f"{name}.c" if to == "c" else folder / f"{name}{kind}{SUFFIXES[to]}"
+    path = folder / f"{name}-c{kind}" / f"{name}.c" if to == "c" else folder / f"{name}{kind}{SUFFIXES[to]}"
+    place, home = path.parent.resolve(), folder.parent.resolve()
+    if not place.is_relative_to(home):
+        raise ConfigError(
+            f"{path.parent} is or lies behind a link to {place}, and nothing is written outside {folder.parent}; "
+            "remove the link, or say with -o that it goes there"
+        )
+    return path
 
 
 def by_key(found: Subjects) -> dict[str, tuple[Sequential, Card]]:

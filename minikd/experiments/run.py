@@ -17,6 +17,7 @@ from pathlib import Path
 from minikd.distillation.folder import check_links
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
+from minikd.interrupts import deaf_children
 from minikd.notices import printed
 from minikd.terminal import one_line, standard_error
 
@@ -56,7 +57,9 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
     check_links(folder / "cells")
     parallel = Parallel(n_jobs=min(jobs, len(todo)), return_as="generator_unordered", batch_size=1)
     here = os.getpid()
-    ended: Iterable[tuple[str, Outcome | str]] = parallel(delayed(attempt)(cell, folder, here) for cell in todo)
+    ended: Iterable[tuple[str, Outcome | str]]
+    with deaf_children():
+        ended = parallel(delayed(attempt)(cell, folder, here) for cell in todo)
     try:
         for key, found in bar(ended, len(todo), len(cells), quiet):
             if isinstance(found, str):

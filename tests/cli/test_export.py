@@ -121,6 +121,22 @@ def test_a_main_c_of_somebodys_own_stays(run, capsys):
     assert "wrote student.h, student.c in" in printed
 
 
+@pytest.mark.parametrize("linked", ["export", "export/student-c"])
+def test_no_link_in_a_run_leads_an_export_out_of_it_unsaid(linked, run, tmp_path, capsys):
+    shutil.rmtree(run / "export", ignore_errors=True)
+    (tmp_path / "elsewhere").mkdir()
+    (run / linked).parent.mkdir(exist_ok=True)
+    (run / linked).symlink_to(tmp_path / "elsewhere")
+    try:
+        status, _, err = told(capsys, run, "--to", "c")
+        assert status == 2
+        assert f"is or lies behind a link to {tmp_path / 'elsewhere'}" in err
+        assert not list((tmp_path / "elsewhere").iterdir())
+        assert told(capsys, run, "--to", "c", "-o", run / "export" / "student-c" / "a.c")[0] == 0
+    finally:
+        (run / linked).unlink()
+
+
 REFUSED = {
     "no such folder": (["nowhere"], "is not there"),
     "a folder without weights": (["empty"], "holds no weights of a run"),

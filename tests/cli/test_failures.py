@@ -30,7 +30,9 @@ def raising(monkeypatch, tmp_path):
         (MemoryError(), "not enough memory; take less data or a smaller network"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
         (ModuleNotFoundError("No module named 'scipy'"), "No module named 'scipy': .* install minikd anew"),
-        (PermissionError(13, "Permission denied", "a\x1bb"), r"\[Errno 13\] Permission denied: 'a.x1bb'"),
+        (PermissionError(13, "Permission denied", "a\x1bb"), r"a.x1bb: Permission denied; allow it, or take another"),
+        (NotADirectoryError(20, "Not a directory", b"a/b"), "a/b: Not a directory; check path and disk"),
+        (OSError("no more"), "no more"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_status_2(error, words, raising, capsys, tmp_path):

@@ -175,6 +175,28 @@ def test_ctrl_c_during_the_imports_is_no_traceback(lines, data):
     assert [line for line in said.splitlines() if not line.startswith("import time:")] == ["", "minikd: stopped"]
 
 
+EARLIEST = """
+import sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "minikd.interrupts":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder())
+import minikd.__main__
+"""
+
+
+def test_ctrl_c_amid_the_handlers_own_modules_is_no_traceback():
+    done = subprocess.run([sys.executable, "-c", EARLIEST], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nminikd: stopped\n")
+
+
+def test_nothing_is_imported_before_the_handler_is_set():
+    script = "import sys; before = set(sys.modules); import minikd; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.stdout == "minikd\n"
+
+
 TERMINAL = """
 import fcntl, os, sys, termios
 os.setsid()

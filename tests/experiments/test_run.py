@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -315,6 +316,43 @@ def test_the_workers_of_a_killed_experiment_end_with_it(data, tmp_path):
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
+
+
+IDLE = """
+import os, signal, sys
+from pathlib import Path
+from minikd.experiments.run import Progress, run_cells
+from minikd.interrupts import end_stopped, stop_by_exception
+from tests.experiments.makers import cells_of
+stop_by_exception()
+try:
+    run_cells(cells_of(sys.argv[1])[0], Path(sys.argv[2]), 2, Progress())
+    os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt:
+    end_stopped()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no signal to one process")
+def test_an_experiment_that_is_stopped_between_its_stages_ends(data, tmp_path):
+    """Its workers are idle then, and joblib would wait five minutes for them."""
+    done = subprocess.run([sys.executable, "-c", IDLE, str(data), str(tmp_path)], timeout=100)
+    assert done.returncode == 128 + signal.SIGTERM
+
+
+def hears_nothing(job):
+    """Fail where Ctrl-C would reach this process."""
+    if signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []):
+        raise ConfigError("it hears")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows masks no signal")
+def test_ctrl_c_is_the_experiments_and_not_its_workers(data, tmp_path):
+    """A terminal sends it to them as well, and each would print a traceback of its imports."""
+    teachers, _ = cells_of(data)
+    found = run([[replace(cell, change=hears_nothing) for cell in teachers]], tmp_path, jobs=2)
+    assert not found.failed
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
