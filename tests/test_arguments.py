@@ -115,6 +115,26 @@ def test_a_student_is_not_its_own_teacher(several):
     minikd.distill(model.copy(), model, problems.dataset(), QUICK)
 
 
+@pytest.mark.parametrize("inside", ["student", "teacher"])
+def test_networks_that_share_layers_are_refused(inside):
+    inner = problems.mlp()
+    outer = nn.Sequential(inner, nn.Dropout(0.1))
+    teacher, student = (outer, inner) if inside == "student" else (inner, outer)
+    with pytest.raises(
+        ConfigError, match=r"holds the student's layers, or the student its, which changes as it learns"
+    ):
+        minikd.distill([problems.cnn(), teacher], student, problems.dataset())
+
+
+@pytest.mark.numpy_only("CuPy's arrays are never read-only")
+def test_a_model_whose_vector_is_read_only_is_not_trained():
+    model = problems.mlp()
+    model.vector.flags.writeable = False
+    with pytest.raises(ConfigError, match=r"model has a read-only vector.*train a copy: model\.copy\(\)"):
+        minikd.train(model, problems.dataset())
+    minikd.train(model.copy(), problems.dataset(), QUICK)
+
+
 def test_networks_of_two_dtypes_are_refused():
     double = problems.mlp().astype("float64")
     with pytest.raises(DtypeError, match=r"teacher\[1\] is float32, but the student float64.*astype\('float64'\)"):
