@@ -14,6 +14,7 @@ from typing import TypedDict
 import numpy as np
 
 from minikd.backend import to_host
+from minikd.data.shown import alike
 from minikd.errors import CheckpointError, MinikdError
 from minikd.memory import require
 from minikd.nn import Sequential
@@ -71,8 +72,9 @@ def check_different(class_names: tuple[str, ...]) -> None:
         raise CheckpointError("there are no class names, but a model needs one for each of its outputs")
     seen: dict[str, int] = {}
     for number, name in enumerate(class_names):
-        if seen.setdefault(name, number) != number:
-            raise CheckpointError(f"the classes {seen[name]} and {number} are both named {excerpt(repr(name))}")
+        first = seen.setdefault(alike(name), number)
+        if first != number:
+            raise CheckpointError(f"the classes {first} and {number} are both named {excerpt(repr(name))}")
 
 
 class Description(TypedDict):

@@ -203,6 +203,7 @@ CARDS = [
     ({"class_names": ["a", "b"]}, r"images \(1, 6, 6\) into \(3,\), but 2 class names need \(2,\)"),
     ({"class_names": ["a", "b", "c", "d"]}, "4 class names"),
     ({"class_names": ["a", "b", "a"]}, "the classes 0 and 2 are both named 'a'"),
+    ({"class_names": ["a", "b", "a\u200b"]}, r"the classes 0 and 2 are both named 'a\\u200b'"),
     ({"class_names": ["a", "b", 3]}, "Expected `str`, got `int`"),
     ({"class_names": ["a", "b", "\x1b[31mc"]}, r"the name '\\x1b\[31mc' holds a control character"),
     ({"class_names": ["a", "b", "\x00"]}, "NUL"),

@@ -5,20 +5,35 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.shown import composed, is_text, some
+from minikd.data.shown import alike, is_text, some
 from minikd.errors import DataError
+
+
+def checked_names(names: object, where: str) -> tuple[str, ...]:
+    """Return class names as a tuple of plain texts: of a list or tuple, or an array, of texts each another.
+
+    Raises `DataError`, as `check_names`.
+    """
+    given = names.tolist() if isinstance(names, np.ndarray) else names
+    if not isinstance(given, list | tuple):
+        raise DataError(
+            f"{where}: class_names is a {type(names).__name__}, but must be a tuple with a text for each class, in the "
+            "order of the labels, such as ('cat', 'dog')"
+        )
+    check_names(given, where)
+    return tuple(map(str, given))
 
 
 def check_names(names: Sequence[object], where: str) -> None:
     """Refuse class names that are no text, empty, or that look alike: answers are told by name."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not name or not is_text(name):
+        if not isinstance(name, str) or not alike(name) or not is_text(name):
             raise DataError(
                 f"{where}: class {number} is called {name!a}, but a name must be text of one character or more, "
                 "without control characters; give it another name"
             )
-        first = numbers.setdefault(composed(name), number)
+        first = numbers.setdefault(alike(name), number)
         if first != number:
             raise DataError(
                 f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.class_names import check_names
+from minikd.data.class_names import checked_names
 from minikd.errors import DataError
 from minikd.typing import Floats, Ints, Pixels, Shape
 
@@ -30,6 +30,7 @@ class Dataset:
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", checked_names(self.class_names, self.name))
         for part in ("train", "test"):
             where = f"{self.name}, {part}"
             images = checked_images(np.asarray(getattr(self, f"{part}_images")), where)
@@ -37,7 +38,6 @@ class Dataset:
             check_lengths(images, labels, where)
             object.__setattr__(self, f"{part}_images", images)
             object.__setattr__(self, f"{part}_labels", labels)
-        check_names(self.class_names, self.name)
         check_classes_appear(self.train_labels, self.class_names, self.name)
         check_same_form(self.train_images, self.test_images, self.name)
 

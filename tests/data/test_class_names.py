@@ -58,11 +58,36 @@ def test_names_that_do_not_name_each_class_are_refused(tmp_path, names, message)
         load_dataset(npz(tmp_path / "toy.npz", array))
 
 
-@pytest.mark.parametrize("names", [("ant", "ant"), ACCENTED, ("ant", ""), ("ant", 1), ("ant", "\udce9")])
+ALIKE = [("ant", " ant"), ("ant", "ant\u200b"), ("ant", "\u202eant"), ("an ant", "an\u00a0ant"), ("an ant", "an  ant")]
+
+
+@pytest.mark.parametrize(
+    "names", [("ant", "ant"), ACCENTED, ("ant", ""), ("ant", "\u00a0\u200d"), ("ant", 1), ("ant", "\udce9"), *ALIKE]
+)
 def test_a_data_set_made_in_python_is_checked_too(names):
     images, labels = np.zeros((4, 1, 2, 2), np.uint8), np.array([0, 1, 0, 1])
     with pytest.raises(DataError, match="toy: class"):
         Dataset("toy", images, labels, images, labels, names)
+
+
+@pytest.mark.parametrize("names", ["ab", {"a", "b"}, {0: "a", 1: "b"}, iter(("a", "b")), None, 2, b"ab"])
+def test_names_without_an_order_are_refused(names):
+    images, labels = np.zeros((4, 1, 2, 2), np.uint8), np.array([0, 1, 0, 1])
+    with pytest.raises(
+        DataError, match=r"toy: class_names is a \w+, but must be a tuple .* in the order of the labels"
+    ):
+        Dataset("toy", images, labels, images, labels, names)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, lambda names: tuple(map(np.str_, names))])
+def test_names_are_kept_as_plain_texts_that_nobody_can_change(kind):
+    images, labels = np.zeros((4, 1, 2, 2), np.uint8), np.array([0, 1, 0, 1])
+    names = kind(["ant", "bee"])
+    found = Dataset("toy", images, labels, images, labels, names)
+    if not isinstance(names, tuple):
+        names[0] = "cow"
+    assert found.class_names == ("ant", "bee")
+    assert {type(name) for name in found.class_names} == {str}
 
 
 def test_a_class_folder_whose_name_is_no_text_is_refused(tmp_path):
