@@ -85,12 +85,14 @@ class Description(TypedDict):
 
 
 def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
-    """Write the model and its card; the file appears whole or not at all. Raises CheckpointError.
+    """Write the model and its card; the file appears whole or not at all.
 
-    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask.
+    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask. Raises CheckpointError where
+    the file cannot be written, and for weights that `load_model` would refuse.
     """
     text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)}, allow_nan=False)
     tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
+    check_values(path, tensors)
     write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
 
 
@@ -122,7 +124,7 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
             f"{path} does not describe its own model: {excerpt(error)}; write it again from a run, or load its arrays "
             "into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
         ) from error
-    check_values(path, model, tensors)
+    check_values(path, tensors)
     model.class_names = description["card"].class_names
     return model, description["card"]
 
@@ -159,12 +161,13 @@ def check_sizes(model: Sequential, shape: Shape) -> None:
         require(need, f"one image in {type(layer).__name__}", "the layer's settings are not those of a real model")
 
 
-def check_values(path: str | Path, model: Sequential, tensors: dict[str, Array]) -> None:
-    """Refuse weights, as they are in the model, that no answer could be right with."""
-    for name, value in model.state_dict().items():
-        if not np.isfinite(tensors[name]).all():
-            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
+def check_values(path: str | Path, tensors: dict[str, Array]) -> None:
+    """Refuse weights that no answer could be right with in float32."""
+    largest = float(np.finfo(np.float32).max)
+    for name, value in tensors.items():
         if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
+        if value.dtype == np.float64 and (abs(value.astype(np.float64, copy=False)) > largest).any():
             raise CheckpointError(f"{path}: {name} holds numbers too large for float32, beyond 3.4e38; train again")
-        if name.endswith(("running_var", "num_batches_tracked")) and (value < 0).any():
+        if name.endswith(("running_var", "num_batches_tracked")) and (value.astype(np.float64) < 0).any():
             raise CheckpointError(f"{path}: {name} is negative, which it cannot be; train again")

@@ -166,6 +166,7 @@ FLOATS = (IMAGES / 255).astype(np.float32)
         (FLOATS - 0.9, DataError, "must lie in 0-1"),
         (np.where(FLOATS > 0.5, np.nan, FLOATS), DataError, "nan"),
         (np.array([None] * 3), DataError, "must be"),
+        (np.ma.masked_greater(IMAGES, 100), DataError, "some values are masked.*leave those samples out"),
         (FLOATS, ConfigError, r"float32 \(1, 6, 6\), but the data's are uint8.*astype\('uint8'\)"),
         (IMAGES[..., :5], ConfigError, r"\(1, 6, 5\), but the data's are uint8 \(1, 6, 6\); resize them to 6x6"),
         (np.repeat(IMAGES, 3, 1), ConfigError, r"\(3, 6, 6\), but .*make them grey"),

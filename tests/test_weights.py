@@ -116,10 +116,31 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused_by_name(value, tmp_path):
     path, model = tmp_path / "model.safetensors", problems.mlp()
-    model.layers[1].params["bias"][0] = value
     save_model(path, model, CARD)
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, {**tensors, "1.bias": np.full(8, value, np.float32)}, metadata)
     with pytest.raises(CheckpointError, match=r"model\.safetensors: 1\.bias holds NaN or infinity"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "NaN or inf"), (-np.inf, "NaN or inf"), (-1e39, "too large for")]
+)
+def test_weights_that_could_not_be_read_back_are_not_written(value, words, tmp_path):
+    path, model = tmp_path / "model.safetensors", problems.mlp().astype("float64")
+    save_model(path, model, CARD)
+    before = path.read_bytes()
+    model.layers[1].params["bias"][0] = value
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors: 1\.bias holds .*{words}"):
+        save_model(path, model, CARD)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.safetensors", "a\0b", ["model.safetensors"]])
+@pytest.mark.parametrize("read", [load_model, read_tensors])
+def test_what_is_no_path_is_refused(read, path):
+    with pytest.raises(CheckpointError, match=r"is no path; give the path of a \.safetensors file"):
+        read(path)
 
 
 def test_tensors_of_another_program_are_read_but_are_no_model(tmp_path):

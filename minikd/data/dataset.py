@@ -33,8 +33,8 @@ class Dataset:
         object.__setattr__(self, "class_names", checked_names(self.class_names, self.name))
         for part in ("train", "test"):
             where = f"{self.name}, {part}"
-            images = checked_images(np.asarray(getattr(self, f"{part}_images")), where)
-            labels = checked_labels(np.asarray(getattr(self, f"{part}_labels")), len(self.class_names), where)
+            images = checked_images(unmasked(getattr(self, f"{part}_images"), where), where)
+            labels = checked_labels(unmasked(getattr(self, f"{part}_labels"), where), len(self.class_names), where)
             check_lengths(images, labels, where)
             object.__setattr__(self, f"{part}_images", images)
             object.__setattr__(self, f"{part}_labels", labels)
@@ -50,6 +50,14 @@ class Dataset:
     def classes(self) -> int:
         """The number of classes, K."""
         return len(self.class_names)
+
+
+def unmasked(values: object, where: str) -> Raw:
+    """Return values as a plain array, or refuse those of which a mask says that they are none."""
+    if np.ma.is_masked(values):
+        raise DataError(f"{where}: some values are masked, and a plain array has no mask; leave those samples out")
+    found: Raw = np.asarray(values)
+    return found
 
 
 def checked_images(images: Raw, where: str) -> Pixels:

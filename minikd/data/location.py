@@ -2,6 +2,7 @@
 
 import os
 import stat
+from operator import index
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ def located(source: str | Path) -> tuple[Path, Kind]:
     Raises `DataError` for a path that is no text, since a run keeps it in its configuration, for a pipe or a device,
     and for what cannot be looked at.
     """
+    if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
+        raise DataError(f"the data are of type {type(source).__name__}, but must be a name or a path, such as 'mnist'")
     if not str(source) or not is_text(os.fspath(source)):
         raise DataError(
             f"the data's path '{shown(source)}' is empty or no text (UTF-8 without control characters); rename that "
@@ -43,8 +46,14 @@ def located(source: str | Path) -> tuple[Path, Kind]:
 
 
 def check_image_size(image_size: tuple[int, int] | None) -> None:
-    """Refuse a side that no image can have. Raises `ConfigError`."""
-    if image_size is not None and not (min(image_size) >= 1 and max(image_size) < 2**31):
+    """Refuse what is no height and width, and a side that no image can have. Raises `ConfigError`."""
+    if image_size is None:
+        return
+    try:
+        height, width = map(index, image_size)
+    except (TypeError, ValueError) as error:  # no numbers, no whole ones, or not two
         raise ConfigError(
-            f"image size is {image_size[0]}x{image_size[1]}, but both sides must be at least 1 pixel, and below 2**31"
-        )
+            f"image size is {image_size!r}, but must be a height and a width in pixels, such as (28, 28)"
+        ) from error
+    if not (min(height, width) >= 1 and max(height, width) < 2**31):
+        raise ConfigError(f"image size is {height}x{width}, but both sides must be at least 1 pixel, and below 2**31")

@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.checks import check_float
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.memory import require
 from minikd.nn.arrays import Arrays, check_apart, write
@@ -52,6 +53,7 @@ class Flatten(Layer):
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, FlattenCache]:
+        check_float(x, "Flatten: x")
         return x.reshape(len(x), math.prod(x.shape[1:])), FlattenCache(x.shape, x.dtype)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
