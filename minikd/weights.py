@@ -7,6 +7,7 @@ The tensors have the names and shapes of PyTorch's `state_dict`. The header's me
 import json
 import math
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -16,9 +17,10 @@ import numpy as np
 from minikd.backend import to_host
 from minikd.data.shown import alike
 from minikd.errors import CheckpointError, MinikdError
-from minikd.memory import require
+from minikd.memory import in_words, require
 from minikd.nn import Sequential
 from minikd.nn.build import build_sequential
+from minikd.nn.layer import Layer
 from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 from minikd.tensors import STAGE, read_tensors, write_tensors
@@ -29,6 +31,11 @@ WIDEST = 2**16
 
 THINNEST = 1e-30
 """The smallest deviation of pixels: divided by it, they are still numbers of float32."""
+
+MOST_BYTES, MOST_POSITIONS = 2**30, 2**18
+"""What one image may take in a layer (in all of them 16 times as much), and the positions of all layers' windows."""
+
+UNREAL = "the layer's settings are not those of a real model"
 
 FLOATS, INTEGERS = ("float16", "float32", "float64"), ("int8", "int16", "int32", "int64")
 """What weights may be stored in without losing what they mean, and what counts may; int8 weights have a scale."""
@@ -150,15 +157,26 @@ def check_answers(model: Sequential, card: Card) -> None:
 
 
 def check_sizes(model: Sequential, shape: Shape) -> None:
-    """Refuse layers whose output, or whose input with its border, is larger than the memory for a single image."""
+    """Refuse layers that for a single image take more than the memory there is, or than any real model does."""
+    passed = positions = 0
+    for layer, need, window in costs(model, shape):
+        require(need, f"one image in {type(layer).__name__}", UNREAL)
+        passed, positions = passed + need, positions + window
+        if need > MOST_BYTES or passed > 16 * MOST_BYTES:
+            raise CheckpointError(f"one image takes {in_words(max(need, passed))} in {type(layer).__name__}; {UNREAL}")
+        if positions > MOST_POSITIONS:
+            raise CheckpointError(f"the windows of {type(layer).__name__} have {positions:,} positions; {UNREAL}")
+
+
+def costs(model: Sequential, shape: Shape) -> Iterator[tuple[Layer, int, int]]:
+    """Yield each layer with the bytes of its output or, if larger, its input with a border, and its window's size."""
     for layer in model.layers:
         if isinstance(layer, Sequential):
-            check_sizes(layer, shape)
+            yield from costs(layer, shape)
         borders = getattr(layer, "padding", (0, 0))
         bordered = [shape[0], *(length + 2 * border for length, border in zip(shape[1:], borders, strict=False))]
         shape = layer.output_shape(shape)
-        need = 4 * max(math.prod(bordered), math.prod(shape))
-        require(need, f"one image in {type(layer).__name__}", "the layer's settings are not those of a real model")
+        yield layer, 4 * max(math.prod(bordered), math.prod(shape)), math.prod(getattr(layer, "kernel_size", (0,)))
 
 
 def check_values(path: str | Path, tensors: dict[str, Array]) -> None:

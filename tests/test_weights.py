@@ -282,6 +282,9 @@ def test_a_layer_that_the_weights_do_not_bear_out_is_refused_before_it_is_made(c
     assert len(str(refusal.value)) < 2000
 
 
+OWN_SIZE = {"layer": "MaxPool2d", "kernel_size": 13, "stride": 1, "padding": 6}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -297,6 +300,14 @@ def test_a_layer_that_the_weights_do_not_bear_out_is_refused_before_it_is_made(c
         (lambda layers: layers[1].update(momentum=2), "momentum"),
         (lambda layers: layers[2].update(kernel_size=10**12), "does not fit"),
         (lambda layers: layers[2].update(padding=10**12), "padding"),
+        (
+            lambda layers: layers[2].update(kernel_size=[2000, 2000], padding=[1000, 1000], stride=1),
+            "4,000,009 positions",
+        ),
+        (lambda layers: layers[2].update(kernel_size=[2**20, 1], padding=[2**19, 0]), "1,048,585 positions"),
+        (lambda layers: layers[2].update(layer="AvgPool2d", kernel_size=4096, padding=2048), "16,777,225 positions"),
+        (lambda layers: layers[3].update(layer="Sequential", layers=[OWN_SIZE] * 1552), "262,301 positions"),
+        (lambda layers: layers[0].update(padding=5000), r"takes 1\.6 GB in Conv2d; the layer's settings are not those"),
         (lambda layers: layers.insert(3, DEEP), "nested"),
         (lambda layers: layers[3].update(layer="Residual", layers=[{"layer": "Flatten"}]), "must keep it"),
         (lambda layers: layers.insert(3, {"layer": "Sequential", "layers": [], "more": 1}), "layers alone"),

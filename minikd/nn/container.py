@@ -104,14 +104,11 @@ class Sequential(Layer):
     def vector(self, values: Floats) -> None:
         write(self._vector, values, "vector")
 
-    def bind(self, vector: Floats) -> None:
-        """Make `vector` the one that holds all parameters, each layer's a view of its part."""
-        self._check_vector(vector)
-        self._check_attributes()
+    def _lay(self, vector: Floats) -> None:
         self._parts, start = [], 0
         for layer in self._layers:
             part = vector[start : start + layer.size]
-            layer.bind(part)
+            layer._lay(part)
             self._parts.append(part)
             start += layer.size
         self._vector = vector

@@ -117,9 +117,14 @@ class Layer:
 
     def bind(self, vector: Floats) -> None:
         """Make each parameter a view of `vector`, which holds their values one after the other."""
-        self._check_vector(vector)
+        if vector.shape != (self.size,):
+            raise ShapeError(f"{self!r} has {self.size} parameters, but is to lie in a vector {vector.shape}")
         self._check_attributes()
         check_apart({**self.params, **self.state})
+        self._lay(vector)
+
+    def _lay(self, vector: Floats) -> None:
+        """Make each parameter a view of `vector`, which has been checked."""
         views, start = {}, 0
         for name, value in self.params.items():
             views[name] = vector[start : start + value.size].reshape(value.shape)
@@ -184,11 +189,6 @@ class Layer:
         for arrays in (self._params, self._state):
             arrays.exchange({name: convert(value) for name, value in arrays.items()})
 
-    def _check_vector(self, vector: Floats) -> None:
-        """Refuse a vector of another size than the parameters'."""
-        if vector.shape != (self.size,):
-            raise ShapeError(f"{self!r} has {self.size} parameters, but is to lie in a vector {vector.shape}")
-
     def _inside(self) -> Iterator["Layer"]:
         """Yield this layer, and those inside it if it is a chain."""
         yield self
@@ -196,8 +196,9 @@ class Layer:
     def _check_attributes(self) -> None:
         """Refuse arrays that an attribute holds as well: bound or copied, the layer would have two of each."""
         own = {**self.params, **self.state}
-        seen = {id(layer) for layer in self._inside()}
-        for layer in self._inside():
+        layers = [*self._inside()] if own else []
+        seen = {*map(id, layers)}
+        for layer in layers:
             for attribute, held in layer._attributes().items():
                 for one in _arrays_in(held, seen):
                     for name in (name for name, value in own.items() if overlap(one, value)):
