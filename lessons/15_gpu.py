@@ -308,7 +308,8 @@ labels = rng.integers(0, 10, 1000)
 counts = np.zeros(10, np.int64)
 counts[labels] += 1  # WRONG: each place is written from its old value
 gathered = (labels[:, None] == np.arange(10)).sum(0)  # (10,): each place looks for what belongs to it
-lesson.close("each place gathers its own: the counts of labels", gathered, np.bincount(labels, minlength=10), within=0)
+counted = np.bincount(labels.astype(np.intp), minlength=10)
+lesson.close("each place gathers its own: the counts of labels", gathered, counted, within=0)
 lesson.caught("counts[labels] += 1 with repeated labels", counts, gathered)
 
 parts = rng.standard_normal(1000).astype(np.float32)

@@ -121,7 +121,7 @@ for epoch in range(EPOCHS):
         print(f"{100 * rows[epoch]['accuracy']:11.2f}{theirs:>11}", end="")
     print()
 
-guess = np.bincount(test.labels).max() / len(test)
+guess = np.bincount(test.labels.astype(np.intp)).max() / len(test)
 lesson.true("the teacher beats the commonest class", teacher_rows[-1]["accuracy"] > guess, f"{guess:.1%}")
 lesson.true("the student, who saw no label, does so, too", distilled_rows[-1]["accuracy"] > guess)
 

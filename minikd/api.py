@@ -145,11 +145,12 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
 
 def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:
     """Return which of the model's outputs is each class of the data. Raises ShapeError and ConfigError."""
-    check_outputs(model, data)
     try:
-        return match(model.class_names or data.class_names, data.class_names, who, data.name)
+        order = match(model.class_names or data.class_names, data.class_names, who, data.name)
     except CheckpointError as error:
         raise ConfigError(f"{error}, or have it forget the names: model.class_names = ()") from error
+    check_outputs(model, data)
+    return order
 
 
 def matched(model: Sequential, data: Dataset, who: str) -> Dataset:

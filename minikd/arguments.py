@@ -10,6 +10,7 @@ from minikd.backend import module_of
 from minikd.data import Augmentation, Dataset
 from minikd.errors import ConfigError, DtypeError
 from minikd.nn import Sequential
+from minikd.nn.arrays import overlap
 from minikd.training import Plan
 
 WATCHER = ("start", "step", "look", "epoch", "stop", "note")
@@ -40,6 +41,8 @@ def check_trainable(model: Sequential, who: str) -> None:
     """Refuse a model without anything to train."""
     if not model.size:
         raise ConfigError(f"{who} has no parameters, so there is nothing to train; give it a layer such as nn.Linear")
+    if module_of(model.vector) is np and not model.vector.flags.writeable:
+        raise ConfigError(f"{who} has a read-only vector, so it cannot be trained; train a copy: model.copy()")
 
 
 def check_data(data: object) -> None:
@@ -58,6 +61,12 @@ def path_of(path: object) -> Path:
     if not found.name or "\0" in str(found) or found.is_dir():
         raise ConfigError(f"path is {str(path)!r}, but must be that of a file, such as 'student.safetensors'")
     return found
+
+
+def check_flag(value: object, what: str) -> None:
+    """Refuse what is neither True nor False: any text counts as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"{what} is {value!r}, but must be True or False")
 
 
 def check_choices(plan: object, augmentation: object, watcher: object) -> None:
@@ -111,13 +120,14 @@ def checked_teacher(teacher: object, student: Sequential, who: str) -> Sequentia
     """Return the teacher, once it is clear that it can teach this student."""
     check_model(teacher, who)
     assert isinstance(teacher, Sequential)
-    if teacher is student:
-        raise ConfigError(f"{who} is the student itself, which changes as it learns; give a copy: teacher.copy()")
     ours, theirs = (module_of(model.vector).__name__ for model in (student, teacher))
     if ours != theirs:
         raise DtypeError(
             f"{who} lies in {theirs} arrays, but the student in {ours} arrays; move one: teacher.to(backend)"
         )
+    if overlap(teacher.vector, student.vector):
+        what = "is the student itself" if teacher is student else "holds the student's layers, or the student its"
+        raise ConfigError(f"{who} {what}, which changes as it learns; give a copy: teacher.copy()")
     if teacher.vector.dtype != student.vector.dtype:
         raise DtypeError(
             f"{who} is {teacher.vector.dtype}, but the student {student.vector.dtype}; convert one: "

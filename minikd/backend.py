@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 
 from minikd.errors import BackendError, ConfigError
-from minikd.typing import ArrayT
+from minikd.typing import Array, ArrayT
 
 CHOICES = ("auto", "numpy", "cupy")
 
@@ -24,6 +24,12 @@ def module_of(x: object) -> ModuleType:
     """Return `numpy` or `cupy`, whichever made `x`. A CuPy array can exist only if CuPy was imported already."""
     cupy = sys.modules.get("cupy")
     return cupy if cupy is not None and isinstance(x, cupy.ndarray) else np
+
+
+def address_of(x: Array) -> int:
+    """Return where in the host's memory, or the device's, the first element of `x` lies."""
+    address: int = x.ctypes.data if module_of(x) is np else x.data.ptr  # type: ignore[attr-defined]
+    return address
 
 
 def special_of(x: object) -> ModuleType:

@@ -39,7 +39,7 @@ def outputs_of(
     xp = module_of(model.vector)
     count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
 
-    @np.errstate(over="ignore", invalid="ignore")  # told of once, by `check_answers`
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # told of once, by `check_answers`
     def look(start: int) -> dict[str, Floats]:
         images = xp.asarray(views.clean(slice(start, start + count)))
         if not layers:

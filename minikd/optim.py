@@ -343,12 +343,14 @@ def limit_weights(weight: Floats, limit: float) -> None:
     The nearest weights that satisfy the constraint, so a step and this is projected gradient descent. Hinton,
     Srivastava, Krizhevsky, Sutskever & Salakhutdinov 2012 (arXiv:1207.0580) use it beside dropout: large learning rates
     can then search wide without the weights running away. As torch.renorm over dimension 0. A row of zeros stays.
-    Raises `ConfigError` for a limit that is not above 0 and finite, `ShapeError` for a weight without rows.
+    Raises `ConfigError` for a limit that is not above 0 and finite, `ShapeError` for a weight without rows, and
+    `DtypeError`.
     """
     if not 0 < number(limit) < math.inf:
         raise ConfigError(f"limit_weights: limit is {limit!r}, but must be finite and above 0; leave it out for none")
     if weight.ndim < 2 or weight.size == 0:
         raise ShapeError(f"limit_weights: weight has shape {weight.shape}, but must be (O, ...), a row a unit")
+    check_float(weight, "limit_weights: weight")
     xp, limit = module_of(weight), float(limit)
     rows = weight.reshape(len(weight), -1)
     lengths = xp.sqrt((rows * rows).sum(axis=1))

@@ -44,6 +44,13 @@ def read_text(path: Path, limit: int, wanted: str, error: type[MinikdError]) -> 
         ) from problem
 
 
+def as_path(path: object, wanted: str, error: type[MinikdError]) -> Path:
+    """Return the path that a caller gave, or raise `error` for what is none."""
+    if not isinstance(path, str | Path) or "\0" in str(path):
+        raise error(f"{excerpt(repr(path))} is no path; {wanted}")
+    return Path(path)
+
+
 def is_there(path: Path, error: type[MinikdError]) -> bool:
     """Return whether there is such a file or folder. Raises `error` where that may not be looked at."""
     with refused(path, "", error):

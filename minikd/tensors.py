@@ -16,7 +16,7 @@ from minikd import checksums
 from minikd.errors import CheckpointError, MinikdError
 from minikd.files import write_atomically
 from minikd.memory import in_words, require
-from minikd.reading import check_readable, excerpt
+from minikd.reading import as_path, check_readable, excerpt
 from minikd.typing import Array, Pixels
 
 CHECKSUM, STAGE = "minikd-sha256", "minikd-stage"
@@ -66,7 +66,7 @@ def read_tensors(path: str | Path, fix: str = FIX) -> tuple[dict[str, Array], di
     Raises CheckpointError where the file is missing, broken or damaged, which ends in `fix`, SizeError where it is
     larger than the memory.
     """
-    path = Path(path)
+    path = as_path(path, WANTED, CheckpointError)
     with opened(path, fix) as file:
         require(path.stat().st_size, str(path), "it is no file of minikd's, or of a larger machine's")
         tensors: dict[str, Array] = {name: file.get_tensor(name) for name in checked_names(path, file)}

@@ -7,6 +7,7 @@ The tensors have the names and shapes of PyTorch's `state_dict`. The header's me
 import json
 import math
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -14,10 +15,12 @@ from typing import TypedDict
 import numpy as np
 
 from minikd.backend import to_host
+from minikd.data.shown import alike
 from minikd.errors import CheckpointError, MinikdError
-from minikd.memory import require
+from minikd.memory import in_words, require
 from minikd.nn import Sequential
 from minikd.nn.build import build_sequential
+from minikd.nn.layer import Layer
 from minikd.reading import excerpt
 from minikd.schema import fitted, from_json
 from minikd.tensors import STAGE, read_tensors, write_tensors
@@ -28,6 +31,11 @@ WIDEST = 2**16
 
 THINNEST = 1e-30
 """The smallest deviation of pixels: divided by it, they are still numbers of float32."""
+
+MOST_BYTES, MOST_POSITIONS = 2**30, 2**18
+"""What one image may take in a layer (in all of them 16 times as much), and the positions of all layers' windows."""
+
+UNREAL = "the layer's settings are not those of a real model"
 
 FLOATS, INTEGERS = ("float16", "float32", "float64"), ("int8", "int16", "int32", "int64")
 """What weights may be stored in without losing what they mean, and what counts may; int8 weights have a scale."""
@@ -71,8 +79,9 @@ def check_different(class_names: tuple[str, ...]) -> None:
         raise CheckpointError("there are no class names, but a model needs one for each of its outputs")
     seen: dict[str, int] = {}
     for number, name in enumerate(class_names):
-        if seen.setdefault(name, number) != number:
-            raise CheckpointError(f"the classes {seen[name]} and {number} are both named {excerpt(repr(name))}")
+        first = seen.setdefault(alike(name), number)
+        if first != number:
+            raise CheckpointError(f"the classes {first} and {number} are both named {excerpt(repr(name))}")
 
 
 class Description(TypedDict):
@@ -83,12 +92,14 @@ class Description(TypedDict):
 
 
 def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
-    """Write the model and its card; the file appears whole or not at all. Raises CheckpointError.
+    """Write the model and its card; the file appears whole or not at all.
 
-    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask.
+    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask. Raises CheckpointError where
+    the file cannot be written, and for weights that `load_model` would refuse.
     """
     text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)}, allow_nan=False)
     tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
+    check_values(path, tensors)
     write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
 
 
@@ -120,7 +131,7 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
             f"{path} does not describe its own model: {excerpt(error)}; write it again from a run, or load its arrays "
             "into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
         ) from error
-    check_values(path, model, tensors)
+    check_values(path, tensors)
     model.class_names = description["card"].class_names
     return model, description["card"]
 
@@ -146,23 +157,35 @@ def check_answers(model: Sequential, card: Card) -> None:
 
 
 def check_sizes(model: Sequential, shape: Shape) -> None:
-    """Refuse layers whose output, or whose input with its border, is larger than the memory for a single image."""
+    """Refuse layers that for a single image take more than the memory there is, or than any real model does."""
+    passed = positions = 0
+    for layer, need, window in costs(model, shape):
+        require(need, f"one image in {type(layer).__name__}", UNREAL)
+        passed, positions = passed + need, positions + window
+        if need > MOST_BYTES or passed > 16 * MOST_BYTES:
+            raise CheckpointError(f"one image takes {in_words(max(need, passed))} in {type(layer).__name__}; {UNREAL}")
+        if positions > MOST_POSITIONS:
+            raise CheckpointError(f"the windows of {type(layer).__name__} have {positions:,} positions; {UNREAL}")
+
+
+def costs(model: Sequential, shape: Shape) -> Iterator[tuple[Layer, int, int]]:
+    """Yield each layer with the bytes of its output or, if larger, its input with a border, and its window's size."""
     for layer in model.layers:
         if isinstance(layer, Sequential):
-            check_sizes(layer, shape)
+            yield from costs(layer, shape)
         borders = getattr(layer, "padding", (0, 0))
         bordered = [shape[0], *(length + 2 * border for length, border in zip(shape[1:], borders, strict=False))]
         shape = layer.output_shape(shape)
-        need = 4 * max(math.prod(bordered), math.prod(shape))
-        require(need, f"one image in {type(layer).__name__}", "the layer's settings are not those of a real model")
+        yield layer, 4 * max(math.prod(bordered), math.prod(shape)), math.prod(getattr(layer, "kernel_size", (0,)))
 
 
-def check_values(path: str | Path, model: Sequential, tensors: dict[str, Array]) -> None:
-    """Refuse weights, as they are in the model, that no answer could be right with."""
-    for name, value in model.state_dict().items():
-        if not np.isfinite(tensors[name]).all():
-            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
+def check_values(path: str | Path, tensors: dict[str, Array]) -> None:
+    """Refuse weights that no answer could be right with in float32."""
+    largest = float(np.finfo(np.float32).max)
+    for name, value in tensors.items():
         if not np.isfinite(value).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
+        if value.dtype == np.float64 and (abs(value.astype(np.float64, copy=False)) > largest).any():
             raise CheckpointError(f"{path}: {name} holds numbers too large for float32, beyond 3.4e38; train again")
-        if name.endswith(("running_var", "num_batches_tracked")) and (value < 0).any():
+        if name.endswith(("running_var", "num_batches_tracked")) and (value.astype(np.float64) < 0).any():
             raise CheckpointError(f"{path}: {name} is negative, which it cannot be; train again")

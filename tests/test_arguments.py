@@ -115,6 +115,26 @@ def test_a_student_is_not_its_own_teacher(several):
     minikd.distill(model.copy(), model, problems.dataset(), QUICK)
 
 
+@pytest.mark.parametrize("inside", ["student", "teacher"])
+def test_networks_that_share_layers_are_refused(inside):
+    inner = problems.mlp()
+    outer = nn.Sequential(inner, nn.Dropout(0.1))
+    teacher, student = (outer, inner) if inside == "student" else (inner, outer)
+    with pytest.raises(
+        ConfigError, match=r"holds the student's layers, or the student its, which changes as it learns"
+    ):
+        minikd.distill([problems.cnn(), teacher], student, problems.dataset())
+
+
+@pytest.mark.numpy_only("CuPy's arrays are never read-only")
+def test_a_model_whose_vector_is_read_only_is_not_trained():
+    model = problems.mlp()
+    model.vector.flags.writeable = False
+    with pytest.raises(ConfigError, match=r"model has a read-only vector.*train a copy: model\.copy\(\)"):
+        minikd.train(model, problems.dataset())
+    minikd.train(model.copy(), problems.dataset(), QUICK)
+
+
 def test_networks_of_two_dtypes_are_refused():
     double = problems.mlp().astype("float64")
     with pytest.raises(DtypeError, match=r"teacher\[1\] is float32, but the student float64.*astype\('float64'\)"):
@@ -146,6 +166,7 @@ FLOATS = (IMAGES / 255).astype(np.float32)
         (FLOATS - 0.9, DataError, "must lie in 0-1"),
         (np.where(FLOATS > 0.5, np.nan, FLOATS), DataError, "nan"),
         (np.array([None] * 3), DataError, "must be"),
+        (np.ma.masked_greater(IMAGES, 100), DataError, "some values are masked.*leave those samples out"),
         (FLOATS, ConfigError, r"float32 \(1, 6, 6\), but the data's are uint8.*astype\('uint8'\)"),
         (IMAGES[..., :5], ConfigError, r"\(1, 6, 5\), but the data's are uint8 \(1, 6, 6\); resize them to 6x6"),
         (np.repeat(IMAGES, 3, 1), ConfigError, r"\(3, 6, 6\), but .*make them grey"),

@@ -11,8 +11,13 @@ import pytest
 import minikd
 from minikd import metrics
 
-ROOT = Path(minikd.__file__).parent
-SOURCES = sorted(path for path in ROOT.rglob("*.py") if "bincount" in path.read_text(encoding="utf-8"))
+ROOT = Path(minikd.__file__).parent.parent
+SOURCES = sorted(
+    path
+    for folder in ("minikd", "lessons")
+    for path in (ROOT / folder).rglob("*.py")
+    if "bincount" in path.read_text(encoding="utf-8")
+)
 
 
 def uncast(source):
@@ -35,7 +40,7 @@ def test_what_is_counted_is_cast_to_intp(path):
 def test_the_reading_finds_what_is_not_cast(line):
     assert uncast(line) == [line.count("\n") + 1]
     assert not uncast("a = b.astype(np.intp)\nnp.bincount(a, minlength=3)")
-    assert len(SOURCES) >= 3
+    assert len(SOURCES) >= 7
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64])

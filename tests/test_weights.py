@@ -116,10 +116,31 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused_by_name(value, tmp_path):
     path, model = tmp_path / "model.safetensors", problems.mlp()
-    model.layers[1].params["bias"][0] = value
     save_model(path, model, CARD)
+    tensors, metadata = read_tensors(path)
+    write_tensors(path, {**tensors, "1.bias": np.full(8, value, np.float32)}, metadata)
     with pytest.raises(CheckpointError, match=r"model\.safetensors: 1\.bias holds NaN or infinity"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "NaN or inf"), (-np.inf, "NaN or inf"), (-1e39, "too large for")]
+)
+def test_weights_that_could_not_be_read_back_are_not_written(value, words, tmp_path):
+    path, model = tmp_path / "model.safetensors", problems.mlp().astype("float64")
+    save_model(path, model, CARD)
+    before = path.read_bytes()
+    model.layers[1].params["bias"][0] = value
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors: 1\.bias holds .*{words}"):
+        save_model(path, model, CARD)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model.safetensors", "a\0b", ["model.safetensors"]])
+@pytest.mark.parametrize("read", [load_model, read_tensors])
+def test_what_is_no_path_is_refused(read, path):
+    with pytest.raises(CheckpointError, match=r"is no path; give the path of a \.safetensors file"):
+        read(path)
 
 
 def test_tensors_of_another_program_are_read_but_are_no_model(tmp_path):
@@ -203,6 +224,7 @@ CARDS = [
     ({"class_names": ["a", "b"]}, r"images \(1, 6, 6\) into \(3,\), but 2 class names need \(2,\)"),
     ({"class_names": ["a", "b", "c", "d"]}, "4 class names"),
     ({"class_names": ["a", "b", "a"]}, "the classes 0 and 2 are both named 'a'"),
+    ({"class_names": ["a", "b", "a\u200b"]}, r"the classes 0 and 2 are both named 'a\\u200b'"),
     ({"class_names": ["a", "b", 3]}, "Expected `str`, got `int`"),
     ({"class_names": ["a", "b", "\x1b[31mc"]}, r"the name '\\x1b\[31mc' holds a control character"),
     ({"class_names": ["a", "b", "\x00"]}, "NUL"),
@@ -260,6 +282,9 @@ def test_a_layer_that_the_weights_do_not_bear_out_is_refused_before_it_is_made(c
     assert len(str(refusal.value)) < 2000
 
 
+OWN_SIZE = {"layer": "MaxPool2d", "kernel_size": 13, "stride": 1, "padding": 6}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -275,6 +300,14 @@ def test_a_layer_that_the_weights_do_not_bear_out_is_refused_before_it_is_made(c
         (lambda layers: layers[1].update(momentum=2), "momentum"),
         (lambda layers: layers[2].update(kernel_size=10**12), "does not fit"),
         (lambda layers: layers[2].update(padding=10**12), "padding"),
+        (
+            lambda layers: layers[2].update(kernel_size=[2000, 2000], padding=[1000, 1000], stride=1),
+            "4,000,009 positions",
+        ),
+        (lambda layers: layers[2].update(kernel_size=[2**20, 1], padding=[2**19, 0]), "1,048,585 positions"),
+        (lambda layers: layers[2].update(layer="AvgPool2d", kernel_size=4096, padding=2048), "16,777,225 positions"),
+        (lambda layers: layers[3].update(layer="Sequential", layers=[OWN_SIZE] * 1552), "262,301 positions"),
+        (lambda layers: layers[0].update(padding=5000), r"takes 1\.6 GB in Conv2d; the layer's settings are not those"),
         (lambda layers: layers.insert(3, DEEP), "nested"),
         (lambda layers: layers[3].update(layer="Residual", layers=[{"layer": "Flatten"}]), "must keep it"),
         (lambda layers: layers.insert(3, {"layer": "Sequential", "layers": [], "more": 1}), "layers alone"),

@@ -42,7 +42,7 @@ def beside(work: Work, logits: Floats, labels: Ints, T: float) -> None:
     off = 1 - np.eye(K)
     late = means * off / (means * off).sum(1, keepdims=True)
     hot = by_class(without_own(softmax(logits, 1 / T), labels), labels)
-    sums = want * np.bincount(labels)[:, None]
+    sums = want * np.bincount(labels.astype(np.intp))[:, None]
     work.same(
         "second_thoughts",
         (logits, labels, T),

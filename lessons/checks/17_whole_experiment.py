@@ -28,7 +28,7 @@ def check(work: Work) -> None:
         (labels, 0.3, np.random.default_rng(5)),
         [2, 6, 3],
         claim="split: each class gives its share, rounded down",
-        part=lambda found: np.bincount(labels[found[1]], minlength=5)[[0, 1, 4]],
+        part=lambda found: np.bincount(labels[found[1]].astype(np.intp), minlength=5)[[0, 1, 4]],
     )
     cases = {
         "fewer in every seed": ([111, 126, 118], [182, 165, 201], 1),

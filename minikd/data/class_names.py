@@ -1,11 +1,11 @@
 """The names of the classes: text, each another."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.shown import composed, is_text, some
+from minikd.data.shown import alike, is_text, some
 from minikd.errors import DataError
 from minikd.reading import excerpt
 
@@ -13,33 +13,36 @@ LONGEST = 255
 """Characters of a name; no folder's has more."""
 
 
+def checked_names(names: object, where: str) -> tuple[str, ...]:
+    """Return class names as a tuple of plain texts: of a list or tuple, or an array, of texts each another.
+
+    Raises `DataError`, as `check_names`.
+    """
+    given = names.tolist() if isinstance(names, np.ndarray) else names
+    if not isinstance(given, list | tuple):
+        raise DataError(
+            f"{where}: class_names is a {type(names).__name__}, but must be a tuple with a text for each class, in the "
+            "order of the labels, such as ('cat', 'dog')"
+        )
+    check_names(given, where)
+    return tuple(map(str, given))
+
+
 def check_names(names: Sequence[object], where: str) -> None:
     """Refuse class names that are no text, empty, or that look alike: answers are told by name."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not 0 < len(name) <= LONGEST or not is_text(name):
+        if not isinstance(name, str) or not alike(name) or len(name) > LONGEST or not is_text(name):
             raise DataError(
                 f"{where}: class {number} is called {excerpt(ascii(name))}, but a name must be text of 1 to {LONGEST} "
                 "characters, without control characters; give it another name"
             )
-        first = numbers.setdefault(" ".join(composed(name).split()), number)
+        first = numbers.setdefault(alike(name), number)
         if first != number:
             raise DataError(
                 f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "
                 "or put the two together"
             )
-
-
-def as_tuple(names: object, where: str) -> tuple[str, ...]:
-    """Return class names that a caller gave as a tuple of Python's texts, what is no text unchanged, for `check_names`.
-
-    Raises `DataError` for what is no list of names.
-    """
-    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
-        raise DataError(
-            f"{where}: class_names is {excerpt(ascii(names))}, but must hold one name for each class, as ('cat', 'dog')"
-        )
-    return tuple(str(name) if isinstance(name, str) else name for name in names)
 
 
 def names_in(array: npt.NDArray[np.generic], where: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.class_names import as_tuple, check_names
+from minikd.data.class_names import checked_names
 from minikd.errors import DataError
 from minikd.typing import Floats, Ints, Pixels, Shape
 
@@ -30,15 +30,14 @@ class Dataset:
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", as_tuple(self.class_names, self.name))
+        object.__setattr__(self, "class_names", checked_names(self.class_names, self.name))
         for part in ("train", "test"):
             where = f"{self.name}, {part}"
-            images = checked_images(np.asarray(getattr(self, f"{part}_images")), where)
-            labels = checked_labels(np.asarray(getattr(self, f"{part}_labels")), len(self.class_names), where)
+            images = checked_images(unmasked(getattr(self, f"{part}_images"), where), where)
+            labels = checked_labels(unmasked(getattr(self, f"{part}_labels"), where), len(self.class_names), where)
             check_lengths(images, labels, where)
             object.__setattr__(self, f"{part}_images", images)
             object.__setattr__(self, f"{part}_labels", labels)
-        check_names(self.class_names, self.name)
         check_classes_appear(self.train_labels, self.class_names, self.name)
         check_same_form(self.train_images, self.test_images, self.name)
 
@@ -51,6 +50,14 @@ class Dataset:
     def classes(self) -> int:
         """The number of classes, K."""
         return len(self.class_names)
+
+
+def unmasked(values: object, where: str) -> Raw:
+    """Return values as a plain array, or refuse those of which a mask says that they are none."""
+    if np.ma.is_masked(values):
+        raise DataError(f"{where}: some values are masked, and a plain array has no mask; leave those samples out")
+    found: Raw = np.asarray(values)
+    return found
 
 
 def checked_images(images: Raw, where: str) -> Pixels:

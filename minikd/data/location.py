@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +17,11 @@ Kind = Literal["folder", "file", "nothing"]
 def located(source: str | Path) -> tuple[Path, Kind]:
     """Return the path of a source, with ~ as the home folder, and what is there.
 
-    Raises `ConfigError` for what is no path, `DataError` for a path that is no text, since a run keeps it in its
-    configuration, for a pipe or a device, and for what cannot be looked at.
+    Raises `DataError` for what is no path, for a path that is no text, since a run keeps it in its configuration, for
+    a pipe or a device, and for what cannot be looked at.
     """
-    if not isinstance(source, str | Path):
-        raise ConfigError(f"the data's source is {source!r}, but must be a name, as 'mnist', or a path")
+    if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
+        raise DataError(f"the data are of type {type(source).__name__}, but must be a name or a path, such as 'mnist'")
     if not str(source) or not is_text(os.fspath(source)):
         raise DataError(
             f"the data's path '{shown(source)}' is empty or no text (UTF-8 without control characters); rename that "
@@ -51,7 +51,7 @@ def checked_size(image_size: object) -> tuple[int, int] | None:
     """Return an image's height and width as whole numbers, or None. Raises `ConfigError` for what no image can have."""
     if image_size is None:
         return None
-    if isinstance(image_size, str) or not isinstance(image_size, Sequence) or len(image_size) != 2:
+    if isinstance(image_size, str) or not isinstance(image_size, Collection) or len(image_size) != 2:
         raise ConfigError(f"image_size is {image_size!r}, but must be a height and a width, as (28, 28)")
     height, width = (whole(side, f"image_size's {name}", 1) for side, name in zip(image_size, SIDES, strict=True))
     if max(height, width) >= 2**31:

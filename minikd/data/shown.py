@@ -23,6 +23,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def alike(name: str) -> str:
+    """Return a name without what nobody sees: invisible characters, and which blanks there are and how many."""
+    return " ".join("".join(letter for letter in composed(name) if unicodedata.category(letter) != "Cf").split())
+
+
 def some(names: list[str], most: int = 10) -> str:
     """Return the first names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from minikd.data import Dataset
+from minikd.data.shown import composed
 from minikd.errors import CheckpointError
 from minikd.notices import notice
 
@@ -33,11 +34,6 @@ def match(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> t
         notice(f"{plain} has numbers for class names, so their order counts: {first}{', ...' if named[3:] else ''}")
         return tuple(range(len(b)))
     raise CheckpointError(difference(a, b, who, where))
-
-
-def composed(name: str) -> str:
-    """Return the name with its accents written in one way: folders copied from a Mac have them apart."""
-    return unicodedata.normalize("NFC", name)
 
 
 def numbered(names: Sequence[str]) -> bool:

@@ -205,7 +205,8 @@ class Job:
         if path.exists():
             check_stage(path, stage)
             checkpoint.unlink(missing_ok=True)  # where it was killed before it did that itself
-            return load_model(path)[0].to(self.backend)
+            left = networks.Given(*load_model(path), str(path))  # what says no stage may count its classes otherwise
+            return networks.in_order(left, self.data.dataset).model.to(self.backend)
         model = model.to(self.backend)
         others = [row for row in self.history if row["model"] != name]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from minikd import memory
 from minikd.data import Dataset, Views, hold_out, load_dataset, mean_and_std
-from minikd.data.dataset import checked_images
+from minikd.data.dataset import checked_images, unmasked
 from minikd.data.splits import split_by_class
 from minikd.data.unlabelled import load_images
 from minikd.distillation.recipe import Recipe, size_of
@@ -136,7 +136,7 @@ def checked_unlabelled(images: object, dataset: Dataset, where: str) -> Pixels:
             "train_images of a data set"
         )
     ours = dataset.train_images
-    theirs: Pixels = checked_images(images, where)
+    theirs: Pixels = checked_images(unmasked(images, where), where)
     if theirs.shape[1] == 1 and ours.shape[1] == 3:
         notice(f"{where} has grey images, but the data's are in colour; each fills all three channels")
         grey, theirs = theirs, np.empty_like(theirs, shape=(len(theirs), 3, *theirs.shape[2:]))

@@ -1,7 +1,8 @@
 """A whole run: its folder, its stages, and what it leaves behind."""
 
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,8 @@ from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.distillation.results import read_results, write_results
-from minikd.errors import MinikdError, RanAway
+from minikd.errors import ConfigError, MinikdError, RanAway
+from minikd.identity import digest
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
 from minikd.notices import notice
@@ -55,6 +57,7 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher 
         job.search(role)
         model = steadily(job, job.teacher if role == "teacher" else job.baseline)
         if name in earlier:
+            check_test(earlier, job)
             done = earlier[name]
             return done
         with workers(job.threads) as map_:
@@ -84,6 +87,8 @@ def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = N
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
         job.search("teacher", "student")
         models = steadily(job, job.models)
+        if ended:
+            check_test(earlier, job)
         job.note("measuring the three models on the test images ...")
         logits, results = compare(job, models)
         job.note("drawing the figures and the report ...")
@@ -196,4 +201,16 @@ def dataset_result(job: Job) -> DatasetResult:
         test=len(data.test),
         classes=data.dataset.classes,
         image_shape=list(data.dataset.image_shape),
+        test_digest=digest(data.test.images, data.test.labels),
     )
+
+
+def check_test(earlier: Mapping[str, Any], job: Job) -> None:
+    """Refuse to tell results again beside other test images than they were measured on. Raises ConfigError."""
+    now = dataset_result(job)["test_digest"]
+    if earlier["dataset"].get("test_digest", now) != now:
+        measure_anew = f"minikd evaluate {quoted(job.folder)}/*.safetensors --data {shlex.quote(job.recipe.data)}"
+        raise ConfigError(
+            f"{job.folder} has results on other test images than {job.recipe.data} has now; restore those, or measure "
+            f"the weights on these: {measure_anew}"
+        )

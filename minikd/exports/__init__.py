@@ -32,15 +32,20 @@ def export(
 
     Pixels are prepared as in `minikd.train`. int8: whole numbers, calibrated on the training images. temperature: that
     of the soft targets, for the ONNX file's metadata and the page. Raises ConfigError for a layer that cannot be
-    exported, with its name and the reason, and for data with other classes than the model's.
+    exported, with its name and the reason, and for data with other classes than the model's, and as `minikd.evaluate`.
     """
     from minikd.api import matched
+    from minikd.arguments import check_data, check_flag, check_model, path_of
     from minikd.data import mean_and_std
     from minikd.exports.write import Order, check_file, write
+    from minikd.losses.softmax import check_temperature
     from minikd.weights import Card
 
+    check_model(model, "model")
+    check_data(data)
+    check_flag(int8, "int8")
+    path, temperature = path_of(path), check_temperature(temperature)
     data = matched(model, data, "the model")
-    path = Path(path)
     check_file(to, path)
     card = Card(path.stem, data.image_shape, *mean_and_std(data.train_images), data.class_names)
     if to == "html":

@@ -3,7 +3,6 @@
 L = (1/size) Σ (prediction - target)²,   so   dprediction = (2/size) (prediction - target)
 """
 
-from minikd.checks import check_float
 from minikd.errors import ShapeError
 from minikd.losses.softmax import check_pair
 from minikd.typing import Floats, Scalar
@@ -16,7 +15,6 @@ def mse(prediction: Floats, target: Floats) -> tuple[Scalar, Floats]:
     DtypeError.
     """
     check_pair(prediction, target, "prediction", "target")
-    check_float(prediction, "prediction")
     if prediction.size == 0:
         raise ShapeError(f"prediction has shape {prediction.shape}: the mean of no elements is undefined")
     difference = prediction - target

@@ -63,10 +63,11 @@ def check_logits(logits: Floats, name: str = "logits") -> None:
 
 
 def check_pair(a: Array, b: Array, a_name: str, b_name: str) -> None:
-    """Refuse two arrays that do not match in shape, dtype and array library."""
+    """Refuse two arrays that do not match in shape, dtype and array library, or are no floats of the engine's."""
     if a.shape != b.shape:
         raise ShapeError(f"{a_name} has shape {a.shape}, but {b_name} has {b.shape}; they must match, row by row")
     check_alike(a, b, a_name, b_name)
+    check_float(a, a_name)
 
 
 def check_networks(student_logits: Floats, teacher_logits: Floats) -> None:

@@ -6,8 +6,9 @@ moves another, and neither would say so. So an assignment then copies the values
 """
 
 from collections.abc import Mapping, MutableMapping
+from itertools import pairwise
 
-from minikd.backend import module_of, to_host
+from minikd.backend import address_of, module_of, to_host
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.typing import Array, Floats
 
@@ -84,3 +85,22 @@ def overlap(one: object, other: Floats) -> bool:
     """True where `one` is an array that may lie in the same memory."""
     xp = module_of(other)
     return isinstance(one, xp.ndarray) and bool(xp.may_share_memory(one, other))
+
+
+def check_apart(arrays: Mapping[str, Floats]) -> None:
+    """Refuse arrays of which two lie in one memory, as an array and its transpose do: a copy would part them."""
+    every = sorted((module_of(value).__name__, *extent(value), name) for name, value in arrays.items() if value.size)
+    for (where, _, end, name), (there, start, _, other) in pairwise(every):
+        if where == there and start < end:
+            first, second = sorted((name, other))
+            raise ConfigError(
+                f"{first} and {second} lie in one memory, of which a chain or a copy would make two; copy one of them, "
+                "or let one layer use it twice"
+            )
+
+
+def extent(array: Floats) -> tuple[int, int]:
+    """Return the address of an array's first byte, and the one behind its last."""
+    steps = [(length - 1) * stride for length, stride in zip(array.shape, array.strides, strict=True)]
+    begin = address_of(array) + sum(step for step in steps if step < 0)
+    return begin, begin + sum(map(abs, steps)) + array.itemsize

@@ -14,15 +14,16 @@ array, a checkpoint one write, a gradient check one random direction.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from minikd.backend import module_of
+from minikd.checks import check_float
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.memory import require
-from minikd.nn.arrays import Arrays, write
+from minikd.nn.arrays import Arrays, check_apart, write
 from minikd.nn.geometry import channels_last
 from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
 from minikd.typing import FLOATS, Array, Floats, Shape
@@ -52,6 +53,7 @@ class Flatten(Layer):
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, FlattenCache]:
+        check_float(x, "Flatten: x")
         return x.reshape(len(x), math.prod(x.shape[1:])), FlattenCache(x.shape, x.dtype)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
@@ -102,29 +104,32 @@ class Sequential(Layer):
     def vector(self, values: Floats) -> None:
         write(self._vector, values, "vector")
 
-    def bind(self, vector: Floats) -> None:
-        """Make `vector` the one that holds all parameters, each layer's a view of its part."""
-        self._check_vector(vector)
+    def _lay(self, vector: Floats) -> None:
         self._parts, start = [], 0
         for layer in self._layers:
             part = vector[start : start + layer.size]
-            layer.bind(part)
+            layer._lay(part)
             self._parts.append(part)
             start += layer.size
         self._vector = vector
-        self._params.exchange(_parameters(self._layers))
-        self._state.exchange(
-            {f"{i}.{k}": value for i, one in enumerate(self._layers) for k, value in one.state.items()}
-        )
+        self._params.exchange(_named_by_layer(self._layers, "params"))
+        self._state.exchange(_named_by_layer(self._layers, "state"))
         self._params.held = self._state.held = True
 
     def _join(self) -> None:
         """Lay the layers' parameters into one vector, and name them and the layers' state."""
-        vector = _in_a_row(_parameters(self._layers))
+        params, state = _named_by_layer(self._layers, "params"), _named_by_layer(self._layers, "state")
+        vector = _in_a_row(params)
+        check_apart({**params, **state})
         for layer in self._layers:
             layer.chained = layer.state.held = True
-        self._params, self._state = Arrays(_parameters(self._layers)), Arrays({})
+        self._params, self._state = Arrays(params), Arrays(state)
         self.bind(vector)
+
+    def _inside(self) -> Iterator[Layer]:
+        yield self
+        for layer in self._layers:
+            yield from layer._inside()
 
     def _check_bound(self) -> None:
         """Refuse to go on where a layer's parameters are no longer a part of the vector."""
@@ -280,6 +285,7 @@ class Sequential(Layer):
 
     def __getstate__(self) -> dict[str, object]:
         self._check_bound()
+        self._check_attributes()
         return self._attributes()  # the layers bring their arrays along
 
     def __setstate__(self, found: Mapping[str, object]) -> None:
@@ -333,9 +339,9 @@ def _check_links(layers: Sequence[Layer]) -> None:
         seen.add(id(layer))
 
 
-def _parameters(layers: Sequence[Layer]) -> dict[str, Floats]:
-    """Return the parameters of all layers, as a chain names them."""
-    return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in layer.params.items()}
+def _named_by_layer(layers: Sequence[Layer], what: Literal["params", "state"]) -> dict[str, Floats]:
+    """Return the parameters of all layers, or their state, as a chain names them."""
+    return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in getattr(layer, what).items()}
 
 
 def _in_a_row(params: Mapping[str, Floats]) -> Floats:
@@ -343,14 +349,9 @@ def _in_a_row(params: Mapping[str, Floats]) -> Floats:
     if not params:
         return np.zeros(0, np.float32)
     first = next(iter(params.values()))
-    xp, names = module_of(first), dict[int, str]()
+    xp = module_of(first)
     for name, value in params.items():
-        if names.setdefault(id(value), name) != name:
-            raise ConfigError(
-                f"parameters {names[id(value)]} and {name} are one array, of which a chain would make two; copy it, or "
-                "let one layer use it twice"
-            )
-        found = getattr(value, "dtype", type(value).__name__)
+        found = value.dtype if type(value) in (xp.ndarray, np.memmap) else type(value).__name__
         if found not in FLOATS:
             raise DtypeError(f"parameter {name} is {found}, but must be float32 or float64; use astype('float32')")
         if found != first.dtype or module_of(value) is not xp:

@@ -58,6 +58,7 @@ class Dropout(Layer):
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, DropoutCache]:
+        check_float(x, "Dropout: x")
         if not training or self.rate == 0.0:
             return x, DropoutCache(None, x.shape, x.dtype)
         if rng is None:

@@ -7,6 +7,7 @@ stale state, two threads can use one layer at once, and a lesson can print the c
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType, ModuleType
 from typing import Self, TypeVar
 
 import numpy as np
@@ -14,13 +15,16 @@ import numpy as np
 from minikd.backend import Backend, module_of
 from minikd.checks import check_alike, check_float
 from minikd.errors import ConfigError, DtypeError, ShapeError
-from minikd.nn.arrays import Arrays, overlap
+from minikd.nn.arrays import Arrays, check_apart, overlap
 from minikd.typing import FLOATS, Floats, Shape
 
 Grads = dict[str, Floats]
 """The gradient of each parameter, under the parameter's name."""
 
 CacheT = TypeVar("CacheT")
+
+ATOMS = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType)
+"""What holds no arrays, or none that are a layer's own."""
 
 BINDING = frozenset({"_params", "_state", "_vector", "_parts", "chained"})
 """The attributes that say where a layer's arrays lie: a copy has its own."""
@@ -113,8 +117,14 @@ class Layer:
 
     def bind(self, vector: Floats) -> None:
         """Make each parameter a view of `vector`, which holds their values one after the other."""
-        self._check_vector(vector)
+        if vector.shape != (self.size,):
+            raise ShapeError(f"{self!r} has {self.size} parameters, but is to lie in a vector {vector.shape}")
         self._check_attributes()
+        check_apart({**self.params, **self.state})
+        self._lay(vector)
+
+    def _lay(self, vector: Floats) -> None:
+        """Make each parameter a view of `vector`, which has been checked."""
         views, start = {}, 0
         for name, value in self.params.items():
             views[name] = vector[start : start + value.size].reshape(value.shape)
@@ -155,6 +165,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, object]:
         self._check_attributes()
+        check_apart({**self.params, **self.state})
         return {**self._attributes(), "params": dict(self.params), "state": dict(self.state)}
 
     def __setstate__(self, found: Mapping[str, object]) -> None:
@@ -178,21 +189,24 @@ class Layer:
         for arrays in (self._params, self._state):
             arrays.exchange({name: convert(value) for name, value in arrays.items()})
 
-    def _check_vector(self, vector: Floats) -> None:
-        """Refuse a vector of another size than the parameters'."""
-        if vector.shape != (self.size,):
-            raise ShapeError(f"{self!r} has {self.size} parameters, but is to lie in a vector {vector.shape}")
+    def _inside(self) -> Iterator["Layer"]:
+        """Yield this layer, and those inside it if it is a chain."""
+        yield self
 
     def _check_attributes(self) -> None:
-        """Refuse parameters that an attribute holds as well: bound or copied, the layer would have two of each."""
-        for attribute, held in self._attributes().items():
-            for name, value in self.params.items():
-                if any(overlap(one, value) for one in _leaves(held)):
-                    raise ConfigError(
-                        f"{self!r} holds its parameter {name!r} in the attribute {attribute!r} too, which would be "
-                        "left behind in a chain or a copy; read it from params, or let a layer that holds layers "
-                        "derive from Sequential"
-                    )
+        """Refuse arrays that an attribute holds as well: bound or copied, the layer would have two of each."""
+        own = {**self.params, **self.state}
+        layers = [*self._inside()] if own else []
+        seen = {*map(id, layers)}
+        for layer in layers:
+            for attribute, held in layer._attributes().items():
+                for one in _arrays_in(held, seen):
+                    for name in (name for name, value in own.items() if overlap(one, value)):
+                        raise ConfigError(
+                            f"{layer!r} holds its array {name!r} in the attribute {attribute!r} too, "
+                            "which would be left behind in a chain or a copy; read it from params or state, or let a "
+                            "layer that holds layers derive from Sequential"
+                        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.config().items())})"
@@ -204,15 +218,20 @@ def _owned(value: Floats) -> Floats:
     return copied
 
 
-def _leaves(held: object) -> Iterator[object]:
-    """Yield what an attribute holds: a layer's parameters, the items of a list or dict, or itself."""
-    if isinstance(held, Layer):
-        yield from held.params.values()
-    elif isinstance(held, Mapping | list | tuple):
-        for one in held.values() if isinstance(held, Mapping) else held:
-            yield from _leaves(one)
-    else:
-        yield held
+def _arrays_in(held: object, seen: set[int]) -> Iterator[object]:
+    """Yield the arrays that an attribute holds, itself or in a list, a dict or an object, but for what was `seen`."""
+    waiting = [held]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, ATOMS):
+            continue
+        seen.add(id(one))
+        if isinstance(one, module_of(one).ndarray):
+            yield one
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting += one
+        else:
+            waiting += (one if isinstance(one, dict) else getattr(one, "__dict__", {})).values()
 
 
 def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:

@@ -131,7 +131,8 @@ def _check_fits(value: Floats, x: Floats, what: str) -> None:
 
 def _behind(shape: Shape, axes: Axes) -> int:
     """Return how many values of an array are behind each mean over these axes."""
-    if not axes or not all(-len(shape) <= axis < len(shape) for axis in axes):
+    there = [axis % len(shape) for axis in axes if -len(shape) <= axis < len(shape)]
+    if not axes or len({*there}) != len(axes):
         raise ShapeError(f"normalize: x has shape {shape}, so there is no mean over the axes {axes}")
     return math.prod(shape[axis] for axis in axes)
 

@@ -23,7 +23,7 @@ EACH_ALONE = (ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Dropout, GlobalAvgPool2d)
 
 
 def reordered(model: Sequential, order: Sequence[int]) -> Sequential:
-    """Return a copy whose output j is the model's output `order[j]`, of a permutation of the K outputs.
+    """Return a copy whose output j is the model's output `order[j]`, of a permutation of the K outputs, with its name.
 
     The model itself, and no copy, where the order is that of the numbers.
     """
@@ -33,9 +33,11 @@ def reordered(model: Sequential, order: Sequence[int]) -> Sequential:
     if last := last_rows(twin):
         for value in last.params.values():
             value[...] = value[module_of(value).asarray(order)]
-        return twin
-    parts = model.layers if type(model) is Sequential else (model,)  # a residual block adds its input at the end
-    return Sequential(*(part.copy() for part in parts), permutation(model, order))
+    else:
+        parts = model.layers if type(model) is Sequential else (model,)  # a residual block adds its input at the end
+        twin = Sequential(*(part.copy() for part in parts), permutation(model, order))
+    twin.class_names = tuple(model.class_names[k] for k in order) if model.class_names else ()
+    return twin
 
 
 def last_rows(model: Sequential) -> Layer | None:

@@ -41,7 +41,8 @@ class StudentResult(ModelResult):
 class DatasetResult(TypedDict):
     """The data a run used, in images: `train` are those with a label, without the held-out `validation` images.
 
-    `unlabelled` are more to distil on; `image_shape` is (C, H, W).
+    `unlabelled` are more to distil on; `image_shape` is (C, H, W). `test_digest` tells the test images and their labels
+    from all others; results of an earlier version have none.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DatasetResult(TypedDict):
     test: int
     classes: int
     image_shape: Sequence[int]
+    test_digest: NotRequired[str]
 
 
 class Discordant(TypedDict):

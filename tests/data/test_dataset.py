@@ -65,6 +65,15 @@ def test_refuses_with_the_value_and_the_fix(change, message):
         made(**change)
 
 
+@pytest.mark.parametrize("name", ["train_images", "test_images", "train_labels", "test_labels"])
+def test_a_mask_is_not_dropped(name):
+    values = np.ma.masked_array(IMAGES if name.endswith("images") else LABELS)
+    assert type(getattr(made(**{name: values}), name)) is np.ndarray
+    values[1] = np.ma.masked
+    with pytest.raises(DataError, match=f"pets, {name[:4].rstrip('_')}.*: some values are masked"):
+        made(**{name: values})
+
+
 def test_a_long_list_of_absent_classes_is_cut_short():
     names = tuple(f"class{i}" for i in range(12))
     with pytest.raises(DataError, match=r"class 2 \('class2'\), .*6 \('class6'\) and 5 more"):

@@ -63,13 +63,6 @@ def test_a_size_that_no_image_has_is_refused(size, message):
             load("mnist", size)
 
 
-@pytest.mark.parametrize("source", [None, 5, b"mnist", []])
-def test_what_is_no_source_is_refused(source):
-    for load in (load_dataset, load_images):
-        with pytest.raises(ConfigError, match=r"the data's source is .*, but must be a name, as 'mnist', or a path"):
-            load(source)
-
-
 def test_resized_images_and_pictures_from_disk_agree(tmp_path):
     from PIL import Image
 
@@ -150,3 +143,19 @@ def test_a_folder_behind_a_closed_one_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "stat", closed)
     with pytest.raises(DataError, match="toy cannot be read: Permission denied; check the path and its permissions"):
         load_dataset(tmp_path / "toy")
+
+
+@pytest.mark.parametrize("size", [28, (28,), (28, 28, 1), "28x28", (8.0, 8.0), (None, 8), ["8", "8"]])
+@pytest.mark.parametrize("load", [load_dataset, load_images])
+def test_what_is_no_height_and_width_is_refused(load, size):
+    with pytest.raises(
+        ConfigError, match=r"image_size('s (height|width))? is .*, but must be a (height and a width|whole number)"
+    ):
+        load("mnist", size)
+
+
+@pytest.mark.parametrize("source", [None, 3, b"mnist", ["mnist"]])
+@pytest.mark.parametrize("load", [load_dataset, load_images])
+def test_what_is_no_name_or_path_is_refused(load, source):
+    with pytest.raises(DataError, match=r"the data are of type .*, but must be a name or a path, such as 'mnist'"):
+        load(source)

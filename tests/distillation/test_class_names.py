@@ -123,6 +123,20 @@ def test_a_teacher_of_other_classes_is_refused(teacher):
         minikd.distill(teacher, problems.mlp(), renamed("a", "b", "c"), PLAN)
 
 
+@pytest.mark.parametrize(
+    "verb", [minikd.train, minikd.evaluate, lambda model, data: minikd.distill(model, model.copy(), data)]
+)
+def test_fewer_classes_are_other_classes_and_told_by_name(verb, teacher):
+    data = problems.dataset()
+    train, test = data.train_labels < 2, data.test_labels < 2
+    parts = data.train_images[train], data.train_labels[train], data.test_images[test], data.test_labels[test]
+    fewer = minikd.Dataset("two", *parts, data.class_names[:2])
+    with pytest.raises(
+        ConfigError, match=r"knows other classes than two has: 'rows 4-5', where the data has none \(2 m"
+    ):
+        verb(teacher.copy(), fewer)
+
+
 def test_a_teacher_is_as_it_was_after_it_has_taught(teacher):
     before = teacher.copy()
     with pytest.warns(Notice):

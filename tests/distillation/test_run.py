@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minikd.data import load_dataset
@@ -16,6 +17,7 @@ from minikd.distillation.job import Job
 from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
 from minikd.distillation.results import read_results, write_results
 from minikd.errors import CheckpointError, ConfigError, Diverged
+from minikd.nn.reordering import reordered
 from minikd.notices import Notice
 from minikd.weights import load_model, save_model
 from tests.cli.makers import write_data
@@ -145,6 +147,26 @@ def test_other_data_are_refused_wherever_they_lie(results, recipe, folder, tmp_p
     assert load_dataset(str(other)).classes == load_dataset(recipe.data).classes
 
 
+def with_other_tests(data, path):
+    """A copy of a data set whose test images, and nothing else, are others."""
+    with np.load(data) as arrays:
+        np.savez(path, **(dict(arrays) | {"test_images": 255 - arrays["test_images"]}))
+    return str(path)
+
+
+@pytest.mark.parametrize("again", [run.distil, lambda recipe, folder: run.train(recipe, folder, "student")])
+def test_results_are_not_told_again_as_those_of_other_test_images(again, recipe, folder, tmp_path):
+    before = (folder / "results.json").read_bytes()
+    other = replace(recipe, data=with_other_tests(recipe.data, tmp_path / "other.npz"))
+    with pytest.raises(
+        ConfigError, match=r"has results on other test images than \S*other\.npz has now; restore those"
+    ):
+        again(other, folder)
+    assert (folder / "results.json").read_bytes() == before
+    measured = run.distil(other, unfinished(folder))
+    assert measured["teacher"]["nll"] != json.loads(before)["teacher"]["nll"]
+
+
 def test_another_backend_is_no_other_run(recipe, folder):
     results = run.distil(replace(recipe, backend="numpy"), folder)
     assert results == read_results(folder)
@@ -183,6 +205,23 @@ def test_weights_of_an_earlier_version_are_used_and_said(recipe, folder):
     with pytest.warns(Notice, match="is of an earlier version of minikd and does not say how it was trained") as said:
         run.distil(changed(recipe, TEACHER), folder)
     assert len(said) == 3
+
+
+def test_weights_of_an_earlier_version_that_count_the_classes_otherwise_are_matched_by_name(recipe, folder):
+    errors = json.loads((folder / "results.json").read_text())["teacher"]["errors"]
+    unfinished(folder)
+    model, card = load_model(folder / "teacher.safetensors")
+    order = tuple(reversed(range(len(card.class_names))))
+    names = tuple(reversed(card.class_names))
+    save_model(folder / "teacher.safetensors", reordered(model, order), replace(card, class_names=names))
+    for name in FILES[1:]:
+        (folder / f"{name}.safetensors").unlink()
+    with pytest.warns(Notice) as said:
+        assert run.distil(recipe, folder)["teacher"]["errors"] == errors
+    assert [("earlier version" in str(one.message), "in another order" in str(one.message)) for one in said] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_results_of_an_earlier_version_are_told_and_said(recipe, folder):

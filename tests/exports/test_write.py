@@ -100,6 +100,32 @@ def test_weights_that_float32_cannot_hold_are_refused_by_name(runtime, tmp_path,
         minikd.export(model, problems.dataset(), to=to, path=tmp_path / f"bars.{to}")
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": "student.safetensors"}, "model is of type str, but must be a minikd.nn.Sequential"),
+        ({"data": "mnist"}, "data is of type str, but must be a minikd.Dataset"),
+        ({"path": None}, "path is of type NoneType"),
+        ({"int8": "no"}, "int8 is 'no', but must be True or False"),
+        ({"temperature": "hot"}, "temperature is 'hot'"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+    ],
+)
+@pytest.mark.parametrize("to", ["onnx", "c", "html"])
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(to, given, words, tmp_path):
+    sound = {"model": problems.mlp(), "data": problems.dataset(), "path": tmp_path / f"bars.{to}"}
+    with pytest.raises(ConfigError, match=words):
+        minikd.export(**(sound | given), to=to)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_are_written_as_plain_ones(runtime, tmp_path):
+    for name, number in (("plain", float), ("numpy", np.float64)):
+        path = tmp_path / f"{name}.onnx"
+        minikd.export(problems.mlp(), problems.dataset(), path=path, temperature=number(2), int8=np.bool_(False))
+    assert b"np.float64" not in path.read_bytes()
+
+
 def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="to is 'tflite', but must be one of onnx, c, html"):
         minikd.export(problems.mlp(), problems.dataset(), to="tflite", path=tmp_path / "bars.tflite")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minikd import metrics, nn, optim, schedules
+from minikd import losses, metrics, nn, optim, schedules
 from minikd.checks import check_float, number, whole
 from minikd.data import Views, mean_and_std
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
@@ -85,6 +85,11 @@ NORMS = {
     "a batch of one": (lambda: normalize(ROWS[:1], ONE, ZERO, (0,), 1e-5), ShapeError, "has 1 values behind each mean"),
     "no axes": (lambda: normalize(ROWS, ONE, ZERO, (), 1e-5), ShapeError, r"no mean over the axes \(\)"),
     "an axis too many": (lambda: normalize(ROWS, ONE, ZERO, (2,), 1e-5), ShapeError, r"no mean over the axes \(2,\)"),
+    "an axis twice": (
+        lambda: normalize(ROWS, ONE, ZERO, (0, -2), 1e-5),
+        ShapeError,
+        r"no mean over the axes \(0, -2\)",
+    ),
     "eps 0": (lambda: normalize(ROWS, ONE, ZERO, (0,), 0.0), ConfigError, r"normalize's eps is 0\.0"),
     "eps nan": (lambda: normalize(ROWS, ONE, ZERO, (0,), math.nan), ConfigError, "eps is nan"),
     "eps inf": (lambda: normalize(ROWS, ONE, ZERO, (0,), math.inf), ConfigError, "eps is inf"),
@@ -212,6 +217,14 @@ FLOAT_FUNCTIONS = {
     "metrics": lambda d: metrics.accuracy(ROWS.astype(d), np.zeros(5, int)),
     "adam": lambda d: optim.Adam().init(ones(3, dtype=d)),
     "a step": lambda d: optim.SGD().step(ones(3, dtype=d), ones(3, dtype=d), {"step": np.zeros((), np.int64)}, 0.1),
+    "softmax_backward": lambda d: losses.softmax_backward(ROWS.astype(d), ROWS.astype(d)),
+    "log_softmax_backward": lambda d: losses.log_softmax_backward(ROWS.astype(d), ROWS.astype(d)),
+    "mse": lambda d: losses.mse(ROWS.astype(d), ROWS.astype(d)),
+    "unit_rows": lambda d: losses.unit_rows(ROWS.astype(d)),
+    "unit_rows_backward": lambda d: losses.unit_rows_backward(ROWS.astype(d), ROWS.astype(d), ROWS[:, :1].astype(d)),
+    "limit_weights": lambda d: optim.limit_weights(ROWS.astype(d), 1.0),
+    "Flatten": lambda d: nn.Flatten().forward(X.astype(d)),
+    "Dropout": lambda d: nn.Dropout(0.5).forward(ROWS.astype(d)),
     "clip_by_norm": lambda d: optim.clip_by_norm(ones(3, dtype=d), 1.0),
 }
 
@@ -227,7 +240,7 @@ def test_floats_that_the_engine_does_not_compute_in_are_refused(function, dtype)
 def test_a_model_cannot_be_trained_on_views_in_float16():
     views = problems.views(dtype=np.float16)
     assert isinstance(views, Views)
-    with pytest.raises(DtypeError, match="x is float16, but the parameters are float32"):
+    with pytest.raises(DtypeError, match="x is float16, but must be float32"):
         logits_of(problems.mlp(), views, map)
 
 

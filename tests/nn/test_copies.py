@@ -8,6 +8,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import cloudpickle
 import joblib
@@ -375,11 +376,49 @@ def test_a_layer_that_has_not_made_its_arrays_is_refused(kind):
         nn.Sequential(nn.ReLU(), kind())
 
 
-def test_one_array_for_two_layers_is_refused_for_a_chain_would_make_two_of_it():
+@pytest.mark.parametrize("tie", [lambda w: w, lambda w: w.T, lambda w: w[:], lambda w: w[::-1, ::-1]])
+def test_one_memory_for_two_layers_is_refused_for_a_chain_would_make_two_of_it(tie):
     one, two = nn.Linear(3, 3, rng()), nn.Linear(3, 3, rng())
-    two.params["weight"] = one.params["weight"]
-    with pytest.raises(ConfigError, match=r"parameters 0\.weight and 2\.weight are one array, of which a chain would"):
-        nn.Sequential(one, nn.ReLU(), two)
+    two.params["weight"] = tie(one.params["weight"])
+    for make in (
+        lambda: nn.Sequential(one, nn.ReLU(), two),
+        lambda: nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Residual(one, two)),
+    ):
+        with pytest.raises(
+            ConfigError, match=r"^\d\.weight and \d\.weight lie in one memory, of which a chain or a copy"
+        ):
+            make()
+
+
+def test_running_statistics_that_two_layers_share_are_refused_for_a_copy_would_part_them():
+    one, two = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    two.state["running_var"] = one.state["running_var"]
+    with pytest.raises(ConfigError, match=r"0\.running_var and 1\.running_var lie in one memory"):
+        nn.Sequential(one, two)
+
+
+@pytest.mark.parametrize("use", [nn.Sequential, copy.deepcopy, pickle.dumps])
+def test_a_parameter_that_is_the_layers_state_too_is_refused(use):
+    layer = Scale(1.0)
+    layer.state["last"] = layer.params["scale"]
+    with pytest.raises(ConfigError, match=r"last and (0\.)?scale lie in one memory"):
+        use(layer)
+
+
+def test_parts_of_one_array_that_do_not_meet_are_as_good_as_arrays_of_their_own():
+    flat, layers = np.arange(12, dtype=np.float32), [Scale(1.0) for _ in range(4)]
+    for i, layer in enumerate(layers):
+        layer.params["scale"] = flat[3 * i : 3 * i + 3][:: -1 if i % 2 else 1]
+    assert nn.Sequential(*layers).vector.tolist() == [0, 1, 2, 5, 4, 3, 6, 7, 8, 11, 10, 9]
+
+
+@pytest.mark.numpy_only("these are NumPy's")
+@pytest.mark.parametrize("kind", [np.ma.MaskedArray, np.recarray])
+def test_a_parameter_of_another_kind_of_array_is_refused(kind):
+    layer = nn.Linear(3, 3, rng())
+    layer.params["weight"] = layer.params["weight"].view(kind)
+    with pytest.raises(DtypeError, match=rf"parameter 0\.weight is {kind.__name__}, but must be"):
+        nn.Sequential(layer)
 
 
 def test_every_way_to_change_a_dict_is_written_through_or_refused():
@@ -437,15 +476,55 @@ class Holder(nn.Layer):
         lambda: Kept(lambda w, layer: [w]),
         lambda: Kept(lambda w, layer: {"w": w}),
         lambda: Kept(lambda w, layer: layer.params),
+        lambda: Kept(lambda w, layer: SimpleNamespace(deep=[SimpleNamespace(w=w)])),
+        lambda: Kept(lambda w, layer: Pair(None, None, w)),
+        lambda: Kept(lambda w, layer: {(3, frozenset({"a"})): (w[1],)}),
         Holder,
+        lambda: nn.Residual(Holder()),
     ],
 )
 def test_a_parameter_that_an_attribute_holds_too_is_refused(make):
     for use in (nn.Sequential, copy.deepcopy, pickle.dumps, lambda layer: layer.astype("float64")):
         with pytest.raises(
-            ConfigError, match=r"holds its parameter '\w+' in the attribute '\w+' too.*read it from par"
+            ConfigError, match=r"holds its array '[\w.]+' in the attribute '\w+' too.*read it from params"
         ):
             use(make())
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps, lambda model: model.astype("float64")])
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda model: model.vector,
+        lambda model: model.vector[3:5],
+        lambda model: model.layers[1].params["weight"].T,
+        lambda model: model.state["2.1.0.running_mean"],
+        lambda model: model.params,
+    ],
+)
+def test_a_chain_that_holds_a_part_of_itself_is_not_copied_for_the_copy_would_hold_another(way, keep):
+    model = nested()
+    model.kept = keep(model)
+    with pytest.raises(ConfigError, match=r"holds its array '[\w.]+' in the attribute 'kept' too"):
+        way(model)
+
+
+def test_a_layer_that_keeps_another_ones_parameter_is_refused_by_their_chain():
+    body = nn.Linear(3, 3, rng())
+    follower = Scale(body.params["bias"])
+    follower.by = body.params["bias"]
+    with pytest.raises(ConfigError, match=r"Scale\(\) holds its array '0\.bias' in the attribute 'by' too"):
+        nn.Sequential(body, follower)
+
+
+def test_layers_may_know_each_other_and_their_chain():
+    body, follower = nn.Linear(3, 3, rng()), Scale(1.0)
+    follower.others = [body]
+    model = nn.Sequential(body, follower)
+    model.named = {"body": body, "all": [model]}
+    twin = copy.deepcopy(model)
+    assert twin.layers[1].others[0] is twin.named["body"] is twin.layers[0]
+    assert twin.named["all"][0] is twin
 
 
 def test_params_that_cannot_share_a_vector_are_refused():

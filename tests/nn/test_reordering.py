@@ -37,6 +37,15 @@ AT_THE_END = ("dense", "dense and activation", "pooled maps")
 """Those whose own rows can be put in order; a dense layer is added to the others."""
 
 
+@pytest.mark.parametrize("name", ["dense", "dense and norm"])
+def test_the_names_go_with_the_outputs(name):
+    model = CHAINS[name].copy()
+    assert reordered(model, ORDER).class_names == ()
+    model.class_names = ("a", "b", "c", "d")
+    assert reordered(model, ORDER).class_names == ("c", "a", "d", "b")
+    assert model.class_names == ("a", "b", "c", "d")
+
+
 def lived(name):
     """The chain with no weight and no running statistic where it starts."""
     model, draw = CHAINS[name].copy(), np.random.default_rng(1)

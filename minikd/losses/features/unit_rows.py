@@ -16,6 +16,7 @@ and its dx is 0: such a sample is compared as if at a right angle to everything,
 import math
 
 from minikd.backend import module_of
+from minikd.checks import check_float
 from minikd.losses.softmax import check_pair
 from minikd.typing import Floats
 
@@ -28,6 +29,7 @@ def unit_rows(x: Floats) -> tuple[Floats, Floats]:
 
     The length of a row of zeros is given as infinite, so that it is divided to 0, forward and backward.
     """
+    check_float(x, "unit_rows: x")
     xp = module_of(x)
     length = xp.sqrt((x * x).sum(-1, keepdims=True))
     length = xp.where(length > SHORTEST, length, math.inf)
