@@ -21,8 +21,10 @@ MODELS = {"teacher": "teacher", "baseline": "student_baseline", "distilled": "st
 
 
 def run(folder: Path, name: str, seed: int, flags: list[str]) -> dict[str, float]:
-    """Return the errors of the three models of a run, and its seconds, from its folder or from training it now;
-    seconds of processor time, on all cores together."""
+    """Return the errors of the three models of a run, and its seconds, from its folder or from training it now.
+
+    seconds: processor time, on all cores together.
+    """
     data, runs = folder / "sets" / f"{name}.npz", folder / "runs"
     label = f"{name}-{seed}{''.join(flags)}"
     kept = runs / label / "results.json"
@@ -45,7 +47,7 @@ def run(folder: Path, name: str, seed: int, flags: list[str]) -> dict[str, float
 
 
 def processor_seconds() -> float:
-    """Return the processor time of all runs so far: that of the clock would be the other work's on this machine, too."""
+    """Return the processor time of all runs so far; the clock's would count what else this machine does."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
