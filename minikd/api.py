@@ -139,8 +139,7 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
     check_data(data)
     file = path_of(path)
     data = matched(model, data, "the model")
-    mean, std = mean_and_std(data.train_images)
-    save_model(file, model, Card(file.stem, data.image_shape, mean, std, data.class_names))
+    save_model(file, model, Card.of(file.stem, data, *mean_and_std(data.train_images)))
 
 
 def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:

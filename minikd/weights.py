@@ -14,6 +14,8 @@ from typing import TypedDict
 import numpy as np
 
 from minikd.backend import to_host
+from minikd.data.dataset import Dataset
+from minikd.data.ink import ink_box, is_ink
 from minikd.errors import CheckpointError, MinikdError
 from minikd.memory import require
 from minikd.nn import Sequential
@@ -37,7 +39,8 @@ FLOATS, INTEGERS = ("float16", "float32", "float64"), ("int8", "int16", "int32",
 class Card:
     """What a model expects and means: the image's shape (C, H, W), the pixels' mean and deviation, the classes.
 
-    Raises CheckpointError for what no model can be used with.
+    on_black: it knows light things on black. ink_box: it knows characters in ink, the longer side of each so many
+    pixels; 0 where it knows other things, or nobody has said. Raises CheckpointError for what no model can have.
     """
 
     name: str
@@ -45,6 +48,14 @@ class Card:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     class_names: tuple[str, ...]
+    on_black: bool = False
+    ink_box: int = 0
+
+    @classmethod
+    def of(cls, name: str, data: Dataset, mean: tuple[float, ...], std: tuple[float, ...]) -> "Card":
+        """Return the card of a model that is trained on these data, its pixels scaled by this mean and deviation."""
+        images, names = data.train_images, data.class_names
+        return cls(name, data.image_shape, mean, std, names, is_ink(images), ink_box(images, names))
 
     def __post_init__(self) -> None:
         if len(self.image) != 3 or not all(1 <= length <= WIDEST for length in self.image):
@@ -57,6 +68,10 @@ class Card:
                     f"the pixels' {what} is {excerpt(values)}, but must be a finite number for each of the "
                     f"{self.image[0]} channels"
                 )
+        if not 0 <= self.ink_box <= (min(self.image[1:]) if self.image[0] == 1 else 0):
+            raise CheckpointError(
+                f"the ink's box is {excerpt(self.ink_box)} pixels, but must fit into a grey image of {self.image}"
+            )
         if min(self.std) < THINNEST:
             raise CheckpointError(f"the pixels' deviation is {excerpt(self.std)}, but must be above 0")
         for text in (self.name, *self.class_names):

@@ -42,7 +42,7 @@ def export(
     data = matched(model, data, "the model")
     path = Path(path)
     check_file(to, path)
-    card = Card(path.stem, data.image_shape, *mean_and_std(data.train_images), data.class_names)
+    card = Card.of(path.stem, data, *mean_and_std(data.train_images))
     if to == "html":
         from minikd.exports.page import write_page
 
