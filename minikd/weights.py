@@ -9,7 +9,7 @@ import math
 import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -112,11 +112,12 @@ def stage_of(path: Path) -> str:
     return read_tensors(path)[1].get(STAGE, "")
 
 
-def load_model(path: str | Path) -> tuple[Sequential, Card]:
-    """Return the model and its card, on the host, in float32.
+def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = None) -> tuple[Sequential, Card]:
+    """Return the model and its card, on the host, in `dtype`: "float32" or "float64".
 
-    Raises CheckpointError for a broken file, one that is not of minikd, one whose card or layers do not fit its
-    weights or each other, and weights that are not finite.
+    By default it is float64 where all its weights are, else float32. Raises CheckpointError for a broken file, one that
+    is not of minikd, one whose card or layers do not fit its weights or each other, and weights that are not
+    finite.
     """
     tensors, metadata = read_tensors(path)
     if "minikd" not in metadata:
@@ -128,6 +129,8 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
         description = fitted(from_json(metadata["minikd"]), Description)
         shapes = {name: value.shape for name, value in tensors.items()}
         model = build_sequential({"layers": description["layers"]}, shapes)
+        if (dtype or dtype_of(tensors)) == "float64":
+            model = model.astype("float64")
         load(model, tensors)
         check_answers(model, description["card"])
     except (MinikdError, ValueError) as error:
@@ -138,6 +141,12 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
     check_values(path, model, tensors)
     model.class_names = description["card"].class_names
     return model, description["card"]
+
+
+def dtype_of(tensors: dict[str, Array]) -> str:
+    """Return what a model must compute in to keep all digits of its weights."""
+    floats = [value.dtype for value in tensors.values() if value.dtype.kind == "f"]
+    return "float64" if floats and all(dtype == np.float64 for dtype in floats) else "float32"
 
 
 def load(model: Sequential, tensors: dict[str, Array]) -> None:

@@ -1,5 +1,6 @@
 """The bars of a training on every kind of standard error: what is shown is never worth the training."""
 
+import builtins
 import io
 import logging
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 import minikd
 from minikd import Bars, Plan, nn
+from tests import problems
 
 
 class Logger:
@@ -93,6 +95,37 @@ def test_bars_and_lines_are_shown_in_ascii_where_that_is_all_there_is(alone, mon
     said = sys.stderr.buffer.getvalue().decode("ascii")
     assert "model, epoch 1/2:" in said
     assert said.endswith("the teacher looks -> at alpha\\x1b[2J\\nfolder\n")
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def without_a_word(**watcher):
+    data, teacher = problems.dataset(), problems.cnn()
+    minikd.train(teacher, data, Plan(epochs=2), **watcher)
+    minikd.distill(teacher, problems.mlp(), data, Plan(epochs=2), **watcher)
+
+
+def test_a_training_shows_itself_in_a_terminal_unless_told_not_to(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Screen())
+    without_a_word()
+    said = sys.stderr.getvalue()
+    assert "model, epoch 1/2:" in said
+    assert said.index("the teacher looks at 60 images ...") < said.index("student, epoch 1/2:")
+    monkeypatch.setattr(sys, "stderr", Screen())
+    without_a_word(watcher=None)
+    assert not sys.stderr.getvalue()
+
+
+def test_a_training_shows_itself_in_a_notebook_and_not_where_nobody_looks(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    without_a_word()
+    assert not sys.stderr.getvalue()
+    monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    without_a_word()
+    assert "student, epoch 1/2:" in sys.stderr.getvalue()
 
 
 def test_a_broken_standard_error_is_left_as_it_is(monkeypatch):

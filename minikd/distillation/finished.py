@@ -63,7 +63,7 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
     if missing := [name for name in MODELS if name not in found]:
         are = "are" if missing[1:] else "is"
         notice(f"{folder} holds only {' and '.join(found)}; {' and '.join(missing)} {are} not there")
-    return {name: load_model(path) for name, path in found.items()}
+    return {name: load_model(path, "float32") for name, path in found.items()}
 
 
 def what_it_is(folder: Path) -> str:
