@@ -23,7 +23,6 @@ from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.parallel import Map, workers
 from minikd.progress import Bars
-from minikd.terminal import watched
 from minikd.training import Plan, Watcher, fit
 from minikd.typing import Pixels
 from minikd.weights import Card, save_model
@@ -48,11 +47,10 @@ def train(
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
-    The plan's default is five epochs of Adam. watcher: by default bars in a terminal or a notebook, and nothing
-    elsewhere; `minikd.Bars()` shows them everywhere, None nowhere. The model has the data's class names from then
-    on, as `model.class_names`. One that has names already keeps their order: the labels are matched with them by
-    name. Raises ShapeError where the model does not turn the data's images into its classes, ConfigError where it
-    has names for others, and Diverged.
+    The plan's default is five epochs of Adam. watcher: who is told how it goes; by default bars on standard error, None
+    for silence. The model has the data's class names from then on, as `model.class_names`. One that has names
+    already keeps their order: the labels are matched with them by name. Raises ShapeError where the model does not
+    turn the data's images into its classes, ConfigError where it has names for others, and Diverged.
     """
     check_model(model, "model")
     check_data(data)
@@ -151,10 +149,8 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
 
 
 def watcher_of(watcher: Watcher | Literal["auto"] | None) -> Watcher | None:
-    """Return who is told how training goes: by default bars, where somebody looks."""
-    if isinstance(watcher, str):
-        return Bars() if watched() else None
-    return watcher
+    """Return who is told how training goes: by default bars."""
+    return Bars() if isinstance(watcher, str) else watcher
 
 
 def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:

@@ -169,7 +169,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def print_predictions(answers: "Sequence[Prediction]", top: int) -> None:
     """Print a table for each picture, and where to see what the models saw."""
-    from minikd.report.listings import predictions_table
+    from minikd.report.predictions import predictions_table
 
     width = shutil.get_terminal_size().columns
     for answer in answers:

@@ -7,6 +7,7 @@ import pytest
 from minikd.distillation.finished import load_models, newest_run
 from minikd.errors import ConfigError
 from minikd.notices import Notice
+from minikd.report import MODELS
 from minikd.weights import Card, save_model
 from tests import problems
 
@@ -56,7 +57,7 @@ def test_where_no_run_is_whole_those_that_are_there_are_named(tmp_path):
     run(tmp_path / "a", "teacher", ended=False)
     run(tmp_path / "b", "student_baseline", at=2000)
     with pytest.raises(
-        ConfigError, match=r"b holds only the student alone; \S*a has not ended\. Name one of them with"
+        ConfigError, match=rf"b holds only the {MODELS['student_baseline']}; \S*a has not ended\. Name one of them with"
     ):
         newest_run(tmp_path)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minikd.report.listings import predictions_table
+from minikd.report.predictions import predictions_table
 
 CHANCES = {
     "teacher": {"a very long class name, too long by far": 0.6, "cat": 0.3, "dog": 0.1},
