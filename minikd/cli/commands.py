@@ -160,7 +160,7 @@ def predict(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json_text([{"run": str(folder), **answer} for answer in answers]))
     else:
-        print(f"run: {folder}{'' if arguments.run else ', the newest; --run DIR takes another'}")
+        print(f"run: {folder}{'' if arguments.run else ', the newest with all models; --run DIR takes another'}")
         print_predictions(answers, arguments.top)
     if failures:
         raise unread(failures, len(arguments.images))

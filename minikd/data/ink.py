@@ -31,6 +31,10 @@ DUST = 0.02
 """What is smaller than this part of the largest stroke is dust."""
 
 
+SOME = 1000
+"""Training images that are looked at."""
+
+
 class Frame(NamedTuple):
     """A part of a plane: its upper left pixel, its width and its height."""
 
@@ -56,15 +60,21 @@ def is_ink(images: Pixels) -> bool:
 def ink_box(images: Pixels, class_names: tuple[str, ...]) -> int:
     """Return the longer side of the ink in most images (N, C, H, W): 20 pixels for MNIST's 28.
 
-    0 where they are not square images of characters in ink, so that nothing may be cut out of a picture like them.
+    0 where they are not square images of characters in ink, of about one size and in the middle: then size or place may
+    mean something, and nothing may be cut out of a picture.
     """
     characters = all(len((name.split() or [""])[0]) == 1 for name in class_names)
     _, height, width = images.shape[1:]
     if not characters or height != width or not is_ink(images):
         return 0
-    ink = images[:1000, 0] > 0
+    some = images[:: max(1, len(images) // SOME), 0]
+    some = some[some.any((1, 2))]
+    ink = some > 0
     sides = np.maximum(ink.any(2).sum(1), ink.any(1).sum(1))  # rows and columns with ink; a gap inside is rare
-    return max(1, int(np.median(sides)))
+    low, box, high = np.quantile(sides, (0.25, 0.5, 0.75)) if len(some) else (0, 0, 0)
+    off = [abs(at + 0.5 - width / 2) for plane in some for at in centre_of_mass(plane)]
+    alike = len(some) > 0 and high - low <= box / 4 and np.quantile(off, 0.75) <= width / 8
+    return int(box) if alike else 0
 
 
 def ground_of(plane: Plane) -> int:
@@ -115,10 +125,10 @@ def frame_of(ink: Plane) -> Frame | None:
     return Frame(left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
 
 
-def centre_of_mass(ink: Plane) -> tuple[float, float]:
+def centre_of_mass(ink: Pixels) -> tuple[float, float]:
     """Return the mean position (x, y) of the ink, weighted by its grey, in pixels from the upper left one."""
-    mass = ink.sum(dtype=np.int64)
-    x, y = (float(ink.sum(axis, dtype=np.int64) @ np.arange(ink.shape[1 - axis]) / mass) for axis in (0, 1))
+    mass = ink.sum(dtype=np.float64)
+    x, y = (float(ink.sum(axis, dtype=np.float64) @ np.arange(ink.shape[1 - axis]) / mass) for axis in (0, 1))
     return x, y
 
 

@@ -41,10 +41,8 @@ def unfit(folder: Path) -> str:
     """Return why a run cannot show what distillation does; "" where it can."""
     if not (folder / "results.json").exists():
         return "has not ended"
-    there = [MODELS[name] for name in MODELS if (folder / f"{name}.safetensors").is_file()]
-    return (
-        "" if len(there) == len(MODELS) else f"holds only the {' and the '.join(there)}" if there else "holds no models"
-    )
+    there = [f"the {MODELS[name]}" for name in MODELS if (folder / f"{name}.safetensors").is_file()]
+    return "" if len(there) == len(MODELS) else f"holds only {' and '.join(there)}" if there else "holds no models"
 
 
 def changed(path: Path) -> float:
@@ -61,8 +59,8 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
     if not found:
         raise ConfigError(f"{folder} {what_it_is(folder)}")
     if missing := [name for name in MODELS if name not in found]:
-        are = "are" if missing[1:] else "is"
-        notice(f"{folder} holds only {' and '.join(found)}; {' and '.join(missing)} {are} not there")
+        there, gone = (" and ".join(f"the {MODELS[name]}" for name in names) for names in (found, missing))
+        notice(f"{folder} holds only {there}; {gone} {'are' if missing[1:] else 'is'} not there")
     return {name: load_model(path, "float32") for name, path in found.items()}
 
 

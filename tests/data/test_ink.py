@@ -30,6 +30,19 @@ def test_mnists_own_box_is_found_and_other_data_have_none(digits):
     assert ink_box(255 - images, names) == 0
     assert ink_box(images[:, :, :, 2:], names) == 0
     assert ink_box(images.repeat(3, axis=1), names) == 0
+    assert ink_box(np.zeros_like(images), names) == 0
+
+
+def test_where_place_or_size_may_mean_something_nothing_is_cut_out(digits):
+    rng, names = np.random.default_rng(0), digits.class_names
+    placed, sized = np.zeros((2, 300, 1, 28, 28), np.uint8)
+    for k in range(300):
+        placed[k, 0, 8:20, 9 * (k % 3) : 9 * (k % 3) + 6] = 255  # a bar in one of three places
+        half = int(rng.integers(2, 13))
+        sized[k, 0, 14 - half : 14 + half, 14 - half : 14 + half] = 255  # a square of any size, in the middle
+    assert ink_box(placed, names) == 0
+    assert ink_box(sized, names) == 0
+    assert ink_box(placed[1::3], names) == 12
 
 
 @pytest.mark.parametrize(("ground", "ink", "darker"), [(230, 30, True), (0, 255, False), (90, 160, False)])

@@ -64,7 +64,8 @@ def test_where_no_run_is_whole_those_that_are_there_are_named(tmp_path):
 
 def test_models_that_are_missing_are_told(tmp_path):
     folder = run(tmp_path / "a", "teacher", ended=False)
-    with pytest.warns(Notice, match="a holds only teacher; student_baseline and student_distilled are not there"):
+    words = f"a holds only the teacher; the {MODELS[NAMES[1]]} and the {MODELS[NAMES[2]]} are not there"
+    with pytest.warns(Notice, match=words):
         assert list(load_models(folder)) == ["teacher"]
 
 
