@@ -227,6 +227,14 @@ def test_a_card_that_no_model_can_be_used_with_is_refused(change, message, tmp_p
     assert str(refusal.value).isprintable()
 
 
+def test_a_card_of_an_earlier_version_says_nothing_of_ink(tmp_path):
+    path = saved(tmp_path)
+    description = json.loads(read_tensors(path)[1]["minikd"])
+    assert (description["card"].pop("on_black"), description["card"].pop("ink_box")) == (False, 0)
+    describe(path, json.dumps(description))
+    assert load_model(path)[1] == CARD
+
+
 DEEP = {"layer": "ReLU"}
 for _ in range(30):
     DEEP = {"layer": "Sequential", "layers": [DEEP]}
