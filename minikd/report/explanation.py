@@ -44,7 +44,8 @@ def explanation(name: str, seen: Seen, answers: Mapping[str, Mapping[str, float]
         (axes[0], seen.picture, seen.found, "the picture"),
         (axes[1], seen.pixels, seen.placed, f"what the models saw, {width} × {height}"),
     ):
-        style.show_picture(ax, pixels, on_paper=False)
+        ax.imshow(style.picture(pixels), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        style.blank(ax)
         ax.set_title(title, loc="left", fontsize=10.5, color=style.INK)
         if frame:
             _frame(ax, frame)

@@ -14,14 +14,15 @@ ANSWERS = {
 }
 PLANE = np.zeros((1, 28, 28), np.uint8)
 PLANE[0, 5:15, 8:12] = 255
-SEEN = Seen(np.zeros((1, 60, 90), np.uint8), PLANE, "cut out", Frame(30, 20, 16, 40), Frame(8, 5, 4, 10))
+SEEN = Seen(np.zeros((1, 160, 190), np.uint8), PLANE, "cut out", Frame(30, 20, 16, 40), Frame(8, 5, 4, 10))
 
 
 def test_frames_and_answers_are_drawn_where_they_belong():
     figure = explanation("p.png", SEEN, ANSWERS)
     picture, seen, *bars = figure.axes
-    for ax, frame in ((picture, SEEN.found), (seen, SEEN.placed)):
+    for ax, pixels, frame in ((picture, SEEN.picture, SEEN.found), (seen, SEEN.pixels, SEEN.placed)):
         (box,) = ax.patches
+        assert ax.images[0].get_array().shape == pixels.shape[1:]
         assert box.get_bbox().bounds == (frame.left - 0.5, frame.top - 0.5, frame.width, frame.height)
     np.testing.assert_allclose(np.ravel(seen.lines[0].get_data()), [9.5, 9.5])
     assert seen.get_title("left") == "what the models saw, 28 × 28"
