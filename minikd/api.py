@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from minikd.methods import Labels, Pair, Teacher, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.parallel import Map, workers
+from minikd.progress import Bars
 from minikd.training import Plan, Watcher, fit
 from minikd.typing import Pixels
 from minikd.weights import Card, save_model
@@ -41,14 +43,14 @@ def train(
     data: Dataset,
     plan: Plan | None = None,
     augmentation: Augmentation | None = None,
-    watcher: Watcher | None = None,
+    watcher: Watcher | Literal["auto"] | None = "auto",
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
-    The plan's default is five epochs of Adam; `watcher=minikd.Bars()` shows progress. The model has the data's class
-    names from then on, as `model.class_names`. One that has names already keeps their order: the labels are matched
-    with them by name. Raises ShapeError where the model does not turn the data's images into its classes, ConfigError
-    where it has names for others, and Diverged.
+    The plan's default is five epochs of Adam. watcher: who is told how it goes; by default bars on standard error, None
+    for silence. The model has the data's class names from then on, as `model.class_names`. One that has names
+    already keeps their order: the labels are matched with them by name. Raises ShapeError where the model does not
+    turn the data's images into its classes, ConfigError where it has names for others, and Diverged.
     """
     check_model(model, "model")
     check_data(data)
@@ -57,7 +59,7 @@ def train(
     check_trainable(model, "model")
     views = views_for(model, data, augmentation, plan.seed)
     model.class_names = data.class_names
-    fit(model, views, Labels(), plan, name="model", watcher=watcher)
+    fit(model, views, Labels(), plan, name="model", watcher=watcher_of(watcher))
 
 
 def distill(
@@ -67,7 +69,7 @@ def distill(
     plan: Plan | None = None,
     method: str = "soft_targets",
     augmentation: Augmentation | None = None,
-    watcher: Watcher | None = None,
+    watcher: Watcher | Literal["auto"] | None = "auto",
     unlabelled: Pixels | None = None,
     **settings: object,
 ) -> None:
@@ -75,11 +77,11 @@ def distill(
 
     `method` names one of `minikd.METHODS`, and `settings` are the method's own, such as `temperature=4.0, alpha=0.9` of
     the default (Hinton, Vinyals & Dean 2015). The teacher sees the very views that the student sees, in evaluation
-    mode; the probabilities of several teachers are averaged. A teacher that knows its classes' names, as one does that
-    was trained or loaded, is asked for the data's by name, whatever its order. `unlabelled` are more images to learn
-    on, of the data's shape and dtype, for which the teacher alone has an answer. Raises as `train`, ConfigError where
-    the method cannot be used on what is given, DtypeError for a teacher of another dtype or device than the student's,
-    and DataError for `unlabelled` that are no images.
+    mode; the probabilities of several teachers are averaged. A teacher that knows its classes' names, as one does
+    that was trained or loaded, is asked for the data's by name, whatever its order. `unlabelled` are more images to
+    learn on, of the data's shape and dtype, for which the teacher alone has an answer. watcher: as in `train`.
+    Raises as `train`, ConfigError where the method cannot be used on what is given, DtypeError for a teacher of
+    another dtype or device than the student's, and DataError for `unlabelled` that are no images.
     """
     check_model(student, "student")
     check_data(data)
@@ -99,13 +101,17 @@ def distill(
     pair = Pair(student, teachers, data.image_shape, unlabelled is None)
     check(chosen, pair)
 
+    told = watcher_of(watcher)
+
     def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+        if told:
+            told.note(f"the teacher looks at {len(views):,} images ...")
         with threads_for(teachers[0]) as map_:
             return answers(teachers, views, map_, layers, temperature)
 
     objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, OWN)))
     student.class_names = data.class_names
-    fit(student, views, objective, plan, name="student", watcher=watcher)
+    fit(student, views, objective, plan, name="student", watcher=told)
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:
@@ -139,8 +145,12 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
     check_data(data)
     file = path_of(path)
     data = matched(model, data, "the model")
-    mean, std = mean_and_std(data.train_images)
-    save_model(file, model, Card(file.stem, data.image_shape, mean, std, data.class_names))
+    save_model(file, model, Card.of(file.stem, data, *mean_and_std(data.train_images)))
+
+
+def watcher_of(watcher: Watcher | Literal["auto"] | None) -> Watcher | None:
+    """Return who is told how training goes: by default bars."""
+    return Bars() if isinstance(watcher, str) else watcher
 
 
 def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:

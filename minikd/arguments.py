@@ -79,9 +79,10 @@ def check_choices(plan: object, augmentation: object, watcher: object) -> None:
             "minikd.Augmentation(shift=2)"
         )
     told = all(callable(getattr(watcher, name, None)) for name in WATCHER) and not isinstance(watcher, type)
-    if watcher is not None and not told:
+    if watcher is not None and not (isinstance(watcher, str) and watcher == "auto") and not told:
         raise ConfigError(
-            f"watcher is {kind_of(watcher)}, but must have the methods {', '.join(WATCHER)}, as minikd.Bars() has"
+            f"watcher is {kind_of(watcher)}, but must have the methods {', '.join(WATCHER)}, as minikd.Bars() has; "
+            "None is silent"
         )
 
 

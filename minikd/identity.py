@@ -43,7 +43,7 @@ def identity_of(
         **settings,
         **varied,
         "network": describe(model),
-        "layers": repr(model),
+        "layers": model.in_one_line(),
         "mean": views.mean,
         "std": views.std,
         "view_seed": views.seed,
@@ -57,7 +57,7 @@ def identity_of(
 
 def digest_of(model: Sequential) -> str:
     """Return the digest of a network: its layers, and all that they hold."""
-    return digest(*(to_host(value) for value in model.state_dict().values()), what=repr(model))
+    return digest(*(to_host(value) for value in model.state_dict().values()), what=model.in_one_line())
 
 
 def digest(*arrays: Array, what: str = "") -> str:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Never
 
 from minikd.checkpoints import Position, Row
-from minikd.terminal import one_line, say, standard_error
+from minikd.terminal import one_line, say, standard_error, watched
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -35,7 +35,7 @@ class Bars:
             file=self.out,
             leave=False,
             dynamic_ncols=True,
-            mininterval=0.1 if self.out.isatty() else 5.0,
+            mininterval=0.1 if watched() else 5.0,
         )
 
     def step(self, images: int) -> None:

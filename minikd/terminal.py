@@ -6,6 +6,7 @@ written in ASCII: ─ as -, α as alpha, é as e, and what resembles nothing by 
 by theirs: a name from a file could otherwise move the cursor, or pass for another name.
 """
 
+import builtins
 import codecs
 import os
 import re
@@ -149,6 +150,11 @@ def before(stream: object, bars: bool = False) -> Terminal:
 def standard_error() -> Terminal:
     """Return standard error as it is now, such that writing there never fails."""
     return before(sys.stderr, bars=True)
+
+
+def watched() -> bool:
+    """Return whether somebody reads standard error as it is written: at a terminal, or in a notebook."""
+    return standard_error().isatty() or hasattr(builtins, "__IPYTHON__")
 
 
 def say(text: str) -> None:

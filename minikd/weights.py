@@ -10,11 +10,13 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
 from minikd.backend import to_host
+from minikd.data.dataset import Dataset
+from minikd.data.ink import ink_box, is_ink
 from minikd.data.shown import alike
 from minikd.errors import CheckpointError, MinikdError
 from minikd.memory import in_words, require
@@ -45,7 +47,8 @@ FLOATS, INTEGERS = ("float16", "float32", "float64"), ("int8", "int16", "int32",
 class Card:
     """What a model expects and means: the image's shape (C, H, W), the pixels' mean and deviation, the classes.
 
-    Raises CheckpointError for what no model can be used with.
+    on_black: it knows light things on black. ink_box: it knows characters in ink, the longer side of each so many
+    pixels; 0 where it knows other things, or nobody has said. Raises CheckpointError for what no model can have.
     """
 
     name: str
@@ -53,6 +56,14 @@ class Card:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     class_names: tuple[str, ...]
+    on_black: bool = False
+    ink_box: int = 0
+
+    @classmethod
+    def of(cls, name: str, data: Dataset, mean: tuple[float, ...], std: tuple[float, ...]) -> "Card":
+        """Return the card of a model that is trained on these data, its pixels scaled by this mean and deviation."""
+        images, names = data.train_images, data.class_names
+        return cls(name, data.image_shape, mean, std, names, is_ink(images), ink_box(images, names))
 
     def __post_init__(self) -> None:
         if len(self.image) != 3 or not all(1 <= length <= WIDEST for length in self.image):
@@ -65,6 +76,10 @@ class Card:
                     f"the pixels' {what} is {excerpt(values)}, but must be a finite number for each of the "
                     f"{self.image[0]} channels"
                 )
+        if not 0 <= self.ink_box <= (min(self.image[1:]) if self.image[0] == 1 else 0):
+            raise CheckpointError(
+                f"the ink's box is {excerpt(self.ink_box)} pixels, but must fit into a grey image of {self.image}"
+            )
         if min(self.std) < THINNEST:
             raise CheckpointError(f"the pixels' deviation is {excerpt(self.std)}, but must be above 0")
         for text in (self.name, *self.class_names):
@@ -108,11 +123,12 @@ def stage_of(path: Path) -> str:
     return read_tensors(path)[1].get(STAGE, "")
 
 
-def load_model(path: str | Path) -> tuple[Sequential, Card]:
-    """Return the model and its card, on the host, in float32.
+def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = None) -> tuple[Sequential, Card]:
+    """Return the model and its card, on the host, in `dtype`: "float32" or "float64".
 
-    Raises CheckpointError for a broken file, one that is not of minikd, one whose card or layers do not fit its
-    weights or each other, and weights that are not finite.
+    By default it is float64 where all its weights are, else float32. Raises CheckpointError for a broken file, one that
+    is not of minikd, one whose card or layers do not fit its weights or each other, and weights that are not
+    finite.
     """
     tensors, metadata = read_tensors(path)
     if "minikd" not in metadata:
@@ -124,6 +140,8 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
         description = fitted(from_json(metadata["minikd"]), Description)
         shapes = {name: value.shape for name, value in tensors.items()}
         model = build_sequential({"layers": description["layers"]}, shapes)
+        if (dtype or dtype_of(tensors)) == "float64":
+            model = model.astype("float64")
         load(model, tensors)
         check_answers(model, description["card"])
     except (MinikdError, ValueError) as error:
@@ -134,6 +152,12 @@ def load_model(path: str | Path) -> tuple[Sequential, Card]:
     check_values(path, tensors)
     model.class_names = description["card"].class_names
     return model, description["card"]
+
+
+def dtype_of(tensors: dict[str, Array]) -> str:
+    """Return what a model must compute in to keep all digits of its weights."""
+    floats = [value.dtype for value in tensors.values() if value.dtype.kind == "f"]
+    return "float64" if floats and all(dtype == np.float64 for dtype in floats) else "float32"
 
 
 def load(model: Sequential, tensors: dict[str, Array]) -> None:

@@ -51,6 +51,24 @@ def test_a_float64_model_is_trained_in_float64():
     assert minikd.evaluate(model, data).errors <= 30
 
 
+def test_a_float64_model_is_saved_and_read_back_with_every_digit(tmp_path):
+    data, model = problems.dataset(), problems.cnn().astype("float64")
+    minikd.train(model, data, minikd.Plan(epochs=1))
+    minikd.save(tmp_path / "model.safetensors", model, data)
+    loaded, _ = minikd.load_model(tmp_path / "model.safetensors")
+    assert problems.same_bits(loaded, model)
+    assert minikd.evaluate(loaded, data) == minikd.evaluate(model, data)
+
+
+def test_a_saved_model_knows_how_a_drawing_must_be_prepared(tmp_path):
+    digits = minikd.load_dataset("mnist")
+    few = replace(digits, train_images=digits.train_images[:500], train_labels=digits.train_labels[:500])
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10, np.random.default_rng(0)))
+    minikd.save(tmp_path / "model.safetensors", model, few)
+    _, card = minikd.load_model(tmp_path / "model.safetensors")
+    assert (card.on_black, card.ink_box) == (True, 20)
+
+
 def test_a_layer_of_ones_own_trains_and_its_weights_are_read_back(tmp_path):
     class Double(nn.Layer):
         def forward(self, x, training=False, rng=None):

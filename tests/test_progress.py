@@ -1,5 +1,6 @@
 """The bars of a training on every kind of standard error: what is shown is never worth the training."""
 
+import builtins
 import io
 import logging
 import sys
@@ -9,6 +10,8 @@ import pytest
 
 import minikd
 from minikd import Bars, Plan, nn
+from minikd.checkpoints import Position
+from tests import problems
 
 
 class Logger:
@@ -93,6 +96,32 @@ def test_bars_and_lines_are_shown_in_ascii_where_that_is_all_there_is(alone, mon
     said = sys.stderr.buffer.getvalue().decode("ascii")
     assert "model, epoch 1/2:" in said
     assert said.endswith("the teacher looks -> at alpha\\x1b[2J\\nfolder\n")
+
+
+def shown(**watcher):
+    data, teacher = problems.dataset(), problems.cnn()
+    minikd.train(teacher, data, Plan(epochs=2), **watcher)
+    minikd.distill(teacher, problems.mlp(), data, Plan(epochs=2), **watcher)
+    return sys.stderr.getvalue()
+
+
+def test_a_training_shows_itself_unless_told_not_to(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert not shown(watcher=None)
+    said = shown()
+    assert "model, epoch 1/2:" in said
+    assert said.index("the teacher looks at 60 images ...") < said.index("student, epoch 1/2:")
+
+
+@pytest.mark.parametrize("notebook", [False, True])
+def test_bars_move_often_where_somebody_looks(notebook, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    if notebook:
+        monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    bars = Bars()
+    bars.start("model", 1, 10, Position())
+    assert bars.bar.mininterval == (0.1 if notebook else 5.0)
+    bars.stop()
 
 
 def test_a_broken_standard_error_is_left_as_it_is(monkeypatch):

@@ -231,6 +231,8 @@ CARDS = [
     ({"class_names": ["a", "b", "\ud800"]}, "control character"),
     ({"class_names": "abc"}, "Expected `array`, got `str`"),
     ({"name": "a\nb"}, "control character"),
+    ({"ink_box": 7}, r"the ink's box is 7 pixels, but must fit into a grey image of \(1, 6, 6\)"),
+    ({"ink_box": -1}, "the ink's box is -1"),
     ({"name": None}, "Expected `str`, got `null`"),
     ({"trained_on": "MNIST"}, "it holds 'trained_on', which does not belong there"),
 ]
@@ -245,6 +247,14 @@ def test_a_card_that_no_model_can_be_used_with_is_refused(change, message, tmp_p
     with pytest.raises(CheckpointError, match=GIVEN + message) as refusal:
         load_model(path)
     assert str(refusal.value).isprintable()
+
+
+def test_a_card_of_an_earlier_version_says_nothing_of_ink(tmp_path):
+    path = saved(tmp_path)
+    description = json.loads(read_tensors(path)[1]["minikd"])
+    assert (description["card"].pop("on_black"), description["card"].pop("ink_box")) == (False, 0)
+    describe(path, json.dumps(description))
+    assert load_model(path)[1] == CARD
 
 
 DEEP = {"layer": "ReLU"}
@@ -394,10 +404,12 @@ def test_odd_numbers_and_other_floats_come_back(dtype, tmp_path):
     assert found.tobytes() == odd.astype(np.float32).tobytes()
 
 
-def test_a_model_in_float64_is_saved_and_comes_back_in_float32(tmp_path):
-    path = tmp_path / "model.safetensors"
-    save_model(path, problems.cnn().astype("float64"), CARD)
-    assert problems.same_bits(load_model(path)[0], problems.cnn())
+def test_a_model_in_float64_comes_back_with_every_digit_or_in_float32_where_that_is_asked_for(tmp_path):
+    path, model = tmp_path / "model.safetensors", problems.cnn().astype("float64")
+    model.vector[:] += 1e-12
+    save_model(path, model, CARD)
+    assert problems.same_bits(load_model(path)[0], model)
+    assert problems.same_bits(load_model(path, "float32")[0], model.astype("float32"))
 
 
 SOURCES = sorted(Path(minikd.__file__).parent.rglob("*.py"))

@@ -30,11 +30,16 @@ def main() -> None:
 
     teacher = models.cnn(data.image_shape, data.classes, rng, recipe.teacher.dropout)
     warm_up = 0.2 * arguments.teacher_epochs
-    minikd.train(teacher, data, replace(recipe.teacher, epochs=arguments.teacher_epochs, warm_up=warm_up).plan(SEED))
+    minikd.train(
+        teacher,
+        data,
+        replace(recipe.teacher, epochs=arguments.teacher_epochs, warm_up=warm_up).plan(SEED),
+        watcher=None,
+    )
     control = models.mlp(data.image_shape, how.hidden, data.classes, rng)
     student = control.copy()
-    minikd.train(control, data, how.plan(SEED))
-    minikd.distill(teacher, student, data, how.plan(SEED))
+    minikd.train(control, data, how.plan(SEED), watcher=None)
+    minikd.distill(teacher, student, data, how.plan(SEED), watcher=None)
 
     named = {"teacher": teacher, "control": control, "student": student}
     for name, model in named.items():

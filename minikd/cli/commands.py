@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from minikd.interrupts import advising
 from minikd.progress import Bars
 from minikd.settings import LARGEST, brief
 from minikd.terminal import say
+
+if TYPE_CHECKING:
+    from minikd.distillation.predict import Prediction
 
 ResultT = TypeVar("ResultT")
 
@@ -149,18 +152,32 @@ def predict(arguments: argparse.Namespace) -> int:
     """Print what the models of a run see in pictures, side by side."""
     from minikd.distillation.finished import load_models, newest_run
     from minikd.distillation.predict import predictions, unread
-    from minikd.report.listings import predictions_table
 
     check_least("--top", arguments.top, 1)
-    models = load_models(arguments.run or newest_run(Path("runs")))
-    answers, failures = predictions(models, arguments.images, arguments.invert)
+    folder = arguments.run or newest_run(Path("runs"))
+    models, explain = load_models(folder), Path("seen") if arguments.explain else None
+    answers, failures = predictions(models, arguments.images, arguments.invert, arguments.crop, explain)
     if arguments.json:
-        print(json_text(answers))
+        print(json_text([{"run": str(folder), **answer} for answer in answers]))
     else:
-        print("\n\n".join(predictions_table(answer, arguments.top) for answer in answers), end="\n" if answers else "")
+        print(f"run: {folder}{'' if arguments.run else ', the newest with all models; --run DIR takes another'}")
+        print_predictions(answers, arguments.top)
     if failures:
         raise unread(failures, len(arguments.images))
     return 0
+
+
+def print_predictions(answers: "Sequence[Prediction]", top: int) -> None:
+    """Print a table for each picture, and where to see what the models saw."""
+    from minikd.report.predictions import predictions_table
+
+    width = shutil.get_terminal_size().columns
+    for answer in answers:
+        print(f"\n{predictions_table(answer, top, width)}")
+        if "explained" in answer:
+            print(f"what the models saw: {answer['explained']}")
+    if answers and "explained" not in answers[0]:
+        print("\nadd --explain for a picture of what the models saw")
 
 
 def gradcheck(arguments: argparse.Namespace) -> int:

@@ -117,10 +117,21 @@ def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
         "images", nargs="+", type=Path, metavar="IMAGE", help="a picture: PNG, JPEG, GIF, BMP, TIFF, WebP"
     )
     predict.add_argument(
-        "--run", type=Path, help="folder of the run whose models answer (default: the newest in runs/)"
+        "--run", type=Path, help="folder of the run whose models answer (default: the newest whole one in runs/)"
     )
-    predict.add_argument("--invert", action="store_true", help="dark on light, as on paper (default: light on dark)")
-    predict.add_argument("--top", type=int, default=3, metavar="N", help="classes to show (default: 3)")
+    predict.add_argument(
+        "--invert", action="store_true", help="turn light and dark around, as for ink on paper (default: as they are)"
+    )
+    predict.add_argument(
+        "--no-crop",
+        dest="crop",
+        action="store_false",
+        help="take the whole picture (default: what is drawn, cut out and centred, where the models know MNIST's like)",
+    )
+    predict.add_argument(
+        "--explain", action="store_true", help="write a picture of what the models saw to seen/ (default: do not)"
+    )
+    predict.add_argument("--top", type=int, default=3, metavar="N", help="classes of each model to show (default: 3)")
     add_output_flags(predict, "predict")
 
     export = add(commands, "export", "write a model as ONNX, C or a page; alone: what can be exported, with sizes")

@@ -41,6 +41,11 @@ class Dataset:
         check_classes_appear(self.train_labels, self.class_names, self.name)
         check_same_form(self.train_images, self.test_images, self.name)
 
+    def __repr__(self) -> str:
+        train, test, shape = len(self.train_labels), len(self.test_labels), "x".join(map(str, self.image_shape))
+        kind = f"{shape}, {self.train_images.dtype}, {self.classes} classes"
+        return f"Dataset {self.name!r}: {train:,} training and {test:,} test images of {kind}"
+
     @property
     def image_shape(self) -> Shape:
         """The shape of one image, (C, H, W)."""

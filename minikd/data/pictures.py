@@ -51,12 +51,19 @@ def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> np
     paper needs it. Numbers of more than 8 bits are scaled as in training, by what the file says; a notice tells where
     it says nothing and holds small ones alone. Raises `DataError` where the file is no readable picture.
     """
-    path = Path(path)
-    channels, height, width = image_shape
+    channels, *size = image_shape
+    pixels = channels_first(stretched(picture_in(Path(path), channels), (size[0], size[1])))
+    return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
+
+
+def picture_in(path: Path, channels: int) -> "Image.Image":
+    """Return one picture at its own size, grey for 1 channel, RGB for 3; a notice tells what was lost of it.
+
+    Raises `DataError` where the file is no readable picture.
+    """
     seen = read_picture(path)
     tell(seen, path)
-    pixels = channels_first(stretched(seen.picture.convert("L" if channels == 1 else "RGB"), (height, width)))
-    return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
+    return seen.picture.convert("L" if channels == 1 else "RGB")
 
 
 def tell(seen: Seen, path: Path) -> None:

@@ -14,19 +14,35 @@ SHOWN = 4
 
 
 def newest_run(runs: Path) -> Path:
-    """Return the folder of the run that ended last. Raises ConfigError where there is none."""
-    ended = sorted(runs.glob("*/results.json"), key=changed)
-    under_way = [path.parent for path in runs.glob("*/config.toml") if not (path.parent / "results.json").exists()]
-    if not ended:
-        more = f" ({listed(under_way)} has not ended: name it with --run)" if under_way else ""
+    """Return the folder of the run with a teacher and a distilled student that ended last.
+
+    A notice says why newer runs are not taken. Raises ConfigError where there is none, with what there is.
+    """
+    begun = {path.parent for pattern in ("config.toml", "results.json") for path in runs.glob(f"*/{pattern}")}
+    newest_first = sorted(begun, key=when, reverse=True)
+    place = next((number for number, folder in enumerate(newest_first) if not unfit(folder)), len(newest_first))
+    others = "; ".join(f"{shlex.quote(str(folder))} {unfit(folder)}" for folder in newest_first[:place][:SHOWN])
+    if place == len(newest_first):
+        found = f"; {others}. Name one of them with --run, or make" if others else "; make"
         raise ConfigError(
-            f"there is no finished run in {runs}{more}; make one with minikd distill, or name one with --run DIR"
+            f"{runs} holds no finished run with a teacher and a distilled student{found} one with minikd distill"
         )
-    newest = ended[-1].parent
-    later = [folder for folder in under_way if changed(folder / "config.toml") > changed(newest / "config.toml")]
-    if later:
-        notice(f"{newest} answers, the newest run that has ended; {listed(later)} is newer and has not")
-    return newest
+    if others:
+        notice(f"{newest_first[place]} answers, the newest run with a teacher and a distilled student; newer: {others}")
+    return newest_first[place]
+
+
+def when(folder: Path) -> float:
+    """Return when a run ended, or began where it has not ended."""
+    return changed(folder / "results.json") or changed(folder / "config.toml")
+
+
+def unfit(folder: Path) -> str:
+    """Return why a run cannot show what distillation does; "" where it can."""
+    if not (folder / "results.json").exists():
+        return "has not ended"
+    there = [f"the {MODELS[name]}" for name in MODELS if (folder / f"{name}.safetensors").is_file()]
+    return "" if len(there) == len(MODELS) else f"holds only {' and '.join(there)}" if there else "holds no models"
 
 
 def changed(path: Path) -> float:
@@ -43,9 +59,9 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
     if not found:
         raise ConfigError(f"{folder} {what_it_is(folder)}")
     if missing := [name for name in MODELS if name not in found]:
-        are = "are" if missing[1:] else "is"
-        notice(f"{folder} holds only {' and '.join(found)}; {' and '.join(missing)} {are} not there")
-    return {name: load_model(path) for name, path in found.items()}
+        there, gone = (" and ".join(f"the {MODELS[name]}" for name in names) for names in (found, missing))
+        notice(f"{folder} holds only {there}; {gone} {'are' if missing[1:] else 'is'} not there")
+    return {name: load_model(path, "float32") for name, path in found.items()}
 
 
 def what_it_is(folder: Path) -> str:

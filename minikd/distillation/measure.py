@@ -65,7 +65,7 @@ def measure_files(
 
     Classes are matched by name. What cannot be measured is refused before anything is.
     """
-    models = {str(path): load_model(path) for path in paths}
+    models = {str(path): load_model(path, "float32") for path in paths}
     dataset = load_dataset(source, size)
     tests = {path: test_of(card, dataset, path) for path, (_, card) in models.items()}
     found = {}

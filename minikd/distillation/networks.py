@@ -43,7 +43,7 @@ class Given(NamedTuple):
 def given_teachers(recipe: Recipe) -> list[Given]:
     """Return the teachers whose weights the recipe names: the teacher, where it is given, and its ensemble's others."""
     first = [recipe.teacher.weights] if recipe.teacher.weights else []
-    return [Given(*load_model(Path(path)), path) for path in (*first, *recipe.distillation.ensemble)]
+    return [Given(*load_model(Path(path), "float32"), path) for path in (*first, *recipe.distillation.ensemble)]
 
 
 def prepared(recipe: Recipe) -> tuple[Data, list[Given]]:

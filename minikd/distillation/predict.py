@@ -1,36 +1,34 @@
-"""What the models of a run see in pictures from disk."""
+"""What the models of a run answer to pictures from disk."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
 from minikd.data import Views
-from minikd.data.pictures import load_image
 from minikd.distillation.class_names import match
+from minikd.distillation.seeing import Seen, Ways, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
 from minikd.inference import logits_of, named
 from minikd.losses import softmax
 from minikd.nn import Sequential
-from minikd.notices import notice
-from minikd.typing import Floats, Pixels
+from minikd.report.explanation import write_explanation
+from minikd.typing import Floats
 from minikd.weights import Card
-
-BLANK = 8
-"""Grey levels of 255 that a picture must span to show anything: a scan of empty paper has a few."""
-
-TURNED = 0.3
-"""How much nearer to what a model has learned from a picture's brightness must come, of 0-1, where light and dark are
-turned around, for `--invert` to be worth a word: a photograph's is near to both."""
 
 
 class Prediction(TypedDict):
-    """Each model's probabilities for one picture, by class name."""
+    """Each model's probabilities for one picture, by class name; how the picture was prepared for them.
+
+    explained: where a picture of what they saw was written.
+    """
 
     image: str
+    prepared: str
     probabilities: dict[str, dict[str, float]]
+    explained: NotRequired[str]
 
 
 class Answering(NamedTuple):
@@ -42,11 +40,17 @@ class Answering(NamedTuple):
 
 
 def predictions(
-    models: Mapping[str, tuple[Sequential, Card]], images: Sequence[Path], invert: bool
+    models: Mapping[str, tuple[Sequential, Card]],
+    images: Sequence[Path],
+    invert: bool = False,
+    crop: bool = True,
+    explain: Path | None = None,
 ) -> tuple[list[Prediction], list[MinikdError]]:
     """Return what each model says of each picture, and what is wrong with the pictures that cannot be read.
 
-    Raises CheckpointError for models of different classes, and Diverged for answers that are NaN or infinite.
+    invert: light and dark are turned around. crop: characters are cut out for models that know them so. explain: a
+    folder, for a picture each of what the models saw. Raises CheckpointError for models of different classes and where
+    a picture cannot be written, and Diverged for answers that are NaN or infinite.
     """
     first = next(iter(models))
     names = models[first][1].class_names
@@ -54,13 +58,19 @@ def predictions(
         name: Answering(model, card, match(card.class_names, names, f"the {name}", f"the {first}"))
         for name, (model, card) in models.items()
     }
+    files = drawings(explain, images) if explain else {}
     answers: list[Prediction] = []
     failures: list[MinikdError] = []
     for image in images:
         try:
-            answers.append(Prediction(image=str(image), probabilities=seen_in(image, each, names, invert)))
+            seen, found = answers_to(image, each, names, Ways(invert, crop))
         except (DataError, SizeError) as error:
             failures.append(error)
+            continue
+        answers.append(Prediction(image=str(image), prepared=seen.how, probabilities=found))
+        if image in files:
+            write_explanation(files[image], image.name, seen, found)
+            answers[-1]["explained"] = str(files[image])
     return answers, failures
 
 
@@ -71,40 +81,39 @@ def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
     return DataError(f"{len(failures)} of {images} pictures could not be read: {'; '.join(map(str, failures))}")
 
 
-def seen_in(
-    image: Path, models: Mapping[str, Answering], names: Sequence[str], invert: bool
-) -> dict[str, dict[str, float]]:
-    """Return the probability that each model gives each class for a picture, prepared as its card says."""
+def answers_to(
+    image: Path, models: Mapping[str, Answering], names: Sequence[str], ways: Ways
+) -> tuple[Seen, dict[str, dict[str, float]]]:
+    """Return what the first model sees of a picture, and the probability that each gives each class."""
     if image.is_dir():
         raise DataError(f"{image} is a folder; give the pictures in it: {shlex.quote(str(image))}/*.png")
-    pixels = {one.card.image: load_image(image, one.card.image, invert) for one in models.values()}
+    seen: dict[tuple[object, ...], Seen] = {}
     found = {}
     for name, one in models.items():
+        key = (one.card.image, one.card.on_black, one.card.ink_box)  # models of one run see the same
+        if key not in seen:
+            seen[key] = seen_in(image, one.card, ways)
         with named(f"the {name}"):
-            q = chances(one, pixels[one.card.image])
+            q = chances(one, seen[key])
         found[name] = {label: float(chance) for label, chance in zip(names, q, strict=True)}
-    card = next(iter(models.values())).card
-    look(pixels[card.image], card, image, invert)
-    return found
+    return next(iter(seen.values())), found
 
 
-def chances(one: Answering, pixels: Pixels) -> Floats:
+def chances(one: Answering, seen: Seen) -> Floats:
     """Return the probabilities of the classes in a picture, in the first model's order."""
-    views = Views(pixels[None], np.zeros(1, np.int64), one.card.mean, one.card.std)
+    views = Views(seen.pixels[None], np.zeros(1, np.int64), one.card.mean, one.card.std)
     q: Floats = softmax(logits_of(one.model, views, map))[0]
     return q[list(one.order)]
 
 
-def look(pixels: Pixels, card: Card, image: Path, invert: bool) -> None:
-    """Say of a picture where it shows nothing, or where light and dark seem to be the wrong way round."""
-    low, high = int(pixels.min()), int(pixels.max())
-    mean, usual = float(pixels.mean()) / 255, float(np.mean(card.mean))
-    if high - low < BLANK:
-        notice(f"{image} is blank: its pixels are all from {low} to {high}, of 0 to 255; no answer means anything")
-    elif abs(mean - usual) - abs(1 - mean - usual) > TURNED:
-        how = "leave --invert out" if invert else "give --invert, as for ink on paper"
-        kind = "light" if mean > usual else "dark"
-        notice(
-            f"{image} is much too {kind}{' once inverted' if invert else ''}: its mean is {mean:.2f} of 0 to 1, the "
-            f"training images' {usual:.2f}; {how}"
-        )
+def drawings(folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
+    """Return the file in `folder` for a drawing of each picture: a file each, and none of the pictures themselves."""
+    taken = {image.resolve() for image in images}
+    found = {}
+    for image in dict.fromkeys(images):
+        path, number = folder / f"{image.stem}.png", 2
+        while path.resolve() in taken:
+            path, number = folder / f"{image.stem}-{number}.png", number + 1
+        taken.add(path.resolve())
+        found[image] = path
+    return found

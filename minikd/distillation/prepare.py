@@ -81,7 +81,7 @@ class Data:
 
     def card(self, name: str) -> Card:
         """Return what a weights file of this data's models says beside the weights."""
-        return Card(name, self.dataset.image_shape, self.train.mean, self.train.std, self.dataset.class_names)
+        return Card.of(name, self.dataset, self.train.mean, self.train.std)
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> int:

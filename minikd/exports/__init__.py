@@ -47,7 +47,7 @@ def export(
     path, temperature = path_of(path), check_temperature(temperature)
     data = matched(model, data, "the model")
     check_file(to, path)
-    card = Card(path.stem, data.image_shape, *mean_and_std(data.train_images), data.class_names)
+    card = Card.of(path.stem, data, *mean_and_std(data.train_images))
     if to == "html":
         from minikd.exports.page import write_page
 

@@ -18,7 +18,7 @@ class Named(NamedTuple):
     layer: Layer
 
     def __str__(self) -> str:
-        return f"layer {self.name}, {self.layer!r}"
+        return f"layer {self.name}, {self.layer.in_one_line()}"
 
 
 def flat(model: Sequential, prefix: str = "") -> list[Named]:

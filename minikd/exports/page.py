@@ -21,6 +21,7 @@ import numpy as np
 from minikd import metrics
 from minikd.backend import to_host
 from minikd.data import Dataset, Views
+from minikd.data.ink import ink_box, is_ink
 from minikd.distillation.networks import Given, in_order
 from minikd.errors import ConfigError, ShapeError
 from minikd.exports import page_text as text
@@ -35,7 +36,6 @@ from minikd.models import describe
 from minikd.nn import Sequential
 from minikd.parallel import workers
 from minikd.report import units
-from minikd.report.style import is_ink
 from minikd.typing import Floats, Ints, Pixels
 from minikd.weights import Card
 
@@ -190,17 +190,9 @@ def network(one: Member, chosen: Ints) -> Description:
 
 
 def drawing(data: Dataset) -> Description | None:
-    """Return how a drawing becomes an image, or None where the images are not characters in ink.
-
-    `box` is the longer side of the ink in most training images: 20 pixels for MNIST's 28.
-    """
-    characters = all(len((name.split() or [""])[0]) == 1 for name in data.class_names)
-    _, height, width = data.image_shape
-    if not characters or height != width or not is_ink(data.train_images):
-        return None
-    ink = data.train_images[:1000, 0] > 0
-    sides = np.maximum(ink.any(2).sum(1), ink.any(1).sum(1))  # rows and columns with ink; a gap inside is rare
-    return {"box": max(1, int(np.median(sides)))}
+    """Return how a drawing becomes an image, or None where the images are not characters in ink."""
+    box = ink_box(data.train_images, data.class_names)
+    return {"box": box} if box else None
 
 
 def in_script(content: Description) -> str:

@@ -43,7 +43,7 @@ def subjects(path: Path, model: str | None) -> Subjects:
         return of_run(path, model)
     if model:
         raise ConfigError(f"--model {model} names a model of a run, but {path} is no run's folder; leave it out")
-    found = load_model(path)
+    found = load_model(path, "float32")
     config = path.parent / "config.toml"
     recipe = read_recipe(config) if config.exists() else None
     known = {file: name for name, file in FILES.items()}
@@ -60,7 +60,7 @@ def of_run(folder: Path, model: str | None) -> Subjects:
     if model and model not in there:
         raise ConfigError(f"{folder} has no {model}, only {', '.join(there)}; choose one of them with --model")
     chosen = {model: there[model]} if model else there
-    found = {name: load_model(file) for name, file in chosen.items()}
+    found = {name: load_model(file, "float32") for name, file in chosen.items()}
     config = folder / "config.toml"
     recipe = read_recipe(config) if config.exists() else None
     return Subjects(found, folder / "export", recipe)

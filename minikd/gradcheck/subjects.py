@@ -207,5 +207,5 @@ def _jittered(params: Mapping[str, Floats], rng: np.random.Generator) -> dict[st
 
 def _name(thing: object) -> str:
     if isinstance(thing, Layer):
-        return repr(thing)
+        return thing.in_one_line()
     return getattr(thing, "__name__", type(thing).__name__)

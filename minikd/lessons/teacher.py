@@ -25,7 +25,7 @@ def teacher_of(lesson: Lesson) -> Sequential:
     path = lesson.output / NAME
     if path.exists() and not lesson.quick:
         print("teacher: lesson 10's")
-        return load_model(path)[0]
+        return load_model(path, "float32")[0]
     images, epochs, batch = lesson.pick(full=(60_000, 2, 128), quick=(1_000, 1, 32))
     why = lesson.pick(full="lesson 10 has left none", quick="--quick")
     print(f"teacher: {why}, so one is trained here on {images:,} images")

@@ -14,6 +14,7 @@ array, a checkpoint one write, a gradient check one random direction.
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Self
 
@@ -136,8 +137,8 @@ class Sequential(Layer):
         for i, (layer, part) in enumerate(zip(self._layers, self._parts, strict=True)):
             if not layer.bound_to(part):
                 raise ConfigError(
-                    f"the parameters of layer {i}, {layer!r}, lie in another vector than the chain's, which would "
-                    "neither train nor save them; give the other a copy: layer.copy(), and copy a chain by "
+                    f"the parameters of layer {i}, {layer.in_one_line()}, lie in another vector than the chain's, "
+                    "which would neither train nor save them; give the other a copy: layer.copy(), and copy a chain by "
                     "model.copy(), copy.deepcopy(model) or pickle"
                 )
             if isinstance(layer, Sequential):
@@ -227,7 +228,7 @@ class Sequential(Layer):
         for gradient in (dy, *dtaps.values()):
             if self._vector.size and module_of(gradient) is not module_of(self.vector):
                 raise DtypeError(
-                    f"{self!r}: dy is a {module_of(gradient).__name__} array, but the parameters are "
+                    f"{self.in_one_line()}: dy is a {module_of(gradient).__name__} array, but the parameters are "
                     f"{module_of(self.vector).__name__} arrays; move it: dy = backend.put(dy)"
                 )
 
@@ -235,7 +236,9 @@ class Sequential(Layer):
         """Return the layers' caches, or refuse those of a chain of another length."""
         caches = expect_cache(cache, ChainCache, self)
         if len(caches) != len(self.layers):
-            raise DtypeError(f"{self!r} got the cache of a chain of {len(caches)} layers, but has {len(self.layers)}")
+            raise DtypeError(
+                f"{self.in_one_line()} got the cache of a chain of {len(caches)} layers, but has {len(self.layers)}"
+            )
         return caches
 
     def _in_order(self, found: dict[int, Grads]) -> Grads:
@@ -316,8 +319,19 @@ class Sequential(Layer):
             shape = layer.output_shape(shape)
         return total
 
+    def in_one_line(self) -> str:
+        return f"{type(self).__name__}({', '.join(layer.in_one_line() for layer in self.layers)})"
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+        dtype = f", {self._vector.dtype}" if self._vector.size else ""
+        lines = [_listed(i, layer) for i, layer in enumerate(self.layers)]
+        return "\n".join([f"{type(self).__name__} of {self.size:,} parameters{dtype}", *lines])
+
+
+def _listed(number: int, layer: Layer) -> str:
+    """Return the line, or the lines, of a chain's layer."""
+    count = f"  {layer.size:,} parameters" if layer.size and not isinstance(layer, Sequential) else ""
+    return textwrap.indent(f"({number}) {layer!r}{count}", "  ")
 
 
 def _check_links(layers: Sequence[Layer]) -> None:
@@ -328,8 +342,8 @@ def _check_links(layers: Sequence[Layer]) -> None:
             raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
         if layer.chained or id(layer) in seen:
             raise ConfigError(
-                f"Sequential's argument {i}, {layer!r}, stands in a chain already, which would lose its weights; "
-                "make a second layer, or give a copy: layer.copy()"
+                f"Sequential's argument {i}, {layer.in_one_line()}, stands in a chain already, which would lose its "
+                "weights; make a second layer, or give a copy: layer.copy()"
             )
         if not all(isinstance(vars(layer).get(name), Arrays) for name in ("_params", "_state")):
             raise ConfigError(
@@ -378,7 +392,7 @@ def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
 
 def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
     """Return the error with the layer of the chain that it comes from."""
-    return type(error)(f"layer {i}, {layer!r}: {error}")
+    return type(error)(f"layer {i}, {layer.in_one_line()}: {error}")
 
 
 class Residual(Sequential):

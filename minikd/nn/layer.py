@@ -6,6 +6,7 @@ stale state, two threads can use one layer at once, and a lesson can print the c
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Self, TypeVar
@@ -118,7 +119,9 @@ class Layer:
     def bind(self, vector: Floats) -> None:
         """Make each parameter a view of `vector`, which holds their values one after the other."""
         if vector.shape != (self.size,):
-            raise ShapeError(f"{self!r} has {self.size} parameters, but is to lie in a vector {vector.shape}")
+            raise ShapeError(
+                f"{self.in_one_line()} has {self.size} parameters, but is to lie in a vector {vector.shape}"
+            )
         self._check_attributes()
         check_apart({**self.params, **self.state})
         self._lay(vector)
@@ -203,13 +206,32 @@ class Layer:
                 for one in _arrays_in(held, seen):
                     for name in (name for name, value in own.items() if overlap(one, value)):
                         raise ConfigError(
-                            f"{layer!r} holds its array {name!r} in the attribute {attribute!r} too, "
+                            f"{layer.in_one_line()} holds its array {name!r} in the attribute {attribute!r} too, "
                             "which would be left behind in a chain or a copy; read it from params or state, or let a "
                             "layer that holds layers derive from Sequential"
                         )
 
+    def in_one_line(self) -> str:
+        """Return the layer with all its settings; they are a part of a training's identity, so this text must stay."""
+        if type(self).__repr__ is not Layer.__repr__:  # a learner's own
+            return repr(self)
+        return _call(self, self.config())
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in self.config().items())})"
+        return _call(self, _chosen(self))
+
+
+def _call(layer: Layer, settings: Mapping[str, object]) -> str:
+    """Return the layer as a call of its class."""
+    return f"{type(layer).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
+
+
+def _chosen(layer: Layer) -> dict[str, object]:
+    """Return the settings that are not the constructor's defaults; of two axes, 1 is kept as (1, 1)."""
+    usual = {name: one.default for name, one in inspect.signature(type(layer)).parameters.items()}
+    return {
+        name: value for name, value in layer.config().items() if value not in (usual.get(name), (usual.get(name),) * 2)
+    }
 
 
 def _owned(value: Floats) -> Floats:
@@ -238,7 +260,7 @@ def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
     """Return `cache` with its type known, or say which layer received whose cache."""
     if not isinstance(cache, kind):
         raise DtypeError(
-            f"{layer!r}.backward got a {type(cache).__name__}, but needs the {kind.__name__} "
+            f"{layer.in_one_line()}.backward got a {type(cache).__name__}, but needs the {kind.__name__} "
             "that its own forward returned"
         )
     return cache

@@ -1,10 +1,9 @@
-"""The smaller tables of the command line: models on a test set, and what they see in a picture."""
+"""The smaller tables of the command line: models, and models on a test set."""
 
 from collections.abc import Mapping
 
 from minikd.distillation.measure import FileResult
-from minikd.distillation.predict import Prediction
-from minikd.report.evidence import MODELS, ModelResult
+from minikd.report.evidence import ModelResult
 from minikd.report.tables import SUMMARY, aligned, cells
 
 AGREEMENT = 8
@@ -26,12 +25,3 @@ def evaluation_table(rows: Mapping[str, FileResult]) -> str:
 def without_agreement(line: tuple[str, ...]) -> tuple[str, ...]:
     """Return a line of the summary without that column."""
     return line[:AGREEMENT] + line[AGREEMENT + 1 :]
-
-
-def predictions_table(prediction: Prediction, top: int) -> str:
-    """Return the `top` classes of a picture, by the first model's probability, a column for each model."""
-    columns = prediction["probabilities"]
-    first = next(iter(columns.values()))
-    likely = sorted(first, key=first.__getitem__, reverse=True)[:top]
-    header = ((prediction["image"], *(MODELS[name] for name in columns)),)
-    return aligned(header, [(label, *(f"{each[label]:.1%}" for each in columns.values())) for label in likely])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minikd.data.ink import is_ink as is_ink
 from minikd.terminal import one_line
 from minikd.typing import Floats, Pixels
 
@@ -118,11 +119,6 @@ def show_picture(ax: "Axes", image: Pixels, on_paper: bool) -> None:
     """Draw one image (C, H, W); `on_paper` shows light ink on a black ground as dark ink on white."""
     ax.imshow(picture(image), cmap="gray_r" if on_paper else "gray", vmin=0, vmax=1, interpolation="nearest")
     blank(ax)
-
-
-def is_ink(images: Pixels) -> bool:
-    """Return whether images are light strokes on black, as MNIST's are: grey, and more than half of it exactly 0."""
-    return images.shape[1] == 1 and float(np.median(images[:500])) == 0
 
 
 def blank(ax: "Axes") -> None:

@@ -6,15 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from minikd import Bars
 from minikd.cli import main
 from minikd.cli.commands import as_typed
 from minikd.distillation import networks, run
 from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
+from minikd.notices import Notice
+from minikd.weights import load_model, save_model
 from tests.cli.makers import QUICK, write_data
 
 MODELS = ("teacher", "student_baseline", "student_distilled")
@@ -149,6 +154,25 @@ def test_a_given_teacher_is_not_trained(finished, data, tmp_path):
     assert main(["distill", "--data", str(data), *flags]) == 0
     assert "teacher," not in (tmp_path / "given" / "history.csv").read_text()
     assert weights(tmp_path / "given")["student_distilled"] == weights(finished)["student_distilled"]
+
+
+def test_weights_in_float64_serve_every_command_in_float32(finished, data, tmp_path, capsys):
+    model, card = load_model(finished / "teacher.safetensors")
+    save_model(tmp_path / "teacher.safetensors", model.astype("float64"), card)
+    given = str(tmp_path / "teacher.safetensors")
+    flags = ["--teacher-weights", given, "--runs", str(tmp_path), "--name", "given", "--quiet", *QUICK]
+    assert main(["distill", "--data", str(data), *flags]) == 0
+    assert weights(tmp_path / "given")["student_distilled"] == weights(finished)["student_distilled"]
+    Image.fromarray(np.arange(120, dtype=np.uint8).reshape(12, 10)).save(tmp_path / "p.png")
+    for command in (
+        ["evaluate", given, "--data", str(data)],
+        ["predict", str(tmp_path / "p.png"), "--run", str(tmp_path)],
+        ["export", given, "--data", str(data), "--to", "c"],
+        ["info", given],
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Notice)
+            assert main(command) == 0, capsys.readouterr().err
 
 
 def test_colour_images_of_another_size_and_class_count_train(tmp_path):

@@ -105,7 +105,7 @@ def test_a_run_that_is_stopped_while_it_is_gone_on_with_says_so_again(hit, data,
     ("where", "command"),
     [
         ("minikd.distillation.measure.load_model", ("evaluate", "teacher.safetensors", "--data", "{data}")),
-        ("minikd.distillation.predict.load_image", ("predict", "p.png", "--run", "{run}")),
+        ("minikd.distillation.predict.seen_in", ("predict", "p.png", "--run", "{run}")),
         ("minikd.cli.bench.chosen", ("bench", "--quick", "--only", "student")),
         ("minikd.lessons.library.chosen", ("lessons", "01")),
         ("minikd.gradcheck.run_suite", ("gradcheck",)),

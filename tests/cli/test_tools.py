@@ -51,6 +51,26 @@ def test_predict_shows_every_model_side_by_side(finished, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "student distilled" in printed
     assert len([line for line in printed.splitlines() if "%" in line]) == 2
+    assert printed.startswith(f"run: {finished}\n")
+    assert "two.png\ntaken as it is\n" in printed
+    assert answer["run"] == str(finished)
+    assert answer["prepared"] == "taken as it is"
+
+
+def test_predict_draws_what_the_models_saw(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.arange(240, dtype=np.uint8).reshape(12, 20)).save(tmp_path / folder / "p.png")
+    assert main(["predict", "a/p.png", "b/p.png", "--run", str(finished), "--explain"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("seen/p.png", "seen/p-2.png"):
+        assert f"what the models saw: {name}\n" in printed
+        with Image.open(tmp_path / name) as drawn:
+            assert drawn.width > 800
+    assert main(["predict", "seen/p.png", "--run", str(finished), "--explain", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["explained"] == "seen/p-2.png"  # and the picture itself is not written over
 
 
 def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
@@ -61,6 +81,7 @@ def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert "black.png" in printed.out
     assert "minikd: note: " in printed.err
+    assert printed.out.startswith(f"run: {finished}, the newest with all models; --run DIR takes another\n")
     assert "black.png is blank: its pixels are all from 0 to 0" in printed.err
 
 

@@ -83,3 +83,7 @@ def test_a_long_list_of_absent_classes_is_cut_short():
 def test_is_frozen():
     with pytest.raises(AttributeError):
         made().name = "other"
+
+
+def test_is_shown_by_what_it_holds_and_not_by_its_numbers():
+    assert repr(made()) == "Dataset 'pets': 4 training and 4 test images of 1x2x3, uint8, 2 classes"

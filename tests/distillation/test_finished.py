@@ -7,6 +7,7 @@ import pytest
 from minikd.distillation.finished import load_models, newest_run
 from minikd.errors import ConfigError
 from minikd.notices import Notice
+from minikd.report import MODELS
 from minikd.weights import Card, save_model
 from tests import problems
 
@@ -36,21 +37,35 @@ def test_a_newer_run_that_has_not_ended_is_told(tmp_path):
     ended = run(tmp_path / "ended", *NAMES, at=1000)
     run(tmp_path / "under way", "teacher", ended=False, at=2000)
     run(tmp_path / "given up", ended=False, at=500)
-    with pytest.warns(Notice, match=r"ended answers, the newest run that has ended; '\S*under way' is newer and has n"):
+    with pytest.warns(Notice, match=r"ended answers, the newest .*; newer: '\S*under way' has not ended$"):
         assert newest_run(tmp_path) == ended
 
 
-def test_where_no_run_has_ended_those_under_way_are_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"no finished run in \S*runs; make one with minikd distill"):
+def test_a_newer_run_of_one_model_is_passed_over(tmp_path):
+    whole = run(tmp_path / "whole", *NAMES, at=1000)
+    run(tmp_path / "one", "teacher", at=2000)
+    run(tmp_path / "none", at=3000)
+    with pytest.warns(Notice, match=r"whole answers, .*newer: \S*none holds no models; \S*one holds only the teacher$"):
+        assert newest_run(tmp_path) == whole
+
+
+def test_where_no_run_is_whole_those_that_are_there_are_named(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"runs holds no finished run with a teacher .*; make one with minikd distill"
+    ):
         newest_run(tmp_path / "runs")
     run(tmp_path / "a", "teacher", ended=False)
-    with pytest.raises(ConfigError, match=r"no finished run in \S* \(\S*/a has not ended: name it with --run\)"):
+    run(tmp_path / "b", "student_baseline", at=2000)
+    with pytest.raises(
+        ConfigError, match=rf"b holds only the {MODELS['student_baseline']}; \S*a has not ended\. Name one of them with"
+    ):
         newest_run(tmp_path)
 
 
 def test_models_that_are_missing_are_told(tmp_path):
     folder = run(tmp_path / "a", "teacher", ended=False)
-    with pytest.warns(Notice, match="a holds only teacher; student_baseline and student_distilled are not there"):
+    words = f"a holds only the teacher; the {MODELS[NAMES[1]]} and the {MODELS[NAMES[2]]} are not there"
+    with pytest.warns(Notice, match=words):
         assert list(load_models(folder)) == ["teacher"]
 
 

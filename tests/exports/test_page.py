@@ -12,6 +12,7 @@ from PIL import Image
 import minikd
 from minikd import losses, models
 from minikd.data import Views, load_image
+from minikd.data.ink import centred, ink_of
 from minikd.errors import CheckpointError, ConfigError, Diverged, DtypeError, ShapeError
 from minikd.exports.integer import integer_logits
 from minikd.exports.layers import described
@@ -260,6 +261,32 @@ def test_a_picture_from_disk_is_read_as_ink_wherever_it_is_none_already(written,
         assert np.corrcoef(pixels, digit.ravel())[0, 1] > 0.9
         assert words.startswith("it.png, cut to its ink, scaled to 20 × 20")
     assert empty == [[0] * 784, "it.png shows no ink."]
+
+
+@needs_chromium
+def test_the_page_finds_and_places_ink_as_minikd_predict_does(written, digits):
+    rng, planes = np.random.default_rng(0), []
+    for i, digit in enumerate(digits.test_images[:10, 0]):
+        large = digit.repeat(2 + i % 3, 0).repeat(2 + i % 3, 1).astype(float)
+        plane = np.pad(large, [tuple(rng.integers(3, 40, 2)) for _ in range(2)]) * (0.4 + 0.06 * i)
+        plane += np.linspace(0, 20, plane.shape[1])[None] + rng.normal(5, 2, plane.shape)  # light from a side, noise
+        plane[rng.integers(len(plane), size=9), rng.integers(plane.shape[1], size=9)] = 255  # dust
+        if i % 3 == 0:
+            plane[:3] = plane[:, -2:] = 230  # a frame
+        planes.append((plane if i % 2 else 255 - plane).clip(0, 255).astype(np.uint8))
+    planes.append(np.full((20, 30), 240, np.uint8))
+    asked = [[plane.ravel().tolist(), plane.shape[1], plane.shape[0]] for plane in planes]
+    ask = """.map(([p, width, height]) => inkOf({ data: Uint8Array.from(p), width, height }))
+        .map((ink) => [[...ink.data], centred(ink, 28, 20)])
+        .map(([ink, made]) => [ink, made && [...made.plane.data], made && Object.values(made.frame)])"""
+    for plane, (ink, pixels, frame) in zip(planes, evaluate(written.path, f"{asked}{ask}"), strict=True):
+        ours, _ = ink_of(plane)
+        np.testing.assert_array_equal(np.reshape(ink, plane.shape), ours)
+        made = centred(ours, 28, 20)
+        assert (made is None) == (pixels is None)
+        if made:
+            assert frame == list(made.placed)
+            assert abs(np.reshape(pixels, (28, 28)) - made.plane.astype(int)).max() <= 1
 
 
 @needs_chromium

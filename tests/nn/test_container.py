@@ -357,3 +357,39 @@ def test_a_taps_gradient_of_another_shape_or_dtype_is_refused(method):
         getattr(model, method)(y, cache, {"1": y})
     with pytest.raises(DtypeError, match=r"the tap's gradient: dy is float64, but the output was float32"):
         getattr(model, method)(y, cache, {"1": np.ones((5, 4))})
+
+
+def test_a_chain_is_shown_a_layer_a_line_with_its_parameters():
+    draw = rng()
+    block = nn.Residual(nn.Conv2d(4, 4, 3, draw, padding=1), nn.BatchNorm2d(4))
+    model = nn.Sequential(nn.Conv2d(1, 4, 5, draw, stride=2), block, nn.Flatten(), nn.Linear(576, 10, draw))
+    assert repr(model).splitlines() == [
+        "Sequential of 6,030 parameters, float32",
+        "  (0) Conv2d(in_channels=1, out_channels=4, kernel_size=(5, 5), stride=(2, 2))  104 parameters",
+        "  (1) Residual of 156 parameters, float32",
+        "    (0) Conv2d(in_channels=4, out_channels=4, kernel_size=(3, 3), padding=(1, 1))  148 parameters",
+        "    (1) BatchNorm2d(features=4)  8 parameters",
+        "  (2) Flatten()",
+        "  (3) Linear(in_features=576, out_features=10)  5,770 parameters",
+    ]
+    assert repr(nn.Sequential(nn.Flatten())) == "Sequential of 0 parameters\n  (0) Flatten()"
+    assert "float64" in repr(model.astype("float64"))
+
+
+def test_a_chain_in_one_line_has_every_setting_for_it_identifies_a_training():
+    model = nn.Sequential(nn.Residual(nn.MaxPool2d(2)), nn.LeakyReLU(), nn.BatchNorm2d(4, eps=0.1))
+    assert model.in_one_line() == (
+        "Sequential(Residual(MaxPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))), "
+        "LeakyReLU(slope=0.01), BatchNorm2d(features=4, eps=0.1, momentum=0.1))"
+    )
+    assert repr(model.layers[1]) == "LeakyReLU()"
+    assert repr(model.layers[2]) == "BatchNorm2d(features=4, eps=0.1)"
+
+
+def test_a_layer_of_ones_own_is_shown_as_it_shows_itself():
+    class Own(nn.ReLU):
+        def __repr__(self):
+            return "mine"
+
+    assert nn.Sequential(Own()).in_one_line() == "Sequential(mine)"
+    assert repr(nn.Sequential(Own())).endswith("(0) mine")

@@ -1,6 +1,9 @@
 // From a drawing or a picture to the bytes that a network takes.
 //
-// A grey plane is {data: Uint8Array, width, height}.
+// A grey plane is {data: Uint8Array, width, height}. `minikd/data/ink.py` does the same with ink for `minikd predict`.
+
+const TRACE = 24; // ink up to this grey does not widen the part that is cut out
+const DUST = 0.02; // what is smaller than this part of the largest stroke is dust
 
 // Stretches a plane as Pillow's BILINEAR does, and `minikd predict` with it: a triangle as wide as the pixels it melts.
 function stretched(plane, width, height) {
@@ -64,7 +67,7 @@ function cropped({ data, width, height }) {
   let bottom = -1;
   for (let i = 0; i < height; i++)
     for (let j = 0; j < width; j++)
-      if (data[i * width + j] > 24) {
+      if (data[i * width + j] > TRACE) {
         ((left = Math.min(left, j)), (right = Math.max(right, j)), (top = Math.min(top, i)), (bottom = i));
       }
   if (right < 0) return null;
@@ -93,7 +96,43 @@ function inkOf({ data, width, height }) {
   const darker = below > above;
   const far = Math.max(below, above);
   const depth = (v) => (far < 40 ? 0 : (darker ? ground - v : v - ground) / far); // below 40 there is no ink
-  return { data: data.map((v) => Math.round(255 * Math.min(1, Math.max(0, (depth(v) - 1 / 3) * 2)))), width, height };
+  const ink = data.map((v) => Math.round(255 * Math.min(1, Math.max(0, (depth(v) - 1 / 3) * 2))));
+  return strokesOf({ data: ink, width, height });
+}
+
+// Leaves out dust, and what reaches into a corner, as a frame or a table's edge does, where anything else is there.
+function strokesOf({ data, width, height }) {
+  const { parts, sizes } = partsOf({ data, width, height });
+  const inner = [...sizes];
+  for (const corner of [0, width - 1, data.length - width, data.length - 1]) inner[parts[corner]] = 0;
+  const largest = (found) => found.reduce((a, b) => Math.max(a, b), 0);
+  const kept = largest(inner) >= DUST * largest(sizes) ? inner : sizes;
+  const least = DUST * largest(kept);
+  return { data: data.map((v, i) => (parts[i] && kept[parts[i]] < least ? 0 : v)), width, height };
+}
+
+// The number of the part that each dot of ink belongs to, 0 for none, and how many dots each part has. Dots that touch
+// by a corner belong together.
+function partsOf({ data, width, height }) {
+  const parts = new Int32Array(data.length);
+  const sizes = [0];
+  data.forEach((v, start) => {
+    if (v <= TRACE || parts[start]) return;
+    const number = sizes.push(0) - 1;
+    const todo = [start];
+    parts[start] = number;
+    while (todo.length) {
+      const at = todo.pop();
+      sizes[number]++;
+      const [column, row] = [at % width, Math.floor(at / width)];
+      for (let i = Math.max(0, row - 1); i <= Math.min(height - 1, row + 1); i++)
+        for (let j = Math.max(0, column - 1); j <= Math.min(width - 1, column + 1); j++) {
+          const next = i * width + j;
+          if (data[next] > TRACE && !parts[next]) ((parts[next] = number), todo.push(next));
+        }
+    }
+  });
+  return { parts, sizes };
 }
 
 // The grey that half of a picture reaches.

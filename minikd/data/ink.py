@@ -1,0 +1,165 @@
+"""Characters in ink: found in a picture, cut out, scaled and centred as MNIST's authors did with theirs.
+
+MNIST's digits were scaled until they fitted a box of 20 x 20 pixels, and then moved until their centre of mass lay in
+the middle of 28 x 28. A network that has learned from such images expects every digit so. `exports/web/picture.js` does
+the same in an exported page; a test compares the two.
+
+A plane is a grey image, uint8 (H, W); ink is light on black.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.typing import Pixels
+
+Plane = npt.NDArray[np.uint8]
+
+SHADE = 1 / 3
+"""What is nearer to the ground than this part of the largest distance is shade on the paper."""
+
+FAINTEST = 40
+"""Where no grey is so far from the ground, there is no ink."""
+
+TRACE = 24
+"""Ink up to this grey does not widen the part that is cut out."""
+
+
+DUST = 0.02
+"""What is smaller than this part of the largest stroke is dust."""
+
+
+SOME = 1000
+"""Training images that are looked at."""
+
+
+class Frame(NamedTuple):
+    """A part of a plane: its upper left pixel, its width and its height."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Centred(NamedTuple):
+    """A character as a network expects it, the part of the picture it was, and where it lies now."""
+
+    plane: Plane
+    found: Frame
+    placed: Frame
+
+
+def is_ink(images: Pixels) -> bool:
+    """Return whether images are light strokes on black, as MNIST's are: grey, and more than half of it exactly 0."""
+    return images.shape[1] == 1 and float(np.median(images[:500])) == 0
+
+
+def ink_box(images: Pixels, class_names: tuple[str, ...]) -> int:
+    """Return the longer side of the ink in most images (N, C, H, W): 20 pixels for MNIST's 28.
+
+    0 where they are not square images of characters in ink, of about one size and in the middle: then size or place may
+    mean something, and nothing may be cut out of a picture.
+    """
+    characters = all(len((name.split() or [""])[0]) == 1 for name in class_names)
+    _, height, width = images.shape[1:]
+    if not characters or height != width or not is_ink(images):
+        return 0
+    some = images[:: max(1, len(images) // SOME), 0]
+    some = some[some.any((1, 2))]
+    ink = some > 0
+    sides = np.maximum(ink.any(2).sum(1), ink.any(1).sum(1))  # rows and columns with ink; a gap inside is rare
+    low, box, high = np.quantile(sides, (0.25, 0.5, 0.75)) if len(some) else (0, 0, 0)
+    off = [abs(at + 0.5 - width / 2) for plane in some for at in centre_of_mass(plane)]
+    alike = len(some) > 0 and high - low <= box / 4 and np.quantile(off, 0.75) <= width / 8
+    return int(box) if alike else 0
+
+
+def ground_of(plane: Plane) -> int:
+    """Return the grey that half of a plane reaches."""
+    return int(np.partition(plane.ravel(), plane.size // 2)[plane.size // 2])
+
+
+def ink_of(plane: Plane) -> tuple[Plane, bool]:
+    """Return ink on paper as ink on black, and whether it was darker than the paper.
+
+    The ground becomes 0, and the greys farthest from it 255.
+    """
+    ground = ground_of(plane)
+    below, above = ground - int(plane.min()), int(plane.max()) - ground
+    darker, far = below > above, max(below, above)
+    if far < FAINTEST:
+        return np.zeros_like(plane), darker
+    depth = ground - np.arange(256) if darker else np.arange(256) - ground
+    table = 255 * np.clip((depth / far - SHADE) * 2, 0, 1)
+    return strokes_of(np.floor(table + 0.5).astype(np.uint8)[plane]), darker
+
+
+def strokes_of(ink: Plane) -> Plane:
+    """Return the ink without dust, and without what reaches into a corner, as a frame or a table's edge does.
+
+    Where nothing else is there, what reaches into a corner is kept.
+    """
+    from scipy.ndimage import label
+
+    parts, _ = label(ink > TRACE, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    inner = sizes.copy()
+    inner[parts[[0, 0, -1, -1], [0, -1, 0, -1]]] = 0
+    if inner.max() >= DUST * sizes.max():
+        sizes = inner
+    dropped = sizes < DUST * sizes.max()
+    dropped[0] = False  # the faint edges of strokes
+    return np.where(dropped[parts], np.uint8(0), ink)
+
+
+def frame_of(ink: Plane) -> Frame | None:
+    """Return the part of a plane that holds all ink; None where there is none."""
+    rows, columns = (np.flatnonzero((ink > TRACE).any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    left, top = int(columns[0]), int(rows[0])
+    return Frame(left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+
+
+def centre_of_mass(ink: Pixels) -> tuple[float, float]:
+    """Return the mean position (x, y) of the ink, weighted by its grey, in pixels from the upper left one."""
+    mass = ink.sum(dtype=np.float64)
+    x, y = (float(ink.sum(axis, dtype=np.float64) @ np.arange(ink.shape[1 - axis]) / mass) for axis in (0, 1))
+    return x, y
+
+
+def centred(ink: Plane, size: int, box: int) -> Centred | None:
+    """Return the ink with its longer side scaled to `box`, its centre of mass in the middle of `size` x `size` pixels.
+
+    It is moved by whole pixels, and not over the edge. None where there is no ink.
+    """
+    from PIL import Image
+
+    found = frame_of(ink)
+    if found is None:
+        return None
+    cut = ink[found.top : found.top + found.height, found.left : found.left + found.width]
+    scale = box / max(cut.shape)
+    width, height = (max(1, rounded(side * scale)) for side in (found.width, found.height))
+    small = np.asarray(Image.fromarray(cut).resize((width, height), Image.Resampling.BILINEAR))
+    x, y = centre_of_mass(small)
+    placed = Frame(
+        within(rounded(size / 2 - x), size - width), within(rounded(size / 2 - y), size - height), width, height
+    )
+    plane = np.zeros((size, size), np.uint8)
+    plane[placed.top : placed.top + height, placed.left : placed.left + width] = small
+    return Centred(plane, found, placed)
+
+
+def rounded(value: float) -> int:
+    """Return the nearest whole number, of two the upper one, as JavaScript does."""
+    return math.floor(value + 0.5)
+
+
+def within(value: int, most: int) -> int:
+    """Return the value, or the nearer of 0 and `most`."""
+    return min(max(value, 0), most)

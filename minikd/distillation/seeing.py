@@ -1,0 +1,107 @@
+"""What a network sees of a picture from disk, and how the picture became that."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from minikd.data.ink import Frame, centred, ground_of, ink_of
+from minikd.data.pictures import channels_first, picture_in, stretched
+from minikd.notices import notice
+from minikd.weights import Card
+
+BLANK = 8
+"""Grey levels of 255 that a picture must span to show anything: a scan of empty paper has a few."""
+
+TURNED = 0.3
+"""How much nearer to what a model has learned from a picture's brightness must come, of 0-1, where light and dark are
+turned around, for `--invert` to be worth a word: a photograph's is near to both."""
+
+LARGEST = 2000
+"""Pixels of the longer side in which a character is looked for: more show no more of it."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Ways(NamedTuple):
+    """How to take pictures: light and dark turned around or not, characters cut out or not."""
+
+    invert: bool = False
+    crop: bool = True
+
+
+class Seen(NamedTuple):
+    """A picture (C, h, w), what a network sees of it (C, H, W), and how the one became the other.
+
+    found, placed: the frame of a character in each of them; None where the whole picture was taken.
+    """
+
+    picture: Bytes
+    pixels: Bytes
+    how: str
+    found: Frame | None = None
+    placed: Frame | None = None
+
+
+def seen_in(image: Path, card: Card, ways: Ways) -> Seen:
+    """Return what a network with this card sees of a picture; notices tell where it cannot make much of it.
+
+    Raises DataError where the file is no readable picture.
+    """
+    channels, height, width = card.image
+    whole = picture_in(image, channels)
+    shrink = min(1, LARGEST / max(whole.size))
+    small = stretched(whole, (max(1, round(whole.height * shrink)), max(1, round(whole.width * shrink))))
+    picture = turned(channels_first(small), ways.invert)
+    fits = whole.size == (width, height)
+    if ways.crop and card.ink_box and not (fits and ground_of(picture[0]) < 128):
+        if found := character_in(image, picture, card, ways):
+            return found
+        notice(f"{image} shows no ink: no part of it stands out from its background; all of it is taken")
+    pixels = turned(channels_first(stretched(whole, (height, width))), ways.invert)
+    how = "taken as it is" if fits else f"stretched from {whole.width} × {whole.height} to {width} × {height} pixels"
+    look(pixels, card, image, ways.invert)
+    return Seen(picture, pixels, f"{how}, light and dark turned around" if ways.invert else how)
+
+
+def turned(pixels: Bytes, invert: bool) -> Bytes:
+    """Return the pixels, light and dark turned around where that is asked for."""
+    return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
+
+
+def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Seen | None:
+    """Return the character that a grey picture (1, h, w) shows, as the training images have theirs; None for none."""
+    ink, darker = ink_of(picture[0])
+    size = card.image[1]
+    made = centred(ink, size, card.ink_box)
+    if made is None:
+        return None
+    around = "dark on a bright background, so turned around as by --invert; " if darker != ways.invert else ""
+    if darker and ways.invert:
+        notice(f"{image} shows light ink on a dark background, which is taken as it is: --invert makes no difference")
+    how = (
+        f"{around}cut out, scaled to {card.ink_box} pixels and centred in {size} × {size} by its mass, as MNIST's "
+        "authors did"
+    )
+    return Seen(picture, made.plane[None], how, made.found, made.placed)
+
+
+def look(pixels: Bytes, card: Card, image: Path, invert: bool) -> None:
+    """Say of a picture where it shows nothing, or where light and dark seem to be the wrong way round."""
+    low, high = int(pixels.min()), int(pixels.max())
+    mean, usual = float(pixels.mean()) / 255, float(np.mean(card.mean))
+    how = "leave --invert out" if invert else "give --invert, as for ink on paper"
+    again = " once inverted" if invert else ""
+    if high - low < BLANK:
+        notice(f"{image} is blank: its pixels are all from {low} to {high}, of 0 to 255; no answer means anything")
+    elif card.on_black and (ground := ground_of(pixels)) >= 128:
+        notice(
+            f"{image} has a bright background{again}, {ground} of 0 to 255, and the training images have a black one; "
+            f"{how}"
+        )
+    elif abs(mean - usual) - abs(1 - mean - usual) > TURNED:
+        notice(
+            f"{image} is much too {'light' if mean > usual else 'dark'}{again}: its mean is {mean:.2f} of 0 to 1, the "
+            f"training images' {usual:.2f}; {how}"
+        )
