@@ -279,7 +279,7 @@ def test_figures_that_cannot_be_drawn_cost_no_numbers(recipe, tmp_path, monkeypa
             results = run.distil(recipe, tmp_path / "x")
     assert read_results(tmp_path / "x") == results
     assert run.distil(recipe, tmp_path / "x") == results
-    assert len(list((tmp_path / "x" / "figures").iterdir())) == 6
+    assert len(list((tmp_path / "x" / "figures").iterdir())) == 12
 
 
 def test_what_a_stage_was_made_by_is_the_same_for_a_teacher_from_the_disk(recipe, tmp_path, monkeypatch):

@@ -48,9 +48,9 @@ def test_the_commonest_mistake_is_told_with_the_images_of_its_class():
     assert f"the teacher {(evidence.predictions('teacher') != labels).sum()}, " in said
     assert f"the distilled student {(answers != labels).sum()}." in said
     words = said.split("Of ")[1].split()
-    true, taken = int(words[3].strip(",")), int(words[9].strip("."))
+    true, taken = int(words[3].strip(",")), int(words[10].strip("."))
     assert int(words[0]) == (labels == true).sum()
-    assert int(words[7]) == ((labels == true) & (answers == taken)).sum()
+    assert int(words[8]) == ((labels == true) & (answers == taken)).sum()
 
 
 def test_confidence_stands_beside_accuracy_and_is_judged():
