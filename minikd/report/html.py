@@ -1,11 +1,12 @@
 """One HTML page that holds a whole run: it opens from disk, loads nothing, and explains its own columns and figures."""
 
 import base64
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, tostring
 
 from minikd.files import write_atomically
@@ -15,6 +16,9 @@ from minikd.report.evidence import MODELS, ModelResult, Results, StudentResult
 from minikd.report.figures import narrow_of
 from minikd.report.svg import palette, safe
 from minikd.terminal import visible
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 class Measure(NamedTuple):
@@ -106,7 +110,7 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
     text = page.render(
         results=results,
         headline=verdict.headline(results),
-        sentences=verdict.sentences(results),
+        sentences=map(prose, verdict.sentences(results)),
         facts=facts(results),
         models=MODELS,
         recommended=verdict.recommended(results),
@@ -123,6 +127,14 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
     return path
 
 
+def prose(sentence: str) -> "Markup":
+    """Return a sentence for the page: flags and files as code, which no line breaks, nor between p and its value."""
+    from markupsafe import Markup, escape
+
+    text = visible(sentence).replace(" < ", "\u00a0<\u00a0").replace("p = ", "p\u00a0=\u00a0")
+    return Markup(re.sub(r"--[a-z-]+(?: [\w.]*\w)?|\w+\.safetensors", r"<code>\g<0></code>", str(escape(text))))
+
+
 def shown(value: object) -> object:
     """Return a value as the page shows it: a text without control characters, and such that UTF-8 can write it."""
     return visible(value) if type(value) is str else value
@@ -133,7 +145,8 @@ def facts(results: Results) -> dict[str, str]:
     data, here = results["dataset"], results["machine"]
     more = f", {data['unlabelled']:,} without a label" if data["unlabelled"] else ""
     settings = ", ".join(f"{name} {value}" for name, value in results["method_args"].items() if value != "")
-    stages = (f"{name.replace('_', ' ')} {units.seconds(value)}" for name, value in results["stages"].items())
+    names = {name: MODELS.get(name, name.replace("_", " ")) for name in results["stages"]}
+    stages = (f"{names[name]} {units.seconds(value)}" for name, value in results["stages"].items())
     return {
         "data": f"{data['name']}: {data['train']:,} images to train on{more}, {data['validation']:,} held out for "
         f"choices, {data['test']:,} for the test; {data['classes']} classes, "

@@ -12,6 +12,7 @@ from minikd.report.figures import FIGURES, figures_of, narrow_of, write_figures
 from minikd.report.html import MEASURES, write_report
 from tests.exports.chromium import dom, needs_chromium, text_of
 from tests.report import sample
+from tests.report.test_diagnosis import small
 
 CONFIG = '[distillation]\ntemperature = 4.0\nname = "<script>alert(1)</script>"\n'
 VOID = {"meta", "link", "img", "br", "input"}
@@ -100,6 +101,14 @@ def test_the_figures_of_an_earlier_version_are_shown(tmp_path):
         assert READING[name] in page.words
 
 
+def test_flags_and_files_are_code_which_no_line_breaks(tmp_path, figures):
+    write_report(small(), figures, tmp_path, CONFIG)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for code in "--teacher-epochs 182", "--teacher-shift 0", "--teacher-model deep", "student_baseline.safetensors":
+        assert f"<code>{code}</code>" in text
+    assert "p\u00a0&lt;\u00a00.0001" in text
+
+
 @pytest.mark.parametrize("damage", [b"<script>alert(1)</script></svg>", b"</svg><!-- ", b"\xff"])
 def test_an_svg_that_is_not_ours_is_a_picture_which_can_do_nothing(damage, tmp_path):
     figures = write_figures(sample.evidence(samples=20), tmp_path / "figures")
@@ -143,7 +152,7 @@ def test_every_number_and_every_line_of_the_table_is_explained(tmp_path, figures
     for cell in "1.7 MB", "102 k", "98.85", "99.01", "910 µs", "0.0213", "38 k":
         assert cell in page.words
     assert all(measure.meaning in page.words for measure in MEASURES)
-    facts = ("temperature 4.0, alpha 0.9", "2 min 57 s", "seed 0", "OpenBLAS 0.3.29", "numpy 2.4.0")
+    facts = ("temperature 4.0, alpha 0.9", "2 min 57 s", "baseline 42 s", "seed 0", "OpenBLAS 0.3.29", "numpy 2.4.0")
     for fact in ("55,000 images to train on", *facts):
         assert fact in page.words
 
