@@ -7,7 +7,7 @@ from minikd.report import units
 from minikd.report.evidence import Results
 
 STEPS = 2000
-"""Steps that a teacher should have had before its size or its data are blamed: MNIST's has 2,150."""
+"""Steps that a network should have had before its size or its data are blamed: MNIST's teacher has 2,150."""
 
 CHANCE = 1.5
 """Right answers, as a multiple of what guessing gives, up to which a model has learned next to nothing."""
@@ -54,7 +54,7 @@ def _seen(results: Results) -> str:
     epochs = _number(results, "teacher", "epochs")
     if not epochs or _section(results, "teacher").get("weights"):
         return ""
-    images, steps = results["dataset"]["train"], _steps(results) * epochs
+    images, steps = results["dataset"]["train"], _steps(results, "teacher") * epochs
     return f"The teacher saw {images:,} images for {steps:,} steps ({epochs} epoch{'s' * (epochs > 1)})."
 
 
@@ -64,10 +64,7 @@ def _what_may_help(results: Results) -> str:
         return "Another teacher may help."
     if not settings:
         return "More steps, no augmentation or another size may help the teacher."
-    tries = []
-    if epochs := _number(results, "teacher", "epochs"):
-        more = max(2 * epochs, math.ceil(STEPS / _steps(results)))
-        tries.append(f"more steps (--teacher-epochs {more})")
+    tries = [_more_steps(results, "teacher")]
     if varied := [name for name in AUGMENTATION if settings.get(name)]:
         tries.append(f"no augmentation ({' '.join(f'--teacher-{name} 0' for name in varied)})")
     model = settings.get("model")
@@ -78,14 +75,19 @@ def _what_may_help(results: Results) -> str:
 def _followed(results: Results) -> str:
     """Return how far the distilled student went along with a teacher that is better than the baseline."""
     agreement = units.percent(results["student_distilled"]["agreement"])
-    epochs = _number(results, "student", "epochs")
-    steps = f"more steps (--student-epochs {2 * epochs})" if epochs else "more steps"
     knobs = [f"another {name} (--{name})" for name in ("temperature", "alpha") if name in results["method_args"]]
     return (
         f"The teacher is better than the baseline, {units.errors(results['teacher']['errors'])} against "
         f"{results['student_baseline']['errors']:,}, and the distilled student gives its answer on {agreement} % of "
-        f"the test images. What may help the student: {', '.join([steps, *knobs])}."
+        f"the test images. What may help the student: {', '.join([_more_steps(results, 'student'), *knobs])}."
     )
+
+
+def _more_steps(results: Results, who: str) -> str:
+    """Return twice the epochs, or as many as make `STEPS`, as a flag where the run's recipe is known."""
+    epochs = _number(results, who, "epochs")
+    more = max(2 * epochs, math.ceil(STEPS / _steps(results, who)))
+    return f"more steps (--{who}-epochs {more})" if epochs else "more steps"
 
 
 def _section(results: Results, name: str) -> Mapping[str, object]:
@@ -99,6 +101,7 @@ def _number(results: Results, section: str, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _steps(results: Results) -> int:
-    """Return the teacher's steps in an epoch."""
-    return max(1, math.ceil(results["dataset"]["train"] / (_number(results, "teacher", "batch_size") or 1)))
+def _steps(results: Results, who: str) -> int:
+    """Return a network's steps in an epoch; students may see images without labels, too."""
+    images = results["dataset"]["train"] + (results["dataset"]["unlabelled"] if who == "student" else 0)
+    return max(1, math.ceil(images / (_number(results, who, "batch_size") or 1)))

@@ -10,7 +10,7 @@ CONFIG = {
         **{"epochs": 5, "batch_size": 128, "model": "cnn", "weights": ""},
         **{"shift": 1.5, "rotation": 8.0, "scale": 0.0, "elastic": 0.0},
     },
-    "student": {"epochs": 40},
+    "student": {"epochs": 40, "batch_size": 128},
 }
 
 
@@ -87,10 +87,19 @@ def test_a_better_teacher_is_not_blamed():
     told = said(small(teacher=1))
     assert (
         "The teacher is better than the baseline, 1 error against 3, and the distilled student gives its answer on "
-        "99.01 % of the test images. What may help the student: more steps (--student-epochs 80), another temperature "
+        "99.01 % of the test images. What may help the student: more steps (--student-epochs 182), another temperature "
         "(--temperature), another alpha (--alpha)."
     ) in told
     assert "no better" not in told
+
+
+def test_where_the_steps_were_many_twice_as_many_may_help():
+    results = small()
+    results["dataset"].update(train=50_000, unlabelled=5_000)
+    assert "for 1,955 steps (5 epochs)" in said(results)
+    assert "(--teacher-epochs 10)" in said(results)
+    results["teacher"]["errors"] = 1
+    assert "(--student-epochs 80)" in said(results)
 
 
 def test_a_teacher_at_chance_is_said_to_guess():
