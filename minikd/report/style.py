@@ -144,24 +144,6 @@ def show_picture(ax: "Axes", image: Pixels, on_paper: bool) -> None:
     blank(ax)
 
 
-def densities(colour: str, opacities: Iterable[float]) -> "Colormap":
-    """Return a scale of one colour, from clear to dense, that suits a ground of any colour."""
-    from matplotlib.colors import ListedColormap, to_rgb
-
-    return ListedColormap([(*to_rgb(colour), opacity) for opacity in opacities])
-
-
-def small(image: Floats) -> Floats:
-    """Return a picture (H, W) or (H, W, 3) of at most `LARGEST` pixels a side: means of squares where it is larger."""
-    side = -(-max(image.shape[:2]) // LARGEST)
-    rows, columns = (max(1, length // side) for length in image.shape[:2])
-    if side == 1 or min(image.shape[:2]) < side:
-        return image
-    squares = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
-    means: Floats = squares.mean(axis=(1, 3)).reshape(rows, columns, *image.shape[2:])
-    return means
-
-
 def is_ink(images: Pixels) -> bool:
     """Return whether images are light strokes on black, as MNIST's are: grey, and more than half of it exactly 0."""
     return images.shape[1] == 1 and float(np.median(images[:500])) == 0
@@ -193,3 +175,21 @@ def all_positive(values: Iterable[float], spread: float = 5) -> bool:
     """Return whether a logarithmic axis helps: nothing at 0, and the largest many times the smallest."""
     numbers = list(values)
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= spread
+
+
+def densities(colour: str, opacities: Iterable[float]) -> "Colormap":
+    """Return a scale of one colour, from clear to dense, that suits a ground of any colour."""
+    from matplotlib.colors import ListedColormap, to_rgb
+
+    return ListedColormap([(*to_rgb(colour), opacity) for opacity in opacities])
+
+
+def small(image: Floats) -> Floats:
+    """Return a picture (H, W) or (H, W, 3) of at most `LARGEST` pixels a side: means of squares where it is larger."""
+    side = -(-max(image.shape[:2]) // LARGEST)
+    rows, columns = (max(1, length // side) for length in image.shape[:2])
+    if side == 1 or min(image.shape[:2]) < side:
+        return image
+    squares = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+    means: Floats = squares.mean(axis=(1, 3)).reshape(rows, columns, *image.shape[2:])
+    return means
