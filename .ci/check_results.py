@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-FILES = ("config.toml", "history.csv", "results.json", "report.html", "figures/training_curves.png")
+FILES = ("config.toml", "history.csv", "results.json", "report.html", "figures/training_curves.svg")
 WEIGHTS = ("teacher.safetensors", "student_baseline.safetensors", "student_distilled.safetensors")
 
 folder = Path(sys.argv[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
 from minikd.notices import notice
-from minikd.report.figures import FIGURES
+from minikd.report.figures import FIGURES, figures_of
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
 """Settings that say where something lies: what it holds is compared instead, with the weights' own record."""
@@ -73,12 +73,6 @@ def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, ob
             yield from flat(value, f"{place}{name}.")
         else:
             yield f"{place}{name}", value
-
-
-def figures_of(folder: Path) -> dict[str, Path]:
-    """Return the figures of a run by name: those that are there."""
-    paths = {name: folder / "figures" / f"{name}.png" for name in FIGURES}
-    return {name: path for name, path in paths.items() if path.is_file()}
 
 
 def has_figures(folder: Path) -> bool:

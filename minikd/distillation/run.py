@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minikd import metrics
-from minikd.distillation.ended import as_table, check_settings, figures_of, has_figures, lies_elsewhere
+from minikd.distillation.ended import as_table, check_settings, has_figures, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
@@ -29,7 +29,7 @@ from minikd.report.evidence import (
     Results,
     StudentResult,
 )
-from minikd.report.figures import write_figures
+from minikd.report.figures import figures_of, write_figures
 from minikd.report.html import write_report
 from minikd.training import Watcher
 from minikd.typing import Floats

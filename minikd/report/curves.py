@@ -10,20 +10,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def training_curves(evidence: Evidence) -> "Figure":
+def training_curves(evidence: Evidence, narrow: bool = False) -> "Figure":
     """Draw the training loss and the error on unseen images against the epoch."""
     runs = {model: _rows(evidence, model) for model in MODELS}
     errors = {model: [100 * (1 - float(row["accuracy"])) for row in rows] for model, rows in runs.items()}
     losses = {model: [float(row["loss"]) for row in rows] for model, rows in runs.items()}
     split = next((style.label(str(rows[0]["evaluated_on"])) for rows in runs.values() if rows), "validation")
 
-    figure = style.new_figure(10, 4.2, _title(errors, split))
-    left, right = figure.subplots(1, 2)
+    width, height = (style.NARROW, 6.2) if narrow else (10, 4.2)
+    figure = style.new_figure(width, height, style.wrapped(_title(errors, split), width))
+    left, right = figure.subplots(*(2, 1) if narrow else (1, 2))
     for model in MODELS:
         epochs = [int(row["epoch"]) for row in runs[model]]
         _line(left, model, epochs, losses[model])
         _line(right, model, epochs, errors[model])
-    style.tidy(left, "Training loss (each model's own: compare shapes, not heights)", "epoch", "mean loss")
+    style.tidy(left, "Training loss: compare shapes, not heights", "epoch", "mean loss")
     style.tidy(right, f"Error on the {split} images", "epoch", "error / %")
     for ax, values in (left, losses), (right, errors):
         _scale(ax, [value for series in values.values() for value in series])
@@ -41,7 +42,8 @@ def _title(errors: dict[str, list[float]], split: str) -> str:
     alone, taught = errors["student_baseline"], errors["student_distilled"]
     if not (alone and taught):
         return "Training"
-    return f"{split.capitalize()} error ends at {taught[-1]:.2f} % for the distilled student, {alone[-1]:.2f} % alone"
+    ends = f"{taught[-1]:.2f} % for the distilled student, {alone[-1]:.2f} % for the baseline"
+    return f"{split.capitalize()} error ends at {ends}"
 
 
 def _line(ax: "Axes", model: str, epochs: list[int], values: list[float]) -> None:

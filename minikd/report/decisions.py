@@ -23,13 +23,16 @@ FEW = 10
 """A bin of fewer samples is drawn pale: its bar is mostly chance."""
 
 
-def confusion(evidence: Evidence) -> "Figure":
+def confusion(evidence: Evidence, narrow: bool = False) -> "Figure":
     """Draw the confusion matrices of teacher and distilled student, the mistakes in colour and the diagonal grey."""
     models = ("teacher", "student_distilled")
     matrices = {model: confusion_matrix(evidence.logits[model], evidence.test_labels) for model in models}
     largest = max(1, *(int(_mistakes(matrix).max()) for matrix in matrices.values()))
-    figure = style.new_figure(11.5, 5.9, _confusion_title(matrices["student_distilled"], evidence.class_names))
-    for ax, (model, matrix) in zip(figure.subplots(1, 2), matrices.items(), strict=True):
+    width, height = (style.NARROW, 8.9) if narrow else (11.5, 5.9)
+    title = _confusion_title(matrices["student_distilled"], evidence.class_names)
+    figure = style.new_figure(width, height, style.wrapped(title, width))
+    axes = figure.subplots(*(2, 1) if narrow else (1, 2))
+    for ax, (model, matrix) in zip(axes, matrices.items(), strict=True):
         image = _matrix(ax, matrix, largest, evidence.class_names)
         ax.set_title(f"{MODELS[model]}: {_mistakes(matrix).sum():,} errors", loc="left", fontsize=10.5)
         if len(matrix) > COUNTED:
@@ -42,27 +45,23 @@ def confusion(evidence: Evidence) -> "Figure":
 
 def _matrix(ax: "Axes", matrix: npt.NDArray[np.int64], largest: int, names: tuple[str, ...]) -> "AxesImage":
     shown = np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)
-    image = ax.imshow(shown, cmap=_blues(), vmin=0, vmax=largest, interpolation="nearest")
+    image = ax.imshow(shown, cmap=_blues(), vmin=0, vmax=largest, interpolation="none")
     style.tidy(ax, "", "taken for", "true class", grid=False)
-    ax.set_facecolor("#EFEFEF")
+    ax.set_facecolor(style.PANEL)
     positions, labels = style.class_ticks(names)
     words = max(map(len, labels)) > 3
     ax.set_xticks(positions, labels, rotation=45 if words else 0, ha="right" if words else "center")
     ax.set_yticks(positions, labels)
     ax.tick_params(length=0)
-    ax.spines[:].set(visible=True, color="#D0D0D0")
+    ax.spines[:].set(visible=True, color=style.LINE)
     if len(matrix) <= COUNTED:
         _write_counts(ax, matrix, largest)
     return image
 
 
 def _blues() -> "Colormap":
-    """Return white for 0 and blues above it, dark enough to show one mistake among thousands of right answers."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    blues = colormaps["Blues"](np.linspace(0.22, 1, 255))
-    return ListedColormap(np.vstack([[1, 1, 1, 1], blues]))
+    """Return a blue that is clear for 0, and dense enough to show one mistake among thousands of right answers."""
+    return style.densities(style.BLUE, (0, *np.linspace(0.2, 1, 255)))
 
 
 def _mistakes(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -74,7 +73,7 @@ def _confusion_title(matrix: npt.NDArray[np.int64], names: tuple[str, ...]) -> s
     if not mistakes.any():
         return "The distilled student makes no mistake on these images"
     true, taken = divmod(int(mistakes.argmax()), len(mistakes))
-    times = f"{mistakes[true, taken]} time{'' if mistakes[true, taken] == 1 else 's'}"
+    times = f"{mistakes[true, taken]:,} time{'' if mistakes[true, taken] == 1 else 's'}"
     pair = f"{style.label(names[true])} taken for {style.label(names[taken])}"
     return f"The distilled student's commonest mistake: {pair}, {times}"
 
@@ -84,26 +83,33 @@ def _write_counts(ax: "Axes", matrix: npt.NDArray[np.int64], largest: int) -> No
     for true, taken in np.ndindex(matrix.shape):
         number = int(matrix[true, taken])
         if true == taken:
-            ax.text(taken, true, f"{number}", ha="center", va="center", fontsize=size - 1, color="#767676")
+            ax.text(taken, true, f"{number}", ha="center", va="center", fontsize=size - 1, color=style.SOFT)
         elif number:
-            colour = "white" if number > 0.5 * largest else style.INK
+            colour = style.ON_COLOUR if number > 0.5 * largest else style.INK
             ax.text(taken, true, f"{number}", ha="center", va="center", fontsize=size, color=colour)
 
 
-def reliability_diagram(evidence: Evidence) -> "Figure":
+def reliability_diagram(evidence: Evidence, narrow: bool = False) -> "Figure":
     """Draw, for each model, accuracy against confidence in bins, and below it how the confidences are spread."""
     bars = {model: reliability(evidence.logits[model], evidence.test_labels, BINS) for model in MODELS}
     best = min(bars, key=lambda model: bars[model].ece)
     title = f"Best calibrated: the {MODELS[best]}, with an ECE of {100 * bars[best].ece:.2f} %"
-    figure = style.new_figure(11, 5.7, title)
-    grid = figure.subplots(2, len(MODELS), sharex=True, sharey="row", height_ratios=(2.6, 1))
+    width, height = (style.NARROW, 10.5) if narrow else (11, 5.7)
+    figure = style.new_figure(width, height, style.wrapped(title, width))
+    if narrow:
+        grid = figure.subplots(2 * len(MODELS), 1, height_ratios=len(MODELS) * (2.2, 1)).reshape(-1, 2).T
+    else:
+        grid = figure.subplots(2, len(MODELS), sharex=True, sharey="row", height_ratios=(2.6, 1))
     for column, (model, bar) in enumerate(bars.items()):
         marks = _reliability_panel(grid[0, column], model, bar)
         _histogram_panel(grid[1, column], model, bar, len(evidence.test_labels))
-    grid[0, 0].set_ylabel("accuracy in the bin", fontsize=9.5)
-    grid[1, 0].set_ylabel("images", fontsize=9.5)
-    names = ("where accuracy equals confidence", "gap between accuracy and mean confidence (ECE is their mean)")
-    figure.legend(marks, names, loc="outside lower left", ncols=2, frameon=False, fontsize=9.5)
+        if narrow or column == 0:
+            grid[0, column].set_ylabel("accuracy in the bin", fontsize=9.5)
+            grid[1, column].set_ylabel("images", fontsize=9.5)
+    gaps = "gap between accuracy and mean confidence (ECE is their mean)"
+    names = ("where accuracy equals confidence", style.wrapped(gaps, width - 0.6, 9.5))
+    columns = 1 if narrow else 2
+    figure.legend(marks, names, loc="outside lower left", ncols=columns, frameon=False, fontsize=9.5)
     return figure
 
 

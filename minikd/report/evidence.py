@@ -11,8 +11,8 @@ from minikd.typing import Floats, Ints, Pixels
 
 MODELS = {
     "teacher": "teacher",
-    "student_baseline": "student alone",
-    "student_distilled": "student distilled",
+    "student_baseline": "baseline",
+    "student_distilled": "distilled student",
 }
 """Each model's key in results.json and history.csv, and its name for a reader."""
 

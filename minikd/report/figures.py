@@ -1,4 +1,4 @@
-"""All figures of a run, drawn one after the other and written as PNG files."""
+"""All figures of a run, drawn one after the other and written as SVG files: one for a wide screen, one for a narrow."""
 
 import io
 import warnings
@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 from minikd.files import write_atomically
 from minikd.report import style
+from minikd.report.captions import caption
 from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
 from minikd.report.evidence import Evidence
 from minikd.report.pictures import disagreements, first_layer_filters
 from minikd.report.softness import soft_targets
+from minikd.report.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 120
 
-FIGURES: dict[str, Callable[[Evidence], "Figure"]] = {
+FIGURES: dict[str, Callable[[Evidence, bool], "Figure"]] = {
     "training_curves": training_curves,
     "soft_targets": soft_targets,
     "confusion_matrix": confusion,
@@ -27,21 +29,40 @@ FIGURES: dict[str, Callable[[Evidence], "Figure"]] = {
     "first_layer_filters": first_layer_filters,
     "disagreements": disagreements,
 }
-"""Every figure by the name of its file, in the order of the report."""
+"""Every figure by the name of its file, in the order of the report; drawn for a narrow screen where the flag is set."""
 
 
 def write_figures(evidence: Evidence, folder: Path) -> dict[str, Path]:
-    """Draw every figure and write it to `folder`/NAME.png, made if it is missing; return the paths by name.
+    """Draw every figure into `folder`, made if it is missing: NAME.svg and NAME-narrow.svg; return the paths by name.
 
-    Raises `CheckpointError` where a file cannot be written.
+    The path is the wide figure's; `narrow_of` has the other's. Raises `CheckpointError` where a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     with style.defaults():
         for name, draw in FIGURES.items():
-            written[name] = folder / f"{name}.png"
-            write_atomically(written[name], png(draw(evidence)))
+            words, path = caption(name, evidence), folder / f"{name}.svg"
+            write_atomically(narrow_of(path), svg(draw(evidence, True), f"{name}-narrow", words))
+            write_atomically(path, svg(draw(evidence, False), name, words))
+            written[name] = path
     return written
+
+
+def narrow_of(path: Path) -> Path:
+    """Return where the same figure lies as it is drawn for a narrow screen."""
+    return path.with_name(f"{path.stem}-narrow{path.suffix}")
+
+
+def figures_of(folder: Path) -> dict[str, Path]:
+    """Return the figures that are whole in a run's folder: NAME.svg, or the NAME.png of an earlier version."""
+    found = {}
+    for name in FIGURES:
+        drawn, earlier = (folder / "figures" / f"{name}{ending}" for ending in (".svg", ".png"))
+        if drawn.is_file() and narrow_of(drawn).is_file():
+            found[name] = drawn
+        elif earlier.is_file():
+            found[name] = earlier
+    return found
 
 
 def png(figure: "Figure") -> bytes:

@@ -1,71 +1,103 @@
 """One HTML page that holds a whole run: it opens from disk, loads nothing, and explains its own columns and figures."""
 
 import base64
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from xml.etree.ElementTree import Element, tostring
 
 from minikd.files import write_atomically
 from minikd.report import units, verdict
-from minikd.report.evidence import MODELS, Results
-from minikd.report.tables import cells
+from minikd.report.captions import READING
+from minikd.report.evidence import MODELS, ModelResult, Results, StudentResult
+from minikd.report.figures import narrow_of
+from minikd.report.svg import palette, safe
 from minikd.terminal import visible
 
-READING = {
-    "training_curves": "Loss on the training images and error on images kept out of training, epoch by epoch. Both "
-    "students saw the same batches; their losses are of different kinds and do not compare, their errors do.",
-    "soft_targets": "What the teacher says of one image, at rising temperature T. At T = 1 it is sure; warmer, its "
-    "second thoughts show. They are what the distilled student learns beside the label.",
-    "confusion_matrix": "Rows are the true class, columns the answer. Only mistakes are coloured, so the pairs that "
-    "are taken for each other stand out; the grey diagonal holds the right answers.",
-    "reliability_diagram": "Of all answers given with 80 % confidence, 80 % should be right: the diagonal. Below it a "
-    "model is too sure of itself, above it too modest. ECE is the mean distance, weighted by how many answers; the "
-    "lower row counts them, and a pale bar holds fewer than ten.",
-    "first_layer_filters": "The weights that touch the pixels, one picture for each unit, those of the largest norm "
-    "first. Structure is learned; noise is what training has not needed to change.",
-    "disagreements": "Test images on which the two students answer differently, with the class, both answers and "
-    "the teacher's.",
-}
-"""How to read each figure."""
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
-COLUMNS = (
-    ("parameters", "trained", "Trained numbers: weights and biases."),
-    ("size", "of weights", "Bytes of the weights as they are stored."),
-    ("multiply-adds", "an image", "Multiplications, each with an addition, that one image costs."),
-    ("errors", "in the test", "Wrong answers on the test images, on which nothing was chosen."),
-    ("accuracy", "%", "Right answers, as a share of the test images."),
-    ("NLL", "nats", "Negative log-likelihood: how surprised the model is by the truth. Lower is better."),
-    ("ECE", "%", "Expected calibration error: how far confidence lies from accuracy, in 15 bins. Lower is better."),
-    ("agreement", "%", "How often the student gives the teacher's answer, right or wrong."),
-    ("images", "a second", "Speed in batches, on all threads."),
-    ("one image", "latency", "Time from one image's pixels to its answer."),
+
+class Measure(NamedTuple):
+    """A line of the table: its name, its unit, what it means, and how a model's number is written."""
+
+    name: str
+    unit: str
+    meaning: str
+    text: Callable[[ModelResult], str]
+
+
+MEASURES = (
+    Measure(
+        *("errors", "in the test", "Wrong answers on the test images, on which nothing was chosen."),
+        lambda model: f"{model['errors']:,}",
+    ),
+    Measure(
+        *("accuracy", "%", "Right answers, as a share of the test images."),
+        lambda model: units.percent(model["accuracy"]),
+    ),
+    Measure(
+        *("NLL", "nats", "Negative log-likelihood: how surprised the model is by the truth. Lower is better."),
+        lambda model: f"{model['nll']:.4f}",
+    ),
+    Measure(
+        *(
+            "ECE",
+            "%",
+            "Expected calibration error: how far confidence lies from accuracy, in 15 bins. Lower is better.",
+        ),
+        lambda model: units.percent(model["ece"]),
+    ),
+    Measure(
+        *("agreement", "%", "How often the student gives the teacher's answer, right or wrong."),
+        lambda model: units.percent(agreement) if (agreement := agreement_of(model)) is not None else "–",
+    ),
+    Measure(
+        *("parameters", "trained", "Trained numbers: weights and biases."),
+        lambda model: units.count(model["parameters"]),
+    ),
+    Measure(
+        *("size", "of weights", "Bytes of the weights as they are stored."),
+        lambda model: units.size(model["bytes"]),
+    ),
+    Measure(
+        *("multiply-adds", "an image", "Multiplications, each with an addition, that one image costs."),
+        lambda model: units.short_count(model["macs"]),
+    ),
+    Measure(
+        *("images", "a second", "Speed in batches, on all threads."),
+        lambda model: units.short_count(model["images_per_second"]),
+    ),
+    Measure(
+        *("one image", "latency", "Time from one image's pixels to its answer."),
+        lambda model: units.milliseconds(model["latency_ms"]),
+    ),
 )
-"""Each column's name, its unit, and what it means."""
+"""The table's lines, what a model is worth before what it costs."""
 
 
-class Row(NamedTuple):
-    """A model's line of the table as text, and its errors as a share of the largest number of errors."""
+class Bar(NamedTuple):
+    """A model's errors, and their share of the largest number of errors, in percent."""
 
     key: str
     name: str
-    model: str
-    cells: tuple[str, ...]
     errors: str
     share: str
 
 
 class Picture(NamedTuple):
-    """A figure: its title, its PNG inside the page, and how to read it."""
+    """A figure: its title, its markup for the page, and its caption."""
 
     title: str
-    source: str
-    reading: str
+    markup: str
+    caption: str
 
 
 def write_report(results: Results, figures: Mapping[str, Path], folder: Path, config: str) -> Path:
-    """Write `folder`/report.html from the results, the figures' PNG files and the text of config.toml; return its path.
+    """Write `folder`/report.html from the results, the figures' files and the text of config.toml; return its path.
 
     Raises `CheckpointError` where the file cannot be written.
     """
@@ -78,10 +110,13 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
     text = page.render(
         results=results,
         headline=verdict.headline(results),
-        sentences=[verdict.comparison(results), verdict.against_teacher(results)],
+        sentences=map(prose, verdict.sentences(results)),
         facts=facts(results),
-        columns=COLUMNS,
-        rows=rows(results),
+        models=MODELS,
+        recommended=verdict.recommended(results),
+        table=table(results),
+        bars=bars(results),
+        palette=palette(),
         figures=[embed(name, path) for name, path in figures.items()],
         repeat=f"minikd distill --config {shlex.quote(str(folder / 'config.toml'))}",
         config=config,
@@ -90,6 +125,14 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
     path = folder / "report.html"
     write_atomically(path, text.encode())
     return path
+
+
+def prose(sentence: str) -> "Markup":
+    """Return a sentence for the page: flags and files as code, which no line breaks, nor between p and its value."""
+    from markupsafe import Markup, escape
+
+    text = visible(sentence).replace(" < ", "\u00a0<\u00a0").replace("p = ", "p\u00a0=\u00a0")
+    return Markup(re.sub(r"--[a-z-]+(?: [\w.]*\w)?|\w+\.safetensors", r"<code>\g<0></code>", str(escape(text))))
 
 
 def shown(value: object) -> object:
@@ -102,11 +145,13 @@ def facts(results: Results) -> dict[str, str]:
     data, here = results["dataset"], results["machine"]
     more = f", {data['unlabelled']:,} without a label" if data["unlabelled"] else ""
     settings = ", ".join(f"{name} {value}" for name, value in results["method_args"].items() if value != "")
-    stages = (f"{name.replace('_', ' ')} {units.seconds(value)}" for name, value in results["stages"].items())
+    names = {name: MODELS.get(name, name.replace("_", " ")) for name in results["stages"]}
+    stages = (f"{names[name]} {units.seconds(value)}" for name, value in results["stages"].items())
     return {
         "data": f"{data['name']}: {data['train']:,} images to train on{more}, {data['validation']:,} held out for "
         f"choices, {data['test']:,} for the test; {data['classes']} classes, "
         f"{' × '.join(map(str, data['image_shape']))} pixels",
+        **{MODELS[key]: results[key]["model"] for key in ("teacher", "student_distilled")},
         "method": f"{results['method']}: {settings}",
         "recipe": f"{results['recipe']}, seed {results['seed']}",
         "time": " · ".join([units.seconds(results["seconds"]), *stages]),
@@ -116,25 +161,49 @@ def facts(results: Results) -> dict[str, str]:
     }
 
 
-def rows(results: Results) -> list[Row]:
-    """Return the table's lines: teacher, control, distilled."""
-    models = results["teacher"], results["student_baseline"], results["student_distilled"]
-    agreements = None, results["student_baseline"]["agreement"], results["student_distilled"]["agreement"]
-    most = max(1, *(model["errors"] for model in models))
+def table(results: Results) -> list[tuple[Measure, tuple[str, ...]]]:
+    """Return the table's lines: what is measured, and its number for teacher, baseline and distilled student."""
+    models = models_of(results)
+    return [(measure, tuple(map(measure.text, models))) for measure in MEASURES]
+
+
+def models_of(results: Results) -> tuple[ModelResult, StudentResult, StudentResult]:
+    """Return the three models' numbers in the order of `MODELS`."""
+    return results["teacher"], results["student_baseline"], results["student_distilled"]
+
+
+def agreement_of(model: Mapping[str, object]) -> float | None:
+    """Return how often a student gives its teacher's answer; None for a teacher."""
+    agreement = model.get("agreement")
+    return float(agreement) if isinstance(agreement, int | float) else None
+
+
+def bars(results: Results) -> list[Bar]:
+    """Return the models' errors as bars."""
+    errors = [model["errors"] for model in models_of(results)]
+    most = max(1, *errors)
     return [
-        Row(
-            key,
-            name,
-            model["model"],
-            cells(model, agreement),
-            f"{model['errors']:,}",
-            f"{100 * model['errors'] / most:.1f}",
-        )
-        for (key, name), model, agreement in zip(MODELS.items(), models, agreements, strict=True)
+        Bar(key, name, f"{number:,}", f"{100 * number / most:.1f}")
+        for (key, name), number in zip(MODELS.items(), errors, strict=True)
     ]
 
 
 def embed(name: str, path: Path) -> Picture:
-    """Return a figure with its picture as a data URI."""
+    """Return a figure as it stands in the page: drawn there, for wide and for narrow screens, where it is minikd's SVG.
+
+    An earlier version's PNG, and an SVG that something else has written, are shown as pictures, which can do nothing.
+    """
+    title, reading = name.replace("_", " ").capitalize(), READING.get(name, "")
+    if path.suffix == ".svg":
+        drawn = [safe(one.read_text(encoding="utf-8", errors="replace")) for one in (path, narrow_of(path))]
+        if all(figure is not None for figure in drawn):
+            wide, narrow = (figure for figure in drawn if figure is not None)
+            return Picture(title, markup(wide, "wide") + markup(narrow, "narrow"), wide.findtext("desc") or reading)
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
     data = base64.b64encode(path.read_bytes()).decode()
-    return Picture(name.replace("_", " ").capitalize(), f"data:image/png;base64,{data}", READING.get(name, ""))
+    return Picture(title, f'<img src="data:image/{kind};base64,{data}" alt="{title}">', reading)
+
+
+def markup(figure: Element, screen: str) -> str:
+    """Return a figure's elements as text for the page, which shows them on such a screen."""
+    return f'<div class="{screen}">{tostring(figure, encoding="unicode")}</div>'

@@ -11,6 +11,7 @@ from minikd.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
@@ -22,31 +23,40 @@ ROWS = 2
 """Rows of disagreements for each answer to the question who is right."""
 
 
-def first_layer_filters(evidence: Evidence) -> "Figure":
+def first_layer_filters(evidence: Evidence, narrow: bool = False) -> "Figure":
     """Draw each model's first-layer weights, and of both students the same hidden units."""
-    models = [model for model in MODELS if model in evidence.filters]
+    models, width = [model for model in MODELS if model in evidence.filters], style.NARROW if narrow else 11.5
     title = "What the first layers look for: blue counts for a unit, red against it"
     if any(evidence.filters[model].shape[1] == 3 for model in models):
         title = "What the first layers look for: a bright colour counts for a unit, grey is 0"
     if not models:
-        figure = style.new_figure(10, 1.4, title)
-        figure.text(0.012, 0.3, "No first-layer filters were recorded.", fontsize=10.5, color=style.INK)
+        figure = style.new_figure(width, 1.4, style.wrapped(title, width))
+        figure.text(0.012, 0.1, "No first-layer filters were recorded.", fontsize=10.5, color=style.INK)
         return figure
     sheets = {model: _sheet(np.asarray(evidence.filters[model])[_units(evidence, model)]) for model in models}
-    tallest = max(sheet.shape[0] / sheet.shape[1] for sheet, _ in sheets.values())
-    figure = style.new_figure(11.5, 1.1 + min(3.6 * tallest, 8), title)
-    axes = figure.subplots(1, len(models), squeeze=False)[0]
+    tallness = [sheet.shape[0] / sheet.shape[1] for sheet, _ in sheets.values()]
+    height = sum(0.4 + min(3.9 * one, 8) for one in tallness) if narrow else min(3.6 * max(tallness), 8)
+    figure = style.new_figure(width, 1.1 + height, style.wrapped(title, width))
+    axes = figure.subplots(*(len(models), 1) if narrow else (1, len(models)), squeeze=False).ravel()
     for ax, model in zip(axes, models, strict=True):
         weights, (sheet, limit), units = evidence.filters[model], sheets[model], _units(evidence, model)
-        ax.imshow(sheet, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+        ax.imshow(sheet, cmap=_signs(), vmin=-limit, vmax=limit, interpolation="none")
         style.blank(ax)
-        height, width = weights.shape[2:]
+        size = f"{weights.shape[2]} × {weights.shape[3]}"
         chosen = "all" if len(units) == len(weights) else f"{len(units)} of"
-        ax.set_title(f"{MODELS[model]}: {chosen} {len(weights)}, {height} × {width}", loc="left", fontsize=10.5)
+        ax.set_title(f"{MODELS[model]}: {chosen} {len(weights)}, {size}", loc="left", fontsize=10.5)
     if MODELS.keys() - {"teacher"} <= evidence.filters.keys():
         note = "Both students started from the same weights: the same place shows the same hidden unit."
-        figure.supxlabel(note, x=0.012, ha="left", fontsize=9.5, color="#5A5A5A")
+        figure.supxlabel(style.wrapped(note, width, 9.5), x=0.012, ha="left", fontsize=9.5, color=style.SOFT)
     return figure
+
+
+def _signs() -> "Colormap":
+    """Return red for what is below 0, blue for what is above it, and clear for 0, on any ground."""
+    from matplotlib.colors import ListedColormap, to_rgb
+
+    densities = np.linspace(-1, 1, 255)
+    return ListedColormap([(*to_rgb(style.BLUE if one > 0 else style.RED), abs(one)) for one in densities])
 
 
 def _units(evidence: Evidence, model: str) -> npt.NDArray[np.intp]:
@@ -68,56 +78,59 @@ def _sheet(weights: Floats) -> tuple[Floats, float]:
     return style.mosaic(weights.mean(axis=1), columns), limit
 
 
-def disagreements(evidence: Evidence) -> "Figure":
+def disagreements(evidence: Evidence, narrow: bool = False) -> "Figure":
     """Draw test images on which the two students differ: who is right, and what the teacher says."""
-    groups = _groups(evidence)
+    groups, (width, columns) = disagreeing(evidence), (style.NARROW, 3) if narrow else (11.5, COLUMNS)
     total, samples = sum(map(len, groups.values())), len(evidence.test_labels)
     if total == 0:
-        figure = style.new_figure(10, 1.4, f"The two students agree on all {samples:,} test images")
-        figure.text(0.012, 0.3, "There is nothing to show here.", fontsize=10.5, color=style.INK)
+        width = style.NARROW if narrow else 10
+        agree = f"The two students agree on all {samples:,} test images"
+        figure = style.new_figure(width, 1.4, style.wrapped(agree, width))
+        figure.text(0.012, 0.1, "There is nothing to show here.", fontsize=10.5, color=style.INK)
         return figure
     rows = [
-        (f"{name}: {len(found):,}" if start == 0 else "", found[start : start + COLUMNS])
+        (f"{name}: {len(found):,}" if start == 0 else "", found[start : start + columns])
         for name, found in groups.items()
-        for start in range(0, min(len(found), ROWS * COLUMNS), COLUMNS)
+        for start in range(0, min(len(found), ROWS * columns), columns)
     ]
     aspect = min(evidence.test_images.shape[2] / evidence.test_images.shape[3], 3)
     headings = sum(bool(heading) for heading, _ in rows)
     height = 0.5 + (1.16 * aspect + 0.84) * len(rows) + 0.4 * headings
-    figure = style.new_figure(11.5, height, f"The students disagree on {total:,} of {samples:,} images")
+    title = style.wrapped(f"The students disagree on {total:,} of {samples:,} images", width)
+    figure = style.new_figure(width, height, title)
     on_paper = style.is_ink(evidence.test_images)
-    for axes, (heading, found) in zip(figure.subplots(len(rows), COLUMNS, squeeze=False), rows, strict=True):
+    for axes, (heading, found) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
         for ax in axes:
             style.blank(ax)
         for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may be short
-            _case(ax, evidence, sample, on_paper)
+            _case(ax, evidence, sample, on_paper, 7 if narrow else 10)
         if heading:
             axes[0].set_title(" \n ", fontsize=14)  # room for the heading, which as a title would widen its column
             _note(axes[0], heading, (0, 1), 6, style.INK, size=11).set_fontweight("bold")
     return figure
 
 
-def _groups(evidence: Evidence) -> dict[str, npt.NDArray[np.intp]]:
+def disagreeing(evidence: Evidence) -> dict[str, npt.NDArray[np.intp]]:
     """Return the samples on which the students differ, sorted by who is right."""
     labels = evidence.test_labels
     alone, taught = evidence.predictions("student_baseline"), evidence.predictions("student_distilled")
     kinds = {
         "Only the distilled student is right": (taught == labels) & (alone != labels),
-        "Only the student alone is right": (alone == labels) & (taught != labels),
+        "Only the baseline is right": (alone == labels) & (taught != labels),
         "Both are wrong, each in its own way": (alone != taught) & (alone != labels) & (taught != labels),
     }
     return {name: np.flatnonzero(kind) for name, kind in kinds.items()}
 
 
-def _case(ax: "Axes", evidence: Evidence, sample: int, on_paper: bool) -> None:
-    """Draw one image, and under it its class and what each model takes it for."""
+def _case(ax: "Axes", evidence: Evidence, sample: int, on_paper: bool, longest: int) -> None:
+    """Draw one image, and under it its class and what each model takes it for, in names of so many letters."""
     style.show_picture(ax, evidence.test_images[sample], on_paper)
     true = int(evidence.test_labels[sample])
-    lines = [(f"true {style.label(evidence.class_names[true], 12)}", style.INK)]
-    for model, name in ("student_baseline", "alone"), ("student_distilled", "distilled"), ("teacher", "teacher"):
+    lines = [(f"true {style.label(evidence.class_names[true], longest)}", style.INK)]
+    for model, name in ("student_baseline", "baseline"), ("student_distilled", "distilled"), ("teacher", "teacher"):
         predicted = int(evidence.logits[model][sample].argmax())
         mark, colour = ("✓", style.GREEN) if predicted == true else ("✗", style.RED)
-        lines.append((f"{mark} {name} {style.label(evidence.class_names[predicted], 10)}", colour))
+        lines.append((f"{mark} {name} {style.label(evidence.class_names[predicted], longest)}", colour))
     for row, (text, colour) in enumerate(lines):
         _note(ax, text, (0, 0), -12 - 11 * row, colour)
 

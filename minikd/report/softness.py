@@ -21,32 +21,43 @@ BARS = 10
 """Classes that one panel has room for; of more, the likeliest are drawn."""
 
 
-def soft_targets(evidence: Evidence) -> "Figure":
+def soft_targets(evidence: Evidence, narrow: bool = False) -> "Figure":
     """Draw one test image with the teacher's answer at several temperatures, and the mean entropy against T."""
     logits = np.asarray(evidence.logits["teacher"], dtype=np.float64)
-    chosen = _interesting(logits, evidence.test_labels)
-    shown = _classes(logits[chosen])
-    order = np.argsort(logits[chosen])[::-1]
-    first, second = (style.label(evidence.class_names[k]) for k in order[:2])
+    chosen = interesting(logits, evidence.test_labels)
+    shown, order = _classes(logits[chosen]), np.argsort(logits[chosen])[::-1]
     temperatures = sorted({*TEMPERATURES, evidence.temperature})
+    columns = 2 if narrow else 1 + len(temperatures)
+    rows = -(-(1 + len(temperatures)) // columns)
 
-    title = f"A high temperature lets the teacher say: {first}, but it looks a little like {second}"
-    figure = style.new_figure(11, 6.2, title)
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1))[:, 0]
-    axes = upper.subplots(1, 1 + len(temperatures), width_ratios=(1.3, *[1] * len(temperatures)))
+    width, upper_height, lower_height = (style.NARROW, 2.3 * rows, 3.0) if narrow else (11, 3.4, 2.8)
+    title = style.wrapped(_title(evidence, logits[chosen], order), width)
+    figure = style.new_figure(width, upper_height + lower_height, title)
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(upper_height, lower_height))[:, 0]
+    widths = None if narrow else (1.3, *[1] * len(temperatures))
+    axes = upper.subplots(rows, columns, squeeze=False, width_ratios=widths).ravel()
     style.show_picture(axes[0], evidence.test_images[chosen], style.is_ink(evidence.test_images))
     axes[0].set_title(f"test image {chosen}", loc="left", fontsize=10.5, color=style.INK)
-    for ax, temperature in zip(axes[1:], temperatures, strict=True):
+    for ax in axes[1 + len(temperatures) :]:
+        ax.set_axis_off()
+    for number, (ax, temperature) in enumerate(zip(axes[1:], temperatures, strict=False), 1):
         probabilities = softmax(logits[chosen : chosen + 1], temperature)[0]
         _bars(ax, probabilities[shown], [_colour(k, order) for k in shown])
         mark = " (this run)" if temperature == evidence.temperature else ""
-        style.tidy(ax, f"T = {temperature:g}{mark}", "probability")
+        style.tidy(ax, f"T = {temperature:g}{mark}", "probability" if number + columns > len(temperatures) else "")
         ax.set_xlim(0, 1.18)
         ax.set_xticks([0, 0.5, 1])
-        ax.set_yticks(range(len(shown)), [])
-    axes[1].set_yticks(range(len(shown)), [style.label(evidence.class_names[k], 12) for k in shown])
+        names = [style.label(evidence.class_names[k], 7 if narrow else 12) for k in shown]
+        ax.set_yticks(range(len(shown)), names if narrow or number == 1 else [])
     _entropy_panel(lower, logits, evidence.temperature)
     return figure
+
+
+def _title(evidence: Evidence, logits: Floats, order: npt.NDArray[np.intp]) -> str:
+    """Return what the teacher says of the image at the run's temperature."""
+    probabilities = softmax(logits[None], evidence.temperature)[0]
+    guesses = (f"{style.label(evidence.class_names[k])} {probabilities[k]:.2f}" for k in order[:2])
+    return f"At T = {evidence.temperature:g} the teacher says of this image: {', '.join(guesses)}"
 
 
 def mean_entropy(logits: Floats, temperature: float) -> float:
@@ -55,7 +66,7 @@ def mean_entropy(logits: Floats, temperature: float) -> float:
     return float(-(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=1).mean())
 
 
-def _interesting(logits: Floats, labels: Ints) -> int:
+def interesting(logits: Floats, labels: Ints) -> int:
     """Return the sample with a telling second guess, among those the teacher gets right (or all, if it gets none)."""
     guesses = np.sort(softmax(logits), axis=1)[:, : -1 - len(GUESSES) : -1]
     distance = np.abs(guesses - GUESSES[: guesses.shape[1]]).sum(axis=1) + 2.0 * (logits.argmax(axis=1) != labels)
@@ -89,7 +100,7 @@ def _entropy_panel(figure: "SubFigure", logits: Floats, chosen: float) -> None:
     limit = float(np.log(logits.shape[1]))
     ax.plot(temperatures, [mean_entropy(sample, t) for t in temperatures.tolist()], color=style.INK, linewidth=1.8)
     ax.axhline(limit, color=style.GREY, linestyle="--", linewidth=1)
-    ax.text(0.5, limit, f"ln {logits.shape[1]}: all classes alike", va="bottom", fontsize=9, color="#5A5A5A")
+    ax.text(0.5, limit, f"ln {logits.shape[1]}: all classes alike", va="bottom", fontsize=9, color=style.SOFT)
     here = mean_entropy(sample, chosen)
     ax.plot([chosen], [here], "o", color=style.BLUE, markersize=8)
     ax.annotate(f"this run, T = {chosen:g}", (chosen, here), (9, -12), textcoords="offset points", fontsize=9)

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import chdir, contextmanager, nullcontext, suppress
@@ -17,10 +18,20 @@ from minikd.typing import Floats, Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 # Okabe and Ito (2008), "Color Universal Design": told apart by every common kind of colour vision.
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#1A1A1A", "#9A9A9A"
+SOFT, LINE, GRID, PANEL = "#5A5A5A", "#D0D0D0", "#E6E6E6", "#EFEFEF"
+ON_COLOUR = "#FFFFFE"
+"""White that stays white on a dark page: what stands on a dark colour."""
+INK_PICTURE = "ink-picture"
+"""How the id of a picture begins that is drawn as ink on paper; on a dark page it is light on dark."""
+NARROW = 4.2
+"""Inches of a figure for a narrow screen; its text is as large there as that of a wide one on a wide screen."""
+LARGEST = 96
+"""Pixels of a picture's longer side; larger ones are drawn smaller."""
 COLOURS = {"teacher": INK, "student_baseline": ORANGE, "student_distilled": BLUE}
 LINES = {"teacher": (":", "s"), "student_baseline": ("--", "^"), "student_distilled": ("-", "o")}
 """Line and marker of each model, so that a grey print still tells them apart."""
@@ -85,17 +96,27 @@ def tidy(ax: "Axes", title: str = "", x: str = "", y: str = "", grid: bool = Tru
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.set_axisbelow(True)
     if grid:
-        ax.grid(color="#E6E6E6", linewidth=0.8)
+        ax.grid(color=GRID, linewidth=0.8)
     return ax
 
 
-def label(name: str, longest: int = 16) -> str:
-    """Return a class name fit for a figure: one line, its middle cut out if long, and no `$` that starts a formula."""
+def wrapped(text: str, width: float, size: float = 13) -> str:
+    """Return a text in lines that fit a figure of so many inches, in letters of so many points."""
+    return textwrap.fill(text, max(12, int(112 * width / size)))
+
+
+def short(name: str, longest: int = 16) -> str:
+    """Return a class name on one line, its middle cut out if long."""
     line = one_line(" ".join(name.split()))
     if len(line) > longest:
         end = (longest - 1) // 2
         line = f"{line[: longest - 1 - end]}…{line[-end:]}"
-    return line.replace("$", r"\$")
+    return line
+
+
+def label(name: str, longest: int = 16) -> str:
+    """Return a class name fit for a figure: short, and no `$` that starts a formula."""
+    return short(name, longest).replace("$", r"\$")
 
 
 def class_ticks(names: Sequence[str], most: int = 30) -> tuple[list[int], list[str]]:
@@ -117,7 +138,10 @@ def picture(image: Pixels) -> Floats:
 
 def show_picture(ax: "Axes", image: Pixels, on_paper: bool) -> None:
     """Draw one image (C, H, W); `on_paper` shows light ink on a black ground as dark ink on white."""
-    ax.imshow(picture(image), cmap="gray_r" if on_paper else "gray", vmin=0, vmax=1, interpolation="nearest")
+    colours = densities("#000000", np.linspace(0, 1, 256)) if on_paper else "gray"
+    shown = ax.imshow(small(picture(image)), vmin=0, vmax=1, interpolation="none", cmap=colours)
+    if on_paper:
+        shown.set_gid(INK_PICTURE)
     blank(ax)
 
 
@@ -147,3 +171,21 @@ def all_positive(values: Iterable[float], spread: float = 5) -> bool:
     """Return whether a logarithmic axis helps: nothing at 0, and the largest many times the smallest."""
     numbers = list(values)
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= spread
+
+
+def densities(colour: str, opacities: Iterable[float]) -> "Colormap":
+    """Return a scale of one colour, from clear to dense, that suits a ground of any colour."""
+    from matplotlib.colors import ListedColormap, to_rgb
+
+    return ListedColormap([(*to_rgb(colour), opacity) for opacity in opacities])
+
+
+def small(image: Floats) -> Floats:
+    """Return a picture (H, W) or (H, W, 3) of at most `LARGEST` pixels a side: means of squares where it is larger."""
+    side = -(-max(image.shape[:2]) // LARGEST)
+    rows, columns = (max(1, length // side) for length in image.shape[:2])
+    if side == 1 or min(image.shape[:2]) < side:
+        return image
+    squares = image[: rows * side, : columns * side].reshape(rows, side, columns, side, -1)
+    means: Floats = squares.mean(axis=(1, 3)).reshape(rows, columns, *image.shape[2:])
+    return means

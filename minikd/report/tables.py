@@ -31,8 +31,9 @@ def summary_table(results: Results) -> str:
         (name, *cells(model, agreement))
         for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True)
     ]
-    sentences = verdict.comparison(results), verdict.against_teacher(results)
-    return "\n\n".join([aligned(SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in sentences)])
+    return "\n\n".join(
+        [aligned(SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in verdict.sentences(results))]
+    )
 
 
 def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:

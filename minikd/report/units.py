@@ -53,6 +53,11 @@ def seconds(number: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def errors(number: int) -> str:
+    """Return "1 error", "1,234 errors"."""
+    return f"{number:,} error{'' if number == 1 else 's'}"
+
+
 def p_value(p: float) -> str:
     """Return "p = 0.031", "p < 0.0001" or "p = 1"."""
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"

@@ -1,57 +1,92 @@
 """What the numbers say, in words that are as plain when distillation failed as when it worked."""
 
 from minikd.report import units
-from minikd.report.evidence import Results
+from minikd.report.diagnosis import diagnosis
+from minikd.report.evidence import MODELS, Results
 
 SIGNIFICANT = 0.05
 """The p-value below which a difference is called one; the customary level, fixed before any run was made."""
 
 
+def recommended(results: Results) -> str:
+    """Return the key of the student to use: the distilled one where it makes fewer errors, else the baseline."""
+    fewer = results["student_distilled"]["errors"] < results["student_baseline"]["errors"]
+    return "student_distilled" if fewer else "student_baseline"
+
+
 def headline(results: Results) -> str:
-    """Return the result in one short sentence."""
-    control, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
+    """Return the result in one short sentence, which names the better student first."""
+    baseline, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
     images = f"{results['dataset']['test']:,} test images"
-    if control == distilled:
-        return f"Distillation made no difference: both students make {_errors(control)} on {images}"
-    counts = f"{_errors(distilled)} instead of {control:,} on {images}"
+    if baseline == distilled:
+        return f"Distillation made no difference: both students make {units.errors(baseline)} on {images}"
+    counts = f"{units.errors(distilled)} instead of {baseline:,} on {images}"
     sure = results["mcnemar_p"] < SIGNIFICANT
-    if distilled < control:
+    if distilled < baseline:
         return f"Distillation helped: {counts}" if sure else f"No proof that distillation helped: {counts}"
-    return f"Distillation did harm: {counts}" if sure else f"Distillation did not help: {counts}"
+    if not sure:
+        return f"Distillation did not help: {counts}"
+    return f"Use the baseline: it makes {units.errors(baseline)}, the distilled student {distilled:,}, on {images}"
+
+
+def sentences(results: Results) -> list[str]:
+    """Return the verdict: which student is better, and why; which weights to use, and what they save."""
+    told = comparison(results), diagnosis(results, _sure_win(results)), advice(results), against_teacher(results)
+    return [sentence for sentence in told if sentence]
 
 
 def comparison(results: Results) -> str:
-    """Return whether the distilled student beats its control, by how many errors, and how sure that is."""
-    control, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
+    """Return which student is better, by how many errors, and how sure that is."""
+    baseline, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
     alone, taught = results["mcnemar"]["only_baseline_wrong"], results["mcnemar"]["only_distilled_wrong"]
     sure = results["mcnemar_p"] < SIGNIFICANT
-    verb = ("beats" if sure else "is not clearly better than") if distilled < control else "does not beat"
-    if distilled > control and sure:
+    verb = ("beats" if sure else "is not clearly better than") if distilled < baseline else "does not beat"
+    if distilled > baseline and sure:
         verb = "is worse than"
-    difference = f"{abs(control - distilled):,} {'fewer' if distilled < control else 'more'}"
-    if control == distilled:
+    difference = f"{abs(baseline - distilled):,} {'fewer' if distilled < baseline else 'more'}"
+    if baseline == distilled:
         difference = "as many"
-    chance = "" if sure else "; chance alone often makes such a difference"
+    chance = "" if sure or baseline == distilled else "; chance alone often makes such a difference"
     return (
-        f"The distilled student {verb} the student trained alone, its control: {_errors(distilled)} against "
-        f"{control:,} on {results['dataset']['test']:,} test images, {difference}. Only the control misses "
-        f"{_images(alone)}, only the distilled one {taught:,} "
+        f"The distilled student {verb} the baseline, its twin trained on labels alone: {units.errors(distilled)} "
+        f"against {baseline:,} on {results['dataset']['test']:,} test images, {difference}. Only the baseline misses "
+        f"{_images(alone)}, only the distilled student {taught:,} "
         f"(McNemar's exact test, {units.p_value(results['mcnemar_p'])}{chance})."
     )
 
 
+def advice(results: Results) -> str:
+    """Return which weights to use."""
+    use = f"Use {recommended(results)}.safetensors"
+    if recommended(results) == "student_baseline":
+        sure = results["mcnemar_p"] < SIGNIFICANT
+        better = (
+            "the student alone is the better model" if sure else "the student alone is as good, and needs no teacher"
+        )
+        return f"{use}: {better}."
+    if _sure_win(results):
+        return f"{use}."
+    return f"{use} if other seeds say the same; one run does not tell (try --seed {results['seed'] + 1})."
+
+
 def against_teacher(results: Results) -> str:
-    """Return what the distilled student saves, and what it costs in errors."""
-    teacher, student = results["teacher"], results["student_distilled"]
+    """Return what the student to use saves beside the teacher, and what it costs in errors."""
+    teacher = results["teacher"]
+    student = results["student_distilled" if recommended(results) == "student_distilled" else "student_baseline"]
     parameters = _ratio(teacher["parameters"], student["parameters"], "fewer", "more")
     macs = _ratio(teacher["macs"], student["macs"], "fewer", "more")
     speed = _ratio(teacher["latency_ms"], student["latency_ms"], "faster", "slower")
     more = student["errors"] - teacher["errors"]
-    cost = "as many errors" if more == 0 else f"{_errors(abs(more))} {'more' if more > 0 else 'fewer'}"
+    cost = "as many errors" if more == 0 else f"{units.errors(abs(more))} {'more' if more > 0 else 'fewer'}"
     return (
-        f"Against the teacher, the distilled student has {parameters} parameters, does {macs} multiply-adds, "
-        f"answers a single image {speed} and makes {cost}."
+        f"Against the teacher, the {MODELS[recommended(results)]} has {parameters} parameters, does {macs} "
+        f"multiply-adds, answers a single image {speed} and makes {cost}."
     )
+
+
+def _sure_win(results: Results) -> bool:
+    """True where the distilled student is clearly better than the baseline."""
+    return recommended(results) == "student_distilled" and results["mcnemar_p"] < SIGNIFICANT
 
 
 def _ratio(teacher: float, student: float, less: str, more: str) -> str:
@@ -61,10 +96,6 @@ def _ratio(teacher: float, student: float, less: str, more: str) -> str:
     if student < teacher:
         return f"{units.times(teacher, student)} times {less}"
     return f"{units.times(student, teacher)} times {more}"
-
-
-def _errors(number: int) -> str:
-    return f"{number:,} error{'' if number == 1 else 's'}"
 
 
 def _images(number: int) -> str:

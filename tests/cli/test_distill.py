@@ -33,7 +33,7 @@ def weights(folder):
 def test_a_run_leaves_everything_behind(finished):
     for name in ("config.toml", "history.csv", "results.json", "report.html", *(f"{m}.safetensors" for m in MODELS)):
         assert (finished / name).stat().st_size > 0, name
-    assert len(list((finished / "figures").glob("*.png"))) >= 6
+    assert len(list((finished / "figures").glob("*.svg"))) == 12
     assert not list(finished.glob("*.checkpoint"))
     assert [path.name for path in finished.glob(".*")] == [".lock"]
 

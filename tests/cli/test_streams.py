@@ -121,7 +121,7 @@ def test_json_is_the_same_in_every_encoding(files):
     assert json.loads(said.pop())[0]["image"] == "é→.png"
 
 
-LEFT = ("results.json", "report.html", "history.csv", "student_distilled.safetensors", "figures/disagreements.png")
+LEFT = ("results.json", "report.html", "history.csv", "student_distilled.safetensors", "figures/disagreements.svg")
 
 
 def shell(files, line, *arguments):

@@ -232,14 +232,16 @@ def test_results_of_an_earlier_version_are_told_and_said(recipe, folder):
         assert run.distil(changed(recipe, TEACHER), folder) == earlier
 
 
-@pytest.mark.parametrize("gone", ["report.html", "figures", "figures/confusion_matrix.png"])
+@pytest.mark.parametrize(
+    "gone", ["report.html", "figures", "figures/confusion_matrix.svg", "figures/disagreements-narrow.svg"]
+)
 def test_what_is_gone_of_a_report_is_written_again_and_no_number_changes(gone, recipe, folder):
     before = (folder / "results.json").read_bytes()
     shutil.rmtree(folder / gone) if gone == "figures" else (folder / gone).unlink()
     results = run.distil(recipe, folder)
     assert (folder / "results.json").read_bytes() == before
     assert (folder / gone).exists()
-    assert len(list((folder / "figures").iterdir())) == 6
+    assert len(list((folder / "figures").iterdir())) == 12
     assert f"{results['teacher']['errors']:,}" in (folder / "report.html").read_text()
 
 
@@ -317,7 +319,7 @@ def test_figures_that_cannot_be_drawn_cost_no_numbers(recipe, tmp_path, monkeypa
             results = run.distil(recipe, tmp_path / "x")
     assert read_results(tmp_path / "x") == results
     assert run.distil(recipe, tmp_path / "x") == results
-    assert len(list((tmp_path / "x" / "figures").iterdir())) == 6
+    assert len(list((tmp_path / "x" / "figures").iterdir())) == 12
 
 
 def test_what_a_stage_was_made_by_is_the_same_for_a_teacher_from_the_disk(recipe, tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def results(control=158, distilled=115, p=0.00002, only_control=81, only_distill
         "method_args": {"temperature": 4.0, "alpha": 0.9},
         "seed": 0,
         "seconds": 177.4,
-        "stages": {"teacher": 71.0, "student alone": 42.3, "student distilled": 55.1, "report": 9.0},
+        "stages": {"teacher": 71.0, "student_baseline": 42.3, "student_distilled": 55.1},
         "backend": "numpy",
         "backend_reason": "CuPy is not installed",
         "machine": {"cpu": "A processor", "cores": 2, "threads": 2, "blas": "OpenBLAS 0.3.29"},

@@ -1,23 +1,26 @@
 """The figures draw the right data: bars are probabilities, cells are counts, and odd data sets break nothing."""
 
-import io
 import os
+import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib.text import Text
 from scipy.special import softmax as scipy_softmax
 from scipy.stats import entropy
 
 from minikd.metrics import confusion_matrix, ece
 from minikd.report import MODELS, style
+from minikd.report.captions import caption
 from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
-from minikd.report.figures import FIGURES, png, write_figures
+from minikd.report.figures import FIGURES, narrow_of, write_figures
 from minikd.report.pictures import COLUMNS, disagreements, first_layer_filters
 from minikd.report.softness import mean_entropy, soft_targets
+from minikd.report.svg import SVG, safe, svg
 from tests.report import sample
 
 
@@ -34,18 +37,150 @@ def texts(figure):
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-def test_every_figure_is_written_as_a_png_with_nothing_beside_it(tmp_path, evidence):
-    written = write_figures(evidence, tmp_path / "new" / "figures")
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, evidence):
+    return write_figures(evidence, tmp_path_factory.mktemp("new") / "figures")
+
+
+def test_every_figure_is_written_as_svg_for_wide_and_for_narrow_screens_with_nothing_beside_it(written):
     assert list(written) == list(FIGURES)
-    assert sorted(os.listdir(tmp_path / "new" / "figures")) == sorted(f"{name}.png" for name in FIGURES)
+    both = [path for wide in written.values() for path in (wide, narrow_of(wide))]
+    assert sorted(both) == sorted(next(iter(both)).parent.iterdir())
+    for path in both:
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        width = float(root.get("viewBox").split()[2])
+        assert width <= 72 * style.NARROW if path in map(narrow_of, written.values()) else width >= 720
+
+
+def test_a_figure_tells_what_it_shows_to_who_cannot_see_it(written):
     for path in written.values():
-        with Image.open(path) as image:
-            assert image.format == "PNG"
-            assert image.width >= 1000
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        assert root.get("role") == "img"
+        assert len(root.get("aria-label")) > 20
+        assert len(root.findtext("{*}desc")) > 100
+
+
+def test_the_text_of_a_figure_is_text_in_the_readers_own_font(written):
+    for path in written.values():
+        text = path.read_text(encoding="utf-8")
+        root = ElementTree.fromstring(text)
+        shown = " ".join(one.text for one in root.iter(f"{SVG}text") if one.text)
+        assert root.get("aria-label")[:25] in shown
+        assert "font-family" not in text.replace(root.findtext("{*}style"), "")
+
+
+def test_every_colour_of_a_figure_is_its_pages(written):
+    """Else it would not follow a dark page: lines and text in ink would vanish on it."""
+    for wide in written.values():
+        for path in (wide, narrow_of(wide)):
+            root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+            styles = " ".join(one.get("style", "") for one in root.iter())
+            assert {colour.upper() for colour in re.findall("#[0-9a-f]{6}", styles)} <= {style.ON_COLOUR}
+            assert "var(--ink)" in styles
+
+
+def test_ink_turns_light_on_a_dark_page_and_photographs_do_not():
+    drawn = sample.evidence(samples=40)
+    drawn.test_images[:, :, :20] = 0
+    ink = svg(disagreements(drawn), "one", "")
+    assert b' class="ink"' in ink
+    assert b' class="ink"' not in svg(disagreements(sample.evidence(samples=40, shape=(3, 9, 9))), "one", "")
+    assert b".figure .ink { filter: invert(1); }" in ink
+
+
+def test_the_ids_in_figures_of_one_page_differ(written):
+    found = [
+        element.get("id")
+        for wide in written.values()
+        for path in (wide, narrow_of(wide))
+        for element in ElementTree.fromstring(path.read_text(encoding="utf-8")).iter()
+        if element.get("id")
+    ]
+    assert len(found) == len(set(found)) > 12
+
+
+def test_what_a_figure_refers_to_is_in_it(written):
+    for path in written.values():
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"url\(#([^)]+)\)|href=\"#([^\"]+)\"", text))
+        for first, second in re.findall(r"url\(#([^)]+)\)|href=\"#([^\"]+)\"", text):
+            assert f'id="{first or second}"' in text
 
 
 def test_the_same_figure_has_the_same_bytes(evidence):
-    assert png(training_curves(evidence)) == png(training_curves(evidence))
+    assert svg(training_curves(evidence), "one", "words") == svg(training_curves(evidence), "one", "words")
+
+
+def beyond(figure):
+    """The labels of ticks that lie beyond their axes, which are not drawn."""
+    for ax in figure.axes:
+        for place, axis in enumerate((ax.xaxis, ax.yaxis)):
+            low, high = sorted(axis.get_view_interval())
+            yield from (one for one in axis.get_ticklabels() if not low <= one.get_position()[place] <= high)
+
+
+@pytest.mark.parametrize("names", [None, tuple(f"class {k} of names" for k in range(10))], ids=["digits", "words"])
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES.keys())
+def test_a_narrow_figure_is_readable_on_a_phone(draw, names):
+    """Its text is 9 pixels high at least where the page is 368 pixels wide, and none of it is cut off."""
+    figure = draw(sample.evidence(names=names), True)
+    figure.draw_without_rendering()
+    for text in set(figure.findobj(Text)) - set(beyond(figure)):
+        if not text.get_text().strip() or not text.get_visible():
+            continue
+        assert text.get_fontsize() * 368 / (72 * style.NARROW) >= 9, text
+        box = text.get_window_extent()
+        assert -1 <= box.x0 <= box.x1 <= figure.bbox.width + 1, text
+
+
+def test_large_pictures_are_drawn_small():
+    image = np.zeros((3, 300, 200), np.uint8)
+    image[:, :150] = 255
+    shown = style.small(style.picture(image))
+    assert shown.shape == (75, 50, 3)
+    assert shown[0].min() == 1
+    assert shown[-1].max() == 0
+    assert style.small(np.ones((96, 20))).shape == (96, 20)
+    assert style.small(np.ones((500, 2))).shape == (500, 2)
+
+
+GOOD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M 0 0"/>%s</svg>'
+
+
+def test_a_figure_of_ours_is_safe_in_a_page_and_leaves_its_style_sheet_behind(written):
+    for path in written.values():
+        root = safe(path.read_text(encoding="utf-8"))
+        assert root.tag == "svg"
+        assert root.find("style") is None
+        assert len(root.findtext("desc")) > 100
+    assert safe(GOOD % "") is not None
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<script>alert(1)</script>",
+        '<path d="M 0 0" onload="alert(1)"/>',
+        '<use href="http://elsewhere/#a"/>',
+        '<image href="javascript:alert(1)"/>',
+        '<image href="data:image/svg+xml;base64,AAAA"/>',
+        '<path style="fill: url(http://elsewhere)"/>',
+        r'<path style="fill: u\72l(http://elsewhere)"/>',
+        "<foreignObject/>",
+        '<a href="#x"/>',
+        '<h:script xmlns:h="http://www.w3.org/1999/xhtml">alert(1)</h:script>',
+        "<unfinished",
+    ],
+)
+def test_what_could_do_harm_in_a_page_is_no_figure(inside):
+    assert safe(GOOD % inside) is None
+
+
+def test_a_file_that_is_no_svg_is_no_figure():
+    assert safe("") is None
+    assert safe("a figure") is None
+    assert safe("<html/>") is None
+    assert safe('<!DOCTYPE svg [<!ENTITY a "b">]>' + GOOD % "") is None
 
 
 def test_the_report_never_loads_pyplot_or_changes_the_users_settings():
@@ -80,7 +215,10 @@ def test_the_curves_hold_the_history(evidence):
             np.testing.assert_allclose(line.get_ydata(), expected)
     assert [text.get_text() for text in right.get_legend().get_texts()] == list(MODELS.values())
     assert len({line.get_linestyle() for line in right.get_lines()}) == 3  # a grey print tells them apart
-    assert title(training_curves(evidence)) == "Validation error ends at 2.16 % for the distilled student, 3.06 % alone"
+    assert (
+        title(training_curves(evidence))
+        == "Validation error ends at 2.16 % for the distilled student, 3.06 % for the baseline"
+    )
 
 
 def test_a_logarithmic_axis_is_left_alone_where_an_error_is_zero():
@@ -239,7 +377,7 @@ def test_the_disagreements_show_the_image_its_class_and_all_three_answers(eviden
         lines = [text.get_text() for text in ax.texts if not text.get_text().startswith(("Only", "Both"))]
         marks = {model: "✓" if answers[model][number] == label else "✗" for model in MODELS}
         assert lines[0] == f"true {label}"
-        assert lines[1] == f"{marks['student_baseline']} alone {answers['student_baseline'][number]}"
+        assert lines[1] == f"{marks['student_baseline']} baseline {answers['student_baseline'][number]}"
         assert lines[2] == f"{marks['student_distilled']} distilled {answers['student_distilled'][number]}"
         assert lines[3] == f"{marks['teacher']} teacher {answers['teacher'][number]}"
 
@@ -250,7 +388,7 @@ def test_the_disagreements_are_counted_by_who_is_right(evidence):
     headings = [text for text in texts(disagreements(evidence)) if ": " in text]
     assert headings[:2] == [
         f"Only the distilled student is right: {(taught & ~alone).sum()}",
-        f"Only the student alone is right: {(alone & ~taught).sum()}",
+        f"Only the baseline is right: {(alone & ~taught).sum()}",
     ]
 
 
@@ -288,10 +426,12 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD.values(), ids=ODD.keys())
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES.keys())
-def test_odd_data_sets_draw_without_a_warning(draw, case):
-    with Image.open(io.BytesIO(png(draw(sample.evidence(**case))))) as image:
-        assert np.asarray(image.convert("L")).std() > 1
+@pytest.mark.parametrize("name", FIGURES)
+def test_odd_data_sets_draw_without_a_warning(name, case):
+    odd = sample.evidence(**case)
+    for narrow in (False, True):
+        drawn = safe(svg(FIGURES[name](odd, narrow), name, caption(name, odd)).decode())
+        assert len(list(drawn.iter("text"))) >= 2
 
 
 def test_a_name_is_cut_in_its_middle_and_starts_no_formula():
@@ -372,9 +512,9 @@ ODD = ["$", "$$", r"\$", "$x$", "$\\frac{", "\\", "_^{}", "a\nb", "\x1b[2J", "\u
 
 @pytest.mark.parametrize("name", ODD)
 def test_any_class_name_is_drawn_as_it_is(name, evidence):
-    names = (name, f"b{name}c{name}", *evidence.class_names[2:])
-    for draw in FIGURES.values():
-        png(draw(sample.evidence(class_names=names)))
+    named = sample.evidence(class_names=(name, f"b{name}c{name}", *evidence.class_names[2:]))
+    for figure, draw in FIGURES.items():
+        assert safe(svg(draw(named, False), figure, caption(figure, named)).decode()) is not None
 
 
 @pytest.mark.parametrize("name", ["$", "$$", r"\$", "$x$", "a$b$c", "$\\frac{", "_^{}"])
