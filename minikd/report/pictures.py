@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from minikd.data.ink import is_ink
 from minikd.report import style
 from minikd.report.evidence import MODELS, Evidence
 from minikd.typing import Floats
@@ -98,7 +99,7 @@ def disagreements(evidence: Evidence, narrow: bool = False) -> "Figure":
     height = 0.5 + (1.16 * aspect + 0.84) * len(rows) + 0.4 * headings
     title = style.wrapped(f"The students disagree on {total:,} of {samples:,} images", width)
     figure = style.new_figure(width, height, title)
-    on_paper = style.is_ink(evidence.test_images)
+    on_paper = is_ink(evidence.test_images)
     for axes, (heading, found) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
         for ax in axes:
             style.blank(ax)

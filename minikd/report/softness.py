@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from minikd.data.ink import is_ink
 from minikd.losses import softmax
 from minikd.report import style
 from minikd.report.evidence import Evidence
@@ -36,7 +37,7 @@ def soft_targets(evidence: Evidence, narrow: bool = False) -> "Figure":
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(upper_height, lower_height))[:, 0]
     widths = None if narrow else (1.3, *[1] * len(temperatures))
     axes = upper.subplots(rows, columns, squeeze=False, width_ratios=widths).ravel()
-    style.show_picture(axes[0], evidence.test_images[chosen], style.is_ink(evidence.test_images))
+    style.show_picture(axes[0], evidence.test_images[chosen], is_ink(evidence.test_images))
     axes[0].set_title(f"test image {chosen}", loc="left", fontsize=10.5, color=style.INK)
     for ax in axes[1 + len(temperatures) :]:
         ax.set_axis_off()

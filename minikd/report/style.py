@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minikd.data.ink import is_ink as is_ink
 from minikd.terminal import one_line
 from minikd.typing import Floats, Pixels
 
