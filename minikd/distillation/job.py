@@ -18,7 +18,7 @@ import numpy as np
 from minikd.backend import choose
 from minikd.checkpoints import Row
 from minikd.data import Views
-from minikd.distillation import networks
+from minikd.distillation import networks, outlook
 from minikd.distillation.folder import RunFolder
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
@@ -69,6 +69,8 @@ class Job:
         except BaseException:
             self.place.release()
             raise
+        if isinstance(watcher, outlook.Planned):
+            watcher.plan(outlook.work(recipe, self.data, self.first_teacher))
         self.note(f"run folder: {self.folder}")
 
     @property

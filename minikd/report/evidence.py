@@ -11,10 +11,15 @@ from minikd.typing import Floats, Ints, Pixels
 
 MODELS = {
     "teacher": "teacher",
-    "student_baseline": "student alone",
-    "student_distilled": "student distilled",
+    "student_baseline": "baseline",
+    "student_distilled": "distilled student",
 }
 """Each model's key in results.json and history.csv, and its name for a reader."""
+
+
+def name_of(model: str) -> str:
+    """Return a model's name for a reader by its key; "generation 1" of what is trained on the way to the student."""
+    return MODELS.get(model, model.replace("_", " "))
 
 
 class ModelResult(TypedDict):

@@ -9,33 +9,33 @@ SIGNIFICANT = 0.05
 
 def headline(results: Results) -> str:
     """Return the result in one short sentence."""
-    control, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
+    baseline, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
     images = f"{results['dataset']['test']:,} test images"
-    if control == distilled:
-        return f"Distillation made no difference: both students make {_errors(control)} on {images}"
-    counts = f"{_errors(distilled)} instead of {control:,} on {images}"
+    if baseline == distilled:
+        return f"Distillation made no difference: both students make {_errors(baseline)} on {images}"
+    counts = f"{_errors(distilled)} instead of {baseline:,} on {images}"
     sure = results["mcnemar_p"] < SIGNIFICANT
-    if distilled < control:
+    if distilled < baseline:
         return f"Distillation helped: {counts}" if sure else f"No proof that distillation helped: {counts}"
     return f"Distillation did harm: {counts}" if sure else f"Distillation did not help: {counts}"
 
 
 def comparison(results: Results) -> str:
-    """Return whether the distilled student beats its control, by how many errors, and how sure that is."""
-    control, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
+    """Return whether the distilled student beats the baseline, by how many errors, and how sure that is."""
+    baseline, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
     alone, taught = results["mcnemar"]["only_baseline_wrong"], results["mcnemar"]["only_distilled_wrong"]
     sure = results["mcnemar_p"] < SIGNIFICANT
-    verb = ("beats" if sure else "is not clearly better than") if distilled < control else "does not beat"
-    if distilled > control and sure:
+    verb = ("beats" if sure else "is not clearly better than") if distilled < baseline else "does not beat"
+    if distilled > baseline and sure:
         verb = "is worse than"
-    difference = f"{abs(control - distilled):,} {'fewer' if distilled < control else 'more'}"
-    if control == distilled:
+    difference = f"{abs(baseline - distilled):,} {'fewer' if distilled < baseline else 'more'}"
+    if baseline == distilled:
         difference = "as many"
     chance = "" if sure else "; chance alone often makes such a difference"
     return (
-        f"The distilled student {verb} the student trained alone, its control: {_errors(distilled)} against "
-        f"{control:,} on {results['dataset']['test']:,} test images, {difference}. Only the control misses "
-        f"{_images(alone)}, only the distilled one {taught:,} "
+        f"The distilled student {verb} the baseline, its twin trained on labels alone: {_errors(distilled)} "
+        f"against {baseline:,} on {results['dataset']['test']:,} test images, {difference}. Only the baseline misses "
+        f"{_images(alone)}, only the distilled student {taught:,} "
         f"(McNemar's exact test, {units.p_value(results['mcnemar_p'])}{chance})."
     )
 

@@ -1,0 +1,27 @@
+"""`minikd distill --dry-run`: the resolved recipe, and the memory and the time that it will take."""
+
+from minikd.cli.json_text import json_text
+from minikd.distillation.ended import as_table
+from minikd.distillation.outlook import outlook
+from minikd.distillation.recipe import Recipe
+from minikd.layout import aligned, paragraph
+from minikd.memory import in_words
+from minikd.report import units
+from minikd.report.evidence import name_of
+
+NOTHING = "Nothing was written. The time was tried on a few steps of each stage, with the machine as busy as it is now."
+
+
+def dry_run(recipe: Recipe, only: str | None, as_json: bool) -> int:
+    """Print what a run of a recipe, or of one stage, will be and take."""
+    found = outlook(recipe, only)
+    if as_json:
+        taken = {"seconds": dict(found.seconds), "seconds_in_all": found.total, "memory_bytes": found.memory}
+        print(json_text({"recipe": as_table(recipe), **taken}))
+        return 0
+    rows = [(name_of(name), units.seconds(seconds)) for name, seconds in found.seconds.items()]
+    print(recipe.to_toml())
+    print(aligned((("", "time"),), [*rows, ("in all, about", units.seconds(found.total))]))
+    print(f"\nmemory: about {in_words(found.memory)}")
+    print(f"\n{paragraph(NOTHING)}")
+    return 0
