@@ -4,6 +4,7 @@ Programs read what is printed, too: where no terminal shows it, it is 80 columns
 """
 
 import os
+import re
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -84,7 +85,8 @@ def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], left
     limit = columns()
     lines = [[one_line(cell) for cell in line] for line in (*header, *rows)]
     first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
-    first = min(first, max(NAME, limit - sum(widths) - 2 * len(widths)))
+    longest = max((len(word) for line in lines for word in re.split(r"[\s-]+", line[0])), default=0) + 1
+    first = min(first, max(NAME, min(longest, limit // 2), limit - sum(widths) - 2 * len(widths)))
     return "\n\n".join(
         part(lines, len(header), {0: first, **group}, left)
         for group in groups({k: min(w, limit - first - 2) for k, w in enumerate(widths, 1)}, limit - first)

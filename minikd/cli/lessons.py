@@ -126,6 +126,8 @@ def check(arguments: argparse.Namespace) -> int:
         print_next({again: f"once {file} is better"})
     elif later:
         print_next({f"{python_as_typed()} {quoted(shown(folder / f'{later[0]}.py'))}": "the next lesson"})
+    else:
+        print_next({f"{as_typed()} distill": "that was the last exercise: the main job"})
     return 0 if right else 1
 
 

@@ -24,7 +24,7 @@ from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
 from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.teacher import answers
-from minikd.errors import CheckpointError
+from minikd.errors import CheckpointError, Diverged
 from minikd.identity import changes, digest_of, identity_of
 from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
@@ -84,7 +84,7 @@ class Job:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.place.release(failed=isinstance(error, Exception))
+        self.place.release(failed=isinstance(error, Exception), diverged=isinstance(error, Diverged))
 
     def teacher(self) -> Sequential:
         """Return the teacher: trained, taken from the folder, or given."""
