@@ -7,7 +7,7 @@ from pathlib import Path
 from minikd.cli.flags import choices_of
 from minikd.errors import ConfigError
 
-PLACES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "tcsh": "~/.tcshrc"}
+PLACES = {"bash": "~/.bashrc", "zsh": "~/.zshrc"}
 """The file of each shell that may read it: eval "$(minikd completion bash)"."""
 
 

@@ -9,6 +9,7 @@ from minikd.distillation.predict import Prediction
 from minikd.layout import aligned
 from minikd.report.evidence import MODELS, name_of
 from minikd.report.tables import models_table, terms
+from minikd.terminal import one_line
 
 
 def evaluation_table(rows: Mapping[str, FileResult]) -> str:
@@ -33,5 +34,5 @@ def predictions_table(prediction: Prediction, top: int) -> str:
     columns = prediction["probabilities"]
     first = next(iter(columns.values()))
     likely = sorted(first, key=first.__getitem__, reverse=True)[:top]
-    header = ((prediction["image"], *(MODELS[name] for name in columns)),)
-    return aligned(header, [(label, *(f"{each[label]:.1%}" for each in columns.values())) for label in likely])
+    rows = [(label, *(f"{each[label]:.1%}" for each in columns.values())) for label in likely]
+    return f"{one_line(prediction['image'])}\n{aligned((('', *(MODELS[name] for name in columns)),), rows)}"

@@ -168,7 +168,12 @@ def test_the_list_names_every_method_and_who_can_use_it(data, capsys):
     assert len(printed.splitlines()) <= 34
     assert main(["methods", "attention_transfer", "--data", str(data)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    for words in ("temperature=4.0", "Zagoruyko & Komodakis 2017", "cannot be used here: it needs maps", "--generations 3"):
+    for words in (
+        "temperature=4.0",
+        "Zagoruyko & Komodakis 2017",
+        "cannot be used here: it needs maps",
+        "--generations 3",
+    ):
         assert words in printed
 
 
@@ -178,7 +183,7 @@ def test_the_flags_of_the_schemes_are_those_of_distill(capsys):
     known = capsys.readouterr().out
     for flags in SCHEMES:
         assert all(flag in known for flag in re.findall(r"--[a-z-]+", flags)), flags
-    settings = re.findall(r"(\w+)=", next(flags for flags in SCHEMES if "method-arg" in flags))
+    settings = re.findall(r"(\w+)=", next(" ".join(one) for one in SCHEMES.items() if "method-arg" in one[0]))
     assert settings == ["final_temperature", "final_weight", "course"]
     assert set(settings) < {one.name for one in fields(METHODS["hint"])}
 

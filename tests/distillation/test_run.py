@@ -270,10 +270,14 @@ def test_a_diverged_run_leaves_its_name_free_and_no_folder_that_looks_like_a_run
 
 def test_a_run_that_diverges_after_a_checkpoint_leaves_nothing(recipe, tmp_path):
     """Else --resume would walk into the same NaN."""
-    place = RunFolder(tmp_path / "x", new=True)
-    with pytest.raises(Diverged), Job(recipe, place) as job:
-        (job.folder / "teacher.checkpoint").write_bytes(b"the last good epoch")
-        raise Diverged("teacher: the loss became nan")
+
+    def diverge():
+        with Job(recipe, RunFolder(tmp_path / "x", new=True)) as job:
+            (job.folder / "teacher.checkpoint").write_bytes(b"the last good epoch")
+            raise Diverged("teacher: the loss became nan")
+
+    with pytest.raises(Diverged):
+        diverge()
     assert list(tmp_path.iterdir()) == []
 
 
