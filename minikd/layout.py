@@ -86,7 +86,8 @@ def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], left
     lines = [[one_line(cell) for cell in line] for line in (*header, *rows)]
     first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
     longest = max((len(word) for line in lines for word in re.split(r"[\s-]+", line[0])), default=0) + 1
-    first = min(first, max(NAME, min(longest, limit // 2), limit - sum(widths) - 2 * len(widths)))
+    least, room = max(NAME, min(longest, limit // 2)), limit - sum(widths) - 2 * len(widths)
+    first = min(first, room if room >= least else max(least, limit // 2))
     return "\n\n".join(
         part(lines, len(header), {0: first, **group}, left)
         for group in groups({k: min(w, limit - first - 2) for k, w in enumerate(widths, 1)}, limit - first)

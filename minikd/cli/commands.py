@@ -38,7 +38,7 @@ def distill(arguments: argparse.Namespace) -> int:
 
     recipe, place = run_of(arguments)
     if arguments.dry_run:
-        return dry_run(recipe, None, arguments.json)
+        return dry_run(recipe, None, arguments, as_typed())
     results = resumable("distill", place, lambda: run.distil(recipe, place, watcher_of(arguments)))
     folder = place.path
     if arguments.json:
@@ -58,7 +58,7 @@ def train(arguments: argparse.Namespace) -> int:
     (recipe, place), role = run_of(arguments), arguments.model
     name = "teacher" if role == "teacher" else "student_baseline"
     if arguments.dry_run:
-        return dry_run(recipe, name, arguments.json)
+        return dry_run(recipe, name, arguments, as_typed())
     watcher = watcher_of(arguments)
     row = resumable(f"train --model {role}", place, lambda: run.train(recipe, place, role, watcher))
     if arguments.json:

@@ -1,6 +1,10 @@
 """`minikd distill --dry-run`: the resolved recipe, and the memory and the time that it will take."""
 
+import argparse
+import shlex
+
 from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import print_next
 from minikd.distillation.ended import as_table
 from minikd.distillation.outlook import outlook
 from minikd.distillation.recipe import Recipe
@@ -12,10 +16,10 @@ from minikd.report.evidence import name_of
 NOTHING = "Nothing was written. The time was tried on a few steps of each stage, with the machine as busy as it is now."
 
 
-def dry_run(recipe: Recipe, only: str | None, as_json: bool) -> int:
+def dry_run(recipe: Recipe, only: str | None, arguments: argparse.Namespace, program: str) -> int:
     """Print what a run of a recipe, or of one stage, will be and take."""
     found = outlook(recipe, only)
-    if as_json:
+    if arguments.json:
         taken = {"seconds": dict(found.seconds), "seconds_in_all": found.total, "memory_bytes": found.memory}
         print(json_text({"recipe": as_table(recipe), **taken}))
         return 0
@@ -24,4 +28,6 @@ def dry_run(recipe: Recipe, only: str | None, as_json: bool) -> int:
     print(aligned((("", "time"),), [*rows, ("in all, about", units.seconds(found.total))]))
     print(f"\nmemory: about {in_words(found.memory)}")
     print(f"\n{paragraph(NOTHING)}")
+    again = shlex.join(word for word in arguments.typed if word != "--dry-run")
+    print_next({f"{program} {again}": "run it"})
     return 0

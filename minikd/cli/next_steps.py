@@ -1,5 +1,6 @@
 """What to do next: the last lines of every command."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,16 +23,26 @@ def next_steps(steps: Mapping[str, str]) -> str:
 
 
 def columns_of(title: str, steps: Mapping[str, str]) -> str:
-    """Return commands with what they do in two columns where the terminal has room for that, else on two lines each.
+    """Return commands with what they do in two columns where the terminal has room for that, else one below the other.
 
-    A command stays on one line however long it is: it can be copied.
+    A long command goes on behind a backslash, so that a shell takes it as it stands.
     """
     room, widest = columns(), max(map(len, steps))
     if 4 + widest + max(map(len, steps.values())) <= room:
         lines = [f"  {command:{widest}}  {what}" for command, what in steps.items()]
     else:
-        lines = [f"  {command}\n{paragraph(what, 6)}" for command, what in steps.items()]
+        lines = [f"{continued(command, room)}\n{paragraph(what, 6)}" for command, what in steps.items()]
     return "\n".join([title, *lines])
+
+
+def continued(command: str, room: int) -> str:
+    """Return a command on as many lines as it needs; no word of it, quoted or not, is broken."""
+    lines = ["  "]
+    for word in re.findall(r"(?:'[^']*'|\S)+", command):
+        if lines[-1].strip() and len(lines[-1]) + len(word) + 2 > room:
+            lines.append("    ")
+        lines[-1] += word + " "
+    return "\\\n".join(lines).rstrip()
 
 
 def after_distill(program: str, python: str, folder: Path, data: str) -> dict[str, str]:

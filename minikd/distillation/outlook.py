@@ -35,6 +35,9 @@ STEPS = 20
 REST = 5.0
 """Seconds of the figures and the report."""
 
+DRAWING = 60 * 10**6
+"""Bytes that the figures' library takes."""
+
 CLOSING = "measuring, figures"
 """What comes after the training of all models."""
 
@@ -143,11 +146,11 @@ class Trial:
         return REPEATS * image * len(self.data.test) + REST
 
     def memory(self) -> int:
-        """Return the bytes of memory: what the process has now, after all trials, and the teachers' answers."""
+        """Return the bytes of memory: what the process has now, the teachers' answers, and what drawing takes."""
         import psutil
 
         each = self.data.dataset.classes * self.teachers[0].vector.itemsize if self.teachers else 0
-        return int(psutil.Process().memory_info().rss) + each * len(self.data.transfer)
+        return int(psutil.Process().memory_info().rss) + each * len(self.data.transfer) + DRAWING
 
 
 def first(views: Views, count: int) -> Views:
