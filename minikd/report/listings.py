@@ -1,7 +1,8 @@
 """The smaller tables of the command line: models on a test set, and what they see in a picture."""
 
 from collections.abc import Mapping
-from os.path import commonpath
+from itertools import takewhile
+from os.path import abspath
 from pathlib import Path
 
 from minikd.distillation.measure import FileResult
@@ -21,12 +22,14 @@ def evaluation_table(rows: Mapping[str, FileResult]) -> str:
 
 
 def short_names(paths: list[str]) -> dict[str, str]:
-    """Return the name of the model in each file where all differ; else as much of the path as tells them apart."""
+    """Return the name of the model in each file where all differ; else also the folders that tell them apart."""
     names = {path: name_of(Path(path).stem) for path in paths}
     if len(set(names.values())) == len(names):
         return names
-    shared = len(commonpath([Path(path).parent.as_posix() for path in paths]))
-    return {path: Path(path).as_posix()[shared:].lstrip("/") for path in paths}
+    folders = {path: Path(abspath(path)).parent.parts for path in paths}
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders.values(), strict=False)))
+    found = {path: "/".join((*folders[path][shared:], names[path])) for path in paths}
+    return found if len(set(found.values())) == len(found) else {path: path for path in paths}
 
 
 def predictions_table(prediction: Prediction, top: int) -> str:

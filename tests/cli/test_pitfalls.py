@@ -73,8 +73,8 @@ def test_the_table_of_a_training_has_a_column_more(tiny, monkeypatch, capsys):
     monkeypatch.setattr("minikd.cli.pitfalls.PITFALLS", {name: PITFALLS[name] for name in ("class-mean", "wrong-axis")})
     assert main(["pitfalls", "--train", "--seeds", "2"]) == 0
     said = capsys.readouterr().out
-    assert "errors, right → bug (95 %)" in said.splitlines()[1]
-    assert " ± " in next(line for line in said.splitlines() if line.startswith("class-mean"))
+    assert "errors, right → bug (95 %)" in said
+    assert any(" ± " in line for line in said.splitlines() if line.startswith("class-mean"))
 
 
 def test_a_check_that_does_not_find_its_bug_fails_the_command(monkeypatch, capsys):

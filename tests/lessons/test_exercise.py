@@ -104,7 +104,9 @@ def test_a_forgotten_cache_is_named(work, capsys):
     mine = work("def linear(x, w):\n    return x @ w.T\n")
     mine.same("linear", (X, W), X @ W.T, part=lambda found: found[0])  # (4, 2) = (4, 3) @ (3, 2)
     assert counts(mine) == (0, 1, 0)
-    assert "returned an array of shape (4, 2) and dtype float64 alone, not a tuple" in " ".join(capsys.readouterr().out.split())
+    assert "returned an array of shape (4, 2) and dtype float64 alone, not a tuple" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_gradients_that_are_not_written_are_to_do(work, capsys):
