@@ -138,4 +138,4 @@ def epoch_line(row: Row, epochs: int, width: int) -> str:
     for line in (f"{name}  epoch {number}  {loss}{seen}{speed}", f"{name}  epoch {number}  {loss}{seen}"):
         if len(line) <= width:
             return line
-    return f"{name}  {number}  {loss}{seen.replace(' accuracy', '')}"
+    return f"{name}  {number}  {loss}" + (f"  {row['evaluated_on']} {row['accuracy']:.1%}" if seen else "")
