@@ -230,11 +230,9 @@ def set_aside(folder: Path) -> None:
         place = next(path for path in places if not os.path.lexists(path))
         os.rename(folder, place)
         os.rename(place / CONFIG, place / "diverged.toml")
-        kept = ", ".join(path.name for path in sorted(place.glob("*.safetensors")))
-        notice(
-            f"what was finished before is kept in {place}, which is no run: {kept}; a new run takes a teacher from "
-            "there by --teacher-weights"
-        )
+        kept, teacher = ", ".join(sorted(files_in(place) - {LOCK})), place / "teacher.safetensors"
+        again = f"; a new run need not train the teacher again: --teacher-weights {quoted(teacher)}"
+        notice(f"what was there is kept in {place}, which is no run: {kept}{again if teacher.exists() else ''}")
 
 
 def remove_abandoned(parent: Path) -> None:

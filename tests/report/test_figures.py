@@ -242,7 +242,7 @@ def test_the_disagreements_show_the_image_its_class_and_all_three_answers(eviden
         lines = [text.get_text() for text in ax.texts if not text.get_text().startswith(("Only", "Both"))]
         marks = {model: "✓" if answers[model][number] == label else "✗" for model in MODELS}
         assert lines[0] == f"true {label}"
-        assert lines[1] == f"{marks['student_baseline']} alone {answers['student_baseline'][number]}"
+        assert lines[1] == f"{marks['student_baseline']} baseline {answers['student_baseline'][number]}"
         assert lines[2] == f"{marks['student_distilled']} distilled {answers['student_distilled'][number]}"
         assert lines[3] == f"{marks['teacher']} teacher {answers['teacher'][number]}"
 
