@@ -259,3 +259,35 @@ def test_a_long_command_goes_on_behind_a_backslash_and_a_shell_takes_it(tmp_path
         answered.splitlines()
         == subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal is needed")
+@pytest.mark.parametrize(("set_too", "bold"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_a_real_terminal_shows_colours_and_its_own_width(set_too, bold, tmp_path):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    environment = {**kept, "TERM": "xterm", **set_too}
+    command = [sys.executable, "-m", "minikd", "experiment"]
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment, cwd=tmp_path)
+    os.close(theirs)
+    shown = bytearray()
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # its end, on Linux
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    lines = shown.decode().replace("\r\n", "\n").split("\n")
+    assert ("\x1b[1mNext\x1b[0m" in lines) == bold
+    assert ("Next" in lines) != bold
+    assert max(len(line) for line in lines if sys.executable not in line) <= 60
