@@ -191,6 +191,9 @@ def predict(arguments: argparse.Namespace) -> int:
         print("\n\n".join(predictions_table(answer, arguments.top) for answer in answers), end="\n" if answers else "")
     if failures:
         raise unread(failures, len(arguments.images))
+    if not arguments.json:
+        where = quoted(arguments.run) if arguments.run else "RUN"
+        print_next({f"{as_typed()} export {where} --to html": "a page that draws, and answers what is drawn"})
     return 0
 
 

@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"minikd {own_version()}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
+    add_training(commands)
     add_work(commands)
     add_checks(commands)
     add_studies(commands)
@@ -112,8 +113,8 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add what trains models, and what asks them."""
+def add_training(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add what trains models, and what lists them."""
     told = "train a teacher, a baseline and a distilled student; report what it gained"
     distill = add(commands, "distill", told, examples=EXAMPLES, add_help=False)
     add_run_flags(distill, "distill")
@@ -128,10 +129,15 @@ def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
 
     runs = add(commands, "runs", "list the runs in a folder, with their results")
     runs.usage = "minikd runs [DIR] [options]"
-    runs.add_argument("folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="(default: runs)")
+    runs.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
     add_json(runs)
     runs.set_defaults(command=lazy("runs", "minikd.cli.runs"))
 
+
+def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add what asks trained models, and the methods to train them by."""
     methods = add(commands, "methods", "list the methods of distillation, and which the networks of a recipe can use")
     methods.usage = "minikd methods [NAME] [options]"
     methods.add_argument("name", nargs="?", metavar="NAME", help="one method, with what its settings mean")

@@ -51,6 +51,7 @@ def test_predict_shows_every_model_side_by_side(finished, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "distilled student" in printed
     assert len([line for line in printed.splitlines() if "%" in line]) == 2
+    assert f"export {finished} --to html" in printed.split("\nNext\n")[1].replace("\\\n    ", "")
 
 
 def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
