@@ -41,8 +41,7 @@ def _title(errors: dict[str, list[float]], split: str) -> str:
     alone, taught = errors["student_baseline"], errors["student_distilled"]
     if not (alone and taught):
         return "Training"
-    ends = f"{taught[-1]:.2f} % for the distilled student, {alone[-1]:.2f} % for the baseline"
-    return f"{split.capitalize()} error ends at {ends}"
+    return f"{split.capitalize()} error ends at {taught[-1]:.2f} % for the distilled student, {alone[-1]:.2f} % alone"
 
 
 def _line(ax: "Axes", model: str, epochs: list[int], values: list[float]) -> None:

@@ -103,7 +103,7 @@ def _groups(evidence: Evidence) -> dict[str, npt.NDArray[np.intp]]:
     alone, taught = evidence.predictions("student_baseline"), evidence.predictions("student_distilled")
     kinds = {
         "Only the distilled student is right": (taught == labels) & (alone != labels),
-        "Only the baseline is right": (alone == labels) & (taught != labels),
+        "Only the student alone is right": (alone == labels) & (taught != labels),
         "Both are wrong, each in its own way": (alone != taught) & (alone != labels) & (taught != labels),
     }
     return {name: np.flatnonzero(kind) for name, kind in kinds.items()}
@@ -114,7 +114,7 @@ def _case(ax: "Axes", evidence: Evidence, sample: int, on_paper: bool) -> None:
     style.show_picture(ax, evidence.test_images[sample], on_paper)
     true = int(evidence.test_labels[sample])
     lines = [(f"true {style.label(evidence.class_names[true], 12)}", style.INK)]
-    for model, name in ("student_baseline", "baseline"), ("student_distilled", "distilled"), ("teacher", "teacher"):
+    for model, name in ("student_baseline", "alone"), ("student_distilled", "distilled"), ("teacher", "teacher"):
         predicted = int(evidence.logits[model][sample].argmax())
         mark, colour = ("✓", style.GREEN) if predicted == true else ("✗", style.RED)
         lines.append((f"{mark} {name} {style.label(evidence.class_names[predicted], 10)}", colour))
