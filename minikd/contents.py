@@ -1,6 +1,5 @@
 """What a file of minikd's is, and whether its checksum holds: for `minikd info FILE`."""
 
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -14,6 +13,7 @@ from minikd.errors import CheckpointError, MinikdError
 from minikd.experiments.cell import Outcome
 from minikd.experiments.rows import Report
 from minikd.jsonfiles import KEY, broken, checked, json_of
+from minikd.layout import paragraph
 from minikd.memory import in_words
 from minikd.models import describe
 from minikd.reading import check_file, excerpt, read_text, refused
@@ -131,8 +131,8 @@ READERS: dict[str, Callable[[Path], tuple[str, str]]] = {
 
 
 def lines_of(content: Content) -> str:
-    """Return a file's lines for a terminal of 80 columns."""
-    lines = textwrap.wrap(content["error"] or content["what"], 76, break_long_words=False)
+    """Return a file's lines for a terminal."""
+    lines = [excerpt(content["path"]), paragraph(content["error"] or content["what"], 4)]
     if not content["error"]:
-        lines.append(f"{in_words(content['bytes'])}, {content['checksum']}")
-    return "\n    ".join([excerpt(content["path"]), *lines])
+        lines.append(paragraph(f"{in_words(content['bytes'])}, {content['checksum']}", 4))
+    return "\n".join(lines)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from minikd.terminal import one_line, say
+from minikd.layout import tell
+from minikd.terminal import one_line
 
 
 class Notice(UserWarning):
@@ -37,10 +38,10 @@ def printed() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             ours = issubclass(category, Notice)
-            text = f"note: {message}" if ours else f"warning: {message} ({category.__name__})"
+            kind, text = ("note", str(message)) if ours else ("warning", f"{message} ({category.__name__})")
             if text not in seen:
                 seen.add(text)
-                say(f"minikd: {one_line(text)}")
+                tell(kind, text)
 
         warnings.simplefilter("always", Notice)
         warnings.showwarning = show

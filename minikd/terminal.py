@@ -29,6 +29,14 @@ CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2
 CONTROLS, CONTROLS_BUT_RETURN = re.compile(f"[{CONTROL}]"), re.compile(rf"(?!\r)[{CONTROL}]")
 CONTROLS_AND_BREAKS = re.compile(rf"[{CONTROL}\t\n]")
 
+CODES = {
+    **{"plain": "\x1b[0m", "bold": "\x1b[1m", "faint": "\x1b[2m"},
+    **{"red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m", "blue": "\x1b[36m"},
+}
+"""What switches a terminal's colours: all that `layout.styled` writes, and that a terminal with colours is given."""
+
+STYLES = re.compile(f"({'|'.join(map(re.escape, CODES.values()))})")
+
 
 def one_line(text: str) -> str:
     """Return a text from a file, a path or a library on one line: control characters by their numbers."""
@@ -104,7 +112,7 @@ class Terminal:
 
     def write(self, text: str) -> int:
         """Write a text as the stream can show it."""
-        safe = numbered(text, CONTROLS_BUT_RETURN if self.bars else CONTROLS)
+        safe = self.without_controls(text)
         if self.stream is not None and self.trouble is None:
             with self.survived():
                 try:
@@ -112,6 +120,19 @@ class Terminal:
                 except UnicodeError:  # its encoding is another than it tells
                     self.stream.write(fitted(safe, "ascii"))
         return len(text)
+
+    def without_controls(self, text: str) -> str:
+        """Return a text with its control characters by their numbers, but for colours where these are shown."""
+        which = CONTROLS_BUT_RETURN if self.bars else CONTROLS
+        if not self.colours:
+            return numbered(text, which)
+        parts = (part for part in STYLES.split(text) if part)
+        return "".join(part if part in CODES.values() else numbered(part, which) for part in parts)
+
+    @property
+    def colours(self) -> bool:
+        """True for a terminal that shows colours, unless its user wants none (https://no-color.org)."""
+        return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb" and self.isatty()
 
     def flush(self) -> None:
         """Have the stream hand on what it holds back."""

@@ -47,10 +47,10 @@ def test_the_ten_line_example_runs(text, monkeypatch, capsys):
 def test_every_command_in_the_readme_exists(text, capsys):
     commands = (
         "distill|methods|train|evaluate|predict|export|gradcheck|compare|gpu-check|bench|experiment|pitfalls|info|"
-        "lessons|check-loss|check"
+        "lessons|check-loss|check|runs|completion"
     )
     named = set(re.findall(rf"minikd ({commands})\b", text))
-    assert len(named) == 16
+    assert len(named) == 18
     for command in sorted(named):
         with pytest.raises(SystemExit) as stopped:
             main([command, "--help"])

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from minikd.bench.growth import Growth, Series, line
 from minikd.bench.table import judged, machine_lines, megabytes, milliseconds
+from minikd.layout import aligned, paragraph
 from minikd.report import style
-from minikd.report.tables import aligned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,9 @@ def text(found: Growth) -> str:
         f"the teacher's step on 1 thread {milliseconds(threads['one_ms'])}, on {threads['threads']} "
         f"{milliseconds(threads['all_ms'])}: times {judged(threads['ratio'], threads['target'])}"
     )
-    return "\n\n".join([aligned(header, rows), f"{batch}\n{speed}", machine_lines(found["machine"], [])])
+    return "\n\n".join(
+        [aligned(header, rows), f"{paragraph(batch)}\n{paragraph(speed)}", machine_lines(found["machine"], [])]
+    )
 
 
 def series_cells(series: Series) -> tuple[str, ...]:

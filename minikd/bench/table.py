@@ -6,7 +6,7 @@ from minikd.bench.circumstances import Circumstances
 from minikd.bench.engines import ENGINES
 from minikd.bench.rows import Row
 from minikd.bench.run import Report
-from minikd.report.tables import aligned
+from minikd.layout import aligned, paragraph
 
 INSTALL = "PyTorch is not installed, so minikd is compared with nothing: pip install 'minikd[bench]'"
 
@@ -17,7 +17,9 @@ BUSY = 0.1
 def text(report: Report) -> str:
     """Return the times, the ratios, and what it takes to judge them."""
     notes = [*busy(report["rows"]), *([INSTALL] if report["machine"]["torch"] is None else [])]
-    return "\n\n".join([amounts(report), ratios(report), *notes, machine_lines(report["machine"], report["rows"])])
+    return "\n\n".join(
+        [amounts(report), ratios(report), *map(paragraph, notes), machine_lines(report["machine"], report["rows"])]
+    )
 
 
 def amounts(report: Report) -> str:
@@ -138,4 +140,4 @@ def machine_lines(here: Circumstances, rows: Sequence[Row]) -> str:
         lines["lacking"] = lack
     if here["environment"]:
         lines["set"] = " ".join(f"{name}={value}" for name, value in here["environment"].items())
-    return "\n".join(f"{name:<9} {value}" for name, value in lines.items())
+    return "\n".join(paragraph(f"{name:<9} {value}", hanging=10) for name, value in lines.items())

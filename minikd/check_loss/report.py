@@ -1,15 +1,12 @@
 """The verdict as text: a table of a line a check, then each finding with its usual cause, its mend and its cost."""
 
-from textwrap import fill
-
 from minikd.check_loss.causes import CAUSES, cost_of, written_at
 from minikd.check_loss.judge import NOTE, WRONG, Row, Verdict
-
-WIDTH = 80
+from minikd.layout import paragraph
 
 
 def text(verdict: Verdict) -> str:
-    """Return the whole report, at most 80 columns wide."""
+    """Return the whole report."""
     subject = verdict.subject
     framework = "PyTorch" if subject.uses_torch else "NumPy"
     taken = ", ".join(f"{name} as the {role}" if name != role else name for role, name in subject.arguments.items())
@@ -30,7 +27,7 @@ def table(rows: tuple[Row, ...]) -> str:
     for row in rows:
         head = f"{row.check:{wide}}  {row.status:5}  "
         said = row.found if row.status in (NOTE, WRONG) or row.check == "formula" else ""
-        lines.append(fill(head + said, WIDTH, subsequent_indent=" " * len(head), break_long_words=False).rstrip())
+        lines.append(paragraph(head + said, hanging=len(head)).rstrip())
     return "\n".join(lines)
 
 
@@ -46,11 +43,3 @@ def finding(verdict: Verdict, row: Row) -> str:
         if cost := cost_of(cause.pitfall):
             lines.append(paragraph(cost, 2))
     return "\n".join(lines)
-
-
-def paragraph(words: str, indent: int = 0) -> str:
-    """Return text in lines that fit a terminal."""
-    space = " " * indent
-    return fill(
-        words, WIDTH, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
-    )

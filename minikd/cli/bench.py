@@ -4,7 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 from minikd import terminal
 from minikd.bench.circumstances import OPENBLAS
 from minikd.bench.run import NAMES
-from minikd.cli.commands import check_least
+from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import print_next
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
 from minikd.parallel import cores
+
+NEXT = {
+    "bench --scaling": "how time and memory grow",
+    "distill --dry-run": "how long the main job takes here",
+}
+"""What makes sense after a measurement."""
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +33,7 @@ def bench(arguments: argparse.Namespace) -> int:
     """Time minikd beside PyTorch and the matrix products alone, or how its time and memory grow."""
     names, threads = chosen(arguments), threads_of(arguments)
     check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1, 10**6)
-    for flag, path in {"--json": arguments.json, "--figure": arguments.figure}.items():
+    for flag, path in {"--output": arguments.output, "--figure": arguments.figure}.items():
         check_path(flag, path)
     if found := [name for name in OPENBLAS if name in os.environ]:
         return again_without(found, arguments.typed)
@@ -43,7 +50,7 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, ratio_figure(report))
-    return say(report, arguments.json, lambda: text(report))
+    return say(report, arguments, lambda: text(report), NEXT)
 
 
 def scaling(arguments: argparse.Namespace, threads: int) -> int:
@@ -55,7 +62,7 @@ def scaling(arguments: argparse.Namespace, threads: int) -> int:
     found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, growth_figure(found))
-    return say(found, arguments.json, lambda: text(found))
+    return say(found, arguments, lambda: text(found), NEXT)
 
 
 def draw(path: Path, figure: "Figure") -> None:
@@ -65,15 +72,16 @@ def draw(path: Path, figure: "Figure") -> None:
     write_atomically(path, png(figure))
 
 
-def say(report: object, path: str | None, text: Callable[[], str]) -> int:
-    """Write the numbers where they are asked for; print the table unless they go to standard output."""
+def say(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
+    """Print the table and what to do next, or the numbers; write the numbers where they are asked for."""
     numbers = json_text(report) + "\n"
-    if path == "-":
+    if arguments.output:
+        write_atomically(arguments.output, numbers.encode())
+    if arguments.json:
         print(numbers, end="")
-        return 0
-    if path:
-        write_atomically(Path(path), numbers.encode())
-    print(text())
+    else:
+        print(text())
+        print_next({f"{as_typed()} {command}": what for command, what in after.items()})
     return 0
 
 
@@ -99,14 +107,14 @@ def threads_of(arguments: argparse.Namespace) -> int:
     return threads
 
 
-def check_path(flag: str, path: str | Path | None) -> None:
+def check_path(flag: str, path: Path | None) -> None:
     """Refuse a file that cannot be written before minutes are spent."""
-    if path is None or path == "-":
+    if path is None:
         return
-    folder = Path(path).parent
+    folder = path.parent
     if not folder.is_dir():
         raise ConfigError(f"{flag} is {path}, but there is no folder {folder}; create it first")
-    if flag == "--figure" and Path(path).suffix != ".png":
+    if flag == "--figure" and path.suffix != ".png":
         raise ConfigError(f"--figure is {path}, but must end in .png")
 
 

@@ -2,6 +2,9 @@
 
 import argparse
 
+from minikd.cli.commands import as_typed, python_as_typed
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import lesson, print_next
 from minikd.errors import ConfigError
 
 
@@ -36,7 +39,14 @@ def check_loss(arguments: argparse.Namespace) -> int:
         rows += student_rows(network_of(arguments.student)) if arguments.student else []
         rows += teacher_rows(network_of(arguments.teacher)) if arguments.teacher else []
     verdict = Verdict(subject, tuple(rows))
+    if arguments.json:
+        print(json_text({"ok": verdict.ok, "name": subject.name, "rows": [row._asdict() for row in verdict.rows]}))
+        return 0 if verdict.ok else 1
     print(text(verdict))
+    print_next(
+        {f"{as_typed()} pitfalls": "the bugs that it looks for, and what they cost"}
+        | lesson(python_as_typed(), "12", "the distillation loss, derived")
+    )
     return 0 if verdict.ok else 1
 
 

@@ -1,26 +1,30 @@
 """What each subcommand does: call the package, print the answer."""
 
 import argparse
-import json
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from minikd.backend import choose
+from minikd.cli.dry_run import dry_run
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import SHIP, after_distill, lesson, print_next
 from minikd.distillation import run
 from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
 from minikd.distillation.naming import check_name, default_name
 from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
 from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.interrupts import advising
+from minikd.layout import broken, paragraph
 from minikd.progress import Bars
+from minikd.report.evidence import name_of
 from minikd.settings import LARGEST, brief
 from minikd.terminal import say
 
@@ -36,6 +40,8 @@ def distill(arguments: argparse.Namespace) -> int:
     from minikd.report.tables import seed_tables, summary_table
 
     recipe, place = run_of(arguments)
+    if arguments.dry_run:
+        return dry_run(recipe, None, arguments, as_typed())
     results = resumable("distill", place, lambda: run.distil(recipe, place, watcher_of(arguments)))
     folder = place.path
     if arguments.json:
@@ -44,36 +50,44 @@ def distill(arguments: argparse.Namespace) -> int:
     if results["recipe"] == "seed":
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
     print(summary_table(results))
-    print(f"\nreport: {folder / 'report.html'}")
-    print(f"export: {as_typed()} export {shlex.quote(str(folder))}")
+    print_next(after_distill(as_typed(), python_as_typed(), folder, recipe.data))
     return 0
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Train one model, or go on with it, and print what it is worth."""
-    from minikd.report.listings import models_table
+    from minikd.report.tables import models_table, terms
 
     (recipe, place), role = run_of(arguments), arguments.model
+    name = "teacher" if role == "teacher" else "student_baseline"
+    if arguments.dry_run:
+        return dry_run(recipe, name, arguments, as_typed())
     watcher = watcher_of(arguments)
     row = resumable(f"train --model {role}", place, lambda: run.train(recipe, place, role, watcher))
-    folder = place.path
     if arguments.json:
-        print((folder / "results.json").read_text(encoding="utf-8"), end="")
+        print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0
-    print(models_table({role: row}))
-    print(f"\nrun: {folder}")
+    models = {name_of(name): row}
+    print(f"{models_table(models)}\n\n{terms(models)}")
+    print_next({f"{as_typed()} distill --resume {quoted(place.path)}": "train the other models, and compare"})
     return 0
 
 
 def methods(arguments: argparse.Namespace) -> int:
     """List the methods, and say which of them the networks of a recipe can use."""
     from minikd.distillation.networks import pairs, prepared
-    from minikd.methods.listing import entries, text
+    from minikd.methods.listing import entries, table, text
 
     recipe = recipe_of(arguments)
     pair = pairs(recipe, *prepared(recipe))[-1]
     found = entries(pair, arguments.name)
-    print(json_text(found) if arguments.json else text(pair, found))
+    if arguments.json:
+        print(json_text(found))
+        return 0
+    print(text(pair, found[0]) if arguments.name else table(pair, found))
+    name, program = arguments.name or "hint", as_typed()
+    how = {f"{program} distill --method {name}": "distil by it; --method-arg SETTING=VALUE for a setting"}
+    print_next(how if arguments.name else {f"{program} methods {name}": "all about one, with its settings", **how})
     return 0
 
 
@@ -94,7 +108,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
 def check_alone(arguments: argparse.Namespace) -> None:
     """Refuse settings beside --resume: the run's own recipe decides."""
     given = list(given_settings(arguments))
-    given += [name for name in ("config", "seed_recipe", "no_search", "name") if getattr(arguments, name)]
+    given += [name for name in ("config", "seed_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
     if given:
         raise ConfigError(
             f"--resume goes on by the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "
@@ -130,6 +144,13 @@ def as_typed() -> str:
     return shlex.quote(str(program))
 
 
+def python_as_typed() -> str:
+    """Return how to call the Python that runs this: the one beside the `minikd` that was typed."""
+    program = as_typed()
+    module = " -m minikd"
+    return program.removesuffix(module) if program.endswith(module) else str(Path(program).with_name("python"))
+
+
 def watcher_of(arguments: argparse.Namespace) -> Bars | None:
     """Return the progress bars, or none where it should be quiet."""
     return None if arguments.quiet else Bars()
@@ -144,7 +165,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
     backend, size = choose(arguments.backend), size_of(arguments.image_size)
     with workers(None if backend.name == "numpy" else 1) as map_:
         rows = measure_files(arguments.weights, arguments.data, size, backend, map_)
-    print(json_text(rows) if arguments.json else evaluation_table(rows))
+    if arguments.json:
+        print(json_text(rows))
+        return 0
+    print(evaluation_table(rows))
+    first = arguments.weights[0]
+    print_next(
+        {
+            f"{as_typed()} export {quoted(first)}": "what of it runs without Python, with sizes",
+            **lesson(python_as_typed(), SHIP, "the lesson on how to ship a student"),
+        }
+    )
     return 0
 
 
@@ -164,6 +195,9 @@ def predict(arguments: argparse.Namespace) -> int:
         print_predictions(answers, arguments.top)
     if failures:
         raise unread(failures, len(arguments.images))
+    if not arguments.json:
+        where = quoted(arguments.run) if arguments.run else "RUN"
+        print_next({f"{as_typed()} export {where} --to html": "a page that draws, and answers what is drawn"})
     return 0
 
 
@@ -185,15 +219,25 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     from minikd import gradcheck
 
     check_least("--seed", arguments.seed, 0)
-    if arguments.layer is None and arguments.shape is not None:
+    alone = arguments.layer is not None
+    if not alone and arguments.shape is not None:
         raise ConfigError("--shape is for a layer of yours; give that too, as FILE.py:NAME")
-    if arguments.layer is None:
+    if alone:
+        reports: Sequence[gradcheck.Report] = [
+            gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
+        ]
+    else:
         reports = gradcheck.run_suite(np.random.default_rng(arguments.seed))
-        print(gradcheck.table(reports))
-        return 0 if all(report.ok for report in reports) else 1
-    report = gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
-    print(gradcheck.explain(report))
-    return 0 if report.ok else 1
+    ok = all(report.ok for report in reports)
+    if arguments.json:
+        print(json_text({"ok": ok, "reports": [{"ok": report.ok, **asdict(report)} for report in reports]}))
+        return 0 if ok else 1
+    print(broken(gradcheck.explain(reports[0])) if alone else gradcheck.table(reports))
+    print_next(
+        lesson(python_as_typed(), "04", "when to believe a gradient check")
+        | ({} if alone else {f"{as_typed()} gradcheck FILE.py:NAME": "the same for a layer of yours"})
+    )
+    return 0 if ok else 1
 
 
 def check_least(flag: str, value: int, least: int, most: int = LARGEST) -> None:
@@ -220,8 +264,13 @@ def compare(arguments: argparse.Namespace) -> int:
 
     check_least("--seed", arguments.seed, 0)
     rows = reference.compare_all(np.random.default_rng(arguments.seed))
+    ok = all(row.ok for row in rows)
+    if arguments.json:
+        print(json_text({"ok": ok, "rows": [{"ok": row.ok, **asdict(row)} for row in rows]}))
+        return 0 if ok else 1
     print(reference.table(rows))
-    return 0 if all(row.ok for row in rows) else 1
+    print_next({f"{as_typed()} bench --quick": "how fast it is, beside PyTorch"})
+    return 0 if ok else 1
 
 
 def gpu_check(arguments: argparse.Namespace) -> int:
@@ -233,8 +282,11 @@ def gpu_check(arguments: argparse.Namespace) -> int:
     device = choose("cupy")
     say("comparing with NumPy; the first run compiles its kernels")
     report = gpu_check.run(device, arguments.output, arguments.batch_size, arguments.steps)
-    print(gpu_check.text(report))
-    print(f"\nwritten to {arguments.output}; please attach it to an issue")
+    if arguments.json:
+        print(json_text(report))
+    else:
+        print(f"{gpu_check.text(report)}\n\nwritten to {arguments.output}; please attach it to an issue")
+        print_next({f"{as_typed()} distill --backend cupy": "the main job there"})
     return 0 if report["ok"] else 1
 
 
@@ -246,11 +298,19 @@ def info(arguments: argparse.Namespace) -> int:
         return tell_files(arguments.files, arguments.json)
     backend, here = choose(arguments.backend), machine()
     if arguments.json:
-        print(json.dumps({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
+        print(json_text({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
         return 0
     rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
     for name, value in rows.items():
-        print(f"{name:<12} {value}")
+        print(paragraph(f"{name:<12} {value}", hanging=13))
+    program = as_typed()
+    print_next(
+        {
+            f"{program} distill --quick": "see it run here",
+            f"{program} gradcheck": "is every gradient right here?",
+            f"{program} info runs/NAME": "what a run's files are, and whether they are whole",
+        }
+    )
     return 0
 
 
@@ -259,7 +319,9 @@ def tell_files(paths: Sequence[Path], as_json: bool) -> int:
     from minikd.contents import contents_of, lines_of
 
     found = contents_of(paths)
-    print(json.dumps(found, indent=2) if as_json else "\n".join(map(lines_of, found)))
+    print(json_text(found) if as_json else "\n".join(map(lines_of, found)))
     if wrong := [one["path"] for one in found if one["error"]]:
         raise CheckpointError(f"{len(wrong)} of {len(found)} files cannot be used: {', '.join(wrong)}")
+    if not as_json:
+        print_next({f"{as_typed()} runs": "the runs here, with their results"})
     return 0

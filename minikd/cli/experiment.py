@@ -2,11 +2,12 @@
 
 import argparse
 import shlex
-from pathlib import Path
 
 from minikd.cli.bench import check_path
 from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import print_next
+from minikd.distillation.folder import quoted
 from minikd.files import write_atomically
 from minikd.interrupts import advising
 from minikd.parallel import cores
@@ -16,25 +17,36 @@ def experiment(arguments: argparse.Namespace) -> int:
     """Run an experiment, or go on with it; 1 where a cell failed. Without a name, list them all."""
     from minikd.experiments.catalogue import EXPERIMENTS
     from minikd.experiments.catalogue import experiment as named
-    from minikd.experiments.table import listing, text
+    from minikd.experiments.table import listed, listing, text
     from minikd.experiments.whole import run
 
+    program = as_typed()
     if arguments.name is None:
+        if arguments.json:
+            print(json_text(listed(EXPERIMENTS.values())))
+            return 0
         print(listing(EXPERIMENTS.values()))
+        first = next(iter(EXPERIMENTS))
+        print_next({f"{program} experiment {first} --quick": "one in a minute, to see that all runs"})
         return 0
+    preset, seeds = arguments.preset or "short", 5 if arguments.seeds is None else arguments.seeds
+    if arguments.quick:
+        preset, seeds = arguments.preset or "tiny", arguments.seeds or 1
     chosen, jobs = named(arguments.name), cores() if arguments.jobs is None else arguments.jobs
-    check_least("--seeds", arguments.seeds, 1, 1000)
+    check_least("--seeds", seeds, 1, 1000)
     check_least("--jobs", jobs, 1, 1000)
-    check_path("--json", arguments.json)
-    folder = arguments.folder or chosen.folder(arguments.preset)
+    check_path("--output", arguments.output)
+    folder = arguments.folder or chosen.folder(preset)
     again = shlex.join(arguments.typed)
-    with advising(lambda: f"stopped; what has ended is kept; go on with:\n  {as_typed()} {again}"):
-        report = run(chosen, arguments.preset, arguments.seeds, jobs, folder, arguments.quiet)
+    with advising(lambda: f"stopped; what has ended is kept; go on with:\n  {program} {again}"):
+        report = run(chosen, preset, seeds, jobs, folder, arguments.quiet)
+    after = {f"open {quoted(folder)}": "its figure, and the numbers seed by seed"}
     numbers = json_text(report) + "\n"
-    if arguments.json == "-":
+    if arguments.output:
+        write_atomically(arguments.output, numbers.encode())
+    if arguments.json:
         print(numbers, end="")
     else:
-        if arguments.json:
-            write_atomically(Path(arguments.json), numbers.encode())
-        print(f"{text(report)}\n\nnumbers and figure: {folder}")
+        print(text(report))
+        print_next(after)
     return 1 if report["failed"] else 0

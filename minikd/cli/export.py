@@ -1,13 +1,18 @@
 """`minikd export`: list what can be exported, or write it and print what it does on the test images."""
 
 import argparse
-import textwrap
+from dataclasses import asdict
 from pathlib import Path
 
+from minikd.cli.commands import as_typed, python_as_typed
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import SHIP, lesson, print_next
+from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.exports.listing import WIDTH, listing, told
+from minikd.exports.listing import KINDS, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
+from minikd.layout import paragraph
 from minikd.nn import Sequential
 from minikd.report import units
 from minikd.weights import Card
@@ -17,13 +22,23 @@ def export(arguments: argparse.Namespace) -> int:
     """Write one export, or list what there is; 1 where the export does not answer as the package does."""
     if not arguments.to:
         check_plain(arguments)
-        found = subjects(arguments.source, arguments.model)
-        print(listing(found, found.data(arguments.data)))
-        return 0
+        return export_list(arguments, subjects(arguments.source, arguments.model))
     if arguments.to == "html":
         return export_page(arguments, subjects(arguments.source, arguments.model))
     model = arguments.model or ("student" if arguments.source.is_dir() else None)
     return export_model(arguments, subjects(arguments.source, model))
+
+
+def export_list(arguments: argparse.Namespace, found: Subjects) -> int:
+    """List what can be exported, with sizes."""
+    made = sizes(found, found.data(arguments.data))
+    if arguments.json:
+        print(json_text(made))
+        return 0
+    print(listing(made))
+    begin = f"{as_typed()} export {quoted(arguments.source)}"
+    print_next({f"{begin} --to {kind}": what for kind, what in KINDS.items()})
+    return 0
 
 
 def check_plain(arguments: argparse.Namespace) -> None:
@@ -39,7 +54,14 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     path = arguments.output or default_path(found.folder, name, arguments.to, arguments.int8)
     order = Order(arguments.to, path, arguments.int8, found.temperature)
     exported = write(order, model, card, found.data(arguments.data))
-    print("\n".join(textwrap.fill(line, WIDTH, break_long_words=False) for line in told(order, exported)))
+    if arguments.json:
+        print(json_text({"ok": exported.right, **asdict(exported), "files": list(map(str, exported.files))}))
+        return 0 if exported.right else 1
+    print("\n".join(map(paragraph, told(order, exported))))
+    print_next(
+        lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
+        | {f"{as_typed()} export {quoted(arguments.source)} --to html": "a page that draws and answers"}
+    )
     return 0 if exported.right else 1
 
 
@@ -52,8 +74,12 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     softness = {} if found.temperature is None else {"temperature": found.temperature}
     page = write_page(by_key(found), found.data(arguments.data), path, arguments.int8, **softness)
-    print(f"wrote {page.path}, {units.size(page.size)}: open it in a browser; it needs no network")
-    print(f"{page.images} test images are in it; the models disagree on {page.disagreements:,} of all")
+    if arguments.json:
+        print(json_text({**page._asdict(), "path": str(page.path)}))
+        return 0
+    print(f"wrote {page.path}, {units.size(page.size)}")
+    print(paragraph(f"{page.images} test images are in it; the models disagree on {page.disagreements:,} of all"))
+    print_next({f"open {quoted(page.path)}": "in any browser; it needs no network"})
     return 0
 
 

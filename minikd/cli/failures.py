@@ -4,6 +4,7 @@ import os
 import tempfile
 import traceback
 
+from minikd.layout import tell
 from minikd.terminal import Terminal, one_line, say
 
 REFUSED, BUG, STOPPED = 2, 70, 130
@@ -15,7 +16,7 @@ TRACEBACK = "MINIKD_TRACEBACK"
 
 def refused(why: str) -> int:
     """Say why a command cannot do its work, and return the status."""
-    say(f"minikd: error: {one_line(why)}")
+    tell("error", why)
     return REFUSED
 
 
@@ -47,7 +48,7 @@ def bug() -> int:
     if os.environ.get(TRACEBACK) == "1":
         say(text)
     what = one_line(text.strip().splitlines()[-1])
-    say(f"minikd: error: this is a bug of minikd: {what}; {kept(text)}")
+    tell("error", f"this is a bug of minikd: {what}; {kept(text)}")
     return BUG
 
 

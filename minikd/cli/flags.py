@@ -21,14 +21,24 @@ METAVARS: dict[type, str] = {int: "N", float: "X", str: "TEXT"}
 
 TITLES = {
     "teacher": "the teacher, a CNN trained on the labels",
-    "student": "both students, the control and the distilled one",
+    "student": "both students, the baseline and the distilled student",
     "distillation": "what the distilled student learns from",
 }
 
+FIRST = ("data", "image_size", "seed")
+"""Settings of the whole run that most people need."""
 
-def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
-    """Add --config, --seed-recipe and a flag for each setting of a recipe."""
-    start = parser.add_mutually_exclusive_group()
+QUICK = {"teacher.epochs": 1, "teacher.warm_up": 0.2, "student.epochs": 1, "student.warm_up": 0.0}
+"""What --quick sets, where no flag says otherwise."""
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._ArgumentGroup | None = None) -> None:
+    """Add --config, --seed-recipe and a flag for each setting of a recipe, some in the group of the most needed."""
+    common = parser.add_argument_group("the run")
+    for one in fields(Recipe):
+        if one.name not in (*SECTIONS, "search"):
+            add_flag(most_needed if most_needed and one.name in FIRST else common, one, "", "")
+    start = common.add_mutually_exclusive_group()
     start.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
     )
@@ -38,10 +48,6 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         help="take MNIST's settings for other data, too, and do not choose any on held-out training images",
     )
     start.add_argument("--seed-recipe", action="store_true", help="start from the seed notebook's own experiment")
-    common = parser.add_argument_group("the run")
-    for one in fields(Recipe):
-        if one.name not in (*SECTIONS, "search"):
-            add_flag(common, one, "", "")
     for name, kind in SECTIONS.items():
         group = parser.add_argument_group(TITLES[name])
         for one in fields(kind):
@@ -84,6 +90,14 @@ def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, pl
     )
 
 
+def choices_of(place: str) -> tuple[str, ...]:
+    """Return the values that the setting at a place in the recipe may have; none where it may have any."""
+    section, _, name = place.rpartition(".")
+    kind = SECTIONS.get(section, Recipe)
+    found = [one.metadata.get("choices", ()) for one in fields(kind) if one.name == name]
+    return found[0] if found else ()
+
+
 def metavar_of(one: Field[object]) -> str:
     """Return what stands for a setting's value in the help."""
     if isinstance(one.default, tuple):
@@ -119,6 +133,9 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     elif arguments.seed_recipe:
         recipe = seed_recipe()
     given = given_settings(arguments)
+    quick = getattr(arguments, "quick", False)
+    if quick:
+        given = {**QUICK, **given}
     for place in {"data", "unlabelled", "teacher.weights"} & given.keys():
         given[place] = from_anywhere(str(given[place]))
     teacher = replaced(recipe.teacher, section_of(given, "teacher"), PREFIX["teacher"])
@@ -127,7 +144,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     common = {key: value for key, value in given.items() if "." not in key}
     sections = {"teacher": teacher, "student": student, "distillation": distillation}
     whole = replaced(recipe, {**common, **sections}, "")
-    if arguments.config or arguments.seed_recipe or arguments.no_search:
+    if arguments.config or arguments.seed_recipe or arguments.no_search or quick:
         return whole
     return replace(whole, search=to_search(whole, given))
 

@@ -1,20 +1,27 @@
 """`minikd lessons`: list the lessons, or write them as notebooks or pages; `minikd check`: a reader's exercises."""
 
 import argparse
+import io
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 
-from minikd.cli.commands import as_typed
+from minikd.cli.commands import as_typed, python_as_typed
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import print_next, shown
+from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
 from minikd.files import write_atomically
+from minikd.layout import aligned, columns, paragraph, styled, tell
 from minikd.lessons.library import Card, cards, chosen, lessons_folder
-from minikd.terminal import one_line, say, standard_error
+from minikd.terminal import say, standard_error
 
-TITLE, NEEDS = 46, 40
-"""Columns of a lesson's title and of what it needs."""
+MINUTES = len("minutes")
+"""Columns of a lesson's minutes."""
 
 
 def lessons(arguments: argparse.Namespace) -> int:
@@ -24,48 +31,45 @@ def lessons(arguments: argparse.Namespace) -> int:
     wanted = {chosen(names, asked) for asked in arguments.names} or set(names)
     picked = [card for card in found if card.name in wanted]
     if arguments.notebooks or arguments.html:
-        return publish(picked, arguments.notebooks or arguments.html, bool(arguments.html), arguments.quick)
+        return publish(arguments, picked, arguments.notebooks or arguments.html)
     if arguments.quick:
         raise ConfigError("--quick is for --notebooks or --html; a lesson alone takes it too")
+    if arguments.json:
+        print(json_text([{"name": card.name, **asdict(card), "path": str(card.path)} for card in picked]))
+        return 0
     print(listing(picked))
-    print(f"\n{how_to_start(lessons_folder())}")
+    print_next(how_to_start(lessons_folder()))
     return 0
 
 
 def listing(picked: Sequence[Card]) -> str:
     """Return the lessons as a table: number, title, minutes, what each needs."""
-    head = f"{'':4}{'':{TITLE}}  minutes  needs"
-    lines = [head, "─" * (len(head) + NEEDS - len("needs"))]
+    room = columns() - len(f"{'':4}  minutes  ")
+    title = max(20, min(46, room // 2))
+    head = f"{'':4}{'':{title}}  minutes  needs"
+    drawn = [styled(head, "bold"), "─" * columns()]
     for card in picked:
-        titles, needs = textwrap.wrap(card.title, TITLE), textwrap.wrap(card.needs, NEEDS)
+        titles, needs = textwrap.wrap(card.title, title), textwrap.wrap(card.needs, room - title)
         rows = zip_longest([str(card.number)], titles, [str(card.minutes)], needs, fillvalue="")
-        lines += [
-            f"{number:>2}  {title:{TITLE}}  {minutes:>7}  {need}".rstrip() for number, title, minutes, need in rows
+        drawn += [
+            f"{number:>2}  {name:{title}}  {minutes:>{MINUTES}}  {need}".rstrip()
+            for number, name, minutes, need in rows
         ]
-    return "\n".join(lines)
+    return "\n".join(drawn)
 
 
-def how_to_start(folder: Path) -> str:
+def how_to_start(folder: Path) -> dict[str, str]:
     """Return the commands that a reader needs next."""
     program = as_typed()
-    rows = {
-        f"{python_as_typed()} {folder / '01_softmax.py'}": "runs a lesson; --quick: in seconds",
+    return {
+        f"{python_as_typed()} {quoted(shown(folder / '01_softmax.py'))}": "runs a lesson; --quick: in seconds",
         f"{program} check 01": "puts its exercise into work/, and checks what you wrote there",
         f"{program} lessons --html site": "all of them as pages with text, mathematics and figures",
         f"{program} lessons --notebooks notebooks": "all of them as notebooks that have run",
     }
-    width = max(map(len, rows))
-    return "\n".join(f"{command:{width}}   {what}" for command, what in rows.items())
 
 
-def python_as_typed() -> str:
-    """Return how to call the Python that runs this: the one beside the `minikd` that was typed."""
-    program = as_typed()
-    module = " -m minikd"
-    return program.removesuffix(module) if program.endswith(module) else str(Path(program).with_name("python"))
-
-
-def publish(picked: Sequence[Card], folder: Path, pages: bool, quick: bool) -> int:
+def publish(arguments: argparse.Namespace, picked: Sequence[Card], folder: Path) -> int:
     """Run each lesson and write its notebook or page; name those that did not run to their end."""
     from minikd.lessons.notebook import as_bytes, execute, require_extra
     from minikd.lessons.site import write_index, write_page
@@ -76,19 +80,21 @@ def publish(picked: Sequence[Card], folder: Path, pages: bool, quick: bool) -> i
     for card in picked:
         print(f"{card.name} ...", end=" ", file=standard_error(), flush=True)
         started = time.monotonic()
-        executed = execute(card.path, folder, quick)
-        if pages:
-            write_page(card, executed, picked, folder, quick)
+        executed = execute(card.path, folder, arguments.quick)
+        if arguments.html:
+            write_page(card, executed, picked, folder, arguments.quick)
         else:
             write_atomically(folder / f"{card.name}.ipynb", as_bytes(executed.notebook))
         say(f"{time.monotonic() - started:.0f} s")
         if executed.trouble:
             failed += 1
-            say(f"minikd: {card.path}: {one_line(executed.trouble)}")
-    written = write_index(picked, folder, quick) if pages else folder
-    print(
-        f"{len(picked)} lessons, {failed} of them failed: {written}" if failed else f"{len(picked)} lessons: {written}"
-    )
+            tell("error", f"{card.path}: {executed.trouble}")
+    written = write_index(picked, folder, arguments.quick) if arguments.html else folder
+    if arguments.json:
+        print(json_text({"lessons": len(picked), "failed": failed, "written": str(written)}))
+    else:
+        print(f"{len(picked)} lessons{f', {failed} of them failed' if failed else ''}: {written}")
+        print_next({f"open {quoted(written)}": "read them"})
     return 1 if failed else 0
 
 
@@ -99,27 +105,40 @@ def check(arguments: argparse.Namespace) -> int:
     folder = lessons_folder()
     names = work.exercises(folder)
     if arguments.exercise is None:
-        print(exercises_table(folder, names))
-        return 0
+        return list_exercises(folder, names, arguments.json)
     name = chosen(names, arguments.exercise)
-    again = f"{as_typed()} check {name[:2]}"
     file = arguments.file or work.WORK / f"{name}.py"
-    if arguments.file is None and work.begin(folder, name):
-        print(f"{file} is new: the skeleton of the exercise. Write its functions there, then once more: {again}\n")
-    done = work.checked(folder, name, file)
-    if not work.all_right(done):
-        print(f"\n{done.right} right, {done.wrong} wrong, {done.to_do} to do: {file}")
-        return 1
+    new = arguments.file is None and work.begin(folder, name)
+    again = f"{as_typed()} check {name[:2]}"
+    if new and not arguments.json:
+        print(paragraph(f"{file} is new: the skeleton of the exercise. Write its functions there, then {again}") + "\n")
+    rows = io.StringIO()
+    with redirect_stdout(rows) if arguments.json else nullcontext():
+        done = work.checked(folder, name, file)
+    right = work.all_right(done)
+    if arguments.json:
+        counts = {"right": done.right, "wrong": done.wrong, "to_do": done.to_do}
+        print(json_text({"ok": right, "file": str(file), "new": new, **counts, "rows": rows.getvalue().splitlines()}))
+        return 0 if right else 1
+    print(f"\n{done.right} right, {done.wrong} wrong, {done.to_do} to do: {file}{': well done.' if right else ''}")
     later = [one for one in names if one > name]
-    onward = f"Next: {python_as_typed()} {folder / later[0]}.py" if later else "That was the last exercise."
-    print(f"\n{done.right} right: well done. {onward}")
-    return 0
+    if not right:
+        print_next({again: f"once {file} is better"})
+    elif later:
+        print_next({f"{python_as_typed()} {quoted(shown(folder / f'{later[0]}.py'))}": "the next lesson"})
+    else:
+        print_next({f"{as_typed()} distill": "that was the last exercise: the main job"})
+    return 0 if right else 1
 
 
-def exercises_table(folder: Path, names: Sequence[str]) -> str:
-    """Return the exercises with the state of the reader's work."""
+def list_exercises(folder: Path, names: Sequence[str], as_json: bool) -> int:
+    """Print the exercises with the state of the reader's work."""
     from minikd.lessons.work import state
 
-    width = max(map(len, names), default=0)
-    lines = [f"{name:{width}}   {state(folder, name)}" for name in names]
-    return "\n".join([*lines, "", f"{as_typed()} check 01 puts the first into work/, and checks what you wrote there."])
+    states = {name: state(folder, name) for name in names}
+    if as_json:
+        print(json_text(states))
+        return 0
+    print(aligned((("exercise", "state"),), list(states.items())))
+    print_next({f"{as_typed()} check 01": "puts the first into work/, and checks what you wrote there"})
+    return 0

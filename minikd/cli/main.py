@@ -3,24 +3,45 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
 from minikd.backend import CHOICES
 from minikd.cli.check_loss import add_flags as add_check_loss_flags
+from minikd.cli.completion import PLACES
 from minikd.cli.failures import REFUSED, bug, reason, refused, status_of
 from minikd.cli.flags import add_recipe_flags
+from minikd.cli.next_steps import columns_of
 from minikd.errors import MinikdError
 from minikd.interrupts import exit_status, say_stopped
+from minikd.layout import paragraph
 from minikd.machine import own_version
 from minikd.notices import printed
 from minikd.terminal import one_line, safe_streams
 
 Command = Callable[[argparse.Namespace], int]
 
+RAW = argparse.RawDescriptionHelpFormatter
+"""Leaves descriptions as they are: their lines fit already."""
+
 DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on NumPy or CuPy."
+
+BEGIN = {
+    "minikd distill --quick": "see it run, in a minute at most",
+    "minikd distill": "the real thing, on MNIST",
+    "minikd lessons": "learn how it works",
+}
+
+EXAMPLES = {
+    "minikd distill --quick": "one epoch of each model, to see it run",
+    "minikd distill --data my_pictures": "a folder for each class",
+    "minikd distill --student-hidden 64,32": "another student",
+    "minikd distill --method dkd --seed 1": "see minikd methods",
+    "minikd distill --resume runs/NAME": "go on after a stop",
+}
+"""What most people want of the main job."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,31 +100,48 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand."""
-    top = Parser("minikd", description=DESCRIPTION)
+    top = Parser("minikd", description=DESCRIPTION, epilog=columns_of("to begin", BEGIN), formatter_class=RAW)
     top.add_argument("--version", action="version", version=f"minikd {own_version()}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
 
+    add_training(commands)
     add_work(commands)
     add_checks(commands)
     add_studies(commands)
     add_lessons(commands)
+    add_completion(commands)
     return top
 
 
-def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add what trains models, and what asks them."""
-    distill = add(commands, "distill", "train a teacher, a control and a distilled student; report what it gained")
+def add_training(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add what trains models, and what lists them."""
+    told = "train a teacher, a baseline and a distilled student; report what it gained"
+    distill = add(commands, "distill", told, examples=EXAMPLES, add_help=False)
     add_run_flags(distill, "distill")
-    train = add(commands, "train", "train one model of a recipe on the labels")
-    train.add_argument(
-        "--model", choices=("teacher", "student"), default="teacher", help="which model to train (default: teacher)"
+    train = add(commands, "train", "train one model of a recipe on the labels", add_help=False)
+    group = add_run_flags(train, "train")
+    group.add_argument(
+        "--model",
+        choices=("teacher", "student"),
+        default="teacher",
+        help="the teacher, or the student as the baseline (default: teacher)",
     )
-    add_run_flags(train, "train")
 
+    runs = add(commands, "runs", "list the runs in a folder, with their results")
+    runs.usage = "minikd runs [DIR] [options]"
+    runs.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
+    add_json(runs)
+    runs.set_defaults(command=lazy("runs", "minikd.cli.runs"))
+
+
+def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add what asks trained models, and the methods to train them by."""
     methods = add(commands, "methods", "list the methods of distillation, and which the networks of a recipe can use")
     methods.usage = "minikd methods [NAME] [options]"
     methods.add_argument("name", nargs="?", metavar="NAME", help="one method, with what its settings mean")
-    methods.add_argument("--json", action="store_true", help="print JSON (default: text)")
+    add_json(methods)
     methods.set_defaults(command=lazy("methods"))
     add_recipe_flags(methods)
 
@@ -144,14 +182,17 @@ def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
     gradcheck.add_argument("layer", nargs="?", metavar="FILE.py:NAME", help="your layer (default: all of minikd's)")
     gradcheck.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
     gradcheck.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
+    add_json(gradcheck)
     gradcheck.set_defaults(command=lazy("gradcheck"))
 
     check_loss = add(commands, "check-loss", "check your own distillation loss, of NumPy or PyTorch")
     add_check_loss_flags(check_loss)
+    add_json(check_loss)
     check_loss.set_defaults(command=lazy("check_loss", "minikd.cli.check_loss"))
 
     compare = add(commands, "compare", "hold every layer, loss, optimiser and schedule beside PyTorch's")
     compare.add_argument("--seed", type=int, default=0, help="of inputs and weights (default: 0)")
+    add_json(compare)
     compare.set_defaults(command=lazy("compare"))
 
     gpu_check = add(commands, "gpu-check", "compare everything on a GPU with NumPy, time its training steps")
@@ -164,6 +205,7 @@ def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="FILE",
         help="its report (default: gpu-check.json)",
     )
+    add_json(gpu_check)
     gpu_check.set_defaults(command=lazy("gpu_check"))
 
     info = add(commands, "info", "versions, BLAS, backend and why it was taken; of files, what they are")
@@ -176,7 +218,7 @@ def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="a run's files, or its folder: what each is, and whether it is damaged",
     )
     info.add_argument("--backend", choices=CHOICES, default="auto", help="backend to ask for (default: auto)")
-    info.add_argument("--json", action="store_true", help="print JSON (default: text)")
+    add_json(info)
     info.set_defaults(command=lazy("info"))
 
 
@@ -201,6 +243,7 @@ def add_lessons(commands: "argparse._SubParsersAction[Parser]") -> None:
     written.add_argument("--notebooks", type=Path, metavar="DIR", help="run them; write notebooks here (default: list)")
     written.add_argument("--html", type=Path, metavar="DIR", help="run them; write pages here (default: list)")
     lessons.add_argument("--quick", action="store_true", help="run them in seconds each (default: minutes)")
+    add_json(lessons)
     lessons.set_defaults(command=lazy("lessons", "minikd.cli.lessons"))
 
     check = add(commands, "check", "check your work on a lesson's exercise; alone: list the exercises")
@@ -209,12 +252,31 @@ def add_lessons(commands: "argparse._SubParsersAction[Parser]") -> None:
     check.add_argument(
         "file", nargs="?", type=Path, metavar="FILE", help="your file (default: work/NN_name.py, made the first time)"
     )
+    add_json(check)
     check.set_defaults(command=lazy("check", "minikd.cli.lessons"))
 
 
-def add(commands: "argparse._SubParsersAction[Parser]", name: str, help_line: str) -> Parser:
-    """Add a subcommand with its one line of help."""
-    made = commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
+def add_completion(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add what helps to type all the others."""
+    completion = add(commands, "completion", "print what makes a shell complete commands, flags and values")
+    where = ", ".join(f"{shell}: {place}" for shell, place in PLACES.items())
+    completion.add_argument("shell", choices=tuple(PLACES), help=f'for eval "$(minikd completion bash)" in {where}')
+    completion.set_defaults(command=lazy("completion", "minikd.cli.completion"))
+
+
+def add(
+    commands: "argparse._SubParsersAction[Parser]",
+    name: str,
+    help_line: str,
+    examples: Mapping[str, str] | None = None,
+    add_help: bool = True,
+) -> Parser:
+    """Add a subcommand with its one line of help, and examples."""
+    parts = [paragraph(f"{help_line[0].upper()}{help_line[1:]}.")]
+    parts += [columns_of("examples", examples)] if examples else []
+    made = commands.add_parser(
+        name, help=help_line, description="\n\n".join(parts), formatter_class=RAW, add_help=add_help
+    )
     made.set_defaults(parser=made)  # to speak of its flags, and not of the top's, where one is unknown
     return made
 
@@ -228,16 +290,27 @@ def unknown_flags(of: argparse.ArgumentParser, unknown: list[str]) -> str:
     return f"unknown: {' '.join(unknown)}; {hint}"
 
 
-def add_run_flags(to: argparse.ArgumentParser, command: str) -> None:
-    """Add what distill and train share: the recipe, and the run's folder."""
+def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._ArgumentGroup:
+    """Add what distill and train share: what most people need, then the run's folder and the whole recipe."""
     to.usage = f"minikd {command} [options]"
-    add_output_flags(to, command)
-    to.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
-    to.add_argument(
+    group = to.add_argument_group("what most people need")
+    group.add_argument("-h", "--help", action="help", help="show all this")
+    add_recipe_flags(to, group)
+    group.add_argument("--quick", action="store_true", help="one epoch each, to see that all runs (default: minutes)")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the recipe, the memory and the time alone (default: run)",
+    )
+    group.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
+    group.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with the run in this folder, by its own recipe"
+    )
+    group.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
     )
-    to.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder, by its own recipe")
-    add_recipe_flags(to)
+    add_output_flags(to, command, group)
+    return group
 
 
 def add_data_flags(to: argparse.ArgumentParser) -> None:
@@ -247,11 +320,28 @@ def add_data_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--backend", choices=CHOICES, default="auto", help="where arrays are put (default: auto)")
 
 
-def add_output_flags(to: argparse.ArgumentParser, command: str) -> None:
+def add_output_flags(to: argparse.ArgumentParser, command: str, group: argparse._ArgumentGroup | None = None) -> None:
     """Add how to print, and the command that runs."""
-    to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
-    to.add_argument("--json", action="store_true", help="print the results as JSON (default: a table)")
+    add_quiet(group or to)
+    add_json(group or to)
     to.set_defaults(command=lazy(command))
+
+
+def add_quiet(to: argparse._ActionsContainer) -> None:
+    """Add that nothing is said on the way."""
+    to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
+
+
+def add_json(to: argparse._ActionsContainer) -> None:
+    """Add --json, which is one thing in all commands: one JSON value on standard output, and nothing else there."""
+    to.add_argument("--json", action="store_true", help="print the results as JSON (default: text)")
+
+
+def add_output(to: argparse._ActionsContainer) -> None:
+    """Add a file for the numbers, beside what is printed."""
+    to.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the numbers here too, as JSON (default: nowhere)"
+    )
 
 
 def add_export_flags(to: argparse.ArgumentParser) -> None:
@@ -267,6 +357,7 @@ def add_export_flags(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
     to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
+    add_json(to)
     to.set_defaults(command=lazy("export", "minikd.cli.export"))
 
 
@@ -282,7 +373,8 @@ def add_bench_flags(to: argparse.ArgumentParser) -> None:
         "--scaling", action="store_true", help="instead: how time and memory grow, 1 thread against all (default: no)"
     )
     to.add_argument("--quick", action="store_true", help="seconds, to see that all runs (default: minutes)")
-    to.add_argument("--json", metavar="FILE", help="write the numbers here; -: standard output (default: nowhere)")
+    add_json(to)
+    add_output(to)
     to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios here (default: nowhere)")
     to.set_defaults(command=lazy("bench", "minikd.cli.bench"))
 
@@ -291,14 +383,14 @@ def add_experiment_flags(to: argparse.ArgumentParser) -> None:
     """Add which experiment to run, how thoroughly, and where to keep it."""
     to.usage = "minikd experiment [NAME] [options]"
     to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list them)")
-    to.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds of every row, from 0 (default: 5)")
-    to.add_argument(
-        "--preset", default="short", metavar="NAME", help="tiny, to see that all runs; short; full (default: short)"
-    )
+    to.add_argument("--seeds", type=int, metavar="N", help="seeds of every row, from 0 (default: 5)")
+    to.add_argument("--preset", metavar="NAME", help="tiny, to see that all runs; short; full (default: short)")
     to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: the cores)")
     to.add_argument("--folder", type=Path, metavar="DIR", help="kept here (default: experiments/NAME-PRESET)")
-    to.add_argument("--json", metavar="FILE", help="write the rows here too; -: standard output (default: nowhere)")
-    to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
+    to.add_argument("--quick", action="store_true", help="seconds: the preset tiny, one seed (default: minutes)")
+    add_json(to)
+    add_output(to)
+    add_quiet(to)
     to.set_defaults(command=lazy("experiment", "minikd.cli.experiment"))
 
 
@@ -312,7 +404,8 @@ def add_pitfalls_flags(to: argparse.ArgumentParser) -> None:
         help="train students with and without each bug (default: no)",
     )
     to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5)")
-    to.add_argument("--json", metavar="FILE", help="write the numbers here; -: standard output (default: nowhere)")
+    add_json(to)
+    add_output(to)
     to.set_defaults(command=lazy("pitfalls", "minikd.cli.pitfalls"))
 
 

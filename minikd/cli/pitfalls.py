@@ -10,6 +10,13 @@ from minikd.cli.commands import check_least
 from minikd.errors import ConfigError
 from minikd.pitfalls import PITFALLS, Pitfall
 
+NEXT = {
+    "pitfalls NAME": "why people write it, what each check says, where it was seen",
+    "pitfalls --train": "what each bug costs, in minutes",
+    "check-loss FILE.py:NAME": "the checks on a loss of your own",
+}
+"""What makes sense after the table."""
+
 
 def pitfalls(arguments: argparse.Namespace) -> int:
     """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
@@ -18,7 +25,7 @@ def pitfalls(arguments: argparse.Namespace) -> int:
     from minikd.pitfalls.training import Cost, Recipe, costs
 
     chosen, seeds = chosen_of(arguments.names), seeds_of(arguments)
-    check_path("--json", arguments.json)
+    check_path("--output", arguments.output)
     found, recipe = [examine(one) for one in chosen], Recipe()
     paid: dict[str, Cost] = {}
     alone: tuple[int, ...] = ()
@@ -31,10 +38,10 @@ def pitfalls(arguments: argparse.Namespace) -> int:
         how = (report.words(report.recipe_text(recipe, seeds, alone)),) if alone else ()
         if arguments.names:
             return "\n\n\n".join([*(report.paragraphs(one, paid.get(one.pitfall.name)) for one in found), *how])
-        return "\n\n".join([report.table(found, paid), report.words(report.LEGEND), *how, report.GALLERY])
+        return "\n\n".join([report.table(found, paid), report.words(report.LEGEND), *how])
 
     trained = {"recipe": asdict(recipe), "alone": list(alone)} if alone else {}
-    say({"pitfalls": report.numbers(found, paid), **trained}, arguments.json, text)
+    say({"pitfalls": report.numbers(found, paid), **trained}, arguments, text, NEXT)
     return 0 if all(one.caught for one in found) else 1
 
 

@@ -97,11 +97,16 @@ class RunFolder:
         self.path, self.lock = path, held(path) if os.name == "nt" else lock
         return True
 
-    def release(self, failed: bool = False) -> None:
-        """Let others use the folder. One that was made in vain, where nothing was finished, is removed."""
+    def release(self, failed: bool = False, diverged: bool = False) -> None:
+        """Let others use the folder. One that was made in vain, where nothing was finished, is removed.
+
+        One whose training diverged leaves its name free: going on with it would diverge again.
+        """
         release(self.lock)
         self.lock = None
-        if failed and self.made:
+        if diverged:
+            set_aside(self.path)
+        elif failed and self.made:
             remove_nothing_done(self.path)
 
     @property
@@ -211,6 +216,23 @@ def remove_nothing_done(folder: Path) -> None:
             for name in NOTHING_DONE:
                 (folder / name).unlink(missing_ok=True)
             folder.rmdir()
+
+
+def set_aside(folder: Path) -> None:
+    """Remove a run that diverged; where a model was finished, keep it in a folder that is no run, and say where."""
+    with suppress(OSError):
+        for checkpoint in folder.glob("*.checkpoint"):
+            checkpoint.unlink()
+        remove_nothing_done(folder)
+        if not folder.exists():
+            return
+        places = (folder.with_name(f"{folder.name}-diverged{number or ''}") for number in count())
+        place = next(path for path in places if not os.path.lexists(path))
+        os.rename(folder, place)
+        os.rename(place / CONFIG, place / "diverged.toml")
+        kept, teacher = ", ".join(sorted(files_in(place) - {LOCK})), place / "teacher.safetensors"
+        again = f"; a new run need not train the teacher again: --teacher-weights {quoted(teacher)}"
+        notice(f"what was there is kept in {place}, which is no run: {kept}{again if teacher.exists() else ''}")
 
 
 def remove_abandoned(parent: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from minikd.backend import choose
 from minikd.checkpoints import Row
 from minikd.data import Views
-from minikd.distillation import networks
+from minikd.distillation import networks, outlook
 from minikd.distillation.folder import CONFIG, RunFolder
 from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
@@ -69,6 +69,7 @@ class Job:
         except BaseException:
             self.place.release()
             raise
+        self.tell_plan()
         self.note(f"run folder: {self.folder}")
 
     def make_networks(self) -> None:
@@ -80,10 +81,15 @@ class Job:
             check(self.method, pair)
         networks.check_batches(recipe, self.data, self.first_student)
 
+    def tell_plan(self) -> None:
+        """Tell the watcher how much work there is, once that is known."""
+        if isinstance(self.watcher, outlook.Planned) and not self.recipe.search:
+            self.watcher.plan(outlook.work(self.recipe, self.data, self.first_teacher))
+
     def search(self, *sections: str) -> None:
         """Find the settings of these sections that the recipe looks for, and write them into config.toml."""
         if any(name.split(".")[0] in sections for name in self.recipe.search):
-            macs = self.first_teacher.macs(self.data.dataset.image_shape) if self.given else None
+            macs = self.first_teacher.macs(self.data.dataset.image_shape) if self.recipe.teacher.weights else None
             self.change(searched(self.recipe, self.data, macs, self.folder, self.note, sections))
 
     def change(self, recipe: Recipe) -> None:
@@ -91,6 +97,7 @@ class Job:
         self.recipe = recipe
         self.make_networks()
         write_atomically(self.folder / CONFIG, sealed(recipe).encode())
+        self.tell_plan()
 
     def step_back(self, error: RanAway) -> None:
         """Lower the learning rate of a stage whose loss ran away, and forget what was trained by the higher one.
@@ -124,7 +131,7 @@ class Job:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.place.release(failed=isinstance(error, Exception))
+        self.place.release(failed=isinstance(error, Exception), diverged=isinstance(error, Diverged))
 
     def teacher(self) -> Sequential:
         """Return the teacher: trained, taken from the folder, or given."""

@@ -86,18 +86,19 @@ class Search:
     """The search of a run.
 
     recipe: its `search` names the settings that are looked for. teacher: the given teacher's multiply-adds, None where
-    one is to be trained. folder: where the record is kept. note: told of each trial.
+    one is to be trained. folder: where the record is kept; None where nothing is tried and the rules alone decide.
+    note: told of each trial.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Data, teacher: int | None, folder: Path, note: Callable[[str], None]
+        self, recipe: Recipe, data: Data, teacher: int | None, folder: Path | None, note: Callable[[str], None]
     ) -> None:
         self.recipe, self.data, self.teacher_macs, self.folder, self.note = recipe, data, teacher, folder, note
         images, labels = data.train.images[: data.labelled], data.train.labels[: data.labelled]
         self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
-        self.held = held_out(labels)
+        self.held = held_out(labels) if folder else 0
         self.identity = digest(images, labels, what=repr(replace(recipe, data="", backend="auto")))
-        found = read_record(folder)
+        found = read_record(folder) if folder else None
         self.trials = found["trials"] if found and found["identity"] == self.identity else []
 
     def students(self) -> tuple[Candidate, Trial | None]:
@@ -199,13 +200,24 @@ class Search:
             brier=metrics.brier(logits, self.known.labels[taken]),
         )
         self.trials.append(found)
+        assert self.folder
         write_json(self.folder / FILE, {"identity": self.identity, "trials": self.trials}, indent=1)
         self.note(f"  {key:<55} {found['errors']:>4} of {found['images']} wrong, Brier {found['brier']:.3f}")
         return found
 
 
+def by_rule(recipe: Recipe, data: Data, teacher: int | None) -> Recipe:
+    """Return the recipe as it is if nothing is tried, for an estimate of the time that a run takes."""
+    return searched(recipe, data, teacher, None, lambda text: None, ("teacher", "student")) if recipe.search else recipe
+
+
 def searched(
-    recipe: Recipe, data: Data, teacher: int | None, folder: Path, note: Callable[[str], None], sections: Sequence[str]
+    recipe: Recipe,
+    data: Data,
+    teacher: int | None,
+    folder: Path | None,
+    note: Callable[[str], None],
+    sections: Sequence[str],
 ) -> Recipe:
     """Return the recipe with the settings of these sections found, and no longer looked for; see `Search`."""
     one = Search(recipe, data, teacher, folder, note)

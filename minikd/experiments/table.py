@@ -1,12 +1,11 @@
 """The table of an experiment, and the list of all of them, for a terminal."""
 
-import textwrap
 from collections.abc import Iterable
 
 from minikd.experiments.experiment import Experiment
 from minikd.experiments.rows import Report, Row, Versus
+from minikd.layout import aligned, paragraph
 from minikd.report import units
-from minikd.report.tables import WIDTH, aligned
 
 
 def text(report: Report) -> str:
@@ -15,12 +14,12 @@ def text(report: Report) -> str:
     first = ("", "test", "", "agree-", "", "ECE", "", *("against" for _ in against))
     second = ("", "errors", "± 95 %", "ment %", "NLL", "%", "seconds", *against)
     lines = [aligned((first, second), [cells(row, report) for row in report["rows"]])]
-    lines += ["", textwrap.fill(meaning(report), WIDTH)]
+    lines += ["", paragraph(meaning(report))]
     if report["beside"]:
         beside = [(one["what"], number(one["ours"]), one["published"] or "–") for one in report["beside"]]
         lines += ["", aligned((("", "ours", "published"),), beside)]
     for key, reason in report["failed"].items():
-        lines += ["", textwrap.fill(f"{key} failed: {reason}", WIDTH)]
+        lines += ["", paragraph(f"{key} failed: {reason}")]
     return "\n".join(lines)
 
 
@@ -74,8 +73,22 @@ def listing(experiments: Iterable[Experiment]) -> str:
     lines = []
     for one in experiments:
         times = ", ".join(f"{name} {about(size.minutes)}" for name, size in one.sizes.items())
-        lines += [f"{one.name}: {one.summary}", f"    compares {one.compares}", f"    {times}", ""]
-    return "\n".join([*lines, "About so long on two cores with five seeds.  minikd experiment NAME --preset short"])
+        lines += [paragraph(f"{one.name}: {one.summary}", hanging=4), paragraph(f"compares {one.compares}", 4)]
+        lines += [paragraph(times, 4), ""]
+    return "\n".join([*lines, paragraph("About so long on two cores with five seeds, by --preset.")])
+
+
+def listed(experiments: Iterable[Experiment]) -> list[dict[str, object]]:
+    """Return every experiment as values for JSON."""
+    return [
+        {
+            "name": one.name,
+            "summary": one.summary,
+            "compares": one.compares,
+            "minutes": {name: size.minutes for name, size in one.sizes.items()},
+        }
+        for one in experiments
+    ]
 
 
 def about(minutes: float) -> str:

@@ -1,7 +1,7 @@
 """What `minikd export` prints: what can be exported with sizes, and what was written and found."""
 
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 from minikd.data import Dataset
 from minikd.errors import MinikdError
@@ -10,42 +10,69 @@ from minikd.exports.c_int8 import integer_source
 from minikd.exports.c_source import Source
 from minikd.exports.graph import OPSET
 from minikd.exports.quantize import quantize
-from minikd.exports.subjects import Subjects
+from minikd.exports.subjects import FILES, Subjects
 from minikd.exports.write import Exported, Order
+from minikd.layout import aligned, paragraph
 from minikd.nn import Sequential
 from minikd.report import units
-from minikd.report.tables import aligned
+from minikd.report.evidence import name_of
 from minikd.weights import Card
-
-WIDTH = 80
-"""Columns of a terminal."""
 
 HEADER = (("", "float32", "working", "int8", "working"), ("", "weights", "memory", "weights", "memory"))
 
-EXPLANATION = """
---to onnx   one file, for onnxruntime and others; float32, or with --int8
---to c      C99, for microcontrollers and up; float32, or with --int8
---to html   one page that draws and answers, with all the models
+EXPLANATION = "Weights: as bytes in flash or in the file. Working memory: the C function's buffers, on its stack."
 
-Weights: as bytes in flash or in the file. Working memory: the C function's
-buffers, on its stack."""
+KINDS = {
+    "onnx": "one file, for onnxruntime and others; float32, or with --int8",
+    "c": "C99, for microcontrollers and up; float32, or with --int8",
+    "html": "one page that draws and answers, with all the models",
+}
+"""What can be written."""
 
 
-def listing(found: Subjects, data: Dataset) -> str:
-    """Return a line for each model with its bytes, what cannot be exported and why, and how to export the rest."""
-    rows, refusals = [], []
+class Size(TypedDict):
+    """A model's bytes in one kind of numbers; why it cannot be exported, "" where it can."""
+
+    model: str
+    kind: str
+    weights_bytes: int
+    working_bytes: int
+    refusal: str
+
+
+def sizes(found: Subjects, data: Dataset) -> list[Size]:
+    """Return each model's bytes in each kind of numbers."""
+    made = []
     for name, (model, card) in found.models.items():
-        row = [name]
         for kind, source in sources(model, card, data).items():
+            size = Size(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
             try:
-                made = source()
-                row += [units.size(made.constant_bytes), units.size(made.working_bytes)]
+                written = source()
+                size["weights_bytes"], size["working_bytes"] = written.constant_bytes, written.working_bytes
             except MinikdError as error:
-                row += ["–", "–"]
-                refusals.append(f"{name}, {kind}: {error}")
-        rows.append(tuple(row))
-    wrapped = [textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in refusals]
-    return "\n".join([aligned(HEADER, rows), *([""] if wrapped else []), *wrapped, EXPLANATION])
+                size["refusal"] = str(error)
+            made.append(size)
+    return made
+
+
+def listing(found: Sequence[Size]) -> str:
+    """Return a line for each model with its bytes, and what cannot be exported and why."""
+    rows: dict[str, list[str]] = {}
+    for one in found:
+        bytes_ = one["weights_bytes"], one["working_bytes"]
+        rows.setdefault(one["model"], []).extend("–" if one["refusal"] else units.size(size) for size in bytes_)
+    refusals = [
+        paragraph(f"{shown(one['model'])}, {one['kind']}: {one['refusal']}", hanging=2)
+        for one in found
+        if one["refusal"]
+    ]
+    table = aligned(HEADER, [(shown(name), *cells) for name, cells in rows.items()])
+    return "\n".join([table, *([""] if refusals else []), *refusals, "", paragraph(EXPLANATION)])
+
+
+def shown(name: str) -> str:
+    """Return a model's name for a reader: --model student is the distilled student."""
+    return name_of(FILES[name]) if name in FILES else name
 
 
 def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[[], Source]]:

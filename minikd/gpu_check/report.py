@@ -1,6 +1,7 @@
 """The whole check as one value, for the file that can be sent, and as text."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -9,6 +10,7 @@ from minikd.files import write_atomically
 from minikd.gpu_check.cases import BOUNDS, Difference, differences
 from minikd.gpu_check.device import Device, describe
 from minikd.gpu_check.steps import AGREEMENT, Step, trainings
+from minikd.layout import aligned, paragraph
 from minikd.machine import machine, versions
 from minikd.report.evidence import Machine
 
@@ -63,34 +65,49 @@ def write(path: Path, report: Report) -> None:
 def text(report: Report) -> str:
     """Return the report as text: the device, the largest differences, the steps, and each case that differs."""
     here = report["device"]
-    lines = [
+    head = [
         f"device        {here['name']}, compute capability {here['compute_capability']}, {here['memory_gib']} GiB",
         f"driver        {here['driver']}, CUDA {here['driver_cuda']}",
         f"CuPy          {here['cupy']}, for CUDA {here['cupy_cuda']}",
         f"versions      {', '.join(f'{name} {value}' for name, value in report['versions'].items())}",
-        "",
-        "largest differences from NumPy, relative to an array's largest element",
     ]
+    lines = [paragraph(line, hanging=14) for line in head]
+    lines += ["", paragraph("largest differences from NumPy, relative to an array's largest element")]
     for dtype, bound in BOUNDS.items():
         found = [one for one in report["cases"] if one["dtype"] == dtype]
         worst = max(found, key=lambda one: one["difference"] or 0.0)
         right, name = sum(one["ok"] for one in found), f"{worst['array']} of {worst['name']}"
         largest = worst["difference"] or 0.0
-        lines.append(f"  {dtype}: {right} of {len(found)} cases within {bound:.0e}, at most {largest:.1e} ({name})")
-    title = f"training step, batch {report['batch_size']}"
-    lines += ["", f"{title:30} copies to device, host  host ms  device ms  images/s"]
+        within = f"{dtype}: {right} of {len(found)} cases within {bound:.0e}, at most {largest:.1e} ({name})"
+        lines.append(paragraph(within, 2, 4))
     ran = [step for step in report["trainings"] if not step["error"]]
-    for step in ran:
-        copies = f"{step['copies_to_device']}, {step['copies_to_host']}"
-        times = f"{step['host_ms']:<7.2f}  {step['device_ms']:<9.2f}"
-        lines.append(f"  {step['name']:28} {copies:>22}  {times}  {step['images_per_second']:,.0f}")
-    lines += ["", "losses of the training steps, largest relative difference from NumPy"]
+    lines += ["", step_table(ran, report["batch_size"])]
+    lines += ["", paragraph("losses of the training steps, largest relative difference from NumPy")]
     for step in ran:
         parts = [f"{dtype} {step['difference'][dtype]:.1e} in {steps} steps" for dtype, (steps, _) in AGREEMENT.items()]
-        lines.append(f"  {step['name']:28} {'; '.join(parts)}{'' if step['ok'] else '  TOO FAR'}")
-    lines += [f"FAILED: {step['name']}: {step['error']}" for step in report["trainings"] if step["error"]]
-    lines += [failure(one) for one in report["cases"] if not one["ok"]]
+        told = f"{step['name']}: {'; '.join(parts)}{'' if step['ok'] else '  TOO FAR'}"
+        lines.append(paragraph(told, 2, 4))
+    failures = [f"FAILED: {step['name']}: {step['error']}" for step in report["trainings"] if step["error"]]
+    failures += [failure(one) for one in report["cases"] if not one["ok"]]
+    lines += [paragraph(one, hanging=2) for one in failures]
     return "\n".join([*lines, "", "all within bounds" if report["ok"] else "SOME DIFFER: please send the file"])
+
+
+def step_table(steps: Sequence[Step], batch_size: int) -> str:
+    """Return a line for each training step: what is copied, and how long it takes."""
+    header = (("", "copies to", "", "host", "device", ""), ("", "device", "host", "ms", "ms", "images/s"))
+    rows = [
+        (
+            f"{step['name']}, batch {batch_size}",
+            str(step["copies_to_device"]),
+            str(step["copies_to_host"]),
+            f"{step['host_ms']:.2f}",
+            f"{step['device_ms']:.2f}",
+            f"{step['images_per_second']:,.0f}",
+        )
+        for step in steps
+    ]
+    return aligned(header, rows)
 
 
 def failure(one: Difference) -> str:

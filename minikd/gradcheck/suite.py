@@ -17,6 +17,7 @@ from minikd.gradcheck.logits import LossCase, check_kl_with_temperature, logit_c
 from minikd.gradcheck.numeric import Arrays, beside, tie_free
 from minikd.gradcheck.report import Report
 from minikd.gradcheck.subjects import Loss, check_layer, check_loss, check_model
+from minikd.layout import aligned, broken
 from minikd.typing import Floats, Scalar, Shape
 
 IMAGES = (2, 4, 7, 6)
@@ -32,12 +33,10 @@ def run_suite(rng: np.random.Generator, full: bool = False) -> tuple[Report, ...
 def table(reports: Sequence[Report]) -> str:
     """Return the reports as a table of text, with the messages of those that failed below it."""
     rows = [(r.name, "ok" if r.ok else "WRONG", f"{r.relative_error:.0e}", f"{r.bound:.0e}") for r in reports]
-    wide = max(len(row[0]) for row in rows)
-    lines = [f"{'':{wide}}  result  relative error  bound"]
-    lines += [f"{name:{wide}}  {verdict:6}  {error:>14}  {bound:>5}" for name, verdict, error, bound in rows]
     failed = [r for r in reports if not r.ok]
-    lines += ["", f"{len(rows) - len(failed)} of {len(rows)} right"]
-    return "\n".join(lines + [f"\n{r.message}" for r in failed])
+    parts = [aligned((("", "result", "relative error", "bound"),), rows, left=(1,))]
+    parts.append(f"{len(rows) - len(failed)} of {len(rows)} right")
+    return "\n\n".join([*parts, *(broken(r.message) for r in failed)])
 
 
 class Check(NamedTuple):

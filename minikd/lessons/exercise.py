@@ -20,6 +20,7 @@ from minikd.gradcheck.learner_function import as_loss, check_pair
 from minikd.gradcheck.report import Report
 from minikd.gradcheck.subjects import check_loss
 from minikd.gradcheck.trial import Stopped, describe, hint, place
+from minikd.layout import broken
 from minikd.lessons.rows import distance, row
 from minikd.typing import Floats, Scalar
 
@@ -154,7 +155,7 @@ class Work:
         self.to_do += verdict in ("to do", "waits")
         print(row(claim, verdict, shown))
         for text in why:
-            print(textwrap.indent(text, "    "))
+            print(broken(textwrap.indent(text, "    ")))
 
 
 def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:

@@ -6,22 +6,25 @@ import unicodedata
 
 import numpy as np
 
+from minikd.layout import columns, styled
 from minikd.terminal import before, fitted
 
-WIDTH = 66
-"""Columns of a claim and its dots."""
+VERDICT, SHOWN = 8, 7
+"""Columns of a verdict: ok, caught, WRONG, to do, waits; and of what is shown beside it, as 1.1e-16."""
 
-VERDICT = 8
-"""Columns of a verdict: ok, caught, WRONG, to do, waits."""
+LOOKS = {"ok": "green", "caught": "green", "WRONG": "red", "MISSED": "red"}
+"""A verdict's colours."""
 
 
 def row(claim: str, verdict: str, shown: str = "") -> str:
     """Return a claim as a row: softmax rows sum to 1 ........ ok  1.1e-16; a long claim takes several lines."""
     claim = fitted(claim, before(sys.stdout).encoding)  # else what it prints in ASCII would be longer than its column
-    *above, last = textwrap.wrap(claim, WIDTH - 4) or [""]
+    width = columns() - VERDICT - SHOWN - 1
+    *above, last = textwrap.wrap(claim, width - 4) or [""]
     marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column
-    dotted = f"{last} ".ljust(WIDTH + marks, ".")
-    return "\n".join([*above, f"{dotted} {verdict:<{VERDICT}}{shown}".rstrip()])
+    dotted = f"{last} ".ljust(width + marks, ".")
+    told = f"{verdict:<{VERDICT if shown else 0}}"
+    return "\n".join([*above, f"{dotted} {styled(told, LOOKS[verdict]) if verdict in LOOKS else told}{shown}"])
 
 
 def distance(got: object, want: object) -> float:

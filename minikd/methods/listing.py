@@ -1,20 +1,22 @@
 """The methods and schemes as a list: for `minikd methods`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields
-from textwrap import fill
+from textwrap import shorten
 from typing import TypedDict
 
+from minikd.layout import columns, paragraph
 from minikd.methods import METHODS, Pair, build, refusal
 from minikd.models import describe
-from minikd.settings import listed, shown
+from minikd.settings import shown
 
 SCHEMES = {
     "--teacher-weights A --ensemble B,C": "several teachers, their probabilities averaged",
     "--assistant 400,400": "a teacher assistant learns first, then teaches the student (Mirzadeh et al. 2020)",
     "--generations 3": "students one after the other, each taught by the one before (Furlanello et al. 2018)",
     "--labelled 1000, --unlabelled DATA": "a transfer set with images that have no label, or more of them",
-    "--method-arg final_temperature=1, final_weight=0, course=cosine": "a schedule, where a method has the setting",
+    "--method-arg final_temperature=1": "a schedule, where a method has the setting; final_weight=0, course=cosine",
 }
 """What goes with any method, or with those that have the settings, by its flags."""
 
@@ -52,23 +54,38 @@ def entries(pair: Pair, only: str | None = None) -> list[Entry]:
     return found
 
 
-def text(pair: Pair, found: Sequence[Entry]) -> str:
-    """Return the entries for a reader; of a single one also what its settings mean, of all also what goes with them."""
-    teachers = " and ".join(describe(teacher) for teacher in pair.teachers)
-    lines = [f"For {teachers} teaching {describe(pair.student)}:"]
+def table(pair: Pair, found: Sequence[Entry]) -> str:
+    """Return a line for each method, as a table of a screen; behind the name of one that cannot be used a dash."""
+    wide = max(len(one["name"]) for one in found) + 2
+    lines = [for_whom(pair), "─" * columns()]
     for one in found:
-        lines += ["", f"{one['name']}: {one['summary']}", *indented(one["paper"])]
-        lines += indented(f"needs {', '.join(one['needs'])}")
-        if len(found) > 1:
-            lines += indented(listed(METHODS[one["name"]]))
-        else:
-            lines += [f"    {name}={shown(one['settings'][name])}: {meaning}" for name, meaning in one["help"].items()]
-        lines += [] if one["usable"] else indented(f"cannot be used here: {one['reason']}")
-    if len(found) > 1:
-        lines += ["", "With them:", *(f"\n{flags}\n    {what}" for flags, what in SCHEMES.items())]
-    return "\n".join([*lines, "", "minikd distill --method NAME --method-arg SETTING=VALUE"])
+        name = one["name"] + ("" if one["usable"] else " –")
+        lines.append(f"{name:{wide}}  {cut(one['summary'], columns() - wide - 2)}")
+    if not all(one["usable"] for one in found):
+        lines += ["", "–: these networks cannot use it"]
+    return "\n".join(lines)
 
 
-def indented(words: str) -> list[str]:
-    """Return the words in lines that fit a terminal, set in from the left."""
-    return fill(words, 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False).split("\n")
+def cut(summary: str, width: int) -> str:
+    """Return a summary, or the longest beginning of it that means something and fits: up to a comma, or some words."""
+    parts = [summary, *(summary[: found.start()] for found in reversed([*re.finditer("[,;:] ", summary)]))]
+    whole = [part for part in parts if width // 2 < len(part) <= width]
+    return whole[0] if whole else shorten(summary, width, placeholder=" …")
+
+
+def text(pair: Pair, one: Entry) -> str:
+    """Return all about a method: its paper, what it needs, what its settings mean, and what goes with it."""
+    lines = [for_whom(pair), ""]
+    lines += [paragraph(f"{one['name']}: {one['summary']}", hanging=4), paragraph(one["paper"], 4)]
+    lines += [paragraph(f"needs {', '.join(one['needs'])}", 4)]
+    lines += [
+        paragraph(f"{name}={shown(one['settings'][name])}: {meaning}", 4, 8) for name, meaning in one["help"].items()
+    ]
+    lines += [] if one["usable"] else [paragraph(f"cannot be used here: {one['reason']}", 4)]
+    return "\n".join([*lines, "", "With it:", *(f"  {flags}\n{paragraph(what, 6)}" for flags, what in SCHEMES.items())])
+
+
+def for_whom(pair: Pair) -> str:
+    """Return which networks are at hand."""
+    teachers = " and ".join(describe(teacher) for teacher in pair.teachers)
+    return paragraph(f"For {teachers} teaching {describe(pair.student)}:")

@@ -1,8 +1,8 @@
 """What was found, for a reader: a table of all pitfalls, or a few paragraphs on one; and as numbers for a program."""
 
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 
+from minikd.layout import aligned, paragraph, styled
 from minikd.pitfalls.checks import CHECKS
 from minikd.pitfalls.examine import Examined
 from minikd.pitfalls.scene import TEMPERATURE
@@ -11,30 +11,30 @@ from minikd.pitfalls.training import Cost, Recipe
 LEGEND = (
     "length, cosine: the gradient of the teacher's term by the student's weights, on one fixed random batch, beside "
     "the right gradient: its length as a multiple, and the cosine of the angle between the two (1: same direction). "
-    "gradient check: whether finite differences find the bug. They ask if the gradient is that of the value, so they "
+    "checked: whether finite differences find the bug. They ask if the gradient is that of the value, so they "
     "pass a loss that is wrong in both, and never see what is outside the loss. caught by: a check that finds it; each "
     "was run just now, on the bug and on the right version."
 )
 
-GALLERY = "minikd pitfalls NAME: why people write it, what each check says, where it was seen. --train: what it costs."
-
 
 def table(found: Sequence[Examined], costs: Mapping[str, Cost]) -> str:
-    """Return a line for each pitfall, in groups."""
-    wide = max(len(one.pitfall.name) for one in found)
-    head = f"{'':{wide}}  length  cosine  gradient check  {'caught by':26}"
-    lines, group = [(head + ("  errors, right → bug (95 %)" if costs else "")).rstrip()], ""
-    for one in found:
-        if one.pitfall.group != group:
-            group = one.pitfall.group
-            lines += ["", group]
-        bend, name = one.gradient, one.pitfall.caught_by
-        cosine = "–" if bend.cosine is None else f"{bend.cosine:.3f}"
-        checked = "finds it" if one.found["gradient check"] else "passes it"
-        caught = name if one.caught else f"NOT by {name}"
-        row = f"{one.pitfall.name:{wide}}  {bend.ratio:6.3f}  {cosine:>6}  {checked:14}  {caught:26}"
-        lines.append((row + (f"  {cost_line(costs[one.pitfall.name])}" if costs else "")).rstrip())
-    return "\n".join(lines)
+    """Return a line for each pitfall, a table for each group."""
+    header = ("", "length", "cosine", "checked", "caught by", *(["errors, right → bug (95 %)"] if costs else []))
+    groups = dict.fromkeys(one.pitfall.group for one in found)
+    parts = []
+    for group in groups:
+        rows = [row(one, costs) for one in found if one.pitfall.group == group]
+        parts.append(f"{styled(group, 'bold')}\n{aligned((header,), rows, left=(3, 4))}")
+    return "\n\n".join(parts)
+
+
+def row(one: Examined, costs: Mapping[str, Cost]) -> tuple[str, ...]:
+    """Return a pitfall's cells."""
+    bend, name = one.gradient, one.pitfall.caught_by
+    cosine = "–" if bend.cosine is None else f"{bend.cosine:.3f}"
+    checked = "finds it" if one.found["gradient check"] else "passes it"
+    cost = [cost_line(costs[one.pitfall.name])] if costs else []
+    return one.pitfall.name, f"{bend.ratio:.3f}", cosine, checked, name if one.caught else f"NOT by {name}", *cost
 
 
 def cost_line(cost: Cost) -> str:
@@ -62,9 +62,9 @@ def paragraphs(one: Examined, cost: Cost | None) -> str:
     """Return all there is to say of one pitfall."""
     pitfall, bend = one.pitfall, one.gradient
     turned = "nothing of it reaches the student" if bend.cosine is None else f"cosine {bend.cosine:.3f}"
-    finders = [f"  {name}: {finding}" for name, finding in one.found.items() if finding]
+    finders = [paragraph(f"{name}: {finding}", 2, 4) for name, finding in one.found.items() if finding]
     parts = [
-        f"{pitfall.name}: {pitfall.summary}",
+        words(f"{pitfall.name}: {pitfall.summary}"),
         words(f"Why people write it. {pitfall.why}"),
         words(f"What it does. {pitfall.harm}"),
         words(f"The teacher's gradient, beside the right one: {bend.ratio:.3f} times as long, {turned}."),
@@ -77,7 +77,7 @@ def paragraphs(one: Examined, cost: Cost | None) -> str:
         parts.append(
             words(f"Errors of {cost.judged:,}: {cost_line(cost)}. By seed, with McNemar's exact test: {pairs}.")
         )
-    parts.append("\n".join(["Seen at", *(f"  {seen.link}\n    {seen.fact}" for seen in pitfall.seen)]))
+    parts.append("\n".join(["Seen at", *(f"  {seen.link}\n{paragraph(seen.fact, 4)}" for seen in pitfall.seen)]))
     return "\n\n".join(parts)
 
 
@@ -94,7 +94,7 @@ def verdict(one: Examined) -> str:
 
 def words(text: str) -> str:
     """Return text in lines that fit a terminal."""
-    return fill(text, 100, break_on_hyphens=False, break_long_words=False)
+    return paragraph(text)
 
 
 def numbers(found: Sequence[Examined], costs: Mapping[str, Cost]) -> list[dict[str, object]]:

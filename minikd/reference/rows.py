@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minikd.layout import aligned, paragraph
 from minikd.typing import Floats
 
 DTYPES = ("float64", "float32")
@@ -53,25 +54,27 @@ def table(rows: Iterable[Row]) -> str:
     """Return the rows as text, a line for each name with its worst arrays; below, array by array, what failed."""
     rows = list(rows)
     names = {row.name: [other for other in rows if other.name == row.name] for row in rows}
-    width = max([len(name) for name in names] + [len("compared with PyTorch")])
-    lines = [
-        f"{'compared with PyTorch':{width}}  {'arrays':>6}  {'float64':>7} {'bound':>7}  {'float32':>7} {'bound':>7}"
+    cells = [
+        (name, str(len(group)), *(cell for dtype in DTYPES for cell in _worst(group, dtype)), _verdict(group))
+        for name, group in names.items()
     ]
-    for name, group in names.items():
-        cells = [_worst(group, dtype) for dtype in DTYPES]
-        verdict = "ok" if all(row.ok for row in group) else "FAILED"
-        lines.append(f"{name:{width}}  {len(group):>6}  {cells[0]}  {cells[1]}  {verdict}")
+    over = ("beside PyTorch", "", *(cell for dtype in DTYPES for cell in (dtype, "")), "")
+    header = over, ("", "arrays", *("worst", "bound") * len(DTYPES), "")
     failed = [row for row in rows if not row.ok]
-    lines += [f"FAILED: {row.name}, {row.what}, {row.dtype}: {row.difference:.1e} > {row.bound:.0e}" for row in failed]
+    lines = [f"FAILED: {row.name}, {row.what}, {row.dtype}: {row.difference:.1e} > {row.bound:.0e}" for row in failed]
     lines.append(f"{len(rows) - len(failed)} of {len(rows)} arrays are within their bounds")
     lines.append("(largest difference of an array, relative to the largest value of PyTorch's array)")
-    return "\n".join(lines)
+    return "\n".join([aligned(header, cells, left=(len(header[0]) - 1,)), "", *map(paragraph, lines)])
 
 
-def _worst(group: list[Row], dtype: str) -> str:
-    """Return the largest difference among the rows of a dtype, beside its bound."""
+def _verdict(group: Iterable[Row]) -> str:
+    return "ok" if all(row.ok for row in group) else "FAILED"
+
+
+def _worst(group: list[Row], dtype: str) -> tuple[str, str]:
+    """Return the largest difference among the rows of a dtype, and its bound."""
     of_dtype = [row for row in group if row.dtype == dtype]
     if not of_dtype:
-        return f"{'-':>7} {'-':>7}"
+        return "–", "–"
     worst = max(of_dtype, key=lambda row: (not row.ok, row.difference))
-    return f"{worst.difference:7.1e} {worst.bound:7.0e}"
+    return f"{worst.difference:.1e}", f"{worst.bound:.0e}"

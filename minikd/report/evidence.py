@@ -17,6 +17,11 @@ MODELS = {
 """Each model's key in results.json and history.csv, and its name for a reader."""
 
 
+def name_of(model: str) -> str:
+    """Return a model's name for a reader by its key; "generation 1" of what is trained on the way to the student."""
+    return MODELS.get(model, model.replace("_", " "))
+
+
 class ModelResult(TypedDict):
     """One row of the table: a model's size, its answers on the test set and its speed."""
 

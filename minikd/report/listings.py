@@ -1,27 +1,29 @@
 """The smaller tables of the command line: models, and models on a test set."""
 
 from collections.abc import Mapping
+from itertools import takewhile
+from os.path import abspath
+from pathlib import Path
 
 from minikd.distillation.measure import FileResult
-from minikd.report.evidence import ModelResult
-from minikd.report.tables import SUMMARY, aligned, cells
-
-AGREEMENT = 8
-"""The summary's column that only students of a run have."""
-
-
-def models_table(rows: Mapping[str, ModelResult]) -> str:
-    """Return a line for each model, under its name: the summary's columns without the agreement."""
-    lines = [(name, *cells(row, None)) for name, row in rows.items()]
-    return aligned([without_agreement(line) for line in SUMMARY], [without_agreement(line) for line in lines])
+from minikd.report.evidence import name_of
+from minikd.report.tables import models_table, terms
 
 
 def evaluation_table(rows: Mapping[str, FileResult]) -> str:
-    """Return the models' lines, and below them which images they were measured on."""
+    """Return a column for each weights file, what the rows mean, and which images they were measured on."""
     one = next(iter(rows.values()))
-    return f"{models_table(rows)}\n\nmeasured on the {one['images']:,} {one['part']} images of {one['data']}"
+    named = {short: rows[path] for path, short in short_names(list(rows)).items()}
+    measured = f"measured on the {one['images']:,} {one['part']} images of {one['data']}"
+    return "\n\n".join([models_table(named), terms(named), measured])
 
 
-def without_agreement(line: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a line of the summary without that column."""
-    return line[:AGREEMENT] + line[AGREEMENT + 1 :]
+def short_names(paths: list[str]) -> dict[str, str]:
+    """Return the name of the model in each file where all differ; else also the folders that tell them apart."""
+    names = {path: name_of(Path(path).stem) for path in paths}
+    if len(set(names.values())) == len(names):
+        return names
+    folders = {path: Path(abspath(path)).parent.parts for path in paths}
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*folders.values(), strict=False)))
+    found = {path: "/".join((*folders[path][shared:], names[path])) for path in paths}
+    return found if len(set(found.values())) == len(found) else {path: path for path in paths}

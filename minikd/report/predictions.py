@@ -4,16 +4,16 @@ import textwrap
 from collections.abc import Mapping
 
 from minikd.distillation.predict import Prediction
+from minikd.layout import WIDE, aligned
 from minikd.report.evidence import MODELS
-from minikd.report.tables import WIDTH, aligned
 from minikd.terminal import one_line
 
 
 def predictions_table(prediction: Prediction, top: int, width: int) -> str:
     """Return how a picture was prepared, and below it each model's own `top` classes side by side."""
-    head = one_line(prediction["image"]), *textwrap.wrap(prediction["prepared"], min(width, WIDTH))
+    head = one_line(prediction["image"]), *textwrap.wrap(prediction["prepared"], min(width, WIDE))
     columns = prediction["probabilities"]
-    room = max(4, (min(width, WIDTH) - 2) // len(columns) - 10)
+    room = max(4, (min(width, WIDE) - 2) // len(columns) - 10)
     ranked = [likeliest(chances, top, room) for chances in columns.values()]
     rows = [(str(place), *cells) for place, cells in enumerate(zip(*ranked, strict=True), 1)]
     header = ("", *(MODELS[name] for name in columns))

@@ -1,14 +1,10 @@
 """The tables that a run prints: the summary with its verdict, and the seed's experiment beside the published one."""
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from minikd.layout import aligned, paragraph, styled
 from minikd.report import units, verdict
 from minikd.report.evidence import MODELS, HistoryRow, ModelResult, Results
-from minikd.terminal import one_line
-
-WIDTH = 100
-"""Columns of the narrowest terminal that the tables are made for."""
 
 PUBLISHED = {
     "teacher": ("Teacher (CNN)", (96.50, 97.58, 98.37, 97.73, 98.59)),
@@ -16,28 +12,64 @@ PUBLISHED = {
 }
 """Test accuracy by epoch, in percent, of the PyTorch notebook that this project grew from."""
 
-SUMMARY = (
-    ("", "para-", "", "mult-", "test", "accu-", "", "ECE", "agree-", "images", "one"),
-    ("", "meters", "bytes", "adds", "errors", "racy %", "NLL", "%", "ment %", "/ s", "image"),
+TERMS = {
+    "NLL": "how surprised by the right class; 0 is best",
+    "ECE": "gap of confidence and accuracy; 0 is best",
+    "agreement": "with the teacher's answers, right or wrong",
+    "multiply-adds": "the work of one answer, on any machine",
+    "one image": "time of one answer; images / s: in batches",
+}
+"""What the rows of a model's table mean, in a line each."""
+
+CELLS = (
+    *("parameters", "size", "multiply-adds", "test errors", "accuracy"),
+    *("NLL", "ECE", "agreement", "images / s", "one image"),
 )
+ORDER = (
+    *("test errors", "accuracy", "NLL", "ECE", "agreement"),
+    *("parameters", "size", "multiply-adds", "images / s", "one image"),
+)
+PERCENT = ("accuracy", "ECE", "agreement")
+"""A model's numbers by name: as `cells` gives them, as the table shows them, and those in percent."""
+
 _SEED = (("epoch", "loss", "accuracy %", "published %", "difference"),)
 
 
 def summary_table(results: Results) -> str:
-    """Return the three models as an aligned table of at most 100 columns, and below it what the numbers say."""
-    models = results["teacher"], results["student_baseline"], results["student_distilled"]
-    agreements = None, results["student_baseline"]["agreement"], results["student_distilled"]["agreement"]
-    rows = [
-        (name, *cells(model, agreement))
-        for name, model, agreement in zip(MODELS.values(), models, agreements, strict=True)
-    ]
-    return "\n\n".join(
-        [aligned(SUMMARY, rows), *(textwrap.fill(sentence, WIDTH) for sentence in verdict.sentences(results))]
-    )
+    """Return the three models side by side, what the rows mean, and what the numbers say."""
+    each = results["teacher"], results["student_baseline"], results["student_distilled"]
+    models = dict(zip(MODELS.values(), each, strict=True))
+    return "\n\n".join([models_table(models), terms(models), *map(paragraph, verdict.sentences(results))])
+
+
+def models_table(models: Mapping[str, ModelResult]) -> str:
+    """Return a column for each model, under its name: what it is worth first, then its size and its speed."""
+    found = [rows_of(model) for model in models.values()]
+    names = [name for name in found[0] if name != "agreement" or agrees(models)]
+    return aligned((("", *models),), [(name, *(one[name] for one in found)) for name in names])
+
+
+def terms(models: Mapping[str, ModelResult]) -> str:
+    """Return what the table's rows mean, in a line each."""
+    width = max(map(len, CELLS))
+    lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if name != "agreement" or agrees(models)]
+    return styled("\n".join(lines), "faint")
+
+
+def agrees(models: Mapping[str, ModelResult]) -> bool:
+    """True where there is a student among the models, whose agreement with its teacher is known."""
+    return any("agreement" in model for model in models.values())
+
+
+def rows_of(model: ModelResult) -> dict[str, str]:
+    """Return a model's numbers as text by the names of their rows, in the order of the table."""
+    agreement = model.get("agreement")
+    found = dict(zip(CELLS, cells(model, agreement if isinstance(agreement, float) else None), strict=True))
+    return {name: found[name] + (" %" if name in PERCENT and found[name] != "–" else "") for name in ORDER}
 
 
 def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:
-    """Return a model's numbers as text, in the order of the summary's columns; a teacher has no agreement."""
+    """Return a model's numbers as text, in the order of `CELLS`; a teacher has no agreement."""
     return (
         units.count(model["parameters"]),
         units.size(model["bytes"]),
@@ -83,20 +115,3 @@ def _seed_table(title: str, published: Sequence[float], ours: Sequence[HistoryRo
 
 def _rows(history: Sequence[HistoryRow], model: str) -> list[HistoryRow]:
     return sorted((row for row in history if row["model"] == model), key=lambda row: int(row["epoch"]))
-
-
-def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> str:
-    """Return the cells in columns two blanks apart, a text column to the left and numbers to the right.
-
-    A cell may hold a name from a file: its control characters are written by their numbers.
-    """
-    header, rows = ([[one_line(cell) for cell in line] for line in lines] for lines in (header, rows))
-    widths = [max(map(len, column)) for column in zip(*header, *rows, strict=True)]
-    first = str.rjust if header[-1][0] else str.ljust
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [first(cells[0], widths[0])] + [cell.rjust(w) for cell, w in zip(cells[1:], widths[1:], strict=True)]
-        return "  ".join(padded).rstrip()
-
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([*map(line, header), rule, *map(line, rows)])

@@ -8,6 +8,13 @@ from tests.bench import sample
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal in which no table stands in parts."""
+    monkeypatch.setattr("minikd.layout.WIDE", 300)
+    monkeypatch.setenv("COLUMNS", "300")
+
+
 def lines_with(words, report):
     return [line for line in text(report).splitlines() if words in line]
 
@@ -59,8 +66,10 @@ def test_a_busy_machine_is_told_with_the_works_to_repeat():
     assert "busy" not in text(report)
 
 
-def test_the_table_fits_a_terminal():
-    assert max(map(len, text(sample.report()).splitlines())) <= 120
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_table_fits_a_terminal(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert max(map(len, text(sample.report()).splitlines())) <= width
 
 
 @pytest.mark.parametrize(

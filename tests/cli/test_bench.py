@@ -34,7 +34,7 @@ def plain_environment(monkeypatch):
 
 def test_a_quick_run_writes_numbers_table_and_figure(tmp_path, capsys):
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
-    flags = ["--json", str(tmp_path / "bench.json"), "--figure", str(tmp_path / "bench.png")]
+    flags = ["--output", str(tmp_path / "bench.json"), "--figure", str(tmp_path / "bench.png")]
     assert main(["bench", "--quick", "--only", "student", "inference-student", "import", *flags]) == 0
     printed = capsys.readouterr()
     report = json.loads((tmp_path / "bench.json").read_text())
@@ -54,7 +54,7 @@ def test_a_quick_run_writes_numbers_table_and_figure(tmp_path, capsys):
 
 
 def test_json_on_standard_output_is_nothing_but_json(capsys):
-    assert main(["bench", "--quick", "--only", "size", "--json", "-"]) == 0
+    assert main(["bench", "--quick", "--only", "size", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert row["minikd_mb"] > 10
 
@@ -65,24 +65,24 @@ def test_without_pytorch_minikd_and_its_products_are_timed(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "PyTorch is not installed" in printed
     assert "pip install 'minikd[bench]'" in printed
-    assert "distillation, 784-128-10, cached" in printed
+    assert "784-128-10, cached" in " ".join(printed.split())
 
 
 def test_the_job_can_be_left_out(monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(bench_run, "run", lambda names, *others: asked.append(names) or {"rows": [], "machine": {}})
-    assert main(["bench", "--no-job", "--json", "-"]) == 0
-    assert main(["bench", "--json", "-"]) == 0
+    assert main(["bench", "--no-job", "--json"]) == 0
+    assert main(["bench", "--json"]) == 0
     assert [set(NAMES) - set(names) for names in asked] == [{"job"}, set()]
 
 
 def test_scaling_writes_its_own_numbers_and_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(growth, "QUICK", growth.Span((64, 128), (2, 4), (16, 32), 1, 0.01))
-    flags = ["--json", str(tmp_path / "growth.json"), "--figure", str(tmp_path / "growth.png")]
+    flags = ["--output", str(tmp_path / "growth.json"), "--figure", str(tmp_path / "growth.png")]
     assert main(["bench", "--scaling", "--quick", *flags]) == 0
     found = json.loads((tmp_path / "growth.json").read_text())
     assert set(found["series"]) == {"images", "channels", "batch"}
-    assert "training step by batch" in capsys.readouterr().out
+    assert "training step by" in capsys.readouterr().out
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -93,7 +93,7 @@ def test_scaling_writes_its_own_numbers_and_figure(tmp_path, monkeypatch, capsys
         (["--repeats", "0"], ("--repeats is 0", "at least 1")),
         (["--threads", "0"], ("--threads is 0", "from 1 to")),
         (["--threads", "100000"], ("--threads is 100000", "cores")),
-        (["--json", "nowhere/bench.json"], ("nowhere", "create it first")),
+        (["--output", "nowhere/bench.json"], ("nowhere", "create it first")),
         (["--figure", "bench.pdf"], ("bench.pdf", ".png")),
         (["--only", "job", "--no-job"], ("--no-job", "nothing")),
         (["--only", "job", "--scaling"], ("--scaling", "--only", "drop one")),

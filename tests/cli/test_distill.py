@@ -244,10 +244,11 @@ def test_the_seed_recipe_prints_its_tables_beside_the_published(data, tmp_path, 
 def test_progress_says_who_trains_how_fast_and_how_long(data, tmp_path, capsys):
     assert main(["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "bars", *QUICK]) == 0
     said = capsys.readouterr().err
-    assert "teacher, epoch 1/2" in said
-    assert "images/s" in said
-    assert "left" in said
+    assert "teacher 1/2 " in said
+    assert "left, job " in said
+    assert "teacher            epoch 2/2  loss " in said
     assert "validation accuracy" in said
+    assert max(len(part.rstrip()) for line in said.splitlines() for part in line.split("\r")) <= 80
 
 
 def test_recipes_survive_their_file(tmp_path):

@@ -23,7 +23,7 @@ def test_alone_it_lists_them(capsys):
         (("data", "--seeds", "0"), "--seeds is 0, but must be at least 1"),
         (("data", "--jobs", "0"), "--jobs is 0, but must be at least 1"),
         (("data", "--preset", "long"), "--preset is 'long'"),
-        (("data", "--json", "/nowhere/rows.json"), "there is no folder /nowhere"),
+        (("data", "--output", "/nowhere/rows.json"), "there is no folder /nowhere"),
     ],
 )
 def test_refusals(flags, words, capsys, tmp_path):
@@ -53,6 +53,6 @@ def test_a_failed_cell_makes_the_status_1_and_is_told(capsys, tmp_path, monkeypa
     monkeypatch.setattr(whole, "run_cells", one_fails)
     flags = ("--preset", "tiny", "--seeds", "1", "--jobs", "1", "--quiet", "--folder", str(tmp_path))
     rows = tmp_path / "rows.json"
-    assert main(["experiment", "data", *flags, "--json", str(rows)]) == 1
+    assert main(["experiment", "data", *flags, "--output", str(rows)]) == 1
     assert "300_teacher-seed0 failed: a reason" in capsys.readouterr().out
     assert "300_teacher-seed0" in json.loads(rows.read_text())["failed"]

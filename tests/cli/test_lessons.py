@@ -73,7 +73,9 @@ def test_the_first_check_copies_the_skeleton(here, capsys):
     assert mine.read_bytes() == (here / "lessons" / "exercises" / "01_first.py").read_bytes()
     assert "work/01_first.py is new" in told
     assert told.count("to do\n") == 2
-    assert told.splitlines()[-1] == "0 right, 0 wrong, 2 to do: work/01_first.py"
+    assert "\n0 right, 0 wrong, 2 to do: work/01_first.py\n" in told
+    assert "\nNext\n" in told
+    assert "check 01" in told.split("\nNext\n")[1]
 
 
 def test_work_is_never_overwritten(here, capsys):
@@ -84,16 +86,16 @@ def test_work_is_never_overwritten(here, capsys):
         told = capsys.readouterr().out
         assert "is new" not in told
         assert "→ this adds two" in told
-        assert told.splitlines()[-1] == "1 right, 1 wrong, 0 to do: work/01_first.py"
+        assert "\n1 right, 1 wrong, 0 to do: work/01_first.py\n" in told
     assert "x + 2" in (here / "work" / "01_first.py").read_text()
 
 
 def test_all_right_leads_to_the_next_lesson(here, capsys):
     (here / "mine.py").write_text(RIGHT)
     assert main(["check", "1", "mine.py"]) == 0
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("2 right: well done. Next: ")
-    assert last.endswith("lessons/02_second.py")
+    told = capsys.readouterr().out
+    assert "\n2 right, 0 wrong, 0 to do: mine.py: well done.\n\nNext\n" in told
+    assert "lessons/02_second.py  the next lesson\n" in told
     assert main(["check", "2", "mine.py"]) == 0
     assert "the last exercise" in capsys.readouterr().out
     assert not (here / "work").exists()
@@ -108,7 +110,7 @@ def test_work_that_does_not_run_is_an_error_with_its_line(here, capsys):
 
 def test_without_a_number_all_exercises_are_listed_with_their_state(here, capsys):
     assert main(["check"]) == 0
-    assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:2]] == [
+    assert [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[2:4]] == [
         ["01_first", "not begun"],
         ["02_second", "not begun"],
     ]
@@ -122,5 +124,5 @@ def test_without_a_number_all_exercises_are_listed_with_their_state(here, capsys
         (here / "work" / "02_second.py").write_text(text)
         assert main(["check"]) == 0
         told = capsys.readouterr().out
-        assert state in told.splitlines()[1]
+        assert state in told.splitlines()[3]
         assert "double returns" not in told

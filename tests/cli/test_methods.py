@@ -162,8 +162,18 @@ def test_the_list_names_every_method_and_who_can_use_it(data, capsys):
     assert all(one["summary"] and one["help"].keys() == one["settings"].keys() for one in found.values())
     assert main(["methods", "--data", str(data)]) == 0
     printed = capsys.readouterr().out
-    assert all(f"\n{name}: " in printed for name in METHODS)
-    for words in ("beta=8.0", "Zhao et al. 2022", "cannot be used here: it needs maps", "--generations 3"):
+    assert all(f"\n{name} " in printed for name in METHODS)
+    assert "\nattention_transfer –  " in printed
+    assert "–: these networks cannot use it" in printed
+    assert len(printed.splitlines()) <= 34
+    assert main(["methods", "attention_transfer", "--data", str(data)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "temperature=4.0",
+        "Zagoruyko & Komodakis 2017",
+        "cannot be used here: it needs maps",
+        "--generations 3",
+    ):
         assert words in printed
 
 
@@ -173,7 +183,7 @@ def test_the_flags_of_the_schemes_are_those_of_distill(capsys):
     known = capsys.readouterr().out
     for flags in SCHEMES:
         assert all(flag in known for flag in re.findall(r"--[a-z-]+", flags)), flags
-    settings = re.findall(r"(\w+)=", next(flags for flags in SCHEMES if "method-arg" in flags))
+    settings = re.findall(r"(\w+)=", next(" ".join(one) for one in SCHEMES.items() if "method-arg" in one[0]))
     assert settings == ["final_temperature", "final_weight", "course"]
     assert set(settings) < {one.name for one in fields(METHODS["hint"])}
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from minikd.cli import main
+from minikd.errors import SizeError
 from tests.cli.makers import QUICK, write_data, write_named
 
 
@@ -135,10 +136,23 @@ def test_a_finished_run_whose_settings_were_changed_says_so(finished, tmp_path, 
         assert f"minikd distill --config '{config}'" in said
 
 
-def test_a_run_that_fails_on_its_way_says_how_to_go_on(data, tmp_path, capsys):
+def test_a_run_that_diverges_says_where_what_was_finished_is(data, tmp_path, capsys):
     flags = ("--student-learning-rate", "1e30", "--student-optimizer", "sgd", "--runs", tmp_path, "--name", "x y")
     with np.errstate(all="ignore"):
         said = refused(capsys, "distill", "--data", data, *QUICK, *flags, "--quiet")
+    assert f"--teacher-weights '{tmp_path}/x y-diverged/teacher.safetensors'\n" in said
+    assert "--resume" not in said
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "there are no runs in " in capsys.readouterr().out
+
+
+def test_a_run_that_fails_on_its_way_says_how_to_go_on(data, tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise SizeError("there is no memory")
+
+    monkeypatch.setattr("minikd.distillation.job.Job.distilled", full)
+    flags = ("--runs", tmp_path, "--name", "x y")
+    said = refused(capsys, "distill", "--data", data, *QUICK, *flags, "--quiet")
     assert "what has ended is kept; go on with:\n  " in said
     assert f"distill --resume '{tmp_path}/x y'\n" in said
     assert (tmp_path / "x y" / "teacher.safetensors").exists()

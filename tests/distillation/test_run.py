@@ -291,15 +291,39 @@ def test_runs_of_one_default_name_at_once_are_runs_of_their_own(recipe, tmp_path
     assert len({(place.path / "student_baseline.safetensors").read_bytes() for place in places}) == 3
 
 
-def test_a_diverged_run_leaves_its_name_free_unless_a_stage_has_ended(recipe, tmp_path):
+def test_a_diverged_run_leaves_its_name_free_and_no_folder_that_looks_like_a_run(recipe, tmp_path):
     wild = {"optimizer": "sgd", "learning_rate": 1e30, "schedule": "constant"}
     with pytest.raises(Diverged, match=r"--teacher-learning-rate, --teacher-clip-norm 1"), pytest.warns(Notice) as told:
         run.distil(changed(recipe, {"teacher": wild}), tmp_path / "x")
     assert len(told) == run.STEPS_BACK
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(Diverged, match="--student-learning-rate"), pytest.warns(Notice):
-        run.distil(changed(recipe, {"student": wild}), tmp_path / "x")
-    assert (tmp_path / "x" / "teacher.safetensors").exists()
+    for number in ("", "1"):
+        with (
+            pytest.warns(
+                Notice,
+                match=r"x-diverged.*, which is no run: .*teacher\.safetensors.*; .*--teacher-weights .*x-diverged",
+            ),
+            pytest.raises(Diverged, match="--student-learning-rate"),
+        ):
+            run.distil(changed(recipe, {"student": wild}), tmp_path / "x")
+        kept = tmp_path / f"x-diverged{number}"
+        assert (kept / "teacher.safetensors").exists()
+        assert not list(kept.glob("*.checkpoint"))
+        assert not (kept / "config.toml").exists()
+        assert not (tmp_path / "x").exists()
+
+
+def test_a_run_that_diverges_after_a_checkpoint_leaves_nothing(recipe, tmp_path):
+    """Else --resume would walk into the same NaN."""
+
+    def diverge():
+        with Job(recipe, RunFolder(tmp_path / "x", new=True)) as job:
+            (job.folder / "teacher.checkpoint").write_bytes(b"the last good epoch")
+            raise Diverged("teacher: the loss became nan")
+
+    with pytest.raises(Diverged):
+        diverge()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_that_was_not_removed_in_time_is_removed(recipe, folder):

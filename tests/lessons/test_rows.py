@@ -28,14 +28,17 @@ def test_distance_is_relative_to_the_largest_that_is_wanted(got, want, apart):
     assert distance(np.array(got), np.array(want)) == pytest.approx(apart)
 
 
-def test_rows_are_aligned():
+@pytest.mark.parametrize("width", [60, 80])
+def test_rows_are_aligned_and_fit(width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
     rows = [
         row("short", "ok", "1.1e-16"),
         row("a rather longer claim than that", "caught", "2.0e+00"),
         row("x", "to do"),
     ]
     assert [one.index("1.1e-16") for one in rows[:1]] == [one.index("2.0e+00") for one in rows[1:2]]
-    assert {one.index(verdict) for one, verdict in zip(rows, ("ok", "caught", "to do"), strict=True)} == {67}
+    assert {one.index(verdict) for one, verdict in zip(rows, ("ok", "caught", "to do"), strict=True)} == {width - 15}
+    assert max(map(len, rows)) == width
     assert rows[2].endswith("to do")
 
 
@@ -43,5 +46,5 @@ def test_a_long_claim_takes_several_lines_and_no_word_is_lost():
     claim = "a claim that is long " * 8
     lines = row(claim, "ok", "0.0e+00").splitlines()
     assert len(lines) > 2
-    assert max(map(len, lines)) < 90
+    assert max(map(len, lines)) <= 80
     assert " ".join(lines).split()[: len(claim.split())] == claim.split()

@@ -1,0 +1,41 @@
+"""`minikd distill --dry-run`: the resolved recipe, and the memory and the time that it will take."""
+
+import argparse
+import shlex
+
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import print_next
+from minikd.distillation.ended import as_table
+from minikd.distillation.outlook import outlook
+from minikd.distillation.recipe import Recipe
+from minikd.layout import aligned, paragraph
+from minikd.memory import in_words
+from minikd.report import units
+from minikd.report.evidence import name_of
+
+NOTHING = "Nothing was written. The time was tried on a few steps of each stage, with the machine as busy as it is now."
+
+SEARCH = (
+    "These are the settings before the search. A run first tries networks, rates and augmentation on held-out images, "
+    "which takes about as long as the training, and what it finds may make the training longer. --no-search leaves it "
+    "out."
+)
+
+
+def dry_run(recipe: Recipe, only: str | None, arguments: argparse.Namespace, program: str) -> int:
+    """Print what a run of a recipe, or of one stage, will be and take."""
+    found = outlook(recipe, only)
+    if arguments.json:
+        taken = {"seconds": dict(found.seconds), "seconds_in_all": found.total, "memory_bytes": found.memory}
+        print(json_text({"recipe": as_table(found.recipe), "search": list(recipe.search), **taken}))
+        return 0
+    rows = [(name_of(name), units.seconds(seconds)) for name, seconds in found.seconds.items()]
+    print(found.recipe.to_toml())
+    print(aligned((("", "time"),), [*rows, ("in all, about", units.seconds(found.total))]))
+    print(f"\nmemory: about {in_words(found.memory)}")
+    if recipe.search:
+        print(f"\n{paragraph(SEARCH)}")
+    print(f"\n{paragraph(NOTHING)}")
+    again = shlex.join(word for word in arguments.typed if word != "--dry-run")
+    print_next({f"{program} {again}": "run it"})
+    return 0

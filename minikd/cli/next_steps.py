@@ -1,0 +1,76 @@
+"""What to do next: the last lines of every command."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from minikd.distillation.folder import quoted
+from minikd.errors import ConfigError
+from minikd.layout import columns, paragraph, styled
+
+TABLE, SHIP = "13", "16"
+"""The lessons that explain the table of a run, and how to ship a student."""
+
+
+def print_next(steps: Mapping[str, str]) -> None:
+    """Print the commands, or what to open, that make sense now, each with what it does."""
+    print(f"\n{next_steps(steps)}")
+
+
+def next_steps(steps: Mapping[str, str]) -> str:
+    """Return the steps under their title."""
+    return columns_of(styled("Next", "bold"), steps)
+
+
+def columns_of(title: str, steps: Mapping[str, str]) -> str:
+    """Return commands with what they do in two columns where the terminal has room for that, else one below the other.
+
+    A long command goes on behind a backslash, so that a shell takes it as it stands.
+    """
+    room, widest = columns(), max(map(len, steps))
+    if 4 + widest + max(map(len, steps.values())) <= room:
+        lines = [f"  {command:{widest}}  {what}" for command, what in steps.items()]
+    else:
+        lines = [f"{continued(command, room)}\n{paragraph(what, 6)}" for command, what in steps.items()]
+    return "\n".join([title, *lines])
+
+
+def continued(command: str, room: int) -> str:
+    """Return a command on as many lines as it needs; no word of it, quoted or not, is broken."""
+    lines = ["  "]
+    for word in re.findall(r"(?:'[^']*'|\S)+", command):
+        if lines[-1].strip() and len(lines[-1]) + len(word) + 2 > room:
+            lines.append("    ")
+        lines[-1] += word + " "
+    return "\\\n".join(lines).rstrip()
+
+
+def after_distill(program: str, python: str, folder: Path, data: str) -> dict[str, str]:
+    """Return what makes sense after a run: its report, its models, the lesson on its table."""
+    student = quoted(folder / "student_distilled.safetensors")
+    of = "" if data == "mnist" else f" --data {quoted(Path(data))}"
+    return {
+        f"open {quoted(folder / 'report.html')}": "the figures, and how to read them",
+        f"{program} predict PICTURE --run {quoted(folder)}": "what each model sees in it",
+        f"{program} evaluate {student}{of}": "the student on test images",
+        f"{program} export {quoted(folder)}": "the student as ONNX, C or a page",
+        **lesson(python, TABLE, "the lesson that explains the table"),
+    }
+
+
+def lesson(python: str, number: str, what: str) -> dict[str, str]:
+    """Return the step to a lesson; none where the lessons are not there: a wheel holds the package alone."""
+    from minikd.lessons.library import LESSONS, lessons_folder
+
+    try:
+        folder = lessons_folder()
+    except ConfigError:
+        return {}
+    found = [path for path in sorted(folder.glob(LESSONS)) if path.name.startswith(number)]
+    return {f"{python} {quoted(path)}": what for path in found}
+
+
+def shown(path: Path) -> Path:
+    """Return a path as it is shortest to type: from the current folder where it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,96 @@
+"""`minikd runs`: the runs in a folder, the newest first, with their results."""
+
+import argparse
+from pathlib import Path
+from typing import TypedDict
+
+from minikd.cli.commands import as_typed
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import print_next
+from minikd.distillation.folder import CONFIG, quoted
+from minikd.distillation.recipe import read_recipe
+from minikd.distillation.results import read_results
+from minikd.errors import ConfigError, MinikdError
+from minikd.layout import aligned
+from minikd.report.evidence import MODELS
+
+
+class Listed(TypedDict):
+    """A run: its folder, its state, its data and seed, and each finished model's errors of so many test images."""
+
+    path: str
+    state: str
+    data: str
+    seed: int | None
+    images: int | None
+    errors: dict[str, int]
+
+
+def runs(arguments: argparse.Namespace) -> int:
+    """Print the runs in a folder with their results."""
+    found = listed(arguments.folder)
+    if arguments.json:
+        print(json_text(found))
+        return 0
+    program = as_typed()
+    if not found:
+        print(f"there are no runs in {arguments.folder}")
+        print_next({f"{program} distill": "make one: MNIST, minutes", f"{program} distill --quick": "one in seconds"})
+        return 0
+    print(table(found))
+    print_next(steps(program, found))
+    return 0
+
+
+def listed(folder: Path) -> list[Listed]:
+    """Return the runs in a folder, the newest first. Raises ConfigError where there is no such folder."""
+    if not folder.is_dir():
+        if folder == Path("runs"):
+            return []
+        raise ConfigError(f"{folder} is no folder; give one that holds runs, as minikd distill --runs does")
+    configs = sorted(folder.glob(f"[!.]*/{CONFIG}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [run_in(path.parent) for path in configs]
+
+
+def run_in(folder: Path) -> Listed:
+    """Return what is in a run's folder; one that cannot be read says so in its state."""
+    found = Listed(path=str(folder), state="stopped", data="", seed=None, images=None, errors={})
+    try:
+        recipe, results = read_recipe(folder / CONFIG), read_results(folder)
+    except MinikdError:
+        return {**found, "state": "damaged"}
+    found["data"], found["seed"] = Path(recipe.data).stem, recipe.seed
+    if results:
+        found["state"] = "ended" if "student_distilled" in results else "in part"
+        found["images"] = results["dataset"]["test"]
+        found["errors"] = {name: results[name]["errors"] for name in MODELS if name in results}
+    return found
+
+
+def table(found: list[Listed]) -> str:
+    """Return a line for each run."""
+    header = (("", "", "", "test", *("errors" for _ in MODELS)), ("", "data", "seed", "images", *HEADS))
+    return aligned(header, [cells(one) for one in found])
+
+
+HEADS = ("teacher", "baseline", "distilled")
+
+
+def cells(run: Listed) -> tuple[str, ...]:
+    """Return a run's cells; behind the name of one that has not ended stands how it is."""
+    name = Path(run["path"]).name + ("" if run["state"] == "ended" else f" ({run['state']})")
+    errors = [f"{run['errors'][model]:,}" if model in run["errors"] else "–" for model in MODELS]
+    numbers = ["–" if value is None else f"{value:,}" for value in (run["seed"], run["images"])]
+    return name, run["data"], *numbers, *errors
+
+
+def steps(program: str, found: list[Listed]) -> dict[str, str]:
+    """Return what makes sense with these runs."""
+    lines = {}
+    if ended := [one for one in found if one["state"] == "ended"]:
+        folder = Path(ended[0]["path"])
+        lines[f"open {quoted(folder / 'report.html')}"] = "the newest report"
+        lines[f"{program} predict PICTURE --run {quoted(folder)}"] = "what its models see in it"
+    if begun := [one for one in found if one["state"] in ("stopped", "in part")]:
+        lines[f"{program} distill --resume {quoted(Path(begun[0]['path']))}"] = "go on with it"
+    return lines or {f"{program} info {quoted(Path(found[0]['path']))}": "what is damaged in it"}

@@ -1,0 +1,183 @@
+"""What a run will take: how much work each stage is, for a bar of the whole job, and by trial its time and memory."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from minikd.backend import choose
+from minikd.checkpoints import Position
+from minikd.data import Views
+from minikd.distillation import networks
+from minikd.distillation.measure import REPEATS
+from minikd.distillation.prepare import Data
+from minikd.distillation.recipe import Recipe, Training
+from minikd.distillation.search import by_rule
+from minikd.distillation.teacher import answers
+from minikd.inference import logits_of
+from minikd.methods import Labels, Pair, Teacher, check
+from minikd.nn import Sequential
+from minikd.objective import Objective
+from minikd.parallel import Map, workers
+from minikd.training import Run
+from minikd.typing import Shape
+
+IMAGE = 75_000
+"""What an image costs beside its multiply-adds, in multiply-adds: its view, its loss, its share of a step."""
+
+TRIAL = 0.7
+"""Seconds for which each stage's steps are tried, after one that is not counted."""
+
+STEPS = 20
+"""Steps' images that are enough for a trial."""
+
+REST = 5.0
+"""Seconds of the figures and the report."""
+
+DRAWING = 60 * 10**6
+"""Bytes that the figures' library takes."""
+
+CLOSING = "measuring, figures"
+"""What comes after the training of all models."""
+
+
+@runtime_checkable
+class Planned(Protocol):
+    """A watcher that wants to know the stages of the whole job and their work, such as `minikd.Bars`."""
+
+    def plan(self, work: Mapping[str, float]) -> None: ...
+
+
+def work(recipe: Recipe, data: Data, teacher: Sequential) -> dict[str, float]:
+    """Return the stages of a job in order, and the work of each, in multiply-adds of a forward pass."""
+    image, student = data.dataset.image_shape, recipe.student
+    found = {} if recipe.teacher.weights else {"teacher": effort(teacher, recipe.teacher, data.train, image)}
+    found["student_baseline"] = effort(networks.first_student(recipe, data.dataset), student, data.train, image)
+    looks = (student.epochs if student.augmentation else 1) * len(data.transfer) * teacher.macs(image) / 3
+    for name, model in networks.taught(recipe, data.dataset).items():
+        found[name] = effort(model, student, data.transfer, image) + looks
+    return found
+
+
+def effort(model: Sequential, how: Training, views: Views, image: Shape) -> float:
+    """Return the work of a model's training."""
+    return float(how.epochs * len(views) * (model.macs(image) + IMAGE))
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run will take: its recipe, the seconds of each stage in order, by name, and the bytes of memory."""
+
+    recipe: Recipe
+    seconds: Mapping[str, float]
+    memory: int
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole run."""
+        return sum(self.seconds.values())
+
+
+def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
+    """Return what a run of a recipe will take, or one stage: a few steps of each are tried. Nothing is written.
+
+    Raises what the run itself would raise before its first step, such as ConfigError.
+    """
+    trial = Trial(recipe)
+    stages = trial.stages()
+    seconds = {name: trial.seconds(name, *stages[name]) for name in stages if only in (None, name)}
+    return Outlook(
+        trial.recipe, seconds | {CLOSING: trial.closing([stages[name][0] for name in seconds])}, trial.memory()
+    )
+
+
+class Trial:
+    """A job's data and networks, of which a few steps are tried."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.backend = choose(recipe.backend)
+        self.data, self.given = networks.prepared(recipe)
+        macs = self.given[0].model.macs(self.data.dataset.image_shape) if recipe.teacher.weights else None
+        self.recipe = recipe = by_rule(recipe, self.data, macs)
+        for pair in networks.pairs(recipe, self.data, self.given):
+            check(recipe.distillation.chosen, pair)
+        networks.check_batches(recipe, self.data, networks.first_student(recipe, self.data.dataset))
+        self.threads = None if self.backend.name == "numpy" else 1
+        own = [] if recipe.teacher.weights else [networks.first_teacher(recipe, self.data.dataset)]
+        self.teachers = [one.to(self.backend) for one in (*own, *(given.model for given in self.given))]
+
+    def stages(self) -> dict[str, tuple[Sequential, Training, Views]]:
+        """Return the networks that are trained, in order, each with how and on what."""
+        recipe, data = self.recipe, self.data
+        found: dict[str, tuple[Sequential, Training, Views]] = {}
+        if not recipe.teacher.weights:
+            found["teacher"] = self.teachers[0].copy(), recipe.teacher, data.train
+        found["student_baseline"] = networks.first_student(recipe, data.dataset), recipe.student, data.train
+        for name, model in networks.taught(recipe, data.dataset).items():
+            found[name] = model, recipe.student, data.transfer
+        return found
+
+    def seconds(self, name: str, model: Sequential, how: Training, views: Views) -> float:
+        """Return the seconds of a stage: its steps, the looks at the watched images, and those of its teacher."""
+        plan, model = how.plan(self.recipe.seed), model.to(self.backend)
+        few = replace(first(views, STEPS * plan.batch_size), augmentation=how.augmentation)
+        begin = time.perf_counter()
+        with workers(self.threads) as map_:
+            objective = self.objective(name, model, few, map_)
+            looking = (time.perf_counter() - begin) * len(views) / len(few)
+            step = tried(Run(model, few, objective, plan, name), map_)
+            watched = seconds_of(model, first(self.data.watched, 1000), map_) * len(self.data.watched)
+        steps = -(-len(views) // plan.batch_size)
+        return looking + plan.epochs * (steps * step + watched)
+
+    def objective(self, name: str, model: Sequential, views: Views, map_: Map) -> Objective:
+        """Return what a stage learns; a teacher that is not trained yet takes as long to answer as one that is."""
+        if name in ("teacher", "student_baseline"):
+            return Labels()
+
+        def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+            return answers(self.teachers, views, map_, layers, temperature)
+
+        pair = Pair(model, self.teachers, self.data.dataset.image_shape, self.data.all_labelled)
+        rng = np.random.default_rng(self.recipe.seed)
+        return self.recipe.distillation.chosen.objective(pair, ask, rng)
+
+    def closing(self, models: Sequence[Sequential]) -> float:
+        """Return the seconds of measuring the models on the test images, and of what is drawn and written."""
+        few = first(self.data.test, 1000)
+        with workers(self.threads) as map_:
+            image = sum(seconds_of(model.to(self.backend), few, map_) for model in models)
+        return REPEATS * image * len(self.data.test) + REST
+
+    def memory(self) -> int:
+        """Return the bytes of memory: what the process has now, the teachers' answers, and what drawing takes."""
+        import psutil
+
+        each = self.data.dataset.classes * self.teachers[0].vector.itemsize if self.teachers else 0
+        return int(psutil.Process().memory_info().rss) + each * len(self.data.transfer) + DRAWING
+
+
+def first(views: Views, count: int) -> Views:
+    """Return the first images of these."""
+    return replace(views, images=views.images[:count], labels=views.labels[:count])
+
+
+def tried(run: Run, map_: Map) -> float:
+    """Return the mean seconds of a training step: so many are taken as there is time for."""
+    position, images, taken = Position(), np.arange(len(run.views)), 0
+    index = images[: run.plan.batch_size]
+    run.step(position, index, run.schedule(0), map_)
+    begin = time.perf_counter()
+    while not taken or time.perf_counter() - begin < TRIAL:
+        run.step(position, np.roll(images, -taken * len(index))[: len(index)], run.schedule(0), map_)
+        taken += 1
+    return (time.perf_counter() - begin) / taken
+
+
+def seconds_of(model: Sequential, views: Views, map_: Map) -> float:
+    """Return the seconds that a model takes to answer one of these images among many."""
+    begin = time.perf_counter()
+    logits_of(model, views, map_)
+    return (time.perf_counter() - begin) / len(views)
