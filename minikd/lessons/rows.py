@@ -9,8 +9,8 @@ import numpy as np
 from minikd.layout import columns, styled
 from minikd.terminal import before, fitted
 
-VERDICT, SHOWN = 8, 7
-"""Columns of a verdict: ok, caught, WRONG, to do, waits; and of what is shown beside it, as 1.1e-16."""
+VERDICT, SHOWN = 8, 14
+"""Columns of a verdict: ok, caught, WRONG, to do, waits; and of what is shown beside it, as 0.006 to 2.302."""
 
 LOOKS = {"ok": "green", "caught": "green", "WRONG": "red", "MISSED": "red"}
 """A verdict's colours."""
@@ -23,8 +23,10 @@ def row(claim: str, verdict: str, shown: str = "") -> str:
     *above, last = textwrap.wrap(claim, width - 4) or [""]
     marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column
     dotted = f"{last} ".ljust(width + marks, ".")
-    told = f"{verdict:<{VERDICT if shown else 0}}"
-    return "\n".join([*above, f"{dotted} {styled(told, LOOKS[verdict]) if verdict in LOOKS else told}{shown}"])
+    beside = shown if len(shown) <= SHOWN else ""
+    told = f"{verdict:<{VERDICT if beside else 0}}"
+    below = [] if beside == shown else [f"    {shown}"]
+    return "\n".join([*above, f"{dotted} {styled(told, LOOKS[verdict]) if verdict in LOOKS else told}{beside}", *below])
 
 
 def distance(got: object, want: object) -> float:

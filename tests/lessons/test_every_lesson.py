@@ -41,7 +41,7 @@ def test_a_lesson_runs(path, tmp_path):
     assert "\\u" not in ended.stdout
     assert "atplotlib" not in ended.stderr
     claims = [line for line in ended.stdout.splitlines() if re.search(r"\.\. (ok|caught)\b", line)]
-    assert {re.search(r" (ok|caught)\b", line[60:]).start() for line in claims} <= {6}, ended.stdout
+    assert {re.search(r" (ok|caught)\b", line[50:]).start() for line in claims} <= {7}, ended.stdout
     if path not in TAUGHT:
         return
     verdicts = re.findall(r"\.\. (ok|caught)\b", ended.stdout)
