@@ -49,7 +49,7 @@ def test_predict_shows_every_model_side_by_side(finished, tmp_path, capsys):
         assert sum(chances.values()) == pytest.approx(1)
     assert main(["predict", str(tmp_path / "two.png"), "--run", str(finished), "--top", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "student distilled" in printed
+    assert "distilled student" in printed
     assert len([line for line in printed.splitlines() if "%" in line]) == 2
 
 
