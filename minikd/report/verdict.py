@@ -61,7 +61,9 @@ def advice(results: Results) -> str:
     if recommended(results) == "student_baseline":
         sure = results["mcnemar_p"] < SIGNIFICANT
         better = (
-            "the student alone is the better model" if sure else "the student alone is as good, and needs no teacher"
+            "the baseline, the student alone, is the better model"
+            if sure
+            else "the baseline is as good, and needs no teacher"
         )
         return f"{use}: {better}."
     if _sure_win(results):

@@ -57,7 +57,7 @@ def test_where_distillation_did_harm_the_baseline_is_the_result_and_its_weights_
     assert verdict.headline(results) == (
         "Use the baseline: it makes 3 errors, the distilled student 33, on 360 test images"
     )
-    assert "Use student_baseline.safetensors: the student alone is the better model." in said(results)
+    assert "Use student_baseline.safetensors: the baseline, the student alone, is the better model." in said(results)
     assert "Against the teacher, the baseline has" in said(results)
     assert "makes 57 errors fewer" in said(results)
     assert "student_distilled.safetensors" not in said(results)
@@ -80,7 +80,7 @@ def test_a_win_that_chance_makes_is_to_be_repeated_with_another_seed():
 @pytest.mark.parametrize(("baseline", "distilled"), [(17, 19), (17, 17)])
 def test_a_student_that_is_no_better_is_not_recommended(baseline, distilled):
     told = said(small(teacher=5, baseline=baseline, distilled=distilled, p=0.7))
-    assert "Use student_baseline.safetensors: the student alone is as good, and needs no teacher." in told
+    assert "Use student_baseline.safetensors: the baseline is as good, and needs no teacher." in told
 
 
 def test_a_better_teacher_is_not_blamed():
