@@ -48,7 +48,7 @@ minikd.train(alone, digits, plan, watcher=minikd.Bars())
 minikd.distill(teacher, distilled, digits, plan, temperature=2.0, alpha=0.9, watcher=minikd.Bars())
 
 # %%
-models = {"teacher": teacher, "student alone": alone, "student distilled": distilled}
+models = {"teacher": teacher, "baseline": alone, "distilled student": distilled}
 results = {name: minikd.evaluate(model, digits) for name, model in models.items()}
 for name, scores in results.items():
     print(f"{name:18} {scores.errors:4} errors of 10,000   NLL {scores.nll:.4f}   {models[name].size:,} parameters")
@@ -56,7 +56,7 @@ if lesson.quick:
     print("4,000 images are too few to see what the teacher is good for: run this without --quick")
 else:
     lesson.true("the distilled student is less surprised by the truth (NLL)",
-                results["student distilled"].nll < results["student alone"].nll)  # fmt: skip
+                results["distilled student"].nll < results["baseline"].nll)  # fmt: skip
 
 # %% [markdown]
 # ## What this does not show
