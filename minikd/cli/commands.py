@@ -38,6 +38,7 @@ def distill(arguments: argparse.Namespace) -> int:
     """Run the main job, or go on with one, and print its table."""
     from minikd.distillation.history import read_history
     from minikd.report.tables import seed_tables, summary_table
+    from minikd.report.verdict import recommended
 
     recipe, place = run_of(arguments)
     if arguments.dry_run:
@@ -50,7 +51,7 @@ def distill(arguments: argparse.Namespace) -> int:
     if results["recipe"] == "seed":
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
     print(summary_table(results))
-    print_next(after_distill(as_typed(), python_as_typed(), folder, recipe.data))
+    print_next(after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results)))
     return 0
 
 
