@@ -109,7 +109,7 @@ class Search:
         return self.best(
             "student",
             [
-                Candidate(f"learning rate {rate:g}{name}", {**common, "learning_rate": rate, **settings})
+                Candidate(f"rate {rate:g}{name}", {**common, "learning_rate": rate, **settings})
                 for rate in rates
                 for name, settings in self.augmentations("student")
             ],
@@ -122,18 +122,15 @@ class Search:
         best, trial = self.best("teacher", found or self.of_network("wide"))
         if student is None or trial is None or trial["brier"] < student["brier"]:
             return best
-        self.note("no teacher is better than the student on the held-out images yet; trying what usually helps ...")
+        self.note("no teacher is better than the student; trying what usually helps:")
         longer = {"epochs": 3 * int(str(best.settings.get("epochs", self.recipe.teacher.epochs)))}
-        more = [Candidate(f"{best.name}, three times the steps", {**best.settings, **longer})]
+        more = [Candidate(f"{best.name}, 3 x steps", {**best.settings, **longer})]
         if "teacher.model" in self.recipe.search:
             more += self.of_network("wide")
         tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
         best, trial = min([(best, trial), *tried.values()], key=lambda pair: pair[1]["brier"])
         if trial["brier"] >= student["brier"]:
-            self.note(
-                "none is: the best teacher leaves the student little to learn, so expect the baseline to be as good as "
-                "the distilled student"
-            )
+            self.note("none is: expect the baseline to be as good as the distilled student")
         return best
 
     def of_network(self, model: str) -> list[Candidate]:
@@ -156,7 +153,7 @@ class Search:
         if not all(f"{section}.{name}" in self.recipe.search for name in budgets.STILL):
             return [("", {})]
         moved = budgets.moved(self.data.dataset.image_shape)
-        return [(", images as they are", budgets.STILL), (", images moved", moved)]
+        return [("", budgets.STILL), (", images moved", moved)]
 
     def best(self, section: str, candidates: list[Candidate]) -> tuple[Candidate, Trial | None]:
         """Return the candidate that is left at the end of the rounds, and its last trial; None where none was held."""
@@ -166,6 +163,7 @@ class Search:
             last = number == len(SHARES) - 1
             if len(candidates) == 1 and not last:
                 continue
+            self.note(f"{section}, round {number + 1}:")
             trials = {one.name: self.trial(section, one, number) for one in candidates}
             candidates.sort(key=lambda one: trials[one.name]["brier"])
             if not last:
@@ -202,7 +200,9 @@ class Search:
         self.trials.append(found)
         assert self.folder
         write_json(self.folder / FILE, {"identity": self.identity, "trials": self.trials}, indent=1)
-        self.note(f"  {key:<55} {found['errors']:>4} of {found['images']} wrong, Brier {found['brier']:.3f}")
+        self.note(
+            f"  {candidate.name:<26} {found['errors']:>5} of {found['images']:,} wrong, Brier {found['brier']:.3f}"
+        )
         return found
 
 
@@ -221,13 +221,13 @@ def searched(
 ) -> Recipe:
     """Return the recipe with the settings of these sections found, and no longer looked for; see `Search`."""
     one = Search(recipe, data, teacher, folder, note)
-    note("choosing settings on held-out training images ...")
+    note("choosing settings on held-out training images:")
     student, trial = one.students()
     macs = teacher or 1
     if "teacher" in sections and teacher is None:
         found = one.teachers(trial)
         recipe = with_settings(recipe, "teacher", found.settings)
-        note(f"teacher: {found.name}, {recipe.teacher.epochs} epochs")
+        note(f"teacher: {found.name}; {recipe.teacher.epochs} epochs")
         macs = networks.first_teacher(recipe, data.dataset).macs(data.dataset.image_shape)
     if "student" in sections:
         recipe = with_settings(recipe, "student", student.settings)
@@ -235,7 +235,7 @@ def searched(
         varied = recipe.student.augmentation is not None
         final = budgets.student_settings(len(data.transfer), size, macs, varied)
         recipe = with_settings(recipe, "student", final)
-        note(f"students: {student.name}, {recipe.student.epochs} epochs")
+        note(f"students: {student.name}; {recipe.student.epochs} epochs")
     left = tuple(name for name in recipe.search if name.split(".")[0] not in sections)
     return replace(recipe, search=left)
 
