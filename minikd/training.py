@@ -320,8 +320,7 @@ class Run:
             what = f"the loss became {loss_sum}" if not math.isfinite(loss_sum) else "a weight became NaN or infinite"
             raise Diverged(
                 f"{self.name}: {what} in epoch {position.epoch + 1}, at or before step {position.step}, "
-                f"learning rate {lr:.2g}; lower the learning rate, or set clip_norm to 1. "
-                "The last good checkpoint, if one was written, is unchanged"
+                f"learning rate {lr:.2g}; lower the learning rate, or set clip_norm to 1"
             )
         if watcher and position.images:
             watcher.look(loss_sum / position.images, lr)

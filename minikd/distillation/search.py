@@ -200,9 +200,8 @@ class Search:
         self.trials.append(found)
         assert self.folder
         write_json(self.folder / FILE, {"identity": self.identity, "trials": self.trials}, indent=1)
-        self.note(
-            f"  {candidate.name:<26} {found['errors']:>5} of {found['images']:,} wrong, Brier {found['brier']:.3f}"
-        )
+        wrong = f"{found['errors']:>5} of {found['images']:,} wrong"
+        self.note(f"  {candidate.name:<26} {wrong}, Brier {found['brier']:.3f}")
         return found
 
 

@@ -48,7 +48,7 @@ def test_a_process_that_does_not_say_what_it_took_is_told_of(record, monkeypatch
 
 
 def test_a_process_may_print_bytes_that_are_no_text():
-    assert spend(["-c", r"import sys; sys.stdout.buffer.write(b'\xff\n')"], 1).said == "\ufffd"
+    assert spend(["-c", r"import sys; sys.stdout.buffer.write(b'\xff\n')"], 1).said == "\\xff"
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[0.5]", '{"teacher": null}', '{"teacher": NaN}'])
