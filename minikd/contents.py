@@ -48,7 +48,7 @@ def content_of(path: Path) -> Content:
     """Return what a file is; it may be missing or damaged, and its `error` then says so."""
     try:
         if path.is_dir():
-            check_empty(path)
+            return empty(path)
         check_file(path, "give the path of a file that minikd has written", CheckpointError)
         what, seal = READERS.get(path.suffix, other)(path)
         return Content(path=str(path), what=excerpt(what), bytes=path.stat().st_size, checksum=seal, error="")
@@ -56,11 +56,12 @@ def content_of(path: Path) -> Content:
         return Content(path=str(path), what="", bytes=0, checksum="", error=str(error))
 
 
-def check_empty(folder: Path) -> None:
-    """Say of a folder without a file to tell of that it has none, or that it may not be looked into."""
+def empty(folder: Path) -> Content:
+    """Say of a folder that it has no file to tell of. Raises CheckpointError where it may not be looked into."""
     with refused(folder, "", CheckpointError):
         next(folder.iterdir(), None)
-    raise CheckpointError(f"{folder} holds no file that minikd reads back: these end in {', '.join(READERS)}")
+    what = f"a folder without a file that minikd reads back: these end in {', '.join(READERS)}"
+    return Content(path=str(folder), what=what, bytes=0, checksum="no checksum", error="")
 
 
 def tensors(path: Path) -> tuple[str, str]:

@@ -89,8 +89,8 @@ def test_of_a_folder_every_file_is_told_and_the_others_left_out(folder):
 
 def test_a_folder_without_such_a_file_is_told_as_that(tmp_path, monkeypatch, capsys):
     (tmp_path / "report.html").write_text("")
-    assert main(["info", str(tmp_path)]) == 2
-    assert "holds no file that minikd reads back" in " ".join(capsys.readouterr().out.split())
+    assert main(["info", str(tmp_path)]) == 0
+    assert "a folder without a file that minikd reads back" in " ".join(capsys.readouterr().out.split())
 
     def denied(folder):
         raise PermissionError(13, "Permission denied", str(folder))

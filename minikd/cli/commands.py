@@ -19,7 +19,7 @@ from minikd.cli.next_steps import SHIP, after_distill, lesson, print_next
 from minikd.distillation import run
 from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
 from minikd.distillation.naming import check_name, default_name
-from minikd.distillation.recipe import Recipe, read_run_recipe, size_of
+from minikd.distillation.recipe import Recipe, read_recipe, read_run_recipe, size_of
 from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.interrupts import advising
 from minikd.layout import broken, paragraph
@@ -51,7 +51,11 @@ def distill(arguments: argparse.Namespace) -> int:
     if results["recipe"] == "seed":
         print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
     print(summary_table(results))
-    print_next(after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results)))
+    steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
+    if arguments.quick:
+        again = shlex.join(word for word in arguments.typed if word != "--quick")
+        steps = {f"{as_typed()} {again}": "the same with all its steps: one epoch teaches little"} | steps
+    print_next(steps)
     return 0
 
 
@@ -88,6 +92,8 @@ def methods(arguments: argparse.Namespace) -> int:
     print(text(pair, found[0]) if arguments.name else table(pair, found))
     name, program = arguments.name or "hint", as_typed()
     how = {f"{program} distill --method {name}": "distil by it; --method-arg SETTING=VALUE for a setting"}
+    if arguments.name and not found[0]["usable"]:
+        return 0
     print_next(how if arguments.name else {f"{program} methods {name}": "all about one, with its settings", **how})
     return 0
 
@@ -163,9 +169,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from minikd.parallel import workers
     from minikd.report.listings import evaluation_table
 
-    backend, size = choose(arguments.backend), size_of(arguments.image_size)
+    backend, (data, size) = choose(arguments.backend), data_of(arguments)
     with workers(None if backend.name == "numpy" else 1) as map_:
-        rows = measure_files(arguments.weights, arguments.data, size, backend, map_)
+        rows = measure_files(arguments.weights, data, size, backend, map_)
     if arguments.json:
         print(json_text(rows))
         return 0
@@ -180,6 +186,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def data_of(arguments: argparse.Namespace) -> tuple[str, tuple[int, int] | None]:
+    """Return the data and the image size that were asked for; by default those of the first weights' run, or MNIST."""
+    config = arguments.weights[0].parent / CONFIG
+    if arguments.data is None and config.is_file():
+        recipe = read_recipe(config)
+        return recipe.data, size_of(arguments.image_size or recipe.image_size)
+    return arguments.data or "mnist", size_of(arguments.image_size)
+
+
 def predict(arguments: argparse.Namespace) -> int:
     """Print what the models of a run see in pictures, side by side."""
     from minikd.distillation.finished import load_models, newest_run
@@ -192,13 +207,14 @@ def predict(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json_text([{"run": str(folder), **answer} for answer in answers]))
     else:
-        print(f"run: {folder}{'' if arguments.run else ', the newest with all models; --run DIR takes another'}")
+        print(f"run: {folder}")
+        if not arguments.run:
+            print("the newest run with all models; --run DIR takes another")
         print_predictions(answers, arguments.top)
     if failures:
         raise unread(failures, len(arguments.images))
     if not arguments.json:
-        where = quoted(arguments.run) if arguments.run else "RUN"
-        print_next({f"{as_typed()} export {where} --to html": "a page that draws, and answers what is drawn"})
+        print_next({f"{as_typed()} export {quoted(folder)} --to html": "a page that draws, and answers what is drawn"})
     return 0
 
 

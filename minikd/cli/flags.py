@@ -42,12 +42,12 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
     start.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
     )
-    start.add_argument(
+    start.add_argument("--seed-recipe", action="store_true", help="start from the seed notebook's own experiment")
+    common.add_argument(
         "--no-search",
         action="store_true",
-        help="take MNIST's settings for other data, too, and do not choose any on held-out training images",
+        help="take MNIST's settings for any data (default: for other data they are chosen on held-out images)",
     )
-    start.add_argument("--seed-recipe", action="store_true", help="start from the seed notebook's own experiment")
     for name, kind in SECTIONS.items():
         group = parser.add_argument_group(TITLES[name])
         for one in fields(kind):

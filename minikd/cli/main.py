@@ -315,7 +315,7 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
 
 def add_data_flags(to: argparse.ArgumentParser) -> None:
     """Add which data to read."""
-    to.add_argument("--data", default="mnist", help="mnist, fashion-mnist, kmnist, or a path (default: mnist)")
+    to.add_argument("--data", help="mnist, fashion-mnist, kmnist, or a path (default: the run's, or mnist)")
     to.add_argument("--image-size", default="", metavar="HxW", help="resize a folder's images to this (default: none)")
     to.add_argument("--backend", choices=CHOICES, default="auto", help="where arrays are put (default: auto)")
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 from minikd.cli.commands import as_typed
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
-from minikd.distillation.folder import CONFIG, quoted
+from minikd.distillation.folder import CONFIG, in_use, quoted
 from minikd.distillation.recipe import read_recipe
 from minikd.distillation.results import read_results
 from minikd.errors import ConfigError, MinikdError
@@ -54,14 +54,16 @@ def listed(folder: Path) -> list[Listed]:
 
 def run_in(folder: Path) -> Listed:
     """Return what is in a run's folder; one that cannot be read says so in its state."""
-    found = Listed(path=str(folder), state="stopped", data="", seed=None, images=None, errors={})
+    state = "running" if in_use(folder) else "stopped"
+    found = Listed(path=str(folder), state=state, data="", seed=None, images=None, errors={})
     try:
         recipe, results = read_recipe(folder / CONFIG), read_results(folder)
     except MinikdError:
         return {**found, "state": "damaged"}
     found["data"], found["seed"] = Path(recipe.data).stem, recipe.seed
     if results:
-        found["state"] = "ended" if "student_distilled" in results else "in part"
+        if state != "running":
+            found["state"] = "ended" if "student_distilled" in results else "in part"
         found["images"] = results["dataset"]["test"]
         found["errors"] = {name: results[name]["errors"] for name in MODELS if name in results}
     return found

@@ -149,6 +149,23 @@ def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
     return lock
 
 
+def in_use(folder: Path) -> bool:
+    """Return whether a live process holds a folder; False where that cannot be known."""
+    from filelock import FileLock, Timeout
+
+    if not (folder / LOCK).is_file():
+        return False
+    lock = FileLock(folder / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    lock.release()
+    return False
+
+
 def release(lock: "BaseFileLock | None") -> None:
     """Give a lock back."""
     if lock is not None:

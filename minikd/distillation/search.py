@@ -220,7 +220,8 @@ def searched(
 ) -> Recipe:
     """Return the recipe with the settings of these sections found, and no longer looked for; see `Search`."""
     one = Search(recipe, data, teacher, folder, note)
-    note("choosing settings on held-out training images:")
+    note("choosing settings on held-out training images")
+    note("(Brier: how far the probabilities are from the truth; 0 is best):")
     student, trial = one.students()
     macs = teacher or 1
     if "teacher" in sections and teacher is None:

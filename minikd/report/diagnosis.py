@@ -22,7 +22,7 @@ def diagnosis(results: Results, won: bool) -> str:
         return ""
     if baseline == 0:
         return "The baseline makes no error on the test images: nothing is left for a teacher to add."
-    if teacher < baseline:
+    if teacher < baseline and not _guessing(results):
         return _followed(results)
     return " ".join(filter(None, [_worth(results), _seen(results), _what_may_help(results)]))
 
@@ -35,14 +35,20 @@ def _taught(results: Results) -> bool:
     return method is None or method.needs != ("labels",)
 
 
+def _guessing(results: Results) -> bool:
+    """True where the teacher hardly does better than guessing."""
+    return results["teacher"]["accuracy"] * results["dataset"]["classes"] <= CHANCE
+
+
 def _worth(results: Results) -> str:
     teacher, baseline = results["teacher"], results["student_baseline"]["errors"]
     classes = results["dataset"]["classes"]
+    better = "little better" if teacher["errors"] < baseline else "no better"
     said = [
-        f"The teacher is no better than the baseline on the test images: {units.errors(teacher['errors'])} against "
+        f"The teacher is {better} than the baseline on the test images: {units.errors(teacher['errors'])} against "
         f"{baseline:,}."
     ]
-    if teacher["accuracy"] * classes <= CHANCE:
+    if _guessing(results):
         said.append(f"It hardly does better than guessing, which is right once in {classes}.")
     if results["student_distilled"]["errors"] > baseline:
         said.append("The distilled student learns its mistakes.")
@@ -55,7 +61,9 @@ def _seen(results: Results) -> str:
     if not epochs or _section(results, "teacher").get("weights"):
         return ""
     images, steps = results["dataset"]["train"], _steps(results, "teacher") * epochs
-    return f"The teacher saw {images:,} images for {steps:,} steps ({epochs} epoch{'s' * (epochs > 1)})."
+    return (
+        f"The teacher saw {images:,} images for {steps:,} step{'s' * (steps > 1)} ({epochs} epoch{'s' * (epochs > 1)})."
+    )
 
 
 def _what_may_help(results: Results) -> str:

@@ -61,7 +61,7 @@ def advice(results: Results) -> str:
     if recommended(results) == "student_baseline":
         sure = results["mcnemar_p"] < SIGNIFICANT
         better = (
-            "the baseline, the student alone, is the better model"
+            "the baseline, trained on labels alone, is the better model"
             if sure
             else "the baseline is as good, and needs no teacher"
         )

@@ -209,4 +209,4 @@ def test_distill_ends_with_how_to_export(data, tmp_path, capsys):
     arguments = ["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "a run", "--quiet", *QUICK]
     assert main(arguments) == 0
     last = capsys.readouterr().out.split("\nNext\n")[1].replace("\\\n    ", "")
-    assert f" export '{tmp_path / 'a run'}'\n" in last
+    assert f" export '{tmp_path / 'a run'}'" in last

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from minikd.cli import main
 from minikd.cli.flags import choices_of
 from minikd.cli.main import EXAMPLES, parser
 from minikd.cli.next_steps import next_steps
+from minikd.distillation.folder import holding
 from minikd.distillation.networks import first_teacher
 from minikd.distillation.outlook import outlook, work
 from minikd.distillation.prepare import Data
@@ -151,6 +153,35 @@ def test_runs_are_listed_with_their_results(finished, data, tmp_path, capsys):
     }
     assert (found["done"]["state"], found["done"]["data"], found["done"]["images"]) == ("ended", "squares", 60)
     assert list(found["half"]["errors"]) == ["teacher"]
+
+
+def test_a_run_that_is_under_way_is_listed_as_running(finished, tmp_path, capsys):
+    run = shutil.copytree(finished, tmp_path / "live")
+    with holding(run):
+        assert main(["runs", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "live (running)" in told
+    assert "--resume" not in told
+    assert main(["runs", str(tmp_path)]) == 0
+    assert "running" not in capsys.readouterr().out
+
+
+def test_weights_of_a_run_are_measured_on_its_data(finished, capsys):
+    assert main(["evaluate", str(finished / "teacher.safetensors")]) == 0
+    assert "measured on the 60 test images of squares" in capsys.readouterr().out
+
+
+def test_a_method_that_cannot_be_used_is_not_advised(capsys):
+    assert main(["methods", "attention_transfer"]) == 0
+    assert "distill --method" not in capsys.readouterr().out
+
+
+def test_after_quick_the_whole_is_advised_first(data, tmp_path, capsys):
+    flags = ["--data", str(data), "--runs", str(tmp_path), "--validation", "20", "--quiet"]
+    assert main(["distill", *flags, "--quick"]) == 0
+    first = capsys.readouterr().out.split("\nNext\n")[1].splitlines()[0]
+    assert " distill --data " in first
+    assert "--quick" not in first
 
 
 def test_without_runs_the_list_says_how_to_make_one(tmp_path, monkeypatch, capsys):

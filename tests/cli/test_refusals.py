@@ -32,7 +32,7 @@ def refused(capsys, *arguments):
         (("--teacher-epochs", "0"), ("--teacher-epochs is 0", "at least 1")),
         (("--teacher-optimizer", "sdg"), ("optimizer is 'sdg'", "sgd")),
         (("--student-schedule", "linear"), ("schedule is 'linear'", "cosine")),
-        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, deep, seed")),
+        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, deep, vgg, seed")),
         (("--student-learning-rate", "nan"), ("--student-learning-rate is nan", "finite")),
         (("--teacher-momentum", "1"), ("--teacher-momentum is 1.0", "less than 1")),
         (("--teacher-label-smoothing", "1"), ("--teacher-label-smoothing is 1.0", "less than 1")),
@@ -120,10 +120,10 @@ def test_what_is_no_run_is_not_gone_on_with(kind, tmp_path, capsys):
 def test_a_link_out_of_a_run_is_not_written_through(finished, tmp_path, capsys):
     run = Path(shutil.copytree(finished, tmp_path / "run"))
     shutil.move(run / "figures", tmp_path / "mine")
-    (tmp_path / "mine" / "confusion_matrix.png").unlink()
+    (tmp_path / "mine" / "confusion_matrix.svg").unlink()
     (run / "figures").symlink_to(tmp_path / "mine")
     assert "figures is a link to" in refused(capsys, "distill", "--resume", run, "--quiet")
-    assert not (tmp_path / "mine" / "confusion_matrix.png").exists()
+    assert not (tmp_path / "mine" / "confusion_matrix.svg").exists()
 
 
 def test_a_finished_run_whose_settings_were_changed_says_so(finished, tmp_path, capsys):

@@ -84,7 +84,7 @@ def test_the_better_half_goes_on_and_the_best_is_taken(recipe, tmp_path):
     assert read_run_recipe(tmp_path / "x").teacher.model in best
 
 
-@pytest.mark.parametrize("stop_at", [4, 7, 11, 16])
+@pytest.mark.parametrize("stop_at", [5, 8, 12, 17])
 def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, recipe, tmp_path, monkeypatch):
     run.distil(recipe, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -100,7 +100,7 @@ def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, reci
 
 def test_a_record_of_other_data_or_settings_is_not_used(recipe, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run.distil(recipe, tmp_path / "x", Notes(7))
+        run.distil(recipe, tmp_path / "x", Notes(8))
     record = json.loads((tmp_path / "x" / search.FILE).read_text())
     one = search.Search(replace(recipe, seed=1), job_data(recipe), None, tmp_path / "x", print)
     assert one.trials == []

@@ -57,7 +57,9 @@ def test_where_distillation_did_harm_the_baseline_is_the_result_and_its_weights_
     assert verdict.headline(results) == (
         "Use the baseline: it makes 3 errors, the distilled student 33, on 360 test images"
     )
-    assert "Use student_baseline.safetensors: the baseline, the student alone, is the better model." in said(results)
+    assert "Use student_baseline.safetensors: the baseline, trained on labels alone, is the better model." in said(
+        results
+    )
     assert "Against the teacher, the baseline has" in said(results)
     assert "makes 57 errors fewer" in said(results)
     assert "student_distilled.safetensors" not in said(results)

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from scipy.special import softmax as scipy_softmax
 from scipy.stats import entropy
 
+from minikd.data.ink import is_ink
 from minikd.metrics import confusion_matrix, ece
 from minikd.report import MODELS, style
 from minikd.report.captions import caption
@@ -450,9 +451,9 @@ def test_class_ticks_thin_out(count, shown):
 def test_only_ink_on_black_is_shown_as_ink_on_paper():
     images = np.zeros((4, 1, 6, 6), np.uint8)
     images[:, :, 2:4, 2:4] = 255
-    assert style.is_ink(images)
-    assert not style.is_ink(images + 1)
-    assert not style.is_ink(images.repeat(3, axis=1))
+    assert is_ink(images)
+    assert not is_ink(images + 1)
+    assert not is_ink(images.repeat(3, axis=1))
 
 
 DRAW = (
