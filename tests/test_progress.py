@@ -111,8 +111,8 @@ def test_a_training_shows_itself_unless_told_not_to(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert not shown(watcher=None)
     said = shown()
-    assert "model, epoch 1/2:" in said
-    assert said.index("the teacher looks at 60 images ...") < said.index("student, epoch 1/2:")
+    assert "model 1/2 " in said
+    assert said.index("the teacher looks at 60 images ...") < said.index("student 1/2 ")
 
 
 @pytest.mark.parametrize("notebook", [False, True])

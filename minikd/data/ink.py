@@ -105,7 +105,7 @@ def strokes_of(ink: Plane) -> Plane:
     from scipy.ndimage import label
 
     parts, _ = label(ink > TRACE, np.ones((3, 3)))
-    sizes = np.bincount(parts.ravel())
+    sizes = np.bincount(parts.ravel().astype(np.intp))
     sizes[0] = 0
     inner = sizes.copy()
     inner[parts[[0, 0, -1, -1], [0, -1, 0, -1]]] = 0

@@ -51,8 +51,8 @@ def own_gradient(mutate):
 
 
 def in_shards(real):
-    def build(self, model, views, asked, plan, name, settings):
-        real(self, model, views, asked, plan, name, settings)
+    def build(self, model, views, asked, plan, name):
+        real(self, model, views, asked, plan, name)
         self.shards = plan.shards
 
     return build
