@@ -13,8 +13,9 @@ TABLE, SHIP = "13", "16"
 
 
 def print_next(steps: Mapping[str, str]) -> None:
-    """Print the commands, or what to open, that make sense now, each with what it does."""
-    print(f"\n{next_steps(steps)}")
+    """Print the commands, or what to open, that make sense now, each with what it does; where there are any."""
+    if steps:
+        print(f"\n{next_steps(steps)}")
 
 
 def next_steps(steps: Mapping[str, str]) -> str:

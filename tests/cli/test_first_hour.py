@@ -11,7 +11,7 @@ import pytest
 from minikd.cli import main
 from minikd.cli.flags import choices_of
 from minikd.cli.main import EXAMPLES, parser
-from minikd.cli.next_steps import next_steps
+from minikd.cli.next_steps import next_steps, print_next
 from minikd.distillation.folder import holding
 from minikd.distillation.networks import first_teacher
 from minikd.distillation.outlook import outlook, work
@@ -322,3 +322,9 @@ def test_a_real_terminal_shows_colours_and_its_own_width(set_too, bold, tmp_path
     assert ("\x1b[1mNext\x1b[0m" in lines) == bold
     assert ("Next" in lines) != bold
     assert max(len(line) for line in lines if sys.executable not in line) <= 60
+
+
+def test_without_a_next_step_nothing_is_printed(capsys):
+    """As after a gradient check where the package is installed without the lessons."""
+    print_next({})
+    assert capsys.readouterr().out == ""

@@ -28,12 +28,16 @@ class Double:
 """
 
 
+ROOT = Path(__file__).parents[2]
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, finished, data):
     """A folder with what the commands below read, and a run."""
     folder = tmp_path_factory.mktemp("files")
     (folder / "done").symlink_to(finished)
     (folder / "data.npz").symlink_to(data)
+    (folder / "lessons").symlink_to(ROOT / "lessons")  # an installed package has none
     Image.fromarray(np.zeros((12, 10), np.uint8)).save(folder / "é→.png")
     (folder / "layer.py").write_text(LAYER, encoding="utf-8")
     return folder
