@@ -140,7 +140,7 @@ def test_a_checkpoint_goes_on_with_the_other_backend(start, tmp_path, monkeypatc
         patch.setattr(loop, "stop_requests", problems.stop_after(4))
         with pytest.raises(loop.Interrupted):
             fit(problems.cnn().to(first), problems.views(), Labels(), plan, checkpoint=path)
-    model = problems.cnn(seed=9).to(then)
+    model = problems.cnn().to(then)
     rows = fit(model, problems.views(), Labels(), plan, checkpoint=path)
     assert len(rows) == 3
     for name, value in model.state_dict().items():
@@ -157,8 +157,9 @@ def test_a_run_interrupted_on_the_device_goes_on_there_with_the_same_bits(tmp_pa
         patch.setattr(loop, "stop_requests", problems.stop_after(4))
         with pytest.raises(loop.Interrupted):
             fit(broken, train, Labels(), plan, checkpoint=path)
-    fit(broken, train, Labels(), plan, checkpoint=path)
-    assert to_host(whole.vector).tobytes() == to_host(broken.vector).tobytes()
+    again = problems.mlp(dropout=0.5).to(DEVICE)
+    fit(again, train, Labels(), plan, checkpoint=path)
+    assert to_host(whole.vector).tobytes() == to_host(again.vector).tobytes()
 
 
 def test_weights_travel_through_a_file_to_either_backend(tmp_path):
