@@ -110,7 +110,7 @@ def part(lines: Sequence[Sequence[str]], header: int, widths: Mapping[int, int],
     names = not lines[header - 1][0]
     drawn = []
     for number, line in enumerate(lines):
-        wrapped = [wrap(line[k], width) or [""] for k, width in widths.items()]
+        wrapped = [wrap(line[k], max(1, width)) or [""] for k, width in widths.items()]  # 0: nothing in it
         for cells in zip_longest(*wrapped, fillvalue=""):
             padded = [
                 cell.ljust(width) if k in left or (names and k == 0) else cell.rjust(width)

@@ -100,3 +100,7 @@ def test_an_error_is_one_line_for_a_program_and_several_on_a_terminal(monkeypatc
     monkeypatch.setattr(sys, "stderr", pipe := io.StringIO())
     tell("error", "word " * 40)
     assert pipe.getvalue().count("\n") == 1
+
+
+def test_a_table_without_rows_is_its_header():
+    assert aligned((("", "errors"),), []).splitlines()[0].split() == ["errors"]
