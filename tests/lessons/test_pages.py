@@ -133,7 +133,8 @@ def test_pages_lead_to_their_neighbours_and_to_the_index(site):
 
 def test_notebooks_hold_what_their_cells_printed(folder):
     ended = minikd(folder, "lessons", "2", "--notebooks", "books")
-    assert (ended.returncode, ended.stdout) == (0, "1 lessons: books\n")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("1 lessons: books\n")
     assert sorted(path.name for path in (folder / "books").iterdir()) == ["02_second.ipynb", "output"]
     book = json.loads((folder / "books" / "02_second.ipynb").read_text(encoding="utf-8"))
     printed = "".join("".join(out.get("text", [])) for cell in book["cells"] for out in cell.get("outputs", []))
