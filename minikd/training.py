@@ -132,8 +132,9 @@ def fit(
     """Train `model` in place and return its history, a row for each epoch.
 
     With `checkpoint` the run goes on from that file where it exists, writes it every few seconds at an epoch's end and
-    when it is interrupted (Ctrl-C, SIGTERM, SIGHUP), which raises `Interrupted`. A checkpoint of another plan, model or
-    data is refused, and of other `settings`: what else decides the result, such as the loss's constants.
+    when it is interrupted (Ctrl-C, SIGTERM, SIGHUP), which raises `Interrupted`. To go on, give the model as it was
+    before its first step: a checkpoint of other first weights, another plan, model or data is refused, and of other
+    `settings`: what else decides the result, such as the loss's constants.
     Raises `Diverged` where the loss or a weight is no longer finite; the checkpoint then still holds the last good
     epoch. `threads` (default: all cores) decide how long it takes and not a bit of the result; where a device does the
     work there is one.

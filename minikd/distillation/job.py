@@ -102,14 +102,14 @@ class Job:
     def step_back(self, error: RanAway) -> None:
         """Lower the learning rate of a stage whose loss ran away, and forget what was trained by the higher one.
 
-        Both students are trained by the same settings, so both begin anew.
+        Both students are trained by the same settings, so both start again.
         """
         teacher = error.stage == "teacher"
-        whose = "the teacher begins" if teacher else "both students begin"
+        whose = "the teacher starts" if teacher else "both students start"
         how = self.recipe.teacher if teacher else self.recipe.student
         calm = replace(how, learning_rate=how.learning_rate / LOWER, clip_norm=how.clip_norm or 1.0)
         notice(
-            f"{error.stage.replace('_', ' ')}: its loss ran away; {whose} anew with learning rate "
+            f"{error.stage.replace('_', ' ')}: its loss ran away; {whose} again with learning rate "
             f"{calm.learning_rate:g} instead of {how.learning_rate:g}, and gradients of at most norm {calm.clip_norm:g}"
         )
         stages = {"teacher"} if teacher else {path.stem for path in self.folder.glob("*.*")} - {"teacher"}

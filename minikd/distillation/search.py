@@ -40,7 +40,7 @@ from minikd.training import fit
 from minikd.typing import Ints
 
 FILE = "search.json"
-FIX = "remove it, and the search begins anew"
+FIX = "remove it, and the search starts again"
 
 SHARES = (1 / 6, 1 / 3)
 """The parts of its budget that a candidate is trained for, round by round."""

@@ -19,7 +19,7 @@ from minikd.errors import ConfigError
             "../x",
             "../../x",
             "/",
-            "/tmp/x",
+            "/elsewhere/x",
             "a/b",
             "a\\b",
             "C:x",

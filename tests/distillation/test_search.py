@@ -213,7 +213,7 @@ def test_budgets_are_steps_that_grow_with_the_task_and_fit_the_time(images, macs
     assert budgets.student_settings(images, 100_000, macs, varied=True)["epochs"] >= 1
 
 
-def test_a_student_that_ran_away_begins_anew_beside_its_baseline(recipe, tmp_path, monkeypatch):
+def test_a_student_that_ran_away_starts_again_beside_its_baseline(recipe, tmp_path, monkeypatch):
     recipe = replace(recipe, search=())
     failed, real = [], job_module.fit
 
@@ -225,7 +225,7 @@ def test_a_student_that_ran_away_begins_anew_beside_its_baseline(recipe, tmp_pat
 
     monkeypatch.setattr(job_module, "fit", fit)
     with pytest.warns(
-        Notice, match=r"student distilled: its loss ran away; both students begin anew .* 0.00125 instead of 0.005"
+        Notice, match=r"student distilled: its loss ran away; both students start again .* 0.00125 instead of 0.005"
     ):
         run.distil(recipe, tmp_path / "x")
     found = read_run_recipe(tmp_path / "x")
@@ -235,8 +235,8 @@ def test_a_student_that_ran_away_begins_anew_beside_its_baseline(recipe, tmp_pat
     assert run.distil(found, tmp_path / "x")["config"]["student"]["learning_rate"] == 0.00125
 
 
-def test_a_teacher_that_ran_away_begins_anew(recipe, tmp_path):
+def test_a_teacher_that_ran_away_starts_again(recipe, tmp_path):
     wild = replace(recipe.teacher, optimizer="sgd", learning_rate=3e3, schedule="constant", clip_norm=0.0, momentum=0.0)
-    with pytest.warns(Notice, match="teacher: its loss ran away; the teacher begins anew"):
+    with pytest.warns(Notice, match="teacher: its loss ran away; the teacher starts again"):
         run.distil(replace(recipe, search=(), teacher=wild), tmp_path / "x")
     assert read_run_recipe(tmp_path / "x").teacher.learning_rate < 3e3
