@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minikd.gradcheck import check_function, check_learner, explain
-from minikd.gradcheck.numeric import slope, tie_free
+from minikd.evidence.gradcheck import check_function, check_learner, explain
+from minikd.evidence.gradcheck.numeric import slope, tie_free
 from minikd.lessons import Lesson
 from minikd.report.style import BLUE, INK, ORANGE, RED, new_figure, tidy
 
@@ -317,9 +317,9 @@ lesson.true("each of the other five misses some", not matrix[:, :5].all(axis=0).
 #
 # ## The engine's check
 #
-# `minikd.gradcheck` is `one_direction`, plus care. It takes the difference at two steps and combines them so that the
-# $h^2$ term cancels too (Richardson's extrapolation). If the two disagree, a corner is near, and it tries a smaller
-# step. Only after a direction disagrees does it difference every element, to say which one is wrong.
+# `minikd.evidence.gradcheck` is `one_direction`, plus care. It takes the difference at two steps and combines them so
+# that the $h^2$ term cancels too (Richardson's extrapolation). If the two disagree, a corner is near, and it tries a
+# smaller step. Only after a direction disagrees does it difference every element, to say which one is wrong.
 
 # %%
 points = np.linspace(0.5, 1.5, 50)
@@ -421,7 +421,8 @@ lesson.save(figure)
 # - Nocedal and Wright 2006, *Numerical optimization*, §8.1: finite differences and their best step.
 # - Griewank and Walther 2008, *Evaluating derivatives*, §3: why backward costs little more than forward.
 # - Lesson 5 stacks layers and uses `one_direction` on the whole stack. Lesson 8 checks a convolution.
-# - `minikd/gradcheck/numeric.py` and `check.py`: the engine's; `tests/test_mutants.py` plants bugs in the engine.
+# - `minikd/evidence/gradcheck/numeric.py` and `check.py`: the engine's; `tests/test_mutants.py` plants bugs
+#   in the engine.
 #
 # ## Exercises
 #

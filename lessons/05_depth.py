@@ -18,7 +18,7 @@ import numpy as np
 import minikd
 from minikd import nn
 from minikd.data import Views, mean_and_std
-from minikd.gradcheck import check_function, check_layer, tie_free
+from minikd.evidence.gradcheck import check_function, check_layer, tie_free
 from minikd.lessons import Lesson
 from minikd.losses import cross_entropy
 from minikd.nn.initialization import he

@@ -15,7 +15,7 @@ import numpy as np
 
 import minikd
 from minikd import nn
-from minikd.gradcheck import check_function, check_layer, tie_free
+from minikd.evidence.gradcheck import check_function, check_layer, tie_free
 from minikd.lessons import Lesson
 from minikd.nn.dropout import dropout, dropout_backward
 from minikd.nn.normalization import normalize, normalize_backward

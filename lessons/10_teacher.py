@@ -27,9 +27,9 @@ from minikd.lessons.teacher import NAME
 from minikd.losses import cross_entropy
 from minikd.methods import Labels
 from minikd.models import cnn
-from minikd.parallel import workers
 from minikd.report.style import BLUE, INK, ORANGE, blank, mosaic, new_figure, show_picture, tidy
-from minikd.training import DROPOUT, Plan, fit
+from minikd.training.loop import DROPOUT, Plan, fit
+from minikd.training.parallel import workers
 
 lesson = Lesson("10_teacher")
 data = minikd.load_dataset("mnist")

@@ -15,7 +15,7 @@ import numpy as np
 
 from minikd import load_dataset, losses
 from minikd.data import Views, mean_and_std
-from minikd.gradcheck import check_loss
+from minikd.evidence.gradcheck import check_loss
 from minikd.lessons import Lesson
 from minikd.lessons.teacher import teacher_of
 from minikd.models import mlp
@@ -332,8 +332,8 @@ lesson.save(figure)
 #
 # - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §2 (the loss) and §2.1 (the limit).
 # - Ba and Caruana 2014, *Do deep nets really need to be deep?*, §2.2: logits matched directly, a year earlier.
-# - `minikd/losses/kl.py`, `distillation.py`, `logit_matching.py`; `minikd/pitfalls/losses.py` for the wrong versions,
-#   and `minikd pitfalls` for what they cost.
+# - `minikd/losses/kl.py`, `distillation.py`, `logit_matching.py`; `minikd/evidence/pitfalls/losses.py` for the wrong
+#   versions, and `minikd pitfalls` for what they cost.
 # - Lesson 13 trains with this loss, and asks whether it was worth it.
 #
 # ## Exercises

@@ -20,7 +20,7 @@ from scipy import stats
 from minikd import load_dataset, metrics
 from minikd.data import Views, mean_and_std
 from minikd.distillation.teacher import CachedTeacher
-from minikd.experiments.statistics import interval
+from minikd.evidence.experiments.statistics import interval
 from minikd.lessons import Lesson
 from minikd.lessons.teacher import teacher_of
 from minikd.methods import Labels, LogitObjective, SoftTargets
@@ -336,7 +336,7 @@ lesson.save(figure)
 # - Szegedy et al. 2016, *Rethinking the Inception architecture for computer vision*, §7: smoothed labels.
 # - Guo et al. 2017, *On calibration of modern neural networks*, §2: reliability, ECE.
 # - Stanton et al. 2021, *Does knowledge distillation really work?*: students often do not match their teachers.
-# - `minikd/metrics.py`, `minikd/experiments/statistics.py`. Lesson 17 runs the whole experiment.
+# - `minikd/metrics.py`, `minikd/evidence/experiments/statistics.py`. Lesson 17 runs the whole experiment.
 #
 # ## Exercises
 #

@@ -16,8 +16,7 @@ import numpy as np
 from minikd import METHODS, load_dataset, losses, metrics
 from minikd.data import Views, mean_and_std
 from minikd.distillation.teacher import CachedTeacher
-from minikd.gradcheck import check_loss
-from minikd.inference import outputs_of
+from minikd.evidence.gradcheck import check_loss
 from minikd.lessons import Lesson
 from minikd.lessons.teacher import teacher_of
 from minikd.methods import Labels, Pair, build, refusal
@@ -26,6 +25,7 @@ from minikd.models import describe, mlp
 from minikd.nn import Linear, ReLU, Sequential
 from minikd.report.style import new_figure, tidy
 from minikd.training import Plan, fit
+from minikd.training.inference import outputs_of
 
 lesson = Lesson("14_beyond_logits")
 rng = np.random.default_rng(14)

@@ -32,9 +32,9 @@ import numpy as np
 
 import minikd
 from minikd import losses, nn
-from minikd.backend import Backend, choose, module_of, to_host
-from minikd.gpu_check.cases import BOUNDS, differences
-from minikd.gpu_check.device import seconds
+from minikd.backends import Backend, choose, module_of, to_host
+from minikd.evidence.gpu_check.cases import BOUNDS, differences
+from minikd.evidence.gpu_check.device import seconds
 from minikd.lessons import Lesson
 from minikd.lessons.elsewhere import elsewhere
 from minikd.lessons.rows import row
@@ -79,7 +79,7 @@ print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count
 # One copy and five launches (`sub` and `truediv` are Python's names for `-` and `/`). To give an order costs some
 # millionths of a second, for ten numbers as for ten million. A GPU wins on large batches; with a small network and a
 # small batch the launches are what a step costs. The engine therefore has a few functions of its own for a GPU in
-# `minikd/kernels.py`: Adam's step, a dozen launches as NumPy writes it, is one there.
+# `minikd/backends/cuda.py`: Adam's step, a dozen launches as NumPy writes it, is one there.
 #
 # **Why not a switch?** Many libraries have one: `from backend import xp`, set once when the program starts. It is
 # shorter, and wrong as soon as one program holds both kinds of array: a model on the GPU and one on the host to compare
@@ -207,7 +207,7 @@ print(f"12 products: {1e3 * unsynchronised:.1f} ms by the wrong clock, {1e3 * sy
 # %% [markdown]
 # The right clock: synchronise, start, work, synchronise, stop. The first wait matters as well: without it you pay for
 # what was ordered before. And the first run does not count, because CuPy translates its code for the device then.
-# `minikd.gpu_check.device.seconds` does it so, and medians of many runs are reported.
+# `minikd.evidence.gpu_check.device.seconds` does it so, and medians of many runs are reported.
 #
 # ## 4. float32 stays float32
 #
@@ -422,8 +422,9 @@ lesson.save(figure)
 # ## Read on
 #
 # Higham, *Accuracy and Stability of Numerical Algorithms* (2nd edition, 2002), chapter 4: orders of summation.
-# CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the engine: `minikd/backend.py`,
-# `minikd/kernels.py`, `minikd/gpu_check`. Lesson 8 has the loop that is turned round here, lesson 16 ships the student.
+# CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the engine: `minikd/backends/__init__.py`,
+# `minikd/backends/cuda.py`, `minikd/evidence/gpu_check`. Lesson 8 has the loop that is turned round here, lesson 16
+# ships the student.
 #
 # ## Exercises
 #

@@ -19,13 +19,13 @@ import minikd
 from minikd import losses, metrics, models
 from minikd.data import Views, mean_and_std
 from minikd.distillation.teacher import CachedTeacher
-from minikd.inference import logits_of
 from minikd.lessons import Lesson
 from minikd.methods import Labels, LogitObjective, SoftTargets
-from minikd.parallel import workers
 from minikd.report.style import BLUE, INK, ORANGE, new_figure, tidy
 from minikd.report.tables import PUBLISHED
 from minikd.training import Evaluation, Plan, fit
+from minikd.training.inference import logits_of
+from minikd.training.parallel import workers
 
 lesson = Lesson("17_whole_experiment", own_data=True)
 

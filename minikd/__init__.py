@@ -6,7 +6,7 @@
     print(minikd.evaluate(student, data))
 
 The parts: `minikd.nn` (layers), `minikd.losses`, `minikd.optim`, `minikd.schedules`, `minikd.data`, `minikd.metrics`,
-`minikd.gradcheck`, `minikd.reference` (PyTorch, to compare with).
+`minikd.evidence.gradcheck`, `minikd.evidence.reference` (PyTorch, to compare with).
 """
 
 TYPE_CHECKING = False
@@ -15,12 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minikd import losses, nn
     from minikd.api import Scores, distill, evaluate, save, train
+    from minikd.console.progress import Bars
     from minikd.data import Augmentation, Dataset, load_dataset
     from minikd.errors import MinikdError
     from minikd.exports import export
     from minikd.methods import METHODS
-    from minikd.progress import Bars
-    from minikd.tensors import read_tensors
+    from minikd.storage.tensors import read_tensors
     from minikd.training import Plan
     from minikd.weights import load_model
 
@@ -47,7 +47,7 @@ __all__ = [
 _HOMES = {
     "METHODS": "methods",
     "Augmentation": "data",
-    "Bars": "progress",
+    "Bars": "console.progress",
     "Dataset": "data",
     "MinikdError": "errors",
     "Plan": "training",
@@ -57,7 +57,7 @@ _HOMES = {
     "export": "exports",
     "load_dataset": "data",
     "load_model": "weights",
-    "read_tensors": "tensors",
+    "read_tensors": "storage.tensors",
     "save": "api",
     "train": "api",
 }

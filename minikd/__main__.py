@@ -7,7 +7,7 @@ would be the answer to it.
 import sys
 
 try:
-    from minikd.interrupts import asked_to_stop, end_stopped, say_stopped, stop_at_once, stop_by_exception
+    from minikd.console.interrupts import asked_to_stop, end_stopped, say_stopped, stop_at_once, stop_by_exception
 except KeyboardInterrupt:  # amid the few modules that the handler needs itself
     print("\nminikd: stopped", file=sys.stderr)
     sys.exit(130)

@@ -10,20 +10,20 @@ import numpy as np
 
 from minikd import metrics
 from minikd.arguments import check_choices, check_data, check_method, check_model, check_trainable, path_of, teachers_of
-from minikd.backend import module_of
+from minikd.backends import module_of
+from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.inference import logits_of, try_out
 from minikd.methods import Labels, Pair, Teacher, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
-from minikd.parallel import Map, workers
-from minikd.progress import Bars
 from minikd.training import Plan, Watcher, fit
+from minikd.training.inference import logits_of, try_out
+from minikd.training.parallel import Map, workers
 from minikd.typing import Pixels
 from minikd.weights import Card, save_model
 

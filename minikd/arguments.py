@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.data import Augmentation, Dataset
 from minikd.errors import ConfigError, DtypeError
 from minikd.nn import Sequential

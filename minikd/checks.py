@@ -9,7 +9,7 @@ from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.errors import ConfigError, DtypeError
 from minikd.typing import FLOATS, Array
 

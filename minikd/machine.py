@@ -4,8 +4,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from minikd.parallel import cores
 from minikd.report.evidence import Machine
+from minikd.training.parallel import cores
 
 PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x", "torch")
 

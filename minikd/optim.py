@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from minikd.backend import kernels_of, module_of
+from minikd.backends import kernels_of, module_of
 from minikd.checks import check_float, number
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.memory import require

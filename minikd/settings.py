@@ -10,9 +10,9 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from minikd import reading
+from minikd.console.terminal import one_line
 from minikd.errors import ConfigError
-from minikd.terminal import one_line
+from minikd.storage import reading
 
 ValueT = TypeVar("ValueT")
 

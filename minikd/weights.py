@@ -14,7 +14,7 @@ from typing import Literal, TypedDict
 
 import numpy as np
 
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.data.dataset import Dataset
 from minikd.data.ink import ink_box, is_ink
 from minikd.data.shown import alike
@@ -23,9 +23,9 @@ from minikd.memory import in_words, require
 from minikd.nn import Sequential
 from minikd.nn.build import build_sequential
 from minikd.nn.layer import Layer
-from minikd.reading import excerpt
-from minikd.schema import fitted, from_json
-from minikd.tensors import STAGE, read_tensors, write_tensors
+from minikd.storage.reading import excerpt
+from minikd.storage.schema import fitted, from_json
+from minikd.storage.tensors import STAGE, read_tensors, write_tensors
 from minikd.typing import Array, Shape
 
 WIDEST = 2**16

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from minikd import losses, nn, optim
-from minikd.backend import Backend, module_of, to_host
+from minikd.backends import Backend, module_of, to_host
 from minikd.nn import activations, conv, dropout, linear, normalization, pooling
 
 DEVICE = Backend("cupy", "the tests run on it")

@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def backend(request):
     """The backend under test."""
-    from minikd.backend import Backend
+    from minikd.backends import Backend
 
     return Backend(request.config.getoption("--backend"), "the tests run on it")
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from minikd.cli import main
 from minikd.distillation import folder as run_folder
-from minikd.experiments import whole
-from minikd.experiments.cell import Cell
-from minikd.experiments.experiment import Experiment, Size
+from minikd.evidence.experiments import whole
+from minikd.evidence.experiments.cell import Cell
+from minikd.evidence.experiments.experiment import Experiment, Size
 from minikd.report import figures
 from tests.cli.makers import QUICK, write_data
-from tests.experiments.makers import recipe_of
+from tests.evidence.experiments.makers import recipe_of
 
 CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
 """What changes names or forces bytes to the disk."""

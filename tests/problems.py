@@ -8,7 +8,7 @@ from minikd import nn
 from minikd.data import Dataset, Views, mean_and_std
 from minikd.distillation.teacher import teacher_for
 from minikd.methods import LogitObjective, SoftTargets
-from minikd.objective import Objective, Term
+from minikd.training.objective import Objective, Term
 
 SHAPE, CLASSES = (1, 6, 6), 3
 

@@ -1,7 +1,7 @@
 """What a run and an experiment leave behind, without a run or an experiment."""
 
 from minikd.distillation.recipe import Recipe
-from minikd.experiments.cell import Cell, Measured, Outcome
+from minikd.evidence.experiments.cell import Cell, Measured, Outcome
 from minikd.weights import Card
 
 CARD = Card("student", (1, 6, 6), (0.1307,), (0.3081,), ("zéro", "un", "deux"))

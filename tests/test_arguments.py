@@ -7,9 +7,9 @@ import pytest
 
 import minikd
 from minikd import nn
+from minikd.console.notices import Notice
 from minikd.errors import CheckpointError, ConfigError, DataError, DtypeError
 from minikd.methods import SoftTargets
-from minikd.notices import Notice
 from tests import problems
 
 QUICK = minikd.Plan(epochs=1)

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
 
-from minikd.checkpoints import Length, Position, load_checkpoint, save_checkpoint
 from minikd.cli import main
+from minikd.console.notices import Notice
 from minikd.data import Augmentation
 from minikd.data.idx import read_idx
 from minikd.data.npz import read_npz
@@ -28,12 +28,12 @@ from minikd.distillation.recipe import Recipe, read_run_recipe, sealed
 from minikd.distillation.results import read_results, write_results
 from minikd.distillation.search import FILE, Trial, read_record
 from minikd.errors import MinikdError
-from minikd.experiments.cell import read_outcome
-from minikd.experiments.editions import editions
-from minikd.jsonfiles import write_json
+from minikd.evidence.experiments.cell import read_outcome
+from minikd.evidence.experiments.editions import editions
 from minikd.methods import Labels
-from minikd.notices import Notice
-from minikd.training import Plan, Run
+from minikd.storage.jsonfiles import write_json
+from minikd.training.checkpoints import Length, Position, load_checkpoint, save_checkpoint
+from minikd.training.loop import Plan, Run
 from minikd.weights import load_model, save_model
 from tests import problems
 from tests.cli.makers import QUICK, write_data

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from minikd import losses, models, nn, optim
-from minikd.backend import Backend, choose, module_of, to_host
-from minikd.checkpoints import Position
+from minikd.backends import Backend, choose, module_of, to_host
 from minikd.data import Augmentation, Views
 from minikd.distillation.teacher import LiveTeacher
 from minikd.errors import BackendError, DataError, DtypeError
-from minikd.inference import logits_of
 from minikd.methods import Labels
-from minikd.training import Plan, Run, fit
+from minikd.training.checkpoints import Position
+from minikd.training.inference import logits_of
+from minikd.training.loop import Plan, Run, fit
 from minikd.weights import Card, load_model, save_model
 from tests import border, problems
 

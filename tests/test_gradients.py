@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd import losses, nn
-from minikd.gradcheck.suite import checks, layers, loss_cases, models
+from minikd.evidence.gradcheck.suite import checks, layers, loss_cases, models
 from minikd.nn import windows
 
 CHECKS = list(checks(np.random.default_rng(0)))

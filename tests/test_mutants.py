@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
-from minikd.gradcheck import suite
+from minikd.evidence.gradcheck import suite
 from tests.mutants import features, layers, losses, losses_divergences, losses_rescaled, relations, teaching
 from tests.mutants.checks import CHECKS, fails, suite_check
 

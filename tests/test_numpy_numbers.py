@@ -8,7 +8,7 @@ import pytest
 import minikd
 from minikd import Augmentation, Plan, nn, schedules
 from minikd.errors import ConfigError
-from minikd.training import EPOCHS
+from minikd.training.loop import EPOCHS
 
 WHOLE = {"int64": np.int64, "uint8": np.uint8, "of no dimension": np.array}
 REAL = {"float64": np.float64, "float32": np.float32, "long double": np.longdouble, "of no dimension": np.array}

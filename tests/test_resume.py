@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minikd import losses, training
-from minikd.checkpoints import Length, load_checkpoint
+from minikd import losses
+from minikd.console.interrupts import SIGNALS
 from minikd.data import Augmentation
 from minikd.errors import CheckpointError
-from minikd.identity import identity_of
-from minikd.interrupts import SIGNALS
 from minikd.methods import Labels
-from minikd.tensors import write_tensors
+from minikd.storage.tensors import write_tensors
 from minikd.training import Evaluation, Interrupted, Plan, fit
+from minikd.training import loop as training
+from minikd.training.checkpoints import Length, load_checkpoint
+from minikd.training.identity import identity_of
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from minikd.methods import SoftTargets
-from minikd.training import Plan, Position, Run, fit
-from tests import problems, test_objective
+from minikd.training.checkpoints import Position
+from minikd.training.loop import Plan, Run, fit
+from tests import problems
 from tests.distillation import test_teacher
 from tests.methods import test_courses, test_ensemble, test_every_method, test_own_parameters
 from tests.nn import test_container
+from tests.training import test_objective
 
 
 def test_a_tap_joins_the_gradient_from_above():

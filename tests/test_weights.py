@@ -9,9 +9,9 @@ import pytest
 import minikd
 from minikd import nn
 from minikd.errors import CheckpointError
-from minikd.gradcheck import suite
+from minikd.evidence.gradcheck import suite
 from minikd.nn.build import build_sequential
-from minikd.tensors import read_tensors, write_tensors
+from minikd.storage.tensors import read_tensors, write_tensors
 from minikd.weights import Card, load_model, save_model, stage_of
 from tests import problems
 from tests.records import CARD

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minikd import losses
-from minikd.gradcheck.numeric import jacobian
+from minikd.evidence.gradcheck.numeric import jacobian
 from minikd.lessons import Work
 
 

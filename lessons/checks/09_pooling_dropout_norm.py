@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minikd.gradcheck import tie_free
+from minikd.evidence.gradcheck import tie_free
 from minikd.lessons import Work
 from minikd.nn.normalization import normalize
 

@@ -1,6 +1,6 @@
 """Lesson 15: two functions for any array library.
 
-Ask the arrays, and call no np on them: from minikd.backend import module_of; xp = module_of(x).
+Ask the arrays, and call no np on them: from minikd.backends import module_of; xp = module_of(x).
 """
 
 

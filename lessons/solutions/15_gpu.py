@@ -2,7 +2,7 @@
 
 import math
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 
 
 def one_hot(labels, classes):

@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minikd import terminal
-from minikd.bench.circumstances import OPENBLAS
-from minikd.bench.run import NAMES
 from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
+from minikd.console import terminal
 from minikd.errors import ConfigError
-from minikd.files import write_atomically
-from minikd.parallel import cores
+from minikd.evidence.bench.circumstances import OPENBLAS
+from minikd.evidence.bench.run import NAMES
+from minikd.storage.files import write_atomically
+from minikd.training.parallel import cores
 
 NEXT = {
     "bench --scaling": "how time and memory grow",
@@ -42,9 +42,9 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     """Time the works of these names."""
-    from minikd.bench import run
-    from minikd.bench.figure import ratio_figure
-    from minikd.bench.table import text
+    from minikd.evidence.bench import run
+    from minikd.evidence.bench.figure import ratio_figure
+    from minikd.evidence.bench.table import text
 
     effort = run.QUICK if arguments.quick else run.Effort()
     report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, terminal.say)
@@ -55,8 +55,8 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
 
 def scaling(arguments: argparse.Namespace, threads: int) -> int:
     """Measure how time and memory grow."""
-    from minikd.bench import growth
-    from minikd.bench.growth_report import growth_figure, text
+    from minikd.evidence.bench import growth
+    from minikd.evidence.bench.growth_report import growth_figure, text
 
     span = growth.QUICK if arguments.quick else growth.Span()
     found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, terminal.say)

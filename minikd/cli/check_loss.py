@@ -23,10 +23,10 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 def check_loss(arguments: argparse.Namespace) -> int:
     """Judge the loss, and the networks where they are given; 1 where something is wrong."""
-    from minikd.check_loss.judge import Verdict, Wish
-    from minikd.check_loss.judge import check_loss as judge
-    from minikd.check_loss.report import text
-    from minikd.check_loss.subject import subject_of
+    from minikd.evidence.check_loss.judge import Verdict, Wish
+    from minikd.evidence.check_loss.judge import check_loss as judge
+    from minikd.evidence.check_loss.report import text
+    from minikd.evidence.check_loss.subject import subject_of
 
     subject = subject_of(arguments.loss)
     if subject.uses_torch or arguments.student or arguments.teacher:
@@ -34,7 +34,7 @@ def check_loss(arguments: argparse.Namespace) -> int:
     verdict = judge(subject, Wish(arguments.kind == "reverse_kl", arguments.alpha_is == "labels"))
     rows = list(verdict.rows)
     if arguments.student or arguments.teacher:
-        from minikd.check_loss.networks import network_of, student_rows, teacher_rows
+        from minikd.evidence.check_loss.networks import network_of, student_rows, teacher_rows
 
         rows += student_rows(network_of(arguments.student)) if arguments.student else []
         rows += teacher_rows(network_of(arguments.teacher)) if arguments.teacher else []

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minikd.backend import choose
+from minikd.backends import choose
 from minikd.cli.dry_run import dry_run
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import SHIP, after_distill, lesson, print_next
+from minikd.console.interrupts import advising
+from minikd.console.layout import broken, paragraph
+from minikd.console.progress import Bars
+from minikd.console.terminal import say
 from minikd.distillation import run
 from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
 from minikd.distillation.naming import check_name, default_name
 from minikd.distillation.recipe import Recipe, read_recipe, read_run_recipe, size_of
 from minikd.errors import CheckpointError, ConfigError, MinikdError
-from minikd.interrupts import advising
-from minikd.layout import broken, paragraph
-from minikd.progress import Bars
 from minikd.report.evidence import name_of
 from minikd.settings import LARGEST, brief
-from minikd.terminal import say
 
 if TYPE_CHECKING:
     from minikd.distillation.predict import Prediction
@@ -166,8 +166,8 @@ def watcher_of(arguments: argparse.Namespace) -> Bars | None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print what trained weights are worth on a test set."""
     from minikd.distillation.measure import measure_files
-    from minikd.parallel import workers
     from minikd.report.listings import evaluation_table
+    from minikd.training.parallel import workers
 
     backend, (data, size) = choose(arguments.backend), data_of(arguments)
     with workers(None if backend.name == "numpy" else 1) as map_:
@@ -233,7 +233,7 @@ def print_predictions(answers: "Sequence[Prediction]", top: int) -> None:
 
 def gradcheck(arguments: argparse.Namespace) -> int:
     """Check every gradient of the engine, or the learner's layer; 1 where one is wrong."""
-    from minikd import gradcheck
+    from minikd.evidence import gradcheck
 
     check_least("--seed", arguments.seed, 0)
     alone = arguments.layer is not None
@@ -277,7 +277,7 @@ def shape_of(text: str | None) -> tuple[int, ...] | None:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Print the differences from PyTorch; 1 where one is larger than its bound."""
-    from minikd import reference
+    from minikd.evidence import reference
 
     check_least("--seed", arguments.seed, 0)
     rows = reference.compare_all(np.random.default_rng(arguments.seed))
@@ -292,7 +292,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def gpu_check(arguments: argparse.Namespace) -> int:
     """Compare the device with NumPy, print what was found and write it to a file; 1 where something differs."""
-    from minikd import gpu_check
+    from minikd.evidence import gpu_check
 
     check_least("--batch-size", arguments.batch_size, 1, 10**6)
     check_least("--steps", arguments.steps, 1, 10**6)
@@ -333,7 +333,7 @@ def info(arguments: argparse.Namespace) -> int:
 
 def tell_files(paths: Sequence[Path], as_json: bool) -> int:
     """Print what each file is, and whether its checksum holds. Raises CheckpointError where one is damaged."""
-    from minikd.contents import contents_of, lines_of
+    from minikd.storage.contents import contents_of, lines_of
 
     found = contents_of(paths)
     print(json_text(found) if as_json else "\n".join(map(lines_of, found)))

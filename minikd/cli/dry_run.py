@@ -5,10 +5,10 @@ import shlex
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
+from minikd.console.layout import aligned, paragraph
 from minikd.distillation.ended import as_table
 from minikd.distillation.outlook import outlook
 from minikd.distillation.recipe import Recipe
-from minikd.layout import aligned, paragraph
 from minikd.memory import in_words
 from minikd.report import units
 from minikd.report.evidence import name_of

@@ -7,18 +7,18 @@ from minikd.cli.bench import check_path
 from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
+from minikd.console.interrupts import advising
 from minikd.distillation.folder import quoted
-from minikd.files import write_atomically
-from minikd.interrupts import advising
-from minikd.parallel import cores
+from minikd.storage.files import write_atomically
+from minikd.training.parallel import cores
 
 
 def experiment(arguments: argparse.Namespace) -> int:
     """Run an experiment, or go on with it; 1 where a cell failed. Without a name, list them all."""
-    from minikd.experiments.catalogue import EXPERIMENTS
-    from minikd.experiments.catalogue import experiment as named
-    from minikd.experiments.table import listed, listing, text
-    from minikd.experiments.whole import run
+    from minikd.evidence.experiments.catalogue import EXPERIMENTS
+    from minikd.evidence.experiments.catalogue import experiment as named
+    from minikd.evidence.experiments.table import listed, listing, text
+    from minikd.evidence.experiments.whole import run
 
     program = as_typed()
     if arguments.name is None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from minikd.cli.commands import as_typed, python_as_typed
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import SHIP, lesson, print_next
+from minikd.console.layout import paragraph
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
 from minikd.exports.listing import KINDS, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
-from minikd.layout import paragraph
 from minikd.nn import Sequential
 from minikd.report import units
 from minikd.weights import Card

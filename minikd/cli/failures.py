@@ -4,8 +4,8 @@ import os
 import tempfile
 import traceback
 
-from minikd.layout import tell
-from minikd.terminal import Terminal, one_line, say
+from minikd.console.layout import tell
+from minikd.console.terminal import Terminal, one_line, say
 
 REFUSED, BUG, STOPPED = 2, 70, 130
 """Exit statuses: an error that the user can mend, one of minikd's own, and Ctrl-C."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from minikd.cli.commands import as_typed, python_as_typed
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next, shown
+from minikd.console.layout import aligned, columns, paragraph, styled, tell
+from minikd.console.terminal import say, standard_error
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.files import write_atomically
-from minikd.layout import aligned, columns, paragraph, styled, tell
 from minikd.lessons.library import Card, cards, chosen, lessons_folder
-from minikd.terminal import say, standard_error
+from minikd.storage.files import write_atomically
 
 MINUTES = len("minutes")
 """Columns of a lesson's minutes."""

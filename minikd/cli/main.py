@@ -8,18 +8,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from minikd.backend import CHOICES
+from minikd.backends import CHOICES
 from minikd.cli.check_loss import add_flags as add_check_loss_flags
 from minikd.cli.completion import PLACES
 from minikd.cli.failures import REFUSED, bug, reason, refused, status_of
 from minikd.cli.flags import add_recipe_flags
 from minikd.cli.next_steps import columns_of
+from minikd.console.interrupts import exit_status, say_stopped
+from minikd.console.layout import paragraph
+from minikd.console.notices import printed
+from minikd.console.terminal import one_line, safe_streams
 from minikd.errors import MinikdError
-from minikd.interrupts import exit_status, say_stopped
-from minikd.layout import paragraph
 from minikd.machine import own_version
-from minikd.notices import printed
-from minikd.terminal import one_line, safe_streams
 
 Command = Callable[[argparse.Namespace], int]
 

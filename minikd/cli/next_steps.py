@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from minikd.console.layout import columns, paragraph, styled
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.layout import columns, paragraph, styled
 
 TABLE, SHIP = "13", "16"
 """The lessons that explain the table of a run, and how to ship a student."""

@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from minikd import terminal
 from minikd.cli.bench import check_path, say
 from minikd.cli.commands import check_least
+from minikd.console import terminal
 from minikd.errors import ConfigError
-from minikd.pitfalls import PITFALLS, Pitfall
+from minikd.evidence.pitfalls import PITFALLS, Pitfall
 
 NEXT = {
     "pitfalls NAME": "why people write it, what each check says, where it was seen",
@@ -20,9 +20,9 @@ NEXT = {
 
 def pitfalls(arguments: argparse.Namespace) -> int:
     """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
-    from minikd.pitfalls import report
-    from minikd.pitfalls.examine import examine
-    from minikd.pitfalls.training import Cost, Recipe, costs
+    from minikd.evidence.pitfalls import report
+    from minikd.evidence.pitfalls.examine import examine
+    from minikd.evidence.pitfalls.training import Cost, Recipe, costs
 
     chosen, seeds = chosen_of(arguments.names), seeds_of(arguments)
     check_path("--output", arguments.output)

@@ -7,11 +7,11 @@ from typing import TypedDict
 from minikd.cli.commands import as_typed
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
+from minikd.console.layout import aligned
 from minikd.distillation.folder import CONFIG, in_use, quoted
 from minikd.distillation.recipe import read_recipe
 from minikd.distillation.results import read_results
 from minikd.errors import ConfigError, MinikdError
-from minikd.layout import aligned
 from minikd.report.evidence import MODELS
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from minikd.console.notices import notice
 from minikd.data.dataset import Dataset, Raw, check_lengths, checked_images, checked_labels
 from minikd.data.splits import split_by_class
 from minikd.errors import DataError
-from minikd.notices import notice
 from minikd.typing import Ints, Pixels
 
 CHANNELS = (1, 3)

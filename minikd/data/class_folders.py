@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minikd.console.notices import notice
 from minikd.data.assembly import assemble
 from minikd.data.dataset import Dataset
 from minikd.data.layout import LAYOUTS_HELP, layout_of
@@ -12,7 +13,6 @@ from minikd.data.picture_set import read_pictures
 from minikd.data.shown import composed, is_text, shown, some
 from minikd.data.trees import SUFFIXES, Tree
 from minikd.errors import DataError
-from minikd.notices import notice
 
 OTHER_PICTURES = frozenset(
     (

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from minikd.data.shown import alike, is_text, some
 from minikd.errors import DataError
-from minikd.reading import excerpt
+from minikd.storage.reading import excerpt
 
 LONGEST = 255
 """Characters of a name; no folder's has more."""

@@ -8,9 +8,9 @@ import string
 
 import numpy as np
 
+from minikd.console.notices import notice
 from minikd.data.assembly import Part
 from minikd.data.dataset import Raw
-from minikd.notices import notice
 
 MERGED = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
 """The classes where letters whose two cases look alike are one."""

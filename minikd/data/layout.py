@@ -2,11 +2,11 @@
 
 from typing import NamedTuple, NoReturn
 
+from minikd.console.notices import notice
 from minikd.data.shown import composed, shown, some
 from minikd.data.split_names import FILLED, Role, parts_among, read_name
 from minikd.data.trees import Tree
 from minikd.errors import DataError
-from minikd.notices import notice
 
 LAYOUTS_HELP = "ROOT/train/CLASS/*.png with ROOT/test/CLASS/*.png, or ROOT/CLASS/*.png alone"
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from minikd.console.notices import notice
 from minikd.data.assembly import Part, assemble
 from minikd.data.class_names import check_count, names_in
 from minikd.data.dataset import Dataset
 from minikd.data.npz_file import Arrays, opened_npz
 from minikd.data.shown import shown
 from minikd.errors import DataError
-from minikd.notices import notice
 
 Pair = tuple[str, str]
 """The names of images and of their labels."""

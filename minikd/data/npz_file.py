@@ -19,7 +19,7 @@ from minikd.data.dataset import Raw
 from minikd.data.shown import shown, some
 from minikd.errors import DataError, MinikdError
 from minikd.memory import require
-from minikd.reading import excerpt
+from minikd.storage.reading import excerpt
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How NumPy writes; unpacking from other methods may take any memory."""

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from minikd.console.notices import notice
 from minikd.data.depth import FIX, Depth
 from minikd.data.pictures import channels_first, read_picture, stretched
 from minikd.data.room import require_room
 from minikd.data.shown import shown, some
 from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError
-from minikd.notices import notice
 
 TOLD = 10
 """Bad files named; the others are counted."""

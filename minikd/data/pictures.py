@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from minikd.console.notices import notice
 from minikd.data.chunks import without_metadata
 from minikd.data.depth import FIX, Depth, eight_bit, white_of
 from minikd.data.shown import shown
 from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError, MinikdError
 from minikd.memory import in_words, require
-from minikd.notices import notice
 from minikd.typing import Pixels, Shape
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """How much memory a data set takes, said before it is asked for."""
 
+from minikd.console.notices import notice
 from minikd.memory import in_words, require
-from minikd.notices import notice
 from minikd.typing import Shape
 
 AT_A_TIME = 100

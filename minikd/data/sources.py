@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from minikd.console.notices import notice
 from minikd.data.class_folders import read_class_folders
 from minikd.data.dataset import Dataset
 from minikd.data.downloads import REMOTES, fetch
@@ -16,7 +17,6 @@ from minikd.data.room import require_room, tell_large
 from minikd.data.shown import shown
 from minikd.data.trees import Tree, read_tree
 from minikd.errors import DataError
-from minikd.notices import notice
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
 DIGITS = tuple("0123456789")

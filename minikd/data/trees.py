@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minikd.console.notices import notice
 from minikd.data.shown import shown, some
 from minikd.errors import DataError
-from minikd.notices import notice
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jfif", ".jpe")
 """Of the files that are read as pictures, in any case."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from minikd.console.notices import notice
 from minikd.data.assembly import channels_second
 from minikd.data.dataset import Raw, checked_images
 from minikd.data.emnist import tell_upright, upright
@@ -19,7 +20,6 @@ from minikd.data.sources import NAMES, load_dataset
 from minikd.data.split_names import parts_among
 from minikd.data.trees import Tree, read_tree
 from minikd.errors import DataError
-from minikd.notices import notice
 from minikd.typing import Pixels
 
 IMAGE_KEYS = (*(images for images, _ in TRAIN_KEYS), "unlabelled", "unlabeled", "x", "data")

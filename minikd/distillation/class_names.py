@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from minikd.console.notices import notice
 from minikd.data import Dataset
 from minikd.data.shown import composed
 from minikd.errors import CheckpointError
-from minikd.notices import notice
 
 SHOWN = 8
 """Class names that a message lists."""

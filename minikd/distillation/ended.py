@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from minikd.console.notices import notice
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
-from minikd.notices import notice
 from minikd.report.figures import FIGURES, figures_of
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")

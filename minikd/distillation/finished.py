@@ -3,9 +3,9 @@
 import shlex
 from pathlib import Path
 
+from minikd.console.notices import notice
 from minikd.errors import ConfigError
 from minikd.nn import Sequential
-from minikd.notices import notice
 from minikd.report.evidence import MODELS
 from minikd.weights import Card, load_model
 

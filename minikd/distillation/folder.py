@@ -15,9 +15,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minikd.console.notices import notice
 from minikd.errors import ConfigError
-from minikd.files import aside_of, asides_in, force_names, remove_asides, write_atomically
-from minikd.notices import notice
+from minikd.storage.files import aside_of, asides_in, force_names, remove_asides, write_atomically
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -9,10 +9,10 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from minikd.checkpoints import COLUMNS, TEXTS, UNKNOWN, Row, checked_row, checked_rows
 from minikd.errors import CheckpointError
-from minikd.files import write_atomically
-from minikd.reading import excerpt, is_there, read_text
+from minikd.storage.files import write_atomically
+from minikd.storage.reading import excerpt, is_there, read_text
+from minikd.training.checkpoints import COLUMNS, TEXTS, UNKNOWN, Row, checked_row, checked_rows
 
 CHECKSUM = "crc32"
 

@@ -15,8 +15,8 @@ from typing import Self
 
 import numpy as np
 
-from minikd.backend import choose
-from minikd.checkpoints import Row
+from minikd.backends import choose
+from minikd.console.notices import notice
 from minikd.data import Views
 from minikd.distillation import networks, outlook
 from minikd.distillation.folder import CONFIG, RunFolder
@@ -26,15 +26,15 @@ from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.search import searched
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, Diverged, RanAway
-from minikd.files import write_atomically
-from minikd.identity import changes, digest_of, identity_of
 from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
-from minikd.notices import notice
-from minikd.objective import Objective
-from minikd.parallel import workers
+from minikd.storage.files import write_atomically
 from minikd.training import Watcher, fit
+from minikd.training.checkpoints import Row
+from minikd.training.identity import changes, digest_of, identity_of
+from minikd.training.objective import Objective
+from minikd.training.parallel import workers
 from minikd.weights import load_model, save_model, stage_of
 
 LOWER = 4.0

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from minikd.backend import module_of, to_host
+from minikd.backends import module_of, to_host
+from minikd.console.notices import notice
 from minikd.data import Views
 from minikd.errors import CheckpointError
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.notices import notice
-from minikd.tensors import read_tensors, write_tensors
+from minikd.storage.tensors import read_tensors, write_tensors
 from minikd.typing import Floats
 
 Outputs = tuple[Floats, dict[str, Floats]]

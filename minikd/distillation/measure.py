@@ -8,16 +8,16 @@ from statistics import median
 import numpy as np
 
 from minikd import metrics
-from minikd.backend import Backend, module_of, to_host
+from minikd.backends import Backend, module_of, to_host
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
-from minikd.inference import logits_of, named
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
-from minikd.parallel import Map
 from minikd.report.evidence import ModelResult
 from minikd.training import Evaluation
+from minikd.training.inference import logits_of, named
+from minikd.training.parallel import Map
 from minikd.typing import Floats
 from minikd.weights import Card, load_model
 

@@ -15,12 +15,12 @@ from minikd.distillation.class_names import match
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
-from minikd.inference import try_out
 from minikd.methods import Pair
 from minikd.methods.layers import shapes
 from minikd.nn import BatchNorm1d, Sequential
 from minikd.nn.folding import folded
 from minikd.nn.reordering import reordered
+from minikd.training.inference import try_out
 from minikd.weights import Card, load_model
 
 TEACHER, STUDENT, OWN, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))

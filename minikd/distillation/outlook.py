@@ -7,8 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from minikd.backend import choose
-from minikd.checkpoints import Position
+from minikd.backends import choose
 from minikd.data import Views
 from minikd.distillation import networks
 from minikd.distillation.measure import REPEATS
@@ -16,12 +15,13 @@ from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.distillation.search import by_rule
 from minikd.distillation.teacher import answers
-from minikd.inference import logits_of
 from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
-from minikd.objective import Objective
-from minikd.parallel import Map, workers
-from minikd.training import Run
+from minikd.training.checkpoints import Position
+from minikd.training.inference import logits_of
+from minikd.training.loop import Run
+from minikd.training.objective import Objective
+from minikd.training.parallel import Map, workers
 from minikd.typing import Shape
 
 IMAGE = 75_000

@@ -11,10 +11,10 @@ from minikd.data import Views
 from minikd.distillation.class_names import match
 from minikd.distillation.seeing import Seen, Ways, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
-from minikd.inference import logits_of, named
 from minikd.losses import softmax
 from minikd.nn import Sequential
 from minikd.report.explanation import write_explanation
+from minikd.training.inference import logits_of, named
 from minikd.typing import Floats
 from minikd.weights import Card
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd import memory
+from minikd.console.notices import notice
 from minikd.data import Dataset, Views, hold_out, load_dataset, mean_and_std
 from minikd.data.dataset import checked_images, unmasked
 from minikd.data.splits import split_by_class
 from minikd.data.unlabelled import load_images
 from minikd.distillation.recipe import Recipe, size_of
 from minikd.errors import CheckpointError, ConfigError, DataError
-from minikd.notices import notice
 from minikd.typing import Ints, Pixels
 from minikd.weights import Card
 

@@ -12,17 +12,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
-from minikd import checksums, models, optim, schedules
-from minikd.backend import CHOICES
+from minikd import models, optim, schedules
+from minikd.backends import CHOICES
+from minikd.console.notices import notice
 from minikd.data import Augmentation
 from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
-from minikd.notices import notice
-from minikd.reading import excerpt, read_text
-from minikd.schema import check_plain
 from minikd.settings import Section, setting, with_values
-from minikd.training import EPOCHS, Plan
+from minikd.storage import checksums
+from minikd.storage.reading import excerpt, read_text
+from minikd.storage.schema import check_plain
+from minikd.training.loop import EPOCHS, Plan
 
 LIMIT = 2**20
 """Bytes of the largest recipe that is read."""

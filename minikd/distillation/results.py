@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired
 
-from minikd.jsonfiles import broken, read_json, write_json
 from minikd.report.evidence import Circumstances, DatasetResult, ModelResult, Results
-from minikd.schema import fitted
+from minikd.storage.jsonfiles import broken, read_json, write_json
+from minikd.storage.schema import fitted
 
 FIX = "remove it, and --resume writes it anew"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minikd import metrics
+from minikd.console.notices import notice
 from minikd.distillation.ended import as_table, check_settings, has_figures, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
@@ -15,11 +16,8 @@ from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.distillation.results import read_results, write_results
 from minikd.errors import ConfigError, MinikdError, RanAway
-from minikd.identity import digest
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
-from minikd.notices import notice
-from minikd.parallel import workers
 from minikd.report.evidence import (
     Circumstances,
     DatasetResult,
@@ -32,6 +30,8 @@ from minikd.report.evidence import (
 from minikd.report.figures import figures_of, write_figures
 from minikd.report.html import write_report
 from minikd.training import Watcher
+from minikd.training.identity import digest
+from minikd.training.parallel import workers
 from minikd.typing import Floats
 
 STEPS_BACK = 3

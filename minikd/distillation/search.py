@@ -22,7 +22,7 @@ from typing import TypedDict
 import numpy as np
 
 from minikd import metrics
-from minikd.backend import choose, module_of
+from minikd.backends import choose, module_of
 from minikd.data import Views
 from minikd.data.splits import split_by_class
 from minikd.distillation import budgets, networks
@@ -30,13 +30,13 @@ from minikd.distillation.budgets import Settings
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.errors import Diverged, MinikdError
-from minikd.identity import digest
-from minikd.inference import logits_of
-from minikd.jsonfiles import read_table, write_json
 from minikd.methods import Labels
-from minikd.parallel import workers
 from minikd.settings import with_values
+from minikd.storage.jsonfiles import read_table, write_json
 from minikd.training import fit
+from minikd.training.identity import digest
+from minikd.training.inference import logits_of
+from minikd.training.parallel import workers
 from minikd.typing import Ints
 
 FILE = "search.json"

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from minikd.console.notices import notice
 from minikd.data.ink import Frame, centred, ground_of, ink_of
 from minikd.data.pictures import channels_first, picture_in, stretched
-from minikd.notices import notice
 from minikd.weights import Card
 
 BLANK = 8

@@ -12,15 +12,15 @@ from functools import partial
 from pathlib import Path
 
 from minikd import memory
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.kept import kept
-from minikd.inference import outputs_of
 from minikd.methods import Answer, Teacher
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
 from minikd.nn import Sequential
-from minikd.parallel import Map
+from minikd.training.inference import outputs_of
+from minikd.training.parallel import Map
 from minikd.typing import Floats
 
 KEPT_BYTES = 2**30

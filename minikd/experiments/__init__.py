@@ -1,1 +1,1 @@
-"""Experiments: many trainings side by side over several seeds, and what they say together."""
+"""The import paths of 0.1's README; the experiments are in `minikd.evidence.experiments`."""

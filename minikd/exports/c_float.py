@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.exports.c_source import LOGITS, Source, Windows, c_float
 from minikd.exports.chain import Named, flat
 from minikd.nn import (

@@ -41,7 +41,7 @@ from minikd.errors import DtypeError, ShapeError
 from minikd.nn.conv import conv2d
 from minikd.nn.geometry import Pair
 from minikd.nn.pooling import max_pool2d
-from minikd.parallel import workers
+from minikd.training.parallel import workers
 from minikd.typing import Floats, Shape
 
 Int8 = npt.NDArray[np.int8]

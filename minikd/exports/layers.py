@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.exports.chain import Named, flat
 from minikd.exports.integer import QuantizedConv2d, QuantizedLayer, QuantizedMaxPool2d, QuantizedModel, Weighted
 from minikd.nn import Residual, Sequential

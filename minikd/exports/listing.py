@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
+from minikd.console.layout import aligned, paragraph
 from minikd.data import Dataset
 from minikd.errors import MinikdError
 from minikd.exports.c_float import float_source
@@ -12,7 +13,6 @@ from minikd.exports.graph import OPSET
 from minikd.exports.quantize import quantize
 from minikd.exports.subjects import FILES, Subjects
 from minikd.exports.write import Exported, Order
-from minikd.layout import aligned, paragraph
 from minikd.nn import Sequential
 from minikd.report import units
 from minikd.report.evidence import name_of

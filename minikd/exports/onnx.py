@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.exports.chain import Named, flat
 from minikd.exports.graph import Graph, pads
 from minikd.nn import (

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd import metrics
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.data import Dataset, Views
 from minikd.data.ink import ink_box, is_ink
 from minikd.distillation.networks import Given, in_order
@@ -28,14 +28,14 @@ from minikd.exports import page_text as text
 from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
 from minikd.exports.layers import Description, described, packed_bytes
 from minikd.exports.quantize import quantize
-from minikd.files import write_atomically
-from minikd.inference import logits_of, named
 from minikd.losses.distillation import check_alpha
 from minikd.losses.softmax import check_temperature
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.parallel import workers
 from minikd.report import units
+from minikd.storage.files import write_atomically
+from minikd.training.inference import logits_of, named
+from minikd.training.parallel import workers
 from minikd.typing import Floats, Ints, Pixels
 from minikd.weights import Card
 

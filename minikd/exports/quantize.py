@@ -49,7 +49,7 @@ from minikd.nn import (
 )
 from minikd.nn.folding import fold
 from minikd.nn.layer import Layer
-from minikd.parallel import workers
+from minikd.training.parallel import workers
 from minikd.typing import Floats, Pixels
 from minikd.weights import Card
 

@@ -8,7 +8,8 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from minikd import metrics
-from minikd.backend import choose
+from minikd.backends import choose
+from minikd.console.notices import notice
 from minikd.data import Dataset, Views
 from minikd.distillation.networks import Given, in_order
 from minikd.errors import ConfigError, DtypeError
@@ -18,12 +19,11 @@ from minikd.exports.onnx import float_onnx
 from minikd.exports.onnx_int8 import integer_onnx
 from minikd.exports.quantize import quantize
 from minikd.exports.runtime import runtime, runtime_logits
-from minikd.files import write_atomically
-from minikd.inference import logits_of, named
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.notices import notice
-from minikd.parallel import workers
+from minikd.storage.files import write_atomically
+from minikd.training.inference import logits_of, named
+from minikd.training.parallel import workers
 from minikd.typing import Floats, Pixels
 from minikd.weights import Card
 

@@ -1,9 +1,10 @@
 """A stand-in for another array library: NumPy's numbers, held where NumPy's own functions do not reach them.
 
 With no GPU in sight it answers one question: does a function ask the arrays it is given for their library? While
-`elsewhere()` is open the stand-in lies where CuPy would, so `minikd.backend.module_of` finds it, and it counts what a
-device would be asked to do. It is no GPU: it has no memory and no speed of its own, and `minikd.kernels` do not run on
-it. In one thing it is stricter than CuPy, which lets `np.exp(x)` pass and runs its own exp: here that is refused.
+`elsewhere()` is open the stand-in lies where CuPy would, so `minikd.backends.module_of` finds it, and it counts what a
+device would be asked to do. It is no GPU: it has no memory and no speed of its own, and the kernels
+of `minikd.backends.cuda` do not run on it. In one thing it is stricter than CuPy, which lets `np.exp(x)` pass and runs
+its own exp: here that is refused.
 """
 
 import operator

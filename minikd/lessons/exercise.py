@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from minikd.gradcheck.learner_file import Passes, as_function, run_file
-from minikd.gradcheck.learner_function import as_loss, check_pair
-from minikd.gradcheck.report import Report
-from minikd.gradcheck.subjects import check_loss
-from minikd.gradcheck.trial import Stopped, describe, hint, place
-from minikd.layout import broken
+from minikd.console.layout import broken
+from minikd.evidence.gradcheck.learner_file import Passes, as_function, run_file
+from minikd.evidence.gradcheck.learner_function import as_loss, check_pair
+from minikd.evidence.gradcheck.report import Report
+from minikd.evidence.gradcheck.subjects import check_loss
+from minikd.evidence.gradcheck.trial import Stopped, describe, hint, place
 from minikd.lessons.rows import distance, row
 from minikd.typing import Floats, Scalar
 

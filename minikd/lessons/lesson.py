@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minikd.files import write_atomically
+from minikd.console.terminal import stand_before_streams
 from minikd.lessons.rows import distance, row
-from minikd.terminal import stand_before_streams
+from minikd.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

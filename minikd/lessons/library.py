@@ -20,7 +20,7 @@ from pathlib import Path
 
 import minikd
 from minikd.errors import ConfigError
-from minikd.reading import read_text
+from minikd.storage.reading import read_text
 
 LESSONS = "[0-9][0-9]_*.py"
 """Names of lessons and of exercises: NN_name.py."""

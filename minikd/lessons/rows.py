@@ -6,8 +6,8 @@ import unicodedata
 
 import numpy as np
 
-from minikd.layout import columns, styled
-from minikd.terminal import before, fitted
+from minikd.console.layout import columns, styled
+from minikd.console.terminal import before, fitted
 
 VERDICT, SHOWN = 8, 14
 """Columns of a verdict: ok, caught, WRONG, to do, waits; and of what is shown beside it, as 0.006 to 2.302."""

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from minikd.files import write_atomically
 from minikd.lessons.library import Card
 from minikd.lessons.markdown import coloured, unbroken, writer
 from minikd.lessons.notebook import Executed, Output
+from minikd.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -6,9 +6,9 @@ import runpy
 from pathlib import Path
 
 from minikd.errors import ConfigError
-from minikd.files import write_atomically
 from minikd.lessons.exercise import Work
 from minikd.lessons.library import LESSONS
+from minikd.storage.files import write_atomically
 
 WORK = Path("work")
 """The reader's folder, in the current one."""

@@ -17,7 +17,7 @@ nothing and is told nothing.
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
 from minikd.typing import Floats
 

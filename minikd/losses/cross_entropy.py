@@ -12,7 +12,7 @@ What the network says, less what it should say: the Jacobians of the logarithm a
 
 import numpy as np
 
-from minikd.backend import kernels_of, module_of
+from minikd.backends import kernels_of, module_of
 from minikd.checks import number
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
 from minikd.losses.softmax import check_logits, check_pair, counted, log_softmax
@@ -67,7 +67,7 @@ def check_labels(labels: Ints | Floats, shape: tuple[int, ...]) -> None:
     if module_of(labels) is not np:
         raise DtypeError(
             "labels is a cupy array, but class numbers are checked on the host, without waiting for the device; "
-            "pass them as a NumPy array: minikd.backend.to_host(labels)"
+            "pass them as a NumPy array: minikd.backends.to_host(labels)"
         )
     bad = np.flatnonzero((labels < 0) | (labels >= K))
     if len(bad):

@@ -23,7 +23,7 @@ gradient: the lesson gets harder as the student learns. dθ = dT·(T - 1)(21 - T
 sign; λ, from 0 to 1 on a cosine, is the curriculum.
 """
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses.softmax import check_networks, check_temperature, counted, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.errors import ShapeError
 from minikd.losses.cross_entropy import check_labels
 from minikd.losses.softmax import check_networks, check_share, check_temperature, log_ratio, log_softmax

@@ -27,7 +27,7 @@ log m is log(e^(log β + log p) + e^(log(1-β) + log q)), of logarithms througho
 
 import math
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import number
 from minikd.errors import ConfigError
 from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax

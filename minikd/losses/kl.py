@@ -14,7 +14,7 @@ The mean is over the batch, not over batch and classes: the latter is K times to
 field.
 """
 
-from minikd.backend import kernels_of, module_of
+from minikd.backends import kernels_of, module_of
 from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 

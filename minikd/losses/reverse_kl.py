@@ -16,7 +16,7 @@ log p is log-softmax of the teacher's logits. log(softmax + 1e-8), often seen, i
 that the teacher rules out, and these are the ones that count here.
 """
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax
 from minikd.typing import Floats, Scalar
 

@@ -11,7 +11,7 @@ teacher's entropy H(p), which the student cannot change: the gradient is that of
 perfect student is T²·H(p), not 0, and moves with T and the teacher. Two runs are compared by the divergence.
 """
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses.softmax import check_networks, check_temperature, counted, log_softmax, softmax
 from minikd.typing import Floats, Scalar
 

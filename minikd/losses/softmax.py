@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 
-from minikd.backend import kernels_of, module_of
+from minikd.backends import kernels_of, module_of
 from minikd.checks import check_alike, check_float, number
 from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Array, Floats

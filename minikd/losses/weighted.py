@@ -8,7 +8,7 @@ from functools import reduce
 from operator import add
 from typing import TypeVar
 
-from minikd.backend import kernels_of
+from minikd.backends import kernels_of
 from minikd.typing import Floats, Scalar
 
 ValueT = TypeVar("ValueT", Floats, Scalar)

@@ -8,8 +8,8 @@ import numpy as np
 from minikd.losses import dist, dkd, standardized_kl
 from minikd.methods.logits import LogitObjective, WeightedMethod
 from minikd.methods.method import Ask, Pair
-from minikd.objective import Objective, Term
 from minikd.settings import setting
+from minikd.training.objective import Objective, Term
 from minikd.typing import Floats, Ints
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import kl_with_temperature
 from minikd.methods.logits import hard
 from minikd.methods.method import Ask, Method, Pair, Teacher
 from minikd.nn.container import Taps
-from minikd.objective import Objective, Step, Term
 from minikd.settings import setting
+from minikd.training.objective import Objective, Step, Term
 from minikd.typing import Floats
 
 LOWEST, RANGE = 1.0, 20.0

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from minikd.losses import jensen_shannon, logit_matching, reverse_kl, soft_cross_entropy
 from minikd.methods.logits import LogitMethod, Loss, MixedMethod, mixed
-from minikd.objective import Step, Term
 from minikd.settings import setting
+from minikd.training.objective import Step, Term
 from minikd.typing import Floats, Ints
 
 

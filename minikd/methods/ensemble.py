@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import log_softmax
 from minikd.losses.softmax import check_temperature

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.errors import ConfigError
 from minikd.losses import kl_divergence
@@ -23,8 +23,8 @@ from minikd.methods.logits import MixedMethod
 from minikd.methods.method import Ask, Pair, Teacher
 from minikd.nn.container import Taps
 from minikd.nn.layer import Layer
-from minikd.objective import Objective, Step, Term
 from minikd.settings import setting
+from minikd.training.objective import Objective, Step, Term
 from minikd.typing import Floats, Scalar
 
 Compared = tuple[Scalar, Floats, Mapping[str, Floats]]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.nn.container import Taps
-from minikd.objective import Objective, Step, Term
+from minikd.training.objective import Objective, Step, Term
 from minikd.typing import Floats
 
 

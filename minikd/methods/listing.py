@@ -6,7 +6,7 @@ from dataclasses import fields
 from textwrap import shorten
 from typing import TypedDict
 
-from minikd.layout import columns, paragraph
+from minikd.console.layout import columns, paragraph
 from minikd.methods import METHODS, Pair, build, refusal
 from minikd.models import describe
 from minikd.settings import shown

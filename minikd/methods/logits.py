@@ -15,15 +15,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
 from minikd.methods.courses import COURSES, moved
 from minikd.methods.method import Ask, Method, Pair, Teacher
 from minikd.nn.container import Taps
-from minikd.objective import Objective, Step, Term
 from minikd.settings import setting
+from minikd.training.objective import Objective, Step, Term
 from minikd.typing import Floats, Ints, Scalar
 
 Loss = tuple[Scalar, Floats]

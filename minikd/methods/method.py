@@ -15,8 +15,8 @@ import numpy as np
 from minikd.data import Batch
 from minikd.nn import Sequential
 from minikd.nn.container import NO_TAPS, Taps
-from minikd.objective import Objective
 from minikd.settings import Section
+from minikd.training.objective import Objective
 from minikd.typing import Floats, Shape
 
 

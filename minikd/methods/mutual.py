@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minikd.backend import module_of, to_host
+from minikd.backends import module_of, to_host
 from minikd.data import Batch
 from minikd.losses import cross_entropy, kl_divergence
 from minikd.losses.weighted import weighted_sum
@@ -24,8 +24,8 @@ from minikd.methods.method import Ask, Method, Pair
 from minikd.nn import Sequential
 from minikd.nn.container import Taps
 from minikd.nn.layer import Grads
-from minikd.objective import Objective, Step, Term
 from minikd.settings import setting
+from minikd.training.objective import Objective, Step, Term
 from minikd.typing import Floats, Scalar
 
 

@@ -9,11 +9,11 @@ The noise comes from the step's own generator, so a run repeats to the bit and g
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses import kl_divergence
 from minikd.methods.logits import Loss, MixedMethod
-from minikd.objective import Step, Term
 from minikd.settings import setting
+from minikd.training.objective import Step, Term
 from minikd.typing import Floats, Ints
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from minikd.losses import attention_transfer, pkt, rkd_angle, rkd_distance, similarity_preserving
 from minikd.methods.features import Compared, FeatureMethod
 from minikd.nn.layer import Layer
-from minikd.objective import NO_GRADS
 from minikd.settings import setting
+from minikd.training.objective import NO_GRADS
 from minikd.typing import Floats
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import kernels_of, module_of, special_of
+from minikd.backends import kernels_of, module_of, special_of
 from minikd.checks import check_float, number
 from minikd.errors import ConfigError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache

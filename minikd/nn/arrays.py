@@ -8,7 +8,7 @@ moves another, and neither would say so. So an assignment then copies the values
 from collections.abc import Mapping, MutableMapping
 from itertools import pairwise
 
-from minikd.backend import address_of, module_of, to_host
+from minikd.backends import address_of, module_of, to_host
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.typing import Array, Floats
 

@@ -21,8 +21,8 @@ from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from minikd.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from minikd.reading import excerpt
-from minikd.schema import fitted
+from minikd.storage.reading import excerpt
+from minikd.storage.schema import fitted
 from minikd.typing import Shape
 
 CHAINS: dict[str, type[Sequential]] = {kind.__name__: kind for kind in (Sequential, Residual)}

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import check_float
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.memory import require

@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import whole
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import Pair, check_image, output_size, pair

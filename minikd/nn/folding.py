@@ -12,7 +12,7 @@ integer-arithmetic-only inference, §3.2). A convolution is a dense layer over w
 
 from typing import TypeVar
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.nn.container import Sequential
 from minikd.nn.conv import Conv2d
 from minikd.nn.layer import Layer

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import SupportsIndex
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import check_float
 from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Floats, Shape

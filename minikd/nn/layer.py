@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from minikd.backend import Backend, module_of
+from minikd.backends import Backend, module_of
 from minikd.checks import check_alike, check_float
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.arrays import Arrays, check_apart, overlap

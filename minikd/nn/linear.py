@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import whole
 from minikd.errors import ShapeError
 from minikd.nn.initialization import initial_weight

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import check_alike, number, whole
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.initialization import constant

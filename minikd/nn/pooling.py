@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import kernels_of, module_of
+from minikd.backends import kernels_of, module_of
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import Pair, channels_last, check_image, output_size, pair, taps
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache

@@ -11,7 +11,7 @@ layer (9, 12544) @ (12544, 32) 46 and 86. With 64 columns nothing is gained: (15
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.typing import Floats
 
 UNPACKED = 10**6

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minikd.nn.container import Flatten, Sequential
 from minikd.nn.conv import Conv2d

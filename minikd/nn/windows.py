@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backend import kernels_of, module_of
+from minikd.backends import kernels_of, module_of
 from minikd.nn.geometry import Pair, taps
 from minikd.typing import Floats
 

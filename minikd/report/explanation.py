@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from minikd.data.ink import Frame, centre_of_mass
 from minikd.distillation.seeing import Seen
 from minikd.errors import CheckpointError
-from minikd.files import write_atomically
 from minikd.report import style
 from minikd.report.evidence import MODELS
 from minikd.report.figures import png
+from minikd.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

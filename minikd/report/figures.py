@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minikd.files import write_atomically
 from minikd.report import style
 from minikd.report.captions import caption
 from minikd.report.curves import training_curves
@@ -15,6 +14,7 @@ from minikd.report.evidence import Evidence
 from minikd.report.pictures import disagreements, first_layer_filters
 from minikd.report.softness import soft_targets
 from minikd.report.svg import svg
+from minikd.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

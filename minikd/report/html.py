@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, tostring
 
-from minikd.files import write_atomically
+from minikd.console.terminal import visible
 from minikd.report import units, verdict
 from minikd.report.captions import READING
 from minikd.report.evidence import MODELS, ModelResult, Results, StudentResult
 from minikd.report.figures import narrow_of
 from minikd.report.svg import palette, safe
-from minikd.terminal import visible
+from minikd.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from markupsafe import Markup

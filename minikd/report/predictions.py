@@ -3,10 +3,10 @@
 import textwrap
 from collections.abc import Mapping
 
+from minikd.console.layout import WIDE, aligned
+from minikd.console.terminal import one_line
 from minikd.distillation.predict import Prediction
-from minikd.layout import WIDE, aligned
 from minikd.report.evidence import MODELS
-from minikd.terminal import one_line
 
 
 def predictions_table(prediction: Prediction, top: int, width: int) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minikd.terminal import one_line
+from minikd.console.terminal import one_line
 from minikd.typing import Floats, Pixels
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from minikd.console.terminal import visible
 from minikd.report import style
-from minikd.terminal import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

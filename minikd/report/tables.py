@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from minikd.layout import aligned, paragraph, styled
+from minikd.console.layout import aligned, paragraph, styled
 from minikd.report import units, verdict
 from minikd.report.evidence import MODELS, HistoryRow, ModelResult, Results
 

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from minikd.bench import growth
-from minikd.bench import run as bench_run
-from minikd.bench.run import NAMES
 from minikd.cli import main
+from minikd.evidence.bench import growth
+from minikd.evidence.bench import run as bench_run
+from minikd.evidence.bench.run import NAMES
 from tests.cli.test_refusals import refused
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")

@@ -16,9 +16,9 @@ from PIL import Image
 from minikd import Bars
 from minikd.cli import main
 from minikd.cli.commands import as_typed
+from minikd.console.notices import Notice
 from minikd.distillation import networks, run
 from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
-from minikd.notices import Notice
 from minikd.weights import load_model, save_model
 from tests.cli.makers import QUICK, write_data
 
@@ -99,7 +99,7 @@ def test_a_run_stopped_anywhere_goes_on_with_the_same_bits(after, finished, data
     """Steps 1-12 are the teacher's, 13-24 the control's, 25-36 the distilled student's."""
     arguments = ["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "cut", "--quiet", *QUICK]
     with monkeypatch.context() as patch:
-        patch.setattr("minikd.training.stop_requests", stop_after(after))
+        patch.setattr("minikd.training.loop.stop_requests", stop_after(after))
         assert main(arguments) == 130
     assert f"minikd distill --resume {tmp_path / 'cut'}" in capsys.readouterr().err
     assert not (tmp_path / "cut" / "results.json").exists()

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from minikd.cli import main
-from minikd.experiments import whole
-from minikd.experiments.catalogue import EXPERIMENTS
+from minikd.evidence.experiments import whole
+from minikd.evidence.experiments.catalogue import EXPERIMENTS
 
 
 def test_alone_it_lists_them(capsys):

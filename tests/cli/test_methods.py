@@ -11,7 +11,7 @@ from minikd import METHODS
 from minikd.cli import main
 from minikd.distillation.recipe import read_recipe
 from minikd.methods.listing import SCHEMES
-from minikd.tensors import read_tensors
+from minikd.storage.tensors import read_tensors
 from minikd.weights import load_model
 from tests.cli.makers import QUICK, write_data
 from tests.cli.test_distill import stop_after
@@ -98,7 +98,7 @@ def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_t
     runs = whole.parent
     given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", "cut")
     with monkeypatch.context() as patch:
-        patch.setattr("minikd.training.stop_requests", stop_after(17))
+        patch.setattr("minikd.training.loop.stop_requests", stop_after(17))
         assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK, "--method", method]) == 130
     assert (runs / "cut" / "student_distilled.checkpoint").exists()
     assert main(["distill", "--resume", str(runs / "cut"), "--quiet"]) == 0

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from minikd.cli import main
-from minikd.pitfalls import PITFALLS, training
+from minikd.evidence.pitfalls import PITFALLS, training
 from tests.cli.test_refusals import refused
-from tests.pitfalls.test_training import TINY, bars
+from tests.evidence.pitfalls.test_training import TINY, bars
 
 pytestmark = pytest.mark.numpy_only("the pitfalls are shown on NumPy")
 

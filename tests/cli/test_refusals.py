@@ -167,7 +167,7 @@ def test_data_that_changed_is_not_gone_on_with(data, tmp_path, capsys):
     changed.write_bytes(data.read_bytes())
     arguments = ["distill", "--data", str(changed), "--runs", str(tmp_path), "--name", "cut", "--quiet", *QUICK]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minikd.training.stop_requests", stopped_at_once)
+        patch.setattr("minikd.training.loop.stop_requests", stopped_at_once)
         assert main(arguments) == 130
     write_data(changed, count=248)
     assert "images are others" in refused(capsys, "distill", "--resume", tmp_path / "cut", "--quiet")

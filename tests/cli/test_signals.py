@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minikd.interrupts import SIGNALS
+from minikd.console.interrupts import SIGNALS
 from tests.cli.makers import QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def hit(tmp_path):
 
 
 MOMENTS = {
-    "training": "minikd.training.add_up",
+    "training": "minikd.training.loop.add_up",
     "measuring": "minikd.distillation.run.measure",
     "drawing": "minikd.distillation.run.write_figures",
     "reporting": "minikd.distillation.run.write_report",
@@ -108,7 +108,7 @@ def test_a_run_that_is_stopped_while_it_is_gone_on_with_says_so_again(hit, data,
         ("minikd.distillation.predict.seen_in", ("predict", "p.png", "--run", "{run}")),
         ("minikd.cli.bench.chosen", ("bench", "--quick", "--only", "student")),
         ("minikd.lessons.library.chosen", ("lessons", "01")),
-        ("minikd.gradcheck.run_suite", ("gradcheck",)),
+        ("minikd.evidence.gradcheck.run_suite", ("gradcheck",)),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -119,7 +119,7 @@ def test_every_other_command_only_says_that_it_was_stopped(where, command, hit, 
 
 def test_a_stopped_experiment_says_the_command_that_goes_on(hit, tmp_path):
     command = ["experiment", "data", "--preset", "tiny", "--seeds", "1", "--folder", tmp_path / "a b", "--quiet"]
-    status, said = hit("minikd.experiments.whole.run_cells", signal.SIGTERM, *command)
+    status, said = hit("minikd.evidence.experiments.whole.run_cells", signal.SIGTERM, *command)
     assert status == 143
     assert said.splitlines()[-3:-1] == [
         "stopped; what has ended is kept; go on with:",
@@ -129,7 +129,7 @@ def test_a_stopped_experiment_says_the_command_that_goes_on(hit, tmp_path):
 
 SECONDS = """
 import os, signal, sys
-from minikd.interrupts import stop_by_exception
+from minikd.console.interrupts import stop_by_exception
 if "ignored" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 stop_by_exception()
@@ -165,7 +165,7 @@ def test_ctrl_c_during_the_imports_is_no_traceback(lines, data):
     command = [sys.executable, "-X", "importtime", "-m", "minikd", "methods", "--data", str(data)]
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
         for line in one.stderr:
-            if line.rstrip().endswith("minikd.interrupts"):
+            if line.rstrip().endswith("minikd.console.interrupts"):
                 break
         for _ in range(lines):
             one.stderr.readline()
@@ -179,7 +179,7 @@ EARLIEST = """
 import sys
 class Finder:
     def find_spec(self, name, path, target=None):
-        if name == "minikd.interrupts":
+        if name == "minikd.console.interrupts":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Finder())
 import minikd.__main__

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minikd import losses, models, optim
-from minikd.backend import Backend
+from minikd.backends import Backend
 from tests import border
 from tests.cupy_on_cpu import compiler
 
@@ -107,7 +107,7 @@ def test_nvidias_compiler_refuses_what_is_no_cuda(nvrtc):
 
 
 def test_nvidias_compiler_accepts_every_kernel_of_the_engine_in_both_dtypes(nvrtc):
-    from minikd import kernels
+    from minikd.backends import cuda as kernels
 
     with border.closed():
         for dtype in ("float32", "float64"):

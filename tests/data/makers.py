@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset
-from minikd.notices import Notice
 
 MNIST_NAMES = {
     ("train", "images"): "train-images-idx3-ubyte",

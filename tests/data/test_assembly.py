@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.data.assembly import assemble, channels_second
 from minikd.errors import DataError
-from minikd.notices import Notice
 
 
 def numbered(*shape):

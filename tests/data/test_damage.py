@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset, load_image, load_images
 from minikd.data.idx import read_idx
 from minikd.errors import MinikdError
-from minikd.notices import Notice
 from tests.data.makers import idx_bytes
 
 TIMES = 250

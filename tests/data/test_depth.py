@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset, load_image
 from minikd.errors import DataError
-from minikd.notices import Notice
 from tests.data.makers import chunk, load_and_split
 
 STEPS = np.arange(16).reshape(4, 4)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image, PngImagePlugin
 
+from minikd.console.notices import Notice
 from minikd.data import load_image
 from minikd.data.picture_set import read_pictures
 from minikd.data.pictures import resized
 from minikd.data.trees import SUFFIXES
 from minikd.errors import DataError
-from minikd.notices import Notice
 from tests.data.makers import quietly
 
 GREY = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10

@@ -10,9 +10,9 @@ import pytest
 
 import minikd
 from minikd import nn
+from minikd.console.notices import Notice
 from minikd.distillation.class_names import match
 from minikd.errors import CheckpointError, ConfigError
-from minikd.notices import Notice
 from tests import problems
 
 PLAN = minikd.Plan(epochs=6, batch_size=10, learning_rate=0.02)

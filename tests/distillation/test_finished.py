@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.distillation.finished import load_models, newest_run
 from minikd.errors import ConfigError
-from minikd.notices import Notice
 from minikd.report import MODELS
 from minikd.weights import Card, save_model
 from tests import problems

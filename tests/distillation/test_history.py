@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from minikd.checkpoints import COLUMNS
 from minikd.distillation.history import CHECKSUM, read_history, write_history
 from minikd.errors import CheckpointError
+from minikd.training.checkpoints import COLUMNS
 from tests.records import row
 
 ROWS = [row("teacher", 1), row("teacher", 2), row("student_baseline", 1)]

@@ -7,7 +7,7 @@ from minikd.distillation.measure import watch
 from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
 from minikd.models import describe
 from minikd.nn import BatchNorm1d
-from minikd.parallel import workers
+from minikd.training.parallel import workers
 from minikd.weights import load_model
 from tests.cli.makers import write_data
 from tests.problems import same_bits

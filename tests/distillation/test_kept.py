@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minikd.backend import to_host
+from minikd.backends import to_host
+from minikd.console.notices import Notice
 from minikd.data import Augmentation
 from minikd.distillation.kept import digest, kept
 from minikd.distillation.teacher import LiveTeacher, teacher_for
-from minikd.notices import Notice
-from minikd.parallel import workers
+from minikd.training.parallel import workers
 from tests import problems
 
 

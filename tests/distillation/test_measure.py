@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from minikd.backend import choose
+from minikd.backends import choose
+from minikd.console.notices import Notice
 from minikd.distillation.measure import measure_files
 from minikd.errors import CheckpointError, Diverged
-from minikd.notices import Notice
 from minikd.weights import Card, save_model
 from tests.cli.makers import write_data, write_named
 

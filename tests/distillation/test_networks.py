@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.distillation import networks
 from minikd.distillation.job import Job
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Distillation, Recipe, Student
 from minikd.errors import CheckpointError, ConfigError, SizeError
 from minikd.nn.reordering import reordered
-from minikd.notices import Notice
 from minikd.weights import Card, load_model, save_model
 from tests.cli.makers import write_data, write_named
 from tests.problems import same_bits

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from minikd import nn
+from minikd.console.notices import Notice
 from minikd.distillation.predict import predictions
 from minikd.errors import CheckpointError, Diverged
-from minikd.notices import Notice
 from minikd.weights import Card
 
 NAMES = "bird", "cat", "dog"

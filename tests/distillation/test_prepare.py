@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.distillation.prepare import NO_LABEL, Data
 from minikd.distillation.recipe import Recipe
 from minikd.errors import ConfigError, DataError, SizeError
-from minikd.notices import Notice
 from tests.cli.makers import write_data
 
 

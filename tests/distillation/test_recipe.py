@@ -5,9 +5,9 @@ import warnings
 
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.distillation.recipe import Recipe, Student, read_recipe, read_run_recipe, sealed
 from minikd.errors import ConfigError
-from minikd.notices import Notice
 
 RECIPE = Recipe(data="/some/where", seed=3, student=Student(hidden=(8, 6)))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.distillation import job as job_module
 from minikd.distillation import run
@@ -19,7 +20,6 @@ from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
 from minikd.distillation.results import read_results, write_results
 from minikd.errors import CheckpointError, ConfigError, Diverged
 from minikd.nn.reordering import reordered
-from minikd.notices import Notice
 from minikd.weights import load_model, save_model
 from tests.cli.makers import write_data
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.distillation import budgets, run, search
 from minikd.distillation import job as job_module
 from minikd.distillation.recipe import SEARCHED, Recipe, Student, Teacher, read_run_recipe
 from minikd.distillation.search import held_out, read_record
 from minikd.errors import ConfigError, Diverged
-from minikd.notices import Notice
 from tests.cli.makers import write_data
 
 FILES = ("teacher", "student_baseline", "student_distilled")

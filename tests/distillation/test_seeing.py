@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import minikd
+from minikd.console.notices import Notice
 from minikd.distillation.seeing import Ways, seen_in
-from minikd.notices import Notice
 from minikd.weights import Card
 
 NAMES = tuple("0123456789")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minikd import nn
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.data import Augmentation, Batch, epoch_order
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher, teacher_for
 from minikd.errors import SizeError
@@ -116,7 +116,7 @@ def test_augmentation_that_varies_nothing_is_looked_at_once():
 
 @pytest.mark.parametrize("shards", [1, 2])
 def test_in_training_the_teacher_sees_the_students_pixels(shards, monkeypatch):
-    monkeypatch.setattr("minikd.parallel.cores", lambda: 1)
+    monkeypatch.setattr("minikd.training.parallel.cores", lambda: 1)
     views = problems.views(augmentation=VARIED)
     (teacher_spy, teacher), (student_spy, student) = spied(problems.cnn()), spied(problems.mlp())
     objective = problems.taught(teacher, views)

@@ -13,7 +13,7 @@ from minikd.exports.integer import QuantizedConv2d, integer_logits
 from minikd.exports.quantize import calibration_images, quantize, steps_of
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear
-from minikd.parallel import workers
+from minikd.training.parallel import workers
 from minikd.weights import load_model
 
 HEADER = (

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from minikd import nn
 from minikd.data import Views
 from minikd.errors import ConfigError
+from minikd.evidence.gradcheck import suite
 from minikd.exports.integer import QuantizedLinear, integer_logits
 from minikd.exports.onnx import PLAIN, float_onnx
 from minikd.exports.onnx_int8 import integer_onnx
 from minikd.exports.quantize import quantize
 from minikd.exports.runtime import runtime_logits
-from minikd.gradcheck import suite
 from minikd.losses import softmax
 from minikd.nn.build import CHAINS, LAYERS
 from tests import problems

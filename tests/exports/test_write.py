@@ -9,11 +9,11 @@ import pytest
 
 import minikd
 from minikd import nn
+from minikd.console.notices import Notice
 from minikd.data import mean_and_std
 from minikd.distillation.class_names import renumbered
 from minikd.errors import ConfigError, ShapeError
 from minikd.exports.write import Exported, Order, write
-from minikd.notices import Notice
 from minikd.weights import Card
 from tests import problems
 from tests.exports.test_chain import Described

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import cupy
 import numpy as np
 
-from minikd.gpu_check.device import describe
+from minikd.evidence.gpu_check.device import describe
 
 PACKAGES = ("numpy", "scipy", "cupy-cuda12x", "cupy-cuda13x", "torch", "pytest", "pytest-xdist", "safetensors")
 

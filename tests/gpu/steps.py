@@ -8,8 +8,8 @@ import sys
 
 import cupy
 
-from minikd.backend import Backend
-from minikd.gpu_check.steps import KINDS, images, training
+from minikd.backends import Backend
+from minikd.evidence.gpu_check.steps import KINDS, images, training
 
 DEVICE, COUNT = Backend("cupy", "asked for by the script"), 60
 

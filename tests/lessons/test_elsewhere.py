@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minikd import losses
-from minikd.backend import Backend, module_of, to_host
+from minikd.backends import Backend, module_of, to_host
 from minikd.lessons.elsewhere import elsewhere
 
 HOST = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]], np.float32)

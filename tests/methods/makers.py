@@ -5,8 +5,8 @@ import numpy as np
 from minikd import nn
 from minikd.distillation.teacher import answers
 from minikd.methods import Pair, build
-from minikd.objective import Step, add_up
-from minikd.training import DROPOUT
+from minikd.training.loop import DROPOUT
+from minikd.training.objective import Step, add_up
 from tests import problems
 
 

@@ -12,8 +12,9 @@ from minikd.losses import cross_entropy
 from minikd.methods import METHODS, Pair, build, check, refusal, usable
 from minikd.methods.curriculum_temperature import CurriculumObjective
 from minikd.methods.mutual import MutualObjective
-from minikd.objective import Step
-from minikd.training import Plan, Position, Run
+from minikd.training.checkpoints import Position
+from minikd.training.loop import Plan, Run
+from minikd.training.objective import Step
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth, total
 

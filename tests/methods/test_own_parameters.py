@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from minikd import schedules, training
+from minikd import schedules
 from minikd.losses import cross_entropy, hint, kl_divergence, kl_with_temperature
 from minikd.methods import METHODS, build
 from minikd.methods.mutual import redrawn
-from minikd.objective import Step
 from minikd.optim import Adam
-from minikd.training import Plan, Run, fit
+from minikd.training import loop as training
+from minikd.training.loop import Plan, Run, fit
+from minikd.training.objective import Step
 from tests import problems
 from tests.methods.makers import objective_of, smooth, total
 

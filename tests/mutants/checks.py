@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from minikd.gradcheck import suite
+from minikd.evidence.gradcheck import suite
 from tests import (
     test_feature_identities,
     test_layer_identities,

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from minikd import losses
-from minikd.pitfalls import losses as pitfalls
+from minikd.evidence.pitfalls import losses as pitfalls
 from tests.mutants.planting import Mutant, attribute, in_function
 
 KL_GRADIENT, CE_GRADIENT = "gradient: kl_divergence, T=4", "gradient: cross_entropy"
@@ -87,7 +87,7 @@ def mse_of_probabilities(real):
 
 
 def of_the_gallery(bug):
-    """Return a replacement: a bug of `minikd.pitfalls`."""
+    """Return a replacement: a bug of `minikd.evidence.pitfalls`."""
     return lambda real: lambda z, v, temperature=4.0: bug(z, v, float(temperature))
 
 

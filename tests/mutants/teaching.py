@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from minikd import telemetry, training
 from minikd.distillation import teacher
 from minikd.methods import courses, curriculum_temperature, ensemble, features, logits, mutual
 from minikd.methods.method import Answer
 from minikd.nn import container
-from minikd.objective import Term
+from minikd.training import loop as training
+from minikd.training import telemetry
+from minikd.training.objective import Term
 from tests.mutants.planting import Mutant, attribute
 
 

@@ -9,7 +9,6 @@ from minikd import losses, metrics, nn, optim, schedules
 from minikd.checks import check_float, number, whole
 from minikd.data import Views, mean_and_std
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
-from minikd.inference import logits_of
 from minikd.losses import cross_entropy, kl_divergence, virtual_teacher
 from minikd.losses.features.attention import attention_transfer
 from minikd.nn.activations import gelu, leaky_relu, relu, sigmoid, tanh
@@ -18,6 +17,7 @@ from minikd.nn.dropout import dropout
 from minikd.nn.linear import linear
 from minikd.nn.normalization import normalize, normalize_fixed
 from minikd.nn.pooling import avg_pool2d, global_avg_pool2d, max_pool2d
+from minikd.training.inference import logits_of
 from tests import problems
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from minikd import nn
 from minikd.errors import CheckpointError
-from minikd.gradcheck import suite
+from minikd.evidence.gradcheck import suite
 from minikd.nn.build import build, build_sequential
 
 

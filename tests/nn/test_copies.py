@@ -17,7 +17,7 @@ import pytest
 
 import minikd
 from minikd import nn
-from minikd.backend import Backend, to_host
+from minikd.backends import Backend, to_host
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.methods import Labels
 from minikd.training import Plan, fit

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from minikd.gradcheck import suite
+from minikd.evidence.gradcheck import suite
 
 CASES = [*suite.layers(np.random.default_rng(0)), *suite.models(np.random.default_rng(0))]
 each = pytest.mark.parametrize(("layer", "shape", "training"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])

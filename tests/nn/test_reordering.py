@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd import nn
-from minikd.backend import to_host
+from minikd.backends import to_host
 from minikd.nn.reordering import reordered
 from tests.problems import same_bits
 

@@ -17,7 +17,7 @@ A mean over the batch alone. The authors' code averages over the H·W places as 
 
 import math
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import number
 from minikd.errors import ConfigError, ShapeError
 from minikd.losses.features.rows import feature_rows

@@ -14,7 +14,7 @@ maps to one width are trained beside the student. A feature mapped to zeros find
 gradient.
 """
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.errors import ShapeError
 from minikd.losses.features.projection import check_projection
 from minikd.losses.features.rows import feature_rows

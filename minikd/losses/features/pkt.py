@@ -15,7 +15,7 @@ A mean over the batch. The authors' code averages over all N² pairs, so a weigh
 counts each sample among its own neighbours, which the paper does not.
 """
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
 from minikd.typing import Floats, Scalar

@@ -31,7 +31,7 @@ its weights of 25 and 50 are 25 (N-1)/N and 50 (N-1)(N-2)/N² here. Its μ leave
 
 from collections.abc import Iterator
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
 from minikd.typing import Floats, Scalar

@@ -15,7 +15,7 @@ and its dx is 0: such a sample is compared as if at a right angle to everything,
 
 import math
 
-from minikd.backend import module_of
+from minikd.backends import module_of
 from minikd.checks import check_float
 from minikd.losses.softmax import check_pair
 from minikd.typing import Floats

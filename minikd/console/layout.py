@@ -1,0 +1,123 @@
+"""Text that fits the terminal that it is printed on: its columns, paragraphs, colours and tables.
+
+Programs read what is printed, too: where no terminal shows it, it is 80 columns wide and has no colours.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import zip_longest
+from textwrap import fill, wrap
+
+from minikd.console.terminal import CODES, Terminal, before, fitted, one_line, say, standard_error
+
+NARROW, USUAL, WIDE = 60, 80, 100
+"""Columns: the fewest that texts are made for, those where there is no terminal, the most that are used."""
+
+NAME = 16
+"""Columns that a table's first column keeps where the others leave it fewer: its cells then take several lines."""
+
+
+def columns(stream: object = None) -> int:
+    """Return the columns to print on: those of the stream's terminal (default: standard output), from 60 to 100."""
+    return min(max(told(sys.stdout if stream is None else stream), NARROW), WIDE)
+
+
+def told(stream: object) -> int:
+    """Return the columns that the variable COLUMNS names, or the stream's terminal has; 80 where neither says."""
+    with suppress(ValueError):
+        if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
+            return asked
+    with suppress(Exception):  # a stream that has no number, or is no terminal
+        return os.get_terminal_size(stream.fileno()).columns or USUAL  # type: ignore[attr-defined]
+    return USUAL
+
+
+def paragraph(text: str, indent: int = 0, hanging: int | None = None, width: int | None = None) -> str:
+    """Return a text in lines that fit, set in from the left; `hanging` is the indent of all lines but the first.
+
+    A word that is longer than a line, such as a path, stays whole: it can be copied.
+    """
+    return fill(
+        text,
+        width or columns(),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent if hanging is None else hanging),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def broken(text: str) -> str:
+    """Return a text of several lines with those that are too long broken, set in four columns more than they were."""
+    return "\n".join(
+        line if len(line) <= columns() else paragraph(line.strip(), indent, indent + 4)
+        for line in text.split("\n")
+        for indent in [len(line) - len(line.lstrip())]
+    )
+
+
+def styled(text: str, style: str, stream: object = None) -> str:
+    """Return a text in a style of `terminal.CODES`, such as "bold", where the stream shows colours; else as it is."""
+    out: Terminal = before(sys.stdout if stream is None else stream)
+    return "\n".join(f"{CODES[style]}{line}{CODES['plain']}" for line in text.split("\n")) if out.colours else text
+
+
+def tell(kind: str, text: str) -> None:
+    """Say an error, a warning or a note on standard error: one line, which a terminal breaks between words."""
+    out, line = standard_error(), f"minikd: {kind}: {one_line(text)}"
+    if out.isatty():
+        begin = f"minikd: {kind}:"
+        line = paragraph(fitted(line, out.encoding), hanging=2, width=columns(out))
+        line = styled(begin, "red" if kind == "error" else "yellow", out) + line.removeprefix(begin)
+    say(line)
+
+
+def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], left: Container[int] = ()) -> str:
+    """Return the cells in columns two blanks apart: a first column of text and those in `left` to the left, others not.
+
+    A table wider than the terminal first has its first column's cells take several lines, and then stands in parts, one
+    below the other, each with that column. A cell may hold a name from a file: its control characters are written by
+    their numbers.
+    """
+    limit = columns()
+    lines = [[one_line(cell) for cell in line] for line in (*header, *rows)]
+    first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
+    longest = max((len(word) for line in lines for word in re.split(r"[\s-]+", line[0])), default=0) + 1
+    least, room = max(NAME, min(longest, limit // 2)), limit - sum(widths) - 2 * len(widths)
+    first = min(first, room if room >= least else max(least, limit // 2))
+    return "\n\n".join(
+        part(lines, len(header), {0: first, **group}, left)
+        for group in groups({k: min(w, limit - first - 2) for k, w in enumerate(widths, 1)}, limit - first)
+    )
+
+
+def groups(widths: Mapping[int, int], limit: int) -> Iterator[dict[int, int]]:
+    """Yield the columns, numbers with their widths, in as few groups as fit the limit, two blanks before each."""
+    group: dict[int, int] = {}
+    for number, width in widths.items():
+        if group and sum(group.values()) + width + 2 * (len(group) + 1) > limit:
+            yield group
+            group = {}
+        group[number] = width
+    yield group
+
+
+def part(lines: Sequence[Sequence[str]], header: int, widths: Mapping[int, int], left: Container[int]) -> str:
+    """Return the columns of these numbers, each as wide as said, as a table of its own."""
+    names = not lines[header - 1][0]
+    drawn = []
+    for number, line in enumerate(lines):
+        wrapped = [wrap(line[k], max(1, width)) or [""] for k, width in widths.items()]  # 0: nothing in it
+        for cells in zip_longest(*wrapped, fillvalue=""):
+            padded = [
+                cell.ljust(width) if k in left or (names and k == 0) else cell.rjust(width)
+                for (k, width), cell in zip(widths.items(), cells, strict=True)
+            ]
+            text = "  ".join(padded).rstrip()
+            drawn.append(styled(text, "bold") if number < header and text else text)
+        if number == header - 1:
+            drawn.append("─" * (sum(widths.values()) + 2 * (len(widths) - 1)))
+    return "\n".join(drawn)

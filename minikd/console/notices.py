@@ -1,0 +1,48 @@
+"""Notices: what minikd did on its own and the user should know, such as how the folders of a data set were read.
+
+A notice is a Python warning, so that a program can catch it, silence it or turn it into an error by the usual means.
+The command line prints each on one line of standard error.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from minikd.console.layout import tell
+from minikd.console.terminal import one_line
+
+
+class Notice(UserWarning):
+    """Something that was decided without asking."""
+
+
+def notice(text: str) -> None:
+    """Give a notice: what was found, what was done about it, and how to have it otherwise."""
+    with suppress(AttributeError, OSError, ValueError):  # of a standard error that cannot be written to
+        warnings.warn(one_line(text), Notice, stacklevel=3)
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Print warnings as lines on standard error, each text once, until the end: notices as such, others as warnings."""
+    with warnings.catch_warnings():
+        seen = set[str]()
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            ours = issubclass(category, Notice)
+            kind, text = ("note", str(message)) if ours else ("warning", f"{message} ({category.__name__})")
+            if text not in seen:
+                seen.add(text)
+                tell(kind, text)
+
+        warnings.simplefilter("always", Notice)
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,141 @@
+"""What training says on the terminal: how far a model is, and the whole job, with the time left; a line an epoch."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Never
+
+from minikd.console.layout import columns
+from minikd.console.terminal import one_line, say, standard_error, watched
+from minikd.report.evidence import name_of
+from minikd.training.checkpoints import Position, Row
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+LINES = 10
+"""About so many epochs of a model get a line of their own; a long training prints every n-th."""
+
+FORMATS = {
+    60: "{desc} {percentage:3.0f}% {remaining}{postfix}",
+    80: "{desc} {percentage:3.0f}%|{bar:8}| {remaining} left{postfix}",
+    95: "{desc} {percentage:3.0f}%|{bar:8}| {remaining} left{postfix}, {rate_fmt}",
+}
+"""What a bar's line says of a model, before or around what it says of the whole job, by the columns that it takes."""
+
+JOB = 4
+"""Characters of the whole job's bar."""
+
+OFTEN = 0.1
+"""Seconds between two drawings."""
+
+
+class Bars:
+    """A `training.Watcher` that draws on standard error."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Never] | None = None
+        self.epochs, self.out = 1, standard_error()
+        self.job, self.told = Whole({}), 0.0
+
+    def plan(self, work: Mapping[str, float]) -> None:
+        """Take down the job's stages in order, and how much work each is, in any unit: for the time left of all."""
+        self.job = Whole(work)
+
+    def start(self, name: str, epochs: int, images: int, position: Position) -> None:
+        from tqdm import tqdm
+
+        self.epochs, self.out = epochs, standard_error()
+        done, room = position.epoch * images + position.images, columns(self.out)
+        self.job.begin(name, done / (epochs * images))
+        self.bar = tqdm(
+            desc=f"{name_of(name)} {position.epoch + 1}/{epochs}",
+            total=epochs * images,
+            initial=done,
+            unit=" images",
+            unit_scale=True,
+            bar_format=FORMATS[max(least for least in FORMATS if least <= room)],
+            file=self.out,
+            leave=False,
+            dynamic_ncols=True,
+            mininterval=OFTEN if watched() else 5.0,
+        )
+
+    def step(self, images: int) -> None:
+        if self.bar is None:
+            return
+        if time.monotonic() - self.told > OFTEN:
+            self.told = time.monotonic()
+            self.bar.set_postfix_str(self.job.text(self.bar.n / self.bar.total, self.bar.ascii), refresh=False)
+        self.bar.update(images)
+
+    def look(self, loss: float, learning_rate: float) -> None:
+        """Nothing: the loss stands in the epoch's line."""
+
+    def epoch(self, row: Row) -> None:
+        if self.bar is None:
+            return
+        number, name = int(row["epoch"]), name_of(str(row["model"]))
+        self.bar.set_description_str(f"{name} {min(number + 1, self.epochs)}/{self.epochs}", refresh=False)
+        if number == self.epochs or number % max(1, self.epochs // LINES) == 0:
+            self.bar.write(epoch_line(row, self.epochs, columns(self.out)), file=self.out)
+
+    def note(self, text: str) -> None:
+        """Say what is under way where no bar moves."""
+        say(one_line(text))
+
+    def stop(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+class Whole:
+    """How far the whole job is, by its stages' work: what was done since the job began here tells the time left."""
+
+    def __init__(self, work: Mapping[str, float]) -> None:
+        self.work, self.name = work, ""
+        self.before, self.first, self.begun = 0.0, math.nan, 0.0
+
+    def begin(self, name: str, fraction: float) -> None:
+        """Begin a stage, of which this fraction is done already; one that is none of the job's is not told of."""
+        self.name = name if name in self.work else ""
+        if self.name:
+            self.before = sum(self.work[one] for one in list(self.work)[: list(self.work).index(name)])
+            if math.isnan(self.first):
+                self.first, self.begun = self.before + fraction * self.work[name], time.monotonic()
+
+    def text(self, fraction: float, plain: bool = False) -> str:
+        """Return how far the job is where a stage is so far done, as "job 12%|▌   | 2:31 left"; "" without a stage."""
+        from tqdm.std import Bar
+
+        total = sum(self.work.values())
+        if not self.name or not total:
+            return ""
+        done = self.before + fraction * self.work[self.name]
+        bar = format(Bar(done / total, JOB, Bar.ASCII if plain else Bar.UTF), "")
+        return f"job {done / total:3.0%}|{bar}| {self.left(done, total)} left"
+
+    def left(self, done: float, total: float) -> str:
+        """Return the time left; "?" before anything is done."""
+        fresh = done - self.first
+        return clock((total - done) * (time.monotonic() - self.begun) / fresh) if fresh > 0 else "?"
+
+
+def clock(seconds: float) -> str:
+    """Return 2:31 for 151 seconds, 1:02:31 from an hour on."""
+    minutes, rest = divmod(round(min(seconds, 359_999)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def epoch_line(row: Row, epochs: int, width: int) -> str:
+    """Return an epoch's line, with what the width has room for."""
+    number = f"{row['epoch']:>{len(str(epochs))}}/{epochs}"
+    name, loss = f"{name_of(str(row['model'])):17}", f"loss {row['loss']:.4f}"
+    seen, speed = "", f"  {row['images_per_second']:,.0f} images/s"
+    if row["evaluated_on"]:
+        seen = f"  {row['evaluated_on']} accuracy {row['accuracy']:.2%}"
+    for line in (f"{name}  epoch {number}  {loss}{seen}{speed}", f"{name}  epoch {number}  {loss}{seen}"):
+        if len(line) <= width:
+            return line
+    return f"{name}  {number}  {loss}" + (f"  {row['evaluated_on']} {row['accuracy']:.1%}" if seen else "")

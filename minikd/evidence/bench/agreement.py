@@ -1,0 +1,42 @@
+"""Do two sides do the same work? Asked before any clock starts: a fast wrong answer is no answer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minikd.errors import BenchError
+from minikd.evidence.bench.timing import Side
+from minikd.typing import Floats
+
+BOUND = 1e-3
+"""By how much, relatively, two sides may differ in float32.
+
+Rounding alone makes 1e-6. But where two pixels of a pooling window are equal but for the last bit, another order of
+adding lets the other one win: PyTorch's two memory orders differ by 6e-4 in the teacher's gradient for that reason.
+"""
+
+
+def check_agreement(work: str, sides: Sequence[Side]) -> float:
+    """Return the largest difference of any side from the first, or raise `BenchError` where one exceeds the bound."""
+    first, *others = sides
+    wanted = first.proof()
+    largest = 0.0
+    for side in others:
+        found = side.proof()
+        for what, value in found.items():
+            gap = difference(value, wanted[what])
+            if not gap <= BOUND:  # a NaN too
+                raise BenchError(
+                    f"{work}: {what} of {side.name} and of {first.name} differ by {gap:.1e} (relative; bound "
+                    f"{BOUND:.0e}), so they do not do the same work and are not timed; please report it with the "
+                    "output of minikd info and minikd compare"
+                )
+            largest = max(largest, gap)
+    return largest
+
+
+def difference(found: Floats, wanted: Floats) -> float:
+    """Return |found - wanted| / |wanted| in Euclidean norm; infinite for another shape."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))

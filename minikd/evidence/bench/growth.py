@@ -1,0 +1,164 @@
+"""How time and memory grow with the images, the channels and the batch, and what a second thread gives.
+
+The training is the teacher's, the convolution one of 3x3 to 32 channels on 32 images of 28x28, forward and backward.
+
+Convolutions, pooling and dense layers do the same for every image, and the same for every channel, so time should lie
+on a straight line over them. A line is fitted to each series, and the point that lies farthest from it is told. Memory
+is what NumPy and Python ask for at the highest moment, from before the model and the data are copied to the work's end.
+"""
+
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from time import perf_counter
+from typing import TypedDict
+
+import numpy as np
+
+from minikd.evidence.bench.circumstances import Circumstances, circumstances
+from minikd.evidence.bench.ours import OurTraining
+from minikd.evidence.bench.points import Point, activations, by_batch, by_channels, by_images, training
+from minikd.evidence.bench.timing import Side, race
+from minikd.evidence.bench.works import Stage
+from minikd.training.parallel import workers
+
+TWO_THREADS = 1.7
+"""How many times as fast two threads should be as one."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where the series are measured, and how often."""
+
+    images: tuple[int, ...] = (3840, 7680, 15_360, 30_720)
+    channels: tuple[int, ...] = (8, 16, 32, 64, 128)
+    batches: tuple[int, ...] = (32, 64, 128, 256, 512)
+    repeats: int = 7
+    burst: float = 0.15
+
+
+QUICK = Span((256, 512), (4, 8), (32, 64), 1, 0.01)
+
+
+class Series(TypedDict):
+    """Median milliseconds and highest megabytes over `x`, and how far, relatively, a point lies off their lines."""
+
+    title: str
+    axis: str
+    x: list[int]
+    ms: list[float]
+    mb: list[float]
+    off_line_ms: float
+    off_line_mb: float
+
+
+class Threads(TypedDict):
+    """The teacher's training step on one thread and on `threads`."""
+
+    threads: int
+    one_ms: float
+    all_ms: float
+    ratio: float
+    target: float | None
+    spread_ms: dict[str, tuple[float, float]]
+
+
+class Growth(TypedDict):
+    """What `minikd bench --scaling --json` writes; the series by "images", "channels" and "batch".
+
+    `activations_mb` is what one image's activations take, all layers' outputs together; `batch_mb` by how much the
+    highest memory of a step grows with one more image in the batch.
+    """
+
+    machine: Circumstances
+    series: dict[str, Series]
+    activations_mb: float
+    batch_mb: float
+    threads: Threads
+
+
+def growth(span: Span, threads: int, say: Callable[[str], None]) -> Growth:
+    """Measure the three series and the threads."""
+    with workers(threads) as map_:
+        stage = Stage.of(max(*span.images, *span.batches), map_, threads)
+        wanted = {
+            "images": ("training pass", "images", by_images(stage, span.images)),
+            "channels": ("convolution", "channels", by_channels(span.channels)),
+            "batch": ("training step", "batch", by_batch(stage, span.batches)),
+        }
+        series = {}
+        for name, (title, axis, points) in wanted.items():
+            say(f"{title}, by {axis} ...")
+            series[name] = measured(title, axis, points, span.repeats)
+        say("one thread and all ...")
+        return Growth(
+            machine=circumstances(threads, with_torch=False),
+            series=series,
+            activations_mb=activations() / 1e6,
+            batch_mb=line(series["batch"]["x"], series["batch"]["mb"])[0],
+            threads=one_and_all(stage, span),
+        )
+
+
+def measured(title: str, axis: str, points: Sequence[Point], repeats: int) -> Series:
+    """Return the memory of every point, and its time: the median of rounds through all points in a drawn order."""
+    mb = [peak(point) for point in points]
+    works = [point.prepare() for point in points]
+    times: list[list[float]] = [[] for _ in points]
+    rng = np.random.default_rng(0)
+    for _ in range(repeats):
+        for place in rng.permutation(len(points)):
+            start = perf_counter()
+            works[place]()
+            times[place].append(1000 * (perf_counter() - start) / points[place].times)
+    x, ms = [point.x for point in points], [median(found) for found in times]
+    return Series(title=title, axis=axis, x=x, ms=ms, mb=mb, off_line_ms=off_line(x, ms), off_line_mb=off_line(x, mb))
+
+
+def peak(point: Point) -> float:
+    """Return the most megabytes that a point holds at once, from its preparation to its end."""
+    tracemalloc.start()
+    try:
+        point.prepare()()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Return slope and height at 0 of the line whose relative distances from the points have the least squares."""
+    matrix = np.stack([np.asarray(x), np.ones(len(x))], 1) / np.asarray(y)[:, None]
+    (slope, height), *_ = np.linalg.lstsq(matrix, np.ones(len(x)))
+    return float(slope), float(height)
+
+
+def off_line(x: Sequence[float], y: Sequence[float]) -> float:
+    """Return the largest relative distance of a point from the line."""
+    slope, height = line(x, y)
+    return max(abs((slope * a + height) / b - 1) for a, b in zip(x, y, strict=True))
+
+
+class Named:
+    """A side under another name."""
+
+    def __init__(self, name: str, side: Side) -> None:
+        self.name, self.run, self.proof = name, side.run, side.proof
+
+
+def one_and_all(stage: Stage, span: Span) -> Threads:
+    """Race the teacher's training step on one thread against the same on all."""
+    sides = [
+        Named("one", OurTraining(training(), replace(stage, map_=map))),
+        Named("all", OurTraining(training(), stage)),
+    ]
+    times = race(sides, span.repeats, span.burst, np.random.default_rng(0))
+    one, both = times["one"].median, times["all"].median
+    return Threads(
+        threads=stage.threads,
+        one_ms=one,
+        all_ms=both,
+        ratio=one / both,
+        target=TWO_THREADS if stage.threads == 2 else None,
+        spread_ms={name: found.quartiles for name, found in times.items()},
+    )

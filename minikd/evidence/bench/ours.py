@@ -1,0 +1,89 @@
+"""minikd's side: the very step that `minikd distill` takes, and the very calls that evaluate a model."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from minikd.distillation.teacher import CachedTeacher, LiveTeacher
+from minikd.evidence.bench.timing import Side
+from minikd.evidence.bench.works import ALPHA, LEARNING_RATE, TEMPERATURE, Inference, Problem, Stage, Training
+from minikd.losses import softmax
+from minikd.methods import Labels, LogitObjective, SoftTargets
+from minikd.nn import Sequential
+from minikd.training.checkpoints import Position
+from minikd.training.inference import logits_of
+from minikd.training.loop import Plan, Run
+from minikd.training.objective import Objective
+from minikd.typing import Floats
+
+PROOF_STEPS = 3
+"""Steps whose losses are compared; rounding grows from step to step."""
+
+BETA = 0.9
+"""Adam's first: after one step its mean of the gradients is (1 - BETA) times the first gradient."""
+
+
+def our_side(problem: Problem, stage: Stage) -> Side:
+    """Return minikd's way to do a work."""
+    return OurTraining(problem, stage) if isinstance(problem, Training) else OurInference(problem, stage)
+
+
+class OurTraining:
+    """Steps of `training.Run`, from uint8 pixels to new weights."""
+
+    name = "minikd"
+
+    def __init__(self, problem: Training, stage: Stage) -> None:
+        plan = Plan(batch_size=len(stage.batch(0)), shards=problem.shards)
+        self.stage = stage
+        method = SoftTargets(TEMPERATURE, ALPHA)
+        match problem.teacher:
+            case None:
+                objective: Objective = Labels()
+            case Sequential():
+                objective = LogitObjective(method, LiveTeacher(problem.teacher))
+            case logits:
+                objective = LogitObjective(method, CachedTeacher(logits))
+        self.training = Run(problem.model.copy(), stage.views, objective, plan, "bench")
+
+    def step(self, number: int) -> float:
+        """Take a step and return its loss."""
+        index = self.stage.batch(number)
+        return float(self.training.step(Position(step=number), index, LEARNING_RATE, self.stage.map_))
+
+    def run(self, numbers: range) -> None:
+        for number in numbers:
+            self.step(number)
+
+    def proof(self) -> Mapping[str, Floats]:
+        losses = [self.step(0)]
+        gradient = self.training.optimizer_state["m"] / (1 - BETA)
+        losses += [self.step(number) for number in range(1, PROOF_STEPS)]
+        return {"losses": np.array(losses), "gradient": gradient}
+
+
+class OurInference:
+    """One image as `minikd predict` answers it, many as `minikd evaluate` does, on all threads."""
+
+    name = "minikd"
+
+    def __init__(self, problem: Inference, stage: Stage) -> None:
+        self.model, self.count, self.stage = problem.model, problem.images, stage
+        images, labels = stage.views.images[: problem.images], stage.views.labels[: problem.images]
+        self.many = replace(stage.views, images=images, labels=labels)
+
+    def logits(self, number: int) -> Floats:
+        """Return the answers."""
+        if self.count > 1:
+            return logits_of(self.model, self.many, self.stage.map_)
+        i = number % len(self.stage.views)
+        return self.model(self.stage.views.clean(slice(i, i + 1)))
+
+    def run(self, numbers: range) -> None:
+        for number in numbers:
+            self.logits(number)
+
+    def proof(self) -> Mapping[str, Floats]:
+        logits = self.logits(0)
+        return {"logits": logits, "probabilities": softmax(logits)}

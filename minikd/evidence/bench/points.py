@@ -1,0 +1,85 @@
+"""The works whose growth is measured: a pass by its images, a convolution by its channels, a step by its batch."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from minikd.data import epoch_order
+from minikd.distillation.recipe import Recipe
+from minikd.evidence.bench.ours import OurTraining
+from minikd.evidence.bench.works import BATCH, IMAGE, Stage, Training, teacher
+from minikd.nn import Conv2d
+from minikd.typing import Shape
+
+STEPS = 512
+"""Images that a point of the batch series trains on at one call, in steps of its size."""
+
+CONVOLVED = 32
+"""Images in the batch of the convolution."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place on a series: `prepare` makes all that the work needs and returns it; a call does it `times` times."""
+
+    x: int
+    times: int
+    prepare: Callable[[], Callable[[], object]]
+
+
+def training() -> Training:
+    """Return the teacher's training."""
+    return Training(teacher(), None, Recipe().teacher.shards)
+
+
+def activations() -> int:
+    """Return the bytes of one image's activations in the teacher: the image and every layer's output, in float32."""
+    shape: Shape = IMAGE
+    total = math.prod(shape)
+    for layer in teacher().layers:
+        shape = layer.output_shape(shape)
+        total += math.prod(shape)
+    return 4 * total
+
+
+def by_images(stage: Stage, counts: Sequence[int]) -> list[Point]:
+    """Return passes of the teacher's training over so many images, a copy of which it holds."""
+
+    def prepare(count: int) -> Callable[[], object]:
+        views = replace(stage.views, images=stage.views.images[:count].copy(), labels=stage.views.labels[:count])
+        few = replace(stage, views=views, batches=epoch_order(count, BATCH, 0, 0))
+        side = OurTraining(training(), few)
+        return lambda: side.run(range(len(few.batches)))
+
+    return [Point(count, 1, partial(prepare, count)) for count in counts]
+
+
+def by_batch(stage: Stage, sizes: Sequence[int]) -> list[Point]:
+    """Return steps of the teacher's training in batches of so many images."""
+
+    def prepare(size: int, steps: int) -> Callable[[], object]:
+        side = OurTraining(training(), replace(stage, batches=epoch_order(len(stage.views), size, 0, 0)))
+        return lambda: side.run(range(steps))
+
+    counts = {size: max(1, STEPS // size) for size in sizes}
+    return [Point(size, steps, partial(prepare, size, steps)) for size, steps in counts.items()]
+
+
+def by_channels(counts: Sequence[int]) -> list[Point]:
+    """Return a 3x3 convolution of so many channels to 32, forward and backward, on one thread."""
+
+    def prepare(count: int) -> Callable[[], object]:
+        rng = np.random.default_rng(0)
+        layer = Conv2d(count, 32, 3, rng, padding=1)
+        x = rng.standard_normal((CONVOLVED, count, *IMAGE[1:]), np.float32)
+
+        def work() -> None:
+            y, cache = layer.forward(x, training=True)
+            layer.backward(y, cache)
+
+        return work
+
+    return [Point(count, 1, partial(prepare, count)) for count in counts]

@@ -1,0 +1,56 @@
+"""Whole processes side by side: their seconds from start to end, and the most memory that they held."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from minikd.errors import BenchError
+from minikd.storage.reading import excerpt
+from minikd.storage.schema import fitted, from_json
+
+CHILD = Path(__file__).with_name("child.py")
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process took, and the last line that it printed."""
+
+    seconds: float
+    peak_bytes: float
+    said: str
+
+
+class Record(TypedDict):
+    """What `child.py` prints when its command has ended."""
+
+    seconds: float
+    peak_bytes: int
+
+
+def spend(command: Sequence[str], threads: int) -> Spent:
+    """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
+    whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
+    done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise BenchError(f"python {' '.join(command)} ended with status {done.returncode}: {last}")
+    *said, record = done.stdout.splitlines() or [""]
+    try:
+        numbers = fitted(from_json(record), Record)
+    except ValueError as error:
+        raise BenchError(
+            f"python {' '.join(command)} ended, but said {excerpt(repr(record))} and not its times"
+        ) from error
+    return Spent(numbers["seconds"], numbers["peak_bytes"], said[-1] if said else "")
+
+
+def take_turns(commands: Mapping[str, Sequence[str]], repeats: int, threads: int) -> dict[str, list[Spent]]:
+    """Run every command `repeats` times, one after the other, round by round."""
+    found: dict[str, list[Spent]] = {name: [] for name in commands}
+    for _ in range(repeats):
+        for name, command in commands.items():
+            found[name].append(spend(command, threads))
+    return found

@@ -1,0 +1,102 @@
+"""A line of the benchmark's table as a value: medians, their spread, and the ratios made from the medians."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from minikd.evidence.bench.timing import Times
+
+
+class Row(TypedDict):
+    """One work. None where there is nothing to compare with, and where a number has another unit.
+
+    `minikd_ms`, `torch_default_ms`, `torch_best_ms`, `roofline_ms`: medians in milliseconds; or `minikd_mb` and
+    `torch_default_mb`, in millions of bytes. `ratio_default` and `ratio_best` are PyTorch's number divided by minikd's,
+    so more than 1 is for minikd; `best` names the fastest of PyTorch's configurations. `roofline_ms` is the time of the
+    matrix products alone, and `ratio_roofline` minikd's time divided by it. `target_default` and `target_best` are the
+    least that these ratios should be, `target_roofline` the most. `all_ms` has every side's median, `spread_ms` the
+    quartiles of its bursts, `engines_ms` the medians of other engines, `lacking` what keeps the rest from this work.
+    """
+
+    work: str
+    title: str
+    minikd_ms: float | None
+    torch_default_ms: float | None
+    torch_best_ms: float | None
+    roofline_ms: float | None
+    minikd_mb: float | None
+    torch_default_mb: float | None
+    best: str | None
+    ratio_default: float | None
+    ratio_best: float | None
+    ratio_roofline: float | None
+    target_default: float | None
+    target_best: float | None
+    target_roofline: float | None
+    engines_ms: dict[str, float]
+    lacking: dict[str, str]
+    all_ms: dict[str, float]
+    spread_ms: dict[str, tuple[float, float]]
+    repeats: int
+
+
+EMPTY = Row(
+    work="",
+    title="",
+    minikd_ms=None,
+    torch_default_ms=None,
+    torch_best_ms=None,
+    roofline_ms=None,
+    minikd_mb=None,
+    torch_default_mb=None,
+    best=None,
+    ratio_default=None,
+    ratio_best=None,
+    ratio_roofline=None,
+    target_default=None,
+    target_best=None,
+    target_roofline=None,
+    engines_ms={},
+    lacking={},
+    all_ms={},
+    spread_ms={},
+    repeats=1,
+)
+
+
+def timed_row(times: Mapping[str, Times], configurations: Sequence[str], engines: Sequence[str], roofline: str) -> Row:
+    """Return the numbers of a work from all sides' times; `configurations` are PyTorch's, its defaults first."""
+    medians = {name: found.median for name, found in times.items()}
+    ours = medians["minikd"]
+    best = min(configurations, key=lambda name: medians[name], default=None)
+    default_ms = medians[configurations[0]] if configurations else None
+    best_ms = medians[best] if best else None
+    return {
+        **EMPTY,
+        "minikd_ms": ours,
+        "torch_default_ms": default_ms,
+        "torch_best_ms": best_ms,
+        "roofline_ms": medians.get(roofline),
+        "best": best,
+        "ratio_default": ratio(default_ms, ours),
+        "ratio_best": ratio(best_ms, ours),
+        "ratio_roofline": ratio(ours, medians.get(roofline)),
+        "engines_ms": {name: medians[name] for name in engines},
+        "all_ms": medians,
+        "spread_ms": {name: found.quartiles for name, found in times.items()},
+        "repeats": len(times["minikd"].bursts),
+    }
+
+
+def sized_row(ours: float, theirs: float | None) -> Row:
+    """Return the numbers of two amounts of bytes."""
+    return {
+        **EMPTY,
+        "minikd_mb": ours / 1e6,
+        "torch_default_mb": None if theirs is None else theirs / 1e6,
+        "ratio_default": ratio(theirs, ours),
+    }
+
+
+def ratio(numerator: float | None, denominator: float | None) -> float | None:
+    """Return the quotient; None where there is nothing to divide, or to divide by."""
+    return numerator / denominator if numerator is not None and denominator else None

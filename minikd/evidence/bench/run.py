@@ -1,0 +1,88 @@
+"""A whole run of the benchmark: each work checked, then raced."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TypedDict
+
+import numpy as np
+
+from minikd.evidence.bench import whole
+from minikd.evidence.bench.agreement import check_agreement
+from minikd.evidence.bench.circumstances import Circumstances, circumstances
+from minikd.evidence.bench.engines import engine_sides
+from minikd.evidence.bench.ours import our_side
+from minikd.evidence.bench.roofline import Roofline
+from minikd.evidence.bench.rows import Row, timed_row
+from minikd.evidence.bench.theirs import torch_sides
+from minikd.evidence.bench.timing import Side, race
+from minikd.evidence.bench.works import WORKS, Stage, Work
+from minikd.training.parallel import workers
+
+ROOFLINE = 2.0
+"""A step should take at most so many times as long as its matrix products."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: bursts of every side, seconds in a burst, images of the data set, length of the job."""
+
+    repeats: int = 15
+    burst: float = 0.15
+    images: int = 60_000
+    length: whole.Length = field(default_factory=whole.Length)
+
+
+QUICK = Effort(repeats=2, burst=0.01, images=2_000, length=whole.QUICK)
+"""Enough to see that everything runs."""
+
+NAMES = (*(work.name for work in WORKS), *whole.WHOLE)
+"""What --only knows."""
+
+Say = Callable[[str], None]
+
+
+class Report(TypedDict):
+    """What `--json` writes."""
+
+    machine: Circumstances
+    rows: list[Row]
+
+
+def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> Report:
+    """Measure the works of these names and return the report; `say` is told what is under way.
+
+    PyTorch takes part where it is installed. Raises BenchError where the sides do not agree.
+    """
+    with_torch = find_spec("torch") is not None
+    rows = []
+    with workers(threads) as map_:
+        stage = Stage.of(effort.images, map_, threads)
+        for work in WORKS:
+            if work.name in names:
+                say(f"{work.title} ...")
+                rows.append(measure(work, stage, effort, with_torch))
+    for name, rows_of in whole.WHOLE.items():
+        if name in names:
+            say(f"{name} ...")
+            rows += rows_of(effort.length, threads, with_torch)
+    return Report(machine=circumstances(threads, with_torch), rows=rows)
+
+
+def measure(work: Work, stage: Stage, effort: Effort, with_torch: bool) -> Row:
+    """Check that all sides of a work agree, let them race, and return its line."""
+    problem = work.problem(stage)
+    ours, roofline = our_side(problem, stage), Roofline(problem, stage)
+    theirs: Sequence[Side] = torch_sides(problem, stage) if with_torch else []
+    engines, lacking = engine_sides(problem, stage)
+    check_agreement(work.title, [ours, *theirs, *engines])
+    times = race([ours, *theirs, *engines, roofline], effort.repeats, effort.burst, np.random.default_rng(0))
+    return {
+        **timed_row(times, [side.name for side in theirs], [side.name for side in engines], roofline.name),
+        "lacking": lacking,
+        "work": work.name,
+        "title": work.title,
+        "target_default": work.against_default,
+        "target_best": work.against_best,
+        "target_roofline": ROOFLINE,
+    }

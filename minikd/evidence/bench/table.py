@@ -1,0 +1,143 @@
+"""The benchmark on the terminal: what each side takes, how many times minikd is better, and on which machine."""
+
+from collections.abc import Sequence
+
+from minikd.console.layout import aligned, paragraph
+from minikd.evidence.bench.circumstances import Circumstances
+from minikd.evidence.bench.engines import ENGINES
+from minikd.evidence.bench.rows import Row
+from minikd.evidence.bench.run import Report
+
+INSTALL = "PyTorch is not installed, so minikd is compared with nothing: pip install 'minikd[bench]'"
+
+BUSY = 0.1
+"""A spread above which a ratio is not to be trusted."""
+
+
+def text(report: Report) -> str:
+    """Return the times, the ratios, and what it takes to judge them."""
+    notes = [*busy(report["rows"]), *([INSTALL] if report["machine"]["torch"] is None else [])]
+    return "\n\n".join(
+        [amounts(report), ratios(report), *map(paragraph, notes), machine_lines(report["machine"], report["rows"])]
+    )
+
+
+def amounts(report: Report) -> str:
+    """Return the table of what each side takes."""
+    engines = [name for name in ENGINES if any(name in row["engines_ms"] for row in report["rows"])]
+    header = (
+        ("what it takes", "", "PyTorch", "PyTorch", "products", *("" for _ in engines), ""),
+        ("", "minikd", "defaults", "best", "alone", *engines, "spread"),
+    )
+    rows = []
+    for row in report["rows"]:
+        others = [milliseconds(row["engines_ms"].get(name)) for name in engines]
+        if row["minikd_mb"] is not None:
+            ours, default, best = megabytes(row["minikd_mb"]), megabytes(row["torch_default_mb"]), "–"
+        else:
+            ours, default, best = (milliseconds(row[key]) for key in ("minikd_ms", "torch_default_ms", "torch_best_ms"))
+        rows.append(
+            (row["title"], ours, default, best, milliseconds(row["roofline_ms"]), *others, percent(spread(row)))
+        )
+    return aligned(header, rows)
+
+
+def ratios(report: Report) -> str:
+    """Return the table of how many times minikd is better, each ratio with its target."""
+    header = (
+        ("how many times", "PyTorch defaults", "PyTorch best", "minikd", "best of PyTorch"),
+        ("", "/ minikd", "/ minikd", "/ products", ""),
+    )
+    rows = [
+        (
+            row["title"],
+            judged(row["ratio_default"], row["target_default"]),
+            judged(row["ratio_best"], row["target_best"]),
+            judged(row["ratio_roofline"], row["target_roofline"], at_most=True),
+            configuration(row["best"]),
+        )
+        for row in report["rows"]
+    ]
+    return aligned(header, rows)
+
+
+def configuration(best: str | None) -> str:
+    """Return what distinguishes PyTorch's fastest configuration."""
+    if best is None:
+        return "–"
+    return "its defaults" if best == "PyTorch" else best.removeprefix("PyTorch, ")
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a time with its unit: 17.3 µs, 0.93 ms, 18.2 ms, 42.9 s."""
+    if value is None:
+        return "–"
+    if value < 0.9995:
+        return f"{three_digits(1e3 * value)} µs"
+    return f"{three_digits(value)} ms" if value < 999.5 else f"{three_digits(value / 1e3)} s"
+
+
+def megabytes(value: float | None) -> str:
+    """Return millions of bytes."""
+    return "–" if value is None else f"{three_digits(value)} MB"
+
+
+def three_digits(value: float) -> str:
+    """Return 1.73, 17.3, 173."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def spread(row: Row) -> float | None:
+    """Return the largest half distance between quartiles among minikd and PyTorch's two, relative to its median."""
+    shown = {"minikd", "PyTorch", row["best"]} & row["spread_ms"].keys()
+    widths = [(high - low) / 2 / row["all_ms"][name] for name, (low, high) in row["spread_ms"].items() if name in shown]
+    return max(widths) if widths and row["repeats"] > 1 else None
+
+
+def percent(part: float | None) -> str:
+    """Return ±3 %."""
+    return "–" if part is None else f"±{100 * part:.0f} %"
+
+
+def busy(rows: Sequence[Row]) -> list[str]:
+    """Return a warning where something else kept the machine busy: the side that waits most for threads loses most."""
+    names = [row["work"] for row in rows if (spread(row) or 0.0) > BUSY]
+    if not names:
+        return []
+    return [f"spread above {BUSY:.0%}: the machine was busy, measure again with --only {' '.join(names)} --repeats 50"]
+
+
+def judged(value: float | None, target: float | None, at_most: bool = False) -> str:
+    """Return a ratio, its target, and whether it is reached."""
+    if value is None:
+        return "–"
+    if target is None:
+        return f"{value:.2f}"
+    reached = value <= target if at_most else value >= target
+    return f"{value:.2f} ({'≤' if at_most else '≥'} {target:.3g}) {'ok' if reached else '– '}"
+
+
+def lacks(rows: Sequence[Row]) -> str:
+    """Return what keeps each engine from some of the works."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for name, lack in row["lacking"].items():
+            found.setdefault(name, {})[lack] = None
+    return "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in found.items())
+
+
+def machine_lines(here: Circumstances, rows: Sequence[Row]) -> str:
+    """Return where the numbers are from."""
+    blas = ", ".join(f"{one['loaded_by']}: {one['library']} {one['version']} {one['kernels']}" for one in here["blas"])
+    lines = {
+        "machine": f"{here['cpu']}, {here['cores']} cores; every side on {here['threads']} threads",
+        "BLAS": blas,
+        "versions": ", ".join(f"{name} {value}" for name, value in here["versions"].items()),
+    }
+    if here["torch"]:
+        lines["PyTorch"] = here["torch"]
+    if lack := lacks(rows):
+        lines["lacking"] = lack
+    if here["environment"]:
+        lines["set"] = " ".join(f"{name}={value}" for name, value in here["environment"].items())
+    return "\n".join(paragraph(f"{name:<9} {value}", hanging=10) for name, value in lines.items())

@@ -1,0 +1,135 @@
+"""The works that are timed: what both sides start from, and by how much minikd should be the faster one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minikd import models
+from minikd.data import Views, epoch_order, load_dataset, mean_and_std
+from minikd.distillation.recipe import Recipe
+from minikd.nn import Sequential
+from minikd.training.parallel import Map
+from minikd.typing import Floats, Ints
+
+BATCH = 128
+IMAGE, CLASSES = (1, 28, 28), 10
+TEMPERATURE, ALPHA, LEARNING_RATE = 4.0, 0.9, 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What all sides of a race work with: MNIST as uint8, the batches by number, and minikd's threads."""
+
+    views: Views
+    batches: list[Ints]
+    map_: Map
+    threads: int
+
+    @classmethod
+    def of(cls, images: int, map_: Map, threads: int) -> "Stage":
+        """Take so many of MNIST's training images."""
+        data = load_dataset("mnist", None)
+        pixels, labels = data.train_images[:images], data.train_labels[:images]
+        views = Views(pixels, labels, *mean_and_std(pixels))
+        whole = len(views) // BATCH
+        return cls(views, epoch_order(len(views), BATCH, 0, 0)[:whole], map_, threads)
+
+    def batch(self, number: int) -> Ints:
+        """Return the samples of batch number so and so, over and over again."""
+        return self.batches[number % len(self.batches)]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training step of `model`, by Adam: on the labels, or on a teacher's answers too.
+
+    `teacher` is None, a model that looks at every batch, or the logits (N, K) that it gave beforehand. `shards` is how
+    the recipe of the main job cuts the batch.
+    """
+
+    model: Sequential
+    teacher: Sequential | Floats | None
+    shards: int
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """The logits of `model` for so many images, from their pixels."""
+
+    model: Sequential
+    images: int
+
+
+Problem = Training | Inference
+
+
+@dataclass(frozen=True)
+class Work:
+    """A line of the table: `problem` makes what both sides start from; the targets are PyTorch's time by minikd's.
+
+    `against_default` is for PyTorch as it comes, `against_best` for the fastest of its configurations.
+    """
+
+    name: str
+    title: str
+    problem: Callable[[Stage], Problem]
+    against_default: float | None = None
+    against_best: float | None = None
+
+
+def teacher() -> Sequential:
+    """Return the main job's teacher with its first weights, without dropout."""
+    return models.cnn(IMAGE, CLASSES, np.random.default_rng(1))
+
+
+def student(*hidden: int) -> Sequential:
+    """Return a student with its first weights."""
+    return models.mlp(IMAGE, hidden, CLASSES, np.random.default_rng(2))
+
+
+def on_labels(stage: Stage) -> Problem:
+    """Return the teacher's training."""
+    return Training(teacher(), None, Recipe().teacher.shards)
+
+
+def seed_on_labels(stage: Stage) -> Problem:
+    """Return the training of the seed notebook's teacher."""
+    return Training(models.seed_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
+
+
+def student_on_labels(stage: Stage) -> Problem:
+    """Return the training of the main job's control."""
+    return Training(student(128), None, Recipe().student.shards)
+
+
+def on_cached(stage: Stage) -> Problem:
+    """Return the main job's distillation: the teacher gave its logits beforehand; which ones is all the same."""
+    logits = 3 * np.random.default_rng(3).standard_normal((len(stage.views), CLASSES), np.float32)
+    return Training(student(128), logits, Recipe().student.shards)
+
+
+def on_live(stage: Stage) -> Problem:
+    """Return the distillation of a larger student whose teacher looks at every batch, in two shards: it pays here."""
+    return Training(student(800, 800), teacher(), 2)
+
+
+def many_images(stage: Stage) -> Problem:
+    """Return the teacher's answers to a batch of 1,000."""
+    return Inference(teacher(), min(1000, len(stage.views)))
+
+
+def one_image(stage: Stage) -> Problem:
+    """Return the student's answer to one image."""
+    return Inference(student(128), 1)
+
+
+WORKS = (
+    Work("teacher", "training step, teacher", on_labels, 1.7, 1.0),
+    Work("seed-teacher", "training step, seed's teacher", seed_on_labels, 1.7, 1.0),
+    Work("control", "training step, 784-128-10", student_on_labels),
+    Work("student", "distillation, 784-128-10, cached", on_cached, 3.0, 2.0),
+    Work("large-student", "distillation, 784-800-800-10, live", on_live, 1.7, 1.0),
+    Work("inference-teacher", "inference, teacher, 1,000 images", many_images, 1.5, 1.0),
+    Work("inference-student", "inference, student, one image", one_image, 5.0, 3.0),
+)

@@ -1,0 +1,11 @@
+"""`minikd check-loss`: is somebody's own distillation loss right? For functions of NumPy and of PyTorch.
+
+The loss is asked for its value and gradient at random logits. Its gradient is compared with those of known formulas,
+right ones and wrong ones (`formulas`, `identify`), and small checks ask for what holds for every distillation loss
+(`checks`).
+"""
+
+from minikd.evidence.check_loss.judge import Verdict, check_loss
+from minikd.evidence.check_loss.report import text
+
+__all__ = ["Verdict", "check_loss", "text"]

@@ -1,0 +1,179 @@
+"""What is usually behind a finding: the slip, its mend, and how it looks in the reader's source."""
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+
+from minikd.evidence.check_loss.subject import Subject
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A slip. pitfall: its name in `minikd pitfalls`, which trained students with it. line: how it may be written."""
+
+    usual: str
+    mend: str
+    pitfall: str = ""
+    line: str = ""
+
+
+CAUSES = {
+    "class-mean": Cause(
+        "`reduction='mean'` (or a mean over all elements) divides by the classes as well as by the batch",
+        "use `reduction='batchmean'`: the sum over the classes, then the mean over the batch",
+        "class-mean",
+        r"reduction\s*=\s*['\"]mean['\"]|\.mean\(\s*\)|kl_div\((?!.*reduction)|KLDivLoss\(\s*\)",
+    ),
+    "sum": Cause(
+        "the loss is a sum over the batch, so it grows with the batch and so does every step",
+        "divide by the number of samples: `reduction='batchmean'`",
+        line=r"reduction\s*=\s*['\"]sum['\"]|\.sum\(\s*\)",
+    ),
+    "mean-twice": Cause(
+        "the loss is divided by the batch twice: `reduction='batchmean'` and again by hand",
+        "divide once",
+        line=r"batchmean|/\s*(len\(|N\b|.*shape\[0\]|.*size\(0\))",
+    ),
+    "no-t-squared": Cause(
+        "the teacher's term is not multiplied by T²: its gradient falls as 1/T²",
+        "multiply the teacher's term by `temperature ** 2` (Hinton et al. 2015, section 2)",
+        "no-t-squared",
+        r"kl_div|KLDivLoss|log_softmax",
+    ),
+    "one-t": Cause(
+        "the teacher's term is multiplied by T, but softening both networks divides its gradient by T²",
+        "multiply by `temperature ** 2`",
+        "no-t-squared",
+        r"\*\s*(T|temperature|temp|tau)\b(?!\s*\*\*)",
+    ),
+    "too-many-t": Cause(
+        "the teacher's term is multiplied by a higher power of T than T²",
+        "multiply by `temperature ** 2`, once",
+        line=r"\*\*",
+    ),
+    "labels-t-squared": Cause(
+        "the labels' term depends on T too: T² multiplies the whole sum, or the labels' logits are softened",
+        "multiply the teacher's term alone by T², and compare the labels with the logits at T = 1",
+        line=r"cross_entropy|CrossEntropyLoss",
+    ),
+    "one-branch": Cause(
+        "the branch without labels returns the teacher's term with another factor",
+        "compute the teacher's term once, and use it in both branches",
+        "t-squared-one-branch",
+        r"if .*(None|labels|target)",
+    ),
+    "gradient": Cause(
+        "the returned gradient is not that of the returned value: it is often copied from the loss at temperature 1",
+        "differentiate the line that returns the value: for T²·KL it is T·(q - p)/N",
+        "gradient-apart",
+        r"return",
+    ),
+    "probabilities-for-logs": Cause(
+        "`kl_div` wants log-probabilities first, and got probabilities",
+        "use `log_softmax(student_logits / T)` as the first argument",
+        "probabilities-for-logs",
+        r"kl_div|KLDivLoss|softmax",
+    ),
+    "log-as-target": Cause(
+        "the teacher's logarithm is taken as a probability: `kl_div` wants probabilities second",
+        "use `softmax(teacher_logits / T)` as the second argument, or say `log_target=True`",
+        line=r"log_softmax",
+    ),
+    "swapped-arguments": Cause(
+        "it is KL(student ‖ teacher): the arguments of the divergence are swapped",
+        "write `kl_div(log_softmax(student / T), softmax(teacher / T))`, the student first; where reverse KL is meant, "
+        "say so with --loss reverse_kl",
+        line=r"kl_div|KLDivLoss",
+    ),
+    "double-softmax": Cause(
+        "softmax is taken of probabilities: a network ends in softmax already, or two functions both take it",
+        "give logits to one softmax",
+        "double-softmax",
+        r"softmax",
+    ),
+    "labels-double-softmax": Cause(
+        "cross-entropy takes softmax itself, and got probabilities",
+        "give it the logits",
+        "double-softmax",
+        r"cross_entropy|CrossEntropyLoss|softmax",
+    ),
+    "softened-labels": Cause(
+        "the labels are compared with the softened student: their term should be at T = 1",
+        "give the unsoftened logits to the labels' cross-entropy",
+        line=r"cross_entropy|CrossEntropyLoss|nll_loss",
+    ),
+    "wrong-axis": Cause(
+        "softmax runs over the samples: `dim=0` (or no axis at all) instead of the classes",
+        "use `dim=-1`, in NumPy `axis=-1, keepdims=True`",
+        "wrong-axis",
+        r"(dim|axis)\s*=\s*0|softmax\([^=]*,\s*0\s*\)|\.sum\(\s*\)|\.max\(\s*\)",
+    ),
+    "one-temperature": Cause(
+        "only one of the two networks is divided by T",
+        "divide both by the same temperature",
+        line=r"softmax",
+    ),
+    "alpha-swapped": Cause(
+        "alpha weighs the labels and 1 - alpha the teacher: with alpha = 0.9 the teacher hardly counts",
+        "swap the two weights; where alpha is meant as the labels' share, say so with --alpha-is labels",
+        line=r"1\s*-\s*alpha|1\.0?\s*-\s*alpha|alpha",
+    ),
+    "smoothed-twice": Cause(
+        "the labels are smoothed twice: by hand, and once more by `label_smoothing`",
+        "smooth them in one place",
+        line=r"smooth",
+    ),
+    "clipped-log": Cause(
+        "the logarithm of a probability that has underflowed or was clipped: its gradient is 0, NaN or infinite there",
+        "use `log_softmax(logits / T)`, which needs no clipping",
+        line=r"log\(|clip|clamp|eps",
+    ),
+    "half": Cause(
+        "float16 does not hold the numbers between: exp of large logits, probabilities below 6e-8, or T² times a sum",
+        "compute the loss in float32: `student_logits.float()`",
+        line=r"softmax|exp\(",
+    ),
+    "no-gradient": Cause(
+        "the loss is cut off from the student's logits: `.detach()`, `.item()`, `.data`, NumPy or `no_grad` on the way",
+        "keep the student's logits in the graph; detach the teacher's alone",
+        line=r"detach|item\(\)|\.data\b|numpy\(|no_grad",
+    ),
+    "teacher-training": Cause(
+        "a network is in training mode until `eval()` is called, and loading weights does not call it",
+        "call `teacher.eval()` once, and again after every `train()` of a module that holds it",
+        "teacher-in-training",
+    ),
+    "teacher-trained": Cause(
+        "the teacher's parameters take gradients, and an optimiser that holds them would train it",
+        "call `teacher.requires_grad_(False)`, and ask it under `torch.no_grad()`",
+    ),
+    "student-evaluation": Cause(
+        "`eval()` before measuring, and `train()` above the loop over the epochs instead of inside",
+        "call `student.train()` at the start of each epoch",
+        "student-in-evaluation",
+    ),
+    "per-sample": Cause("the loss is not reduced", "take the sum over the classes and the mean over the batch"),
+}
+
+
+def written_at(subject: Subject, cause: Cause) -> str:
+    """Return the first line of the reader's own that looks like the cause, with its number; "" where none does."""
+    for number, line in enumerate(subject.source, subject.first_line):
+        code = line.split("#")[0].strip()
+        if cause.line and code and not code.startswith(("def ", '"""')) and re.search(cause.line, code):
+            return f"line {number}: {code}"
+    return ""
+
+
+def cost_of(pitfall: str) -> str:
+    """Return what a bug cost in the trainings of `minikd pitfalls --train`, in words; "" for one without a training."""
+    costs = json.loads(files("minikd").joinpath("evidence", "pitfalls", "costs.json").read_text(encoding="utf-8"))
+    if pitfall not in costs:
+        return ""
+    found = costs[pitfall]
+    right, wrong = (sum(found[name]) / len(found[name]) for name in ("right", "wrong"))
+    return (
+        f"In minikd's trainings it cost {wrong - right:+.0f} ± {found['margin_95']:.0f} errors of {found['judged']:,} "
+        f"({right:.0f} → {wrong:.0f}, {len(found['right'])} seeds): minikd pitfalls {pitfall}"
+    )

@@ -1,0 +1,197 @@
+"""What holds for every right distillation loss. Each check returns "" where it holds, what it found, or None.
+
+None stands for a check that does not apply: the loss has no such argument, or does not say.
+"""
+
+import numpy as np
+
+from minikd.evidence.check_loss.formulas import HARD, smoothing
+from minikd.evidence.check_loss.identify import Setting, gradient_of, numeric_gradient, points
+from minikd.evidence.check_loss.subject import CallError, Point, Subject
+from minikd.typing import Floats
+
+CLOSE = 1e-5
+"""Two gradients agree to this part of the larger one; numeric ones are good to 1e-8."""
+
+SILENT = 1e-9
+"""Below this a gradient with respect to a sample's logits is as good as 0."""
+
+
+def apart(found: Floats, wanted: Floats) -> float:
+    """Return the length of the difference, as a part of the longer of the two."""
+    longest = max(float(np.linalg.norm(found)), float(np.linalg.norm(wanted)), 1e-300)
+    return float(np.linalg.norm(found - wanted)) / longest
+
+
+def runs(subject: Subject) -> None:
+    """Call the loss once. Raises CallError."""
+    subject(points(Setting())[0])
+
+
+def finite_value(subject: Subject, setting: Setting) -> str:
+    """The loss is a number at ordinary logits."""
+    value = subject(points(setting)[0]).value
+    return "" if np.isfinite(value) else f"the loss is {value} at ordinary logits"
+
+
+def has_gradient(subject: Subject, setting: Setting) -> str:
+    """The loss depends on the student's logits, and PyTorch knows it."""
+    answer = subject(points(setting)[0])
+    if subject.uses_torch and answer.student is None and answer.returned is None:
+        return "the loss has no gradient with respect to the student's logits"
+    return ""
+
+
+def against_numeric(subject: Subject, setting: Setting) -> str | None:
+    """The gradient that is returned is the derivative of the value that is returned."""
+    point = points(setting)[0]
+    returned = subject(point).returned
+    if returned is None:
+        return None
+    numeric = numeric_gradient(subject, point)
+    if apart(returned, numeric) < CLOSE:
+        return ""
+    ratio = float(np.vdot(returned, numeric) / np.vdot(numeric, numeric))
+    if apart(returned, ratio * numeric) < CLOSE:
+        return f"the returned gradient is {ratio:.4g} times that of the returned value (T is {setting.temperature:g})"
+    worst = np.unravel_index(np.abs(returned - numeric).argmax(), numeric.shape)
+    return f"at sample {worst[0]}, class {worst[1]} it returns {returned[worst]:.4g}, numeric is {numeric[worst]:.4g}"
+
+
+def mean_over_the_batch(subject: Subject, setting: Setting) -> str:
+    """A batch and the same batch again have the loss of the batch."""
+    point = points(setting)[0]
+    once, twice = subject(point).value, subject(doubled(point)).value
+    return (
+        ""
+        if abs(once - twice) <= CLOSE * max(abs(once), abs(twice))
+        else (f"the same samples twice have a loss {twice / once:.3g} times as large")
+    )
+
+
+def doubled(point: Point) -> Point:
+    """Return each sample twice."""
+    labels = None if point.labels is None else np.tile(point.labels, 2)
+    return point._replace(student=np.tile(point.student, (2, 1)), teacher=np.tile(point.teacher, (2, 1)), labels=labels)
+
+
+def each_sample_alone(subject: Subject, setting: Setting) -> str:
+    """A sample's gradient does not depend on the others in its batch, but for a factor."""
+    point = points(setting)[0]
+    other = point._replace(student=point.student.copy(), teacher=point.teacher.copy())
+    other.student[1:] = other.student[:0:-1]
+    other.teacher[1:] = 2.0 * other.teacher[:0:-1]
+    here, there = (gradient_of(subject, one)[0] for one in (point, other))
+    return "" if apart(here, there) < CLOSE else "what a sample is taught depends on the others in its batch"
+
+
+def constant_in_each_row(subject: Subject, setting: Setting) -> str:
+    """A constant added to all logits of a sample changes nothing, on either side."""
+    point = points(setting)[0]
+    shift = np.arange(setting.samples, dtype=np.float64)[:, None]
+    before = gradient_of(subject, point)
+    for who in ("student", "teacher"):
+        moved = point._replace(**{who: getattr(point, who) + shift})
+        if apart(gradient_of(subject, moved), before) > CLOSE:
+            return f"a constant added to all logits of a sample of the {who} changes the gradient"
+    return ""
+
+
+def zero_at_the_teacher(subject: Subject, setting: Setting) -> str:
+    """A student equal to its teacher is taught by the labels alone: what is left of the gradient is 0."""
+    point = points(setting)[0]
+    same = point._replace(student=point.teacher.copy())
+    gradient, scale = gradient_of(subject, same).ravel(), np.linalg.norm(gradient_of(subject, point))
+    if subject.has("labels") and point.labels is not None:
+        hard = [term.gradient(same.student, point.labels, setting.temperature) for term in HARD]
+        basis = np.stack([part.ravel() for part in (*hard, smoothing(same.student))], axis=1)
+        gradient = gradient - basis @ np.linalg.lstsq(basis, gradient, rcond=None)[0]  # (N·K,) = (N·K, 4) @ (4,)
+    left = float(np.linalg.norm(gradient) / scale)
+    return "" if left < CLOSE else f"a student equal to its teacher still gets {left:.2g} times an ordinary gradient"
+
+
+def high_temperature(subject: Subject, setting: Setting) -> str | None:
+    """For large T the teacher's part of the gradient tends to a limit, not 0 (Hinton et al. 2015, equation 4)."""
+    if not subject.has("temperature"):
+        return None
+    point = points(setting)[0]
+    other = point._replace(teacher=point.teacher[::-1].copy())
+    by_teacher = [
+        float(
+            np.linalg.norm(np.subtract(*(gradient_of(subject, one._replace(temperature=T)) for one in (point, other))))
+        )
+        for T in (100.0, 300.0)
+    ]
+    grown = by_teacher[1] / by_teacher[0] if by_teacher[0] else 0.0
+    return (
+        ""
+        if 0.5 < grown < 2
+        else f"from T = 100 to 300 the teacher's part of the gradient becomes {grown:.2g} times itself"
+    )
+
+
+def without_labels(subject: Subject, setting: Setting, alpha: float) -> str | None:
+    """Without labels, the teacher's term is what it is where it alone counts, at this alpha."""
+    if not (subject.has("labels") and subject.has("alpha")):
+        return None
+    point = points(setting)[0]
+    alone = gradient_of(subject, point._replace(alpha=alpha))
+    try:
+        bare = gradient_of(subject, point._replace(labels=None))
+    except CallError:  # it wants labels
+        return None
+    ratio = float(np.vdot(bare, alone) / np.vdot(alone, alone)) if alone.any() else 0.0
+    if apart(bare, ratio * alone) > CLOSE or any(
+        abs(ratio - one) < 1e-4 for one in (1.0, setting.alpha, 1 - setting.alpha)
+    ):
+        return ""  # another formula is not this check's matter, and a weight kept is a choice
+    return f"without labels the gradient is {ratio:.3g} times that of the teacher's term (T is {setting.temperature:g})"
+
+
+def sure_networks(subject: Subject, setting: Setting, alpha: float, is_kl: bool) -> str:
+    """Where a sure student contradicts a sure teacher, the gradient is finite, and of KL it is not 0.
+
+    A clipped logarithm has no gradient there. Other divergences level off, and may have none.
+    """
+    point = large(points(setting)[0], 60.0)._replace(alpha=alpha)
+    answer = subject(point, "float32")
+    if not np.isfinite(answer.value):
+        return f"the loss is {answer.value} for logits that are 60 apart"
+    found = answer.student if answer.student is not None else answer.returned
+    gradient = gradient_of(subject, point) if found is None else found
+    if not np.isfinite(gradient).all():
+        return "the gradient is not finite for logits that are 60 apart"
+    still = is_kl and (np.abs(gradient).max(axis=1) < SILENT).any()
+    return "the gradient vanishes where a sure student contradicts a sure teacher" if still else ""
+
+
+def overflow(subject: Subject, setting: Setting) -> str:
+    """Logits that are 200 apart give a finite loss in float32."""
+    value = subject(large(points(setting)[0], 200.0), "float32").value
+    return "" if np.isfinite(value) else f"in float32 the loss is {value} for logits that are 200 apart"
+
+
+def large(point: Point, gap: float) -> Point:
+    """Return a point at T = 1 where each network is sure, by so much, of another class than the other."""
+    samples, classes = point.student.shape
+    row = np.arange(samples)
+    student, teacher = 0.1 * point.student, 0.1 * point.teacher
+    student[row, row % classes] += gap
+    teacher[row, (row + 1) % classes] += gap
+    return point._replace(student=student, teacher=teacher, temperature=1.0)
+
+
+def half_precision(subject: Subject, setting: Setting) -> str | None:
+    """In float16, at ordinary logits, the gradient is right to a few parts in a hundred."""
+    point = points(setting)[0]
+    try:
+        answer = subject(point, "float16")
+    except CallError:  # this processor, or the loss, does not compute in float16
+        return None
+    if not np.isfinite(answer.value):
+        return f"in float16 the loss is {answer.value}"
+    gradient = answer.student if answer.student is not None else answer.returned
+    if gradient is None:
+        return ""
+    off = apart(gradient, gradient_of(subject, point))
+    return "" if off < 0.05 else f"in float16 the gradient is off by {off:.0%} of its length"

@@ -1,0 +1,89 @@
+"""PyTorch networks beside the loss: is the teacher frozen, is it in evaluation mode, does the student learn?"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Protocol, cast
+
+from minikd.errors import ConfigError
+from minikd.evidence.check_loss.judge import OK, WRONG, Row
+from minikd.evidence.check_loss.subject import split
+from minikd.evidence.gradcheck.learner_file import run_file
+from minikd.evidence.gradcheck.trial import place
+
+
+class Parameter(Protocol):
+    """What is asked of a parameter."""
+
+    requires_grad: bool
+
+
+class Module(Protocol):
+    """What is asked of a torch.nn.Module."""
+
+    training: bool
+
+    def named_modules(self) -> Iterable[tuple[str, "Module"]]: ...
+    def named_parameters(self) -> Iterable[tuple[str, Parameter]]: ...
+
+
+def network_of(spec: str) -> Module:
+    """Return the network that `spec`, "file.py:Name", names: a module, or a class or function that makes one.
+
+    Raises ConfigError where it is no torch.nn.Module.
+    """
+    path, name = split(spec)
+    names = vars(run_file(path))
+    if name not in names:
+        raise ConfigError(f"{path.name} has no {name or 'name behind it'!r}; write {path.name}:NAME of a network")
+    thing = names[name]
+    module = import_module("torch").nn.Module
+    if not isinstance(thing, module) and callable(thing):
+        thing = made(thing, spec)
+    if not isinstance(thing, module):
+        raise ConfigError(
+            f"{spec} is {type(thing).__name__}, but must be a torch.nn.Module, or a function that makes one"
+        )
+    return cast(Module, thing)
+
+
+def made(thing: Callable[..., object], spec: str) -> object:
+    """Return what a class or a function makes without arguments."""
+    if inspect.isclass(thing) or inspect.isfunction(thing):
+        try:
+            return thing()
+        except Exception as error:
+            raise ConfigError(
+                f"{spec} cannot be made without arguments: {type(error).__name__}: {error} ({place(error)}); "
+                "make one in the file and name that"
+            ) from error
+    return thing
+
+
+def teacher_rows(teacher: Module) -> list[Row]:
+    """Return the rows of a teacher: its mode, and whether its parameters would be trained."""
+    noisy = [name for name, part in teacher.named_modules() if part.training and of_the_mode(part)]
+    trained = [name for name, value in teacher.named_parameters() if value.requires_grad]
+    mode = f"it is in training mode, and {noisy[0] or 'it'} answers otherwise there" if noisy else ""
+    grads = f"{len(trained)} parameters still take gradients, {trained[0]} first" if trained else ""
+    return [
+        Row("teacher's mode", WRONG if mode else OK, mode, "teacher-training" if mode else ""),
+        Row("teacher is frozen", WRONG if grads else OK, grads, "teacher-trained" if grads else ""),
+    ]
+
+
+def student_rows(student: Module) -> list[Row]:
+    """Return the rows of a student: its mode, and whether it can learn at all."""
+    still = [name for name, part in student.named_modules() if not part.training and of_the_mode(part)]
+    frozen = [name for name, value in student.named_parameters() if not value.requires_grad]
+    mode = f"it is in evaluation mode, and {still[0] or 'it'} learns otherwise there" if still else ""
+    grads = f"{len(frozen)} parameters take no gradients, {frozen[0]} first" if frozen else ""
+    return [
+        Row("student's mode", WRONG if mode else OK, mode, "student-evaluation" if mode else ""),
+        Row("student can learn", WRONG if grads else OK, grads, ""),
+    ]
+
+
+def of_the_mode(part: Module) -> bool:
+    """Return True for a layer that answers otherwise in training than in evaluation."""
+    return any(word in type(part).__name__ for word in ("Dropout", "BatchNorm", "InstanceNorm", "DropPath"))

@@ -1,0 +1,45 @@
+"""The verdict as text: a table of a line a check, then each finding with its usual cause, its mend and its cost."""
+
+from minikd.console.layout import paragraph
+from minikd.evidence.check_loss.causes import CAUSES, cost_of, written_at
+from minikd.evidence.check_loss.judge import NOTE, WRONG, Row, Verdict
+
+
+def text(verdict: Verdict) -> str:
+    """Return the whole report."""
+    subject = verdict.subject
+    framework = "PyTorch" if subject.uses_torch else "NumPy"
+    taken = ", ".join(f"{name} as the {role}" if name != role else name for role, name in subject.arguments.items())
+    parts = [
+        paragraph(f"{subject.name}: a loss of {framework}, taken to be a function of {taken}."),
+        table(verdict.rows),
+        *(finding(verdict, row) for row in verdict.rows if row.status == WRONG),
+    ]
+    wrong = sum(row.status == WRONG for row in verdict.rows)
+    parts.append(f"{wrong} wrong." if wrong else "Nothing wrong was found.")
+    return "\n\n".join(parts)
+
+
+def table(rows: tuple[Row, ...]) -> str:
+    """Return a line for each check; what was found goes on below where it is long."""
+    wide = max(len(row.check) for row in rows)
+    lines = []
+    for row in rows:
+        head = f"{row.check:{wide}}  {row.status:5}  "
+        said = row.found if row.status in (NOTE, WRONG) or row.check == "formula" else ""
+        lines.append(paragraph(head + said, hanging=len(head)).rstrip())
+    return "\n".join(lines)
+
+
+def finding(verdict: Verdict, row: Row) -> str:
+    """Return what is usually behind a finding, where it is written, how to mend it, and what it cost elsewhere."""
+    lines = [paragraph(f"{row.check}: {row.found}.")]
+    if row.cause:
+        cause = CAUSES[row.cause]
+        lines.append(paragraph(f"Usual cause: {cause.usual}.", 2))
+        if line := written_at(verdict.subject, cause):
+            lines.append(f"  Look at {line}")
+        lines.append(paragraph(f"Mend: {cause.mend}.", 2))
+        if cost := cost_of(cause.pitfall):
+            lines.append(paragraph(cost, 2))
+    return "\n".join(lines)

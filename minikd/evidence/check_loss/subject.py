@@ -1,0 +1,227 @@
+"""The loss of a reader, called the same way whatever its framework, the names of its arguments and what it returns."""
+
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.errors import ConfigError
+from minikd.evidence.gradcheck.learner_file import run_file
+from minikd.evidence.gradcheck.trial import place
+from minikd.typing import Array, Floats, Ints
+
+ROLES = ("student", "teacher", "labels", "temperature", "alpha")
+"""What an argument can be, in the order in which arguments of unknown names are taken."""
+
+NAMES = {
+    "student": r"student.*|.*_student|logits_s|s_logits|y_s|z_s|zs|z|s|outputs?|preds?|predictions?|logits",
+    "teacher": r"teacher.*|.*_teacher|logits_t|t_logits|y_t|z_t|zt|v|soft_targets?",
+    "labels": r"labels?|targets?|hard_targets?|y|y_true|ground_truth|gt",
+    "temperature": r"temperature|temp|tau|T|kd_T",
+    "alpha": r"alpha|a|kd_alpha|lambda_?|lam|soft_weight",
+}
+"""How people call each argument, as regular expressions of the whole name; T is the temperature, t is not known."""
+
+
+class Point(NamedTuple):
+    """Where a loss is asked: logits (N, K) of both networks, class numbers (N,) or None, T, and alpha."""
+
+    student: Floats
+    teacher: Floats
+    labels: Ints | None
+    temperature: float
+    alpha: float
+
+
+class Answer(NamedTuple):
+    """What the loss says, float64. Gradients are None where there are none.
+
+    value: the loss. returned: the gradient that it returns beside its value. student, teacher: PyTorch's gradients with
+    respect to both networks' logits.
+    """
+
+    value: float
+    returned: Floats | None = None
+    student: Floats | None = None
+    teacher: Floats | None = None
+
+
+class CallError(Exception):
+    """The reader's function raised, or returned what is no loss."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loss under examination. arguments: the parameter's name for each role that the function has."""
+
+    name: str
+    function: Callable[..., object]
+    arguments: Mapping[str, str]
+    uses_torch: bool
+    source: tuple[str, ...] = ()
+    first_line: int = 1
+
+    def __call__(self, point: Point, dtype: str = "float64") -> Answer:
+        """Return the loss's answer at a point. Raises CallError."""
+        ask = self._ask_torch if self.uses_torch else self._ask_numpy
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the verdict tells what the library warns of
+                return ask(point, dtype)
+        except CallError:
+            raise
+        except Exception as error:
+            raise CallError(f"it raised {type(error).__name__}: {error} ({place(error)})") from error
+
+    def has(self, role: str) -> bool:
+        """Return True where the function takes an argument of this role."""
+        return role in self.arguments
+
+    def _bound(self, values: Mapping[str, object]) -> dict[str, object]:
+        return {parameter: values[role] for role, parameter in self.arguments.items()}
+
+    def _ask_numpy(self, point: Point, dtype: str) -> Answer:
+        arrays = {"student": point.student.astype(dtype), "teacher": point.teacher.astype(dtype)}
+        with np.errstate(all="ignore"):
+            found = self.function(**self._bound({**point._asdict(), **arrays}))
+        value, gradient = _parts(found)
+        return Answer(_scalar(np.asarray(value)), _like(gradient, point.student))
+
+    def _ask_torch(self, point: Point, dtype: str) -> Answer:
+        torch = import_module("torch")
+        student, teacher = (
+            torch.tensor(value, dtype=getattr(torch, dtype), requires_grad=True)
+            for value in (point.student, point.teacher)
+        )
+        labels = None if point.labels is None else torch.tensor(point.labels)
+        given = {**point._asdict(), "student": student, "teacher": teacher, "labels": labels}
+        value, returned = _parts(self.function(**self._bound(given)))
+        loss = torch.as_tensor(value)
+        if loss.requires_grad and loss.numel() == 1:
+            loss.backward()
+        by_autograd = [None if one.grad is None else one.grad.double().numpy() for one in (student, teacher)]
+        if hasattr(returned, "detach"):
+            returned = returned.detach().double().numpy()
+        return Answer(_scalar(loss.detach().double().numpy()), _like(returned, point.student), *by_autograd)
+
+
+def _parts(found: object) -> tuple[object, object]:
+    """Return (loss, gradient) of what a function returned; the gradient is None where it returned a loss alone."""
+    if not isinstance(found, tuple | list):
+        return found, None
+    if len(found) == 2:
+        return found[0], found[1]
+    raise CallError(f"it returned {len(found)} values; return the loss, or the loss and its gradient")
+
+
+def _scalar(value: Array) -> float:
+    if value.size != 1:
+        raise CallError(
+            f"it returned a loss of shape {value.shape}, one value a sample or a class; sum over the classes and take "
+            "the mean over the batch"
+        )
+    return float(value.reshape(()))
+
+
+def _like(gradient: object, student: Floats) -> Floats | None:
+    """Return the gradient as float64, which must have the shape of the student's logits."""
+    if gradient is None:
+        return None
+    found: Floats = np.asarray(gradient, np.float64)
+    if found.shape != student.shape:
+        raise CallError(f"its gradient has shape {found.shape}, but the student's logits have {student.shape}")
+    return found
+
+
+def subject_of(spec: str) -> Subject:
+    """Return the loss that `spec`, "file.py:name", names; ":name" may be left out of a file with only one function.
+
+    Raises ConfigError for a file that does not run, a name that is not there, and arguments of unknown meaning.
+    """
+    path, name = split(spec)
+    names = vars(run_file(path))
+    own = [key for key, value in names.items() if inspect.isfunction(value) and value.__module__ == path.stem]
+    if not name and len(own) == 1:
+        name = own[0]
+    if name not in names:
+        what = f"has no {name!r}" if name else "leaves open which function is the loss"
+        raise ConfigError(
+            f"{path.name} {what}; write {path.name}:NAME, with one of {', '.join(own) or 'its functions'}"
+        )
+    thing = made(names[name], f"{path.name}:{name}")
+    lines, first = source_of(names[name])
+    return Subject(f"{path.name}:{name}", thing, arguments_of(thing, name), uses_torch(names), lines, first)
+
+
+def split(spec: str) -> tuple[Path, str]:
+    """Return the file and the name of "file.py:name"."""
+    head, _, tail = spec.rpartition(":")
+    return (Path(head), tail) if head and tail.isidentifier() else (Path(spec), "")
+
+
+def made(thing: object, where: str) -> Callable[..., object]:
+    """Return a function, or an object that can be called: a loss's class is made without arguments."""
+    try:
+        found = thing() if inspect.isclass(thing) else thing
+    except Exception as error:
+        raise ConfigError(
+            f"{where} cannot be made without arguments ({error}); make one in the file and name that"
+        ) from error
+    if not callable(found):
+        raise ConfigError(f"{where} is a {type(found).__name__}, but a loss must be a function that can be called")
+    called: Callable[..., object] = found
+    return called
+
+
+def uses_torch(names: Mapping[str, object]) -> bool:
+    """Return True where a file has imported PyTorch, or something of it."""
+    of = (
+        getattr(value, "__name__", "") if inspect.ismodule(value) else type(value).__module__
+        for value in names.values()
+    )
+    modules = [*of, *(getattr(value, "__module__", "") or "" for value in names.values())]
+    return any(str(module).split(".")[0] == "torch" for module in modules)
+
+
+def source_of(thing: object) -> tuple[tuple[str, ...], int]:
+    """Return the lines of a function or class and the number of the first; none where they cannot be had."""
+    try:
+        lines, first = inspect.getsourcelines(thing)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return (), 1
+    return tuple(line.rstrip("\n") for line in lines), first
+
+
+def arguments_of(function: Callable[..., object], name: str) -> dict[str, str]:
+    """Return the parameter of each role: by the names that people use, the rest of those required in order.
+
+    Raises ConfigError where a required parameter is left over, or a network's logits are missing.
+    """
+    call = function.forward if hasattr(function, "forward") else function
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = [one for one in inspect.signature(call).parameters.values() if one.kind in kinds]
+    found: dict[str, str] = {}
+    for role in ROLES:
+        fitting = [
+            one.name for one in parameters if re.fullmatch(NAMES[role], one.name) and one.name not in found.values()
+        ]
+        if fitting:
+            found[role] = fitting[0]
+    for one in parameters:
+        open_roles = [role for role in ROLES if role not in found]
+        if one.name not in found.values() and one.default is one.empty:
+            if not open_roles:
+                raise ConfigError(f"{name} needs {one.name!r}, whose meaning is not known; give it a default")
+            found[open_roles[0]] = one.name
+    if missing := [role for role in ROLES[:2] if role not in found]:
+        raise ConfigError(
+            f"{name} takes ({', '.join(one.name for one in parameters)}): which are the {' and the '.join(missing)}'s "
+            "logits? Name them student_logits and teacher_logits, then labels, temperature and alpha where it has them"
+        )
+    return {role: found[role] for role in ROLES if role in found}

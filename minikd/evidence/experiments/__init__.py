@@ -1,0 +1,1 @@
+"""Experiments: many trainings side by side over several seeds, and what they say together."""

@@ -1,0 +1,206 @@
+"""A cell: one model of one seed, trained in a folder of its own and measured once.
+
+Its outcome is one JSON file, written aside and renamed when all is over. What is on disk is not computed again, so an
+experiment that was stopped goes on where it was, and a cell that was stopped goes on from its own checkpoint.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from minikd import metrics
+from minikd.data import Views
+from minikd.distillation.folder import RunFolder
+from minikd.distillation.job import Job
+from minikd.distillation.recipe import Recipe
+from minikd.errors import CheckpointError, ConfigError
+from minikd.nn import Sequential
+from minikd.storage.jsonfiles import read_table, write_json
+from minikd.training.inference import logits_of
+from minikd.training.parallel import workers
+from minikd.typing import Floats, Ints
+
+FIX = "remove it, and the cell runs again"
+
+ROLES = {"teacher": "teacher", "control": "student_baseline", "student": "student_distilled"}
+"""What a cell trains, and the name of its weights file."""
+
+PATIENCE = 10.0
+"""Seconds that a cell waits for its folder: a worker of a killed experiment needs a moment to notice and end."""
+
+
+class Measured(TypedDict):
+    """What a finished model is worth on the test images; `wrong` are the numbers of those that it gets wrong."""
+
+    errors: int
+    images: int
+    nll: float
+    ece: float
+    predictions: list[int]
+    wrong: list[int]
+
+
+class Outcome(TypedDict):
+    """What a cell leaves: `test` is None where the model is only a candidate, which no choice may look at.
+
+    `recipe` is the recipe's text, `parts` what else was counted, by name.
+    """
+
+    name: str
+    seed: int
+    recipe: str
+    parameters: int
+    seconds: float
+    validation: float
+    validation_nll: float
+    test: Measured | None
+    parts: dict[str, float]
+
+
+Outcomes = dict[str, Outcome]
+"""Outcomes by the cell's key."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model to train: a row of the table, one seed of it.
+
+    name: the row. recipe: how, with its seed. role: "teacher", "control" (labels alone) or "student". teacher: the row
+    whose model of the same seed teaches, or for a control is compared with; trained in an earlier stage. against: the
+    rows that this one is held against, by McNemar's test. candidate: trained to choose settings, on validation images
+    alone. change: what is changed of the job that trains it, where a recipe cannot say it. look: what else is told of
+    its test logits (N, K), the outcome's `parts`. ensemble: the keys of the cells that teach together instead.
+    """
+
+    name: str
+    recipe: Recipe
+    role: str
+    teacher: str = ""
+    against: tuple[str, ...] = ()
+    candidate: bool = False
+    change: Callable[[Job], None] | None = None
+    look: Callable[[Job, Sequential, Floats], dict[str, float]] | None = None
+    ensemble: tuple[str, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """The recipe's seed."""
+        return self.recipe.seed
+
+    @property
+    def key(self) -> str:
+        """The cell's name among all, and of its files."""
+        return key_of(self.name, self.seed)
+
+    @property
+    def taught_by(self) -> tuple[str, ...]:
+        """The keys of the teacher's cells, which a control is compared with."""
+        return self.ensemble or ((key_of(self.teacher, self.seed),) if self.teacher else ())
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The keys of the cells that must have ended before."""
+        return self.taught_by if self.role == "student" else ()
+
+
+def key_of(name: str, seed: int) -> str:
+    """Return a cell's key: a name that any file system takes."""
+    return f"{re.sub(r'[^A-Za-z0-9.=+-]+', '_', name)}-seed{seed}"
+
+
+def run_cell(cell: Cell, folder: Path) -> Outcome:
+    """Train a cell's model on one thread, measure it, and leave its outcome in the experiment's folder."""
+    found = train(cell, folder)
+    write_json(folder / "cells" / f"{cell.key}.json", found)
+    return found
+
+
+def train(cell: Cell, folder: Path) -> Outcome:
+    """Train a cell as the main job does: same first weights, same batches, same bits."""
+    recipe = cell.recipe
+    if cell.needs:
+        first, *others = (str(folder / "cells" / key / "teacher.safetensors") for key in cell.needs)
+        recipe = replace(
+            recipe,
+            teacher=replace(recipe.teacher, weights=first),
+            distillation=replace(recipe.distillation, ensemble=tuple(others)),
+        )
+    place = RunFolder(folder / "cells" / cell.key, patience=PATIENCE)
+    with Job(recipe, place, threads=1, kept=folder / "answers") as job:
+        if cell.change:
+            cell.change(job)
+        return outcome(cell, job)
+
+
+def outcome(cell: Cell, job: Job) -> Outcome:
+    """Train the cell's model of a job, and measure it."""
+    if cell.role == "teacher":
+        model = job.teacher()
+    elif cell.role == "control":
+        model = job.baseline()
+    else:
+        model = job.distilled(job.given[0].model.to(job.backend))
+    rows = [row for row in job.history if row["model"] == ROLES[cell.role]]
+    if not rows:
+        raise CheckpointError(f"{job.folder} has weights, but no history of them; remove it, and the cell runs again")
+    last = rows[-1]
+    if last["evaluated_on"] != "validation":
+        raise ConfigError(f"{cell.name} holds out no images, but an experiment needs them: set validation above 0")
+    logits = None if cell.candidate else test_logits(model, job.data.test)
+    return Outcome(
+        name=cell.name,
+        seed=cell.seed,
+        recipe=cell.recipe.to_toml(),
+        parameters=model.size,
+        seconds=sum(float(row["seconds"]) for row in job.history),
+        validation=1 - float(last["accuracy"]),
+        validation_nll=float(last["nll"]),
+        test=None if logits is None else measured(logits, job.data.test.labels),
+        parts=cell.look(job, model, logits) if cell.look and logits is not None else {},
+    )
+
+
+def test_logits(model: Sequential, test: Views) -> Floats:
+    """Return a finished model's logits: the one time that the test images are read for it."""
+    with workers(1) as map_:
+        return logits_of(model, test, map_)
+
+
+def measured(logits: Floats, labels: Ints) -> Measured:
+    """Return what a model's test logits are worth."""
+    predictions = logits.argmax(axis=1)
+    return Measured(
+        errors=metrics.errors(logits, labels),
+        images=len(labels),
+        nll=metrics.nll(logits, labels),
+        ece=metrics.ece(logits, labels),
+        predictions=[int(one) for one in predictions],
+        wrong=[int(one) for one in np.flatnonzero(predictions != labels)],
+    )
+
+
+def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
+    """Return what a cell has left; None where it has not ended.
+
+    Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
+    """
+    path = folder / "cells" / f"{cell.key}.json"
+    found = read_table(path, Outcome, FIX)
+    if found and not is_whole(found["test"]):
+        raise CheckpointError(f"{path} is broken (its predictions, errors and images do not agree); {FIX}")
+    if found and found["recipe"] != cell.recipe.to_toml():
+        raise ConfigError(f"{path} is of another recipe than {cell.name} has now; choose another folder with --folder")
+    return found
+
+
+def is_whole(test: Measured | None) -> bool:
+    """Return whether there is a prediction for each image, and each error is one of the images."""
+    return test is None or (
+        len(test["predictions"]) == test["images"]
+        and len(test["wrong"]) == test["errors"]
+        and all(0 <= number < test["images"] for number in test["wrong"])
+    )

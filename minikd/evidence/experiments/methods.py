@@ -1,0 +1,126 @@
+"""Every method that the default pair can use, at equal budget, with its default and with tuned settings.
+
+Tuning is alike for all, the control too: two settings are tried beside the default one, each a training of the same
+length, and the held-out images of the tuning seeds choose (fewest errors, then likelihood). Where the default wins
+there is no second row. A default row is held against plain soft targets and the control at their defaults, a tuned row
+against both as tuned. Schedules and schemes, who teaches whom rather than what is matched, stand at the end, untuned.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from minikd.data import load_dataset
+from minikd.distillation.networks import first_student, first_teacher
+from minikd.distillation.recipe import Distillation, Recipe
+from minikd.evidence.experiments.cell import Cell, Outcomes
+from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
+from minikd.evidence.experiments.figures import dots
+from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.tuning import Settings, best, named, tries, with_settings
+from minikd.methods import Pair, usable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CONTROL, PLAIN = "control", "soft_targets"
+
+MIXED: Sequence[Settings] = ({"temperature": 2.0}, {"alpha": 0.5})
+
+GRID: Mapping[str, Sequence[Settings]] = {
+    CONTROL: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
+    **dict.fromkeys(("soft_targets", "reverse_kl", "jensen_shannon", "soft_cross_entropy", "noisy_teacher"), MIXED),
+    "logit_matching": ({"alpha": 0.5}, {"alpha": 0.99}),
+    "dkd": ({"beta": 2.0}, {"temperature": 2.0}),
+    "dist": ({"temperature": 4.0}, {"beta": 1.0, "gamma": 1.0}),
+    "standardized_kl": ({"temperature": 4.0}, {"weight": 3.0}),
+    "curriculum_temperature": ({"strength": 0.3}, {"alpha": 0.5}),
+    "hint": ({"weight": 1e-3}, {"temperature": 2.0}),
+    "similarity_preserving": ({"weight": 300.0}, {"temperature": 2.0}),
+    "rkd": ({"weight": 0.1}, {"temperature": 2.0}),
+    "pkt": ({"weight": 20.0}, {"temperature": 2.0}),
+    "contrastive": ({"weight": 0.08}, {"temperature": 2.0}),
+    "cosine": ({"weight": 0.1}, {"temperature": 2.0}),
+    "deep_mutual_learning": ({"peers": 2}, {"peers": 3}),
+    "label_smoothing": ({"smoothing": 0.05}, {"smoothing": 0.2}),
+    "virtual_teacher": ({"alpha": 0.5}, {"correct": 0.99}),
+}
+"""What is tried beside the defaults, two settings for each."""
+
+SCHEMES: Mapping[str, Distillation] = {
+    "T=8 to 1": Distillation(method_args={"temperature": 8.0, "final_temperature": 1.0}),
+    "alpha=0.9 to 0": Distillation(method_args={"final_alpha": 0.0}),
+    "dkd warm_up=0.1": Distillation(method="dkd", method_args={"warm_up": 0.1}),
+    "hint stage=0.25": Distillation(method="hint", method_args={"stage": 0.25}),
+    "assistant 400": Distillation(assistant=(400,)),
+    "generations 2": Distillation(generations=2),
+}
+"""Schedules; a hint alone before soft targets alone; a teacher assistant, 784-400-10, between teacher and student; a
+student that is taught by the first student."""
+
+
+def base_rows(recipe: Recipe) -> list[str]:
+    """Return the control and the methods that the recipe's pair can use."""
+    dataset = load_dataset(recipe.data)
+    pair = Pair(first_student(recipe, dataset), [first_teacher(recipe, dataset)], dataset.image_shape)
+    return [CONTROL, *usable(pair)]
+
+
+def row(setup: Setup, base: str, settings: Settings, plain: str, control: str) -> list[Cell]:
+    """Return the cells of a row, one for each seed, held against plain soft targets and the control."""
+    name, role = named(base, settings), "control" if base == CONTROL else "student"
+    method = PLAIN if base == CONTROL else base
+    against = ("" if base == PLAIN else plain, "" if base == CONTROL else control)
+    recipes = [with_settings(taught(recipe, method, {}), settings) for recipe in setup.recipes()]
+    return [Cell(name, recipe, role, "teacher", against) for recipe in recipes]
+
+
+def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
+    """The control and every method, as they are; and what is tried beside them, for the tuning seeds."""
+    found = []
+    for base in base_rows(setup.recipe):
+        cells = row(setup, base, {}, PLAIN, CONTROL)
+        found += [*cells, *tries(cells[: setup.size.tuning], GRID[base])]
+    return found
+
+
+def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
+    """What is in SCHEMES, and all seeds' teachers together."""
+    found = []
+    for recipe in setup.recipes():
+        rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
+        found += [Cell(name, how, "student", "teacher", (PLAIN, CONTROL)) for name, how in rows.items()]
+        if setup.seeds > 1:
+            plain, all_seeds = taught(recipe, PLAIN, {}), tuple(cell.key for cell in teachers(setup, {}))
+            found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, CONTROL), ensemble=all_seeds))
+    return found
+
+
+def tuned(setup: Setup, outcomes: Outcomes) -> list[Cell]:
+    """The control and every method with the settings that did best on the held-out images, where not the default's."""
+    chosen = {base: best(setup, outcomes, base, GRID[base]) for base in base_rows(setup.recipe)}
+    plain, control = (named(base, chosen[base]) for base in (PLAIN, CONTROL))
+    return [
+        cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, control)
+    ]
+
+
+def figure(report: Report) -> "Figure":
+    """Draw every row, best first, with the control's line."""
+    return dots(report, "Every method at equal budget, default and tuned", CONTROL)
+
+
+METHODS = Experiment(
+    name="methods",
+    summary="every usable method, schedule and scheme on the default pair at equal budget, methods also tuned",
+    compares="each with plain soft targets and with the student trained on labels alone, tuned alike",
+    sizes={
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1),
+        "short": Size(teacher=2, student=5, minutes=35, tuning=1),
+        "full": Size(teacher=5, student=20, minutes=90, tuning=1),
+    },
+    recipe=Recipe(),
+    stages=(teachers, defaults, tuned, schemes),
+    against=("soft", "control"),
+    draw=figure,
+)

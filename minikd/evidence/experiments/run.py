@@ -1,0 +1,141 @@
+"""Running cells: those that are not on disk yet, side by side, a process each, one thread in each.
+
+joblib decides where: in processes on this machine, or, inside `joblib.parallel_config(backend="dask")` or Ray's
+"ray", on a cluster whose machines see the same folder.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minikd.console.interrupts import deaf_children
+from minikd.console.notices import printed
+from minikd.console.terminal import one_line, standard_error
+from minikd.distillation.folder import check_links
+from minikd.errors import ConfigError, ExperimentError, MinikdError
+from minikd.evidence.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
+
+WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
+"""The name of the thread in which a worker watches its parent, and how often it looks."""
+
+
+@dataclass
+class Progress:
+    """What an experiment has by now: the outcomes of its cells, and by key why others have none."""
+
+    outcomes: Outcomes = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress, quiet: bool = True) -> None:
+    """Run the cells that have no outcome yet, and add all outcomes to `progress`.
+
+    A cell that fails does not stop the others: it is named, with the reason, and so is each that needed it. Raises
+    ConfigError where two cells have one key or the folder holds other recipes' outcomes, ExperimentError where a
+    process is killed.
+    """
+    from joblib import Parallel, delayed
+
+    check_keys(cells)
+    todo = []
+    for cell in cells:
+        if old := read_outcome(cell, folder):
+            progress.outcomes[cell.key] = old
+        elif lacking := [key for key in cell.needs if key in progress.failed]:
+            progress.failed[cell.key] = f"it needs {', '.join(lacking)}, which failed"
+        else:
+            todo.append(cell)
+    if not todo:
+        return
+    make(folder / "cells")
+    check_links(folder / "cells")
+    parallel = Parallel(n_jobs=min(jobs, len(todo)), return_as="generator_unordered", batch_size=1)
+    here = os.getpid()
+    ended: Iterable[tuple[str, Outcome | str]]
+    with deaf_children():
+        ended = parallel(delayed(attempt)(cell, folder, here) for cell in todo)
+    try:
+        for key, found in bar(ended, len(todo), len(cells), quiet):
+            if isinstance(found, str):
+                progress.failed[key] = found
+            else:
+                progress.outcomes[key] = found
+    except BrokenExecutor as error:
+        raise ExperimentError(
+            "a process was killed from outside, perhaps for want of memory; what has ended is kept: run the same "
+            "command again, with fewer --jobs where memory is short"
+        ) from error
+
+
+def attempt(cell: Cell, folder: Path, experiment: int) -> tuple[str, Outcome | str]:
+    """Return a cell's key with its outcome, or with the reason why there is none.
+
+    experiment: the number of the process that runs the experiment; a worker of its own ends with it.
+    """
+    end_with(experiment)
+    try:
+        with printed():  # a process of its own would print a warning as Python does
+            return cell.key, run_cell(cell, folder)
+    except MinikdError as error:
+        return cell.key, str(error)
+    except Exception as error:  # whatever it is, the other cells must not be lost with it
+        return cell.key, f"{type(error).__name__}: {error}"
+
+
+def end_with(parent: int) -> None:
+    """Watch the parent, where this process is its child and does not yet; a cluster's worker has another one."""
+    started = multiprocessing.parent_process()
+    watched = any(thread.name == WATCH for thread in threading.enumerate())
+    if started is not None and started.pid == parent and not watched:
+        threading.Thread(target=watch, args=(parent,), name=WATCH, daemon=True).start()
+
+
+def watch(parent: int) -> None:
+    """End this process as soon as its parent has: nobody would ask for what it computes."""
+    import psutil
+
+    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows goes on to name a parent that has ended
+        time.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def bar(
+    ended: Iterable[tuple[str, Outcome | str]], todo: int, cells: int, quiet: bool
+) -> Iterable[tuple[str, Outcome | str]]:
+    """Yield what has ended, as it ends, and move a bar; a failed cell is told at once."""
+    from tqdm import tqdm
+
+    out = standard_error()
+    often = 0.1 if out.isatty() else 5.0
+    with tqdm(
+        total=cells, initial=cells - todo, unit=" cells", disable=quiet, leave=False, mininterval=often, file=out
+    ) as shown:
+        for key, found in ended:
+            if isinstance(found, str) and not quiet:
+                shown.write(f"{key} failed: {one_line(found)}", file=out)
+            shown.set_postfix_str(key, refresh=False)
+            shown.update()
+            yield key, found
+
+
+def check_keys(cells: Sequence[Cell]) -> None:
+    """Refuse two cells that would write one file."""
+    seen: dict[str, str] = {}
+    for cell in cells:
+        if cell.key in seen:
+            raise ConfigError(f"{cell.name!r} and {seen[cell.key]!r} would both be {cell.key}; give one another name")
+        seen[cell.key] = cell.name
+
+
+def make(folder: Path) -> None:
+    """Make a folder. Raises ConfigError where it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --folder") from error

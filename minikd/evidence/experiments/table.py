@@ -1,0 +1,96 @@
+"""The table of an experiment, and the list of all of them, for a terminal."""
+
+from collections.abc import Iterable
+
+from minikd.console.layout import aligned, paragraph
+from minikd.evidence.experiments.experiment import Experiment
+from minikd.evidence.experiments.rows import Report, Row, Versus
+from minikd.report import units
+
+
+def text(report: Report) -> str:
+    """Return the rows as an aligned table, what its columns mean, and the cells that failed."""
+    against = report["against"]
+    first = ("", "test", "", "agree-", "", "ECE", "", *("against" for _ in against))
+    second = ("", "errors", "± 95 %", "ment %", "NLL", "%", "seconds", *against)
+    lines = [aligned((first, second), [cells(row, report) for row in report["rows"]])]
+    lines += ["", paragraph(meaning(report))]
+    if report["beside"]:
+        beside = [(one["what"], number(one["ours"]), one["published"] or "–") for one in report["beside"]]
+        lines += ["", aligned((("", "ours", "published"),), beside)]
+    for key, reason in report["failed"].items():
+        lines += ["", paragraph(f"{key} failed: {reason}")]
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Return a mean, or a dash."""
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def meaning(report: Report) -> str:
+    """Return what the columns mean."""
+    words = (
+        f"Means over {report['seeds']} seeds; ± is half of a 95 % interval (Student's t), of the test errors. "
+        "Agreement is with the teacher of the seed (or each that teaches), seconds are one training's."
+    )
+    if report["against"]:
+        words += (
+            " Against: errors more or less than the other row of the same seed, mean ± half of its 95 % interval, and "
+            "McNemar's exact test of the images that only one of both gets wrong, summed over seeds (* p < 0.05, "
+            "** p < 0.001; it counts an image once a seed; no correction for many rows)."
+        )
+    return words
+
+
+def cells(row: Row, report: Report) -> tuple[str, ...]:
+    """Return a row's numbers as text; where it has fewer seeds than the others, its name says so."""
+    beside = [held_against(one) for one in row["versus"]]
+    fewer = f" ({row['seeds']} of {report['seeds']} seeds)" if row["seeds"] < report["seeds"] else ""
+    return (
+        row["name"] + fewer,
+        number(row["mean"]),
+        number(row["half"]),
+        "–" if row["agreement"] is None else units.percent(row["agreement"]),
+        f"{row['nll']:.4f}",
+        units.percent(row["ece"]),
+        f"{row['seconds']:,.0f}",
+        *(beside + ["–"] * (len(report["against"]) - len(beside))),
+    )
+
+
+def held_against(one: Versus | None) -> str:
+    """Return how a row stands beside another one: errors more or less, and whether that may be chance."""
+    if one is None:
+        return "–"
+    stars = "**" if one["p"] < 0.001 else "*" if one["p"] < 0.05 else ""
+    half = "" if one["half"] is None else f" ±{one['half']:6,.1f}"
+    return f"{one['difference']:+,.1f}{half} {stars:2}"
+
+
+def listing(experiments: Iterable[Experiment]) -> str:
+    """Return every experiment with its line, its presets' minutes and what it compares."""
+    lines = []
+    for one in experiments:
+        times = ", ".join(f"{name} {about(size.minutes)}" for name, size in one.sizes.items())
+        lines += [paragraph(f"{one.name}: {one.summary}", hanging=4), paragraph(f"compares {one.compares}", 4)]
+        lines += [paragraph(times, 4), ""]
+    return "\n".join([*lines, paragraph("About so long on two cores with five seeds, by --preset.")])
+
+
+def listed(experiments: Iterable[Experiment]) -> list[dict[str, object]]:
+    """Return every experiment as values for JSON."""
+    return [
+        {
+            "name": one.name,
+            "summary": one.summary,
+            "compares": one.compares,
+            "minutes": {name: size.minutes for name, size in one.sizes.items()},
+        }
+        for one in experiments
+    ]
+
+
+def about(minutes: float) -> str:
+    """Return an estimate: 20 min, 2.5 h."""
+    return f"{minutes:g} min" if minutes < 100 else f"{minutes / 60:.2g} h"

@@ -1,0 +1,76 @@
+"""Plain soft targets over temperature and α: a map of where they help, and by how much. Nothing is chosen by it.
+
+The control has the learning rate that is best for it on the held-out images: the default was settled for a student that
+is distilled.
+"""
+
+from typing import TYPE_CHECKING
+
+from minikd.distillation.recipe import Recipe
+from minikd.evidence.experiments.cell import Cell, Outcomes
+from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
+from minikd.evidence.experiments.heat import heat_map
+from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.tuning import RATES, at_its_best, tries
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 16.0)
+ALPHAS = (0.3, 0.5, 0.7, 0.9, 1.0)
+
+
+def name(temperature: float, alpha: float) -> str:
+    """Return the name of a row."""
+    return f"T={temperature:g} alpha={alpha:g}"
+
+
+def controls(setup: Setup) -> list[Cell]:
+    """Return the control's cells at its defaults, one for each seed."""
+    return [Cell("control", recipe, "control", "teacher") for recipe in setup.recipes()]
+
+
+def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
+    """The control's learning rates, for the tuning seeds."""
+    return tries(controls(setup)[: setup.size.tuning], ({}, *RATES))
+
+
+def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
+    """The control, and a student for each temperature and α."""
+    found = at_its_best(setup, outcomes, controls(setup), RATES)
+    against = (found[0].name,)
+    for temperature in TEMPERATURES:
+        for alpha in ALPHAS:
+            for recipe in setup.recipes():
+                how = taught(recipe, "soft_targets", {"temperature": temperature, "alpha": alpha})
+                found.append(Cell(name(temperature, alpha), how, "student", "teacher", against))
+    return found
+
+
+def figure(report: Report) -> "Figure":
+    """Draw the mean test errors as a heat map beside the control's."""
+    return heat_map(
+        report,
+        "Soft targets: test errors by temperature and α",
+        [
+            ("temperature", [f"{t:g}" for t in TEMPERATURES]),
+            ("α, the share of the teacher's term", [*map(str, ALPHAS)]),
+        ],
+        [[name(temperature, alpha) for temperature in TEMPERATURES] for alpha in ALPHAS],
+    )
+
+
+TEMPERATURE = Experiment(
+    name="temperature",
+    summary="soft targets over temperature and α, as a heat map",
+    compares="each with the student trained on labels alone",
+    sizes={
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1),
+        "short": Size(teacher=2, student=5, minutes=16, tuning=1),
+        "full": Size(teacher=5, student=40, minutes=40, tuning=5),
+    },
+    recipe=Recipe(),
+    stages=(teachers, candidates, students),
+    against=("control",),
+    draw=figure,
+)

@@ -1,0 +1,76 @@
+"""Choosing settings on held-out images: every row gets as many tries, and the test images have no part in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+
+from minikd.distillation.recipe import Distillation, Recipe, Student
+from minikd.evidence.experiments.cell import Cell, Outcomes, key_of
+from minikd.evidence.experiments.experiment import Setup
+from minikd.evidence.experiments.statistics import interval
+
+Settings = Mapping[str, float]
+"""Settings of the student's training, or of its method, by name."""
+
+RATES: Sequence[Settings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-3})
+"""What is tried for a control beside the default student's learning rate, which was settled for a distilled one."""
+
+
+def named(base: str, settings: Settings) -> str:
+    """Return a row's name, as "dkd" or "dkd beta=2"."""
+    return " ".join([base, *(f"{name}={value:g}" for name, value in settings.items())])
+
+
+def with_settings(recipe: Recipe, settings: Settings) -> Recipe:
+    """Return the recipe with other settings of the student's training or of its method."""
+    own = {one.name for one in fields(Student)}
+    student = {name: value for name, value in settings.items() if name in own}
+    method = {name: value for name, value in settings.items() if name not in own}
+    taught = recipe.distillation
+    return replace(
+        recipe,
+        student=Student.of({**asdict(recipe.student), **student}, "student"),
+        distillation=Distillation(method=taught.method, method_args={**taught.method_args, **method}),
+    )
+
+
+def tries(cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
+    """Return the cells that try other settings in a row's cells, measured on held-out images."""
+    return [
+        replace(
+            cell,
+            name=f"try {named(cell.name, settings)}",
+            recipe=with_settings(cell.recipe, settings),
+            against=(),
+            candidate=True,
+        )
+        for cell in cells
+        for settings in grid
+    ]
+
+
+def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
+    """Return a row's cells with the settings that did best; its own and the grid's have been tried apart."""
+    settings = best(setup, outcomes, cells[0].name, grid, f"try {cells[0].name}")
+    return [
+        replace(cell, name=named(cell.name, settings), recipe=with_settings(cell.recipe, settings)) for cell in cells
+    ]
+
+
+def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[Settings], own: str = "") -> Settings:
+    """Return the best settings of a row, {} for its own: fewest held-out errors over the tuning seeds, then likelihood.
+
+    `own` names the row that tells what its own settings are worth (default: the row itself).
+
+    A setting that failed for a seed is none to choose.
+    """
+
+    def standing(settings: Settings) -> tuple[float, float]:
+        name = f"try {named(base, settings)}" if settings else own or base
+        keys = [key_of(name, seed) for seed in range(min(setup.size.tuning, setup.seeds))]
+        found = [outcomes[key] for key in keys if key in outcomes]
+        if not found or len(found) < len(keys):
+            return (float("inf"), float("inf"))
+        errors = interval([one["validation"] for one in found])
+        return errors.mean, interval([one["validation_nll"] for one in found]).mean
+
+    return min(({}, *grid), key=standing)

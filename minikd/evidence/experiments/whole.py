@@ -1,0 +1,78 @@
+"""A whole experiment in a folder: its stages, its table's rows, results.json and the figure."""
+
+import time
+from pathlib import Path
+
+from minikd.console.terminal import one_line, say
+from minikd.distillation.folder import holding, remove_abandoned
+from minikd.evidence.experiments.cell import Cell
+from minikd.evidence.experiments.experiment import Experiment
+from minikd.evidence.experiments.rows import Beside, Report, Row, rows_of
+from minikd.evidence.experiments.run import Progress, make, run_cells
+from minikd.machine import machine, versions
+from minikd.storage.files import write_atomically
+from minikd.storage.jsonfiles import write_json
+
+
+def run(
+    experiment: Experiment, preset: str = "short", seeds: int = 5, jobs: int = 1, folder: Path | None = None,
+    quiet: bool = True,
+) -> Report:  # fmt: skip
+    """Run an experiment, or go on with it in its folder, and return its rows.
+
+    Leaves results.json, figure.png and, in cells/, each cell's outcome and its model. Raises ConfigError for a preset
+    that the experiment has not, and for a folder that holds another one or that another process uses.
+    """
+    experiment.check(preset)
+    folder = (folder or experiment.folder(preset)).absolute()
+    make(folder)
+    with holding(folder):
+        remove_abandoned(folder / "cells")
+        if not quiet:
+            say(one_line(f"experiment folder: {folder}"))
+        return run_held(experiment, preset, seeds, jobs, folder, quiet)
+
+
+def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder: Path, quiet: bool) -> Report:
+    """Run an experiment in a folder that no other process uses."""
+    begin = time.perf_counter()
+    setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
+    for stage in experiment.stages:
+        new = stage(setup, progress.outcomes)
+        cells += new
+        run_cells(new, folder, jobs, progress, quiet)
+    rows = rows_of(cells, progress.outcomes)
+    report = Report(
+        experiment=experiment.name,
+        preset=preset,
+        seeds=seeds,
+        against=list(experiment.against),
+        rows=rows,
+        beside=beside(experiment, rows),
+        failed=progress.failed,
+        seconds=time.perf_counter() - begin,
+        machine=machine(),
+        versions=versions(),
+    )
+    write_json(folder / "results.json", report, indent=2)
+    if report["rows"]:
+        draw(experiment, report, folder / "figure.png")
+    return report
+
+
+def beside(experiment: Experiment, rows: list[Row]) -> list[Beside]:
+    """Return the published numbers with ours beside them."""
+    ours = {row["name"]: {"": row["mean"], **row["parts"]} for row in rows}
+    return [
+        Beside(what=one.what, ours=ours.get(one.row, {}).get(one.part), published=one.number)
+        for one in experiment.published
+    ]
+
+
+def draw(experiment: Experiment, report: Report, path: Path) -> None:
+    """Write the experiment's figure."""
+    from minikd.report import style
+    from minikd.report.figures import png
+
+    with style.defaults():
+        write_atomically(path, png(experiment.draw(report)))

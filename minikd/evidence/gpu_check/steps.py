@@ -1,0 +1,123 @@
+"""The project's trainings on both backends: do their losses agree, what does a step copy, and how long does it take?"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TypedDict
+
+import numpy as np
+
+from minikd import models
+from minikd.backends import Backend
+from minikd.data import Augmentation, Views, load_dataset, mean_and_std
+from minikd.distillation.recipe import Recipe
+from minikd.distillation.teacher import teacher_for
+from minikd.evidence.gpu_check.cases import HOST
+from minikd.evidence.gpu_check.device import counted, spent
+from minikd.methods import Labels, LogitObjective, SoftTargets
+from minikd.training.checkpoints import Position
+from minikd.training.loop import Plan, Run
+from minikd.typing import Scalar
+
+IMAGES = 1000
+WARM_UP = 3
+KINDS = ("teacher", "student on labels", "student, cached teacher", "student, live teacher")
+AGREEMENT = {"float64": (10, 1e-8), "float32": (3, 1e-4)}
+"""Steps followed, and by how much, relatively, a loss may differ. Rounding grows from step to step: Adam moves a weight
+by the sign of a gradient, however small."""
+
+
+class Step(TypedDict):
+    """One training: by how much its losses differ from NumPy's, and what a step of it costs.
+
+    `host_ms` is how long the host takes to ask for a step, `device_ms` how long a step takes on the device where the
+    steps follow each other. `error` says why a training could not be run; then nothing else was measured.
+    """
+
+    name: str
+    difference: dict[str, float]
+    ok: bool
+    copies_to_device: int
+    copies_to_host: int
+    host_ms: float
+    device_ms: float
+    images_per_second: float
+    error: str
+
+
+def trainings(device: Backend, batch_size: int, count: int) -> Iterator[Step]:
+    """Yield every training, its step's times a mean over `count` steps; one that fails is a row like the others."""
+    views = images(max(IMAGES, batch_size))
+    for kind in KINDS:
+        try:
+            yield training(kind, device, views, batch_size, count)
+        except Exception as error:  # whatever it is, the other trainings must still be run
+            yield Step(
+                name=kind,
+                difference={},
+                ok=False,
+                copies_to_device=0,
+                copies_to_host=0,
+                host_ms=0.0,
+                device_ms=0.0,
+                images_per_second=0.0,
+                error=f"{type(error).__name__}: {error}",
+            )
+
+
+def training(kind: str, device: Backend, views: Views, batch_size: int, count: int) -> Step:
+    """Return what one training shows; a batch has at most as many images as there are."""
+    batch_size, difference = min(batch_size, len(views)), {}
+    for dtype, (steps, _) in AGREEMENT.items():
+        there, here = (losses(make(kind, backend, views, dtype), steps, batch_size) for backend in (device, HOST))
+        difference[dtype] = max(abs(a - b) / abs(b) for a, b in zip(there, here, strict=True))
+    run = make(kind, device, views, "float32")
+    losses(run, WARM_UP, batch_size)
+    with counted() as copies:
+        take(run, WARM_UP, batch_size)
+    times = spent(partial(take, run, batch_size=batch_size), count)
+    return Step(
+        name=kind,
+        difference=difference,
+        ok=all(difference[dtype] <= bound for dtype, (_, bound) in AGREEMENT.items()),
+        copies_to_device=copies["to_device"],
+        copies_to_host=copies["to_host"],
+        host_ms=1000 * times.host,
+        device_ms=1000 * times.device,
+        images_per_second=batch_size / max(times),
+        error="",
+    )
+
+
+def images(count: int) -> Views:
+    """Return the first of MNIST's training images, `count` of them where there are so many."""
+    data = load_dataset("mnist", None)
+    return Views(data.train_images[:count], data.train_labels[:count], *mean_and_std(data.train_images[:count]))
+
+
+def make(kind: str, backend: Backend, views: Views, dtype: str) -> Run:
+    """Return a training of the default recipe's networks, at its start: the same weights on every backend."""
+    recipe, rng = Recipe(), np.random.default_rng(0)
+    shape, classes = views.images.shape[1:], 10
+    views = replace(views, dtype=np.dtype(dtype).type)
+    teacher = models.teacher(recipe.teacher.model, shape, classes, rng, 0.0).astype(dtype).to(backend)
+    if kind == "teacher":
+        return Run(teacher, views, Labels(), Plan(shards=1), kind)
+    student = models.mlp(shape, recipe.student.hidden, classes, rng).astype(dtype).to(backend)
+    if kind == "student on labels":
+        return Run(student, views, Labels(), Plan(shards=1), kind)
+    if kind == "student, live teacher":
+        views = replace(views, augmentation=Augmentation(shift=1.0))
+    objective = LogitObjective(SoftTargets(), teacher_for(teacher, views, map))
+    return Run(student, views, objective, Plan(shards=1), kind)
+
+
+def losses(run: Run, steps: int, batch_size: int) -> list[float]:
+    """Take steps, and return their losses on the host."""
+    return [float(take(run, step, batch_size)) for step in range(steps)]
+
+
+def take(run: Run, step: int, batch_size: int) -> Scalar:
+    """Take one step on the batch of its number; the loss stays where it was computed."""
+    index = np.random.default_rng((1, step)).permutation(len(run.views))[:batch_size]
+    return run.step(Position(step=step), index, 1e-3, map)

@@ -1,0 +1,237 @@
+"""The gradient check: does the backward pass compute the derivative of the forward pass, and behave while it does?
+
+One random direction d over all inputs and parameters at once and one random upstream gradient u decide the question
+with a handful of forward passes: <u, J d> by finite differences against <Jᵀu, d> from the backward pass. A wrong
+element anywhere changes the second number and not the first. Only when they disagree (or when asked) is each element
+differenced in turn, to say which one is wrong and why.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from minikd.evidence.gradcheck.diagnose import diagnose
+from minikd.evidence.gradcheck.evidence import Evidence
+from minikd.evidence.gradcheck.numeric import (
+    ELEMENT_STEP,
+    STEP,
+    Arrays,
+    Slope,
+    jacobian,
+    jacobian_row,
+    moved,
+    random_direction,
+    slope,
+)
+from minikd.evidence.gradcheck.report import ArgumentCheck, Report, gradient_of
+from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, Trial, wrong_dtype
+from minikd.typing import Floats
+
+BOUND = 1e-7
+"""The largest relative error of a right gradient along a random direction, in float64."""
+
+ELEMENT_BOUND = 1e-6
+"""The largest error of a right element, relative to the largest element of its array's gradient."""
+
+FLOAT32_BOUND = 1e-3
+"""The largest difference of float32's gradient from float64's, relative to the largest element."""
+
+NEGLIGIBLE = 1e-2
+"""A gradient this much smaller than the largest one of the function is held to the latter's precision: the bias of a
+convolution before batch norm has a gradient of exactly 0, and rounding is all there is to compare."""
+
+JACOBIAN_LIMIT = 20_000_000
+"""The most entries of a Jacobian that full finite differences will fill, for each argument."""
+
+
+def check_function(
+    forward: Forward,
+    backward: Backward,
+    arrays: Arrays,
+    rng: np.random.Generator,
+    *,
+    name: str = "function",
+    full: bool = False,
+    bound: float = BOUND,
+    step: float = STEP,
+    constants: Mapping[str, float] | None = None,
+) -> Report:
+    """Check `backward` against finite differences of `forward`, at the point `arrays`.
+
+    `forward(arrays)` returns (y, cache), y an array or a scalar; `backward(dy, cache)` returns the gradient of every
+    array under its name. The arrays are taken as float64. Checked, each a finding of its own: the shape, dtype and
+    finiteness of each gradient; that no argument is written to; that the same call gives the same result, backward
+    twice from one cache too; the derivative along a random direction; that float32 stays float32 and agrees.
+
+    With `full`, and whenever the direction disagrees, every element is differenced, and `constants` (a temperature T,
+    say) help to name the factor by which a gradient is wrong. Nothing is raised for a wrong gradient: the report says
+    so (`Report.ok`, `Report.message`, `Report.expect_ok()`).
+    """
+    point = {key: np.asarray(a, np.float64) for key, a in arrays.items()}
+    trial = Trial(forward, backward)
+    shapes = {key: a.shape for key, a in point.items()}
+    report = Report(name, shapes, bound=bound, step=step)
+    try:
+        report = _check(trial, point, rng, report, full, constants or {})
+    except Stopped as stop:
+        trial.findings.append(stop.finding)
+    return replace(report, findings=tuple(trial.findings))
+
+
+def _check(
+    trial: Trial, point: Arrays, rng: np.random.Generator, report: Report, full: bool, constants: Mapping[str, float]
+) -> Report:
+    y = trial.output(point)
+    if not np.isfinite(y).all():
+        trial.note("finite", "forward", "forward's output holds NaN or infinity; no gradient of that can be checked")
+        return report
+    if y.dtype != np.float64:
+        trial.note("dtype", "forward", f"y is {y.dtype}, but every input is float64: precision is lost on the way")
+        return report
+    if not np.array_equal(y, trial.output(point)):
+        text = "two forward passes of the same input differ: randomness must come from the rng that forward receives"
+        trial.note("random", "forward", text)
+        return report
+    dy = rng.standard_normal(y.shape) if y.shape else np.asarray(rng.uniform(0.5, 2.0))
+    grads = trial.gradients(point, dy)
+    trial.check_gradients(grads, point, len(dy) if dy.ndim else 1)
+    usable = {key: grads[key] for key in point if key in grads and _like(grads[key], point[key])}
+    _check_behaviour(trial, point, dy, usable)
+    direction = random_direction({key: point[key] for key in usable}, rng)
+    report, agrees = _along(trial, point, dy, usable, direction, report)
+    if full or not agrees:
+        report = _element_by_element(trial, point, dy, usable, report, constants)
+    if agrees and len(usable) == len(point):
+        _check_float32(trial, point, dy, usable)
+    return report
+
+
+def _along(
+    trial: Trial, point: Arrays, dy: Floats, grads: Arrays, direction: Arrays, report: Report
+) -> tuple[Report, bool]:
+    """Compare the derivatives along one direction; note a disagreement."""
+    if not grads:
+        return report, True
+    terms = [(grads[key] * direction[key]).ravel() for key in grads]
+    by_hand = float(sum(term.sum() for term in terms))
+    length = math.sqrt(float(sum((term * term).sum() for term in terms)))
+    scale = max(length, abs(by_hand), 1e-12)
+    found = _slope(trial, point, dy, direction, report.step, report.bound * scale)
+    # By chance the sum over all elements may come out small; its terms' length says how small is small.
+    error = abs(by_hand - found.value) / max(scale, abs(found.value))
+    agrees = error <= report.bound
+    if not agrees and found.doubt > max(report.bound * scale, 0.01 * abs(by_hand - found.value)):
+        text = (
+            "the finite differences themselves do not settle, however small the step: the input sits on a kink or a "
+            "tie, or forward jumps there"
+        )
+        trial.note("kink", "forward", text)
+    elif not agrees:
+        text = f"the gradient is wrong: along a random direction the relative error is {error:.1e}"
+        trial.note("direction", "backward", text)
+    report = replace(report, by_hand=by_hand, numeric=found.value, relative_error=error, step=found.step)
+    return report, agrees
+
+
+def _slope(trial: Trial, point: Arrays, dy: Floats, direction: Arrays, step: float, doubt: float) -> Slope:
+    return slope(lambda t: float((trial.output(moved(point, direction, t)) * dy).sum()), step, doubt)
+
+
+def _check_behaviour(trial: Trial, point: Arrays, dy: Floats, grads: Arrays) -> None:
+    """Note a backward pass that spoils its cache, or that depends on how its arguments lie in memory."""
+    cache = trial.forward(point)[1]
+    once, twice = trial.backward(dy, cache), trial.backward(dy, cache)
+    if not all(np.array_equal(once[key], twice[key]) for key in grads):
+        text = "backward run twice from one cache gives two results: it changes the cache or keeps something between"
+        trial.note("repeat", "backward", text)
+    strided = trial.gradients({key: np.asfortranarray(a) for key, a in point.items()}, np.asfortranarray(dy))
+    if not all(_close(grads[key], strided.get(key), 1e-9) for key in grads):
+        text = "the gradient changes when the same numbers lie in memory in another order (a transposed view)"
+        trial.note("layout", "backward", text)
+
+
+def _check_float32(trial: Trial, point: Arrays, dy: Floats, grads: Arrays) -> None:
+    """Note float32 that turns into float64 on the way, or that loses the gradient."""
+    try:
+        y, cache = trial.forward({key: a.astype(np.float32) for key, a in point.items()})
+        if y.dtype != np.float32:
+            text = wrong_dtype("y", y.dtype, "the input", np.dtype(np.float32))
+            trial.note("float32", "forward", text)
+            return
+        found = trial.backward(dy.astype(np.float32), cache)
+    except Stopped as stop:
+        trial.note("float32", stop.finding.where, f"with float32 arrays, {stop.finding.text}")
+        return
+    noise = FLOAT32_BOUND * NEGLIGIBLE * _largest(grads.values())
+    for key, wanted in grads.items():
+        g = np.asarray(found.get(key))
+        if g.dtype != np.float32:
+            text = wrong_dtype(gradient_of(key), g.dtype, key, np.dtype(np.float32))
+            trial.note("float32", key, text)
+        elif not _close(wanted, g, FLOAT32_BOUND, noise):
+            text = f"{gradient_of(key)} in float32 differs from float64's by {np.abs(g - wanted).max():.1e}"
+            trial.note("float32", key, f"{text} (its largest element is {_largest([wanted]):.1e})")
+
+
+def _element_by_element(
+    trial: Trial, point: Arrays, dy: Floats, grads: Arrays, report: Report, constants: Mapping[str, float]
+) -> Report:
+    """Difference every element of every argument; note each wrong argument with what explains it."""
+    rows: dict[str, Floats] = {}
+    notes = list(report.notes)
+    for key, g in grads.items():
+        if g.size * dy.size > JACOBIAN_LIMIT:
+            notes.append(f"{gradient_of(key)} was not differenced element by element: {g.size} elements are too many")
+        elif g.size:
+            rows[key] = jacobian(trial.output, point, key)
+    numeric = {key: (rows[key] @ dy.ravel()).reshape(grads[key].shape) for key in rows}
+    least = NEGLIGIBLE * _largest(numeric.values())
+    checks = []
+    for key, found in numeric.items():
+        _look_closer(trial, point, dy, key, grads[key], found, rows[key], least)
+        check = _compare(key, grads[key], found, least)
+        if not check.ok:
+            others = {other: value for other, value in numeric.items() if other != key}
+            evidence = Evidence(key, grads[key], found, rows[key], point, dy, trial, others, constants)
+            check = replace(check, diagnosis=tuple(diagnose(evidence)))
+            trial.note("element", key, f"{gradient_of(key)} is wrong in {check.wrong} of {grads[key].size} elements")
+        checks.append(check)
+    return replace(report, arguments=tuple(checks), notes=tuple(notes))
+
+
+def _look_closer(
+    trial: Trial, point: Arrays, dy: Floats, key: str, by_hand: Floats, numeric: Floats, rows: Floats, least: float
+) -> None:
+    """Difference again, with a smaller step, what disagrees: a kink may lie within the step. Changes numeric, rows."""
+    wrong = np.abs(numeric - by_hand) > ELEMENT_BOUND * max(_largest([numeric]), least)
+    for index in np.flatnonzero(wrong):
+        rows[index] = jacobian_row(trial.output, point, key, int(index), ELEMENT_STEP / 100)
+        numeric.flat[index] = rows[index] @ dy.ravel()
+
+
+def _compare(name: str, by_hand: Floats, numeric: Floats, least: float) -> ArgumentCheck:
+    scale = max(_largest([numeric, by_hand]), least, 1e-9)
+    error = np.abs(by_hand - numeric) / scale
+    worst = tuple(int(i) for i in np.unravel_index(int(error.argmax()), error.shape))
+    wrong = int((error > ELEMENT_BOUND).sum())
+    largest = float(error.max())
+    return ArgumentCheck(
+        name, by_hand.shape, wrong == 0, worst, float(by_hand[worst]), float(numeric[worst]), largest, wrong
+    )
+
+
+def _like(g: object, a: Floats) -> bool:
+    return isinstance(g, np.ndarray | np.floating) and g.shape == a.shape and bool(np.isfinite(g).all())
+
+
+def _close(wanted: Floats, found: object, bound: float, noise: float = 0.0) -> bool:
+    found = np.asarray(found)
+    if found.shape != np.shape(wanted):
+        return False
+    return bool(np.allclose(found, wanted, rtol=0, atol=max(bound * _largest([wanted]), noise, 1e-12)))
+
+
+def _largest(arrays: Iterable[Floats]) -> float:
+    return max((float(np.abs(a).max(initial=0)) for a in arrays), default=0.0)

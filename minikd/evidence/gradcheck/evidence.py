@@ -1,0 +1,93 @@
+"""What a diagnosis may look at: one argument's gradient by hand, the numeric one, and the whole numeric Jacobian.
+
+With the Jacobian in hand a suspicion costs a matrix product: what the gradient would be, had the batch been scrambled,
+had only the first sample counted, had the upstream gradient been all ones.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from minikd.evidence.gradcheck.numeric import Arrays
+from minikd.evidence.gradcheck.report import gradient_of
+from minikd.evidence.gradcheck.trial import Trial
+from minikd.typing import Floats
+
+MATCH = 1e-5
+"""How closely, relative to the largest element, a suspicion must reproduce the gradient by hand to be named."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One argument whose gradient by hand is wrong.
+
+    `jacobian` (elements of the argument, elements of y) is numeric, `arrays` the point, `dy` the upstream gradient,
+    `trial` runs the code under test again, `others` are the numeric gradients of the other arguments, `constants` the
+    named numbers that may turn up as a factor.
+    """
+
+    name: str
+    by_hand: Floats
+    numeric: Floats
+    jacobian: Floats
+    arrays: Arrays
+    dy: Floats
+    trial: Trial
+    others: Mapping[str, Floats]
+    constants: Mapping[str, float]
+
+    @property
+    def gradient(self) -> str:
+        """What the gradient is called: dx, dweight."""
+        return gradient_of(self.name)
+
+    @property
+    def value(self) -> Floats:
+        """The argument itself."""
+        return self.arrays[self.name]
+
+    @property
+    def input(self) -> str:
+        """The name of the first array, which holds the batch."""
+        return next(iter(self.arrays))
+
+    @property
+    def same_shape(self) -> bool:
+        """True where y has the argument's shape, as for a layer that works element by element."""
+        return self.dy.shape == self.value.shape
+
+    def matches(self, suspicion: Floats) -> bool:
+        """True where the gradient by hand is `suspicion`, and that is not simply zero."""
+        return same(self.by_hand, suspicion) and bool(np.abs(suspicion).max(initial=0) > 0)
+
+    def pulled(self, dy: Floats) -> Floats:
+        """Return the numeric gradient for another upstream gradient."""
+        return (self.jacobian @ dy.ravel()).reshape(self.value.shape)
+
+    def lengths(self) -> Iterator[tuple[str, float, str]]:
+        """Yield the numbers that gradients get multiplied or divided by in error: symbol, value and meaning."""
+        for symbol, value in self.constants.items():
+            yield symbol, value, ""
+        x = self.arrays[self.input]
+        if x.ndim > 1:
+            yield "N", x.shape[0], "the batch size"
+            yield ("C", x.shape[1], "the channels") if x.ndim == 4 else ("K", x.shape[-1], "the length of a row")
+            yield "N·K" if x.ndim == 2 else "the size of x", x.size, "all elements of the input"
+        if self.dy.ndim == 4:
+            pixels = math.prod(self.dy.shape[2:])
+            yield "P·Q", pixels, "the output pixels"
+            yield "N·P·Q", self.dy.shape[0] * pixels, "the output pixels of the batch"
+        if self.dy.ndim > 1:
+            yield "the size of dy", self.dy.size, "all elements of the output"
+        if self.value.ndim == 4 and self.name != self.input:
+            yield "R·S", math.prod(self.value.shape[2:]), "the places of the kernel"
+
+
+def same(one: Floats, other: Floats) -> bool:
+    """True where two arrays agree as closely as finite differences can tell."""
+    if one.shape != other.shape:
+        return False
+    scale = max(float(np.abs(one).max(initial=0)), float(np.abs(other).max(initial=0)), 1e-300)
+    return bool(np.abs(one - other).max(initial=0) <= MATCH * scale)

@@ -1,0 +1,157 @@
+"""Checks code that is not ours: `minikd gradcheck my_layer.py:MyLayer`.
+
+Accepted are a layer class, a layer object, a pair of functions f and f_backward, and a loss that returns its value and
+its gradient. Whatever goes wrong on the way, in the file, in the constructor, in a pass, is said with its line.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from minikd.errors import ConfigError, ShapeError
+from minikd.evidence.gradcheck.learner_file import LearnerFile, as_function, has_passes, load
+from minikd.evidence.gradcheck.learner_function import check_learner_function, examples
+from minikd.evidence.gradcheck.numeric import tie_free
+from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.subjects import BoundLayer, LayerLike, check_layer, parameters
+from minikd.evidence.gradcheck.trial import Stopped, describe, place
+from minikd.nn.layer import BINDING
+from minikd.typing import Floats, Shape
+
+SHAPES: tuple[Shape, ...] = ((5, 7), (2, 3, 7, 6), (2, 1, 7, 6), (3, 4, 5), (7,))
+"""Tried in this order where nothing says which shape of input the code takes: uneven, and no two lengths alike."""
+
+
+def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Report:
+    """Check the layer or function that `spec`, "file.py:Name", names; ":Name" may be left out of a file with only one.
+
+    Accepted are
+
+    - a class with forward(x) -> (y, cache) and backward(dy, cache) -> dx or (dx, gradients), and its parameters, if
+      any, in the dict `params`; it is called without arguments, or with `rng` if its constructor takes that;
+    - an object of such a class, made in the file: layer = MyLayer(7, 5);
+    - a function f(x, ...) -> (y, cache) beside an f_backward(dy, cache) -> dx, or a tuple or dict of gradients;
+    - a loss f(logits, ...) -> (value, gradient by the logits).
+
+    `shape` is that of the input x, the batch first. Without it the file's `example_inputs(rng)`, a dict of arrays by
+    argument name, is taken, or the layer's `example_shape`, or what is found by trial among rows and images of
+    usual sizes; a note in the report says which. A function of several arguments needs `example_inputs`. A layer whose
+    forward takes `training` is checked in both modes.
+
+    A wrong gradient, and an exception in a pass, is a finding in the report. Raises ConfigError where there is nothing
+    to check: no such file or name, an error when the file runs, a constructor with open arguments.
+    """
+    if shape is not None and (not shape or min(shape) < 1):
+        raise ShapeError(f"--shape is {shape}, but must be lengths of at least 1, the batch first, such as 4,7")
+    file, rng = load(spec), np.random.default_rng(seed)
+    if inspect.isfunction(file.thing):
+        return check_learner_function(file, shape, SHAPES, rng)
+    try:
+        return _check_layer(file, _made(file, rng), shape, rng)
+    except Stopped as stop:
+        return Report(file.name, findings=(stop.finding,))
+
+
+def _made(file: LearnerFile, rng: np.random.Generator) -> object:
+    """Return the layer: the object of that name, or the class called without arguments, or with `rng` if it asks."""
+    if not inspect.isclass(file.thing):
+        return file.thing
+    wanted = inspect.signature(file.thing).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    missing = [p.name for p in wanted if p.default is p.empty and p.kind in kinds and p.name != "rng"]
+    if missing:
+        raise ConfigError(
+            f"{file.where} cannot be made without {', '.join(missing)}; give defaults, or make one in the file "
+            f"(layer = {file.name}(...)) and check that: {file.path.name}:layer"
+        )
+    try:
+        made: object = as_function(file.thing)(**({"rng": rng} if any(p.name == "rng" for p in wanted) else {}))
+    except Exception as error:
+        text = f"the constructor raised {type(error).__name__}: {error} ({place(error)})"
+        raise Stopped(Finding("error", "constructor", text)) from error
+    return made
+
+
+def _check_layer(file: LearnerFile, layer: object, shape: Shape | None, rng: np.random.Generator) -> Report:
+    if not isinstance(layer, LayerLike) or not has_passes(layer):
+        raise ConfigError(
+            f"{file.where} is {describe(layer)} without forward and backward methods; a layer has "
+            "forward(x) -> (y, cache) and backward(dy, cache) -> dx, or (dx, gradients)"
+        )
+    x, how = _input_for(layer, shape, examples(file, rng), rng)
+    notes = [how, *_unseen_arrays(layer)]
+    both = "training" in inspect.signature(layer.forward).parameters
+    report = check_layer(layer, x, rng, full=True, name=file.name)
+    if not both or not report.ok:
+        return report.named(file.name, *notes, *(["in evaluation mode"] if both else []))
+    report = check_layer(layer, x, rng, training=True, full=True, name=file.name)
+    return report.named(file.name, *notes, "in evaluation and in training mode" if report.ok else "in training mode")
+
+
+def _input_for(
+    layer: LayerLike, shape: Shape | None, given: Mapping[str, object], rng: np.random.Generator
+) -> tuple[Floats, str]:
+    """Return an input for the layer, and a sentence about where its shape comes from."""
+    own, example = getattr(layer, "example_shape", None), given.get("x")
+    if shape is not None:
+        return tie_free(shape, rng), f"input of shape {shape}, as asked for"
+    if isinstance(example, np.ndarray):
+        return example, f"input of shape {example.shape}, from example_inputs(rng)"
+    if own is not None:
+        return tie_free(tuple(own), rng), f"input of shape {tuple(own)}, the layer's example_shape"
+    accepted: list[Floats] = []
+    refused: list[str] = []
+    for tried in _guesses(layer):
+        x = tie_free(tried, rng)
+        trouble, comes_back = _trial_run(layer, x)
+        if comes_back:
+            return x, f"input of shape {tried}, found by trial; --shape gives another"
+        if trouble is None:
+            accepted.append(x)
+        refused.append(f"{tried}: {trouble}")
+    if accepted:
+        return accepted[0], f"input of shape {accepted[0].shape}, the first that forward accepts; --shape gives another"
+    text = (
+        "forward accepts none of the shapes that were tried; say which one it takes: --shape 4,7, or example_shape = "
+        "(4, 7) in the class\n     "
+    )
+    raise Stopped(Finding("error", "forward", text + "\n     ".join(refused)))
+
+
+def _guesses(layer: LayerLike) -> tuple[Shape, ...]:
+    """Return shapes worth trying: first those whose features or channels are a length of some parameter."""
+    params = parameters(layer).values()
+    lengths = dict.fromkeys(length for value in params for length in value.shape)
+    rows = [(5, length) for length in lengths]
+    images = [(2, length, 7, 6) for length in lengths]
+    convolves = any(value.ndim == 4 for value in params)
+    return tuple(dict.fromkeys([*images, *rows, *SHAPES] if convolves else [*rows, *images, *SHAPES]))
+
+
+def _trial_run(layer: LayerLike, x: Floats) -> tuple[str | None, bool]:
+    """Return what forward raises for this input, or None; and whether backward gives a dx of its shape.
+
+    Broadcasting makes many a forward pass swallow a shape that was never meant for it; the way back shows that.
+    """
+    bound = BoundLayer(layer, training=False, seed=0)
+    params = {name: value.astype(x.dtype) for name, value in bound.params.items()}
+    try:
+        with np.errstate(all="ignore"):
+            result = bound.forward({"x": x.copy(), **params})
+    except Exception as error:
+        return f"{type(error).__name__}: {error} ({place(error)})", False
+    try:
+        with np.errstate(all="ignore"):
+            y, cache = result
+            return None, np.shape(bound.backward(np.array(y), cache)["x"]) == x.shape
+    except Exception:  # what backward raises is for the check to explain
+        return None, False
+
+
+def _unseen_arrays(layer: LayerLike) -> Iterator[str]:
+    """Yield a note about arrays that look like parameters, but are not in `params`."""
+    every = getattr(layer, "__dict__", {}).items()
+    own = [key for key, value in every if isinstance(value, np.ndarray) and key not in BINDING]
+    if own:
+        yield f"{', '.join(own)}: an array outside of params is taken for a constant, no gradient of it is checked"

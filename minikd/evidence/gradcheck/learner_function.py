@@ -1,0 +1,155 @@
+"""Checks a learner's function f against f_backward, and a loss against the gradient that it returns itself."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from minikd.errors import ConfigError
+from minikd.evidence.gradcheck.check import check_function
+from minikd.evidence.gradcheck.learner_file import LearnerFile, Passes, as_function
+from minikd.evidence.gradcheck.numeric import Arrays, tie_free
+from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.subjects import check_loss
+from minikd.evidence.gradcheck.trial import Stopped, describe, hint, place
+from minikd.typing import Floats, Scalar, Shape
+
+EXAMPLES = "example_inputs"
+
+LossOfMany = Callable[..., tuple[Scalar, Floats]]
+"""A loss that takes the logits first, then labels or what else it needs."""
+
+
+def check_learner_function(
+    file: LearnerFile, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
+) -> Report:
+    """Check a function of the learner's; `shapes` are tried where neither `shape` nor the file gives one."""
+    function, partner = as_function(file.thing), file.names.get(f"{file.name}_backward")
+    try:
+        inputs, how = _inputs(file, function, shape, shapes, rng)
+        if partner is not None:
+            report = check_pair(file.name, function, as_function(partner), inputs, rng)
+        else:
+            report = _check_loss(file, as_loss(file.thing), inputs, rng)
+    except Stopped as stop:
+        return Report(file.name, findings=(stop.finding,))
+    return report.named(file.name, how)
+
+
+def examples(file: LearnerFile, rng: np.random.Generator) -> Mapping[str, object]:
+    """Return the dict of the file's `example_inputs(rng)`, or an empty one where the file has no such function."""
+    make = file.names.get(EXAMPLES)
+    if make is None:
+        return {}
+    try:
+        given: object = as_function(make)(rng)
+    except Exception as error:
+        text = f"{file.path.name}: {EXAMPLES}(rng) raised {type(error).__name__}: {error} ({place(error)})"
+        raise ConfigError(text) from error
+    if not isinstance(given, Mapping) or not all(isinstance(value, np.ndarray) for value in given.values()):
+        raise ConfigError(f"{file.path.name}: {EXAMPLES}(rng) must return a dict of arrays, but gave {describe(given)}")
+    return {str(name): value for name, value in given.items()}
+
+
+def _inputs(
+    file: LearnerFile,
+    function: Passes,
+    shape: Shape | None,
+    shapes: tuple[Shape, ...],
+    rng: np.random.Generator,
+) -> tuple[dict[str, Floats], str]:
+    """Return an array for each argument without a default, and a sentence about where they come from."""
+    arguments = [p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    given = {name: np.asarray(value) for name, value in examples(file, rng).items()}
+    missing = [name for name in arguments if name not in given]
+    if not missing and given and shape is None:
+        used = {name: given[name] for name in inspect.signature(function).parameters if name in given}
+        return used, f"inputs from {EXAMPLES}(rng)"
+    if len(arguments) != 1:
+        raise ConfigError(
+            f"{file.where} takes {', '.join(arguments) or 'no argument'}; a function of several arguments needs an "
+            f"{EXAMPLES}(rng) in its file that returns a dict with an array for each, and lacks {', '.join(missing)}"
+        )
+    if shape is not None:
+        return {arguments[0]: tie_free(shape, rng)}, f"input of shape {shape}, as asked for"
+    refused = []
+    for tried in shapes:
+        x = tie_free(tried, rng)
+        try:
+            with np.errstate(all="ignore"):
+                function(**{arguments[0]: x.copy()})
+        except Exception as error:
+            refused.append(f"{tried}: {type(error).__name__}: {error} ({place(error)})")
+        else:
+            return {arguments[0]: x}, f"input of shape {tried}, the first that it accepts; --shape gives another"
+    text = f"{file.name} accepts none of the shapes that were tried; say which one it takes: --shape 4,7\n     "
+    raise Stopped(Finding("error", "forward", text + "\n     ".join(refused)))
+
+
+def check_pair(
+    name: str,
+    function: Passes,
+    partner: Passes,
+    inputs: Mapping[str, Floats],
+    rng: np.random.Generator,
+) -> Report:
+    """Check f, returning (y, cache), and its f_backward(dy, cache); integers among the `inputs` are constants."""
+    floats = {key: value for key, value in inputs.items() if value.dtype.kind == "f"}
+    fixed = {key: value for key, value in inputs.items() if key not in floats}
+
+    def forward(arrays: Arrays) -> tuple[Floats, object]:
+        return function(**arrays, **fixed)
+
+    def backward(dy: Floats, cache: object) -> Arrays:
+        return dict(_by_name(partner(dy, cache), tuple(floats)))
+
+    return check_function(forward, backward, floats, rng, name=name, full=True)
+
+
+def _by_name(result: object, names: tuple[str, ...]) -> Iterator[tuple[str, Floats]]:
+    """Yield the gradients by argument: from a dict ("w" or "dw"), a tuple in the arguments' order, or one array."""
+    if isinstance(result, Mapping):
+        for name, gradient in result.items():
+            yield (name if name in names else str(name).removeprefix("d")), gradient
+        return
+    several = result if isinstance(result, tuple | list) else (result,)
+    if len(several) != len(names):
+        text = (
+            f"backward returned {describe(result)}; it must return a gradient for each of {', '.join(names)}, "
+            "in this order or as a dict"
+        )
+        raise Stopped(Finding("result", "backward", text))
+    yield from zip(names, several, strict=True)
+
+
+def _check_loss(
+    file: LearnerFile, function: LossOfMany, inputs: Mapping[str, Floats], rng: np.random.Generator
+) -> Report:
+    first, *others = inputs
+
+    def loss(logits: Floats) -> tuple[Scalar, Floats]:
+        rest = {name: _in_dtype_of(logits, inputs[name]) for name in others}
+        return function(**{first: logits}, **rest)
+
+    with np.errstate(all="ignore"):
+        try:
+            value: object = function(**{name: a.copy() for name, a in inputs.items()})
+        except Exception as error:
+            text = f"{file.name} raised {type(error).__name__}: {error} ({place(error)}){hint(error, 'forward')}"
+            raise Stopped(Finding("error", "forward", text)) from error
+    if not (isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) == 0 and value[0] is not None):
+        raise ConfigError(
+            f"{file.path.name} has no {file.name}_backward(dy, cache) beside {file.name}; and as a loss, "
+            f"{file.name} would return the pair (value, gradient), but it returned {describe(value)}"
+        )
+    return check_loss(loss, inputs[first], rng, full=True, name=file.name)
+
+
+def as_loss(thing: object) -> LossOfMany:
+    """Return `thing` as a function that claims to return (value, gradient by its first argument)."""
+    assert callable(thing)
+    return thing
+
+
+def _in_dtype_of(logits: Floats, a: Floats) -> Floats:
+    return a.astype(logits.dtype) if a.dtype.kind == "f" else a

@@ -1,0 +1,187 @@
+"""The checks that a distillation should pass, each run on a wiring: "" where nothing is found, else what was found.
+
+A gradient check asks whether the gradient is that of the value. Most of these bugs are wrong in both alike, or sit
+outside the loss, so it cannot see them; each of the others asks for one thing that must hold, whatever the numbers.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.evidence.gradcheck import check_loss, tie_free
+from minikd.evidence.gradcheck.numeric import beside
+from minikd.evidence.pitfalls.scene import ALPHA, NO_LABEL, TEMPERATURE, Scene, Taught, terms
+from minikd.evidence.pitfalls.wiring import Soft, Wiring
+from minikd.losses import kl_divergence, softmax
+from minikd.methods import Teacher
+from minikd.training import Plan, fit
+from minikd.training.objective import add_up
+from minikd.typing import Floats
+
+
+class Check(NamedTuple):
+    """A check: what must hold, and `run(wiring, scene)`, which says what it found, or ""."""
+
+    holds: str
+    run: Callable[[Wiring, Scene], str]
+
+
+def close(a: Floats, b: Floats, bound: float = 1e-9) -> bool:
+    """True where two arrays agree to `bound` of the larger one's largest element."""
+    return float(np.abs(a - b).max()) <= bound * max(float(np.abs(a).max()), float(np.abs(b).max()), 1e-300)
+
+
+def logits_of_two(scene: Scene) -> tuple[Floats, Floats]:
+    """Return logits of a student and of a teacher, for the scene's first batch."""
+    images = scene.batch(0).images
+    return scene.student(images), scene.teachers[0](images)
+
+
+def gradient_check(wiring: Wiring, scene: Scene) -> str:
+    """Finite differences of the loss, with labels and without."""
+    v = logits_of_two(scene)[1][:5]
+
+    def judged(soft: Soft) -> str:
+        rng = np.random.default_rng(0)
+        constants = {"T": TEMPERATURE}
+        report = check_loss(
+            lambda z: soft(z, beside(v, z), TEMPERATURE), tie_free(v.shape, rng), rng, constants=constants
+        )
+        if report.ok:
+            return ""
+        guesses = [guess for argument in report.arguments for guess in argument.diagnosis]
+        return guesses[0] if guesses else f"by hand {report.by_hand:.4g}, numeric {report.numeric:.4g}"
+
+    return judged(wiring.soft) or judged(wiring.bare)
+
+
+def formula(wiring: Wiring, scene: Scene) -> str:
+    """The value, written down a second time, one float at a time."""
+    z, v = logits_of_two(scene)
+    sums = []
+    for student, teacher in zip(z / TEMPERATURE, v / TEMPERATURE, strict=True):
+        log_z, log_v = (math.log(math.fsum(map(math.exp, row))) for row in (student, teacher))
+        pairs = zip(teacher - log_v, student - log_z, strict=True)
+        sums.append(math.fsum(math.exp(logp) * (logp - logq) for logp, logq in pairs))
+    wanted, found = TEMPERATURE**2 * math.fsum(sums) / len(sums), float(wiring.soft(z, v, TEMPERATURE)[0])
+    if math.isclose(wanted, found, rel_tol=1e-9):
+        return ""
+    return f"the loss is {found:.4g}, the formula says {wanted:.4g}"
+
+
+def zero_at_the_teacher(wiring: Wiring, scene: Scene) -> str:
+    """A student like its teacher, up to a constant in each row, has nothing to learn from it."""
+    v = logits_of_two(scene)[1]
+    loss, dz = wiring.soft(v + np.arange(len(v))[:, None], v, TEMPERATURE)
+    value, largest = float(loss), float(np.abs(dz).max())
+    if abs(value) < 1e-12 and largest < 1e-12:
+        return ""
+    return f"a student equal to its teacher has a loss of {value:.3g} and gradients up to {largest:.2g}"
+
+
+def high_temperature(wiring: Wiring, scene: Scene) -> str:
+    """For large T the gradient is the centred difference of the logits over N·K (Hinton et al. 2015, equation 4)."""
+    z, v = logits_of_two(scene)
+    gap = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
+    dz = wiring.soft(z, v, 1e5)[1]
+    if close(dz, gap / gap.size, 1e-3):
+        return ""
+    return f"at T = 100,000 the gradient is {np.abs(dz).max() * gap.size / np.abs(gap).max():.2g} times its limit"
+
+
+def each_sample_alone(wiring: Wiring, scene: Scene) -> str:
+    """A sample's gradient, alone, is N times that in a batch of N."""
+    z, v = logits_of_two(scene)
+    whole, alone = wiring.soft(z, v, TEMPERATURE)[1][:1], wiring.soft(z[:1], v[:1], TEMPERATURE)[1]
+    return "" if close(whole * len(z), alone) else "what a sample is taught depends on the others in its batch"
+
+
+def without_labels(wiring: Wiring, scene: Scene) -> str:
+    """A batch with its labels taken off is taught as one with labels at alpha = 1."""
+    z, v = logits_of_two(scene)
+    none, some = np.full(len(z), NO_LABEL), np.zeros(len(z), np.int64)
+    bare = add_up(terms(wiring, z, v, none, ALPHA), z, 1.0).dlogits
+    pure = add_up(terms(wiring, z, v, some, 1.0), z, 1.0).dlogits
+    if close(bare, pure):
+        return ""
+    return f"without labels the gradient is {np.linalg.norm(bare) / np.linalg.norm(pure):.3g} times that at alpha = 1"
+
+
+def answering(wiring: Wiring, scene: Scene) -> Teacher:
+    """Return who answers in this wiring."""
+    return wiring.ask(wiring.roles(scene.student, scene.teachers)[1], scene.views, TEMPERATURE)
+
+
+def same_answer(wiring: Wiring, scene: Scene) -> str:
+    """The same batch, asked about twice, gets the same answer."""
+    teacher, batch = answering(wiring, scene), scene.batch(0)
+    same = np.array_equal(teacher(batch).logits, teacher(batch).logits)
+    return "" if same else "the same batch got two answers"
+
+
+def asked_directly(wiring: Wiring, scene: Scene) -> str:
+    """In a first and a second epoch, the answer is what the teachers say, in evaluation mode, to the batch's pixels."""
+    teacher = answering(wiring, scene)
+    for epoch in (0, 1):
+        batch = scene.batch(epoch)
+        found = softmax(teacher(batch).logits, TEMPERATURE)
+        wanted = np.mean([softmax(one(batch.images), TEMPERATURE) for one in scene.teachers], axis=0)
+        if not close(found, wanted):
+            worst = int((np.abs(found - wanted).max(1) > 1e-9).sum())
+            return f"epoch {epoch + 1}: {worst} of {len(wanted)} answers are not those of the teacher asked directly"
+    return ""
+
+
+def mean_of_the_gradients(wiring: Wiring, scene: Scene) -> str:
+    """Taught by several teachers as one, the gradient is the mean of those by each."""
+    batch = scene.batch(0)
+    z = scene.student(batch.images)
+    one = kl_divergence(z, answering(wiring, scene)(batch).logits, TEMPERATURE)[1]
+    each = [kl_divergence(z, teacher(batch.images), TEMPERATURE)[1] for teacher in scene.teachers]
+    mean = np.mean(each, axis=0)
+    gap = float(np.linalg.norm(one - mean) / np.linalg.norm(mean))
+    return "" if gap < 1e-9 else f"off the mean of the teachers' gradients by {gap:.0%} of its length"
+
+
+def dropout_after_evaluation(wiring: Wiring, scene: Scene) -> str:
+    """A student with dropout answers at random in training, also once it has been evaluated."""
+    student, images = wiring.student(scene.student.copy()), scene.batch(0).images
+
+    def two() -> bool:
+        first, second = (student.forward_with_taps(images, (), True, np.random.default_rng(k))[0] for k in (0, 1))
+        return bool(np.array_equal(first, second))
+
+    still = two()  # so it is for a student without dropout
+    student(images)
+    return "dropout stops for good once the student has been evaluated" if two() and not still else ""
+
+
+def who_changes(wiring: Wiring, scene: Scene) -> str:
+    """An epoch changes the student's weights, and no teacher's."""
+    student = wiring.student(scene.student.copy())
+    teachers = [teacher.copy() for teacher in scene.teachers]
+    learner, guides = wiring.roles(student, teachers)
+    objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), ALPHA)
+    fit(learner, scene.views, objective, Plan(epochs=1, batch_size=40, shards=1))
+    if np.array_equal(student.vector, scene.student.vector):
+        return "an epoch of training leaves the student's weights as they were"
+    moved = [not np.array_equal(a.vector, b.vector) for a, b in zip(teachers, scene.teachers, strict=True)]
+    return "training changes a teacher's weights" if any(moved) else ""
+
+
+CHECKS = {
+    "gradient check": Check("the gradient is the derivative of the value (minikd.evidence.gradcheck)", gradient_check),
+    "formula": Check("the value is T²/N Σ p log(p/q), one float at a time", formula),
+    "zero at the teacher": Check("a student equal to its teacher has loss 0 and gradient 0", zero_at_the_teacher),
+    "high temperature": Check("for large T the gradient is that of centred logits", high_temperature),
+    "each sample alone": Check("a sample's gradient does not depend on its batch", each_sample_alone),
+    "without labels": Check("without labels, the gradient is that at alpha = 1", without_labels),
+    "one answer": Check("a batch asked about twice gets one answer", same_answer),
+    "asked directly": Check("the answers are the teacher's own to the same pixels", asked_directly),
+    "mean of the gradients": Check("several teachers pull as the mean of each", mean_of_the_gradients),
+    "dropout after evaluation": Check("dropout is on in training, also after an evaluation", dropout_after_evaluation),
+    "who changes": Check("training changes the student and nobody else", who_changes),
+}
+"""By name, each of them small enough for anybody's test suite."""

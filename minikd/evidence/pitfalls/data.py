@@ -1,0 +1,110 @@
+"""Bugs of which answer belongs to which image, and of how several answers become one.
+
+right:  the answer to the very pixels that the student sees, found by the sample's number;
+        of several teachers, the mean of the probabilities
+"""
+
+from collections.abc import Sequence
+from threading import Lock
+
+import numpy as np
+
+from minikd.data import Batch, Views
+from minikd.distillation.teacher import CachedTeacher, LiveTeacher
+from minikd.evidence.pitfalls.wiring import Circumstances, Pitfall, Seen, Wiring
+from minikd.methods import Answer, Teacher
+from minikd.methods.ensemble import ensemble_logits
+from minikd.nn import Sequential
+from minikd.typing import Floats
+
+CACHING = 0x5EED
+"""Seeds the order in which the cache is filled: a shuffle of its own, as a loader's second pass has."""
+
+
+class InOrder:
+    """Answers were appended in the order of a shuffling loader, and are read back one batch after the other."""
+
+    def __init__(self, logits: Floats, seed: int) -> None:
+        self.logits = logits[np.random.default_rng((seed, CACHING)).permutation(len(logits))]
+        self.read, self.lock = 0, Lock()
+
+    def __call__(self, batch: Batch) -> Answer:
+        with self.lock:
+            rows = np.arange(self.read, self.read + len(batch.index)) % len(self.logits)  # right: batch.index
+            self.read += len(rows)
+        return Answer(self.logits[rows])
+
+
+def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+    """The loader shuffles anew in each pass: the one that fills the cache, and those that read it."""
+    logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
+    return InOrder(ensemble_logits(logits, temperature), views.seed)
+
+
+def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+    """The cache is filled in the first epoch and found by number: right, had the images stayed the same."""
+    logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
+    return CachedTeacher(ensemble_logits(logits, temperature))  # right: each teacher asked for batch.images
+
+
+def mean_of_logits(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+    """The mean of what comes out of the networks: one line, where probabilities need a softmax and a logarithm."""
+    each = [LiveTeacher(teacher) for teacher in teachers]
+
+    def answer(batch: Batch) -> Answer:
+        mean: Floats = sum((one(batch).logits for one in each[1:]), each[0](batch).logits) / len(each)
+        return Answer(mean)  # right: ensemble_logits([one(batch).logits for one in each], temperature)
+
+    return answer
+
+
+DATA = (
+    Pitfall(
+        "shuffled-cache",
+        "data",
+        "cached answers read in another order than they were written",
+        "Answers are saved batch by batch from a loader that shuffles, and read back with the same loader.",
+        "The teacher's answer belongs to another image. What is left is the labels' share, under noise: a high alpha "
+        "drowns it, a low one hides the bug.",
+        Wiring(ask=shuffled_apart),
+        "asked directly",
+        (
+            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/9", "reported in 2018"),
+            Seen(
+                "https://github.com/haitongli/knowledge-distillation-pytorch/pull/17",
+                "merged: teacher's output disagrees with the batch's labels",
+            ),
+        ),
+    ),
+    Pitfall(
+        "stale-cache",
+        "data",
+        "answers cached in the first epoch, images augmented anew in each",
+        "A cache saves most of the time, and the augmentation sits out of sight in the loader.",
+        "The answer is to another view of the image: a little wrong for small shifts, worse the stronger the change.",
+        Wiring(ask=stale),
+        "asked directly",
+        (
+            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/23", "asks about random crops"),
+            Seen("https://github.com/yoshitomo-matsubara/torchdistill/issues/165", "caching of one view"),
+        ),
+        Circumstances(shift=3.0),
+    ),
+    Pitfall(
+        "mean-of-logits",
+        "data",
+        "an ensemble's logits averaged instead of its probabilities",
+        "Logits are what the networks return, and a mean of them is one line.",
+        "It is another teacher, the normalised product of the probabilities: whoever rules a class out rules it out "
+        "for all, and whoever has larger logits has more say.",
+        Wiring(ask=mean_of_logits),
+        "mean of the gradients",
+        (
+            Seen(
+                "https://github.com/wentianli/knowledge_distillation_caffe/issues/1",
+                "asked by a user; the author answers that averaging logits is incorrect",
+            ),
+        ),
+        Circumstances(teachers=2),
+    ),
+)

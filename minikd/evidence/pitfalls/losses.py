@@ -1,0 +1,173 @@
+"""Bugs of the loss. Each stands beside the right line, and has the right gradient of its own wrong value but one.
+
+    right:  L = T²·(1/N) Σ_n Σ_k p_nk (log p_nk - log q_nk),   dz = T (q - p)/N
+
+with q = softmax(z/T) of the student, p = softmax(v/T) of the teacher, over N samples and K classes.
+"""
+
+from minikd.backends import module_of
+from minikd.evidence.pitfalls.wiring import Circumstances, Pitfall, Seen, Wiring
+from minikd.losses import log_softmax, softmax, softmax_backward
+from minikd.typing import Floats, Scalar
+
+Loss = tuple[Scalar, Floats]
+
+TORCHDISTILL = (
+    "https://github.com/yoshitomo-matsubara/torchdistill/blob/01038e7a81b9920a861dd163114f9c70f43c20f5/torchdistill"
+)
+KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/0b8525b6aacf98e3464520ef629b4a4f16ff69a4/KD_Lib"
+
+
+def sum_of_kl(z: Floats, v: Floats, T: float) -> Loss:
+    """Return Σ_n Σ_k p (log p - log q) and its gradient, (q - p)/T: what every line below scales, well or badly."""
+    logq, logp = log_softmax(z, T), log_softmax(v, T)
+    xp = module_of(z)
+    q, p = xp.exp(logq), xp.exp(logp)
+    total: Scalar = (p * (logp - logq)).sum()
+    return total, (q - p) / T
+
+
+def class_mean(z: Floats, v: Floats, T: float) -> Loss:
+    """A mean over batch and classes, since that is what the library's default, reduction="mean", does."""
+    (total, dz), (N, K) = sum_of_kl(z, v, T), z.shape
+    return total * (T * T / (N * K)), dz * (T * T / (N * K))  # right: T * T / N
+
+
+def no_t_squared(z: Floats, v: Floats, T: float) -> Loss:
+    """The formula without the T² that stands in a sentence below it (Hinton et al. 2015, §2)."""
+    total, dz = sum_of_kl(z, v, T)
+    return total * (1.0 / len(z)), dz * (1.0 / len(z))  # right: T * T / N
+
+
+def gradient_apart(z: Floats, v: Floats, T: float) -> Loss:
+    """By hand, the gradient of cross-entropy at temperature 1, (q - p)/N: the chain rule through z/T is forgotten."""
+    total, dz = sum_of_kl(z, v, T)
+    return total * (T * T / len(z)), dz * (T / len(z))  # right: dz * T * T / N, for dz holds the 1/T
+
+
+def probabilities_for_logs(z: Floats, v: Floats, T: float) -> Loss:
+    """kl_div(softmax(z), p): a function whose first argument must be a logarithm, called with what its name suggests.
+
+    L = T²/N Σ p (log p - q), so dq = -T² p/N.
+    """
+    q, p, N = softmax(z, T), softmax(v, T), len(z)
+    loss: Scalar = (p * (log_softmax(v, T) - q)).sum() * (T * T / N)  # right: log_softmax(z, T) for q
+    return loss, softmax_backward(p * (-T * T / N), q, T)
+
+
+def softened_twice(z: Floats, v: Floats, T: float) -> Loss:
+    """The teacher hands out probabilities, and the loss, which wants logits, takes softmax of them again."""
+    total, dz = sum_of_kl(z, softmax(v), T)  # right: v
+    return total * (T * T / len(z)), dz * (T * T / len(z))
+
+
+def over_the_batch(z: Floats, v: Floats, T: float) -> Loss:
+    """softmax(x, dim=0): columns sum to 1 as well, so nothing complains."""
+    total, dz = sum_of_kl(z.T, v.T, T)  # right: z, v
+    return total * (T * T / len(z)), dz.T * (T * T / len(z))
+
+
+LOSSES = (
+    Pitfall(
+        "class-mean",
+        "losses",
+        "the mean over batch and classes, not over the batch",
+        'PyTorch\'s KLDivLoss divides by batch and classes by default; the divergence wants reduction="batchmean".',
+        "The teacher's term is K times too weak. Beside labels, alpha no longer means what it says: the labels win. "
+        "Alone it is a learning rate K times lower, which Adam does not notice.",
+        Wiring(class_mean, class_mean),
+        "formula",
+        (
+            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/48", "on 'mean' and 'batchmean'"),
+            Seen("https://github.com/facebookresearch/deit/issues/61", "on 'mean' and 'batchmean'"),
+        ),
+    ),
+    Pitfall(
+        "no-t-squared",
+        "losses",
+        "the soft term without T²",
+        "The formula of the soft term does not hold it; the sentence that says to multiply by T² comes after.",
+        "The teacher's gradient shrinks as 1/T²: a higher temperature silently hands the student to the labels.",
+        Wiring(no_t_squared, no_t_squared),
+        "high temperature",
+        (
+            Seen("https://github.com/keras-team/keras-io/issues/869", "the official Keras example lacked it"),
+            Seen("https://github.com/IntelLabs/distiller/issues/122", "reported, and fixed"),
+        ),
+    ),
+    Pitfall(
+        "t-squared-one-branch",
+        "losses",
+        "T² for images with a label, none for those without",
+        "A function with two branches, with and without labels, and the factor is written in one of them.",
+        "In a mixed transfer set the images without labels, for which the teacher is all there is, hardly count.",
+        Wiring(bare=no_t_squared),
+        "without labels",
+        (
+            Seen(
+                f"{TORCHDISTILL}/losses/mid_level.py",
+                "KDLoss, as of this commit, returns the unscaled soft term where alpha is 0 or there are no targets",
+            ),
+        ),
+        Circumstances(labelled=0.5),
+    ),
+    Pitfall(
+        "gradient-apart",
+        "losses",
+        "the value is right, the gradient lacks 1/T",
+        "The gradient by hand is copied from the loss at temperature 1, where it is q - p.",
+        "The gradient is not that of the loss that is printed: T times too weak beside it, and no plot shows it.",
+        Wiring(gradient_apart, gradient_apart),
+        "gradient check",
+        (
+            Seen(
+                "https://github.com/borgwang/tinynn",
+                "its distillation example, as of commit 0fb0f94, has T times the gradient of its own loss",
+            ),
+        ),
+    ),
+    Pitfall(
+        "probabilities-for-logs",
+        "losses",
+        "a probability where a log-probability belongs",
+        "KLDivLoss wants log_softmax first and softmax second, which looks like a slip; so both are made alike.",
+        "It descends -Σ p q: the student goes for the teacher's favourite class and stays nearly untaught where it is "
+        "sure and wrong. A student equal to its teacher has a gradient.",
+        Wiring(probabilities_for_logs, probabilities_for_logs),
+        "zero at the teacher",
+        (
+            Seen("https://github.com/microsoft/ProDA/issues/43", "softmax instead of log_softmax; the author agrees"),
+            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/41", "asks why they differ"),
+        ),
+    ),
+    Pitfall(
+        "double-softmax",
+        "losses",
+        "softmax of the teacher's probabilities",
+        "The teacher ends in a softmax layer, or its answers were saved as probabilities.",
+        "Probabilities lie in 0 to 1, so their softmax is nearly uniform: the teacher says almost nothing, with T² "
+        "behind it. The student learns to be unsure.",
+        Wiring(softened_twice, softened_twice),
+        "zero at the teacher",
+        (
+            Seen(
+                f"{KD_LIB}/KD/vision/RCO/rco.py",
+                "takes softmax before cross_entropy, which takes it again (of the student, in the labels' term)",
+            ),
+            Seen("https://github.com/tflearn/tflearn/pull/562", "softmax in the last layer and in the loss; fixed"),
+        ),
+    ),
+    Pitfall(
+        "wrong-axis",
+        "losses",
+        "softmax over the batch instead of the classes",
+        "dim=0 is the first that comes to mind, and the columns sum to 1 just as well.",
+        "It compares samples within a class. What a sample is taught depends on who is in its batch.",
+        Wiring(over_the_batch, over_the_batch),
+        "each sample alone",
+        (
+            Seen("https://github.com/MicrosoftDocs/pytorchfundamentals/issues/4", "LogSoftmax(dim=0) in a course"),
+            Seen("https://github.com/Lackel/DPN/issues/1", "softmax in dim 0; the author agrees"),
+        ),
+    ),
+)

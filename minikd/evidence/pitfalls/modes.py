@@ -1,0 +1,104 @@
+"""Bugs of who is in which mode, and of who is who.
+
+right:  the teacher answers in evaluation mode; the student learns in training mode, in every epoch
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minikd.data import Batch, Views
+from minikd.evidence.pitfalls.wiring import Circumstances, Pitfall, Roles, Seen, Wiring
+from minikd.methods import Answer, Teacher
+from minikd.methods.ensemble import ensemble_logits
+from minikd.nn import Sequential
+from minikd.nn.container import ChainCache
+from minikd.typing import Floats
+
+KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/029759377b4a5a7382e5f823928bb9516ca1d75f/KD_Lib"
+
+
+def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+    """A network that has just been built is in training mode, and nobody called eval()."""
+    rng = np.random.default_rng(views.seed)
+
+    def answer(batch: Batch) -> Answer:
+        # right: teacher(batch.images), which is evaluation
+        logits = [teacher.forward(batch.images, training=True, rng=rng)[0] for teacher in teachers]
+        return Answer(ensemble_logits(logits, temperature))
+
+    return answer
+
+
+class Forgetful(Sequential):
+    """eval() is called to measure the student after an epoch, and train() stood above the loop over the epochs."""
+
+    evaluating = False
+
+    def __call__(self, x: Floats) -> Floats:
+        self.evaluating = True
+        return super().__call__(x)
+
+    def forward_with_taps(
+        self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, dict[str, Floats], ChainCache]:
+        return super().forward_with_taps(x, names, training and not self.evaluating, rng)  # right: training
+
+
+def forgetful(student: Sequential) -> Sequential:
+    """Return the student, stuck in evaluation mode once it has been evaluated."""
+    return Forgetful(*(layer.copy() for layer in student.layers))
+
+
+def swapped(student: Sequential, teachers: Sequence[Sequential]) -> Roles:
+    """Distiller(teacher, student), with a constructor that takes (student, teacher)."""
+    return teachers[0], (student,)  # right: student, teachers
+
+
+MODES = (
+    Pitfall(
+        "teacher-in-training",
+        "modes",
+        "the teacher answers in training mode, with dropout",
+        "A network is in training mode until eval() is called, and loading weights does not call it.",
+        "Each answer is that of another thinned-out teacher: noise on every target.",
+        Wiring(ask=training_teacher),
+        "one answer",
+        (
+            Seen("https://github.com/vrvlive/knowlege-distillation/issues/2", "asks for the missing teacher.eval()"),
+            Seen("https://github.com/Sharpiless/yolov5-knowledge-distillation/issues/5", "asks why it is .train()"),
+        ),
+    ),
+    Pitfall(
+        "student-in-evaluation",
+        "modes",
+        "the student stays in evaluation mode after its first evaluation",
+        "eval() before measuring, and train() above the loop over epochs instead of inside.",
+        "Dropout is off from the second epoch on. A short training may even gain by it, which is why nobody looks.",
+        Wiring(student=forgetful),
+        "dropout after evaluation",
+        (
+            Seen(
+                f"{KD_LIB}/KD/common/base_class.py",
+                "train() stands above the loop over epochs, eval() in the measuring at the end of each",
+            ),
+        ),
+        Circumstances(dropout=0.3),
+    ),
+    Pitfall(
+        "swapped-networks",
+        "modes",
+        "the student teaches, the teacher learns",
+        "Two arguments of one type, in another order than the function's.",
+        "The small network is never trained. The number printed is the large one's, so distillation seems to work "
+        "wonders.",
+        Wiring(roles=swapped),
+        "who changes",
+        (
+            Seen(
+                "https://github.com/keras-team/keras-io/issues/257",
+                "self.teacher = student in the first official Keras example; reported, and fixed",
+            ),
+        ),
+    ),
+)

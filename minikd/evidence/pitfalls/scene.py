@@ -1,0 +1,110 @@
+"""One fixed random batch, and the gradient that a wiring gives the student on it: no training, no data set.
+
+The batch is the first of the second epoch, after the student has been evaluated once: some bugs sleep until then. All
+is float64, drawn from a seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minikd.data import Augmentation, Batch, Views, epoch_order
+from minikd.evidence.pitfalls.wiring import Circumstances, Wiring
+from minikd.methods import Teacher
+from minikd.methods.logits import hard, spread
+from minikd.models import mlp
+from minikd.nn import Dropout, Sequential
+from minikd.nn.container import Taps
+from minikd.training.objective import Objective, Step, Term, add_up
+from minikd.typing import Floats, Ints, Shape
+
+TEMPERATURE, ALPHA = 4.0, 0.9
+NO_LABEL = -1
+IMAGE, CLASSES, IMAGES, BATCH = (1, 8, 8), 10, 80, 40
+
+
+class Taught(Objective):
+    """Soft targets and labels, by a wiring."""
+
+    def __init__(self, wiring: Wiring, teacher: Teacher, alpha: float) -> None:
+        super().__init__()
+        self.wiring, self.teacher, self.alpha = wiring, teacher, alpha
+
+    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
+        return terms(self.wiring, logits, self.teacher(batch).logits, batch.labels, self.alpha)
+
+
+def terms(wiring: Wiring, logits: Floats, goal: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
+    """Return the teacher's terms, with and without labels, and the labels': means over the batch."""
+    parts = []
+    for soft, weight, rows in (
+        (wiring.soft, alpha, np.flatnonzero(labels != NO_LABEL)),
+        (wiring.bare, 1.0, np.flatnonzero(labels == NO_LABEL)),
+    ):
+        if len(rows):
+            parts.append(Term("soft", weight, *spread(soft(logits[rows], goal[rows], TEMPERATURE), rows, logits)))
+    return *parts, *hard(1.0 - alpha, logits, labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Networks and images for a bug to bite."""
+
+    student: Sequential
+    teachers: Sequence[Sequential]
+    views: Views
+
+    def batch(self, epoch: int) -> Batch:
+        """Return the first batch of an epoch."""
+        return self.views.batch(epoch, epoch_order(len(self.views), BATCH, self.views.seed, epoch)[0])
+
+
+def network(hidden: int, dropout: float, image: Shape, rng: np.random.Generator) -> Sequential:
+    """Return a network of one hidden layer, with dropout behind it where there is any."""
+    first, rest = mlp(image, (hidden,), CLASSES, rng).layers[:3], mlp(image, (hidden,), CLASSES, rng).layers[3:]
+    drop = [Dropout(dropout)] if dropout else []
+    return Sequential(*(layer.copy() for layer in (*first, *drop, *rest)))
+
+
+def scene_of(where: Circumstances, seed: int = 0) -> Scene:
+    """Return random images, a student, and teachers sure enough of themselves to disagree; all in float64."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (IMAGES, *IMAGE), dtype=np.uint8)
+    labels = rng.integers(0, CLASSES, IMAGES)
+    labels[rng.random(IMAGES) >= where.labelled] = NO_LABEL
+    augmentation = Augmentation(shift=where.shift) if where.shift else None
+    views = Views(images, labels, (0.5,), (0.29,), augmentation, seed, np.float64)
+    student = network(32, where.dropout, IMAGE, rng).astype("float64")
+    teachers = [network(48, 0.3, IMAGE, rng).astype("float64") for _ in range(where.teachers)]
+    for teacher in teachers:
+        teacher.layers[-1].params["weight"] *= 4.0
+    return Scene(student, teachers, views)
+
+
+def gradient(wiring: Wiring, scene: Scene) -> Floats:
+    """Return the gradient of the teacher's term (alpha = 1) by the student's weights; 0 where another is trained."""
+    student = wiring.student(scene.student.copy())
+    learner, guides = wiring.roles(student, scene.teachers)
+    objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), 1.0)
+    student(scene.views.clean())  # the evaluation at the end of the first epoch
+    batch = scene.batch(1)
+    logits, taps, cache = learner.forward_with_taps(batch.images, (), True, np.random.default_rng(1))
+    found = add_up(objective(logits, taps, batch, Step(0.5, np.random.default_rng(2))), logits, 1.0)
+    if learner is not student:
+        return np.zeros_like(student.vector)
+    return learner.flat_gradient(learner.parameter_gradients(found.dlogits, cache))
+
+
+@dataclass(frozen=True)
+class Bend:
+    """A gradient beside the right one: its length over the right one's, and the cosine between (None where it is 0)."""
+
+    ratio: float
+    cosine: float | None
+
+
+def bend(wrong: Floats, right: Floats) -> Bend:
+    """Compare two gradients."""
+    a, b = float(np.linalg.norm(wrong)), float(np.linalg.norm(right))
+    return Bend(a / b, float(wrong @ right) / (a * b) if a else None)  # () = (n,) @ (n,)

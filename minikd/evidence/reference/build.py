@@ -1,0 +1,132 @@
+"""A minikd model as a `torch.nn.Sequential` with the same weights, and PyTorch's weights back into minikd."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from minikd.backends import module_of, to_host
+from minikd.errors import BackendError, ConfigError
+from minikd.nn import (
+    GELU,
+    AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+
+def require_torch() -> None:
+    """Raise `BackendError` with the fix where PyTorch is missing."""
+    try:
+        import_module("torch")
+    except ImportError as error:
+        raise BackendError(
+            f"PyTorch is not installed: install the extra with pip install 'minikd[torch]' ({error})"
+        ) from error
+
+
+def to_torch(model: Sequential) -> "torch.nn.Sequential":
+    """Return `model` as PyTorch modules, with copies of its weights, on the CPU and in evaluation mode.
+
+    The names and shapes in `state_dict()` are the same on both sides. Raises `BackendError` where PyTorch is missing
+    and `ConfigError` for a layer that has no counterpart.
+    """
+    require_torch()
+    import torch
+
+    # On the "meta" device modules have no values: nothing is drawn from PyTorch's global generator.
+    with torch.device("meta"):
+        twin = torch.nn.Sequential(*(as_module(layer) for layer in model.layers))
+    weights = {name: torch.from_numpy(to_host(value).copy()) for name, value in model.state_dict().items()}
+    twin.load_state_dict(weights, assign=True)
+    return twin.eval()
+
+
+def from_torch_state(model: Sequential, state: Mapping[str, "torch.Tensor"]) -> None:
+    """Copy the weights of a `torch.nn.Sequential.state_dict()` into `model`, in place, in the model's dtype.
+
+    Tensors may lie on any device and have any float dtype, bfloat16 too. Raises `ShapeError` where names or shapes are
+    those of another model.
+    """
+    import torch
+
+    xp = module_of(model.vector)
+    exact = {name: value.detach().cpu() for name, value in state.items()}
+    exact = {name: value.to(torch.float64) if value.is_floating_point() else value for name, value in exact.items()}
+    model.load_state_dict({name: xp.asarray(value.numpy()) for name, value in exact.items()})
+
+
+def as_module(layer: Layer) -> "torch.nn.Module":
+    """Return the PyTorch module of the same name and settings, with weights of PyTorch's own."""
+    from torch import nn
+
+    match layer:
+        case Residual():
+            block = nn.Sequential(*(as_module(inner) for inner in layer.layers))
+            block.register_forward_hook(lambda module, inputs, output: inputs[0] + output)
+            return block
+        case Sequential():
+            return nn.Sequential(*(as_module(inner) for inner in layer.layers))
+        case Linear():
+            return nn.Linear(layer.in_features, layer.out_features)
+        case Conv2d():
+            return nn.Conv2d(
+                layer.in_channels,
+                layer.out_channels,
+                layer.kernel_size,
+                stride=layer.stride,
+                padding=layer.padding,
+                dilation=layer.dilation,
+                groups=layer.groups,
+            )
+        case MaxPool2d():
+            return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+        case AvgPool2d():
+            return nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding)
+        case BatchNorm1d():
+            return nn.BatchNorm1d(layer.features, eps=layer.eps, momentum=layer.momentum)
+        case BatchNorm2d():
+            return nn.BatchNorm2d(layer.features, eps=layer.eps, momentum=layer.momentum)
+        case LayerNorm():
+            return nn.LayerNorm(layer.shape, eps=layer.eps)
+    return simple_module(layer)
+
+
+def simple_module(layer: Layer) -> "torch.nn.Module":
+    """Return the PyTorch module of a layer without weights or windows."""
+    from torch import nn
+
+    match layer:
+        case GlobalAvgPool2d():
+            return nn.AdaptiveAvgPool2d(1)
+        case Flatten():
+            return nn.Flatten()
+        case ReLU():
+            return nn.ReLU()
+        case LeakyReLU():
+            return nn.LeakyReLU(layer.slope)
+        case Sigmoid():
+            return nn.Sigmoid()
+        case Tanh():
+            return nn.Tanh()
+        case GELU():
+            return nn.GELU()
+        case Dropout():
+            return nn.Dropout(layer.rate)
+    raise ConfigError(f"{layer!r} has no counterpart in PyTorch here; add one to minikd/evidence/reference/build.py")

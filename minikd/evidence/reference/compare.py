@@ -1,0 +1,23 @@
+"""All comparisons with PyTorch in one list: what `minikd compare` prints."""
+
+import numpy as np
+
+from minikd.evidence.reference.build import require_torch
+from minikd.evidence.reference.features import feature_rows
+from minikd.evidence.reference.layers import layer_rows
+from minikd.evidence.reference.logits import logit_rows
+from minikd.evidence.reference.losses import loss_rows
+from minikd.evidence.reference.optimizers import optimizer_rows, schedule_rows
+from minikd.evidence.reference.rows import Row
+from minikd.evidence.reference.training import training_rows
+
+
+def compare_all(rng: np.random.Generator) -> list[Row]:
+    """Return a row for every array compared: layers, losses, optimisers, schedules, and twenty steps of training.
+
+    Weights and inputs are drawn from `rng`, so a seed repeats the table. Takes a few seconds. Raises `BackendError`
+    where PyTorch is missing.
+    """
+    require_torch()
+    matched = [*loss_rows(rng), *logit_rows(rng), *feature_rows(rng)]
+    return [*layer_rows(rng), *matched, *optimizer_rows(rng), *schedule_rows(), *training_rows(rng)]

@@ -1,0 +1,80 @@
+"""One comparison as a row, how far two arrays differ, and the rows as a table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from minikd.console.layout import aligned, paragraph
+from minikd.typing import Floats
+
+DTYPES = ("float64", "float32")
+
+TIGHT = 1e-10
+"""What every comparison in float64 must reach."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """How far one array of minikd's lies from PyTorch's: `name` the layer, loss, ...; `what` the array compared."""
+
+    name: str
+    what: str
+    dtype: str
+    difference: float
+    bound: float
+
+    @property
+    def ok(self) -> bool:
+        """True where the difference keeps within the bound; NaN never does."""
+        return self.difference <= self.bound
+
+
+def compare(name: str, dtype: str, ours: Mapping[str, Floats], theirs: Mapping[str, Floats], bound: float) -> list[Row]:
+    """Return a row for each array, by its name; an array that only one side has differs infinitely."""
+    rows = []
+    for what in [*ours, *(name for name in theirs if name not in ours)]:
+        gap = difference(ours[what], theirs[what]) if what in ours and what in theirs else np.inf
+        rows.append(Row(name, what, dtype, gap, bound))
+    return rows
+
+
+def difference(ours: Floats, theirs: Floats) -> float:
+    """Return the largest difference between two arrays, relative to the largest value of `theirs`.
+
+    So rounding in an element near zero is measured on the scale of its array. Another shape or dtype is infinitely far.
+    """
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return np.inf
+    gap, scale = float(np.abs(ours - theirs).max(initial=0)), float(np.abs(theirs).max(initial=0))
+    return gap / scale if scale > 0 else 0.0 if gap == 0 else np.inf
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the rows as text, a line for each name with its worst arrays; below, array by array, what failed."""
+    rows = list(rows)
+    names = {row.name: [other for other in rows if other.name == row.name] for row in rows}
+    cells = [
+        (name, str(len(group)), *(cell for dtype in DTYPES for cell in _worst(group, dtype)), _verdict(group))
+        for name, group in names.items()
+    ]
+    over = ("beside PyTorch", "", *(cell for dtype in DTYPES for cell in (dtype, "")), "")
+    header = over, ("", "arrays", *("worst", "bound") * len(DTYPES), "")
+    failed = [row for row in rows if not row.ok]
+    lines = [f"FAILED: {row.name}, {row.what}, {row.dtype}: {row.difference:.1e} > {row.bound:.0e}" for row in failed]
+    lines.append(f"{len(rows) - len(failed)} of {len(rows)} arrays are within their bounds")
+    lines.append("(largest difference of an array, relative to the largest value of PyTorch's array)")
+    return "\n".join([aligned(header, cells, left=(len(header[0]) - 1,)), "", *map(paragraph, lines)])
+
+
+def _verdict(group: Iterable[Row]) -> str:
+    return "ok" if all(row.ok for row in group) else "FAILED"
+
+
+def _worst(group: list[Row], dtype: str) -> tuple[str, str]:
+    """Return the largest difference among the rows of a dtype, and its bound."""
+    of_dtype = [row for row in group if row.dtype == dtype]
+    if not of_dtype:
+        return "–", "–"
+    worst = max(of_dtype, key=lambda row: (not row.ok, row.difference))
+    return f"{worst.difference:.1e}", f"{worst.bound:.0e}"

@@ -1,7 +1,0 @@
-"""The same graph in PyTorch, written with its own modules and autograd, to compare with. PyTorch is imported on use."""
-
-from minikd.reference.build import from_torch_state, to_torch
-from minikd.reference.compare import compare_all
-from minikd.reference.rows import Row, table
-
-__all__ = ["Row", "compare_all", "from_torch_state", "table", "to_torch"]

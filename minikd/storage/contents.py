@@ -1,0 +1,139 @@
+"""What a file of minikd's is, and whether its checksum holds: for `minikd info FILE`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from minikd.console.layout import paragraph
+from minikd.distillation.history import CHECKSUM, LIMIT, read_history
+from minikd.distillation.recipe import is_sealed, read_recipe, recipe_text
+from minikd.distillation.results import checked_results
+from minikd.distillation.search import Record
+from minikd.errors import CheckpointError, MinikdError
+from minikd.evidence.experiments.cell import Outcome
+from minikd.evidence.experiments.rows import Report
+from minikd.memory import in_words
+from minikd.models import describe
+from minikd.storage.jsonfiles import KEY, broken, checked, json_of
+from minikd.storage.reading import check_file, excerpt, read_text, refused
+from minikd.storage.schema import fitted
+from minikd.storage.tensors import has_checksum, read_tensors
+from minikd.training.checkpoints import header_of
+from minikd.weights import load_model
+
+RIGHT, NONE = "checksum right", "no checksum: of an earlier version, or of another program"
+EDITED = "edited since minikd wrote it"
+
+
+class Content(TypedDict):
+    """A file: what it is, its size, and what its checksum says; what is wrong, "" where nothing is."""
+
+    path: str
+    what: str
+    bytes: int
+    checksum: str
+    error: str
+
+
+def contents_of(paths: Sequence[Path]) -> list[Content]:
+    """Return what each file is, and of a folder each file in it that minikd may read back."""
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(one for one in path.rglob("*") if one.suffix in READERS) if path.is_dir() else []
+        files += inside or [path]
+    return [content_of(file) for file in files]
+
+
+def content_of(path: Path) -> Content:
+    """Return what a file is; it may be missing or damaged, and its `error` then says so."""
+    try:
+        if path.is_dir():
+            return empty(path)
+        check_file(path, "give the path of a file that minikd has written", CheckpointError)
+        what, seal = READERS.get(path.suffix, other)(path)
+        return Content(path=str(path), what=excerpt(what), bytes=path.stat().st_size, checksum=seal, error="")
+    except MinikdError as error:
+        return Content(path=str(path), what="", bytes=0, checksum="", error=str(error))
+
+
+def empty(folder: Path) -> Content:
+    """Say of a folder that it has no file to tell of. Raises CheckpointError where it may not be looked into."""
+    with refused(folder, "", CheckpointError):
+        next(folder.iterdir(), None)
+    what = f"a folder without a file that minikd reads back: these end in {', '.join(READERS)}"
+    return Content(path=str(folder), what=what, bytes=0, checksum="no checksum", error="")
+
+
+def tensors(path: Path) -> tuple[str, str]:
+    """Return what a safetensors file is, and what its checksum says."""
+    found, metadata = read_tensors(path)
+    seal = RIGHT if has_checksum(path) else NONE
+    if "minikd" in metadata:
+        model, card = load_model(path)
+        image = "x".join(map(str, card.image))
+        return f"the model {card.name}, {describe(model)}, images {image}, {len(card.class_names)} classes", seal
+    if "minikd-checkpoint" in metadata:
+        position = header_of(path, metadata)["position"]
+        return f"a checkpoint at epoch {position.get('epoch')}, batch {position.get('batch')}", seal
+    kinds = {"minikd-answers": "a teacher's answers", "minikd-editions": "training images in editions"}
+    what = next((text for key, text in kinds.items() if key in metadata), "arrays of another program")
+    return f"{what}: {', '.join(sorted(found)[:5])}{', ...' if len(found) > 5 else ''}", seal
+
+
+def numbers(path: Path) -> tuple[str, str]:
+    """Return which JSON file it is, and what its checksum says."""
+    try:
+        value = json_of(path, "")
+        table = checked(value)
+        seal = RIGHT if isinstance(value, dict) and KEY in value else NONE
+        if "experiment" in table:
+            report = fitted(table, Report)
+            return f"results of the experiment {report['experiment']}, {len(report['rows'])} rows", seal
+        if "validation_nll" in table:
+            outcome = fitted(table, Outcome)
+            return f"outcome of an experiment's cell, {outcome['name']}, seed {outcome['seed']}", seal
+        if "trials" in table:
+            return f"trials of a search for settings, {len(fitted(table, Record)['trials'])}", seal
+        results = checked_results(table)
+        return f"results of the run {results['name']}, seed {results['seed']}", seal
+    except ValueError as error:
+        if isinstance(error, MinikdError):
+            raise
+        raise broken(path, error, "take a copy, or run it again") from error
+
+
+def history(path: Path) -> tuple[str, str]:
+    """Return how long a history is, and what its checksums say."""
+    rows = read_history(path)
+    models = dict.fromkeys(str(row["model"]) for row in rows)
+    head = read_text(path, LIMIT, "", CheckpointError).partition("\n")[0]
+    return f"history of {', '.join(models) or 'nothing yet'}, {len(rows)} epochs", RIGHT if CHECKSUM in head else NONE
+
+
+def recipe(path: Path) -> tuple[str, str]:
+    """Return what a recipe trains on, and what its checksum says."""
+    found = read_recipe(path)
+    seal = {True: RIGHT, False: EDITED, None: NONE}[is_sealed(recipe_text(path))]
+    return f"a recipe for {found.data}, seed {found.seed}, method {found.distillation.method}", seal
+
+
+def other(path: Path) -> tuple[str, str]:
+    """Return what is said of a file that minikd never reads."""
+    return f"none of the files that minikd reads back: these end in {', '.join(READERS)}", "no checksum"
+
+
+READERS: dict[str, Callable[[Path], tuple[str, str]]] = {
+    ".safetensors": tensors,
+    ".checkpoint": tensors,
+    ".json": numbers,
+    ".csv": history,
+    ".toml": recipe,
+}
+
+
+def lines_of(content: Content) -> str:
+    """Return a file's lines for a terminal."""
+    lines = [excerpt(content["path"]), paragraph(content["error"] or content["what"], 4)]
+    if not content["error"]:
+        lines.append(paragraph(f"{in_words(content['bytes'])}, {content['checksum']}", 4))
+    return "\n".join(lines)

@@ -1,0 +1,96 @@
+"""Reading a file that may not be there, not be allowed, be no file, or be far too large: each is told as what it is.
+
+What a file holds is doubted elsewhere (`schema`, and each format's reader); whatever these say of it goes through
+`excerpt`, for a damaged file may hold line breaks and a terminal's commands.
+"""
+
+import errno
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from minikd.console.terminal import one_line
+from minikd.errors import MinikdError
+from minikd.memory import in_words
+
+LONGEST = 500
+"""Characters of a message that comes from a file or from a library."""
+
+
+def read_bytes(path: Path, limit: int, wanted: str, error: type[MinikdError]) -> bytes:
+    """Return the file's bytes, at most `limit` of them; `wanted` ends the message where there is no such file.
+
+    Raises `error` for a file that is not there, is a folder, may not be read, or is larger.
+    """
+    with refused(path, wanted, error):
+        check_file(path, wanted, error)
+        with path.open("rb") as file:
+            data = file.read(limit + 1)  # and not its size, which a device or a growing file does not tell
+    if len(data) > limit:
+        raise error(f"{path} is larger than {in_words(limit)}, the most that such a file may have; {wanted}")
+    return data
+
+
+def read_text(path: Path, limit: int, wanted: str, error: type[MinikdError]) -> str:
+    """Return the file's text, without the byte-order mark that some editors put first; see `read_bytes`."""
+    data = read_bytes(path, limit, wanted, error)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(
+            f"{path} is not text in UTF-8 ({problem.reason}: byte {data[problem.start]:#04x} at {problem.start}); "
+            f"{wanted}"
+        ) from problem
+
+
+def as_path(path: object, wanted: str, error: type[MinikdError]) -> Path:
+    """Return the path that a caller gave, or raise `error` for what is none."""
+    if not isinstance(path, str | Path) or "\0" in str(path):
+        raise error(f"{excerpt(repr(path))} is no path; {wanted}")
+    return Path(path)
+
+
+def is_there(path: Path, error: type[MinikdError]) -> bool:
+    """Return whether there is such a file or folder. Raises `error` where that may not be looked at."""
+    with refused(path, "", error):
+        return path.exists()
+
+
+def check_file(path: Path, wanted: str, error: type[MinikdError]) -> None:
+    """Refuse what is not there, what is a folder, and what may never end: a pipe, unless the shell has made it."""
+    with refused(path, wanted, error):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise error(f"{path} is a folder; {wanted}")
+        if stat.S_ISFIFO(mode) and path.parts[:2] != ("/", "dev"):
+            raise error(f"{path} is a pipe; {wanted}")
+
+
+def check_readable(path: Path, wanted: str, error: type[MinikdError]) -> None:
+    """Refuse a file that a library will read, where the system refuses it: the library may tell that as damage."""
+    check_file(path, wanted, error)
+    with refused(path, wanted, error):
+        path.open("rb").close()
+
+
+@contextmanager
+def refused(path: Path, wanted: str, error: type[MinikdError]) -> Iterator[None]:
+    """Turn the system's refusal into an `error` that says what is the matter, and what to do."""
+    try:
+        yield
+    except FileNotFoundError as problem:
+        raise error(f"{path} is not there; {wanted}") from problem
+    except PermissionError as problem:
+        raise error(
+            f"{path} cannot be read: permission denied; allow it (chmod u+r, and u+x for its folders), or ask its owner"
+        ) from problem
+    except OSError as problem:
+        fix = "give a path without a part that is a file" if problem.errno == errno.ENOTDIR else "check path and disk"
+        raise error(f"{path} cannot be read: {problem.strerror or problem}; {fix}") from problem
+
+
+def excerpt(text: object) -> str:
+    """Return a text of unknown origin as one line that a terminal prints as it is, cut off where it is long."""
+    line = one_line(str(text)[: LONGEST + 1])
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

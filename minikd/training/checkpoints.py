@@ -1,0 +1,183 @@
+"""Checkpoints: all that a run needs to go on with the same bits as if it had never stopped.
+
+A checkpoint holds the parameters (the model's, and what its objective trains beside it), the layers' state, the
+optimiser's state, and how far the run has come. It holds no
+generator: every random number of training is drawn from a fresh generator seeded by (seed, purpose, epoch, step), so
+the position in the run *is* the state of the randomness. The schedule is a function of the step, and needs nothing.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from minikd.backends import module_of, to_host
+from minikd.errors import CheckpointError
+from minikd.storage.reading import excerpt
+from minikd.storage.schema import fitted, from_json
+from minikd.storage.tensors import read_tensors, write_tensors
+from minikd.training import telemetry
+from minikd.training.identity import changes
+from minikd.typing import Array
+
+Row = dict[str, str | int | float]
+"""One line of history.csv."""
+
+TEXTS = ("model", "evaluated_on")
+UNKNOWN = ("accuracy", "nll", *telemetry.COLUMNS)
+"""Columns of a row that hold NaN where there is no such number."""
+COLUMNS = (
+    *("model", "epoch", "loss", "accuracy", "nll", "evaluated_on", "learning_rate", "images_per_second", "seconds"),
+    *telemetry.COLUMNS,
+)
+"""What a row holds."""
+
+FIX = "remove it, and this training begins anew"
+
+
+@dataclass
+class Position:
+    """How far a run has come: the epoch and the batch that come next, and what the epoch under way has seen."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    images: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    telemetry: dict[str, float] = field(default_factory=dict)
+    history: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run is: a position beyond it, or between its batches, is none."""
+
+    epochs: int
+    images: int
+    batch_size: int
+
+    @property
+    def batches(self) -> int:
+        """The batches of an epoch."""
+        return math.ceil(self.images / self.batch_size)
+
+
+class Header(TypedDict):
+    """What a checkpoint says beside its arrays."""
+
+    position: dict[str, object]
+    run: str
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Array], position: Position, run: str) -> None:
+    """Write a run's arrays atomically; `run` identifies plan and data, and must be the same when it is loaded."""
+    history = [{name: writable(value) for name, value in row.items()} for row in position.history]
+    seen = {name: writable(value) for name, value in position.telemetry.items()}
+    values = {**asdict(position), "telemetry": seen, "history": history}
+    text = json.dumps({"position": values, "run": run}, allow_nan=False)
+    write_tensors(path, {name: to_host(value) for name, value in state.items()}, {"minikd-checkpoint": text})
+
+
+def writable(value: str | int | float) -> str | int | float | None:
+    """Return None for NaN and infinities, which JSON has not."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Length) -> Position:
+    """Bring a run's arrays to where the checkpoint was written, in place, and return its position.
+
+    Raises CheckpointError for a broken file, another model's or optimiser's, where plan or data have changed, and for a
+    position that a run of this length does not come by.
+    """
+    tensors, metadata = read_tensors(path, FIX)
+    header = header_of(path, metadata)
+    if header["run"] != run:
+        raise CheckpointError(
+            f"{path} belongs to another run: {changes(header['run'], run)}; restore that, "
+            "or start afresh under another --name"
+        )
+    forms = {name: (value.shape, value.dtype.name) for name, value in state.items()}
+    if forms != {name: (value.shape, value.dtype.name) for name, value in tensors.items()}:
+        raise CheckpointError(f"{path} holds another model or optimiser than the one to go on with; {FIX}")
+    try:
+        position = position_of(header["position"])
+        check_position(position, length)
+        check_steps(tensors, position)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is broken ({excerpt(error)}); {FIX}") from error
+    for name, value in tensors.items():
+        state[name][...] = module_of(state[name]).asarray(value)
+    return position
+
+
+def header_of(path: Path, metadata: Mapping[str, str]) -> Header:
+    """Return what a checkpoint says beside its arrays. Raises CheckpointError where the file is none."""
+    try:
+        return fitted(from_json(metadata.get("minikd-checkpoint", "")), Header)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of minikd ({excerpt(error)}); remove it and start again"
+        ) from error
+
+
+def position_of(values: Mapping[str, object]) -> Position:
+    """Return the position that a checkpoint holds as plain values. Raises ValueError."""
+    if lacking := asdict(Position()).keys() - values.keys():
+        raise ValueError(f"its position lacks {', '.join(sorted(lacking))}")
+    position = fitted({**values, "telemetry": {}, "history": []}, Position)
+    seen = fitted(values["telemetry"], dict[str, float | None])
+    position.telemetry = {name: math.nan if value is None else value for name, value in seen.items()}
+    position.history = checked_rows(values["history"])
+    return position
+
+
+def check_position(position: Position, length: Length) -> None:
+    """Refuse a position that a run of this length does not come by, and sums that no epoch has. Raises ValueError."""
+    epoch, batch, batches = position.epoch, position.batch, length.batches
+    if not (0 <= epoch <= length.epochs and 0 <= batch < batches and (batch == 0 or epoch < length.epochs)):
+        raise ValueError(f"it stands at batch {batch} of epoch {epoch}, of {batches} in each of {length.epochs}")
+    if (position.step, position.images) != (epoch * batches + batch, batch * length.batch_size):
+        raise ValueError(f"step {position.step} or image {position.images} is not that of batch {batch}, epoch {epoch}")
+    if len(position.history) != epoch:
+        raise ValueError(f"its history has {len(position.history)} rows, but {epoch} epochs have passed")
+    looks = position.telemetry.get("looks", 0)
+    if not position.telemetry.keys() <= {*telemetry.COLUMNS, "looks"} or (position.telemetry and not looks >= 1):
+        raise ValueError(f"its telemetry is {position.telemetry}")
+    if position.seconds < 0:
+        raise ValueError(f"its seconds are {position.seconds}")
+
+
+def check_steps(tensors: Mapping[str, Array], position: Position) -> None:
+    """Refuse an optimiser that has taken more steps than the run, or fewer than none. Raises ValueError."""
+    taken = int(tensors["optimizer.step"])
+    if not 0 <= taken <= position.step:
+        raise ValueError(f"its optimiser has taken {taken} steps, the run {position.step}")
+
+
+def checked_rows(rows: object) -> list[Row]:
+    """Return rows of plain values, once each is one and each model's follow each other. Raises ValueError."""
+    if not isinstance(rows, list):
+        raise ValueError(f"its history is {excerpt(repr(rows))}, but must be a list of rows")
+    found, epochs = [checked_row(row) for row in rows], dict[object, int]()
+    for row in found:
+        epochs[row["model"]] = wanted = epochs.get(row["model"], 0) + 1
+        if row["epoch"] != wanted:
+            raise ValueError(f"after epoch {wanted - 1} of {row['model']!r} comes epoch {row['epoch']}")
+    return found
+
+
+def checked_row(row: object) -> Row:
+    """Return a row of plain values, NaN where it holds None. Raises ValueError for any other number that is none."""
+    if not isinstance(row, dict) or row.keys() != set(COLUMNS):
+        raise ValueError(f"a row of its history is {excerpt(repr(row))}, but must hold {', '.join(COLUMNS)}")
+    found: Row = {}
+    for name in COLUMNS:
+        kind: type[str | int | float] = str if name in TEXTS else int if name == "epoch" else float
+        found[name] = math.nan if row[name] is None and name in UNKNOWN else fitted(row[name], kind)
+    for name in ("learning_rate", "images_per_second", "seconds"):
+        if float(found[name]) < 0:
+            raise ValueError(f"{name} is {found[name]}")
+    return found

@@ -1,0 +1,78 @@
+"""A model's outputs for many images: in evaluation mode, a few at a time, on the host."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from minikd.backends import device_errors, module_of, to_host
+from minikd.data import Views
+from minikd.errors import DataError, Diverged
+from minikd.nn import Sequential
+from minikd.training.parallel import Map
+from minikd.typing import Floats
+
+LOOK_AT = 100
+"""Images evaluated at a time. Measured on the teacher CNN, on a busy machine: 1.2 to 1.5 times as fast as 500 and 1.5
+to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
+
+LOOK_AT_ON_DEVICE = 2000
+"""The same on a device, where each look makes the host wait: the teacher's window matrices take 0.5 GB then."""
+
+
+def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
+    """Return the logits (N, K) of all clean images, in evaluation mode, on the host."""
+    return outputs_of(model, views, map_)[0]
+
+
+@device_errors()
+def outputs_of(
+    model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
+) -> tuple[Floats, dict[str, Floats]]:
+    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
+
+    Raises DataError where there are no images, and Diverged where no probabilities follow from the logits.
+    """
+    if not len(views):
+        raise DataError("there are no images to look at; give one at least")
+    xp = module_of(model.vector)
+    count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # told of once, by `check_answers`
+    def look(start: int) -> dict[str, Floats]:
+        images = xp.asarray(views.clean(slice(start, start + count)))
+        if not layers:
+            return {"": to_host(model(images))}
+        logits, taps, _ = model.forward_with_taps(images, layers)
+        return {"": to_host(logits)} | {name: to_host(value) for name, value in taps.items()}
+
+    parts = list(map_(look, range(0, len(views), count)))
+    logits, *taps = (np.concatenate([part[name] for part in parts]) for name in ("", *layers))
+    check_answers(logits)
+    return logits, dict(zip(layers, taps, strict=True))
+
+
+def check_answers(logits: Floats) -> None:
+    """Raise Diverged for logits (N, K) from which no probabilities follow; minus infinity is a class that cannot be."""
+    broken = int((~np.isfinite(logits.max(axis=1))).sum())
+    if broken:
+        raise Diverged(
+            f"the model's answers to {broken} of {len(logits)} images are NaN or infinite, so no probabilities follow: "
+            "its weights are too large; train again, with a lower learning rate"
+        )
+
+
+def try_out(model: Sequential, views: Views, who: str) -> None:
+    """Ask a model about the first images, before anybody learns from it. Raises Diverged."""
+    with named(who):
+        logits_of(model, replace(views, images=views.images[:LOOK_AT], labels=views.labels[:LOOK_AT]), map)
+
+
+@contextmanager
+def named(who: str) -> Iterator[None]:
+    """Say in an error about answers whose they are."""
+    try:
+        yield
+    except Diverged as error:
+        raise Diverged(f"{who}: {error}") from error

@@ -1,0 +1,95 @@
+"""The command: what it prints, and what cannot be asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minikd.cli import main
+from minikd.evidence.check_loss.causes import CAUSES
+from minikd.evidence.pitfalls import PITFALLS
+from tests.evidence.check_loss.makers import NUMPY
+from tests.evidence.check_loss.test_numpy import RIGHT, WRONG
+
+pytestmark = pytest.mark.numpy_only("a reader's loss is of NumPy or PyTorch")
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def command(source, name=":kd_loss", *flags):
+        path = tmp_path / "my_loss.py"
+        path.write_text(source)
+        status = main(["check-loss", f"{path}{name}", *flags])
+        return status, *capsys.readouterr()
+
+    return command
+
+
+def test_a_right_loss_ends_with_0(run):
+    status, out, _ = run(NUMPY + RIGHT["KL and cross-entropy"])
+    assert status == 0
+    assert "\n\nNothing wrong was found.\n\nNext\n" in out
+    assert "KL(teacher ‖ student) + CE(student, labels)" in out
+
+
+def test_a_wrong_loss_ends_with_1_and_names_cause_line_mend_and_cost(run):
+    status, out, _ = run(NUMPY + WRONG["mean over batch and classes"][0])
+    said = " ".join(out.split())
+    assert status == 1
+    assert "Usual cause: `reduction='mean'`" in said
+    assert "soft = (p * (logp - logq)).mean() * T * T" in said
+    assert "use `reduction='batchmean'`" in said
+    assert "cost +16 ± 8 errors of 10,000 (589 → 605, 5 seeds): minikd pitfalls class-mean" in said
+
+
+def test_the_report_fits_a_terminal(run):
+    for source, _ in WRONG.values():
+        lines = run(NUMPY + source)[1].splitlines()
+        assert max(len(line) for line in lines if not line.startswith("  Look at")) <= 80
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        ("", ":kd_loss", "has no 'kd_loss'"),
+        ("def one(z, v): return 0\ndef two(z, v): return 0", "", "leaves open which function is the loss"),
+        ("def kd_loss(x): return 0", ":kd_loss", "which are the teacher's logits?"),
+        ("def kd_loss(z, v, y, T, alpha, beta): return 0", ":kd_loss", "needs 'beta', whose meaning is not known"),
+        ("kd_loss = 3", ":kd_loss", "is a int, but a loss must be a function"),
+        ("def kd_loss(z, v)", ":kd_loss", "line 1"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_the_reason(run, source, name, message):
+    status, _, err = run(source, name)
+    assert status == 2
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('never')", "it raised ValueError: never"),
+        ("return z, v, 1", "it returned 3 values"),
+        ("return (z - v).sum(), z[0]", "its gradient has shape (5,), but the student's logits have (6, 5)"),
+        ("return float('nan')", "the loss is nan at ordinary logits"),
+        ("return None", "it raised TypeError"),
+        ("return 'loss'", "it raised ValueError"),
+    ],
+)
+def test_a_loss_that_cannot_be_used_is_a_finding(run, body, message):
+    status, out, _ = run(f"def kd_loss(z, v):\n    {body}")
+    assert status == 1
+    assert message in " ".join(out.split())
+
+
+def test_costs_are_those_of_the_published_trainings():
+    published = json.loads((Path(__file__).parents[3] / "results" / "pitfalls.json").read_text())["pitfalls"]
+    costs = json.loads((Path(__file__).parents[3] / "minikd" / "evidence" / "pitfalls" / "costs.json").read_text())
+    assert costs == {
+        one["name"]: {name: one["errors"][name] for name in ("judged", "right", "wrong", "margin_95")}
+        for one in published
+    }
+
+
+def test_every_cause_that_names_a_pitfall_names_one_that_exists():
+    assert {cause.pitfall for cause in CAUSES.values() if cause.pitfall} <= set(PITFALLS)

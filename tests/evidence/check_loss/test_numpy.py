@@ -1,0 +1,213 @@
+"""Losses of NumPy: right ones are not accused, and each bug is named."""
+
+import pytest
+
+from tests.evidence.check_loss.makers import verdict_of, wrong_rows
+
+RIGHT = {
+    "KL and cross-entropy": """
+def kd_loss(student_logits, teacher_logits, labels, temperature, alpha):
+    p, logp = softmax(teacher_logits / temperature), log_softmax(teacher_logits / temperature)
+    soft = (p * (logp - log_softmax(student_logits / temperature))).sum(1).mean() * temperature ** 2
+    return alpha * soft + (1 - alpha) * cross_entropy(student_logits, labels)
+""",
+    "soft cross-entropy alone, which has the gradient of KL": """
+def kd_loss(student_logits, teacher_logits, temperature=4.0):
+    p = softmax(teacher_logits / temperature)
+    return -(p * log_softmax(student_logits / temperature)).sum() / len(p) * temperature ** 2
+""",
+    "with its gradient": """
+def kd_loss(student_logits, teacher_logits, T):
+    q, p = softmax(student_logits / T), softmax(teacher_logits / T)
+    loss = (p * (log_softmax(teacher_logits / T) - log_softmax(student_logits / T))).sum() * T * T / len(q)
+    return loss, T * (q - p) / len(q)
+""",
+    "the sum of both, the teacher's weighted": """
+def kd_loss(outputs, labels, teacher_outputs, T=3.0, alpha=0.5):
+    p = softmax(teacher_outputs / T)
+    kd = -(p * log_softmax(outputs / T)).sum(1).mean() * T * T
+    return cross_entropy(outputs, labels) + alpha * kd
+""",
+    "T inside": """
+def kd_loss(student_logits, teacher_logits):
+    p = softmax(teacher_logits / 2.5)
+    return -(p * log_softmax(student_logits / 2.5)).sum(1).mean() * 2.5 ** 2
+""",
+    "T = 1": """
+def kd_loss(student_logits, teacher_logits):
+    return -(softmax(teacher_logits) * log_softmax(student_logits)).sum(1).mean()
+""",
+    "squared difference of the logits": """
+def kd_loss(student_logits, teacher_logits):
+    return ((student_logits - teacher_logits) ** 2).mean()
+""",
+    "squared difference of the probabilities": """
+def kd_loss(student_logits, teacher_logits, temperature):
+    return ((softmax(student_logits / temperature) - softmax(teacher_logits / temperature)) ** 2).sum(1).mean()
+""",
+    "Jensen-Shannon": """
+def kd_loss(student_logits, teacher_logits, temperature):
+    logp, logq = log_softmax(teacher_logits / temperature), log_softmax(student_logits / temperature)
+    p, q = np.exp(logp), np.exp(logq)
+    logm = np.log((p + q) / 2)
+    return temperature ** 2 * ((p * (logp - logm) + q * (logq - logm)) / 2).sum(1).mean()
+""",
+    "labels smoothed once": """
+def kd_loss(student_logits, teacher_logits, labels, temperature, alpha):
+    K = student_logits.shape[1]
+    target = 0.9 * np.eye(K)[labels] + 0.1 / K
+    hard = -(target * log_softmax(student_logits)).sum(1).mean()
+    soft = -(softmax(teacher_logits / temperature) * log_softmax(student_logits / temperature)).sum(1).mean()
+    return alpha * temperature ** 2 * soft + (1 - alpha) * hard
+""",
+    "unlabelled batches, with a branch": """
+def kd_loss(student_logits, teacher_logits, labels=None, temperature=4.0, alpha=0.9):
+    soft = -(softmax(teacher_logits / temperature) * log_softmax(student_logits / temperature)).sum(1).mean()
+    soft = soft * temperature ** 2
+    if labels is None:
+        return soft
+    return alpha * soft + (1 - alpha) * cross_entropy(student_logits, labels)
+""",
+    "not known: a power of the ratio, which no formula here has": """
+def kd_loss(student_logits, teacher_logits):
+    p, q = softmax(teacher_logits), softmax(student_logits)
+    return 4 * (1 - np.sqrt(p * q).sum(1)).mean()
+""",
+    "DKD's two terms": """
+def others_of(z, one):
+    return z[~one].reshape(len(z), -1)
+
+def kd_loss(student_logits, teacher_logits, labels, temperature):
+    one = np.eye(student_logits.shape[1])[labels].astype(bool)
+    both = [log_softmax(z / temperature) for z in (teacher_logits, student_logits)]
+    target = [logs[one] for logs in both]
+    rest = [np.logaddexp.reduce(others_of(logs, one), axis=1) for logs in both]
+    binary = sum(np.exp(p) * (p - q) for p, q in (target, rest))
+    logp, logq = (log_softmax(others_of(z / temperature, one)) for z in (teacher_logits, student_logits))
+    return temperature ** 2 * (binary + 8 * (np.exp(logp) * (logp - logq)).sum(1)).mean()
+""",
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_loss_is_not_accused(tmp_path, name):
+    verdict = verdict_of(tmp_path, RIGHT[name])
+    assert wrong_rows(verdict) == {}
+    assert verdict.ok
+
+
+def with_soft(line, head=""):
+    """A loss of labels and teacher whose teacher's term is this line."""
+    return f"""
+def kd_loss(student_logits, teacher_logits, labels, temperature, alpha):
+    T, N, K = temperature, *student_logits.shape
+    p, q = softmax(teacher_logits / T), softmax(student_logits / T)
+    logp, logq = log_softmax(teacher_logits / T), log_softmax(student_logits / T)
+    {head}
+    soft = {line}
+    return alpha * soft + (1 - alpha) * cross_entropy(student_logits, labels)
+"""
+
+
+WRONG = {
+    "mean over batch and classes": (with_soft("(p * (logp - logq)).mean() * T * T"), "class-mean"),
+    "sum over the batch": (with_soft("(p * (logp - logq)).sum() * T * T"), "sum"),
+    "mean twice": (with_soft("(p * (logp - logq)).sum(1).mean() / N * T * T"), "mean-twice"),
+    "no T²": (with_soft("(p * (logp - logq)).sum(1).mean()"), "no-t-squared"),
+    "T once": (with_soft("(p * (logp - logq)).sum(1).mean() * T"), "one-t"),
+    "T to the fourth": (with_soft("(p * (logp - logq)).sum(1).mean() * T ** 4"), "too-many-t"),
+    "swapped arguments": (with_soft("(q * (logq - logp)).sum(1).mean() * T * T"), "swapped-arguments"),
+    "probabilities for logs": (with_soft("(p * (logp - q)).sum(1).mean() * T * T"), "probabilities-for-logs"),
+    "the teacher's softmax twice": (
+        with_soft("-(pp * logq).sum(1).mean() * T * T", "pp = softmax(softmax(teacher_logits) / T)"),
+        "double-softmax",
+    ),
+    "the student's softmax twice": (
+        with_soft("-(p * lq).sum(1).mean() * T * T", "lq = log_softmax(softmax(student_logits) / T)"),
+        "double-softmax",
+    ),
+    "the teacher over the batch": (
+        with_soft("-(pp * logq).sum(1).mean() * T * T", "pp = softmax(teacher_logits / T, axis=0)"),
+        "wrong-axis",
+    ),
+    "the teacher not softened": (
+        with_soft("-(pp * logq).sum(1).mean() * T * T", "pp = softmax(teacher_logits)"),
+        "one-temperature",
+    ),
+    "log of a clipped probability": (
+        with_soft("(p * (logp - np.log(np.clip(q, 1e-7, 1)))).sum(1).mean() * T * T"),
+        "clipped-log",
+    ),
+    "alpha for the labels": (
+        RIGHT["KL and cross-entropy"].replace("alpha * soft + (1 - alpha) *", "(1 - alpha) * soft + alpha *"),
+        "alpha-swapped",
+    ),
+    "T² over the whole sum": (
+        RIGHT["labels smoothed once"].replace(
+            "alpha * temperature ** 2 * soft + (1 - alpha) * hard",
+            "temperature ** 2 * (alpha * soft + (1 - alpha) * hard)",
+        ),
+        "labels-t-squared",
+    ),
+    "labels smoothed twice": (
+        RIGHT["labels smoothed once"].replace("+ 0.1 / K", "+ 0.1 / K\n    target = 0.9 * target + 0.1 / K"),
+        "smoothed-twice",
+    ),
+    "the labels beside the softened student": (
+        RIGHT["KL and cross-entropy"].replace(
+            "cross_entropy(student_logits,", "cross_entropy(student_logits / temperature,"
+        ),
+        "softened-labels",
+    ),
+    "cross-entropy of a softmax": (
+        RIGHT["KL and cross-entropy"].replace(
+            "cross_entropy(student_logits,", "cross_entropy(softmax(student_logits),"
+        ),
+        "labels-double-softmax",
+    ),
+    "T² on one branch": (
+        RIGHT["unlabelled batches, with a branch"].replace("return soft\n", "return soft / temperature ** 2\n"),
+        "one-branch",
+    ),
+    "a gradient of another T": (
+        RIGHT["with its gradient"].replace("T * (q - p)", "(q - p)"),
+        "gradient",
+    ),
+    "one value a sample": (
+        RIGHT["soft cross-entropy alone, which has the gradient of KL"].replace(".sum() / len(p)", ".sum(1)"),
+        "per-sample",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_bug_is_found_and_its_usual_cause_named(tmp_path, name):
+    source, cause = WRONG[name]
+    verdict = verdict_of(tmp_path, source)
+    assert not verdict.ok
+    assert cause in wrong_rows(verdict).values()
+
+
+def test_reverse_kl_on_purpose_is_right(tmp_path):
+    source, _ = WRONG["swapped arguments"]
+    assert verdict_of(tmp_path, source, reverse_kl=True).ok
+
+
+def test_alpha_on_purpose_of_the_labels_is_right_and_the_usual_one_is_not(tmp_path):
+    source, _ = WRONG["alpha for the labels"]
+    assert verdict_of(tmp_path, source, alpha_of_labels=True).ok
+    found = verdict_of(tmp_path, RIGHT["KL and cross-entropy"], alpha_of_labels=True)
+    assert wrong_rows(found) == {"alpha": "alpha-swapped"}
+
+
+def test_logits_that_overflow_are_worth_a_note_and_no_more(tmp_path):
+    source = """
+def kd_loss(student_logits, teacher_logits):
+    q, p = np.exp(student_logits), np.exp(teacher_logits)
+    q, p = q / q.sum(1, keepdims=True), p / p.sum(1, keepdims=True)
+    return -(p * np.log(q)).sum(1).mean()
+"""
+    verdict = verdict_of(tmp_path, source)
+    assert verdict.ok
+    found = next(row.found for row in verdict.rows if row.check == "large logits")
+    assert found.startswith("in float32 the loss is nan")
