@@ -326,7 +326,7 @@ ACTIVATIONS = [
         in_layer(
             nn.Dropout,
             lambda self, x, training, rng: (
-                (x * (m := (rng.random(x.shape) > self.rate).astype(x.dtype)), m) if training else (x, 1)
+                (x * (m := (rng.random(x.shape) > self.p).astype(x.dtype)), m) if training else (x, 1)
             ),
             lambda self, dy, m: (dy * m, {}),
         ),
