@@ -240,7 +240,7 @@ def gradcheck(arguments: argparse.Namespace) -> int:
     if not alone and arguments.shape is not None:
         raise ConfigError("--shape is for a layer of yours; give that too, as FILE.py:NAME")
     if alone:
-        reports: Sequence[gradcheck.Report] = [
+        reports: Sequence[gradcheck.GradientReport] = [
             gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
         ]
     else:

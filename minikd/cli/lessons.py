@@ -17,7 +17,7 @@ from minikd.console.layout import aligned, columns, paragraph, styled, tell
 from minikd.console.terminal import say, standard_error
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.lessons.library import Card, cards, chosen, lessons_folder
+from minikd.lessons.library import LessonCard, cards, chosen, lessons_folder
 from minikd.storage.files import write_atomically
 
 MINUTES = len("minutes")
@@ -42,7 +42,7 @@ def lessons(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def listing(picked: Sequence[Card]) -> str:
+def listing(picked: Sequence[LessonCard]) -> str:
     """Return the lessons as a table: number, title, minutes, what each needs."""
     room = columns() - len(f"{'':4}  minutes  ")
     title = max(20, min(46, room // 2))
@@ -69,7 +69,7 @@ def how_to_start(folder: Path) -> dict[str, str]:
     }
 
 
-def publish(arguments: argparse.Namespace, picked: Sequence[Card], folder: Path) -> int:
+def publish(arguments: argparse.Namespace, picked: Sequence[LessonCard], folder: Path) -> int:
     """Run each lesson and write its notebook or page; name those that did not run to their end."""
     from minikd.lessons.notebook import as_bytes, execute, require_extra
     from minikd.lessons.site import write_index, write_page

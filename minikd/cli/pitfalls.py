@@ -22,11 +22,11 @@ def pitfalls(arguments: argparse.Namespace) -> int:
     """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
     from minikd.evidence.pitfalls import report
     from minikd.evidence.pitfalls.examine import examine
-    from minikd.evidence.pitfalls.training import Cost, Recipe, costs
+    from minikd.evidence.pitfalls.training import Cost, PairedTraining, costs
 
     chosen, seeds = chosen_of(arguments.names), seeds_of(arguments)
     check_path("--output", arguments.output)
-    found, recipe = [examine(one) for one in chosen], Recipe()
+    found, recipe = [examine(one) for one in chosen], PairedTraining()
     paid: dict[str, Cost] = {}
     alone: tuple[int, ...] = ()
     if arguments.train:

@@ -85,7 +85,7 @@ def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
 
     Raises what the run itself would raise before its first step, such as ConfigError.
     """
-    trial = Trial(recipe)
+    trial = TrialSteps(recipe)
     stages = trial.stages()
     seconds = {name: trial.seconds(name, *stages[name]) for name in stages if only in (None, name)}
     return Outlook(
@@ -93,7 +93,7 @@ def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
     )
 
 
-class Trial:
+class TrialSteps:
     """A job's data and networks, of which a few steps are tried."""
 
     def __init__(self, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minikd.data import Views
 from minikd.distillation.class_names import match
-from minikd.distillation.seeing import Seen, Ways, seen_in
+from minikd.distillation.seeing import PreparedPicture, Ways, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
 from minikd.losses import softmax
 from minikd.nn import Sequential
@@ -83,11 +83,11 @@ def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
 
 def answers_to(
     image: Path, models: Mapping[str, Answering], names: Sequence[str], ways: Ways
-) -> tuple[Seen, dict[str, dict[str, float]]]:
+) -> tuple[PreparedPicture, dict[str, dict[str, float]]]:
     """Return what the first model sees of a picture, and the probability that each gives each class."""
     if image.is_dir():
         raise DataError(f"{image} is a folder; give the pictures in it: {shlex.quote(str(image))}/*.png")
-    seen: dict[tuple[object, ...], Seen] = {}
+    seen: dict[tuple[object, ...], PreparedPicture] = {}
     found = {}
     for name, one in models.items():
         key = (one.card.image, one.card.on_black, one.card.ink_box)  # models of one run see the same
@@ -99,7 +99,7 @@ def answers_to(
     return next(iter(seen.values())), found
 
 
-def chances(one: Answering, seen: Seen) -> Floats:
+def chances(one: Answering, seen: PreparedPicture) -> Floats:
     """Return the probabilities of the classes in a picture, in the first model's order."""
     views = Views(seen.pixels[None], np.zeros(1, np.int64), one.card.mean, one.card.std)
     q: Floats = softmax(logits_of(one.model, views, map))[0]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired
 
-from minikd.report.evidence import Circumstances, DatasetResult, ModelResult, Results
+from minikd.report.evidence import DatasetResult, ModelResult, Results, RunConditions
 from minikd.storage.jsonfiles import broken, read_json, write_json
 from minikd.storage.schema import fitted
 
@@ -16,7 +16,7 @@ SETTINGS = ("method_args", "config")
 FRACTIONS = ("accuracy", "ece", "agreement", "mcnemar_p")
 
 
-class Begun(Circumstances):
+class Begun(RunConditions):
     """What results.json holds after `train`: the models that are trained."""
 
     name: str

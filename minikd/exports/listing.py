@@ -30,7 +30,7 @@ KINDS = {
 """What can be written."""
 
 
-class Size(TypedDict):
+class ExportSize(TypedDict):
     """A model's bytes in one kind of numbers; why it cannot be exported, "" where it can."""
 
     model: str
@@ -40,12 +40,12 @@ class Size(TypedDict):
     refusal: str
 
 
-def sizes(found: Subjects, data: Dataset) -> list[Size]:
+def sizes(found: Subjects, data: Dataset) -> list[ExportSize]:
     """Return each model's bytes in each kind of numbers."""
     made = []
     for name, (model, card) in found.models.items():
         for kind, source in sources(model, card, data).items():
-            size = Size(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
+            size = ExportSize(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
             try:
                 written = source()
                 size["weights_bytes"], size["working_bytes"] = written.constant_bytes, written.working_bytes
@@ -55,7 +55,7 @@ def sizes(found: Subjects, data: Dataset) -> list[Size]:
     return made
 
 
-def listing(found: Sequence[Size]) -> str:
+def listing(found: Sequence[ExportSize]) -> str:
     """Return a line for each model with its bytes, and what cannot be exported and why."""
     rows: dict[str, list[str]] = {}
     for one in found:

@@ -1,4 +1,4 @@
-"""What a run hands to the report: its numbers (`Results`, as in results.json) and the figures' data (`Evidence`)."""
+"""What a run hands to the report: its numbers (`Results`, as in results.json) and the figures' data (`FigureData`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class Machine(TypedDict):
     blas: str
 
 
-class Circumstances(TypedDict):
+class RunConditions(TypedDict):
     """What a run's numbers depend on; `stages` maps a model to the seconds of its training.
 
     `config` is the recipe as a table; results of earlier versions have none.
@@ -91,7 +91,7 @@ class Circumstances(TypedDict):
     versions: Mapping[str, str]
 
 
-class Results(Circumstances):
+class Results(RunConditions):
     """The file results.json: fractions are 0 to 1, `seconds` is the whole run."""
 
     name: str
@@ -112,7 +112,7 @@ HistoryRow: TypeAlias = Mapping[str, str | int | float]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class FigureData:
     """What the figures are drawn from.
 
     `test_images` (N, C, H, W) and `test_labels` (N,); `logits` maps "teacher", "student_baseline" and

@@ -88,7 +88,7 @@ class Bar(NamedTuple):
     share: str
 
 
-class Picture(NamedTuple):
+class PageFigure(NamedTuple):
     """A figure: its title, its markup for the page, and its caption."""
 
     title: str
@@ -188,7 +188,7 @@ def bars(results: Results) -> list[Bar]:
     ]
 
 
-def embed(name: str, path: Path) -> Picture:
+def embed(name: str, path: Path) -> PageFigure:
     """Return a figure as it stands in the page: drawn there, for wide and for narrow screens, where it is minikd's SVG.
 
     An earlier version's PNG, and an SVG that something else has written, are shown as pictures, which can do nothing.
@@ -198,10 +198,10 @@ def embed(name: str, path: Path) -> Picture:
         drawn = [safe(one.read_text(encoding="utf-8", errors="replace")) for one in (path, narrow_of(path))]
         if all(figure is not None for figure in drawn):
             wide, narrow = (figure for figure in drawn if figure is not None)
-            return Picture(title, markup(wide, "wide") + markup(narrow, "narrow"), wide.findtext("desc") or reading)
+            return PageFigure(title, markup(wide, "wide") + markup(narrow, "narrow"), wide.findtext("desc") or reading)
     kind = "svg+xml" if path.suffix == ".svg" else "png"
     data = base64.b64encode(path.read_bytes()).decode()
-    return Picture(title, f'<img src="data:image/{kind};base64,{data}" alt="{title}">', reading)
+    return PageFigure(title, f'<img src="data:image/{kind};base64,{data}" alt="{title}">', reading)
 
 
 def markup(figure: Element, screen: str) -> str:

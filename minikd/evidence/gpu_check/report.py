@@ -9,7 +9,7 @@ from minikd.backends import Backend
 from minikd.console.layout import aligned, paragraph
 from minikd.evidence.gpu_check.cases import BOUNDS, Difference, differences
 from minikd.evidence.gpu_check.device import Device, describe
-from minikd.evidence.gpu_check.steps import AGREEMENT, Step, trainings
+from minikd.evidence.gpu_check.steps import AGREEMENT, DeviceTraining, trainings
 from minikd.machine import machine, versions
 from minikd.report.evidence import Machine
 from minikd.storage.files import write_atomically
@@ -18,25 +18,25 @@ WRITE_EVERY = 20
 """Cases between two writings of the report."""
 
 
-class Report(TypedDict):
+class DeviceReport(TypedDict):
     """What was found; `ok` where no difference exceeds its bound."""
 
     ok: bool
     device: Device
     batch_size: int
-    trainings: list[Step]
+    trainings: list[DeviceTraining]
     cases: list[Difference]
     machine: Machine
     versions: dict[str, str]
 
 
-def run(device: Backend, path: Path, batch_size: int = 128, count: int = 50) -> Report:
+def run(device: Backend, path: Path, batch_size: int = 128, count: int = 50) -> DeviceReport:
     """Compare every case and every training with NumPy, and time the training steps on the device.
 
     The report is written to `path` as JSON after each training and after all cases: what was found stays, whatever
     comes after it. Returns the whole of it.
     """
-    report = Report(
+    report = DeviceReport(
         ok=False,
         device=describe(),
         batch_size=batch_size,
@@ -57,12 +57,12 @@ def run(device: Backend, path: Path, batch_size: int = 128, count: int = 50) -> 
     return report
 
 
-def write(path: Path, report: Report) -> None:
+def write(path: Path, report: DeviceReport) -> None:
     """Write the report; the file appears whole or not at all."""
     write_atomically(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
 
 
-def text(report: Report) -> str:
+def text(report: DeviceReport) -> str:
     """Return the report as text: the device, the largest differences, the steps, and each case that differs."""
     here = report["device"]
     head = [
@@ -93,7 +93,7 @@ def text(report: Report) -> str:
     return "\n".join([*lines, "", "all within bounds" if report["ok"] else "SOME DIFFER: please send the file"])
 
 
-def step_table(steps: Sequence[Step], batch_size: int) -> str:
+def step_table(steps: Sequence[DeviceTraining], batch_size: int) -> str:
     """Return a line for each training step: what is copied, and how long it takes."""
     header = (("", "copies to", "", "host", "device", ""), ("", "device", "host", "ms", "ms", "images/s"))
     rows = [

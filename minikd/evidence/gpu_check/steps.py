@@ -27,7 +27,7 @@ AGREEMENT = {"float64": (10, 1e-8), "float32": (3, 1e-4)}
 by the sign of a gradient, however small."""
 
 
-class Step(TypedDict):
+class DeviceTraining(TypedDict):
     """One training: by how much its losses differ from NumPy's, and what a step of it costs.
 
     `host_ms` is how long the host takes to ask for a step, `device_ms` how long a step takes on the device where the
@@ -45,14 +45,14 @@ class Step(TypedDict):
     error: str
 
 
-def trainings(device: Backend, batch_size: int, count: int) -> Iterator[Step]:
+def trainings(device: Backend, batch_size: int, count: int) -> Iterator[DeviceTraining]:
     """Yield every training, its step's times a mean over `count` steps; one that fails is a row like the others."""
     views = images(max(IMAGES, batch_size))
     for kind in KINDS:
         try:
             yield training(kind, device, views, batch_size, count)
         except Exception as error:  # whatever it is, the other trainings must still be run
-            yield Step(
+            yield DeviceTraining(
                 name=kind,
                 difference={},
                 ok=False,
@@ -65,7 +65,7 @@ def trainings(device: Backend, batch_size: int, count: int) -> Iterator[Step]:
             )
 
 
-def training(kind: str, device: Backend, views: Views, batch_size: int, count: int) -> Step:
+def training(kind: str, device: Backend, views: Views, batch_size: int, count: int) -> DeviceTraining:
     """Return what one training shows; a batch has at most as many images as there are."""
     batch_size, difference = min(batch_size, len(views)), {}
     for dtype, (steps, _) in AGREEMENT.items():
@@ -76,7 +76,7 @@ def training(kind: str, device: Backend, views: Views, batch_size: int, count: i
     with counted() as copies:
         take(run, WARM_UP, batch_size)
     times = spent(partial(take, run, batch_size=batch_size), count)
-    return Step(
+    return DeviceTraining(
         name=kind,
         difference=difference,
         ok=all(difference[dtype] <= bound for dtype, (_, bound) in AGREEMENT.items()),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.data import Augmentation, Batch, Views, epoch_order
-from minikd.evidence.pitfalls.wiring import Circumstances, Wiring
+from minikd.evidence.pitfalls.wiring import Conditions, Wiring
 from minikd.methods import Teacher
 from minikd.methods.logits import hard, spread
 from minikd.models import mlp
@@ -67,7 +67,7 @@ def network(hidden: int, dropout: float, image: Shape, rng: np.random.Generator)
     return Sequential(*(layer.copy() for layer in (*first, *drop, *rest)))
 
 
-def scene_of(where: Circumstances, seed: int = 0) -> Scene:
+def scene_of(where: Conditions, seed: int = 0) -> Scene:
     """Return random images, a student, and teachers sure enough of themselves to disagree; all in float64."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (IMAGES, *IMAGE), dtype=np.uint8)
