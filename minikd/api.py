@@ -18,7 +18,7 @@ from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.methods import Labels, Pair, Teacher, build, check
+from minikd.methods import Labels, Pair, TeacherAnswers, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.training import Plan, Watcher, fit
@@ -103,7 +103,7 @@ def distill(
 
     told = watcher_of(watcher)
 
-    def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+    def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
         if told:
             told.note(f"the teacher looks at {len(views):,} images ...")
         with threads_for(teachers[0]) as map_:

@@ -11,7 +11,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PA
 
 
 def defined(tree):
-    """Yield the names of a module's public classes and of its types: `Name = ...` in CamelCase, but for type variables."""
+    """Yield the names of a module's classes and types (`Name = ...` in CamelCase), without type variables."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             yield node.name

@@ -15,7 +15,7 @@ from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.distillation.search import by_rule
 from minikd.distillation.teacher import answers
-from minikd.methods import Labels, Pair, Teacher, check
+from minikd.methods import Labels, Pair, TeacherAnswers, check
 from minikd.nn import Sequential
 from minikd.training.checkpoints import Position
 from minikd.training.inference import logits_of
@@ -137,7 +137,7 @@ class TrialSteps:
         if name in ("teacher", "student_baseline"):
             return Labels()
 
-        def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+        def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
             return answers(self.teachers, views, map_, layers, temperature)
 
         pair = Pair(model, self.teachers, self.data.dataset.image_shape, self.data.all_labelled)

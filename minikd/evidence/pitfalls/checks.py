@@ -15,7 +15,7 @@ from minikd.evidence.gradcheck.numeric import beside
 from minikd.evidence.pitfalls.scene import ALPHA, NO_LABEL, TEMPERATURE, Scene, Taught, terms
 from minikd.evidence.pitfalls.wiring import Soft, Wiring
 from minikd.losses import kl_divergence, softmax
-from minikd.methods import Teacher
+from minikd.methods import TeacherAnswers
 from minikd.training import Plan, fit
 from minikd.training.objective import add_up
 from minikd.typing import Floats
@@ -109,7 +109,7 @@ def without_labels(wiring: Wiring, scene: Scene) -> str:
     return f"without labels the gradient is {np.linalg.norm(bare) / np.linalg.norm(pure):.3g} times that at alpha = 1"
 
 
-def answering(wiring: Wiring, scene: Scene) -> Teacher:
+def answering(wiring: Wiring, scene: Scene) -> TeacherAnswers:
     """Return who answers in this wiring."""
     return wiring.ask(wiring.roles(scene.student, scene.teachers)[1], scene.views, TEMPERATURE)
 

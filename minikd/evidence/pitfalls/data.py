@@ -12,7 +12,7 @@ import numpy as np
 from minikd.data import Batch, Views
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher
 from minikd.evidence.pitfalls.wiring import Conditions, Pitfall, Sighting, Wiring
-from minikd.methods import Answer, Teacher
+from minikd.methods import Answer, TeacherAnswers
 from minikd.methods.ensemble import ensemble_logits
 from minikd.nn import Sequential
 from minikd.typing import Floats
@@ -35,19 +35,19 @@ class InOrder:
         return Answer(self.logits[rows])
 
 
-def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The loader shuffles anew in each pass: the one that fills the cache, and those that read it."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
     return InOrder(ensemble_logits(logits, temperature), views.seed)
 
 
-def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The cache is filled in the first epoch and found by number: right, had the images stayed the same."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
     return CachedTeacher(ensemble_logits(logits, temperature))  # right: each teacher asked for batch.images
 
 
-def mean_of_logits(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def mean_of_logits(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The mean of what comes out of the networks: one line, where probabilities need a softmax and a logarithm."""
     each = [LiveTeacher(teacher) for teacher in teachers]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minikd.data import Batch, Views
 from minikd.evidence.pitfalls.wiring import Conditions, Pitfall, Roles, Sighting, Wiring
-from minikd.methods import Answer, Teacher
+from minikd.methods import Answer, TeacherAnswers
 from minikd.methods.ensemble import ensemble_logits
 from minikd.nn import Sequential
 from minikd.nn.container import ChainCache
@@ -18,7 +18,7 @@ from minikd.typing import Floats
 KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/029759377b4a5a7382e5f823928bb9516ca1d75f/KD_Lib"
 
 
-def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """A network that has just been built is in training mode, and nobody called eval()."""
     rng = np.random.default_rng(views.seed)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minikd.data import Augmentation, Batch, Views, epoch_order
 from minikd.evidence.pitfalls.wiring import Conditions, Wiring
-from minikd.methods import Teacher
+from minikd.methods import TeacherAnswers
 from minikd.methods.logits import hard, spread
 from minikd.models import mlp
 from minikd.nn import Dropout, Sequential
@@ -27,7 +27,7 @@ IMAGE, CLASSES, IMAGES, BATCH = (1, 8, 8), 10, 80, 40
 class Taught(Objective):
     """Soft targets and labels, by a wiring."""
 
-    def __init__(self, wiring: Wiring, teacher: Teacher, alpha: float) -> None:
+    def __init__(self, wiring: Wiring, teacher: TeacherAnswers, alpha: float) -> None:
         super().__init__()
         self.wiring, self.teacher, self.alpha = wiring, teacher, alpha
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from minikd.data import Views
 from minikd.distillation.teacher import answers
 from minikd.losses import kl_divergence
-from minikd.methods import Teacher
+from minikd.methods import TeacherAnswers
 from minikd.nn import Sequential
 from minikd.typing import Floats, Scalar
 
 Soft = Callable[[Floats, Floats, float], tuple[Scalar, Floats]]
 """(student's logits, teacher's logits, T) -> the teacher's term, a mean over the batch, and its gradient."""
 
-AskTeachers = Callable[[Sequence[Sequential], Views, float], Teacher]
+AskTeachers = Callable[[Sequence[Sequential], Views, float], TeacherAnswers]
 """(teachers, what the student sees, T) -> who answers for each batch; several teachers answer as one."""
 
 Roles = tuple[Sequential, Sequence[Sequential]]
@@ -34,7 +34,7 @@ def as_built(student: Sequential) -> Sequential:
     return student
 
 
-def asked(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def asked(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """Return the teachers in evaluation mode: kept by sample number where views never change, else asked each time."""
     return answers(teachers, views, map, (), temperature)
 
