@@ -11,11 +11,11 @@ import numpy as np
 from minikd import metrics
 from minikd.arguments import check_choices, check_data, check_method, check_model, check_trainable, path_of, teachers_of
 from minikd.backends import module_of
-from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import checked_unlabelled, joined
+from minikd.distillation.progress import Bars
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
 from minikd.methods import Labels, Pair, TeacherAnswers, build, check

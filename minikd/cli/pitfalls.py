@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from minikd.cli.bench import check_path, say
-from minikd.cli.commands import check_least
+from minikd.cli.bench import say
+from minikd.cli.shared_flags import add_json, add_output, check_least, check_path
 from minikd.console import terminal
 from minikd.errors import ConfigError
 from minikd.evidence.pitfalls import PITFALLS, Pitfall
@@ -18,7 +18,21 @@ NEXT = {
 """What makes sense after the table."""
 
 
-def pitfalls(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add which pitfalls to examine, and how."""
+    to.add_argument("names", nargs="*", metavar="NAME", help="pitfalls to tell all about (default: a table of all)")
+    to.add_argument(
+        "--train",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="train students with and without each bug (default: no)",
+    )
+    to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5)")
+    add_json(to)
+    add_output(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
     from minikd.evidence.pitfalls import report
     from minikd.evidence.pitfalls.examine import examine

@@ -1,7 +1,7 @@
 """What the models of a run answer to pictures from disk."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
 
@@ -13,7 +13,6 @@ from minikd.distillation.seeing import PreparedPicture, Ways, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
 from minikd.losses import softmax
 from minikd.nn import Sequential
-from minikd.report.explanation import write_explanation
 from minikd.training.inference import logits_of, named
 from minikd.typing import Floats
 from minikd.weights import Card
@@ -44,13 +43,13 @@ def predictions(
     images: Sequence[Path],
     invert: bool = False,
     crop: bool = True,
-    explain: Path | None = None,
+    draw: Callable[[Path, PreparedPicture, Mapping[str, Mapping[str, float]]], Path] | None = None,
 ) -> tuple[list[Prediction], list[MinikdError]]:
     """Return what each model says of each picture, and what is wrong with the pictures that cannot be read.
 
-    invert: light and dark are turned around. crop: characters are cut out for models that know them so. explain: a
-    folder, for a picture each of what the models saw. Raises CheckpointError for models of different classes and where
-    a picture cannot be written, and Diverged for answers that are NaN or infinite.
+    invert: light and dark are turned around. crop: characters are cut out for models that know them so. draw: draws a
+    picture, what the models saw of it and their probabilities, and returns the file. Raises CheckpointError for models
+    of different classes, and Diverged for answers that are NaN or infinite.
     """
     first = next(iter(models))
     names = models[first][1].class_names
@@ -58,7 +57,6 @@ def predictions(
         name: Answering(model, card, match(card.class_names, names, f"the {name}", f"the {first}"))
         for name, (model, card) in models.items()
     }
-    files = drawings(explain, images) if explain else {}
     answers: list[Prediction] = []
     failures: list[MinikdError] = []
     for image in images:
@@ -68,9 +66,8 @@ def predictions(
             failures.append(error)
             continue
         answers.append(Prediction(image=str(image), prepared=seen.how, probabilities=found))
-        if image in files:
-            write_explanation(files[image], image.name, seen, found)
-            answers[-1]["explained"] = str(files[image])
+        if draw:
+            answers[-1]["explained"] = str(draw(image, seen, found))
     return answers, failures
 
 

@@ -9,25 +9,26 @@ from typing import Any, TypeVar
 
 from minikd import metrics
 from minikd.console.notices import notice
-from minikd.distillation.ended import as_table, check_settings, has_figures, lies_elsewhere
+from minikd.distillation.ended import as_table, check_settings, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
-from minikd.distillation.results import read_results, write_results
-from minikd.errors import ConfigError, MinikdError, RanAway
-from minikd.machine import machine, versions
-from minikd.nn import Sequential
-from minikd.report.evidence import (
+from minikd.distillation.results import (
     DatasetResult,
     Discordant,
-    FigureData,
     ModelResult,
     Results,
     RunConditions,
     StudentResult,
+    read_results,
+    write_results,
 )
-from minikd.report.figures import figures_of, write_figures
+from minikd.errors import ConfigError, MinikdError, RanAway
+from minikd.machine import machine, versions
+from minikd.nn import Sequential
+from minikd.report.figure_data import FigureData
+from minikd.report.figures import figures_of, has_figures, write_figures
 from minikd.report.html import write_report
 from minikd.training import Watcher
 from minikd.training.identity import digest

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypedDict
 
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.data import Dataset
+from minikd.distillation.results import name_of
 from minikd.errors import MinikdError
 from minikd.exports.c_float import float_source
 from minikd.exports.c_int8 import integer_source
@@ -14,8 +16,6 @@ from minikd.exports.quantize import quantize
 from minikd.exports.subjects import FILES, Subjects
 from minikd.exports.write import Exported, Order
 from minikd.nn import Sequential
-from minikd.report import units
-from minikd.report.evidence import name_of
 from minikd.weights import Card
 
 HEADER = (("", "float32", "working", "int8", "working"), ("", "weights", "memory", "weights", "memory"))

@@ -20,6 +20,7 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import to_host
+from minikd.console import units
 from minikd.data import Dataset, Views
 from minikd.data.ink import ink_box, is_ink
 from minikd.distillation.networks import Given, in_order
@@ -32,7 +33,6 @@ from minikd.losses.distillation import check_alpha
 from minikd.losses.softmax import check_temperature
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.report import units
 from minikd.storage.files import write_atomically
 from minikd.training.inference import logits_of, named
 from minikd.training.parallel import workers

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minikd.console import units
+from minikd.distillation.results import MODELS
 from minikd.losses import softmax
 from minikd.metrics import confusion_matrix, reliability
-from minikd.report import style, units
-from minikd.report.evidence import MODELS, FigureData, HistoryRow
+from minikd.report import style
+from minikd.report.figure_data import FigureData, HistoryRow
 from minikd.report.pictures import UNITS, disagreeing
 from minikd.report.softness import interesting
 

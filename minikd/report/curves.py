@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from minikd.distillation.results import MODELS
 from minikd.report import style
-from minikd.report.evidence import MODELS, FigureData, HistoryRow
+from minikd.report.figure_data import FigureData, HistoryRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

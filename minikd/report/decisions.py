@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from minikd.distillation.results import MODELS
 from minikd.metrics import Reliability, confusion_matrix, reliability
 from minikd.report import style
-from minikd.report.evidence import MODELS, FigureData
+from minikd.report.figure_data import FigureData
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

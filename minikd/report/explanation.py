@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minikd.data.ink import Frame, centre_of_mass
+from minikd.distillation.results import MODELS
 from minikd.distillation.seeing import PreparedPicture
 from minikd.errors import CheckpointError
 from minikd.report import style
-from minikd.report.evidence import MODELS
 from minikd.report.figures import png
 from minikd.storage.files import write_atomically
 

@@ -10,7 +10,7 @@ from minikd.report import style
 from minikd.report.captions import caption
 from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
-from minikd.report.evidence import FigureData
+from minikd.report.figure_data import FigureData
 from minikd.report.pictures import disagreements, first_layer_filters
 from minikd.report.softness import soft_targets
 from minikd.report.svg import svg
@@ -63,6 +63,11 @@ def figures_of(folder: Path) -> dict[str, Path]:
         elif earlier.is_file():
             found[name] = earlier
     return found
+
+
+def has_figures(folder: Path) -> bool:
+    """True where no figure of a run is missing."""
+    return len(figures_of(folder)) == len(FIGURES)
 
 
 def png(figure: "Figure") -> bytes:

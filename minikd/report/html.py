@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, tostring
 
+from minikd.console import units
 from minikd.console.terminal import visible
-from minikd.report import units, verdict
+from minikd.distillation.results import MODELS, ModelResult, Results, StudentResult
+from minikd.report import verdict
 from minikd.report.captions import READING
-from minikd.report.evidence import MODELS, ModelResult, Results, StudentResult
 from minikd.report.figures import narrow_of
 from minikd.report.svg import palette, safe
 from minikd.storage.files import write_atomically

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.data.ink import is_ink
+from minikd.distillation.results import MODELS
 from minikd.report import style
-from minikd.report.evidence import MODELS, FigureData
+from minikd.report.figure_data import FigureData
 from minikd.typing import Floats
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from minikd.data.ink import is_ink
 from minikd.losses import softmax
 from minikd.report import style
-from minikd.report.evidence import FigureData
+from minikd.report.figure_data import FigureData
 from minikd.typing import Floats, Ints
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import numpy as np
 
 from minikd.evidence.experiments.cell import Cell, Measured, Outcomes, key_of
 from minikd.evidence.experiments.statistics import interval, mcnemar_summed
-from minikd.report.evidence import Machine
+from minikd.machine import Machine
 
 
 class Versus(TypedDict):

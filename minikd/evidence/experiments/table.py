@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.evidence.experiments.experiment import Experiment
 from minikd.evidence.experiments.rows import ExperimentReport, ResultRow, Versus
-from minikd.report import units
 
 
 def text(report: ExperimentReport) -> str:

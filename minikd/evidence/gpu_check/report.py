@@ -10,8 +10,7 @@ from minikd.console.layout import aligned, paragraph
 from minikd.evidence.gpu_check.cases import BOUNDS, Difference, differences
 from minikd.evidence.gpu_check.device import Device, describe
 from minikd.evidence.gpu_check.steps import AGREEMENT, DeviceTraining, trainings
-from minikd.machine import machine, versions
-from minikd.report.evidence import Machine
+from minikd.machine import Machine, machine, versions
 from minikd.storage.files import write_atomically
 
 WRITE_EVERY = 20

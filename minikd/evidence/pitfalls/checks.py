@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minikd.data.batches import NO_LABEL
 from minikd.evidence.gradcheck import check_loss, tie_free
 from minikd.evidence.gradcheck.numeric import beside
-from minikd.evidence.pitfalls.scene import ALPHA, NO_LABEL, TEMPERATURE, Scene, Taught, terms
+from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, Taught, terms
 from minikd.evidence.pitfalls.wiring import Soft, Wiring
 from minikd.losses import kl_divergence, softmax
 from minikd.methods import TeacherAnswers

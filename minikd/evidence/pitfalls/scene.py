@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.data import Augmentation, Batch, Views, epoch_order
+from minikd.data.batches import NO_LABEL
 from minikd.evidence.pitfalls.wiring import Conditions, Wiring
 from minikd.methods import TeacherAnswers
 from minikd.methods.logits import hard, spread
@@ -20,7 +21,6 @@ from minikd.training.objective import Objective, Step, Term, add_up
 from minikd.typing import Floats, Ints, Shape
 
 TEMPERATURE, ALPHA = 4.0, 0.9
-NO_LABEL = -1
 IMAGE, CLASSES, IMAGES, BATCH = (1, 8, 8), 10, 80, 40
 
 

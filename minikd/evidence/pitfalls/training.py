@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
-from minikd.evidence.pitfalls.scene import NO_LABEL, TEMPERATURE, Taught, network
+from minikd.data.batches import NO_LABEL
+from minikd.evidence.pitfalls.scene import TEMPERATURE, Taught, network
 from minikd.evidence.pitfalls.wiring import RIGHT, Conditions, Pitfall, Wiring
 from minikd.methods.labels import Labels
 from minikd.metrics import errors, mcnemar
