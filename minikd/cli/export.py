@@ -11,7 +11,7 @@ from minikd.console import units
 from minikd.console.layout import paragraph
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.exports.listing import KINDS, listing, sizes, told
+from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
 from minikd.nn import Sequential
@@ -74,8 +74,10 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
         print(json_text({"ok": exported.right, **asdict(exported), "files": list(map(str, exported.files))}))
         return 0 if exported.right else 1
     print("\n".join(map(paragraph, told(order, exported))))
+    compiling = {compile_line(path): "compile it with its example"} if arguments.to == "c" else {}
     print_next(
-        lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
+        compiling
+        | lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
         | {f"{as_typed()} export {quoted(arguments.source)} --to html": "a page that draws and answers"}
     )
     return 0 if exported.right else 1

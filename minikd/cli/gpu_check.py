@@ -12,7 +12,8 @@ from minikd.console.terminal import say
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add how long to time, and where the report goes."""
     to.add_argument("--batch-size", type=int, default=128, metavar="N", help="images a step (default: 128)")
-    to.add_argument("--steps", type=int, default=50, metavar="N", help="steps to time (default: 50)")
+    to.add_argument("--steps", type=int, metavar="N", help="steps to time (default: 50; quick: 5)")
+    to.add_argument("--quick", action="store_true", help="float32 alone and few steps: seconds (default: minutes)")
     to.add_argument(
         "--output",
         type=Path,
@@ -29,10 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     from minikd.evidence import gpu_check
 
     check_least("--batch-size", arguments.batch_size, 1, 10**6)
-    check_least("--steps", arguments.steps, 1, 10**6)
+    steps = (5 if arguments.quick else 50) if arguments.steps is None else arguments.steps
+    check_least("--steps", steps, 1, 10**6)
     device = choose("cupy")
     say("comparing with NumPy; the first run compiles its kernels")
-    report = gpu_check.run(device, arguments.output, arguments.batch_size, arguments.steps)
+    report = gpu_check.run(device, arguments.output, arguments.batch_size, steps, arguments.quick)
     if arguments.json:
         print(json_text(report))
     else:

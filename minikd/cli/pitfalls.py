@@ -27,7 +27,8 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         default=False,
         help="train students with and without each bug (default: no)",
     )
-    to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5)")
+    to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5; quick: 1)")
+    to.add_argument("--quick", action="store_true", help="train in seconds, to see that all runs (default: minutes)")
     add_json(to)
     add_output(to)
 
@@ -36,11 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
     from minikd.evidence.pitfalls import report
     from minikd.evidence.pitfalls.examine import examine
-    from minikd.evidence.pitfalls.training import Cost, PairedTraining, costs
+    from minikd.evidence.pitfalls.training import QUICK, Cost, PairedTraining, costs
 
     chosen, seeds = chosen_of(arguments.names), seeds_of(arguments)
     check_path("--output", arguments.output)
-    found, recipe = [examine(one) for one in chosen], PairedTraining()
+    found, recipe = [examine(one) for one in chosen], QUICK if arguments.quick else PairedTraining()
     paid: dict[str, Cost] = {}
     alone: tuple[int, ...] = ()
     if arguments.train:
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def seeds_of(arguments: argparse.Namespace) -> int:
     """Return how many pairs are trained for each pitfall. Raises ConfigError."""
     if arguments.seeds is None:
-        return 5
+        return 1 if arguments.quick else 5
     if not arguments.train:
         raise ConfigError(f"--seeds is {arguments.seeds}, but nothing is trained; add --train, or drop --seeds")
     check_least("--seeds", arguments.seeds, 1, 1000)

@@ -1,6 +1,8 @@
 """What `minikd export` prints: what can be exported with sizes, and what was written and found."""
 
+import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypedDict
 
 from minikd.console import units
@@ -112,6 +114,12 @@ def c(order: Order, exported: Exported) -> list[str]:
         f"{units.size(exported.size)} of constants, {exported.working_bytes:,} bytes of working memory; "
         "minikd_selftest() checks the weights and two answers where it runs",
     ]
+
+
+def compile_line(path: Path) -> str:
+    """Return the command that compiles an export beside its example, main.c."""
+    files = (shlex.quote(str(one)) for one in (path.with_name("main.c"), path))
+    return f"cc -std=c99 -O2 {' '.join(files)} -o {shlex.quote(str(path.with_suffix('')))} -lm"
 
 
 def errors(order: Order, exported: Exported) -> str:

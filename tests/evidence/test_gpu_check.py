@@ -59,8 +59,16 @@ def test_everything_is_compared_and_written_to_a_file_to_send(on_a_device, tmp_p
     assert all(max(step["difference"].values()) < 1e-4 for step in found["trainings"])
 
 
+def test_quick_takes_float32_alone(on_a_device, tmp_path, capsys):
+    assert main([*SMALL, str(tmp_path / "found.json"), "--quick"]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert {case["dtype"] for case in found["cases"]} == {"float32"}
+    assert all(step["difference"].keys() == {"float32"} for step in found["trainings"])
+    assert "float64" not in capsys.readouterr().out
+
+
 def test_what_was_found_is_in_the_file_whatever_comes_after_it(on_a_device, tmp_path, monkeypatch):
-    def stopped(device):
+    def stopped(device, dtypes):
         raise KeyboardInterrupt
         yield
 

@@ -42,6 +42,10 @@ class PairedTraining:
     alpha: float = 0.9
 
 
+QUICK = PairedTraining(teacher_images=1_000, teacher_hidden=64, teacher_epochs=1, images=500, epochs=2, judged=500)
+"""A training of seconds, to see that all runs; what it measures means little."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Errors by seed without and with the bug, of `judged` images, and McNemar's p of each pair."""
