@@ -15,6 +15,7 @@ from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
 from minikd.nn import Sequential
+from minikd.storage.files import make_folder
 from minikd.weights import Card
 
 
@@ -89,7 +90,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
 
     path = arguments.output or default_path(found.folder, "page", "html", arguments.int8)
     check_file("html", path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     softness = {} if found.temperature is None else {"temperature": found.temperature}
     page = write_page(by_key(found), found.data(arguments.data), path, arguments.int8, **softness)
     if arguments.json:

@@ -29,6 +29,7 @@ from minikd.exports import page_text as text
 from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
 from minikd.exports.layers import LayerDescription, described, packed_bytes
 from minikd.exports.quantize import quantize
+from minikd.exports.write import as_bytes
 from minikd.losses.distillation import check_alpha
 from minikd.losses.softmax import check_temperature
 from minikd.models import describe
@@ -36,7 +37,7 @@ from minikd.nn import Sequential
 from minikd.storage.files import write_atomically
 from minikd.training.inference import logits_of, named
 from minikd.training.parallel import workers
-from minikd.typing import Floats, Ints, Pixels
+from minikd.typing import Floats, Ints
 from minikd.weights import Card
 
 SCRIPTS = (
@@ -110,12 +111,6 @@ def write_page(
 def sorted_keys(models: Mapping[str, object]) -> list[str]:
     """Return the keys: those of a run in their order, then the others."""
     return [key for key in text.NAMES if key in models] + [key for key in models if key not in text.NAMES]
-
-
-def as_bytes(images: Pixels) -> UInt8:
-    """Return the images as bytes: what the page holds, and what its networks are compared on."""
-    pixels: UInt8 = (images if images.dtype == np.uint8 else np.rint(images * 255)).astype(np.uint8, copy=False)
-    return pixels
 
 
 def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, int8: bool) -> Member:

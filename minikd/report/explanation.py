@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from minikd.data.ink import Frame, centre_of_mass
 from minikd.distillation.results import MODELS
 from minikd.distillation.seeing import PreparedPicture
-from minikd.errors import CheckpointError
 from minikd.report import style
 from minikd.report.figures import png
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,12 +24,7 @@ def write_explanation(path: Path, name: str, seen: PreparedPicture, answers: Map
 
     answers: each model's probabilities by class name. Raises CheckpointError where the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(
-            f"could not make the folder {path.parent}: {error.strerror}; remove what is there"
-        ) from error
+    make_folder(path.parent)
     with style.defaults():
         write_atomically(path, png(explanation(name, seen, answers)))
 

@@ -14,7 +14,7 @@ from minikd.report.figure_data import FigureData
 from minikd.report.pictures import disagreements, first_layer_filters
 from minikd.report.softness import soft_targets
 from minikd.report.svg import svg
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def write_figures(evidence: FigureData, folder: Path) -> dict[str, Path]:
 
     The path is the wide figure's; `narrow_of` has the other's. Raises `CheckpointError` where a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = {}
     with style.defaults():
         for name, draw in FIGURES.items():

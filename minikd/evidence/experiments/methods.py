@@ -45,7 +45,7 @@ GRID: Mapping[str, Sequence[TunedSettings]] = {
     "label_smoothing": ({"smoothing": 0.05}, {"smoothing": 0.2}),
     "virtual_teacher": ({"alpha": 0.5}, {"correct": 0.99}),
 }
-"""What is tried beside the defaults, two settings for each."""
+"""What is tried beside the defaults, two settings for each. A method that is not here keeps its defaults."""
 
 SCHEMES: Mapping[str, Distillation] = {
     "T=8 to 1": Distillation(method_args={"temperature": 8.0, "final_temperature": 1.0}),
@@ -80,7 +80,7 @@ def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
     found = []
     for base in base_rows(setup.recipe):
         cells = row(setup, base, {}, PLAIN, BASELINE)
-        found += [*cells, *tries(cells[: setup.size.tuning], GRID[base])]
+        found += [*cells, *tries(cells[: setup.size.tuning], GRID.get(base, ()))]
     return found
 
 
@@ -98,7 +98,7 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
 
 def tuned(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
-    chosen = {base: best(setup, outcomes, base, GRID[base]) for base in base_rows(setup.recipe)}
+    chosen = {base: best(setup, outcomes, base, GRID.get(base, ())) for base in base_rows(setup.recipe)}
     plain, baseline = (named(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
         cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, baseline)

@@ -132,8 +132,8 @@ def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | No
         row=other,
         difference=apart.mean,
         half=apart.half,
-        only_ours=found.only_ours,
-        only_theirs=found.only_theirs,
+        only_ours=found.only_a_wrong,
+        only_theirs=found.only_b_wrong,
         p=found.p,
     )
 

@@ -8,9 +8,9 @@ from minikd.distillation.folder import holding, remove_abandoned
 from minikd.evidence.experiments.cell import Cell
 from minikd.evidence.experiments.experiment import Experiment
 from minikd.evidence.experiments.rows import Beside, ExperimentReport, ResultRow, rows_of
-from minikd.evidence.experiments.run import Progress, make, run_cells
+from minikd.evidence.experiments.run import Progress, run_cells
 from minikd.machine import machine, versions
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 from minikd.storage.jsonfiles import write_json
 
 
@@ -25,7 +25,7 @@ def run(
     """
     experiment.check(preset)
     folder = (folder or experiment.folder(preset)).absolute()
-    make(folder)
+    make_folder(folder)
     with holding(folder):
         remove_abandoned(folder / "cells")
         if not quiet:

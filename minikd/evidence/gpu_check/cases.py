@@ -11,6 +11,7 @@ import numpy as np
 
 from minikd import losses
 from minikd.backends import Backend, to_host
+from minikd.evidence.differences import largest_difference
 from minikd.evidence.gradcheck import suite
 from minikd.evidence.gradcheck.features import FeatureCase, feature_cases
 from minikd.evidence.gradcheck.numeric import tie_free
@@ -56,7 +57,7 @@ def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: in
             bound = BOUNDS[dtype]
             found = Difference(name=case.name, dtype=dtype, difference=None, array="", bound=bound, ok=False, error="")
             try:
-                found["array"], largest = largest_difference(case, device, dtype)
+                found["array"], largest = furthest(case, device, dtype)
             except Exception as error:  # whatever it is, the other cases must still be run
                 found["error"] = f"{type(error).__name__}: {error}"
             else:
@@ -65,7 +66,7 @@ def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: in
             yield found
 
 
-def largest_difference(case: DeviceCase, device: Backend, dtype: str) -> tuple[str, float]:
+def furthest(case: DeviceCase, device: Backend, dtype: str) -> tuple[str, float]:
     """Return the array of a case in which the device lies furthest from NumPy, and by how much, relatively."""
     wanted, found = case.run(HOST, dtype), case.run(device, dtype)
     by_name = [(name, relative(on_host(found[name]), on_host(wanted[name]))) for name in wanted]
@@ -78,15 +79,13 @@ def on_host(value: Array | Scalar) -> Array:
 
 
 def relative(found: Array, wanted: Array) -> float:
-    """Return the largest difference of two arrays, relative to the largest element; infinite where one is not finite.
+    """Return the largest relative difference of two arrays; infinite for another dtype, and where one is not finite.
 
     A gradient that is 0 but for rounding, such as that of a bias before batch norm, is compared with 1.
     """
-    one, other = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
-    if found.dtype != wanted.dtype or one.shape != other.shape or not np.isfinite(one).all():
+    if found.dtype != wanted.dtype or not np.isfinite(found).all():
         return float("inf")
-    largest = float(np.abs(other).max()) if other.size else 0.0
-    return float(np.abs(one - other).max()) / (largest if largest > 1e-6 else 1.0) if other.size else 0.0
+    return largest_difference(found, wanted, floor=1e-6)
 
 
 def cases(rng: np.random.Generator) -> Iterator[DeviceCase]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.console.layout import aligned, paragraph
+from minikd.evidence.differences import largest_difference
 from minikd.typing import Floats
 
 DTYPES = ("float64", "float32")
@@ -42,14 +43,13 @@ def compare(
 
 
 def difference(ours: Floats, theirs: Floats) -> float:
-    """Return the largest difference between two arrays, relative to the largest value of `theirs`.
+    """Return the largest difference between two arrays of one dtype; infinite for another dtype.
 
-    So rounding in an element near zero is measured on the scale of its array. Another shape or dtype is infinitely far.
+    Where all of theirs is 0, ours must be 0 too.
     """
-    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        return np.inf
-    gap, scale = float(np.abs(ours - theirs).max(initial=0)), float(np.abs(theirs).max(initial=0))
-    return gap / scale if scale > 0 else 0.0 if gap == 0 else np.inf
+    if ours.dtype != theirs.dtype or (np.any(ours) and not np.any(theirs)):
+        return float("inf")
+    return largest_difference(ours, theirs)
 
 
 def table(rows: Iterable[Comparison]) -> str:
