@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minikd.errors import ConfigError
-from minikd.nn import Dropout, Layer, Residual, Sequential
+from minikd.nn import Conv2d, Dropout, Layer, Linear, Residual, Sequential
 from minikd.nn.build import CHAINS, LAYERS
+from minikd.nn.folding import with_bias
 
 OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()}
 """The layers that the exports know."""
@@ -22,7 +23,8 @@ class NamedLayer(NamedTuple):
 
 
 def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
-    """Return the model's layers in order: chains inside it opened, dropout left out, for it does nothing here.
+    """Return the model's layers in order: chains inside it opened, dropout left out, a bias of zeros where there is
+    none.
 
     A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
     else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
@@ -40,6 +42,8 @@ def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
             found += flat(layer, f"{named.name}.")
         elif type(layer) not in OWN:
             found += flat(Sequential(*replacement(named)), f"{named.name}.")
+        elif isinstance(layer, Linear | Conv2d):
+            found.append(NamedLayer(named.name, with_bias(layer)))
         elif not isinstance(layer, Dropout):
             found.append(named)
     return found

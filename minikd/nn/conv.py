@@ -53,7 +53,7 @@ class ConvCache(NamedTuple):
 def conv2d(
     x: Floats,
     w: Floats,
-    b: Floats,
+    b: Floats | None = None,
     stride: int | HeightWidth = 1,
     padding: int | HeightWidth = 0,
     dilation: int | HeightWidth = 1,
@@ -61,9 +61,9 @@ def conv2d(
 ) -> tuple[Floats, ConvCache]:
     """Return the convolution y (N, O, P, Q) and the cache.
 
-    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,), all float32 or all float64. With groups, output channels are
-    cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError, DtypeError, and
-    ConfigError for moves that cannot be.
+    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None, all float32 or all float64. With groups, output
+    channels are cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError,
+    DtypeError, and ConfigError for moves that cannot be.
     """
     check_parameters(x, w, b, 4, "conv2d")
     steps, groups = checked_steps(stride, padding, dilation, "conv2d"), whole(groups, "conv2d's groups", 1)
@@ -77,7 +77,8 @@ def conv2d(
         matrix = w[run_out].transpose(2, 3, 1, 0).reshape(-1, O // groups)  # rows in the order of a window's pixels
         for rows, cols in pieces(cache.padded[..., run_in], w.shape[2:], cache.steps, (P, Q)):
             tall_product(cols, matrix, y[rows, run_out])  # (NPQ, O) = (NPQ, RSC) @ (RSC, O)
-            y[rows, run_out] += b[run_out]  # here, while they are in the cache
+            if b is not None:
+                y[rows, run_out] += b[run_out]  # here, while they are in the cache
     return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2), cache
 
 
@@ -185,7 +186,10 @@ def _check_upstream(dy: Floats, cache: ConvCache) -> HeightWidth:
 
 
 class Conv2d(Layer):
-    """A convolution: `weight` (out_channels, in_channels/groups, R, S) and `bias` (out_channels,), at first 0."""
+    """A convolution with `weight` (out_channels, in_channels/groups, R, S) and, unless `bias` is False, `bias`.
+
+    The bias (out_channels,) starts at 0.
+    """
 
     def __init__(
         self,
@@ -198,6 +202,7 @@ class Conv2d(Layer):
         dilation: int | HeightWidth = 1,
         groups: int = 1,
         init: str = "he",
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.groups = C, O, groups = (
@@ -211,25 +216,31 @@ class Conv2d(Layer):
         area = self.kernel_size[0] * self.kernel_size[1]
         shape, fans = (O, C // groups, *self.kernel_size), (C // groups * area, O // groups * area)
         self.params["weight"] = initial_weight(init, rng, shape, *fans, "Conv2d's weight")
-        self.params["bias"] = np.zeros(O, np.float32)
+        if bias:
+            self.params["bias"] = np.zeros(O, np.float32)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, ConvCache]:
-        w, b = self.params["weight"], self.params["bias"]
+        w, b = self.params["weight"], self.params.get("bias")
         return conv2d(x, w, b, self.stride, self.padding, self.dilation, self.groups)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         dx, dw, db = conv2d_backward(dy, expect_cache(cache, ConvCache, self))
-        return dx, {"weight": dw, "bias": db}
+        return dx, self._named(dw, db)
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
         dw, db = conv2d_backward_parameters(dy, expect_cache(cache, ConvCache, self))
-        return {"weight": dw, "bias": db}
+        return self._named(dw, db)
+
+    def _named(self, dw: Floats, db: Floats) -> Grads:
+        """Return the gradients by name; without a bias, db has no name."""
+        return {"weight": dw, "bias": db} if "bias" in self.params else {"weight": dw}
 
     def config(self) -> Mapping[str, object]:
         names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return found if "bias" in self.params else {**found, "bias": False}
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 3 or shape[0] != self.in_channels:

@@ -65,6 +65,7 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
     """Yield name, layer, input shape and mode of every layer of the engine, in all that its arguments can do."""
     stride, padding = (2, 1), (1, 2)
     yield "Linear", nn.Linear(7, 4, rng), ROWS, False
+    yield "Linear, no bias", nn.Linear(7, 4, rng, bias=False), ROWS, False
     yield "Conv2d", nn.Conv2d(4, 3, (3, 2), rng), IMAGES, False
     yield "Conv2d, stride, padding", nn.Conv2d(4, 3, (3, 2), rng, stride, padding), IMAGES, False
     yield "Conv2d, dilation 2", nn.Conv2d(4, 3, (3, 2), rng, stride, padding, dilation=2), IMAGES, False
@@ -72,6 +73,7 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
     yield "Conv2d, depthwise", nn.Conv2d(4, 8, (3, 2), rng, stride, padding, groups=4), IMAGES, False
     yield "Conv2d, one channel", nn.Conv2d(1, 3, (3, 2), rng, stride, padding), (2, 1, 7, 6), False
     yield "Conv2d, 1x1", nn.Conv2d(4, 3, 1, rng, stride=(2, 3)), IMAGES, False
+    yield "Conv2d, no bias", nn.Conv2d(4, 6, (3, 2), rng, stride, padding, groups=2, bias=False), IMAGES, False
     for pool in (nn.MaxPool2d, nn.AvgPool2d):
         yield f"{pool.__name__}, gaps and rest", pool((2, 2), (3, 2)), IMAGES, False
         yield f"{pool.__name__}, overlapping", pool((3, 2), (2, 1), (1, 1)), IMAGES, False

@@ -56,6 +56,7 @@ def cases(rng: np.random.Generator) -> list[LayerCase]:
     """Return every layer in the settings that are easy to get wrong."""
     return [
         LayerCase("Linear", Linear(7, 5, rng), (3, 7)),
+        LayerCase("Linear, no bias", Linear(7, 5, rng, bias=False), (3, 7)),
         *convolutions(rng),
         *poolings(),
         *elementwise(),
