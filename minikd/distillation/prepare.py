@@ -25,7 +25,7 @@ SMALLER = "give smaller images (--image-size), or fewer"
 class Data:
     """The data of a run: all of it, and what is made of it.
 
-    train: the labelled images, for the teacher and the control. transfer: what the distilled student learns on, the
+    train: the labelled images, for the teacher and the baseline. transfer: what the distilled student learns on, the
     same unless there are images without labels. watched: the validation images, or the test images where the recipe
     holds none out; `watched_name` says which. labelled: how many images have labels; where there are others, `train`
     repeats these, so that its epochs have as many steps as those of `transfer`.
@@ -64,7 +64,7 @@ class Data:
             hidden = np.full_like(labels, NO_LABEL)
             hidden[known] = labels[known]
             transfer = Views(*joined(images, hidden, bare), mean, std, seed=recipe.seed)
-            memory.require(transfer.images.nbytes, "the labelled images, repeated for the control,", SMALLER)
+            memory.require(transfer.images.nbytes, "the labelled images, repeated for the baseline,", SMALLER)
             known = np.resize(known, len(transfer))
             images, labels = images[known], labels[known]
         test = Views(dataset.test_images, dataset.test_labels, mean, std)

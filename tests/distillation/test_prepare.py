@@ -103,7 +103,11 @@ def test_more_images_must_be_of_the_datas_kind(found, error, words, recipe, more
     [
         ({}, [21_599], "the training images without those held out would take 21,600 bytes"),
         ({"unlabelled": "more"}, [21_600, 23_039], "192 images to distil on would take 23,040 bytes"),
-        ({"labelled": 30}, [21_600, 19_440, 19_439], "the labelled images, repeated for the control, would take 19,44"),
+        (
+            {"labelled": 30},
+            [21_600, 19_440, 19_439],
+            "the labelled images, repeated for the baseline, would take 19,44",
+        ),
     ],
 )
 def test_more_images_than_the_memory_holds_are_refused(settings, free, words, recipe, more, monkeypatch):
