@@ -15,7 +15,7 @@ from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.teacher_cache import cached_outputs
-from minikd.methods import Answer, Teacher
+from minikd.methods import Answer, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
 from minikd.nn import Sequential

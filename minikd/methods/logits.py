@@ -19,7 +19,7 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
-from minikd.methods.method import Ask, Method, Pair, Teacher
+from minikd.methods.method import Ask, Method, Pair, TeacherAnswers
 from minikd.methods.schedule import SCHEDULES, moved
 from minikd.nn.container import Taps
 from minikd.settings import setting

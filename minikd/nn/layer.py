@@ -62,11 +62,11 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-        """Return the gradient by the input and by each parameter, from the gradient `dy` by the output."""
+        """Return the gradient with respect to the input and by each parameter, from the gradient `dy` by the output."""
         raise NotImplementedError(f"{type(self).__name__} has no backward pass")
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
-        """Return the gradients by the parameters alone, for a first layer: nobody trains its input.
+        """Return the gradients with respect to the parameters alone, for a first layer: nobody trains its input.
 
         A layer overrides this where leaving the input's gradient out saves work.
         """

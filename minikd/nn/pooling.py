@@ -130,7 +130,7 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding
 
 
 def _round_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride: int, size: int) -> Floats:
-    """Return the gradient by the round's input, of length `size` along the axis: each dbest at its winner."""
+    """Return the gradient with respect to the round's input, `size` long on the axis: each dbest at its winner."""
     xp, windows = module_of(dbest), dbest.shape[axis]
     tiled = kernel == stride and size == stride * windows  # each pixel lies in one window: none needs a zero first
     dx = _channels_last(xp.empty if tiled else xp.zeros, dbest, (*dbest.shape[:axis], size, *dbest.shape[axis + 1 :]))

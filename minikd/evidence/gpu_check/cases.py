@@ -127,7 +127,7 @@ def loss_case(loss: LossOfLogits, logits: Floats) -> Callable[[Backend, str], Na
 
 
 def temperature_case(logits: Floats, teacher: Floats) -> Callable[[Backend, str], NamedResults]:
-    """Return a case of the divergence with its gradients by the logits and by the temperature."""
+    """Return a case of the divergence with its gradients with respect to the logits and by the temperature."""
 
     def run(backend: Backend, dtype: str) -> NamedResults:
         z, v = backend.put(logits.astype(dtype)), backend.put(teacher.astype(dtype))

@@ -16,11 +16,11 @@ MAPS, TEACHER_MAPS = (3, 4, 2, 5), (3, 2, 2, 5)
 """Uneven on purpose: a batch unlike the widths, a student narrower than its teacher, maps that are not square."""
 
 LossAndGradients = tuple[Scalar, *tuple[Floats, ...]]
-"""What a loss returns: its value, and its gradient by each of its arrays."""
+"""What a loss returns: its value, and its gradient with respect to each of its arrays."""
 
 
 class FeatureCase(NamedTuple):
-    """A loss of features: `run(arrays)` gives the loss and its gradients by the arrays, in the order of `point`."""
+    """A loss of features: `run(arrays)` gives the loss and a gradient for each array, in the order of `point`."""
 
     name: str
     run: Callable[[NamedArrays], LossAndGradients]

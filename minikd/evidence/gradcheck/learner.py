@@ -32,7 +32,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Gradi
       any, in the dict `params`; it is called without arguments, or with `rng` if its constructor takes that;
     - an object of such a class, made in the file: layer = MyLayer(7, 5);
     - a function f(x, ...) -> (y, cache) beside an f_backward(dy, cache) -> dx, or a tuple or dict of gradients;
-    - a loss f(logits, ...) -> (value, gradient by the logits).
+    - a loss f(logits, ...) -> (value, gradient with respect to the logits).
 
     `shape` is that of the input x, the batch first. Without it the file's `example_inputs(rng)`, a dict of arrays by
     argument name, is taken, or the layer's `example_shape`, or what is found by trial among rows and images of

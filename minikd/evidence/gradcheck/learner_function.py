@@ -146,7 +146,7 @@ def _check_loss(
 
 
 def as_loss(thing: object) -> LossOfMany:
-    """Return `thing` as a function that claims to return (value, gradient by its first argument)."""
+    """Return `thing` as a function that claims to return (value, gradient with respect to its first argument)."""
     assert callable(thing)
     return thing
 

@@ -44,7 +44,7 @@ def _jensen_shannon(teacher: Floats, beta: float) -> LossOfLogits:
 
 
 def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> GradientReport:
-    """Check the divergence's gradients by the student's logits and by the temperature together."""
+    """Check the divergence's gradients with respect to the student's logits and by the temperature together."""
     teacher = 3 * rng.standard_normal((5, 4))
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:

@@ -18,7 +18,7 @@ JITTER = 0.2
 """How far parameters are moved from where they start: a bias of zeros and a scale of ones hide mistakes."""
 
 LossOfLogits = Callable[[Floats], tuple[Scalar, Floats]]
-"""Takes the logits, returns the value and the gradient by the logits."""
+"""Takes the logits, returns the value and the gradient with respect to the logits."""
 
 
 @runtime_checkable
@@ -48,10 +48,10 @@ def check_layer(
     name: str | None = None,
     constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
-    """Check a layer's gradients by its input x and by all its parameters, in float64; the layer is not changed.
+    """Check a layer's gradients with respect to its input x and all its parameters, in float64.
 
-    The parameters are moved a little at random from where they start. A layer that draws random numbers gets a
-    generator of the same seed in every forward pass.
+    The layer is not changed. The parameters are moved a little at random from where they start. A layer that draws
+    random numbers gets a generator of the same seed in every forward pass.
     """
     try:
         bound = BoundLayer(layer, training, int(rng.integers(2**32)))
@@ -117,7 +117,7 @@ def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         result: object = loss(arrays["logits"])
         if not isinstance(result, tuple) or len(result) != 2:
-            text = f"the loss returned {describe(result)}; it must return the pair (value, gradient by the logits)"
+            text = f"the loss returned {describe(result)}; it must return the pair (value, gradient)"
             raise Stopped(Finding("result", "forward", text))
         value, gradient = np.asarray(result[0]), result[1]
         if value.shape != () or not isinstance(gradient, np.ndarray):

@@ -46,7 +46,7 @@ def feature_rows(rng: np.random.Generator) -> Iterator[Comparison]:
 def rows(
     name: str, ours: OurFeatureLoss, theirs: TheirFeatureLoss, ft: Floats, arrays: dict[str, Floats], dtype: str
 ) -> list[Comparison]:
-    """Return the rows of one loss: its value, and its gradient by each of the arrays."""
+    """Return the rows of one loss: its value, and its gradient with respect to each of the arrays."""
     import torch
 
     teacher, (fs, *weights) = ft.astype(dtype), (a.astype(dtype) for a in arrays.values())

@@ -181,7 +181,7 @@ def case_rows(
 
 
 def by_autograd(y: "torch.Tensor", leaves: "dict[str, torch.Tensor]", dy: Floats) -> dict[str, Floats]:
-    """Return PyTorch's output and the gradient by each leaf, under the leaf's name."""
+    """Return PyTorch's output and the gradient with respect to each leaf, under the leaf's name."""
     import torch
 
     grads = torch.autograd.grad(y, list(leaves.values()), torch.from_numpy(dy))

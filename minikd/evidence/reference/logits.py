@@ -135,7 +135,7 @@ def smoothing(labels: Ints) -> LossPair:
 
 
 def temperature_rows(logits: Floats, teacher: Floats, bound: float) -> list[Comparison]:
-    """Return the rows of the divergence with its gradients by the logits and by a temperature of 3.3."""
+    """Return the rows of the divergence with its gradients with respect to the logits and by a temperature of 3.3."""
     import torch
     from torch.nn import functional as F
 

@@ -105,7 +105,7 @@ def soft_targets(teacher: Floats, temperature: float) -> LossPair:
 
 
 def pair_rows(name: str, ours: OurLoss, theirs: TheirLoss, logits: Floats, bound: float) -> list[Comparison]:
-    """Return the rows of one loss: its value and its gradient by the logits."""
+    """Return the rows of one loss: its value and its gradient with respect to the logits."""
     import torch
 
     loss, dlogits = ours(logits)

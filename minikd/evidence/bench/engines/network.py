@@ -16,14 +16,14 @@ class CannotDo(Exception):
 class BatchLoss:
     """A batch's loss: cross-entropy, or distillation where there are a teacher's logits.
 
-    Engines that take the gradient by their output get minikd's own, which costs them little.
+    Engines that take the gradient with respect to their output get minikd's own, which costs them little.
     """
 
     labels: Ints
     teacher_logits: Floats | None
 
     def __call__(self, logits: Floats) -> tuple[float, Floats]:
-        """Return the mean loss and its gradient by the logits."""
+        """Return the mean loss and its gradient with respect to the logits."""
         if self.teacher_logits is None:
             value, gradient = cross_entropy(logits, self.labels)
         else:
