@@ -31,7 +31,7 @@ class CurriculumTemperature(Method):
     """CTKD, with one temperature for all samples."""
 
     name = "curriculum_temperature"
-    summary = "soft targets at a temperature that is trained to make the student's task harder"
+    summary = "soft targets at a temperature that is learned"
     paper = "Li et al. 2023, Curriculum temperature for knowledge distillation (CTKD), §3"
 
     temperature: float = setting(4.0, "temperature at the start", above=LOWEST, below=LOWEST + RANGE)
