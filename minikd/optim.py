@@ -203,14 +203,10 @@ def build(name: str, weight_decay: float = 0.0, momentum: float = 0.9) -> Optimi
 
     Raises `ConfigError` for any other name, and for values the optimiser refuses.
     """
-    if name == "sgd":
-        return SGD(momentum, weight_decay=weight_decay)
-    if name == "nesterov":
-        return SGD(momentum, nesterov=True, weight_decay=weight_decay)
-    if name == "adam":
-        return Adam(weight_decay=weight_decay)
-    if name == "adamw":
-        return AdamW(weight_decay=weight_decay)
+    if name in ("sgd", "nesterov"):
+        return SGD(momentum, nesterov=name == "nesterov", weight_decay=weight_decay)
+    if name in ("adam", "adamw"):
+        return (AdamW if name == "adamw" else Adam)(weight_decay=weight_decay)
     raise ConfigError(f"optimizer is {name!r}, but must be one of {', '.join(NAMES)}")
 
 
