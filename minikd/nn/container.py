@@ -302,7 +302,7 @@ class Sequential(Layer):
         self.bind(convert(self._vector))
 
     def config(self) -> Mapping[str, object]:
-        return {"layers": [{"layer": type(layer).__name__, **layer.config()} for layer in self.layers]}
+        return {"layers": [layer.description() for layer in self.layers]}
 
     def output_shape(self, shape: Shape) -> Shape:
         for i, layer in enumerate(self.layers):
