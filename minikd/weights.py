@@ -208,10 +208,16 @@ def costs(model: Sequential, shape: Shape) -> Iterator[tuple[Layer, int, int]]:
     for layer in model.layers:
         if isinstance(layer, Sequential):
             yield from costs(layer, shape)
-        borders = getattr(layer, "padding", (0, 0))
+        borders, window = (lengths_of(layer, name) for name in ("padding", "kernel_size"))
         bordered = [shape[0], *(length + 2 * border for length, border in zip(shape[1:], borders, strict=False))]
         shape = layer.output_shape(shape)
-        yield layer, 4 * max(math.prod(bordered), math.prod(shape)), math.prod(getattr(layer, "kernel_size", (0,)))
+        yield layer, 4 * max(math.prod(bordered), math.prod(shape)), math.prod(window) if window else 0
+
+
+def lengths_of(layer: Layer, name: str) -> tuple[int, ...]:
+    """Return the two lengths that a layer of windows keeps under a name; none where it keeps something else there."""
+    found = getattr(layer, name, None)
+    return found if isinstance(found, tuple) and all(isinstance(one, int) for one in found) else ()
 
 
 def check_values(path: str | Path, tensors: dict[str, Array]) -> None:
