@@ -73,10 +73,10 @@ def absolute(spec: str) -> str:
     return f"{path.expanduser().absolute()}{f':{name}' if name else ''}"
 
 
-def digest_of(spec: str) -> str:
+def file_digest(spec: str) -> str:
     """Return 32 hexadecimal digits of a file's text: a changed file has others. Raises ConfigError."""
     path = split(spec)[0]
-    check_there(path, "give the file's place of now")
+    check_there(path, "put it back, or name the place where it is now")
     return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
 
 

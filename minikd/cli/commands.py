@@ -103,7 +103,9 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
     if arguments.resume:
         check_alone(arguments)
         check_begun(arguments.resume)
-        return read_run_recipe(arguments.resume), RunFolder(arguments.resume)
+        recipe = read_run_recipe(arguments.resume)
+        recipe.distillation.tell_changed()
+        return recipe, RunFolder(arguments.resume)
     recipe = recipe_of(arguments)
     if arguments.name is None:
         return recipe, RunFolder(arguments.runs / default_name(recipe.data), numbered=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from typing import TYPE_CHECKING
 
 from minikd.cli.bench import check_path
 from minikd.cli.commands import as_typed, check_least
@@ -9,8 +10,21 @@ from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
 from minikd.console.interrupts import advising
 from minikd.distillation.folder import quoted
+from minikd.errors import ConfigError
 from minikd.storage.files import write_atomically
 from minikd.training.parallel import cores
+
+if TYPE_CHECKING:
+    from minikd.evidence.experiments.experiment import Experiment
+
+
+def beside_methods(chosen: "Experiment", methods: list[str]) -> "Experiment":
+    """Return the experiment `methods` with these alone. Raises ConfigError for another experiment."""
+    from minikd.evidence.experiments.methods import with_methods
+
+    if chosen.name != "methods":
+        raise ConfigError(f"--method is of the experiment methods, and not of {chosen.name}; leave it out")
+    return with_methods(methods)
 
 
 def experiment(arguments: argparse.Namespace) -> int:
@@ -33,6 +47,8 @@ def experiment(arguments: argparse.Namespace) -> int:
     if arguments.quick:
         preset, seeds = arguments.preset or "tiny", arguments.seeds or 1
     chosen, jobs = named(arguments.name), cores() if arguments.jobs is None else arguments.jobs
+    if arguments.method:
+        chosen = beside_methods(chosen, arguments.method)
     check_least("--seeds", seeds, 1, 1000)
     check_least("--jobs", jobs, 1, 1000)
     check_path("--output", arguments.output)

@@ -20,6 +20,7 @@ from minikd.console.notices import printed
 from minikd.console.terminal import one_line, safe_streams
 from minikd.errors import MinikdError
 from minikd.machine import own_version
+from minikd.outside import blamed
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -72,9 +73,9 @@ def answered(argv: Sequence[str] | None) -> int:
         say_stopped()
         return exit_status()
     except (OSError, MemoryError, RecursionError, ImportError) as error:
-        return refused(reason(error))
-    except Exception:
-        return bug()
+        return refused(blamed(error) or reason(error))
+    except Exception as error:
+        return refused(why) if (why := blamed(error)) else bug()
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -383,6 +384,12 @@ def add_experiment_flags(to: argparse.ArgumentParser) -> None:
     """Add which experiment to run, how thoroughly, and where to keep it."""
     to.usage = "minikd experiment [NAME] [options]"
     to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list them)")
+    to.add_argument(
+        "--method",
+        action="append",
+        metavar="NAME",
+        help="of methods: this one alone, or FILE.py:NAME; may be repeated (default: all of them)",
+    )
     to.add_argument("--seeds", type=int, metavar="N", help="seeds of every row, from 0 (default: 5)")
     to.add_argument("--preset", metavar="NAME", help="tiny, to see that all runs; short; full (default: short)")
     to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: the cores)")
