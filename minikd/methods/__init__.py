@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from minikd.errors import ConfigError
 from minikd.methods.classes import DKD, Dist, StandardizedKL
-from minikd.methods.controls import LabelSmoothing, VirtualTeacher
 from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
 from minikd.methods.labels import Labels
@@ -16,6 +15,7 @@ from minikd.methods.outside import as_kind, check_kind, kind_in_file
 from minikd.methods.regressors import Contrastive, Cosine, Hint
 from minikd.methods.relations import PKT, RKD, AttentionTransfer, SimilarityPreserving
 from minikd.methods.soft_targets import SoftTargets
+from minikd.methods.without_teacher import LabelSmoothing, VirtualTeacher
 from minikd.outside import absolute, is_spec
 
 KINDS: tuple[type[Method], ...] = (

@@ -18,6 +18,7 @@ from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.nn.container import Sequential
 from minikd.nn.geometry import pair
 from minikd.nn.layer import KINDS, Layer
+from minikd.nn.renamed import new_names_of
 from minikd.outside import raised
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted
@@ -35,9 +36,11 @@ WEIGHTS: dict[type[Layer], Callable[[Mapping[str, Any]], Shape]] = {
         *(of["out_channels"], of["in_channels"] // max(1, of.get("groups", 1))),
         *pair(of["kernel_size"], "kernel_size", 1),
     ),
-    nn.BatchNorm1d: lambda of: (of["features"],),
-    nn.BatchNorm2d: lambda of: (of["features"],),
-    nn.LayerNorm: lambda of: (of["shape"],) if isinstance(of["shape"], int) else of["shape"],
+    nn.BatchNorm1d: lambda of: (of["num_features"],),
+    nn.BatchNorm2d: lambda of: (of["num_features"],),
+    nn.LayerNorm: lambda of: (
+        (of["normalized_shape"],) if isinstance(of["normalized_shape"], int) else of["normalized_shape"]
+    ),
 }
 """The shape of each layer's `weight`, from its arguments; the other arrays are no larger."""
 
@@ -72,7 +75,9 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
     try:
         if issubclass(kind, Sequential) and kind.config is Sequential.config:
             return kind(*inner_layers(kind.__name__, arguments, shapes, prefix, deep))
-        checked = checked_arguments(kind, arguments)
+        new_names = new_names_of(kind.__init__)
+        arguments = {new_names.get(name, name): value for name, value in arguments.items()}
+        checked = {name: argument(hints_of(kind), name, value) for name, value in arguments.items()}
         if kind in WEIGHTS:
             check_weight(f"{prefix}weight", WEIGHTS[kind](checked), shapes)
         if "rng" in hints_of(kind):  # any: the weights are loaded over these
@@ -139,11 +144,6 @@ def hints_of_constructor(constructor: Callable[..., None]) -> Mapping[str, Any]:
         found = {}
     _, *arguments = signature(constructor).parameters.values()
     return {one.name: found.get(one.name, Any) for one in arguments if one.kind not in VARIADIC}
-
-
-def checked_arguments(kind: type[Layer], arguments: Mapping[str, object]) -> dict[str, object]:
-    """Return a constructor's arguments, each in the type that it wants."""
-    return {name: argument(hints_of(kind), name, value) for name, value in arguments.items()}
 
 
 def argument(hints: Mapping[str, Any], name: str, value: object) -> object:

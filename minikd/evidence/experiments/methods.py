@@ -1,8 +1,8 @@
 """Every method that the default pair can use, at equal budget, with its default and with tuned settings.
 
-Tuning is alike for all, the control too: two settings are tried beside the default one, each a training of the same
+Tuning is alike for all, the baseline too: two settings are tried beside the default one, each a training of the same
 length, and the held-out images of the tuning seeds choose (fewest errors, then likelihood). Where the default wins
-there is no second row. A default row is held against plain soft targets and the control at their defaults, a tuned row
+there is no second row. A default row is held against plain soft targets and the baseline at their defaults, a tuned row
 against both as tuned. Schedules and schemes, who teaches whom rather than what is matched, stand at the end, untuned.
 """
 
@@ -26,12 +26,12 @@ from minikd.outside import absolute, is_spec
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTROL, PLAIN = "control", "soft_targets"
+BASELINE, PLAIN = "baseline", "soft_targets"
 
 MIXED: Sequence[Settings] = ({"temperature": 2.0}, {"alpha": 0.5})
 
 GRID: Mapping[str, Sequence[Settings]] = {
-    CONTROL: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
+    BASELINE: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
     **dict.fromkeys(("soft_targets", "reverse_kl", "jensen_shannon", "soft_cross_entropy", "noisy_teacher"), MIXED),
     "logit_matching": ({"alpha": 0.5}, {"alpha": 0.99}),
     "dkd": ({"beta": 2.0}, {"temperature": 2.0}),
@@ -63,12 +63,12 @@ student that is taught by the first student."""
 
 
 Bases = Callable[[Recipe], list[str]]
-"""Which rows have a default of their own: the control, and the names of methods, or FILE.py:NAME."""
+"""Which rows have a default of their own: the baseline, and the names of methods, or FILE.py:NAME."""
 
 
 def base_rows(recipe: Recipe) -> list[str]:
-    """Return the control and the methods that the recipe's pair can use."""
-    return [CONTROL, *usable(pair_of(recipe))]
+    """Return the baseline and the methods that the recipe's pair can use."""
+    return [BASELINE, *usable(pair_of(recipe))]
 
 
 def pair_of(recipe: Recipe) -> Pair:
@@ -87,20 +87,20 @@ def title(base: str) -> str:
     return Path(base).name if is_spec(base) else base
 
 
-def row(setup: Setup, base: str, settings: Settings, plain: str, control: str) -> list[Cell]:
-    """Return the cells of a row, one for each seed, held against plain soft targets and the control."""
-    name, role = named(title(base), settings), "control" if base == CONTROL else "student"
-    method = PLAIN if base == CONTROL else base
-    against = ("" if base == PLAIN else plain, "" if base == CONTROL else control)
+def row(setup: Setup, base: str, settings: Settings, plain: str, baseline: str) -> list[Cell]:
+    """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
+    name, role = named(title(base), settings), "baseline" if base == BASELINE else "student"
+    method = PLAIN if base == BASELINE else base
+    against = ("" if base == PLAIN else plain, "" if base == BASELINE else baseline)
     recipes = [with_settings(taught(recipe, method, {}), settings) for recipe in setup.recipes()]
     return [Cell(name, recipe, role, "teacher", against) for recipe in recipes]
 
 
 def defaults(setup: Setup, _: Outcomes, bases: Bases = base_rows) -> list[Cell]:
-    """The control and every method, as they are; and what is tried beside them, for the tuning seeds."""
+    """The baseline and every method, as they are; and what is tried beside them, for the tuning seeds."""
     found = []
     for base in bases(setup.recipe):
-        cells = row(setup, base, {}, PLAIN, CONTROL)
+        cells = row(setup, base, {}, PLAIN, BASELINE)
         found += [*cells, *tries(cells[: setup.size.tuning], grid_of(base))]
     return found
 
@@ -110,29 +110,29 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
     found = []
     for recipe in setup.recipes():
         rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
-        found += [Cell(name, how, "student", "teacher", (PLAIN, CONTROL)) for name, how in rows.items()]
+        found += [Cell(name, how, "student", "teacher", (PLAIN, BASELINE)) for name, how in rows.items()]
         if setup.seeds > 1:
             plain, all_seeds = taught(recipe, PLAIN, {}), tuple(cell.key for cell in teachers(setup, {}))
-            found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, CONTROL), ensemble=all_seeds))
+            found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, BASELINE), ensemble=all_seeds))
     return found
 
 
 def tuned(setup: Setup, outcomes: Outcomes, bases: Bases = base_rows) -> list[Cell]:
-    """The control and every method with the settings that did best on the held-out images, where not the default's."""
+    """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
     chosen = {base: best(setup, outcomes, title(base), grid_of(base)) for base in bases(setup.recipe)}
-    plain, control = (named(base, chosen[base]) for base in (PLAIN, CONTROL))
+    plain, baseline = (named(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
-        cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, control)
+        cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, baseline)
     ]
 
 
 def with_methods(methods: Sequence[str]) -> Experiment:
-    """Return the experiment with these methods alone, names or FILE.py:NAME, beside soft targets and the control.
+    """Return the experiment with these methods alone, names or FILE.py:NAME, beside soft targets and the baseline.
 
     Raises ConfigError for a method that cannot be made, or cannot be used on the default pair.
     """
     chosen = [absolute(method) if is_spec(method) else method for method in methods]
-    bases = [*dict.fromkeys((CONTROL, PLAIN, *chosen))]
+    bases = [*dict.fromkeys((BASELINE, PLAIN, *chosen))]
     for method in chosen:
         check(build(method, {}), pair_of(METHODS.recipe))
 
@@ -147,8 +147,8 @@ def with_methods(methods: Sequence[str]) -> Experiment:
 
 
 def figure(report: Report) -> "Figure":
-    """Draw every row, best first, with the control's line."""
-    return dots(report, "Every method at equal budget, default and tuned", CONTROL)
+    """Draw every row, best first, with the baseline's line."""
+    return dots(report, "Every method at equal budget, default and tuned", BASELINE)
 
 
 METHODS = Experiment(
@@ -162,6 +162,6 @@ METHODS = Experiment(
     },
     recipe=Recipe(),
     stages=(teachers, defaults, tuned, schemes),
-    against=("soft", "control"),
+    against=("soft", "baseline"),
     draw=figure,
 )
