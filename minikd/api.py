@@ -11,15 +11,15 @@ import numpy as np
 from minikd import metrics
 from minikd.arguments import check_choices, check_data, check_model, check_trainable, path_of, teachers_of
 from minikd.backends import module_of
-from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import checked_unlabelled, joined
+from minikd.distillation.progress import Bars
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.methods import Labels, Method, Pair, Teacher, build, check
-from minikd.methods.function import Function
+from minikd.methods import Labels, Method, Pair, TeacherAnswers, build, check
+from minikd.methods.function import LossFunction
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.training import Plan, Watcher, fit
@@ -68,7 +68,7 @@ def distill(
     student: Sequential,
     data: Dataset,
     plan: Plan | None = None,
-    method: str | Method | type[Method] | Function = "soft_targets",
+    method: str | Method | type[Method] | LossFunction = "soft_targets",
     augmentation: Augmentation | None = None,
     watcher: Watcher | Literal["auto"] | None = "auto",
     unlabelled: Pixels | None = None,
@@ -106,7 +106,7 @@ def distill(
 
     told = watcher_of(watcher)
 
-    def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+    def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
         if told:
             told.note(f"the teacher looks at {len(views):,} images ...")
         with threads_for(teachers[0]) as map_:

@@ -28,7 +28,7 @@ MARK = "__minikd_outside__"
 
 
 @dataclass(frozen=True)
-class Found:
+class OutsideThing:
     """A file that was run, the name that was looked for, and what has that name."""
 
     path: Path
@@ -80,7 +80,7 @@ def file_digest(spec: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
 
 
-def find(spec: str, wanted: Wanted) -> Found:
+def find(spec: str, wanted: Wanted) -> OutsideThing:
     """Run the file of "file.py:Name" and return what has that name; of "file.py", the only thing that fits.
 
     Raises ConfigError for a file that cannot be run, and for a name that is not there.
@@ -91,7 +91,7 @@ def find(spec: str, wanted: Wanted) -> Found:
     if not name and len(candidates) == 1:
         name = candidates[0]
     if name in names:
-        return Found(path, name, names[name], names)
+        return OutsideThing(path, name, names[name], names)
     listed = f"the file has {', '.join(candidates)}" if candidates else f"the file has {wanted.none}"
     if not name:
         raise ConfigError(f"{path.name} leaves open {wanted.open}: write {path.name}:NAME; {listed}")

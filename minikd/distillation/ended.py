@@ -9,7 +9,6 @@ from pathlib import Path
 from minikd.console.notices import notice
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
-from minikd.report.figures import FIGURES, figures_of
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
 """Settings that say where something lies: what it holds is compared instead, with the weights' own record."""
@@ -73,8 +72,3 @@ def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, ob
             yield from flat(value, f"{place}{name}.")
         else:
             yield f"{place}{name}", value
-
-
-def has_figures(folder: Path) -> bool:
-    """True where no figure of a run is missing."""
-    return len(figures_of(folder)) == len(FIGURES)

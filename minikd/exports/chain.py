@@ -11,7 +11,7 @@ OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()}
 """The layers that the exports know."""
 
 
-class Named(NamedTuple):
+class NamedLayer(NamedTuple):
     """A layer and where it stands: "3", or "3.1" for the second layer of the chain that is layer 3."""
 
     name: str
@@ -21,21 +21,21 @@ class Named(NamedTuple):
         return f"layer {self.name}, {self.layer.in_one_line()}"
 
 
-def flat(model: Sequential, prefix: str = "") -> list[Named]:
+def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
     """Return the model's layers in order: chains inside it opened, dropout left out, for it does nothing here.
 
     A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
     else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
     its place. Raises ConfigError for one that has none.
     """
-    whole = Named("model", model)
+    whole = NamedLayer("model", model)
     if type(model) not in CHAINS.values():
         return flat(Sequential(*replacement(whole)), prefix)
     if type(model) is Residual and not prefix:
         return [whole]
-    found: list[Named] = []
+    found: list[NamedLayer] = []
     for i, layer in enumerate(model.layers):
-        named = Named(f"{prefix}{i}", layer)
+        named = NamedLayer(f"{prefix}{i}", layer)
         if type(layer) is Sequential:
             found += flat(layer, f"{named.name}.")
         elif type(layer) not in OWN:
@@ -45,7 +45,7 @@ def flat(model: Sequential, prefix: str = "") -> list[Named]:
     return found
 
 
-def replacement(named: Named) -> Sequence[Layer]:
+def replacement(named: NamedLayer) -> Sequence[Layer]:
     """Return copies of what a layer of somebody else's says that it computes. Raises ConfigError."""
     export = getattr(named.layer, "export", None)
     if export is None:

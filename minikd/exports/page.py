@@ -20,19 +20,19 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import to_host
+from minikd.console import units
 from minikd.data import Dataset, Views
 from minikd.data.ink import ink_box, is_ink
 from minikd.distillation.networks import Given, in_order
 from minikd.errors import ConfigError, ShapeError
 from minikd.exports import page_text as text
 from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
-from minikd.exports.layers import Description, described, packed_bytes
+from minikd.exports.layers import LayerDescription, described, packed_bytes
 from minikd.exports.quantize import quantize
 from minikd.losses.distillation import check_alpha
 from minikd.losses.softmax import check_temperature
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.report import units
 from minikd.storage.files import write_atomically
 from minikd.training.inference import logits_of, named
 from minikd.training.parallel import workers
@@ -159,7 +159,7 @@ def spread(numbers: Ints, most: int) -> Ints:
     return found
 
 
-def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Ints) -> Description:
+def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Ints) -> LayerDescription:
     """Return what the page's scripts read: the networks, the classes, the images and the logits to compare with."""
     return {
         "shape": data.image_shape,
@@ -176,7 +176,7 @@ def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Int
     }
 
 
-def network(one: Member, chosen: Ints) -> Description:
+def network(one: Member, chosen: Ints) -> LayerDescription:
     """Return one network: its layers, how it wants its pixels, its logits for the images in the page."""
     return {
         "key": one.key,
@@ -189,13 +189,13 @@ def network(one: Member, chosen: Ints) -> Description:
     }
 
 
-def drawing(data: Dataset) -> Description | None:
+def drawing(data: Dataset) -> LayerDescription | None:
     """Return how a drawing becomes an image, or None where the images are not characters in ink."""
     box = ink_box(data.train_images, data.class_names)
     return {"box": box} if box else None
 
 
-def in_script(content: Description) -> str:
+def in_script(content: LayerDescription) -> str:
     """Return JSON that is safe inside a <script>: no `<` that could end it, no line separator."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from minikd.console.layout import broken
 from minikd.evidence.gradcheck.learner_file import Passes, as_function
 from minikd.evidence.gradcheck.learner_function import as_loss, check_pair
-from minikd.evidence.gradcheck.report import Report
+from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
 from minikd.evidence.gradcheck.trial import Stopped, describe, hint
 from minikd.lessons.rows import distance, row
@@ -108,7 +108,7 @@ class Work:
         try:
             report = check_pair(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
         except Stopped as stop:
-            report = Report(backward, findings=(stop.finding,))
+            report = GradientReport(backward, findings=(stop.finding,))
         self._report(claim, report, usual)
 
     def loss(self, name: str, logits: Floats, *others: object, usual: str = "") -> None:
@@ -143,7 +143,7 @@ class Work:
             text = f"{name} raised {raised(error)}{hint(error, 'forward')}"
             self._tell(claim, "WRONG", "", text)
 
-    def _report(self, claim: str, report: Report, usual: str) -> None:
+    def _report(self, claim: str, report: GradientReport, usual: str) -> None:
         if report.ok:
             self._tell(claim, "ok", f"{report.relative_error:.1e}")
         else:

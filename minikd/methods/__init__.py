@@ -8,7 +8,7 @@ from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
 from minikd.methods.labels import Labels
 from minikd.methods.logits import LogitMethod, LogitObjective, MixedMethod, WeightedMethod
-from minikd.methods.method import Answer, Ask, Method, Pair, Teacher
+from minikd.methods.method import Answer, Ask, Method, Pair, TeacherAnswers
 from minikd.methods.mutual import DeepMutualLearning
 from minikd.methods.noisy_teacher import NoisyTeacher
 from minikd.methods.outside import as_kind, check_kind, kind_in_file
@@ -86,7 +86,7 @@ __all__ = [
     "MixedMethod",
     "Pair",
     "SoftTargets",
-    "Teacher",
+    "TeacherAnswers",
     "WeightedMethod",
     "build",
     "check",

@@ -20,7 +20,7 @@ from minikd.losses import kl_divergence
 from minikd.methods.courses import moved
 from minikd.methods.layers import Layers, choose
 from minikd.methods.logits import MixedMethod
-from minikd.methods.method import Ask, Pair, Teacher
+from minikd.methods.method import Ask, Pair, TeacherAnswers
 from minikd.nn.container import Taps
 from minikd.nn.layer import Layer
 from minikd.settings import setting
@@ -94,7 +94,7 @@ class FeatureMethod(MixedMethod):
 class FeatureObjective(Objective):
     """Asks the teacher for its logits and its feature, and the method for its terms."""
 
-    def __init__(self, method: FeatureMethod, teacher: Teacher, layers: Layers, own: Layer) -> None:
+    def __init__(self, method: FeatureMethod, teacher: TeacherAnswers, layers: Layers, own: Layer) -> None:
         super().__init__()
         self.method, self.teacher, self.layers, self.own = method, teacher, layers, own
         self.taps, self.across_batch, self.anew = (layers.student,), method.across_batch, method.anew

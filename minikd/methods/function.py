@@ -21,7 +21,7 @@ from minikd.settings import setting
 from minikd.training.objective import Objective, Step, Term
 from minikd.typing import Floats, Ints, Scalar
 
-Function = Callable[..., object]
+LossFunction = Callable[..., object]
 """A loss as somebody wrote it; what it returns is checked."""
 
 SIGNATURE = "(student_logits, teacher_logits, labels)"
@@ -38,7 +38,7 @@ class FunctionMethod(LogitMethod):
     """The base of methods that are made of a function; its settings are the function's further arguments."""
 
     needs: ClassVar[tuple[str, ...]] = ("labels", "teacher's logits")
-    function: ClassVar[Function]
+    function: ClassVar[LossFunction]
     across_batch: ClassVar[bool] = False
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
@@ -140,7 +140,7 @@ def checked(found: object, logits: Floats, name: str) -> Loss:
     return number, gradient
 
 
-def from_function(function: Function, name: str = "") -> type[Method]:
+def from_function(function: LossFunction, name: str = "") -> type[Method]:
     """Return the method whose loss is `function`; its arguments behind the first three are the method's settings.
 
     Such an argument has a default that is a number or a text. Raises ConfigError for other parameters.
@@ -164,7 +164,7 @@ def described(name: str, default: Any) -> Any:
     return setting(default, "an argument of the function's own")
 
 
-def settings_of(function: Function, name: str) -> list[inspect.Parameter]:
+def settings_of(function: LossFunction, name: str) -> list[inspect.Parameter]:
     """Return a function's parameters behind the first three, or refuse parameters that do not fit a loss."""
     try:
         parameters = list(inspect.signature(function).parameters.values())

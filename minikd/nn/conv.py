@@ -33,7 +33,7 @@ import numpy as np
 from minikd.backends import module_of
 from minikd.checks import whole
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn.geometry import Pair, check_image, output_size, pair
+from minikd.nn.geometry import HeightWidth, check_image, output_size, pair
 from minikd.nn.initialization import initial_weight
 from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
 from minikd.nn.products import inner_product, tall_product
@@ -54,9 +54,9 @@ def conv2d(
     x: Floats,
     w: Floats,
     b: Floats,
-    stride: int | Pair = 1,
-    padding: int | Pair = 0,
-    dilation: int | Pair = 1,
+    stride: int | HeightWidth = 1,
+    padding: int | HeightWidth = 0,
+    dilation: int | HeightWidth = 1,
     groups: int = 1,
 ) -> tuple[Floats, ConvCache]:
     """Return the convolution y (N, O, P, Q) and the cache.
@@ -81,7 +81,9 @@ def conv2d(
     return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2), cache
 
 
-def checked_steps(stride: int | Pair, padding: int | Pair, dilation: int | Pair, where: str) -> Steps:
+def checked_steps(
+    stride: int | HeightWidth, padding: int | HeightWidth, dilation: int | HeightWidth, where: str
+) -> Steps:
     """Return how a window moves, or refuse moves that cannot be."""
     return Steps(
         pair(stride, f"{where}'s stride", 1),
@@ -131,7 +133,7 @@ def conv2d_backward_input(dy: Floats, cache: ConvCache) -> Floats:
     return _added_back(dy, cache)
 
 
-def _convolved(dy: Floats, cache: ConvCache, border: Pair) -> Floats:
+def _convolved(dy: Floats, cache: ConvCache, border: HeightWidth) -> Floats:
     """Return dx at stride 1: dy, in a border of zeros, convolved with the kernels turned by half a turn."""
     w, (N, C, H, W) = cache.w, _image(cache)
     dx = module_of(dy).empty((N * H * W, C), dy.dtype)
@@ -174,7 +176,7 @@ def _image(cache: ConvCache) -> tuple[int, int, int, int]:
     return N, C, H - 2 * ph, W - 2 * pw
 
 
-def _check_upstream(dy: Floats, cache: ConvCache) -> Pair:
+def _check_upstream(dy: Floats, cache: ConvCache) -> HeightWidth:
     """Return (P, Q), or refuse a dy that is not (N, O, P, Q) in the weights' dtype."""
     (N, H, W, _), w, steps = cache.padded.shape, cache.w, cache.steps
     P, Q = output_size((H, W), w.shape[2:], steps.stride, (0, 0), steps.dilation, "conv2d")
@@ -189,11 +191,11 @@ class Conv2d(Layer):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | Pair,
+        kernel_size: int | HeightWidth,
         rng: np.random.Generator,
-        stride: int | Pair = 1,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
+        stride: int | HeightWidth = 1,
+        padding: int | HeightWidth = 0,
+        dilation: int | HeightWidth = 1,
         groups: int = 1,
         init: str = "he",
     ) -> None:

@@ -76,7 +76,7 @@ def test_predict_draws_what_the_models_saw(finished, tmp_path, monkeypatch, caps
 
 def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(finished.parent.parent)
-    monkeypatch.setattr("minikd.cli.commands.Path", lambda _: finished.parent)
+    monkeypatch.setattr("minikd.cli.predict.Path", lambda _: finished.parent)
     Image.fromarray(np.zeros((12, 10), np.uint8)).save(tmp_path / "black.png")
     assert main(["predict", str(tmp_path / "black.png")]) == 0
     printed = capsys.readouterr()

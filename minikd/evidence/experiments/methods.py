@@ -18,8 +18,8 @@ from minikd.distillation.recipe import Distillation, Recipe
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
 from minikd.evidence.experiments.figures import dots
-from minikd.evidence.experiments.rows import Report
-from minikd.evidence.experiments.tuning import Settings, best, named, tries, with_settings
+from minikd.evidence.experiments.rows import ExperimentReport
+from minikd.evidence.experiments.tuning import TunedSettings, best, named, tries, with_settings
 from minikd.methods import Pair, build, check, kind_of, usable
 from minikd.outside import absolute, is_spec
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 BASELINE, PLAIN = "baseline", "soft_targets"
 
-MIXED: Sequence[Settings] = ({"temperature": 2.0}, {"alpha": 0.5})
+MIXED: Sequence[TunedSettings] = ({"temperature": 2.0}, {"alpha": 0.5})
 
-GRID: Mapping[str, Sequence[Settings]] = {
+GRID: Mapping[str, Sequence[TunedSettings]] = {
     BASELINE: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
     **dict.fromkeys(("soft_targets", "reverse_kl", "jensen_shannon", "soft_cross_entropy", "noisy_teacher"), MIXED),
     "logit_matching": ({"alpha": 0.5}, {"alpha": 0.99}),
@@ -77,7 +77,7 @@ def pair_of(recipe: Recipe) -> Pair:
     return Pair(first_student(recipe, dataset), [first_teacher(recipe, dataset)], dataset.image_shape)
 
 
-def grid_of(base: str) -> Sequence[Settings]:
+def grid_of(base: str) -> Sequence[TunedSettings]:
     """Return what is tried beside a row's defaults; a method that stands not in GRID says so itself, by its `tries`."""
     return GRID[base] if base in GRID else kind_of(base).tries
 
@@ -87,7 +87,7 @@ def title(base: str) -> str:
     return Path(base).name if is_spec(base) else base
 
 
-def row(setup: Setup, base: str, settings: Settings, plain: str, baseline: str) -> list[Cell]:
+def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: str) -> list[Cell]:
     """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
     name, role = named(title(base), settings), "baseline" if base == BASELINE else "student"
     method = PLAIN if base == BASELINE else base
@@ -146,7 +146,7 @@ def with_methods(methods: Sequence[str]) -> Experiment:
     )
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw every row, best first, with the baseline's line."""
     return dots(report, "Every method at equal budget, default and tuned", BASELINE)
 

@@ -13,18 +13,18 @@ from minikd.errors import ConfigError, ShapeError
 from minikd.evidence.gradcheck.learner_file import LEARNER, as_function, has_passes
 from minikd.evidence.gradcheck.learner_function import check_learner_function, examples
 from minikd.evidence.gradcheck.numeric import tie_free
-from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import BoundLayer, LayerLike, check_layer, parameters
 from minikd.evidence.gradcheck.trial import Stopped, describe
 from minikd.nn.layer import BINDING
-from minikd.outside import Found, find, raised
+from minikd.outside import OutsideThing, find, raised
 from minikd.typing import Floats, Shape
 
 SHAPES: tuple[Shape, ...] = ((5, 7), (2, 3, 7, 6), (2, 1, 7, 6), (3, 4, 5), (7,))
 """Tried in this order where nothing says which shape of input the code takes: uneven, and no two lengths alike."""
 
 
-def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Report:
+def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> GradientReport:
     """Check the layer or function that `spec`, "file.py:Name", names; ":Name" may be left out of a file with only one.
 
     Accepted are
@@ -51,10 +51,10 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Repor
     try:
         return _check_layer(file, _made(file, rng), shape, rng)
     except Stopped as stop:
-        return Report(file.name, findings=(stop.finding,))
+        return GradientReport(file.name, findings=(stop.finding,))
 
 
-def _made(file: Found, rng: np.random.Generator) -> object:
+def _made(file: OutsideThing, rng: np.random.Generator) -> object:
     """Return the layer: the object of that name, or the class called without arguments, or with `rng` if it asks."""
     if not inspect.isclass(file.thing):
         return file.thing
@@ -74,7 +74,7 @@ def _made(file: Found, rng: np.random.Generator) -> object:
     return made
 
 
-def _check_layer(file: Found, layer: object, shape: Shape | None, rng: np.random.Generator) -> Report:
+def _check_layer(file: OutsideThing, layer: object, shape: Shape | None, rng: np.random.Generator) -> GradientReport:
     if not isinstance(layer, LayerLike) or not has_passes(layer):
         raise ConfigError(
             f"{file.where} is {describe(layer)} without forward and backward methods; a layer has "

@@ -8,11 +8,11 @@ import numpy as np
 from minikd.errors import ConfigError
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.learner_file import Passes, as_function
-from minikd.evidence.gradcheck.numeric import Arrays, tie_free
-from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.numeric import NamedArrays, tie_free
+from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
 from minikd.evidence.gradcheck.trial import Stopped, describe, hint
-from minikd.outside import Found, raised
+from minikd.outside import OutsideThing, raised
 from minikd.typing import Floats, Scalar, Shape
 
 EXAMPLES = "example_inputs"
@@ -22,8 +22,8 @@ LossOfMany = Callable[..., tuple[Scalar, Floats]]
 
 
 def check_learner_function(
-    file: Found, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
-) -> Report:
+    file: OutsideThing, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
+) -> GradientReport:
     """Check a function of the learner's; `shapes` are tried where neither `shape` nor the file gives one."""
     function, partner = as_function(file.thing), file.names.get(f"{file.name}_backward")
     try:
@@ -33,11 +33,11 @@ def check_learner_function(
         else:
             report = _check_loss(file, as_loss(file.thing), inputs, rng)
     except Stopped as stop:
-        return Report(file.name, findings=(stop.finding,))
+        return GradientReport(file.name, findings=(stop.finding,))
     return report.named(file.name, how)
 
 
-def examples(file: Found, rng: np.random.Generator) -> Mapping[str, object]:
+def examples(file: OutsideThing, rng: np.random.Generator) -> Mapping[str, object]:
     """Return the dict of the file's `example_inputs(rng)`, or an empty one where the file has no such function."""
     make = file.names.get(EXAMPLES)
     if make is None:
@@ -53,7 +53,7 @@ def examples(file: Found, rng: np.random.Generator) -> Mapping[str, object]:
 
 
 def _inputs(
-    file: Found,
+    file: OutsideThing,
     function: Passes,
     shape: Shape | None,
     shapes: tuple[Shape, ...],
@@ -93,15 +93,15 @@ def check_pair(
     partner: Passes,
     inputs: Mapping[str, Floats],
     rng: np.random.Generator,
-) -> Report:
+) -> GradientReport:
     """Check f, returning (y, cache), and its f_backward(dy, cache); integers among the `inputs` are constants."""
     floats = {key: value for key, value in inputs.items() if value.dtype.kind == "f"}
     fixed = {key: value for key, value in inputs.items() if key not in floats}
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         return function(**arrays, **fixed)
 
-    def backward(dy: Floats, cache: object) -> Arrays:
+    def backward(dy: Floats, cache: object) -> NamedArrays:
         return dict(_by_name(partner(dy, cache), tuple(floats)))
 
     return check_function(forward, backward, floats, rng, name=name, full=True)
@@ -123,7 +123,9 @@ def _by_name(result: object, names: tuple[str, ...]) -> Iterator[tuple[str, Floa
     yield from zip(names, several, strict=True)
 
 
-def _check_loss(file: Found, function: LossOfMany, inputs: Mapping[str, Floats], rng: np.random.Generator) -> Report:
+def _check_loss(
+    file: OutsideThing, function: LossOfMany, inputs: Mapping[str, Floats], rng: np.random.Generator
+) -> GradientReport:
     first, *others = inputs
 
     def loss(logits: Floats) -> tuple[Scalar, Floats]:

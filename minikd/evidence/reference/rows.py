@@ -15,7 +15,7 @@ TIGHT = 1e-10
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """How far one array of minikd's lies from PyTorch's: `name` the layer, loss, ...; `what` the array compared."""
 
     name: str
@@ -30,12 +30,14 @@ class Row:
         return self.difference <= self.bound
 
 
-def compare(name: str, dtype: str, ours: Mapping[str, Floats], theirs: Mapping[str, Floats], bound: float) -> list[Row]:
+def compare(
+    name: str, dtype: str, ours: Mapping[str, Floats], theirs: Mapping[str, Floats], bound: float
+) -> list[Comparison]:
     """Return a row for each array, by its name; an array that only one side has differs infinitely."""
     rows = []
     for what in [*ours, *(name for name in theirs if name not in ours)]:
         gap = difference(ours[what], theirs[what]) if what in ours and what in theirs else np.inf
-        rows.append(Row(name, what, dtype, gap, bound))
+        rows.append(Comparison(name, what, dtype, gap, bound))
     return rows
 
 
@@ -50,7 +52,7 @@ def difference(ours: Floats, theirs: Floats) -> float:
     return gap / scale if scale > 0 else 0.0 if gap == 0 else np.inf
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[Comparison]) -> str:
     """Return the rows as text, a line for each name with its worst arrays; below, array by array, what failed."""
     rows = list(rows)
     names = {row.name: [other for other in rows if other.name == row.name] for row in rows}
@@ -67,11 +69,11 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join([aligned(header, cells, left=(len(header[0]) - 1,)), "", *map(paragraph, lines)])
 
 
-def _verdict(group: Iterable[Row]) -> str:
+def _verdict(group: Iterable[Comparison]) -> str:
     return "ok" if all(row.ok for row in group) else "FAILED"
 
 
-def _worst(group: list[Row], dtype: str) -> tuple[str, str]:
+def _worst(group: list[Comparison], dtype: str) -> tuple[str, str]:
     """Return the largest difference among the rows of a dtype, and its bound."""
     of_dtype = [row for row in group if row.dtype == dtype]
     if not of_dtype:

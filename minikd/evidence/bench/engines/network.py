@@ -13,7 +13,7 @@ class CannotDo(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Loss:
+class BatchLoss:
     """A batch's loss: cross-entropy, or distillation where there are a teacher's logits.
 
     Engines that take the gradient by their output get minikd's own, which costs them little.
@@ -38,6 +38,6 @@ class Network(Protocol):
         """Return the answers to normalised images (N, C, H, W)."""
         ...
 
-    def step(self, x: Floats, loss: Loss) -> float:
+    def step(self, x: Floats, loss: BatchLoss) -> float:
         """Take one step of Adam and return the loss before it."""
         ...
