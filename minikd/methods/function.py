@@ -181,7 +181,7 @@ def settings_of(function: LossFunction, name: str) -> list[inspect.Parameter]:
     if lacking := [one.name for one in rest if one.default is one.empty]:
         raise ConfigError(f"{name} takes {shown}; after {SIGNATURE} each needs a default, as {lacking[0]}=1.0")
     for one in rest:
-        if hasattr(FunctionMethod, one.name):
+        if hasattr(FunctionMethod, one.name) and one.name != "temperature":
             raise ConfigError(f"{name} takes {shown}, and {one.name!r} is a name that every method has; choose another")
     return [one for one in rest if type(one.default) in (int, float, str)]
 
