@@ -43,7 +43,7 @@ class FunctionMethod(LogitMethod):
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
         self.try_out(pair.student.output_shape(pair.image)[0], pair.student.vector)
-        return LogitObjective(self, ask((), self.softness), self.across_batch)
+        return LogitObjective(self, ask((), self.temperature), self.across_batch)
 
     def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
         return (Term("soft", 1.0, *self.loss(logits, teacher_logits, labels)),)

@@ -66,9 +66,9 @@ class Method(Section, ABC):
                 setattr(cls, name, value)
 
     @property
-    def softness(self) -> float:
-        """The temperature at which the teacher's probabilities are looked at."""
-        return float(getattr(self, "temperature", 1.0))
+    def temperature(self) -> float:
+        """The temperature at which the teacher's probabilities are looked at; a method may have it as a setting."""
+        return 1.0
 
     def refusal(self, pair: Pair) -> str:
         """Return why the method cannot be used on these networks; "" where it can."""

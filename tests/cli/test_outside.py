@@ -68,7 +68,7 @@ def test_a_method_in_a_file_is_written_down_with_its_settings_and_its_digest(dis
     assert distill("--method", "my_method.py:Sharper", "--method-arg", "power=2") == 0
     recipe = read_recipe(here / "runs" / "mine" / "config.toml").distillation
     assert recipe.method == str(here / "my_method.py:Sharper")
-    assert recipe.method_args == {"temperature": 4.0, "alpha": 0.9, "course": "linear", "power": 2.0}
+    assert recipe.method_args == {"temperature": 4.0, "alpha": 0.9, "schedule": "linear", "power": 2.0}
     assert len(recipe.method_digest) == 32
     assert json.loads((here / "runs" / "mine" / "results.json").read_text())["method"] == "Sharper"
 

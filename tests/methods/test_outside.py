@@ -75,7 +75,7 @@ def test_a_class_is_called_by_its_own_name_and_docstring_where_it_gives_no_other
 def test_the_further_arguments_of_a_function_are_its_settings():
     method = build(classic, {"alpha": 0.25})
     assert (method.name, method.temperature, method.alpha) == ("classic", 4.0, 0.25)
-    assert method.softness == 4.0
+    assert build(lambda z, v, y: cross_entropy(z, y), {}).temperature == 1.0
     with pytest.raises(ConfigError, match="classic: unknown setting 'alhpa'; did you mean 'alpha'"):
         build(classic, {"alhpa": 1.0})
     with pytest.raises(ConfigError, match=r"temperature is 0\.0, but must be finite and positive"):
