@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from minikd.cli.failures import REFUSED, bug, reason, refused, status_of
 from minikd.cli.next_steps import columns_of
+from minikd.cli.shared_flags import run_layers
 from minikd.console.interrupts import exit_status, say_stopped
 from minikd.console.layout import paragraph
 from minikd.console.notices import printed
@@ -73,6 +74,7 @@ def answered(argv: Sequence[str] | None) -> int:
         if "command" not in arguments:
             return 0
         with printed():
+            run_layers(arguments)
             return int(module_of(arguments.command).run(arguments))
     except MinikdError as error:
         return refused(str(error))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from minikd.cli.flags import add_recipe_flags, given_settings, recipe_of
 from minikd.cli.next_steps import as_typed
-from minikd.cli.shared_flags import add_json, add_quiet
+from minikd.cli.shared_flags import add_json, add_layers, add_quiet
 from minikd.console.interrupts import advising
 from minikd.console.terminal import say
 from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
@@ -40,6 +40,7 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
     group.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
     )
+    add_layers(group)
     add_quiet(group)
     add_json(group)
     return group

@@ -6,6 +6,7 @@ from minikd.errors import ConfigError
 from minikd.methods.classes import DKD, Dist, StandardizedKL
 from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
+from minikd.methods.features import FeatureMethod
 from minikd.methods.labels import Labels
 from minikd.methods.logits import LogitMethod, LogitObjective, MixedMethod, WeightedMethod
 from minikd.methods.method import Answer, Ask, Method, Pair, TeacherAnswers
@@ -78,6 +79,7 @@ __all__ = [
     "METHODS",
     "Answer",
     "Ask",
+    "FeatureMethod",
     "Hint",
     "Labels",
     "LogitMethod",

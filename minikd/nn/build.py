@@ -112,7 +112,8 @@ def how_to_have(module: str, name: str, alike: list[str]) -> str:
         return f"module {module}, inside a function: move the class out of it, and save the model again{others}"
     if module == "__main__":
         return f"the script that saved it: move the class {name} into a module of its own that both import{others}"
-    return f"module {module}: import {module} first{others}"
+    file = f"{module.rpartition('.')[2]}.py"
+    return f"module {module}: import {module} first, or give --layers {file} on the command line{others}"
 
 
 def inner_layers(

@@ -2,11 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
+import minikd
+from minikd import nn
 from minikd.cli import main
 from minikd.distillation.recipe import read_recipe
 from minikd.evidence.experiments.methods import with_methods
+from minikd.nn.layer import KINDS
+from minikd.outside import run_file
 from tests.cli.makers import QUICK
 from tests.cli.test_refusals import refused
 
@@ -194,3 +199,28 @@ def test_a_missing_file_of_data_says_so(here, capsys):
     assert "nowhere.py does not exist" in refused(capsys, "distill", "--data", "nowhere.py:load")
     told = refused(capsys, "distill", "--data", "my_method.py:clasic")
     assert "my_method.py has no 'clasic'; did you mean classic?" in told
+
+
+LAYERS = """
+from minikd import nn
+
+class Double(nn.Layer):
+    def forward(self, x, training=False, rng=None):
+        return 2 * x, None
+
+    def backward(self, dy, cache):
+        return 2 * dy, {}
+"""
+
+
+def test_layers_names_the_file_whose_layers_the_weights_need(here, data, capsys):
+    (here / "my_layers.py").write_text(LAYERS)
+    double, squares = vars(run_file(here / "my_layers.py"))["Double"], minikd.load_dataset(data)
+    model = nn.Sequential(nn.Flatten(), double(), nn.Linear(120, 3, np.random.default_rng(0)))
+    minikd.save("mine.safetensors", model, squares)
+    KINDS.pop("my_layers:Double")  # as in another process
+    evaluate = ("evaluate", "mine.safetensors", "--data", str(data))
+    assert "import my_layers first, or give --layers my_layers.py" in refused(capsys, *evaluate)
+    assert main([*evaluate, "--layers", "my_layers.py"]) == 0
+    (here / "my_layers.py").write_text("import nothing_of_that_name")
+    assert "my_layers.py raised ModuleNotFoundError" in refused(capsys, *evaluate, "--layers", "my_layers.py")

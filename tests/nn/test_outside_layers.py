@@ -165,10 +165,11 @@ def test_loading_imports_nothing_and_says_what_to_import(tmp_path):
     (tmp_path / "my_layers.py").write_text(MINE)
     python(tmp_path, f"from my_layers import Swish\n{SAVE}")
     told = python(tmp_path, f"{LOAD}\nimport sys\nassert 'my_layers' not in sys.modules")
-    assert told == "mine.safetensors: this model has a layer Swish of module my_layers: import my_layers first\n"
+    first = "mine.safetensors: this model has a layer Swish of module my_layers: import my_layers first"
+    assert told == f"{first}, or give --layers my_layers.py on the command line\n"
     assert "Swish()" in python(tmp_path, f"import my_layers\n{LOAD}")
     other = python(tmp_path, f"{MINE}\n{LOAD}")
-    assert "import my_layers first (__main__:Swish may be another class)" in other
+    assert "on the command line (__main__:Swish may be another class)" in other
 
 
 def test_a_layer_of_a_script_is_found_where_its_script_defines_it(tmp_path):
