@@ -15,13 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
 from minikd.errors import ConfigError
 from minikd.storage.reading import check_readable, excerpt
-
-LIBRARIES = (str(Path(__file__).parent), str(Path(np.__file__).parent))
-"""Where code lies that is not the caller's own."""
 
 MARK = "__minikd_outside__"
 """A name among the globals of every file that was run here: by it `blamed` knows whose line failed."""
@@ -149,8 +144,11 @@ def raised(error: BaseException) -> str:
 
 def place(error: BaseException) -> str:
     """Return where in somebody's code an exception came from: file, line and the line itself."""
+    import numpy as np
+
+    libraries = (str(Path(__file__).parent), str(Path(np.__file__).parent))
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or list(frames)
+    theirs = [frame for frame in frames if not frame.filename.startswith(libraries)] or list(frames)
     frame = theirs[-1]
     return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {frame.line}"
 

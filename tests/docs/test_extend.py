@@ -91,4 +91,4 @@ def test_what_a_page_runs_is_the_text_of_the_page():
     with contextlib.suppress(AssertionError):
         run(Block("bash", "false\n", ""), Path.cwd())
         pytest.fail("a block that fails was taken for one that runs")
-    assert [block.file for block in blocks_of("layer")] == ["my_layers.py", "", ""]
+    assert [block.file for block in blocks_of("layer")] == ["my_layers.py", "", "", ""]
