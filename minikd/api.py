@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from minikd import metrics
-from minikd.arguments import check_choices, check_data, check_method, check_model, check_trainable, path_of, teachers_of
+from minikd.arguments import check_choices, check_data, check_model, check_trainable, path_of, teachers_of
 from minikd.backends import module_of
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
@@ -18,7 +18,8 @@ from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.progress import Bars
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.methods import Labels, Pair, TeacherAnswers, build, check
+from minikd.methods import Labels, Method, Pair, TeacherAnswers, build, check
+from minikd.methods.function import LossFunction
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.training import Plan, Watcher, fit
@@ -67,7 +68,7 @@ def distill(
     student: Sequential,
     data: Dataset,
     plan: Plan | None = None,
-    method: str = "soft_targets",
+    method: str | Method | type[Method] | LossFunction = "soft_targets",
     augmentation: Augmentation | None = None,
     watcher: Watcher | Literal["auto"] | None = "auto",
     unlabelled: Pixels | None = None,
@@ -76,17 +77,19 @@ def distill(
     """Train `student` in place on what the teacher knows, and on the labels.
 
     `method` names one of `minikd.METHODS`, and `settings` are the method's own, such as `temperature=4.0, alpha=0.9` of
-    the default (Hinton, Vinyals & Dean 2015). The teacher sees the very views that the student sees, in evaluation
-    mode; the probabilities of several teachers are averaged. A teacher that knows its classes' names, as one does
-    that was trained or loaded, is asked for the data's by name, whatever its order. `unlabelled` are more images to
-    learn on, of the data's shape and dtype, for which the teacher alone has an answer. watcher: as in `train`.
+    the default (Hinton, Vinyals & Dean 2015). It may also be a method of yours (`minikd.methods.Method`), FILE.py:NAME,
+    or a function (student_logits, teacher_logits, labels) -> (loss, gradient with respect to the student's logits),
+    whose further arguments are its settings (`minikd.methods.function`). The teacher sees the very views that the
+    student sees, in evaluation mode; the probabilities of several teachers are averaged. A teacher that knows its
+    classes' names, as one does that was trained or loaded, is asked for the data's by name, whatever its order.
+    `unlabelled` are more images to learn on, of the data's shape and dtype, for which the teacher alone has an answer.
+    watcher: as in `train`.
     Raises as `train`, ConfigError where the method cannot be used on what is given, DtypeError for a teacher of
     another dtype or device than the student's, and DataError for `unlabelled` that are no images.
     """
     check_model(student, "student")
     check_data(data)
     check_choices(plan, augmentation, watcher)
-    check_method(method)
     data = matched(student, data, "the student")
     check_trainable(student, "student")
     teachers = [reordered(one, order_of(one, data, "the teacher")) for one in teachers_of(teacher, student)]

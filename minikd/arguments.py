@@ -86,15 +86,6 @@ def check_choices(plan: object, augmentation: object, watcher: object) -> None:
         )
 
 
-def check_method(method: object) -> None:
-    """Refuse what is no name of a method."""
-    if not isinstance(method, str):
-        raise ConfigError(
-            f"method is {kind_of(method)}, but must be a name, such as 'soft_targets'; its settings stand beside it: "
-            "method='dkd', beta=4"
-        )
-
-
 def teachers_of(teacher: object, student: Sequential) -> list[Sequential]:
     """Return the teachers in a list: of one model, or of any collection of them.
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from minikd.data.shown import alike
 from minikd.errors import CheckpointError, MinikdError
 from minikd.memory import in_words, require
 from minikd.nn import Sequential
-from minikd.nn.build import build_sequential
+from minikd.nn.build import NotImported, build_sequential, check_comes_back
 from minikd.nn.layer import Layer
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted, from_json
@@ -100,10 +100,18 @@ def check_different(class_names: tuple[str, ...]) -> None:
 
 
 class Description(TypedDict):
-    """What a weights file says of its model."""
+    """What a weights file says of its model: its layers, or `model` where it is another chain than a Sequential."""
 
     layers: object
     card: Card
+    model: NotRequired[dict[str, Any]]
+
+
+def described(model: Sequential) -> dict[str, object]:
+    """Return a `Description`'s layers and model."""
+    if type(model) is Sequential:
+        return {"layers": model.config()["layers"]}
+    return {"layers": [], "model": model.description()}
 
 
 def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
@@ -112,7 +120,8 @@ def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> No
     stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask. Raises CheckpointError where
     the file cannot be written, and for weights that `load_model` would refuse.
     """
-    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)}, allow_nan=False)
+    check_comes_back(model)
+    text = json.dumps({**described(model), "card": asdict(card)}, allow_nan=False)
     tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
     check_values(path, tensors)
     write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
@@ -139,11 +148,13 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
     try:
         description = fitted(from_json(metadata["minikd"]), Description)
         shapes = {name: value.shape for name, value in tensors.items()}
-        model = build_sequential({"layers": description["layers"]}, shapes)
+        model = build_sequential(description.get("model", {"layers": description["layers"]}), shapes)
         if (dtype or dtype_of(tensors)) == "float64":
             model = model.astype("float64")
         load(model, tensors)
         check_answers(model, description["card"])
+    except NotImported as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except (MinikdError, ValueError) as error:
         raise CheckpointError(
             f"{path} does not describe its own model: {excerpt(error)}; write it again from a run, or load its arrays "
@@ -197,10 +208,16 @@ def costs(model: Sequential, shape: Shape) -> Iterator[tuple[Layer, int, int]]:
     for layer in model.layers:
         if isinstance(layer, Sequential):
             yield from costs(layer, shape)
-        borders = getattr(layer, "padding", (0, 0))
+        borders, window = (lengths_of(layer, name) for name in ("padding", "kernel_size"))
         bordered = [shape[0], *(length + 2 * border for length, border in zip(shape[1:], borders, strict=False))]
         shape = layer.output_shape(shape)
-        yield layer, 4 * max(math.prod(bordered), math.prod(shape)), math.prod(getattr(layer, "kernel_size", (0,)))
+        yield layer, 4 * max(math.prod(bordered), math.prod(shape)), math.prod(window) if window else 0
+
+
+def lengths_of(layer: Layer, name: str) -> tuple[int, ...]:
+    """Return the two lengths that a layer of windows keeps under a name; none where it keeps something else there."""
+    found = getattr(layer, name, None)
+    return found if isinstance(found, tuple) and all(isinstance(one, int) for one in found) else ()
 
 
 def check_values(path: str | Path, tensors: dict[str, Array]) -> None:

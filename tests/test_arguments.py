@@ -9,7 +9,6 @@ import minikd
 from minikd import nn
 from minikd.console.notices import Notice
 from minikd.errors import CheckpointError, ConfigError, DataError, DtypeError
-from minikd.methods import SoftTargets
 from tests import problems
 
 QUICK = minikd.Plan(epochs=1)
@@ -75,9 +74,11 @@ def test_a_choice_of_another_type_is_refused(name, value):
             call()
 
 
-@pytest.mark.parametrize("method", [None, ["dkd"], SoftTargets(), SoftTargets, {}])
-def test_a_method_is_a_name(method):
-    with pytest.raises(ConfigError, match=r"method is .*must be a name"):
+@pytest.mark.parametrize("method", [None, ["dkd"], {}, minikd.Plan])
+def test_a_method_is_a_name_a_method_or_a_function(method):
+    with pytest.raises(
+        ConfigError, match=r"method is .*must be a subclass of .*Method, or a function .*'soft_targets'"
+    ):
         minikd.distill(problems.cnn(), problems.mlp(), problems.dataset(), method=method)
 
 

@@ -11,7 +11,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PA
 
 ORDER = (
     ("typing", "errors", "memory"),
-    ("console", "storage", "settings"),
+    ("console", "storage", "settings", "outside"),
     ("backends", "checks", "machine", "nn", "losses", "optim", "schedules", "metrics"),
     ("data",),
     ("training", "models", "weights", "arguments"),

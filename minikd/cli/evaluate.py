@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed
-from minikd.cli.shared_flags import add_backend, add_json, add_quiet
+from minikd.cli.shared_flags import add_backend, add_json, add_layers, add_quiet
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
@@ -14,6 +14,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--data", help="mnist, fashion-mnist, kmnist, or a path (default: the run's, or mnist)")
     to.add_argument("--image-size", default="", metavar="HxW", help="resize a folder's images to this (default: none)")
     add_backend(to, "where arrays are put")
+    add_layers(to)
     add_quiet(to)
     add_json(to)
 

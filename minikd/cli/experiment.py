@@ -3,20 +3,40 @@
 import argparse
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next
 from minikd.cli.shared_flags import add_json, add_output, add_quiet, check_least, check_path
 from minikd.console.interrupts import advising
 from minikd.distillation.folder import quoted
+from minikd.errors import ConfigError
 from minikd.storage.files import write_atomically
 from minikd.training.parallel import cores
+
+if TYPE_CHECKING:
+    from minikd.evidence.experiments.experiment import Experiment
+
+
+def beside_methods(chosen: "Experiment", methods: list[str]) -> "Experiment":
+    """Return the experiment `methods` with these alone. Raises ConfigError for another experiment."""
+    from minikd.evidence.experiments.methods import with_methods
+
+    if chosen.name != "methods":
+        raise ConfigError(f"--method is of the experiment methods, and not of {chosen.name}; leave it out")
+    return with_methods(methods)
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add which experiment to run, how thoroughly, and where to keep it."""
     to.usage = "minikd experiment [NAME] [options]"
     to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list them)")
+    to.add_argument(
+        "--method",
+        action="append",
+        metavar="NAME",
+        help="of methods: this one alone, or FILE.py:NAME; may be repeated (default: all of them)",
+    )
     to.add_argument("--seeds", type=int, metavar="N", help="seeds of every row, from 0 (default: 5)")
     to.add_argument("--preset", metavar="NAME", help="tiny, to see that all runs; short; full (default: short)")
     to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: the cores)")
@@ -47,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quick:
         preset, seeds = arguments.preset or "tiny", arguments.seeds or 1
     chosen, jobs = named(arguments.name), cores() if arguments.jobs is None else arguments.jobs
+    if arguments.method:
+        chosen = beside_methods(chosen, arguments.method)
     check_least("--seeds", seeds, 1, 1000)
     check_least("--jobs", jobs, 1, 1000)
     check_path("--output", arguments.output)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed
-from minikd.cli.shared_flags import add_json
+from minikd.cli.shared_flags import add_json, add_layers
 from minikd.console import units
 from minikd.console.layout import paragraph
 from minikd.distillation.folder import quoted
@@ -31,6 +31,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--model", choices=("teacher", "baseline", "student"), help="of a run (default: student; html: all)"
     )
     to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
+    add_layers(to)
     to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
     add_json(to)
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 from minikd.data.sources import NAMES
 from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, Recipe, read_recipe, seed_recipe
 from minikd.errors import ConfigError
-from minikd.methods import METHODS
+from minikd.methods import METHODS, kind_of
+from minikd.outside import absolute, is_spec
 from minikd.settings import RENAMED, Section, renamed, shown, with_values
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -51,7 +52,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
     for name, kind in SECTIONS.items():
         group = parser.add_argument_group(TITLES[name])
         for one in fields(kind):
-            if one.name != "method_args":
+            if one.name not in ("method_args", "method_digest"):
                 add_flag(group, one, PREFIX[name], f"{name}.")
     add_method_flags(group)
 
@@ -170,7 +171,8 @@ def taught(section: Distillation, given: dict[str, object]) -> Distillation:
     args |= dict(setting_of(method, pair) for pair in pairs)
     args = renamed(args, {one.name for one in fields(METHODS[method])}) if method in METHODS else args
     kept = section.method_args if method == section.method else {}
-    return replaced(section, {**given, "method_args": {**kept, **args}}, PREFIX["distillation"])
+    whole = replaced(section, {**given, "method_args": {**kept, **args}}, PREFIX["distillation"])
+    return whole.written_out()
 
 
 def setting_of(method: str, pair: str) -> tuple[str, object]:
@@ -178,7 +180,8 @@ def setting_of(method: str, pair: str) -> tuple[str, object]:
     name, equals, text = pair.partition("=")
     if not equals:
         raise ConfigError(f"--method-arg is {pair!r}, but must be NAME=VALUE, such as temperature=2")
-    found = [one for one in fields(METHODS[method]) if one.name == name] if method in METHODS else []
+    known = method in METHODS or is_spec(method)  # another is refused where the recipe is made
+    found = [one for one in fields(kind_of(method)) if one.name == name] if known else []
     if not found or isinstance(found[0].default, str):
         return name, text  # an unknown name is refused where the method is made
     try:
@@ -191,6 +194,8 @@ def setting_of(method: str, pair: str) -> tuple[str, object]:
 
 def from_anywhere(text: str) -> str:
     """Return an absolute path for one that exists, so that config.toml repeats the run in any folder; else the text."""
+    if is_spec(text):
+        return absolute(text)
     try:
         path = Path(text).expanduser()
         return str(path.absolute()) if text not in ("", *NAMES) and path.exists() else text

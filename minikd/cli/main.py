@@ -10,12 +10,14 @@ from typing import NoReturn
 
 from minikd.cli.failures import REFUSED, bug, reason, refused, status_of
 from minikd.cli.next_steps import columns_of
+from minikd.cli.shared_flags import run_layers
 from minikd.console.interrupts import exit_status, say_stopped
 from minikd.console.layout import paragraph
 from minikd.console.notices import printed
 from minikd.console.terminal import one_line, safe_streams
 from minikd.errors import MinikdError
 from minikd.machine import own_version
+from minikd.outside import blamed
 
 RAW = argparse.RawDescriptionHelpFormatter
 """Leaves descriptions as they are: their lines fit already."""
@@ -72,6 +74,7 @@ def answered(argv: Sequence[str] | None) -> int:
         if "command" not in arguments:
             return 0
         with printed():
+            run_layers(arguments)
             return int(module_of(arguments.command).run(arguments))
     except MinikdError as error:
         return refused(str(error))
@@ -79,9 +82,9 @@ def answered(argv: Sequence[str] | None) -> int:
         say_stopped()
         return exit_status()
     except (OSError, MemoryError, RecursionError, ImportError) as error:
-        return refused(reason(error))
-    except Exception:
-        return bug()
+        return refused(blamed(error) or reason(error))
+    except Exception as error:
+        return refused(why) if (why := blamed(error)) else bug()
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from minikd.cli.flags import add_recipe_flags, given_settings, recipe_of
 from minikd.cli.next_steps import as_typed
-from minikd.cli.shared_flags import add_json, add_quiet
+from minikd.cli.shared_flags import add_json, add_layers, add_quiet
 from minikd.console.interrupts import advising
 from minikd.console.terminal import say
 from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
@@ -40,6 +40,7 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
     group.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
     )
+    add_layers(group)
     add_quiet(group)
     add_json(group)
     return group
@@ -50,7 +51,9 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
     if arguments.resume:
         check_alone(arguments)
         check_begun(arguments.resume)
-        return read_run_recipe(arguments.resume), RunFolder(arguments.resume)
+        recipe = read_run_recipe(arguments.resume)
+        recipe.distillation.tell_changed()
+        return recipe, RunFolder(arguments.resume)
     recipe = recipe_of(arguments)
     if arguments.name is None:
         return recipe, RunFolder(arguments.runs / default_name(recipe.data), numbered=True)

@@ -30,6 +30,26 @@ def add_backend(to: argparse._ActionsContainer, what: str) -> None:
     to.add_argument("--backend", choices=CHOICES, default="auto", help=f"{what} (default: auto)")
 
 
+def add_layers(to: argparse._ActionsContainer) -> None:
+    """Add --layers: no weights file has its layers' code run, so who uses the command names the file with them."""
+    to.add_argument(
+        "--layers",
+        action="append",
+        type=Path,
+        metavar="FILE.py",
+        help="your layers that the weights need; may be repeated (default: minikd's own)",
+    )
+
+
+def run_layers(arguments: argparse.Namespace) -> None:
+    """Run the files of --layers, so that their classes are there. Raises ConfigError with the line for what fails."""
+    if files := getattr(arguments, "layers", None):
+        from minikd.outside import run_file
+
+        for path in files:
+            run_file(path)
+
+
 def check_least(flag: str, value: int, least: int, most: int = 2**63 - 1) -> None:
     """Refuse a flag's number below the least or above the most."""
     from minikd.settings import brief

@@ -1,7 +1,9 @@
 """From a name or a path to a data set."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 
 from minikd.console.notices import notice
 from minikd.data.class_folders import read_class_folders
@@ -16,7 +18,8 @@ from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
 from minikd.data.shown import shown
 from minikd.data.trees import Tree, read_tree
-from minikd.errors import DataError
+from minikd.errors import DataError, MinikdError
+from minikd.outside import Wanted, absolute, find, is_spec, raised
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
 DIGITS = tuple("0123456789")
@@ -29,8 +32,9 @@ def load_dataset(source: str | Path, image_size: tuple[int, int] | None = None) 
     "mnist" comes with the package; "fashion-mnist" and "kmnist" are downloaded once into the user's cache. A path is
     an .npz file (`read_npz`), a folder of IDX files (`read_idx_folder`), in it or below it, or a folder of class
     folders with pictures (`read_class_folders`). Where a folder holds several sets of IDX files, FOLDER/emnist-letters
-    names one. A name wins over a folder of that name here: write ./mnist for the folder. What was decided without
-    asking is said by a notice. Raises `DataError` where the source is none of these or its data cannot be used, and
+    names one. FILE.py:NAME is a function of yours that returns a `Dataset`. A name wins over a folder of that name
+    here: write ./mnist for the folder. What was decided without asking is said by a notice. Raises `DataError` where
+    the source is none of these or its data cannot be used, `ConfigError` where a Python file cannot be run, and
     `SizeError` where memory cannot hold them.
     """
     image_size = checked_size(image_size)
@@ -50,6 +54,8 @@ def stretched_to(dataset: Dataset, size: tuple[int, int]) -> Dataset:
 
 def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Dataset:
     """Return the data set as it is; only pictures in class folders, which may differ in size, are resized already."""
+    if isinstance(source, str) and is_spec(source):
+        return read_by_function(source)
     if source == "mnist":
         return read_idx_folder(MNIST_FOLDER, "mnist", DIGITS)
     if isinstance(source, str) and source in REMOTES:
@@ -71,6 +77,37 @@ def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Datas
         f"no data set {str(source)!r}: there is no file or folder {path.absolute()}, and the names known are "
         f"{', '.join(NAMES)}; check the spelling"
     )
+
+
+def is_data(key: str, value: object, names: Mapping[str, object]) -> bool:
+    """Return whether a name of a file is a data set, or a function of this very file that may return one."""
+    own = isinstance(value, FunctionType) and value.__module__ == names["__name__"]
+    return isinstance(value, Dataset) or own
+
+
+DATA = Wanted("which function returns the data set", "no function and no Dataset", "my_data.py:load", is_data)
+"""What `--data` looks for in a Python file."""
+
+
+def read_by_function(spec: str) -> Dataset:
+    """Return the data set that a function of somebody else's returns, called without arguments: FILE.py:NAME.
+
+    What a `Dataset` must be, it has checked itself when it was made. Raises DataError with the file's line where the
+    function fails.
+    """
+    found = find(absolute(spec), DATA)
+    try:
+        made = found.thing() if isinstance(found.thing, FunctionType) else found.thing
+    except MinikdError as error:
+        raise DataError(f"{found.where}: {error}") from error
+    except Exception as error:
+        raise DataError(f"{found.where} raised {raised(error)}; it is called without arguments") from error
+    if not isinstance(made, Dataset):
+        raise DataError(
+            f"{found.where} gave {'nothing' if made is None else f'a {type(made).__name__}'}, but must be a function "
+            "that returns a minikd.Dataset(name, train_images, train_labels, test_images, test_labels, class_names)"
+        )
+    return made
 
 
 def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:

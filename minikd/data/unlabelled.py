@@ -20,6 +20,7 @@ from minikd.data.sources import NAMES, load_dataset
 from minikd.data.split_names import parts_among
 from minikd.data.trees import Tree, read_tree
 from minikd.errors import DataError
+from minikd.outside import is_spec
 from minikd.typing import Pixels
 
 IMAGE_KEYS = (*(images for images, _ in TRAIN_KEYS), "unlabelled", "unlabeled", "x", "data")
@@ -44,7 +45,7 @@ def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -
 
 def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixels:
     """Return the images as they are; pictures, which may differ in size, are resized already."""
-    if isinstance(source, str) and source in NAMES:
+    if isinstance(source, str) and (source in NAMES or is_spec(source)):
         return load_dataset(source).train_images
     path, kind = located(source)
     where = shown(path)

@@ -29,6 +29,7 @@ from minikd.errors import CheckpointError, Diverged, RanAway
 from minikd.methods import Labels, Pair, TeacherAnswers, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
+from minikd.outside import file_digest
 from minikd.storage.files import write_atomically
 from minikd.training import Watcher, fit
 from minikd.training.checkpoints import Row
@@ -182,8 +183,10 @@ class Job:
             return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))
 
         taught = self.recipe.distillation
-        own = {f"{taught.method}.{name}": value for name, value in taught.method_args.items()}
-        settings = {"method": taught.method, **own, "teachers": [digest_of(one) for one in teachers]}
+        own = {f"{taught.label}.{name}": value for name, value in taught.method_args.items()}
+        if taught.method_digest:
+            own["method_file"] = file_digest(taught.method)
+        settings = {"method": taught.label, **own, "teachers": [digest_of(one) for one in teachers]}
         return self.stage(name, model, how, views, objective, settings)
 
     def note(self, text: str) -> None:

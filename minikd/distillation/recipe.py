@@ -19,7 +19,8 @@ from minikd.data import Augmentation
 from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
-from minikd.settings import Section, setting, with_values
+from minikd.outside import absolute, file_digest, is_spec, split
+from minikd.settings import Section, check_part, setting, with_values
 from minikd.storage import checksums
 from minikd.storage.reading import excerpt, read_text
 from minikd.storage.schema import check_plain
@@ -115,21 +116,50 @@ SHORT = ("temperature", "alpha")
 class Distillation(Section):
     """How the distilled student is taught: the name of a method, and its settings, written out in full."""
 
-    method: str = setting("soft_targets", "how to teach", choices=tuple(METHODS))
+    method: str = setting("soft_targets", "how to teach, or FILE.py:NAME for a method of yours", choices=tuple(METHODS))
+    method_digest: str = setting("", "of the text of the method's file; empty for a method of minikd's")
     ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
     generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=1001)
     method_args: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.settle(apart=("method_args",))
+        own = isinstance(self.method, str) and is_spec(self.method)
+        if own:
+            check_part("method", self.method)
+        self.settle(apart=("method_args", "method") if own else ("method_args",))
+        if not own:  # a file is not run because a recipe names it: `written_out` does that, and `chosen`
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Write every setting of the method out."""
         given = asdict(self.chosen)
         object.__setattr__(self, "method_args", {name: value for name, value in given.items() if value is not None})
 
+    def written_out(self) -> Self:
+        """Return the section with the settings of a method in a file, and its digest. Raises ConfigError."""
+        if not is_spec(self.method):
+            return self
+        method = absolute(self.method)
+        whole = replace(self, method=method, method_digest=file_digest(method))
+        whole.write_out()
+        return whole
+
     @property
     def chosen(self) -> Method:
-        """The method with its settings."""
+        """The method with its settings. Raises ConfigError for a file that is not there, or does not run."""
         return build(self.method, self.method_args)
+
+    def tell_changed(self) -> None:
+        """Say so where the method's file has changed since the recipe was made."""
+        path = split(self.method)[0]
+        if self.method_digest and path.exists() and self.method_digest != file_digest(self.method):
+            notice(f"{path} has changed since this run began; what was trained by it before stays as it is")
+
+    @property
+    def label(self) -> str:
+        """What reports call the method: its name, or file.py:Name."""
+        return Path(self.method).name if is_spec(self.method) else self.method
 
     @classmethod
     def of(cls, table: Mapping[str, object], where: str) -> Self:
@@ -148,7 +178,7 @@ class Distillation(Section):
 class Recipe(Section):
     """The whole run."""
 
-    data: str = setting("mnist", "mnist, fashion-mnist, kmnist, or a path: .npz, folder of IDX files or of images")
+    data: str = setting("mnist", "mnist, fashion-mnist, kmnist, a path (.npz, IDX files, images), or FILE.py:NAME")
     image_size: str = setting("", "resize a folder's images to this, as 28x28; empty: they must have one size")
     validation: int = setting(
         5000, "training images held out for the accuracy by epoch, at most a tenth; 0: watch the test set", 0
@@ -193,7 +223,10 @@ class Recipe(Section):
         """Return the recipe as TOML, every setting written out."""
         import tomli_w
 
-        return tomli_w.dumps(asdict(self))
+        table = asdict(self)
+        if not self.distillation.method_digest:
+            del table["distillation"]["method_digest"]  # so that the recipes of minikd's own methods stay as they were
+        return tomli_w.dumps(table)
 
 
 SEARCHED = (

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.console.layout import broken
-from minikd.evidence.gradcheck.learner_file import Passes, as_function, run_file
+from minikd.evidence.gradcheck.learner_file import Passes, as_function
 from minikd.evidence.gradcheck.learner_function import as_loss, check_pair
 from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
-from minikd.evidence.gradcheck.trial import Stopped, describe, hint, place
+from minikd.evidence.gradcheck.trial import Stopped, describe, hint
 from minikd.lessons.rows import distance, row
+from minikd.outside import raised, run_file
 from minikd.typing import Floats, Scalar
 
 NEAR = 1e-6
@@ -139,7 +140,7 @@ class Work:
         if isinstance(error, NotImplementedError):
             self._tell(claim, "to do", "")
         else:
-            text = f"{name} raised {type(error).__name__}: {error} ({place(error)}){hint(error, 'forward')}"
+            text = f"{name} raised {raised(error)}{hint(error, 'forward')}"
             self._tell(claim, "WRONG", "", text)
 
     def _report(self, claim: str, report: GradientReport, usual: str) -> None:

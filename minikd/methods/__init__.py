@@ -6,15 +6,18 @@ from minikd.errors import ConfigError
 from minikd.methods.classes import DKD, Dist, StandardizedKL
 from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
+from minikd.methods.features import FeatureMethod
 from minikd.methods.labels import Labels
-from minikd.methods.logits import LogitObjective
+from minikd.methods.logits import LogitMethod, LogitObjective, MixedMethod, WeightedMethod
 from minikd.methods.method import Answer, Ask, Method, Pair, TeacherAnswers
 from minikd.methods.mutual import DeepMutualLearning
 from minikd.methods.noisy_teacher import NoisyTeacher
+from minikd.methods.outside import as_kind, check_kind, kind_in_file
 from minikd.methods.regressors import Contrastive, Cosine, Hint
 from minikd.methods.relations import PKT, RKD, AttentionTransfer, SimilarityPreserving
 from minikd.methods.soft_targets import SoftTargets
 from minikd.methods.without_teacher import LabelSmoothing, VirtualTeacher
+from minikd.outside import absolute, is_spec
 
 KINDS: tuple[type[Method], ...] = (
     *(SoftTargets, ReverseKL, JensenShannon, SoftCrossEntropy, LogitMatching),
@@ -26,14 +29,32 @@ METHODS: dict[str, type[Method]] = {kind.name: kind for kind in KINDS}
 """Every method, under its name."""
 
 
-def build(name: str, settings: Mapping[str, object]) -> Method:
+def kind_of(name: str) -> type[Method]:
+    """Return the method of a name, or of FILE.py:NAME, which is run. Raises ConfigError for what is none."""
+    if is_spec(name):
+        return kind_in_file(absolute(name))
+    if name not in METHODS:
+        raise ConfigError(f"method is {name!r}, but must be one of {', '.join(METHODS)}, or FILE.py:NAME")
+    return METHODS[name]
+
+
+def build(method: object, settings: Mapping[str, object]) -> Method:
     """Return a method with these settings, its defaults for the rest.
 
-    Raises ConfigError for an unknown name, an unknown setting (with the method's own) and a value out of its limits.
+    `method` is one of METHODS' names, FILE.py:NAME, a method, its class, or a function (student_logits, teacher_logits,
+    labels) -> (loss, gradient). Raises ConfigError for what is none of these, for an unknown setting (with the method's
+    own) and for a value out of its limits.
     """
-    if name not in METHODS:
-        raise ConfigError(f"method is {name!r}, but must be one of {', '.join(METHODS)}")
-    return METHODS[name].of(settings, name)
+    if isinstance(method, Method):
+        if settings:
+            raise ConfigError(
+                f"the method is an object, so its settings are its own, and {', '.join(settings)} cannot be given "
+                f"beside it; write method={type(method).__name__}({', '.join(f'{name}=...' for name in settings)})"
+            )
+        check_kind(type(method), type(method).__name__)
+        return method
+    kind = kind_of(method) if isinstance(method, str) else as_kind(method, "method")
+    return kind.of(settings, kind.name)
 
 
 def refusal(method: Method, pair: Pair) -> str:
@@ -58,15 +79,20 @@ __all__ = [
     "METHODS",
     "Answer",
     "Ask",
+    "FeatureMethod",
     "Hint",
     "Labels",
+    "LogitMethod",
     "LogitObjective",
     "Method",
+    "MixedMethod",
     "Pair",
     "SoftTargets",
     "TeacherAnswers",
+    "WeightedMethod",
     "build",
     "check",
+    "kind_of",
     "refusal",
     "usable",
 ]

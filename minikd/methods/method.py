@@ -6,7 +6,7 @@ it asks for them, and says which hidden layers it wants beside the logits; a met
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -48,10 +48,22 @@ class Method(Section, ABC):
     """The base of every method."""
 
     name: ClassVar[str]
+    """The class's own name, where it gives no other."""
     summary: ClassVar[str]
-    paper: ClassVar[str]
+    """One line; the first of the class's docstring, where it gives no other."""
+    paper: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ("labels", "teacher's logits")
     """Of "labels" (one for each image), "teacher's logits", "features" and "maps" (hidden layers of both networks)."""
+
+    tries: ClassVar[Sequence[Mapping[str, float]]] = ()
+    """Settings that `minikd experiment methods` tries beside the defaults."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        doc = (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+        for name, value in {"name": cls.__name__, "summary": doc.rstrip(".")}.items():
+            if name not in vars(cls):
+                setattr(cls, name, value)
 
     @property
     def temperature(self) -> float:

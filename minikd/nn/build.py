@@ -1,50 +1,44 @@
 """A model from its description, so that a weights file needs no pickle and no code to be read back.
 
-A description may be damaged, or made to do harm. Before a layer is made, its arguments have the constructor's types and
-its weight the shape that the file's own has: no more is allocated than the file holds.
+A description may be damaged, or made to do harm. Before one of minikd's layers is made, its arguments have the
+constructor's types and its weight the shape that the file's own has: no more is allocated than the file holds. A layer
+of somebody else's is made only if its class is there already: nothing is imported or run because a file names it.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, get_type_hints
 
 import numpy as np
 
+from minikd import nn
 from minikd.errors import CheckpointError, ConfigError, MinikdError
-from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minikd.nn.container import Sequential
-from minikd.nn.conv import Conv2d
-from minikd.nn.dropout import Dropout
-from minikd.nn.flatten import Flatten
 from minikd.nn.geometry import pair
-from minikd.nn.layer import Layer
-from minikd.nn.linear import Linear
-from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
-from minikd.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minikd.nn.layer import KINDS, Layer
 from minikd.nn.renamed import new_names_of
-from minikd.nn.residual import Residual
+from minikd.outside import raised
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted
 from minikd.typing import Shape
 
-CHAINS: dict[str, type[Sequential]] = {kind.__name__: kind for kind in (Sequential, Residual)}
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Linear, Conv2d, MaxPool2d, AvgPool2d, GlobalAvgPool2d, Flatten, Dropout),
-        *(ReLU, LeakyReLU, Sigmoid, Tanh, GELU, BatchNorm1d, BatchNorm2d, LayerNorm),
-    )
-}
+OWN = {name: kind for name, kind in KINDS.items() if ":" not in name and not name.startswith("_")}
+"""The layers of minikd itself, by name."""
+
+CHAINS = {name: kind for name, kind in OWN.items() if issubclass(kind, Sequential)}
+LAYERS = {name: kind for name, kind in OWN.items() if name not in CHAINS}
+
 WEIGHTS: dict[type[Layer], Callable[[Mapping[str, Any]], Shape]] = {
-    Linear: lambda of: (of["out_features"], of["in_features"]),
-    Conv2d: lambda of: (
+    nn.Linear: lambda of: (of["out_features"], of["in_features"]),
+    nn.Conv2d: lambda of: (
         *(of["out_channels"], of["in_channels"] // max(1, of.get("groups", 1))),
         *pair(of["kernel_size"], "kernel_size", 1),
     ),
-    BatchNorm1d: lambda of: (of["num_features"],),
-    BatchNorm2d: lambda of: (of["num_features"],),
-    LayerNorm: lambda of: (
+    nn.BatchNorm1d: lambda of: (of["num_features"],),
+    nn.BatchNorm2d: lambda of: (of["num_features"],),
+    nn.LayerNorm: lambda of: (
         (of["normalized_shape"],) if isinstance(of["normalized_shape"], int) else of["normalized_shape"]
     ),
 }
@@ -54,10 +48,15 @@ DEEPEST = 16
 """Chains inside one another."""
 
 
+class NotImported(CheckpointError):
+    """A layer of somebody else's whose module is not imported."""
+
+
 def build_sequential(description: Mapping[str, object], shapes: Mapping[str, Shape]) -> Sequential:
-    """Return the chain that `Sequential.config()` describes, with weights yet to be loaded, of these shapes by name."""
+    """Return the chain that `description()` describes, with weights yet to be loaded, of these shapes by name."""
     model = build({"layer": "Sequential", **description}, shapes)
-    assert isinstance(model, Sequential)
+    if not isinstance(model, Sequential):
+        raise CheckpointError(f"the model is a {type(model).__name__}, but must be a Sequential")
     return model
 
 
@@ -65,33 +64,56 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
     """Return the layer that `{"layer": name, **config}` describes, with weights yet to be loaded.
 
     `shapes` are those of the weights by name, this layer's under names that begin with `prefix`. Raises CheckpointError
-    for an unknown layer, arguments that it does not take, and weights of other shapes.
+    for an unknown layer, arguments that it does not take, and weights of other shapes; `NotImported` is one of these.
     """
     if not isinstance(description, Mapping):
         raise CheckpointError(
             f"{excerpt(repr(description))} describes no layer; it must be a table with the layer's name"
         )
     arguments = dict(description)
-    name = arguments.pop("layer", None)
-    if not isinstance(name, str) or name not in (*LAYERS, *CHAINS):
-        known = ", ".join(sorted([*LAYERS, *CHAINS]))
-        raise CheckpointError(f"unknown layer {excerpt(repr(name))}; minikd has {known}")
+    kind = kind_of(arguments.pop("layer", None))
     try:
-        if name in CHAINS:
-            return CHAINS[name](*inner_layers(name, arguments, shapes, prefix, deep))
-        kind, hints = LAYERS[name], hints_of(name)
+        if issubclass(kind, Sequential) and kind.config is Sequential.config:
+            return kind(*inner_layers(kind.__name__, arguments, shapes, prefix, deep))
         new_names = new_names_of(kind.__init__)
-        arguments = {new_names.get(key, key): value for key, value in arguments.items()}
-        checked = {key: argument(hints, key, value) for key, value in arguments.items()}
+        arguments = {new_names.get(name, name): value for name, value in arguments.items()}
+        checked = {name: argument(hints_of(kind), name, value) for name, value in arguments.items()}
         if kind in WEIGHTS:
             check_weight(f"{prefix}weight", WEIGHTS[kind](checked), shapes)
-        rng = {"rng": np.random.default_rng(0)} if "rng" in hints else {}  # any: the weights are loaded over these
-        return kind(**checked, **rng)
+        if "rng" in hints_of(kind):  # any: the weights are loaded over these
+            checked["rng"] = np.random.default_rng(0)
+        return kind(**checked)
     except CheckpointError:
         raise
-    except (MinikdError, TypeError, KeyError) as error:
-        reason = missing(LAYERS.get(name), arguments) or error
-        raise CheckpointError(f"{name} cannot be made from {excerpt(dict(description))}: {reason}") from error
+    except Exception as error:
+        if kind in OWN.values() and not isinstance(error, MinikdError | TypeError | KeyError):
+            raise
+        reason = missing(kind, arguments) or (error if kind in OWN.values() else raised(error))
+        raise CheckpointError(f"{kind.__name__} cannot be made from {excerpt(dict(description))}: {reason}") from error
+
+
+def kind_of(name: object) -> type[Layer]:
+    """Return the class that a description names. Raises NotImported, and CheckpointError for a name that is none."""
+    if not isinstance(name, str) or (":" not in name and name not in OWN):
+        raise CheckpointError(f"unknown layer {excerpt(repr(name))}; minikd has {', '.join(sorted(OWN))}")
+    if found := OWN.get(name) or KINDS.get(name):
+        return found
+    module, _, own_name = name.partition(":")
+    alike = [known for known in KINDS if known.endswith(f":{own_name}")]
+    if module == "__main__" and len(alike) == 1:  # the script that defined it is a module now
+        return KINDS[alike[0]]
+    raise NotImported(excerpt(f"this model has a layer {own_name} of {how_to_have(module, own_name, alike)}"))
+
+
+def how_to_have(module: str, name: str, alike: list[str]) -> str:
+    """Return where a class comes from, and how to have it there before the file is loaded."""
+    others = f" ({', '.join(sorted(alike))} may be another class)" if alike else ""
+    if "<locals>" in name:
+        return f"module {module}, inside a function: move the class out of it, and save the model again{others}"
+    if module == "__main__":
+        return f"the script that saved it: move the class {name} into a module of its own that both import{others}"
+    file = f"{module.rpartition('.')[2]}.py"
+    return f"module {module}: import {module} first, or give --layers {file} on the command line{others}"
 
 
 def inner_layers(
@@ -106,26 +128,40 @@ def inner_layers(
     return [build(one, shapes, f"{prefix}{i}.", deep + 1) for i, one in enumerate(inner)]
 
 
+VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+def hints_of(kind: type[Layer]) -> Mapping[str, Any]:
+    """Return the types of a layer's constructor's arguments, by name; Any for one that does not say."""
+    return hints_of_constructor(kind.__init__)
+
+
 @cache
-def hints_of(name: str) -> Mapping[str, Any]:
-    """Return the types of a layer's constructor's arguments, by name."""
-    found = get_type_hints(LAYERS[name].__init__)
-    return {argument: found[argument] for argument in signature(LAYERS[name]).parameters}
+def hints_of_constructor(constructor: Callable[..., None]) -> Mapping[str, Any]:
+    """Return the types of the arguments, without self."""
+    try:
+        found = get_type_hints(constructor)
+    except NameError:  # somebody else's annotations, of names that only a type checker imports
+        found = {}
+    _, *arguments = signature(constructor).parameters.values()
+    return {one.name: found.get(one.name, Any) for one in arguments if one.kind not in VARIADIC}
 
 
 def argument(hints: Mapping[str, Any], name: str, value: object) -> object:
     """Return an argument in the type that the constructor wants."""
     if name not in hints or name == "rng":
         raise ConfigError(f"it takes no {excerpt(name)}")
+    if hints[name] is Any:
+        return tuple(value) if isinstance(value, list) else value
     try:
         return fitted(value, hints[name])
     except ValueError as error:
         raise ConfigError(f"{name} is {excerpt(repr(value))}: {excerpt(error)}") from error
 
 
-def missing(kind: type[Layer] | None, arguments: Mapping[str, object]) -> str:
+def missing(kind: type[Layer], arguments: Mapping[str, object]) -> str:
     """Say which arguments a constructor lacks; "" for none."""
-    wanted = signature(kind).parameters.values() if kind else ()
+    wanted = [one for one in signature(kind).parameters.values() if one.kind not in VARIADIC]
     lacking = [one.name for one in wanted if one.default is one.empty and one.name not in {*arguments, "rng"}]
     return f"it lacks {', '.join(lacking)}" if lacking else ""
 
@@ -136,3 +172,44 @@ def check_weight(name: str, wanted: Shape, shapes: Mapping[str, Shape]) -> None:
         raise CheckpointError(f"the weights are of another model: there is no {name}")
     if shapes[name] != wanted:
         raise CheckpointError(f"the weights are of another model: {name} is {shapes[name]}, not {wanted}")
+
+
+def check_comes_back(model: Sequential) -> None:
+    """Refuse a model with a layer of somebody else's that a file could not bring back as it is.
+
+    Such a layer is made once more from its description: it must take its own `config()`, and then have arrays of the
+    same shapes and, under the names of the constructor's arguments, the same attributes.
+    """
+    for layer in outside_layers(model):
+        name, kind = layer.in_one_line(), type(layer)
+        try:
+            told = json.loads(json.dumps(layer.description(), allow_nan=False))
+            if "layer" in layer.config():
+                raise ConfigError("an argument is called 'layer', which the description needs for the class's name")
+            shapes = shapes_of(layer)
+            twin = build(told, shapes)
+            if shapes_of(twin) != shapes:
+                raise ConfigError(f"made again it has arrays {shapes_of(twin)}, not {shapes}")
+            for argument in hints_of(kind).keys() - {"rng"}:
+                ours, theirs = getattr(layer, argument, None), getattr(twin, argument, None)
+                if not np.array_equal(ours, theirs):  # type: ignore[arg-type]
+                    raise ConfigError(f"made again its {argument} is {theirs!r}, not {ours!r}")
+        except (MinikdError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{name} could not be loaded from a file: {excerpt(error)}; let {kind.__name__}.config() return the "
+                "constructor's arguments (all but rng), as numbers, texts and lists of these"
+            ) from error
+
+
+def shapes_of(layer: Layer) -> dict[str, Shape]:
+    """Return the shapes of a layer's arrays by name."""
+    return {name: value.shape for name, value in {**layer.params, **layer.state}.items()}
+
+
+def outside_layers(model: Layer) -> Iterator[Layer]:
+    """Yield the layers of a model that are not minikd's own, the outermost ones."""
+    if type(model) not in OWN.values():
+        yield model
+    elif isinstance(model, Sequential):
+        for layer in model.layers:
+            yield from outside_layers(layer)

@@ -21,7 +21,7 @@ import numpy as np
 from minikd.backends import module_of
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn.arrays import Arrays, check_apart, write
-from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
+from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache, pair_of
 from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
 from minikd.typing import Array, Floats, Shape
 
@@ -134,7 +134,7 @@ class Sequential(Layer):
         taps: dict[str, Floats] = {}
         for i, layer in enumerate(self.layers):
             try:
-                x, cache = layer.forward(x, training, rng)
+                x, cache = pair_of(layer, "forward", layer.forward(x, training, rng))
             except MinikdError as error:
                 raise _named(i, layer, error) from error
             caches.append(cache)
@@ -154,7 +154,8 @@ class Sequential(Layer):
         """Return the output in evaluation mode, keeping no cache."""
         for i, layer in enumerate(self.layers):
             try:
-                x = layer.forward(x)[0]
+                result = layer.forward(x)
+                x = result[0] if type(result) is tuple else pair_of(layer, "forward", result)[0]
             except MinikdError as error:
                 raise _named(i, layer, error) from error
         return x
@@ -187,7 +188,8 @@ class Sequential(Layer):
         found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
             try:
-                dy, found[i] = self.layers[i].backward(_joined(i, dy, dtaps), caches[i])
+                result = self.layers[i].backward(_joined(i, dy, dtaps), caches[i])
+                dy, found[i] = pair_of(self.layers[i], "backward", result)
             except MinikdError as error:
                 raise _named(i, self.layers[i], error) from error
         return dy, found
@@ -213,13 +215,31 @@ class Sequential(Layer):
 
     def _in_order(self, found: dict[int, Grads]) -> Grads:
         """Name the gradients as the parameters, in the order of the vector."""
-        return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
+        try:
+            return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
+        except (KeyError, TypeError) as error:
+            for i, grads in found.items():
+                _check_grads(i, self.layers[i], grads)
+            raise ConfigError(f"{self.in_one_line()}: there is no gradient of {error}") from error
 
     def flat_gradient(self, grads: Grads) -> Floats:
-        """Return the gradients as one vector, laid out as `vector`. Raises ConfigError where a layer has left it."""
+        """Return the gradients as one vector, laid out as `vector`.
+
+        Raises ConfigError where a layer has left it, and ShapeError where a gradient has not its parameter's shape.
+        """
         self._check_bound()
+        for name, value in self.params.items():
+            if grads[name].shape != value.shape:
+                raise ShapeError(
+                    f"the gradient of {name} has shape {grads[name].shape}, but the parameter {value.shape}: "
+                    f"mend the backward pass of layer {name.split('.')[0]}, {self._layer_of(name).in_one_line()}"
+                )
         flat: Floats = module_of(self.vector).concatenate([grads[name].ravel() for name in self.params])
         return flat
+
+    def _layer_of(self, name: str) -> Layer:
+        """Return the chain's own layer that a dotted name belongs to."""
+        return self.layers[int(name.split(".")[0])]
 
     def update_state(self, cache: object) -> None:
         for layer, own in zip(self.layers, self._own(cache), strict=True):
@@ -272,12 +292,12 @@ class Sequential(Layer):
         self.bind(convert(self._vector))
 
     def config(self) -> Mapping[str, object]:
-        return {"layers": [{"layer": type(layer).__name__, **layer.config()} for layer in self.layers]}
+        return {"layers": [layer.description() for layer in self.layers]}
 
     def output_shape(self, shape: Shape) -> Shape:
         for i, layer in enumerate(self.layers):
             try:
-                shape = layer.output_shape(shape)
+                shape = tuple(layer.output_shape(shape))
             except MinikdError as error:
                 raise type(error)(f"layer {i}: {error}") from error
         return shape
@@ -316,3 +336,13 @@ def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
 def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
     """Return the error with the layer of the chain that it comes from."""
     return type(error)(f"layer {i}, {layer.in_one_line()}: {error}")
+
+
+def _check_grads(i: int, layer: Layer, grads: object) -> None:
+    """Refuse gradients that are no dict with one for each of a layer's parameters."""
+    found = list(grads) if isinstance(grads, dict) else type(grads).__name__
+    if found != [*layer.params] and not (isinstance(grads, dict) and grads.keys() == layer.params.keys()):
+        raise ConfigError(
+            f"layer {i}, {layer.in_one_line()}: its backward returned the gradients {found}, but its parameters are "
+            f"{[*layer.params]}; return a dict with a gradient for each of them"
+        )

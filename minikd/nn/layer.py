@@ -31,8 +31,22 @@ BINDING = frozenset({"_params", "_state", "_vector", "_parts", "chained"})
 """The attributes that say where a layer's arrays lie: a copy has its own."""
 
 
+KINDS: dict[str, type["Layer"]] = {}
+"""Every class of layers under its `kind_name`; a class of somebody else's stands here once its module is imported."""
+
+
+def kind_name(kind: type["Layer"]) -> str:
+    """Return what a weights file calls a class: "Linear" for minikd's own, "my_layers:Swish" for somebody else's."""
+    own = kind.__module__.startswith("minikd.nn.")
+    return kind.__qualname__ if own else f"{kind.__module__}:{kind.__qualname__}"
+
+
 class Layer:
     """The base of every layer, and all that a learner's own layer must have.
+
+    A subclass registers itself, so that a model with it can be saved and loaded; its `config` then returns the
+    constructor's arguments. Of two classes of one module and one name the later one counts, as in a notebook whose
+    cell is run again.
 
     `params` are trained: the optimiser changes them in place, so never keep one in an attribute of its own. `state` is
     what training leaves behind without a gradient (running statistics). Both map a name to an array, float32 until
@@ -50,6 +64,10 @@ class Layer:
     """True where an output depends on the other samples of the batch, so that a batch must not be cut into shards."""
     chained = False
     """True once the layer stands in a chain, whose vector holds its parameters: it cannot stand in a second one."""
+
+    def __init_subclass__(cls, **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+        KINDS[kind_name(cls)] = cls
 
     def __init__(self) -> None:
         self.params = {}
@@ -70,14 +88,21 @@ class Layer:
 
         A layer overrides this where leaving the input's gradient out saves work.
         """
-        return self.backward(dy, cache)[1]
+        return pair_of(self, "backward", self.backward(dy, cache))[1]
 
     def update_state(self, cache: object) -> None:
         """Bring `state` up to date after a training step, from that step's cache."""
 
     def config(self) -> Mapping[str, object]:
-        """Return the constructor's arguments, without the generator: what a weights file says about this layer."""
+        """Return the constructor's arguments, without the generator: what a weights file says about this layer.
+
+        They are numbers, texts, True, False, None, and lists or tuples of these.
+        """
         return {}
+
+    def description(self) -> dict[str, object]:
+        """Return the layer's class and its `config`: `build.build` makes such a layer again."""
+        return {"layer": kind_name(type(self)), **self.config()}
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of one output sample from that of one input sample, (C, H, W) or (features,)."""
@@ -254,6 +279,24 @@ def _arrays_in(held: object, seen: set[int]) -> Iterator[object]:
             waiting += one
         else:
             waiting += (one if isinstance(one, dict) else getattr(one, "__dict__", {})).values()
+
+
+def pair_of(layer: Layer, way: str, result: tuple[Floats, CacheT]) -> tuple[Floats, CacheT]:
+    """Return what a pass returned, or refuse what is no pair, such as the None of a pass without a return."""
+    if isinstance(result, tuple) and len(result) == 2 and hasattr(result[0], "shape"):
+        return result
+    wanted = "(y, cache)" if way == "forward" else "(dx, gradients by name), as in `return dx, {}`"
+    raise DtypeError(
+        f"{layer.in_one_line()}.{way} returned {_in_words(result)}, but must return {wanted}; "
+        "minikd gradcheck FILE.py:NAME checks a layer"
+    )
+
+
+def _in_words(result: object) -> str:
+    """Return in words what a pass returned."""
+    if isinstance(result, tuple):
+        return f"({', '.join(map(_in_words, result))})"
+    return "None" if result is None else f"one {type(result).__name__}"
 
 
 def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:

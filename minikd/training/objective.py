@@ -13,6 +13,7 @@ import numpy as np
 
 from minikd.backends import module_of
 from minikd.data import Batch
+from minikd.errors import DtypeError, ShapeError
 from minikd.losses.weighted import weighted_sum
 from minikd.nn.container import NO_TAPS, Taps
 from minikd.nn.layer import Grads, Layer
@@ -81,6 +82,9 @@ def add_up(terms: Sequence[Term], logits: Floats, share: float) -> Total:
 
     Without any term the loss is 0: a batch of one image without a label has nothing to relate and nothing to name.
     """
+    for term in terms:
+        if term.dlogits is not None:
+            check_term(term.name, term.dlogits, logits)
     losses = [(term.weight, term.loss) for term in terms]
     by_logits = [(term.weight, term.dlogits) for term in terms if term.dlogits is not None]
     found = Total(
@@ -94,6 +98,20 @@ def add_up(terms: Sequence[Term], logits: Floats, share: float) -> Total:
     dtaps = {name: value * share for name, value in found.dtaps.items()}
     grads = {name: value * share for name, value in found.grads.items()}
     return Total(found.loss * share, found.dlogits * share, dtaps, grads)
+
+
+def check_term(name: str, dlogits: Floats, logits: Floats) -> None:
+    """Refuse a term's gradient that has not the logits' shape and dtype: added up, it would be spread over others."""
+    if getattr(dlogits, "shape", None) != logits.shape:
+        raise ShapeError(
+            f"the term {name!r} of the loss has a gradient of shape {np.shape(dlogits)}, but the logits have "
+            f"{logits.shape}; mend the method that returned it"
+        )
+    if dlogits.dtype != logits.dtype:
+        raise DtypeError(
+            f"the term {name!r} of the loss has a gradient in {dlogits.dtype}, but the logits are {logits.dtype}; use "
+            "gradient.astype(logits.dtype)"
+        )
 
 
 def _by_name(parts: Sequence[tuple[float, Mapping[str, Floats]]]) -> dict[str, Floats]:

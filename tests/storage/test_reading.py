@@ -11,8 +11,8 @@ from minikd.distillation.recipe import read_recipe
 from minikd.distillation.results import read_results
 from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.evidence.experiments.cell import read_outcome
-from minikd.evidence.gradcheck.learner_file import run_file
 from minikd.lessons.library import read_card
+from minikd.outside import run_file
 from minikd.storage.reading import check_file, excerpt, is_there, read_bytes, read_text
 from minikd.storage.tensors import read_tensors
 from minikd.training.checkpoints import Length, load_checkpoint

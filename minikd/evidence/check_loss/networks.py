@@ -1,15 +1,13 @@
 """PyTorch networks beside the loss: is the teacher frozen, is it in evaluation mode, does the student learn?"""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Protocol, cast
 
 from minikd.errors import ConfigError
 from minikd.evidence.check_loss.judge import OK, WRONG, LossCheck
-from minikd.evidence.check_loss.subject import split
-from minikd.evidence.gradcheck.learner_file import run_file
-from minikd.evidence.gradcheck.trial import place
+from minikd.outside import Wanted, find, raised
 
 
 class Parameter(Protocol):
@@ -32,12 +30,14 @@ def network_of(spec: str) -> Module:
 
     Raises ConfigError where it is no torch.nn.Module.
     """
-    path, name = split(spec)
-    names = vars(run_file(path))
-    if name not in names:
-        raise ConfigError(f"{path.name} has no {name or 'name behind it'!r}; write {path.name}:NAME of a network")
-    thing = names[name]
     module = import_module("torch").nn.Module
+    wanted = Wanted(
+        "which is the network",
+        "no torch.nn.Module",
+        "my_network.py:student",
+        lambda _, value, names: isinstance(value, module) or is_own_class(value, module, names),
+    )
+    thing = find(spec, wanted).thing
     if not isinstance(thing, module) and callable(thing):
         thing = made(thing, spec)
     if not isinstance(thing, module):
@@ -47,6 +47,11 @@ def network_of(spec: str) -> Module:
     return cast(Module, thing)
 
 
+def is_own_class(value: object, module: type, names: Mapping[str, object]) -> bool:
+    """Return whether a value is a network's class that this very file defines."""
+    return inspect.isclass(value) and issubclass(value, module) and value.__module__ == names["__name__"]
+
+
 def made(thing: Callable[..., object], spec: str) -> object:
     """Return what a class or a function makes without arguments."""
     if inspect.isclass(thing) or inspect.isfunction(thing):
@@ -54,8 +59,7 @@ def made(thing: Callable[..., object], spec: str) -> object:
             return thing()
         except Exception as error:
             raise ConfigError(
-                f"{spec} cannot be made without arguments: {type(error).__name__}: {error} ({place(error)}); "
-                "make one in the file and name that"
+                f"{spec} cannot be made without arguments: {raised(error)}; make one in the file and name that"
             ) from error
     return thing
 

@@ -6,14 +6,12 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from minikd.errors import ConfigError
-from minikd.evidence.gradcheck.learner_file import run_file
-from minikd.evidence.gradcheck.trial import place
+from minikd.outside import Wanted, find, raised
 from minikd.typing import Array, Floats, Ints
 
 ROLES = ("student", "teacher", "labels", "temperature", "alpha")
@@ -77,7 +75,7 @@ class ExaminedLoss:
         except CallError:
             raise
         except Exception as error:
-            raise CallError(f"it raised {type(error).__name__}: {error} ({place(error)})") from error
+            raise CallError(f"it raised {raised(error)}") from error
 
     def has(self, role: str) -> bool:
         """Return True where the function takes an argument of this role."""
@@ -144,25 +142,18 @@ def subject_of(spec: str) -> ExaminedLoss:
 
     Raises ConfigError for a file that does not run, a name that is not there, and arguments of unknown meaning.
     """
-    path, name = split(spec)
-    names = vars(run_file(path))
-    own = [key for key, value in names.items() if inspect.isfunction(value) and value.__module__ == path.stem]
-    if not name and len(own) == 1:
-        name = own[0]
-    if name not in names:
-        what = f"has no {name!r}" if name else "leaves open which function is the loss"
-        raise ConfigError(
-            f"{path.name} {what}; write {path.name}:NAME, with one of {', '.join(own) or 'its functions'}"
-        )
-    thing = made(names[name], f"{path.name}:{name}")
-    lines, first = source_of(names[name])
-    return ExaminedLoss(f"{path.name}:{name}", thing, arguments_of(thing, name), uses_torch(names), lines, first)
+    found = find(spec, LOSS)
+    thing = made(found.thing, found.where)
+    lines, first = source_of(found.thing)
+    return ExaminedLoss(found.where, thing, arguments_of(thing, found.name), uses_torch(found.names), lines, first)
 
 
-def split(spec: str) -> tuple[Path, str]:
-    """Return the file and the name of "file.py:name"."""
-    head, _, tail = spec.rpartition(":")
-    return (Path(head), tail) if head and tail.isidentifier() else (Path(spec), "")
+def _is_function(key: str, value: object, names: Mapping[str, object]) -> bool:
+    return inspect.isfunction(value) and value.__module__ == names["__name__"]
+
+
+LOSS = Wanted("which function is the loss", "no function", "my_loss.py:my_loss", _is_function)
+"""What `minikd check-loss` looks for in a file."""
 
 
 def made(thing: object, where: str) -> Callable[..., object]:

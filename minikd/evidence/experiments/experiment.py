@@ -69,7 +69,7 @@ class Experiment:
     """An experiment by its name.
 
     summary: one line. compares: with what. against: what each of a cell's `against` is called in the table. published:
-    the numbers that ours stand beside.
+    the numbers that ours stand beside. place: what its folder is called, where not by its name.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Experiment:
     against: tuple[str, ...]
     draw: "Callable[[ExperimentReport], Figure]"
     published: tuple[Published, ...] = ()
+    place: str = ""
 
     def check(self, preset: str) -> None:
         """Raise ConfigError for a preset that it has not."""
@@ -89,7 +90,7 @@ class Experiment:
 
     def folder(self, preset: str) -> Path:
         """Return where a preset's run lies unless another place is named."""
-        return Path("experiments") / f"{self.name}-{preset}"
+        return Path("experiments") / f"{self.place or self.name}-{preset}"
 
     def setup(self, preset: str, seeds: int, folder: Path) -> Setup:
         """Return what the cells of a preset are made of, in a folder that is there."""
@@ -112,7 +113,7 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
 
 def taught(recipe: Recipe, method: str, settings: Mapping[str, object]) -> Recipe:
     """Return the recipe with a method and its settings."""
-    return replace(recipe, distillation=Distillation(method=method, method_args=dict(settings)))
+    return replace(recipe, distillation=Distillation(method=method, method_args=dict(settings)).written_out())
 
 
 def tiny_data(folder: Path) -> str:

@@ -6,8 +6,10 @@ there is no second row. A default row is held against plain soft targets and the
 against both as tuned. Schedules and schemes, who teaches whom rather than what is matched, stand at the end, untuned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minikd.data import load_dataset
@@ -18,7 +20,8 @@ from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taug
 from minikd.evidence.experiments.figures import dots
 from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.evidence.experiments.tuning import TunedSettings, best, named, tries, with_settings
-from minikd.methods import Pair, usable
+from minikd.methods import Pair, build, check, kind_of, usable
+from minikd.outside import absolute, is_spec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,28 +62,46 @@ SCHEMES: Mapping[str, Distillation] = {
 student that is taught by the first student."""
 
 
+Bases = Callable[[Recipe], list[str]]
+"""Which rows have a default of their own: the baseline, and the names of methods, or FILE.py:NAME."""
+
+
 def base_rows(recipe: Recipe) -> list[str]:
     """Return the baseline and the methods that the recipe's pair can use."""
+    return [BASELINE, *usable(pair_of(recipe))]
+
+
+def pair_of(recipe: Recipe) -> Pair:
+    """Return the recipe's pair of networks."""
     dataset = load_dataset(recipe.data)
-    pair = Pair(first_student(recipe, dataset), [first_teacher(recipe, dataset)], dataset.image_shape)
-    return [BASELINE, *usable(pair)]
+    return Pair(first_student(recipe, dataset), [first_teacher(recipe, dataset)], dataset.image_shape)
+
+
+def grid_of(base: str) -> Sequence[TunedSettings]:
+    """Return what is tried beside a row's defaults; a method that stands not in GRID says so itself, by its `tries`."""
+    return GRID[base] if base in GRID else kind_of(base).tries
+
+
+def title(base: str) -> str:
+    """Return what a row's name begins with: the method's name, or file.py:Name."""
+    return Path(base).name if is_spec(base) else base
 
 
 def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: str) -> list[Cell]:
     """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
-    name, role = named(base, settings), "baseline" if base == BASELINE else "student"
+    name, role = named(title(base), settings), "baseline" if base == BASELINE else "student"
     method = PLAIN if base == BASELINE else base
     against = ("" if base == PLAIN else plain, "" if base == BASELINE else baseline)
     recipes = [with_settings(taught(recipe, method, {}), settings) for recipe in setup.recipes()]
     return [Cell(name, recipe, role, "teacher", against) for recipe in recipes]
 
 
-def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
+def defaults(setup: Setup, _: Outcomes, bases: Bases = base_rows) -> list[Cell]:
     """The baseline and every method, as they are; and what is tried beside them, for the tuning seeds."""
     found = []
-    for base in base_rows(setup.recipe):
+    for base in bases(setup.recipe):
         cells = row(setup, base, {}, PLAIN, BASELINE)
-        found += [*cells, *tries(cells[: setup.size.tuning], GRID.get(base, ()))]
+        found += [*cells, *tries(cells[: setup.size.tuning], grid_of(base))]
     return found
 
 
@@ -96,13 +117,33 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
     return found
 
 
-def tuned(setup: Setup, outcomes: Outcomes) -> list[Cell]:
+def tuned(setup: Setup, outcomes: Outcomes, bases: Bases = base_rows) -> list[Cell]:
     """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
-    chosen = {base: best(setup, outcomes, base, GRID.get(base, ())) for base in base_rows(setup.recipe)}
+    chosen = {base: best(setup, outcomes, title(base), grid_of(base)) for base in bases(setup.recipe)}
     plain, baseline = (named(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
         cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, baseline)
     ]
+
+
+def with_methods(methods: Sequence[str]) -> Experiment:
+    """Return the experiment with these methods alone, names or FILE.py:NAME, beside soft targets and the baseline.
+
+    Raises ConfigError for a method that cannot be made, or cannot be used on the default pair.
+    """
+    chosen = [absolute(method) if is_spec(method) else method for method in methods]
+    bases = [*dict.fromkeys((BASELINE, PLAIN, *chosen))]
+    for method in chosen:
+        check(build(method, {}), pair_of(METHODS.recipe))
+
+    def rows(_: Recipe) -> list[str]:
+        return bases
+
+    return replace(
+        METHODS,
+        place="-".join(["methods", *(title(method).replace(".py:", "-").removesuffix(".py") for method in methods)]),
+        stages=(teachers, partial(defaults, bases=rows), partial(tuned, bases=rows)),
+    )
 
 
 def figure(report: ExperimentReport) -> "Figure":

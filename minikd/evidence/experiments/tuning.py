@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 
-from minikd.distillation.recipe import Distillation, Recipe, Student
+from minikd.distillation.recipe import Recipe, Student
 from minikd.evidence.experiments.cell import Cell, Outcomes, key_of
 from minikd.evidence.experiments.experiment import Setup
 from minikd.evidence.experiments.statistics import interval
@@ -29,7 +29,7 @@ def with_settings(recipe: Recipe, settings: TunedSettings) -> Recipe:
     return replace(
         recipe,
         student=Student.of({**asdict(recipe.student), **student}, "student"),
-        distillation=Distillation(method=taught.method, method_args={**taught.method_args, **method}),
+        distillation=replace(taught, method_args={**taught.method_args, **method}).written_out(),
     )
 
 

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from minikd.errors import ConfigError, ShapeError
-from minikd.evidence.gradcheck.learner_file import LearnerFile, as_function, has_passes, load
+from minikd.evidence.gradcheck.learner_file import LEARNER, as_function, has_passes
 from minikd.evidence.gradcheck.learner_function import check_learner_function, examples
 from minikd.evidence.gradcheck.numeric import tie_free
 from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import BoundLayer, LayerLike, check_layer, parameters
-from minikd.evidence.gradcheck.trial import Stopped, describe, place
+from minikd.evidence.gradcheck.trial import Stopped, describe
 from minikd.nn.layer import BINDING
+from minikd.outside import OutsideThing, find, raised
 from minikd.typing import Floats, Shape
 
 SHAPES: tuple[Shape, ...] = ((5, 7), (2, 3, 7, 6), (2, 1, 7, 6), (3, 4, 5), (7,))
@@ -44,7 +45,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Gradi
     """
     if shape is not None and (not shape or min(shape) < 1):
         raise ShapeError(f"--shape is {shape}, but must be lengths of at least 1, the batch first, such as 4,7")
-    file, rng = load(spec), np.random.default_rng(seed)
+    file, rng = find(spec, LEARNER), np.random.default_rng(seed)
     if inspect.isfunction(file.thing):
         return check_learner_function(file, shape, SHAPES, rng)
     try:
@@ -53,7 +54,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Gradi
         return GradientReport(file.name, findings=(stop.finding,))
 
 
-def _made(file: LearnerFile, rng: np.random.Generator) -> object:
+def _made(file: OutsideThing, rng: np.random.Generator) -> object:
     """Return the layer: the object of that name, or the class called without arguments, or with `rng` if it asks."""
     if not inspect.isclass(file.thing):
         return file.thing
@@ -68,12 +69,12 @@ def _made(file: LearnerFile, rng: np.random.Generator) -> object:
     try:
         made: object = as_function(file.thing)(**({"rng": rng} if any(p.name == "rng" for p in wanted) else {}))
     except Exception as error:
-        text = f"the constructor raised {type(error).__name__}: {error} ({place(error)})"
+        text = f"the constructor raised {raised(error)}"
         raise Stopped(Finding("error", "constructor", text)) from error
     return made
 
 
-def _check_layer(file: LearnerFile, layer: object, shape: Shape | None, rng: np.random.Generator) -> GradientReport:
+def _check_layer(file: OutsideThing, layer: object, shape: Shape | None, rng: np.random.Generator) -> GradientReport:
     if not isinstance(layer, LayerLike) or not has_passes(layer):
         raise ConfigError(
             f"{file.where} is {describe(layer)} without forward and backward methods; a layer has "
@@ -140,7 +141,7 @@ def _trial_run(layer: LayerLike, x: Floats) -> tuple[str | None, bool]:
         with np.errstate(all="ignore"):
             result = bound.forward({"x": x.copy(), **params})
     except Exception as error:
-        return f"{type(error).__name__}: {error} ({place(error)})", False
+        return raised(error), False
     try:
         with np.errstate(all="ignore"):
             y, cache = result

@@ -7,11 +7,12 @@ import numpy as np
 
 from minikd.errors import ConfigError
 from minikd.evidence.gradcheck.check import check_function
-from minikd.evidence.gradcheck.learner_file import LearnerFile, Passes, as_function
+from minikd.evidence.gradcheck.learner_file import Passes, as_function
 from minikd.evidence.gradcheck.numeric import NamedArrays, tie_free
 from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
-from minikd.evidence.gradcheck.trial import Stopped, describe, hint, place
+from minikd.evidence.gradcheck.trial import Stopped, describe, hint
+from minikd.outside import OutsideThing, raised
 from minikd.typing import Floats, Scalar, Shape
 
 EXAMPLES = "example_inputs"
@@ -21,7 +22,7 @@ LossOfMany = Callable[..., tuple[Scalar, Floats]]
 
 
 def check_learner_function(
-    file: LearnerFile, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
+    file: OutsideThing, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
 ) -> GradientReport:
     """Check a function of the learner's; `shapes` are tried where neither `shape` nor the file gives one."""
     function, partner = as_function(file.thing), file.names.get(f"{file.name}_backward")
@@ -36,7 +37,7 @@ def check_learner_function(
     return report.named(file.name, how)
 
 
-def examples(file: LearnerFile, rng: np.random.Generator) -> Mapping[str, object]:
+def examples(file: OutsideThing, rng: np.random.Generator) -> Mapping[str, object]:
     """Return the dict of the file's `example_inputs(rng)`, or an empty one where the file has no such function."""
     make = file.names.get(EXAMPLES)
     if make is None:
@@ -44,7 +45,7 @@ def examples(file: LearnerFile, rng: np.random.Generator) -> Mapping[str, object
     try:
         given: object = as_function(make)(rng)
     except Exception as error:
-        text = f"{file.path.name}: {EXAMPLES}(rng) raised {type(error).__name__}: {error} ({place(error)})"
+        text = f"{file.path.name}: {EXAMPLES}(rng) raised {raised(error)}"
         raise ConfigError(text) from error
     if not isinstance(given, Mapping) or not all(isinstance(value, np.ndarray) for value in given.values()):
         raise ConfigError(f"{file.path.name}: {EXAMPLES}(rng) must return a dict of arrays, but gave {describe(given)}")
@@ -52,7 +53,7 @@ def examples(file: LearnerFile, rng: np.random.Generator) -> Mapping[str, object
 
 
 def _inputs(
-    file: LearnerFile,
+    file: OutsideThing,
     function: Passes,
     shape: Shape | None,
     shapes: tuple[Shape, ...],
@@ -79,7 +80,7 @@ def _inputs(
             with np.errstate(all="ignore"):
                 function(**{arguments[0]: x.copy()})
         except Exception as error:
-            refused.append(f"{tried}: {type(error).__name__}: {error} ({place(error)})")
+            refused.append(f"{tried}: {raised(error)}")
         else:
             return {arguments[0]: x}, f"input of shape {tried}, the first that it accepts; --shape gives another"
     text = f"{file.name} accepts none of the shapes that were tried; say which one it takes: --shape 4,7\n     "
@@ -123,7 +124,7 @@ def _by_name(result: object, names: tuple[str, ...]) -> Iterator[tuple[str, Floa
 
 
 def _check_loss(
-    file: LearnerFile, function: LossOfMany, inputs: Mapping[str, Floats], rng: np.random.Generator
+    file: OutsideThing, function: LossOfMany, inputs: Mapping[str, Floats], rng: np.random.Generator
 ) -> GradientReport:
     first, *others = inputs
 
@@ -135,7 +136,7 @@ def _check_loss(
         try:
             value: object = function(**{name: a.copy() for name, a in inputs.items()})
         except Exception as error:
-            text = f"{file.name} raised {type(error).__name__}: {error} ({place(error)}){hint(error, 'forward')}"
+            text = f"{file.name} raised {raised(error)}{hint(error, 'forward')}"
             raise Stopped(Finding("error", "forward", text)) from error
     if not (isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) == 0 and value[0] is not None):
         raise ConfigError(

@@ -1,14 +1,13 @@
 """Runs code under test with its hands tied: read-only arguments, results inspected, exceptions turned into findings."""
 
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from minikd.evidence.gradcheck.numeric import NamedArrays
 from minikd.evidence.gradcheck.report import Finding, gradient_of
 from minikd.evidence.gradcheck.shapes import wrong_shape
+from minikd.outside import place, raised
 from minikd.typing import Floats
 
 Forward = Callable[[NamedArrays], tuple[Floats, object]]
@@ -16,8 +15,6 @@ Forward = Callable[[NamedArrays], tuple[Floats, object]]
 
 Backward = Callable[[Floats, object], Mapping[str, Floats]]
 """Takes the upstream gradient and the cache, returns the gradient of each named array."""
-
-LIBRARIES = (str(Path(__file__).parent), str(Path(np.__file__).parent))
 
 
 class Stopped(Exception):
@@ -126,16 +123,8 @@ class FunctionUnderTest:
             text = f"{where} writes into an array that is not its own ({place(error)}): work on a copy"
             self.note("mutation", where, text)
             return
-        text = f"{where} raised {type(error).__name__}: {error} ({place(error)})"
+        text = f"{where} raised {raised(error)}"
         raise Stopped(Finding("error", where, text + hint(error, where))) from error
-
-
-def place(error: BaseException) -> str:
-    """Say where in the code under test an exception came from: file, line and the line itself."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)] or list(frames)
-    frame = theirs[-1]
-    return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {frame.line}"
 
 
 def hint(error: Exception, where: str) -> str:

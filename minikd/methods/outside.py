@@ -1,0 +1,72 @@
+"""Methods of somebody else's: a subclass of Method, or a plain function, in Python or in a file of the command line."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+
+from minikd.errors import ConfigError, MinikdError
+from minikd.methods.function import SIGNATURE, from_function
+from minikd.methods.method import Method
+from minikd.outside import Wanted, file_digest, find, raised
+
+WHAT = f"a subclass of minikd.methods.Method, or a function {SIGNATURE} -> (loss, gradient)"
+
+
+def is_method(key: str, value: object, names: Mapping[str, object]) -> bool:
+    """Return whether a name of a file is a method's class or a function, and made in this very file."""
+    own = getattr(value, "__module__", "") == names["__name__"]
+    return own and ((inspect.isclass(value) and issubclass(value, Method)) or inspect.isfunction(value))
+
+
+METHOD = Wanted("which is the method", "no method and no function", "my_method.py:MyMethod", is_method)
+"""What `--method` looks for in a file."""
+
+
+def kind_in_file(spec: str) -> type[Method]:
+    """Return the method that FILE.py:NAME names; the file is run once for each text that it has had."""
+    return _kind_in_file(spec, file_digest(spec))
+
+
+@cache
+def _kind_in_file(spec: str, digest: str) -> type[Method]:
+    found = find(spec, METHOD)
+    return as_kind(found.thing, found.where, found.name)
+
+
+def as_kind(thing: object, where: str, name: str = "") -> type[Method]:
+    """Return a method's class as it is, and a function as a method. Raises ConfigError for anything else."""
+    if inspect.isclass(thing) and issubclass(thing, Method):
+        check_kind(thing, where)
+        return thing
+    if isinstance(thing, Method):
+        raise ConfigError(
+            f"{where} is an object of {type(thing).__name__}; name the class, and give its settings by --method-arg"
+        )
+    if inspect.isclass(thing) or not callable(thing):
+        what = f"the class {thing.__name__}" if inspect.isclass(thing) else f"of type {type(thing).__name__}"
+        raise ConfigError(f"{where} is {what}, but must be {WHAT}, or the name of a method such as 'soft_targets'")
+    return from_function(thing, name)
+
+
+def check_kind(kind: type[Method], where: str) -> None:
+    """Refuse a class that cannot be a method yet, and say what it lacks."""
+    name = kind.__name__
+    if lacking := sorted(getattr(kind, "__abstractmethods__", ())):
+        raise ConfigError(f"{where}: the class {name} lacks {', '.join(lacking)}, which its base leaves open")
+    known = {one.name: one for one in fields(kind)}
+    for setting, annotation in vars(kind).get("__annotations__", {}).items():
+        if setting not in known and "ClassVar" not in str(annotation):
+            raise ConfigError(f"{where}: {setting} is no setting yet; write @dataclass(frozen=True) above class {name}")
+    for one in known.values():
+        if "help" not in one.metadata:
+            raise ConfigError(
+                f"{where}: the setting {one.name} says neither its default nor what it means; write "
+                f"{one.name}: float = setting(1.0, 'what it is'), with `from minikd.settings import setting`"
+            )
+    try:
+        kind()
+    except MinikdError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{where}: {name}() raised {raised(error)}") from error

@@ -1,0 +1,160 @@
+"""Python files that are not ours: `FILE.py:NAME` names a layer, a loss, a method or a data set in one.
+
+This is the one loader for all of them. A file is run as `python FILE.py` would run it, and only because somebody named
+it: nothing here is called by reading a weights file or a recipe. Whatever goes wrong in such a file is refused with the
+file's own line.
+"""
+
+import difflib
+import hashlib
+import sys
+import tokenize
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from minikd.errors import ConfigError
+from minikd.storage.reading import check_readable, excerpt
+
+MARK = "__minikd_outside__"
+"""A name among the globals of every file that was run here: by it `blamed` knows whose line failed."""
+
+
+@dataclass(frozen=True)
+class OutsideThing:
+    """A file that was run, the name that was looked for, and what has that name."""
+
+    path: Path
+    name: str
+    thing: object
+    names: Mapping[str, object]
+
+    @property
+    def where(self) -> str:
+        """How messages call it: file.py:Name."""
+        return f"{self.path.name}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a command looks for in a file.
+
+    open: what a file of several leaves open. none: what a file without any lacks. example: a FILE.py:NAME. fits:
+    whether a name, what it names, and the file's other names are that.
+    """
+
+    open: str
+    none: str
+    example: str
+    fits: Callable[[str, object, Mapping[str, object]], bool]
+
+
+def split(spec: str) -> tuple[Path, str]:
+    """Return the file and the name of "file.py:Name"; the name is "" where there is none."""
+    head, _, tail = spec.rpartition(":")
+    return (Path(head), tail) if head and tail.isidentifier() else (Path(spec), "")
+
+
+def is_spec(text: str) -> bool:
+    """Return whether a text is FILE.py or FILE.py:NAME, and not the name of something of minikd's."""
+    return split(text)[0].suffix == ".py"
+
+
+def absolute(spec: str) -> str:
+    """Return FILE.py:NAME with the file's absolute path, so that a recipe holds in every folder."""
+    path, name = split(spec)
+    return f"{path.expanduser().absolute()}{f':{name}' if name else ''}"
+
+
+def file_digest(spec: str) -> str:
+    """Return 32 hexadecimal digits of a file's text: a changed file has others. Raises ConfigError."""
+    path = split(spec)[0]
+    check_there(path, "put it back, or name the place where it is now")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def find(spec: str, wanted: Wanted) -> OutsideThing:
+    """Run the file of "file.py:Name" and return what has that name; of "file.py", the only thing that fits.
+
+    Raises ConfigError for a file that cannot be run, and for a name that is not there.
+    """
+    path, name = split(spec)
+    names = vars(run_file(path, wanted.example))
+    candidates = [key for key, value in names.items() if wanted.fits(key, value, names)]
+    if not name and len(candidates) == 1:
+        name = candidates[0]
+    if name in names:
+        return OutsideThing(path, name, names[name], names)
+    listed = f"the file has {', '.join(candidates)}" if candidates else f"the file has {wanted.none}"
+    if not name:
+        raise ConfigError(f"{path.name} leaves open {wanted.open}: write {path.name}:NAME; {listed}")
+    close = difflib.get_close_matches(name, [key for key in names if not key.startswith("__")], 1)
+    guess = f"; did you mean {close[0]}?" if close else ""
+    raise ConfigError(f"{path.name} has no {name!r}{guess} ({listed})")
+
+
+def check_there(path: Path, fix: str) -> None:
+    """Refuse a file that is not there or cannot be read."""
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist; {fix}")
+    check_readable(path, fix, ConfigError)
+
+
+def run_file(path: Path, example: str = "my_layer.py:MyLayer") -> ModuleType:
+    """Run a file that is not ours and return it as a module. Raises ConfigError, with the line, for what goes wrong."""
+    check_there(path, f"give a Python file and a name in it, such as {example}")
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    vars(module)[MARK] = True
+    # As `python my_layer.py` would: the file may import its neighbours. Only for as long as it runs.
+    sys.path.insert(0, str(path.resolve().parent))
+    before, sys.modules[path.stem] = sys.modules.get(path.stem), module
+    try:
+        with tokenize.open(path) as text:
+            code = compile(text.read(), str(path), "exec")
+        exec(code, vars(module))
+    except SyntaxError as error:
+        where = f"{path.name}, line {error.lineno}" if error.lineno else path.name  # none for NUL, or no text at all
+        line = f": {excerpt(error.text.strip())}" if error.text else ""
+        raise ConfigError(f"{where}: {error.msg}{line}") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be run: {error} ({place(error)})") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"running {path.name} raised {raised(error)}") from error
+    finally:
+        sys.path.pop(0)
+        _restore(path.stem, before)
+    return module
+
+
+def _restore(name: str, before: ModuleType | None) -> None:
+    """Leave sys.modules as it was: somebody's torch.py must not become everybody's torch."""
+    if before is None:
+        sys.modules.pop(name, None)
+    else:
+        sys.modules[name] = before
+
+
+def raised(error: BaseException) -> str:
+    """Return an exception of somebody's code in one line: its type, its text, and the place."""
+    return f"{type(error).__name__}: {error} ({place(error)})"
+
+
+def place(error: BaseException) -> str:
+    """Return where in somebody's code an exception came from: file, line and the line itself."""
+    import numpy as np
+
+    libraries = (str(Path(__file__).parent), str(Path(np.__file__).parent))
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(libraries)] or list(frames)
+    frame = theirs[-1]
+    return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {frame.line}"
+
+
+def blamed(error: BaseException) -> str:
+    """Return what an exception says, with the line, if it came by way of a file that was run here; "" if not."""
+    if not any(MARK in frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__)):
+        return ""
+    return raised(error)
