@@ -27,6 +27,7 @@ from minikd.distillation.recipe import Recipe, read_recipe, read_run_recipe, siz
 from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.report.evidence import name_of
 from minikd.settings import LARGEST, brief
+from minikd.training import Callback
 
 if TYPE_CHECKING:
     from minikd.distillation.predict import Prediction
@@ -43,7 +44,7 @@ def distill(arguments: argparse.Namespace) -> int:
     recipe, place = run_of(arguments)
     if arguments.dry_run:
         return dry_run(recipe, None, arguments, as_typed())
-    results = resumable("distill", place, lambda: run.distil(recipe, place, watcher_of(arguments)))
+    results = resumable("distill", place, lambda: run.distil(recipe, place, callbacks_of(arguments)))
     folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
@@ -67,8 +68,8 @@ def train(arguments: argparse.Namespace) -> int:
     name = "teacher" if role == "teacher" else "student_baseline"
     if arguments.dry_run:
         return dry_run(recipe, name, arguments, as_typed())
-    watcher = watcher_of(arguments)
-    row = resumable(f"train --model {role}", place, lambda: run.train(recipe, place, role, watcher))
+    callbacks = callbacks_of(arguments)
+    row = resumable(f"train --model {role}", place, lambda: run.train(recipe, place, role, callbacks))
     if arguments.json:
         print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0
@@ -158,9 +159,9 @@ def python_as_typed() -> str:
     return program.removesuffix(module) if program.endswith(module) else str(Path(program).with_name("python"))
 
 
-def watcher_of(arguments: argparse.Namespace) -> Bars | None:
-    """Return the progress bars, or none where it should be quiet."""
-    return None if arguments.quiet else Bars()
+def callbacks_of(arguments: argparse.Namespace) -> list[Callback]:
+    """Return the progress bars, or nothing where it should be quiet."""
+    return [] if arguments.quiet else [Bars()]
 
 
 def evaluate(arguments: argparse.Namespace) -> int:

@@ -30,11 +30,12 @@ from minikd.methods import Labels, Pair, Teacher, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
 from minikd.storage.files import write_atomically
-from minikd.training import Watcher, fit
+from minikd.training import Callback, Checkpoint, Evaluation, History, fit
+from minikd.training.callbacks import Callbacks
 from minikd.training.checkpoints import Row
 from minikd.training.identity import changes, digest_of, identity_of
 from minikd.training.objective import Objective
-from minikd.training.parallel import workers
+from minikd.training.parallel import Map, workers
 from minikd.weights import load_model, save_model, stage_of
 
 LOWER = 4.0
@@ -51,11 +52,11 @@ class Job:
         self,
         recipe: Recipe,
         folder: Path | RunFolder,
-        watcher: Watcher | None = None,
+        callbacks: Sequence[Callback] = (),
         threads: int | None = None,
         teacher_cache: Path | None = None,
     ) -> None:
-        self.recipe, self.watcher, self.teacher_cache = recipe, watcher, teacher_cache
+        self.recipe, self.callbacks, self.teacher_cache = recipe, callbacks, teacher_cache
         self.place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
         self.data, self.given = networks.prepared(recipe)
@@ -82,9 +83,10 @@ class Job:
         networks.check_batches(recipe, self.data, self.first_student)
 
     def tell_plan(self) -> None:
-        """Tell the watcher how much work there is, once that is known."""
-        if isinstance(self.watcher, outlook.Planned) and not self.recipe.search:
-            self.watcher.plan(outlook.work(self.recipe, self.data, self.first_teacher))
+        """Tell the callbacks that plan ahead how much work there is, once that is known."""
+        for one in self.callbacks:
+            if isinstance(one, outlook.Planned) and not self.recipe.search:
+                one.plan(outlook.work(self.recipe, self.data, self.first_teacher))
 
     def search(self, *sections: str) -> None:
         """Find the settings of these sections that the recipe looks for, and write them into config.toml."""
@@ -187,9 +189,8 @@ class Job:
         return self.stage(name, model, how, views, objective, settings)
 
     def note(self, text: str) -> None:
-        """Tell the watcher, if there is one, what is under way."""
-        if self.watcher:
-            self.watcher.note(text)
+        """Tell the callbacks what is under way."""
+        Callbacks(self.callbacks).note(text)
 
     def stage(
         self,
@@ -217,24 +218,16 @@ class Job:
         model = model.to(self.backend)
         others = [row for row in self.history if row["model"] != name]
 
+        def evaluate(model: Sequential, map_: Map) -> Evaluation:
+            return watch(model, self.data.watched, self.data.watched_name, map_)
+
         def record(rows: list[Row]) -> None:
             self.history = others + rows
             write_history(self.folder / "history.csv", self.history)
 
         try:
-            fit(
-                model,
-                views,
-                objective(model),
-                plan,
-                name=name,
-                evaluate=lambda model, map_: watch(model, self.data.watched, self.data.watched_name, map_),
-                watcher=self.watcher,
-                checkpoint=checkpoint,
-                after_epoch=record,
-                settings=settings,
-                threads=self.threads,
-            )
+            callbacks = [History(name, evaluate, record), Checkpoint(checkpoint, stage), *self.callbacks]
+            fit(model, views, objective(model), plan, callbacks, self.threads)
         except Diverged as error:
             section = "teacher" if name == "teacher" else "student"
             flags = f"--{section}-learning-rate, --{section}-clip-norm 1"

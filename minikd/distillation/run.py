@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ from minikd.report.evidence import (
 )
 from minikd.report.figures import figures_of, write_figures
 from minikd.report.html import write_report
-from minikd.training import Watcher
+from minikd.training import Callback
 from minikd.training.identity import digest
 from minikd.training.parallel import workers
 from minikd.typing import Floats
@@ -40,7 +40,7 @@ STEPS_BACK = 3
 ResultT = TypeVar("ResultT")
 
 
-def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher | None = None) -> ModelResult:
+def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = ()) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
     Leaves the weights, history.csv and results.json, beside what that held already. `distil` may go on from there. A
@@ -53,7 +53,7 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher 
     if name in earlier and not lies_elsewhere(earlier, recipe):
         done: ModelResult = earlier[name]
         return done
-    with Job(recipe, place, watcher) as job:
+    with Job(recipe, place, callbacks) as job:
         job.search(role)
         model = steadily(job, job.teacher if role == "teacher" else job.baseline)
         if name in earlier:
@@ -67,7 +67,7 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher 
     return row
 
 
-def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = None) -> Results:
+def distil(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = ()) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
@@ -83,7 +83,7 @@ def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = N
             write_report(finished, figures_of(place.path), place.path, recipe.to_toml())
         return finished
     begin = time.perf_counter()
-    with Job(recipe, place, watcher) as job:
+    with Job(recipe, place, callbacks) as job:
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
         job.search("teacher", "student")
         models = steadily(job, job.models)

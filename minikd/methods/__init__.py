@@ -9,12 +9,13 @@ from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
 from minikd.methods.labels import Labels
 from minikd.methods.logits import LogitObjective
-from minikd.methods.method import Answer, Ask, Method, Pair, Teacher
+from minikd.methods.method import Ask, Method, Pair
 from minikd.methods.mutual import DeepMutualLearning
 from minikd.methods.noisy_teacher import NoisyTeacher
 from minikd.methods.regressors import Contrastive, Cosine, Hint
 from minikd.methods.relations import PKT, RKD, AttentionTransfer, SimilarityPreserving
 from minikd.methods.soft_targets import SoftTargets
+from minikd.training.objective import Answer, Teacher
 
 KINDS: tuple[type[Method], ...] = (
     *(SoftTargets, ReverseKL, JensenShannon, SoftCrossEntropy, LogitMatching),

@@ -34,12 +34,12 @@ def main() -> None:
         teacher,
         data,
         replace(recipe.teacher, epochs=arguments.teacher_epochs, warm_up=warm_up).plan(SEED),
-        watcher=None,
+        callbacks=[],
     )
     control = models.mlp(data.image_shape, how.hidden, data.classes, rng)
     student = control.copy()
-    minikd.train(control, data, how.plan(SEED), watcher=None)
-    minikd.distill(teacher, student, data, how.plan(SEED), watcher=None)
+    minikd.train(control, data, how.plan(SEED), callbacks=[])
+    minikd.distill(teacher, student, data, how.plan(SEED), callbacks=[])
 
     named = {"teacher": teacher, "control": control, "student": student}
     for name, model in named.items():
