@@ -29,7 +29,7 @@ from minikd.distillation.search import FILE, Trial, read_record
 from minikd.distillation.teacher_cache import cached_outputs
 from minikd.errors import MinikdError
 from minikd.evidence.experiments.cell import read_outcome
-from minikd.evidence.experiments.editions import editions
+from minikd.evidence.experiments.precomputed_augmentation import editions
 from minikd.methods import Labels
 from minikd.storage.jsonfiles import write_json
 from minikd.training import Plan

@@ -163,7 +163,7 @@ def to_one_kind(theirs: Pixels, ours: Pixels) -> str:
 
 def joined(images: Pixels, labels: Ints, bare: Pixels) -> tuple[Pixels, Ints]:
     """Return the images with those without labels behind them, and the labels of all: NO_LABEL for the latter."""
-    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distil on", SMALLER)
+    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distill on", SMALLER)
     return np.concatenate([images, bare]), np.concatenate([labels, np.full(len(bare), NO_LABEL)])
 
 
