@@ -16,13 +16,12 @@ from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import EXTRA
 from minikd.distillation.prepare import checked_unlabelled, joined
-from minikd.distillation.teacher import answers
+from minikd.distillation.teacher import asking
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.methods import Labels, Pair, Teacher, build, check
+from minikd.methods import Labels, Pair, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.training import Callback, History, Plan, fit
-from minikd.training.callbacks import Callbacks
 from minikd.training.inference import logits_of, try_out
 from minikd.training.parallel import Map, workers
 from minikd.typing import Pixels
@@ -104,13 +103,8 @@ def distill(
     check(by, pair)
 
     told = chosen(callbacks)
-
-    def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
-        Callbacks(told).note(f"the teacher looks at {len(views):,} images ...")
-        with threads_for(teachers[0]) as map_:
-            return answers(teachers, views, map_, layers, temperature)
-
-    objective = by.objective(pair, ask, np.random.default_rng((plan.seed, EXTRA)))
+    rng = np.random.default_rng((plan.seed, EXTRA))
+    objective = by.objective(pair, asking(teachers, views, told), rng)
     student.class_names = data.class_names
     fit(student, views, objective, plan, [History("student"), *told])
 

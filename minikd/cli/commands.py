@@ -4,10 +4,11 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,8 +33,6 @@ from minikd.training import Callback
 if TYPE_CHECKING:
     from minikd.distillation.predict import Prediction
 
-ResultT = TypeVar("ResultT")
-
 
 def distill(arguments: argparse.Namespace) -> int:
     """Run the main job, or go on with one, and print its table."""
@@ -44,7 +43,8 @@ def distill(arguments: argparse.Namespace) -> int:
     recipe, place = run_of(arguments)
     if arguments.dry_run:
         return dry_run(recipe, None, arguments, as_typed())
-    results = resumable("distill", place, lambda: run.distill(recipe, place, callbacks_of(arguments)))
+    with resumable("distill", place):
+        results = run.distill(recipe, place, callbacks_of(arguments))
     folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
@@ -68,8 +68,8 @@ def train(arguments: argparse.Namespace) -> int:
     name = "teacher" if role == "teacher" else "student_baseline"
     if arguments.dry_run:
         return dry_run(recipe, name, arguments, as_typed())
-    callbacks = callbacks_of(arguments)
-    row = resumable(f"train --model {role}", place, lambda: run.train(recipe, place, role, callbacks))
+    with resumable(f"train --model {role}", place):
+        row = run.train(recipe, place, role, callbacks_of(arguments))
     if arguments.json:
         print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0
@@ -124,8 +124,9 @@ def check_alone(arguments: argparse.Namespace) -> None:
         )
 
 
-def resumable(command: str, place: RunFolder, work: Callable[[], ResultT]) -> ResultT:
-    """Do the work; where it is stopped, or fails with a part of it done, say how to go on."""
+@contextmanager
+def resumable(command: str, place: RunFolder) -> Iterator[None]:
+    """Where the work inside is stopped, or fails with a part of it done, say how to go on."""
     begun_before = not place.new
 
     def how() -> str:
@@ -134,7 +135,7 @@ def resumable(command: str, place: RunFolder, work: Callable[[], ResultT]) -> Re
 
     with advising(how):
         try:
-            return work()
+            yield
         except MinikdError:
             if place.made and place.stays:
                 say(f"what has ended is kept; {how().partition(' ')[2]}")

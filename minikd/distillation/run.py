@@ -2,10 +2,11 @@
 
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from minikd import metrics
 from minikd.console.notices import notice
@@ -13,6 +14,7 @@ from minikd.distillation.ended import as_table, check_settings, has_figures, lie
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
+from minikd.distillation.networks import prepared
 from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.distillation.results import read_results, write_results
 from minikd.errors import ConfigError, MinikdError, RanAway
@@ -29,15 +31,13 @@ from minikd.report.evidence import (
 )
 from minikd.report.figures import figures_of, write_figures
 from minikd.report.html import write_report
-from minikd.training import Callback
+from minikd.training import Callback, fit
 from minikd.training.identity import digest
 from minikd.training.parallel import workers
 from minikd.typing import Floats
 
 STEPS_BACK = 3
 """How often a learning rate is lowered before a run ends whose loss runs away."""
-
-ResultT = TypeVar("ResultT")
 
 
 def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = ()) -> ModelResult:
@@ -53,15 +53,17 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequen
     if name in earlier and not lies_elsewhere(earlier, recipe):
         done: ModelResult = earlier[name]
         return done
-    with Job(recipe, place, callbacks) as job:
+    with Job(recipe, place, prepared(recipe), callbacks) as job:
         job.search(role)
-        model = steadily(job, job.teacher if role == "teacher" else job.baseline)
+        for stage in job.stages(name):
+            with stepping_back(job), job.training(stage):
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         if name in earlier:
             check_test(earlier, job)
             done = earlier[name]
             return done
         with workers(job.threads) as map_:
-            _, row = measure(model, job.data.test, map_)
+            _, row = measure(job.models[name], job.data.test, map_)
         new = {"name": job.folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)}
         write_results(job.folder, {**earlier, **new})
     return row
@@ -83,10 +85,13 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
             write_report(finished, figures_of(place.path), place.path, recipe.to_toml())
         return finished
     begin = time.perf_counter()
-    with Job(recipe, place, callbacks) as job:
+    with Job(recipe, place, prepared(recipe), callbacks) as job:
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
         job.search("teacher", "student")
-        models = steadily(job, job.models)
+        for stage in job.stages(*job.names):
+            with stepping_back(job), job.training(stage):
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
+        models = {name: job.models[name] for name in ("teacher", "student_baseline", "student_distilled")}
         if ended:
             check_test(earlier, job)
         job.note("measuring the three models on the test images ...")
@@ -101,14 +106,15 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
     return results
 
 
-def steadily(job: Job, work: Callable[[], ResultT]) -> ResultT:
-    """Return what the work returns; where a loss runs away, with a lower learning rate. Raises Diverged in the end."""
-    for _ in range(STEPS_BACK):
-        try:
-            return work()
-        except RanAway as error:
-            job.step_back(error)
-    return work()
+@contextmanager
+def stepping_back(job: Job) -> Iterator[None]:
+    """Lower the learning rate where a loss runs away, a few times; the stage is then trained again."""
+    try:
+        yield
+    except RanAway as error:
+        if job.steps_back == STEPS_BACK:
+            raise
+        job.step_back(error)
 
 
 def earlier_results(recipe: Recipe, place: RunFolder) -> Any:

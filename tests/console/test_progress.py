@@ -211,11 +211,12 @@ def test_a_bar_fits_its_terminal(width, monkeypatch):
 
 
 def test_distill_tells_the_bars_its_stages(tmp_path):
+    from minikd.distillation import networks
     from minikd.distillation.job import Job
     from minikd.distillation.recipe import Recipe
     from tests.cli.makers import write_data
 
     recipe, bars = Recipe(data=str(write_data(tmp_path / "squares.npz"))), Bars()
-    with Job(recipe, tmp_path / "run", [bars]):
+    with Job(recipe, tmp_path / "run", networks.prepared(recipe), [bars]):
         assert list(bars.job.work) == ["teacher", "student_baseline", "student_distilled"]
         assert all(work > 0 for work in bars.job.work.values())

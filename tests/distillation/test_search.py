@@ -210,7 +210,7 @@ def test_budgets_are_steps_that_grow_with_the_task_and_fit_the_time(images, macs
 
 def test_a_student_that_ran_away_starts_again_beside_its_baseline(recipe, tmp_path, monkeypatch):
     recipe = replace(recipe, search=())
-    failed, real = [], job_module.fit
+    failed, real = [], run.fit
 
     def fit(model, views, objective, plan, callbacks, threads):
         if callbacks[0].name == "student_distilled" and not failed:
@@ -218,7 +218,7 @@ def test_a_student_that_ran_away_starts_again_beside_its_baseline(recipe, tmp_pa
             raise Diverged("the loss became nan")
         return real(model, views, objective, plan, callbacks, threads)
 
-    monkeypatch.setattr(job_module, "fit", fit)
+    monkeypatch.setattr(run, "fit", fit)
     with pytest.warns(
         Notice, match=r"student distilled: its loss ran away; both students start again .* 0.00125 instead of 0.005"
     ):
