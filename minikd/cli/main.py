@@ -52,29 +52,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     with safe_streams() as out:
         try:
-            status = answered(argv)
+            status, arguments = 0, parsed(argv)
+            if "command" in arguments:
+                command = imported(arguments.command)
+                with printed():
+                    status = command(arguments)
         except SystemExit as stop:  # argparse's, after --help and where it cannot read a flag
             raise SystemExit(status_of(out, int(stop.code or 0))) from None
+        except MinikdError as error:
+            status = refused(str(error))
+        except KeyboardInterrupt:
+            say_stopped()
+            status = exit_status()
+        except (OSError, MemoryError, RecursionError, ImportError) as error:
+            status = refused(reason(error))
+        except Exception:
+            status = bug()
         return status_of(out, status)
 
 
-def answered(argv: Sequence[str] | None) -> int:
-    """Run the command line; where it does not run to its end, say why."""
-    try:
-        arguments = parsed(argv)
-        if "command" not in arguments:
-            return 0
-        with printed():
-            return int(arguments.command(arguments))
-    except MinikdError as error:
-        return refused(str(error))
-    except KeyboardInterrupt:
-        say_stopped()
-        return exit_status()
-    except (OSError, MemoryError, RecursionError, ImportError) as error:
-        return refused(reason(error))
-    except Exception:
-        return bug()
+def imported(place: str) -> Command:
+    """Import a command by its place, "minikd.cli.commands:distill": so late that `minikd --help` answers at once."""
+    module, _, name = place.partition(":")
+    found: Command = getattr(import_module(module), name)
+    return found
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -133,7 +134,7 @@ def add_training(commands: "argparse._SubParsersAction[Parser]") -> None:
         "folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
     )
     add_json(runs)
-    runs.set_defaults(command=lazy("runs", "minikd.cli.runs"))
+    runs.set_defaults(command="minikd.cli.runs:runs")
 
 
 def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -142,7 +143,7 @@ def add_work(commands: "argparse._SubParsersAction[Parser]") -> None:
     methods.usage = "minikd methods [NAME] [options]"
     methods.add_argument("name", nargs="?", metavar="NAME", help="one method, with what its settings mean")
     add_json(methods)
-    methods.set_defaults(command=lazy("methods"))
+    methods.set_defaults(command="minikd.cli.commands:methods")
     add_recipe_flags(methods)
 
     evaluate = add(commands, "evaluate", "errors, likelihood and calibration of trained weights on a test set")
@@ -183,17 +184,17 @@ def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
     gradcheck.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
     gradcheck.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
     add_json(gradcheck)
-    gradcheck.set_defaults(command=lazy("gradcheck"))
+    gradcheck.set_defaults(command="minikd.cli.commands:gradcheck")
 
     check_loss = add(commands, "check-loss", "check your own distillation loss, of NumPy or PyTorch")
     add_check_loss_flags(check_loss)
     add_json(check_loss)
-    check_loss.set_defaults(command=lazy("check_loss", "minikd.cli.check_loss"))
+    check_loss.set_defaults(command="minikd.cli.check_loss:check_loss")
 
     compare = add(commands, "compare", "hold every layer, loss, optimiser and schedule beside PyTorch's")
     compare.add_argument("--seed", type=int, default=0, help="of inputs and weights (default: 0)")
     add_json(compare)
-    compare.set_defaults(command=lazy("compare"))
+    compare.set_defaults(command="minikd.cli.commands:compare")
 
     gpu_check = add(commands, "gpu-check", "compare everything on a GPU with NumPy, time its training steps")
     gpu_check.add_argument("--batch-size", type=int, default=128, metavar="N", help="images a step (default: 128)")
@@ -206,7 +207,7 @@ def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="its report (default: gpu-check.json)",
     )
     add_json(gpu_check)
-    gpu_check.set_defaults(command=lazy("gpu_check"))
+    gpu_check.set_defaults(command="minikd.cli.commands:gpu_check")
 
     info = add(commands, "info", "versions, BLAS, backend and why it was taken; of files, what they are")
     info.usage = "minikd info [FILE ...] [options]"
@@ -219,7 +220,7 @@ def add_checks(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     info.add_argument("--backend", choices=CHOICES, default="auto", help="backend to ask for (default: auto)")
     add_json(info)
-    info.set_defaults(command=lazy("info"))
+    info.set_defaults(command="minikd.cli.commands:info")
 
 
 def add_studies(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -244,7 +245,7 @@ def add_lessons(commands: "argparse._SubParsersAction[Parser]") -> None:
     written.add_argument("--html", type=Path, metavar="DIR", help="run them; write pages here (default: list)")
     lessons.add_argument("--quick", action="store_true", help="run them in seconds each (default: minutes)")
     add_json(lessons)
-    lessons.set_defaults(command=lazy("lessons", "minikd.cli.lessons"))
+    lessons.set_defaults(command="minikd.cli.lessons:lessons")
 
     check = add(commands, "check", "check your work on a lesson's exercise; alone: list the exercises")
     check.usage = "minikd check [NN] [FILE]"
@@ -253,7 +254,7 @@ def add_lessons(commands: "argparse._SubParsersAction[Parser]") -> None:
         "file", nargs="?", type=Path, metavar="FILE", help="your file (default: work/NN_name.py, made the first time)"
     )
     add_json(check)
-    check.set_defaults(command=lazy("check", "minikd.cli.lessons"))
+    check.set_defaults(command="minikd.cli.lessons:check")
 
 
 def add_completion(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -261,7 +262,7 @@ def add_completion(commands: "argparse._SubParsersAction[Parser]") -> None:
     completion = add(commands, "completion", "print what makes a shell complete commands, flags and values")
     where = ", ".join(f"{shell}: {place}" for shell, place in PLACES.items())
     completion.add_argument("shell", choices=tuple(PLACES), help=f'for eval "$(minikd completion bash)" in {where}')
-    completion.set_defaults(command=lazy("completion", "minikd.cli.completion"))
+    completion.set_defaults(command="minikd.cli.completion:completion")
 
 
 def add(
@@ -324,7 +325,7 @@ def add_output_flags(to: argparse.ArgumentParser, command: str, group: argparse.
     """Add how to print, and the command that runs."""
     add_quiet(group or to)
     add_json(group or to)
-    to.set_defaults(command=lazy(command))
+    to.set_defaults(command=f"minikd.cli.commands:{command}")
 
 
 def add_quiet(to: argparse._ActionsContainer) -> None:
@@ -358,7 +359,7 @@ def add_export_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
     to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
     add_json(to)
-    to.set_defaults(command=lazy("export", "minikd.cli.export"))
+    to.set_defaults(command="minikd.cli.export:export")
 
 
 def add_bench_flags(to: argparse.ArgumentParser) -> None:
@@ -376,7 +377,7 @@ def add_bench_flags(to: argparse.ArgumentParser) -> None:
     add_json(to)
     add_output(to)
     to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios here (default: nowhere)")
-    to.set_defaults(command=lazy("bench", "minikd.cli.bench"))
+    to.set_defaults(command="minikd.cli.bench:bench")
 
 
 def add_experiment_flags(to: argparse.ArgumentParser) -> None:
@@ -391,7 +392,7 @@ def add_experiment_flags(to: argparse.ArgumentParser) -> None:
     add_json(to)
     add_output(to)
     add_quiet(to)
-    to.set_defaults(command=lazy("experiment", "minikd.cli.experiment"))
+    to.set_defaults(command="minikd.cli.experiment:experiment")
 
 
 def add_pitfalls_flags(to: argparse.ArgumentParser) -> None:
@@ -406,14 +407,4 @@ def add_pitfalls_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5)")
     add_json(to)
     add_output(to)
-    to.set_defaults(command=lazy("pitfalls", "minikd.cli.pitfalls"))
-
-
-def lazy(name: str, module: str = "minikd.cli.commands") -> Command:
-    """Return a command that is imported when it runs, so that `minikd --help` answers at once."""
-
-    def command(arguments: argparse.Namespace) -> int:
-        run: Command = getattr(import_module(module), name)
-        return run(arguments)
-
-    return command
+    to.set_defaults(command="minikd.cli.pitfalls:pitfalls")
