@@ -100,7 +100,7 @@ def test_a_failure_is_named_and_loses_nobody_else(data, tmp_path):
     assert rows["baseline"]["agreement"] is not None
 
 
-def fails(job):
+def fails(data, recipe, folder):
     raise ZeroDivisionError("a bug")
 
 
