@@ -352,7 +352,7 @@ def test_an_experiment_that_is_stopped_between_its_stages_ends(data, tmp_path):
     assert done.returncode == 128 + signal.SIGTERM
 
 
-def hears_nothing(job):
+def hears_nothing(data, recipe, folder):
     """Fail where Ctrl-C would reach this process."""
     if signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []):
         raise ConfigError("it hears")
