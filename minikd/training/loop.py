@@ -14,7 +14,7 @@ from minikd import optim
 from minikd.backends import device_errors, module_of
 from minikd.console.interrupts import stop_requests
 from minikd.data import Views
-from minikd.errors import ConfigError, Diverged
+from minikd.errors import Diverged
 from minikd.nn import Sequential
 from minikd.training.callbacks import Callback, Callbacks, History, SecondStage
 from minikd.training.checkpoints import Row
@@ -87,20 +87,14 @@ def fit(
 ) -> list[Row]:
     """Train `model` in place and return its history, a row for each epoch.
 
-    callbacks: what happens around the steps, see `callbacks`: a `History` that evaluates the model, a `Checkpoint` to
-    go on from, progress bars. threads (default: all cores) decide how long it takes and not a bit of the result; where
-    a device does the work there is one. Ctrl-C, SIGTERM and SIGHUP stop training between two steps and raise
-    `Interrupted`. Raises ConfigError without images, and Diverged where the loss or a weight is no longer finite; a
-    checkpoint then still holds the last good epoch.
+    callbacks: history, checkpoint, progress bars, see `callbacks`. threads (default: all cores; one on a device) change
+    no bit. Ctrl-C, SIGTERM and SIGHUP stop it between two steps: `Interrupted`. Raises ConfigError without images, and
+    Diverged where the loss or a weight is no longer finite; a checkpoint then still holds the last good epoch.
     """
-    if not len(views):
-        raise ConfigError("there are no training images: validation takes them all; hold out fewer")
-    run = Run(model, views, objective, plan)
-    first = () if any(isinstance(one, History) for one in callbacks) else (History(),)
-    hooks = Callbacks([*first, *callbacks, SecondStage()])
+    run, given = Run(model, views, objective, plan), any(isinstance(one, History) for one in callbacks)
+    hooks = Callbacks([*([] if given else [History()]), *callbacks, SecondStage()])
     try:
-        with workers(1 if module_of(model.vector) is not np else threads) as map_, stop_requests() as asked:
-            run.threads = map_
+        with workers(1 if module_of(model.vector) is not np else threads) as run.threads, stop_requests() as asked:
             hooks.on_start(run)
             while run.position.epoch < plan.epochs:
                 with run.summing():

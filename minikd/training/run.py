@@ -39,6 +39,8 @@ class Run:
     """
 
     def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan) -> None:
+        if not len(views):
+            raise ConfigError("there are no training images: validation takes them all; hold out fewer")
         self.model = self.network = model
         self.views, self.objective, self.plan = views, objective, plan
         self.name, self.position = "model", Position()
