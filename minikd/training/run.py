@@ -157,7 +157,7 @@ class Run:
         begin = time.perf_counter()
         yield
         self.position.seconds += time.perf_counter() - begin
-        self.position.loss_sum = float(self.loss_sum)
+        self.loss_sum = self.position.loss_sum = float(self.loss_sum)  # off a device once
 
     @property
     def epoch_is_over(self) -> bool:
