@@ -131,7 +131,6 @@ def test_an_epoch_fetches_its_loss_once(counters):
 @pytest.mark.parametrize("start", ["cupy", "numpy"])
 def test_a_checkpoint_goes_on_with_the_other_backend(start, tmp_path, monkeypatch):
     """The middle of an epoch: model, optimiser and position are all there is, and all of it travels."""
-    from minikd import training as loop
 
     first, then = (DEVICE, HOST) if start == "cupy" else (HOST, DEVICE)
     plan, path = Plan(epochs=3, batch_size=4, optimizer="sgd", learning_rate=0.01), tmp_path / "checkpoint"
@@ -149,7 +148,6 @@ def test_a_checkpoint_goes_on_with_the_other_backend(start, tmp_path, monkeypatc
 
 
 def test_a_run_interrupted_on_the_device_goes_on_there_with_the_same_bits(tmp_path, monkeypatch):
-    from minikd import training as loop
 
     plan, path, train = Plan(epochs=2, batch_size=4), tmp_path / "checkpoint", problems.views()
     whole, broken = problems.mlp(dropout=0.5).to(DEVICE), problems.mlp(dropout=0.5).to(DEVICE)
