@@ -43,9 +43,9 @@ alone, distilled = small_student(seed=1), small_student(seed=1)
 plan = minikd.Plan(epochs=20, learning_rate=5e-3)
 
 # %%
-minikd.train(teacher, digits, minikd.Plan(epochs=3, learning_rate=2e-3), watcher=minikd.Bars())
-minikd.train(alone, digits, plan, watcher=minikd.Bars())
-minikd.distill(teacher, distilled, digits, plan, temperature=2.0, alpha=0.9, watcher=minikd.Bars())
+minikd.train(teacher, digits, minikd.Plan(epochs=3, learning_rate=2e-3), callbacks=[minikd.Bars()])
+minikd.train(alone, digits, plan, callbacks=[minikd.Bars()])
+minikd.distill(teacher, distilled, digits, plan, temperature=2.0, alpha=0.9, callbacks=[minikd.Bars()])
 
 # %%
 models = {"teacher": teacher, "baseline": alone, "distilled student": distilled}

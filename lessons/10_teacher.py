@@ -28,8 +28,9 @@ from minikd.losses import cross_entropy
 from minikd.methods import Labels
 from minikd.models import cnn
 from minikd.report.style import BLUE, INK, ORANGE, blank, mosaic, new_figure, show_picture, tidy
-from minikd.training.loop import DROPOUT, Plan, fit
+from minikd.training import Callback, Plan, fit
 from minikd.training.parallel import workers
+from minikd.training.run import DROPOUT
 
 lesson = Lesson("10_teacher")
 data = minikd.load_dataset("mnist")
@@ -117,34 +118,30 @@ def by_loop(model, views, plan):
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.train` does the same, and takes a watcher, whom it tells how it goes. Ours keeps the rows of the epochs, and
-# for the figure the loss of every 50 steps. (The engine tells the mean since the epoch began. What came since the last
-# look is the difference of two sums.)
+# `minikd.train` does the same. A **callback** is told how it goes: its hooks are called after each step and each epoch.
+# Ours keeps the rows of the epochs, and for the figure the mean loss of every 50 steps.
 
 
 # %%
-class Curve:
+class Curve(Callback):
     """Remembers how a training goes: `rows` of the epochs; `points`, (step, loss, validation error in %)."""
 
     def __init__(self, error=lambda: math.nan):
-        self.error, self.rows, self.points, self.steps, self.images, self.last = error, [], [], 0, 0, (0, 0.0)
+        self.error, self.rows, self.points, self.recent = error, [], [], []
 
-    def step(self, images):
-        self.steps, self.images = self.steps + 1, self.images + images
+    def on_step(self, run, taken):
+        self.recent.append(float(taken.loss))
+        if run.position.step % 50 == 0:
+            self.mark(run)
 
-    def look(self, loss, learning_rate):
-        images, total = self.last
-        if self.images > images:
-            self.points.append((self.steps, (loss * self.images - total) / (self.images - images), self.error()))
-            self.last = self.images, loss * self.images
+    def on_epoch(self, run):
+        self.rows.append(run.position.history[-1])
+        if self.recent:
+            self.mark(run)
 
-    def epoch(self, row):
-        self.rows.append(row)
-        self.images, self.last = 0, (0, 0.0)
-
-    def start(self, name, epochs, images, position): ...
-    def stop(self): ...
-    def note(self, text): ...
+    def mark(self, run):
+        self.points.append((run.position.step, np.mean(self.recent), self.error()))
+        self.recent = []
 
 
 def first_images(count):
@@ -158,7 +155,7 @@ ours = teacher.astype("float64")
 engines_model, curve = ours.copy(), Curve()
 few_views = Views(few.train_images, few.train_labels, *mean_and_std(few.train_images), dtype=np.float64)
 losses = by_loop(ours, few_views, plan)
-minikd.train(engines_model, few, plan, watcher=curve)
+minikd.train(engines_model, few, plan, callbacks=[curve])
 lesson.close("the loop's losses = minikd.train's", losses, [row["loss"] for row in curve.rows], within=1e-9)
 lesson.close("the loop's weights = minikd.train's", ours.vector, engines_model.vector, within=1e-8)
 
@@ -307,7 +304,7 @@ before = teacher.params["0.weight"].copy()
 curve = Curve(lambda: 100 * metrics.errors(answers(teacher, held_images), held_labels) / len(held_labels))
 plan = Plan(epochs=EPOCHS, batch_size=lesson.pick(full=128, quick=32), learning_rate=2e-3)
 begin = time.perf_counter()
-fit(teacher, views, Labels(), plan, watcher=curve)
+fit(teacher, views, Labels(), plan, [curve])
 print(f"{EPOCHS} epochs of {len(views):,} images: {time.perf_counter() - begin:.0f} s")
 for row in curve.rows:
     print(f"epoch {row['epoch']}   loss {row['loss']:.4f}   {row['images_per_second']:,.0f} images a second")

@@ -17,21 +17,85 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from minikd import load_dataset, metrics
-from minikd.data import Views, mean_and_std
+import minikd
+from minikd import load_dataset, metrics, schedules
+from minikd.data import Views, epoch_order, mean_and_std
 from minikd.distillation.teacher import CachedTeacher
 from minikd.evidence.experiments.statistics import interval
 from minikd.lessons import Lesson
 from minikd.lessons.teacher import teacher_of
+from minikd.losses import distillation_loss
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.models import mlp
+from minikd.nn.activations import relu, relu_backward
+from minikd.nn.linear import linear, linear_backward
 from minikd.report.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure, tidy
 from minikd.training import Plan, fit
+from minikd.training.inference import logits_of
+from minikd.training.parallel import workers
 
 lesson = Lesson("13_distill_honestly")
 rng = np.random.default_rng(13)
 COUNT, EPOCHS, SEEDS = lesson.pick(full=(10_000, 12, 5), quick=(500, 6, 2))
 MORE = lesson.pick(full=60_000, quick=1000)  # images that the teacher has learned from
+
+# %% [markdown]
+# ## The whole of it in one loop
+#
+# Everything so far comes together in one loop of four functions: `forward` and `backward` of a student 784-128-10
+# (lesson 3), `distillation_loss` (lesson 12), and `step` (lesson 6). Each takes arrays and returns arrays.
+
+# %%
+data = load_dataset("mnist")
+teacher = teacher_of(lesson)
+few = replace(data, train_images=data.train_images[:1000], train_labels=data.train_labels[:1000])
+few_views = Views(few.train_images, few.train_labels, *mean_and_std(few.train_images))
+plan = Plan(epochs=2, batch_size=100, learning_rate=2e-3, shards=1)
+
+
+def forward(params, x):
+    w1, b1, w2, b2 = params
+    h, first = linear(x.reshape(len(x), -1), w1, b1)
+    a, second = relu(h)
+    z, third = linear(a, w2, b2)
+    return z, (first, second, third)
+
+
+def backward(dz, cache):
+    first, second, third = cache
+    da, dw2, db2 = linear_backward(dz, third)
+    _, dw1, db1 = linear_backward(relu_backward(da, second), first)
+    return dw1, db1, dw2, db2
+
+
+def step(params, grads, m, v, t, rate):  # Adam
+    m = [0.9 * old + (1 - 0.9) * g for old, g in zip(m, grads, strict=True)]
+    v = [0.999 * old + (1 - 0.999) * (g * g) for old, g in zip(v, grads, strict=True)]
+    size, floor = rate * math.sqrt(1 - 0.999**t) / (1 - 0.9**t), 1e-8 * math.sqrt(1 - 0.999**t)
+    return [p - size * (a / (np.sqrt(b) + floor)) for p, a, b in zip(params, m, v, strict=True)], m, v
+
+
+def by_loop(params, teacher_logits):
+    m, v, t, losses = [0 * p for p in params], [0 * p for p in params], 0, []
+    rate = schedules.one_cycle(plan.learning_rate, plan.epochs * 10)
+    for epoch in range(plan.epochs):
+        for index in epoch_order(len(few_views), plan.batch_size, plan.seed, epoch):
+            batch = few_views.batch(epoch, index)
+            logits, cache = forward(params, batch.images)
+            loss, dlogits = distillation_loss(logits, teacher_logits[index], batch.labels, temperature=4.0, alpha=0.9)
+            params, m, v = step(params, backward(dlogits, cache), m, v, t + 1, rate(t))
+            losses, t = [*losses, float(loss)], t + 1
+    return params, losses
+
+
+student = mlp(data.image_shape, (128,), 10, np.random.default_rng(0))
+first = [student.params[name].copy() for name in ("1.weight", "1.bias", "3.weight", "3.bias")]
+with workers(1) as map_:  # as the engine: matrix products on one thread each
+    params, losses = by_loop(first, logits_of(teacher, few_views, map_))
+print(f"the loss: {losses[0]:.2f} in the first step, {losses[-1]:.2f} in the last of {len(losses)}")
+minikd.distill(teacher, student, few, plan, temperature=4.0, alpha=0.9, callbacks=[])
+ours = np.concatenate([p.ravel() for p in params])
+lesson.true("the loop's weights are those of minikd.distill, to the bit", ours.tobytes() == student.vector.tobytes())
 
 # %% [markdown]
 # ## A fair comparison
@@ -52,14 +116,12 @@ MORE = lesson.pick(full=60_000, quick=1000)  # images that the teacher has learn
 # `SoftTargets` lesson 12's. `CachedTeacher` gives a batch the answers that the teacher gave once to these images.
 
 # %%
-data = load_dataset("mnist")
 mean, std = mean_and_std(data.train_images)
 views = Views(data.train_images[:COUNT], data.train_labels[:COUNT], mean, std)
 more_views = Views(data.train_images[:MORE], data.train_labels[:MORE], mean, std)
 tested = slice(lesson.pick(full=10_000, quick=1000))
 test_images, test_labels = Views(data.test_images, data.test_labels, mean, std).clean(tested), data.test_labels[tested]
 
-teacher = teacher_of(lesson)
 images = views.clean()
 answers = np.concatenate([teacher(images[start : start + 100]) for start in range(0, COUNT, 100)])  # asked only once
 few = slice(lesson.pick(full=1000, quick=300))

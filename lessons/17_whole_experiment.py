@@ -23,7 +23,7 @@ from minikd.lessons import Lesson
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.report.style import BLUE, INK, ORANGE, new_figure, tidy
 from minikd.report.tables import PUBLISHED
-from minikd.training import Evaluation, Plan, fit
+from minikd.training import Evaluation, History, Plan, fit
 from minikd.training.inference import logits_of
 from minikd.training.parallel import workers
 
@@ -79,7 +79,7 @@ def learn(model, objective, plan=AS_IT_WAS, views=train):
         logits = logits_of(model, test, map_)
         return Evaluation(metrics.accuracy(logits, test.labels), metrics.nll(logits, test.labels), "test")
 
-    return fit(model, views, objective, plan, evaluate=look)
+    return fit(model, views, objective, plan, [History(evaluate=look)])
 
 
 teacher = models.teacher("seed", data.image_shape, data.classes, np.random.default_rng(1), 0.0)

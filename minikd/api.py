@@ -1,6 +1,6 @@
 """The package in five verbs: load a data set, train a model, distill one into another, evaluate, save and load."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,13 @@ from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import EXTRA
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.progress import Bars
-from minikd.distillation.teacher import answers
+from minikd.distillation.teacher import asking
 from minikd.errors import CheckpointError, ConfigError, ShapeError
-from minikd.methods import Labels, Method, Pair, TeacherAnswers, build, check
+from minikd.methods import Labels, Method, Pair, build, check
 from minikd.methods.function import LossFunction
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
-from minikd.training import Plan, Watcher, fit
+from minikd.training import Callback, History, Plan, fit
 from minikd.training.inference import logits_of, try_out
 from minikd.training.parallel import Map, workers
 from minikd.typing import Pixels
@@ -44,23 +44,24 @@ def train(
     data: Dataset,
     plan: Plan | None = None,
     augmentation: Augmentation | None = None,
-    watcher: Watcher | Literal["auto"] | None = "auto",
+    callbacks: Sequence[Callback] | Literal["auto"] = "auto",
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
-    The plan's default is five epochs of Adam. watcher: who is told how it goes; by default bars on standard error, None
-    for silence. The model has the data's class names from then on, as `model.class_names`. One that has names
-    already keeps their order: the labels are matched with them by name. Raises ShapeError where the model does not
-    turn the data's images into its classes, ConfigError where it has names for others, and Diverged.
+    The plan's default is five epochs of Adam. callbacks: what happens around the steps, see `minikd.training.Callback`;
+    by default progress bars on standard error, [] for silence. The model has the data's class names from then on, as
+    `model.class_names`. One that has names already keeps their order: the labels are matched with them by name. Raises
+    ShapeError where the model does not turn the data's images into its classes, ConfigError where it has names for
+    others, and Diverged.
     """
     check_model(model, "model")
     check_data(data)
-    check_choices(plan, augmentation, watcher)
+    check_choices(plan, augmentation, callbacks)
     data, plan = matched(model, data, "the model"), plan or Plan()
     check_trainable(model, "model")
     views = views_for(model, data, augmentation, plan.seed)
     model.class_names = data.class_names
-    fit(model, views, Labels(), plan, name="model", watcher=watcher_of(watcher))
+    fit(model, views, Labels(), plan, [History("model"), *chosen(callbacks)])
 
 
 def distill(
@@ -70,7 +71,7 @@ def distill(
     plan: Plan | None = None,
     method: str | Method | type[Method] | LossFunction = "soft_targets",
     augmentation: Augmentation | None = None,
-    watcher: Watcher | Literal["auto"] | None = "auto",
+    callbacks: Sequence[Callback] | Literal["auto"] = "auto",
     unlabelled: Pixels | None = None,
     **settings: object,
 ) -> None:
@@ -83,17 +84,17 @@ def distill(
     student sees, in evaluation mode; the probabilities of several teachers are averaged. A teacher that knows its
     classes' names, as one does that was trained or loaded, is asked for the data's by name, whatever its order.
     `unlabelled` are more images to learn on, of the data's shape and dtype, for which the teacher alone has an answer.
-    watcher: as in `train`.
+    callbacks: as in `train`.
     Raises as `train`, ConfigError where the method cannot be used on what is given, DtypeError for a teacher of
     another dtype or device than the student's, and DataError for `unlabelled` that are no images.
     """
     check_model(student, "student")
     check_data(data)
-    check_choices(plan, augmentation, watcher)
+    check_choices(plan, augmentation, callbacks)
     data = matched(student, data, "the student")
     check_trainable(student, "student")
     teachers = [reordered(one, order_of(one, data, "the teacher")) for one in teachers_of(teacher, student)]
-    chosen, plan = build(method, settings), plan or Plan()
+    by, plan = build(method, settings), plan or Plan()
     views = views_for(student, data, augmentation, plan.seed)
     for one in teachers:
         try_out(one, views, "the teacher")
@@ -102,19 +103,13 @@ def distill(
         images, labels = joined(views.images, views.labels, bare)
         views = replace(views, images=images, labels=labels)
     pair = Pair(student, teachers, data.image_shape, unlabelled is None)
-    check(chosen, pair)
+    check(by, pair)
 
-    told = watcher_of(watcher)
-
-    def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
-        if told:
-            told.note(f"the teacher looks at {len(views):,} images ...")
-        with threads_for(teachers[0]) as map_:
-            return answers(teachers, views, map_, layers, temperature)
-
-    objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, EXTRA)))
+    told = chosen(callbacks)
+    rng = np.random.default_rng((plan.seed, EXTRA))
+    objective = by.objective(pair, asking(teachers, views, told), rng)
     student.class_names = data.class_names
-    fit(student, views, objective, plan, name="student", watcher=told)
+    fit(student, views, objective, plan, [History("student"), *told])
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:
@@ -151,9 +146,9 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
     save_model(file, model, Card.of(file.stem, data, *mean_and_std(data.train_images)))
 
 
-def watcher_of(watcher: Watcher | Literal["auto"] | None) -> Watcher | None:
-    """Return who is told how training goes: by default bars."""
-    return Bars() if isinstance(watcher, str) else watcher
+def chosen(callbacks: Sequence[Callback] | Literal["auto"]) -> Sequence[Callback]:
+    """Return the callbacks of a training: by default progress bars."""
+    return [Bars()] if isinstance(callbacks, str) else callbacks
 
 
 def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:

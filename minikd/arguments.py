@@ -11,10 +11,7 @@ from minikd.data import Augmentation, Dataset
 from minikd.errors import ConfigError, DtypeError
 from minikd.nn import Sequential
 from minikd.nn.arrays import overlap
-from minikd.training import Plan
-
-WATCHER = ("start", "step", "look", "epoch", "stop", "note")
-"""What a `training.Watcher` is told."""
+from minikd.training import Callback, Plan
 
 
 def kind_of(value: object) -> str:
@@ -69,8 +66,8 @@ def check_flag(value: object, what: str) -> None:
         raise ConfigError(f"{what} is {value!r}, but must be True or False")
 
 
-def check_choices(plan: object, augmentation: object, watcher: object) -> None:
-    """Refuse a plan, an augmentation or a watcher that is none."""
+def check_choices(plan: object, augmentation: object, callbacks: object) -> None:
+    """Refuse a plan, an augmentation or callbacks that are none."""
     if plan is not None and not isinstance(plan, Plan):
         raise ConfigError(f"plan is {kind_of(plan)}, but must be a minikd.Plan, such as minikd.Plan(epochs=3)")
     if augmentation is not None and not isinstance(augmentation, Augmentation):
@@ -78,12 +75,17 @@ def check_choices(plan: object, augmentation: object, watcher: object) -> None:
             f"augmentation is {kind_of(augmentation)}, but must be a minikd.Augmentation, such as "
             "minikd.Augmentation(shift=2)"
         )
-    told = all(callable(getattr(watcher, name, None)) for name in WATCHER) and not isinstance(watcher, type)
-    if watcher is not None and not (isinstance(watcher, str) and watcher == "auto") and not told:
+    if callbacks == "auto":
+        return
+    if not isinstance(callbacks, list | tuple):
         raise ConfigError(
-            f"watcher is {kind_of(watcher)}, but must have the methods {', '.join(WATCHER)}, as minikd.Bars() has; "
-            "None is silent"
+            f"callbacks is {kind_of(callbacks)}, but must be a list of callbacks, such as [minikd.Bars()]; [] is silent"
         )
+    for number, one in enumerate(callbacks):
+        if not isinstance(one, Callback):
+            raise ConfigError(
+                f"callbacks[{number}] is {kind_of(one)}, but must be a minikd.training.Callback, such as minikd.Bars()"
+            )
 
 
 def teachers_of(teacher: object, student: Sequential) -> list[Sequential]:

@@ -8,7 +8,7 @@ from minikd import nn
 from minikd.data import Dataset, Views, mean_and_std
 from minikd.distillation.teacher import teacher_for
 from minikd.methods import LogitObjective, SoftTargets
-from minikd.training.objective import Objective, Term
+from minikd.training.objective import Answer, Objective, Term, add_up
 
 SHAPE, CLASSES = (1, 6, 6), 3
 
@@ -59,13 +59,24 @@ class Asked(Objective):
         super().__init__()
         self.function, self.name = function, name
 
-    def __call__(self, logits, taps, batch, step):
-        return (Term(self.name, 1.0, *self.function(logits, batch)),)
+    def terms(self, student, teacher, batch, step):
+        return (Term(self.name, 1.0, *self.function(student.logits, batch)),)
 
 
 def taught(teacher, views, temperature=4.0, alpha=0.9):
     """Soft targets by a teacher, for these views."""
     return LogitObjective(SoftTargets(temperature, alpha), teacher_for(teacher, views, map))
+
+
+def terms_of(model, objective, batch, step):
+    """An objective's terms on a batch, of the model in evaluation mode; and the model's logits."""
+    logits, taps, _ = model.forward_with_taps(batch.images, objective.taps)
+    return objective.terms(Answer(logits, taps), objective.teacher(batch), batch, step), logits
+
+
+def total_of(model, objective, batch, step):
+    """The terms of `terms_of`, added up."""
+    return add_up(*terms_of(model, objective, batch, step), 1.0)
 
 
 def stop_after(looks):

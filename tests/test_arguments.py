@@ -63,7 +63,7 @@ def test_a_loaded_pair_is_told_apart_from_a_model():
         minikd.evaluate(loaded(), problems.dataset())
 
 
-@pytest.mark.parametrize("name", ["plan", "augmentation", "watcher"])
+@pytest.mark.parametrize("name", ["plan", "augmentation", "callbacks"])
 @pytest.mark.parametrize("value", [{"epochs": 3}, 3, True, minikd.Plan, minikd.Augmentation, minikd.Bars, "bars"])
 def test_a_choice_of_another_type_is_refused(name, value):
     for call in (

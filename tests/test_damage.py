@@ -32,8 +32,9 @@ from minikd.evidence.experiments.cell import read_outcome
 from minikd.evidence.experiments.precomputed_augmentation import editions
 from minikd.methods import Labels
 from minikd.storage.jsonfiles import write_json
+from minikd.training import Plan
 from minikd.training.checkpoints import Length, Position, load_checkpoint, save_checkpoint
-from minikd.training.loop import Plan, Run
+from minikd.training.run import Run
 from minikd.weights import load_model, save_model
 from tests import problems
 from tests.cli.makers import QUICK, write_data
@@ -69,7 +70,7 @@ def checkpoint(folder):
     path = folder / "model.checkpoint"
 
     def run():
-        return Run(problems.cnn(), problems.views(), Labels(), PLAN, "model")
+        return Run(problems.cnn(), problems.views(), Labels(), PLAN)
 
     state = {**run().state, "optimizer.step": np.array(5)}
     history = [row("model", 1)]

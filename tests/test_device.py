@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from minikd.data import Augmentation, Views
 from minikd.distillation.teacher import LiveTeacher
 from minikd.errors import BackendError, DataError, DtypeError
 from minikd.methods import Labels
-from minikd.training.checkpoints import Position
+from minikd.training import Checkpoint, Plan, fit, loop
 from minikd.training.inference import logits_of
-from minikd.training.loop import Plan, Run, fit
+from minikd.training.run import Run
 from minikd.weights import Card, load_model, save_model
 from tests import border, problems
 
@@ -61,7 +62,7 @@ def training(kind, backend, dtype="float32"):
     else:
         model, knowing = student(backend).astype(dtype), teacher(backend).astype(dtype)
         objective = Labels() if kind == "student, labels" else problems.taught(knowing, train)
-    return Run(model, train, objective, Plan(shards=1), kind)
+    return Run(model, train, objective, Plan(shards=1))
 
 
 KINDS = ("teacher", "teacher, dropout", "student, labels", "student, cached", "student, live")
@@ -87,9 +88,9 @@ def steps(run, count):
     """Take steps on batches of 16, and return the losses, still where they were computed."""
     losses = []
     for step in range(count):
-        position = Position(step=step)
+        run.position.step = step
         index = np.random.default_rng((3, step)).permutation(len(run.views))[:BATCH]
-        losses.append(run.step(position, index, 1e-3, map))
+        losses.append(loop.step(run, index, 1e-3).loss)
     return losses
 
 
@@ -123,14 +124,13 @@ def test_an_epoch_fetches_its_loss_once(counters):
     """Fifteen steps, under the fifty between two looks; the end of the epoch asks for loss, weights' health and sum."""
     run = training("student, labels", DEVICE)
     before = counters()["d2h"]
-    run.epoch(Position(), map, lambda: False, None)
+    fit(run.model, run.views, run.objective, replace(run.plan, epochs=1))
     assert counters()["d2h"] - before <= 3
 
 
 @pytest.mark.parametrize("start", ["cupy", "numpy"])
 def test_a_checkpoint_goes_on_with_the_other_backend(start, tmp_path, monkeypatch):
     """The middle of an epoch: model, optimiser and position are all there is, and all of it travels."""
-    from minikd import training as loop
 
     first, then = (DEVICE, HOST) if start == "cupy" else (HOST, DEVICE)
     plan, path = Plan(epochs=3, batch_size=4, optimizer="sgd", learning_rate=0.01), tmp_path / "checkpoint"
@@ -139,16 +139,15 @@ def test_a_checkpoint_goes_on_with_the_other_backend(start, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(loop, "stop_requests", problems.stop_after(4))
         with pytest.raises(loop.Interrupted):
-            fit(problems.cnn().to(first), problems.views(), Labels(), plan, checkpoint=path)
+            fit(problems.cnn().to(first), problems.views(), Labels(), plan, [Checkpoint(path)])
     model = problems.cnn().to(then)
-    rows = fit(model, problems.views(), Labels(), plan, checkpoint=path)
+    rows = fit(model, problems.views(), Labels(), plan, [Checkpoint(path)])
     assert len(rows) == 3
     for name, value in model.state_dict().items():
         np.testing.assert_allclose(to_host(value), to_host(whole.state_dict()[name]), rtol=1e-3, atol=1e-4)
 
 
 def test_a_run_interrupted_on_the_device_goes_on_there_with_the_same_bits(tmp_path, monkeypatch):
-    from minikd import training as loop
 
     plan, path, train = Plan(epochs=2, batch_size=4), tmp_path / "checkpoint", problems.views()
     whole, broken = problems.mlp(dropout=0.5).to(DEVICE), problems.mlp(dropout=0.5).to(DEVICE)
@@ -156,9 +155,9 @@ def test_a_run_interrupted_on_the_device_goes_on_there_with_the_same_bits(tmp_pa
     with monkeypatch.context() as patch:
         patch.setattr(loop, "stop_requests", problems.stop_after(4))
         with pytest.raises(loop.Interrupted):
-            fit(broken, train, Labels(), plan, checkpoint=path)
+            fit(broken, train, Labels(), plan, [Checkpoint(path)])
     again = problems.mlp(dropout=0.5).to(DEVICE)
-    fit(again, train, Labels(), plan, checkpoint=path)
+    fit(again, train, Labels(), plan, [Checkpoint(path)])
     assert to_host(whole.vector).tobytes() == to_host(again.vector).tobytes()
 
 

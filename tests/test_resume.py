@@ -17,10 +17,11 @@ from minikd.data import Augmentation
 from minikd.errors import CheckpointError
 from minikd.methods import Labels
 from minikd.storage.tensors import write_tensors
-from minikd.training import Evaluation, Interrupted, Plan, fit
+from minikd.training import Checkpoint, Evaluation, History, Interrupted, Plan, callbacks, fit
 from minikd.training import loop as training
 from minikd.training.checkpoints import Length, load_checkpoint
 from minikd.training.identity import identity_of
+from minikd.training.run import Run
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)
@@ -34,17 +35,18 @@ KINDS = {
 }
 
 
-def session(make, plan=PLAN, path=None, views=None, **settings):
+def session(make, plan=PLAN, path=None, views=None, objective=None, name="model", identity=""):
     """Train a new model, from the checkpoint where there is one; return it and what its history says."""
     model = make()
     rows = fit(
         model,
         views or problems.views(augmentation=Augmentation(shift=1)),
-        settings.pop("objective", Labels()),
+        objective or Labels(),
         plan,
-        checkpoint=path,
-        evaluate=lambda model, map_: Evaluation(float(model.vector.sum()), 0.0, "validation"),
-        **settings,
+        [
+            History(name, lambda model, map_: Evaluation(float(model.vector.sum()), 0.0, "validation")),
+            *([Checkpoint(path, identity)] if path else []),
+        ],
     )
     return model, [(row["epoch"], row["loss"], row["learning_rate"], row["accuracy"]) for row in rows]
 
@@ -82,7 +84,7 @@ def test_stopped_during_the_last_evaluation_is_stopped_and_complete(tmp_path, mo
     path = tmp_path / "checkpoint"
     stopped(monkeypatch, LOOKS - 1, problems.mlp, PLAN, path)
     with monkeypatch.context() as patch:
-        patch.setattr(training.Run, "step", lambda *_: pytest.fail("nothing is left to do"))
+        patch.setattr(training, "step", lambda *_: pytest.fail("nothing is left to do"))
         model, history = session(problems.mlp, PLAN, path)
     assert len(history) == 2
     assert problems.same_bits(model, session(problems.mlp)[0])
@@ -102,7 +104,7 @@ def test_a_checkpoint_holds_everything_that_changed(tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"
     stopped(monkeypatch, 5, problems.cnn, PLAN, path)
     model = problems.cnn()
-    run = training.Run(model, problems.views(augmentation=Augmentation(shift=1)), Labels(), PLAN, "model")
+    run = Run(model, problems.views(augmentation=Augmentation(shift=1)), Labels(), PLAN)
     identity = identity_of("model", problems.cnn(), run.views, asdict(PLAN), {})
     position = load_checkpoint(path, run.state, identity, Length(PLAN.epochs, 10, PLAN.batch_size))
     assert (position.epoch, position.batch, position.step, position.images) == (1, 1, 4, 4)
@@ -116,7 +118,7 @@ def test_a_checkpoint_is_written_at_the_end_of_an_epoch_once_the_last_is_old(tmp
     path = tmp_path / "checkpoint"
     session(problems.mlp, PLAN, path)
     assert not path.exists()
-    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(callbacks, "SAVE_SECONDS", -1.0)
     session(problems.mlp, PLAN, path)
     assert path.exists()
 
@@ -132,7 +134,7 @@ OTHER_PIXELS.images[3, 0, 2, 2] ^= 1
         {"plan": replace(PLAN, seed=1)},
         {"plan": replace(PLAN, epochs=3)},
         {"name": "student"},
-        {"settings": {"temperature": 2}},
+        {"identity": identity_of("model", problems.mlp(), problems.views(), asdict(PLAN), {"temperature": 2})},
         {"make": lambda: problems.mlp(dropout=0.1)},
         {"make": problems.cnn},
         {"views": problems.views(11)},
@@ -205,7 +207,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(tmp_path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        patch.setattr(training, "SAVE_SECONDS", -1.0)
+        patch.setattr(callbacks, "SAVE_SECONDS", -1.0)
         with pytest.raises(CheckpointError, match=r"No space left on device; free some space"):
             session(problems.mlp, PLAN, path)
     assert path.read_bytes() == before

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minikd.methods import SoftTargets
-from minikd.training.checkpoints import Position
-from minikd.training.loop import Plan, Run, fit
+from minikd.training import Plan, fit, loop
+from minikd.training.run import Run
 from tests import problems
 from tests.distillation import test_teacher
 from tests.methods import test_ensemble, test_every_method, test_extra_parameters, test_schedule
@@ -69,8 +69,8 @@ def test_a_teacher_answers_in_evaluation_mode():
 
 
 def test_a_student_learns_in_training_mode():
-    run = Run(problems.mlp(dropout=0.5, hidden=64), problems.views(), training_objective(), Plan(), "model")
-    mask = run.shard(Position(), 0, np.arange(4), 4).cache[3].m
+    run = Run(problems.mlp(dropout=0.5, hidden=64), problems.views(), training_objective(), Plan(shards=1))
+    mask = loop.step(run, np.arange(4), 0.0).shards[0].cache[3].m
     assert 0.3 < np.mean(mask == 0) < 0.7
 
 
@@ -108,9 +108,9 @@ def test_the_schedule_of_a_run_ends_where_it_should():
     seen = []
 
     class Progress(test_objective.Toward):
-        def __call__(self, logits, taps, batch, step):
+        def terms(self, student, teacher, batch, step):
             seen.append(step.progress)
-            return super().__call__(logits, taps, batch, step)
+            return super().terms(student, teacher, batch, step)
 
     fit(problems.mlp(), problems.views(), Progress(), Plan(epochs=2, batch_size=5, shards=1))
     assert seen == [0, 1 / 3, 2 / 3, 1]

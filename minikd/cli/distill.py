@@ -4,7 +4,7 @@ import argparse
 import shlex
 
 from minikd.cli.next_steps import after_distill, as_typed, columns_of, print_next, python_as_typed
-from minikd.cli.run_flags import add_run_flags, resumable, run_of, watcher_of
+from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
 
 EXAMPLES = {
     "minikd distill --quick": "one epoch of each model, to see it run",
@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     recipe, place = run_of(arguments)
     if arguments.dry_run:
         return dry_run(recipe, None, arguments, as_typed())
-    results = resumable("distill", place, lambda: job.distill(recipe, place, watcher_of(arguments)))
+    with resumable("distill", place):
+        results = job.distill(recipe, place, callbacks_of(arguments))
     folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")

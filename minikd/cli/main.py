@@ -61,30 +61,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     with safe_streams() as out:
         try:
-            status = answered(argv)
+            status, arguments = 0, parsed(argv)
+            if "command" in arguments:
+                with printed():
+                    run_layers(arguments)
+                    status = int(module_of(arguments.command).run(arguments))
         except SystemExit as stop:  # argparse's, after --help and where it cannot read a flag
             raise SystemExit(status_of(out, int(stop.code or 0))) from None
+        except MinikdError as error:
+            status = refused(str(error))
+        except KeyboardInterrupt:
+            say_stopped()
+            status = exit_status()
+        except (OSError, MemoryError, RecursionError, ImportError) as error:
+            status = refused(blamed(error) or reason(error))
+        except Exception as error:
+            status = refused(why) if (why := blamed(error)) else bug()
         return status_of(out, status)
-
-
-def answered(argv: Sequence[str] | None) -> int:
-    """Run the command line; where it does not run to its end, say why."""
-    try:
-        arguments = parsed(argv)
-        if "command" not in arguments:
-            return 0
-        with printed():
-            run_layers(arguments)
-            return int(module_of(arguments.command).run(arguments))
-    except MinikdError as error:
-        return refused(str(error))
-    except KeyboardInterrupt:
-        say_stopped()
-        return exit_status()
-    except (OSError, MemoryError, RecursionError, ImportError) as error:
-        return refused(blamed(error) or reason(error))
-    except Exception as error:
-        return refused(why) if (why := blamed(error)) else bug()
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,9 +1,10 @@
 """What `distill` and `train` share: the flags of a run, its recipe and its folder."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from minikd.cli.flags import add_recipe_flags, given_settings, recipe_of
 from minikd.cli.next_steps import as_typed
@@ -16,9 +17,7 @@ from minikd.distillation.recipe import Recipe, read_run_recipe
 from minikd.errors import ConfigError, MinikdError
 
 if TYPE_CHECKING:
-    from minikd.distillation.progress import Bars
-
-ResultT = TypeVar("ResultT")
+    from minikd.training import Callback
 
 
 def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._ArgumentGroup:
@@ -73,8 +72,9 @@ def check_alone(arguments: argparse.Namespace) -> None:
         )
 
 
-def resumable(command: str, place: RunFolder, work: Callable[[], ResultT]) -> ResultT:
-    """Do the work; where it is stopped, or fails with a part of it done, say how to go on."""
+@contextmanager
+def resumable(command: str, place: RunFolder) -> Iterator[None]:
+    """Where the work inside is stopped, or fails with a part of it done, say how to go on."""
     begun_before = not place.new
 
     def how() -> str:
@@ -83,15 +83,15 @@ def resumable(command: str, place: RunFolder, work: Callable[[], ResultT]) -> Re
 
     with advising(how):
         try:
-            return work()
+            yield
         except MinikdError:
             if place.made and place.stays:
                 say(f"what has ended is kept; {how().partition(' ')[2]}")
             raise
 
 
-def watcher_of(arguments: argparse.Namespace) -> "Bars | None":
-    """Return the progress bars; None with --quiet."""
+def callbacks_of(arguments: argparse.Namespace) -> "list[Callback]":
+    """Return the progress bars, or nothing with --quiet."""
     from minikd.distillation.progress import Bars
 
-    return None if arguments.quiet else Bars()
+    return [] if arguments.quiet else [Bars()]

@@ -3,7 +3,7 @@
 import argparse
 
 from minikd.cli.next_steps import as_typed, print_next
-from minikd.cli.run_flags import add_run_flags, resumable, run_of, watcher_of
+from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     name = "teacher" if role == "teacher" else "student_baseline"
     if arguments.dry_run:
         return dry_run(recipe, name, arguments, as_typed())
-    watcher = watcher_of(arguments)
-    row = resumable(f"train --model {role}", place, lambda: job.train(recipe, place, role, watcher))
+    with resumable(f"train --model {role}", place):
+        row = job.train(recipe, place, role, callbacks_of(arguments))
     if arguments.json:
         print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0

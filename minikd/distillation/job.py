@@ -7,8 +7,9 @@ not there yet, from its checkpoint.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,42 +25,65 @@ from minikd.distillation.history import read_history, write_history
 from minikd.distillation.measure import watch
 from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.search import searched
-from minikd.distillation.teacher import answers
+from minikd.distillation.teacher import asking
 from minikd.errors import CheckpointError, Diverged, RanAway
-from minikd.methods import Labels, Pair, TeacherAnswers, check
+from minikd.methods import Labels, Pair, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
 from minikd.outside import file_digest
 from minikd.storage.files import write_atomically
-from minikd.training import Watcher, fit
+from minikd.training import Callback, Checkpoint, Evaluation, History, Plan
+from minikd.training.callbacks import Callbacks
 from minikd.training.checkpoints import Row
 from minikd.training.identity import changes, digest_of, identity_of
 from minikd.training.objective import Objective
-from minikd.training.parallel import workers
+from minikd.training.parallel import Map
 from minikd.weights import load_model, save_model, stage_of
 
 LOWER = 4.0
 """By how much a learning rate is divided whose loss ran away."""
 
 
-class Job:
-    """A run of a recipe in a folder, on so many threads (default: all cores), which holds the folder until its end.
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A training of the job: what `fit` takes, the model's name, and the identity that its weights file carries."""
 
-    teacher_cache: a folder where several runs may share their teachers' answers, see `distillation.teacher_cache`.
+    name: str
+    model: Sequential
+    views: Views
+    objective: Objective
+    plan: Plan
+    callbacks: Sequence[Callback]
+    identity: str
+
+
+class Job:
+    """A run of a recipe on its data, in a folder, on so many threads (default: all cores).
+
+        for stage in job.stages("teacher", "student_baseline"):
+            with job.training(stage):
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
+
+    prepared: the recipe's data and given teachers, see `networks.prepared`. models: those that are finished, by name.
+    teacher_cache: a folder where several runs may share their teachers' answers, see `distillation.teacher_cache`. The
+    job holds the run's folder until its end.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         folder: Path | RunFolder,
-        watcher: Watcher | None = None,
+        prepared: networks.Prepared,
+        callbacks: Sequence[Callback] = (),
         threads: int | None = None,
         teacher_cache: Path | None = None,
     ) -> None:
-        self.recipe, self.watcher, self.teacher_cache = recipe, watcher, teacher_cache
+        self.recipe, self.callbacks, self.teacher_cache = recipe, callbacks, teacher_cache
         self.place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
-        self.data, self.given = networks.prepared(recipe)
+        self.data, self.given = prepared
+        self.models: dict[str, Sequential] = {}
+        self.steps_back = 0
         self.make_networks()
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         self.data.card("model")  # refuses class names that no weights file may hold, and not when the training is over
@@ -83,9 +107,10 @@ class Job:
         networks.check_batches(recipe, self.data, self.first_student)
 
     def tell_plan(self) -> None:
-        """Tell the watcher how much work there is, once that is known."""
-        if isinstance(self.watcher, outlook.Planned) and not self.recipe.search:
-            self.watcher.plan(outlook.work(self.recipe, self.data, self.first_teacher))
+        """Tell the callbacks that plan ahead how much work there is, once that is known."""
+        for one in self.callbacks:
+            if isinstance(one, outlook.Planned) and not self.recipe.search:
+                one.plan(outlook.work(self.recipe, self.data, self.first_teacher))
 
     def search(self, *sections: str) -> None:
         """Find the settings of these sections that the recipe looks for, and write them into config.toml."""
@@ -113,10 +138,12 @@ class Job:
             f"{error.stage.replace('_', ' ')}: its loss ran away; {whose} again with learning rate "
             f"{calm.learning_rate:g} instead of {how.learning_rate:g}, and gradients of at most norm {calm.clip_norm:g}"
         )
+        self.steps_back += 1
         stages = {"teacher"} if teacher else {path.stem for path in self.folder.glob("*.*")} - {"teacher"}
         for name in stages:
             for suffix in ("safetensors", "checkpoint"):
                 (self.folder / f"{name}.{suffix}").unlink(missing_ok=True)
+        self.models = {} if teacher else {"teacher": self.models["teacher"]}
         self.history = [row for row in self.history if row["model"] not in stages]
         write_history(self.folder / "history.csv", self.history)
         self.change(self.recipe.with_section(calm))
@@ -134,118 +161,121 @@ class Job:
     ) -> None:
         self.place.release(failed=isinstance(error, Exception), diverged=isinstance(error, Diverged))
 
-    def teacher(self) -> Sequential:
-        """Return the teacher: trained, taken from the folder, or given."""
-        how = self.recipe.teacher
-        if not how.weights:
-            settings = {"label_smoothing": how.label_smoothing}
-            objective = Labels(how.label_smoothing)
-            return self.stage("teacher", self.first_teacher, how, self.data.train, lambda _: objective, settings)
-        path, model = self.folder / "teacher.safetensors", self.given[0].model
-        stage = json.dumps({"name": "teacher", "weights": digest_of(model)})
-        if path.exists():
-            check_stage(path, stage)
-        else:
-            save_model(path, model, self.data.card("teacher"), stage)
-        return model.to(self.backend)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the job's models, in the order in which they are trained."""
+        return ("teacher", "student_baseline", *self.taught)
 
-    def baseline(self) -> Sequential:
-        """Return the student trained on the labels alone."""
-        how = self.recipe.student
-        return self.stage("student_baseline", self.first_student.copy(), how, self.data.train, lambda _: Labels(), {})
-
-    def models(self) -> dict[str, Sequential]:
-        """Return the teacher and both students."""
-        teacher = self.teacher()
-        return {"teacher": teacher, "student_baseline": self.baseline(), "student_distilled": self.distilled(teacher)}
-
-    def distilled(self, teacher: Sequential) -> Sequential:
-        """Return the student taught by the recipe's method; an assistant and earlier generations are taught before."""
-        others = self.given[1:] if self.recipe.teacher.weights else self.given
-        teachers: Sequence[Sequential] = (teacher, *(other.model.to(self.backend) for other in others))
-        for name, model in networks.taught(self.recipe, self.data.dataset).items():
-            teachers = (self.taught_by(teachers, name, model),)
-        return teachers[0]
-
-    def taught_by(self, teachers: Sequence[Sequential], name: str, model: Sequential) -> Sequential:
-        """Return the model of a stage, taught by these teachers."""
-        how = self.recipe.student
-        views = replace(self.data.transfer, augmentation=how.augmentation)
-
-        def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
-            if how.augmentation is None:
-                self.note("the teacher looks at every training image once ...")
-            with workers(self.threads) as map_:
-                return answers(teachers, views, map_, layers, temperature, self.teacher_cache)
-
-        def objective(student: Sequential) -> Objective:
-            pair = Pair(student, teachers, self.data.dataset.image_shape, self.data.all_labelled)
-            return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))
-
-        taught = self.recipe.distillation
-        own = {f"{taught.label}.{name}": value for name, value in taught.method_args.items()}
-        if taught.method_digest:
-            own["method_file"] = file_digest(taught.method)
-        settings = {"method": taught.label, **own, "teachers": [digest_of(one) for one in teachers]}
-        return self.stage(name, model, how, views, objective, settings)
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The names of those who are taught, in order: an assistant, earlier generations, the distilled student."""
+        return tuple(networks.taught(self.recipe, self.data.dataset))
 
     def note(self, text: str) -> None:
-        """Tell the watcher, if there is one, what is under way."""
-        if self.watcher:
-            self.watcher.note(text)
+        """Tell the callbacks what is under way."""
+        Callbacks(self.callbacks).note(text)
 
-    def stage(
-        self,
-        name: str,
-        model: Sequential,
-        how: Training,
-        views: Views,
-        objective: Callable[[Sequential], Objective],
-        settings: Mapping[str, object],
-    ) -> Sequential:
-        """Return the model of a stage: from the folder where the stage is finished, else trained to its end.
+    def stages(self, *names: str) -> Iterator[Stage]:
+        """Yield the stages of these names that are to be trained, in the job's order, each once the last has ended.
 
-        settings: what the objective is made of. Raises CheckpointError where the folder's model is one of other
-        settings or data.
+        What the folder holds is loaded instead. Raises CheckpointError where that is of other settings or data.
         """
-        path, checkpoint = self.folder / f"{name}.safetensors", self.folder / f"{name}.checkpoint"
-        views, plan = replace(views, augmentation=how.augmentation), how.plan(self.recipe.seed)
-        settings = {**settings, "class_names": self.data.dataset.class_names}
-        stage = identity_of(name, model, views, asdict(plan), settings)
-        if path.exists():
-            check_stage(path, stage)
-            checkpoint.unlink(missing_ok=True)  # where it was killed before it did that itself
-            left = networks.Given(*load_model(path), str(path))  # what says no stage may count its classes otherwise
-            return networks.in_order(left, self.data.dataset).model.to(self.backend)
-        model = model.to(self.backend)
+        while name := next((one for one in self.names if one in names and one not in self.models), ""):
+            if name == "teacher" and self.recipe.teacher.weights:
+                self.models[name] = self.given_teacher()
+                continue
+            model, how, views, settings = self.described(name)
+            views, plan = replace(views, augmentation=how.augmentation), how.plan(self.recipe.seed)
+            settings = {**settings, "class_names": self.data.dataset.class_names}
+            identity = identity_of(name, model, views, asdict(plan), settings)
+            if found := self.finished(name, identity):
+                self.models[name] = found
+                continue
+            model = model.to(self.backend)
+            checkpoint = Checkpoint(self.folder / f"{name}.checkpoint", identity)
+            callbacks = (self.history_of(name), checkpoint, *self.callbacks)
+            yield Stage(name, model, views, self.objective(name, model, views), plan, callbacks, identity)
+
+    @contextmanager
+    def training(self, stage: Stage) -> Iterator[None]:
+        """Leave the stage's weights in the folder once it is trained. Raises RanAway where its loss runs away."""
+        try:
+            yield
+        except Diverged as error:
+            section = "teacher" if stage.name == "teacher" else "student"
+            flags = f"--{section}-learning-rate, --{section}-clip-norm 1"
+            raise RanAway(stage.name, f"{error}; on the command line: {flags}") from error
+        self.models[stage.name] = folded(stage.model)
+        path = self.folder / f"{stage.name}.safetensors"
+        save_model(path, self.models[stage.name], self.data.card(stage.name), stage.identity)
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)
+
+    def described(self, name: str) -> tuple[Sequential, Training, Views, Mapping[str, object]]:
+        """Return a stage's model before its training, how it is trained, its views, and its objective's settings."""
+        recipe, data = self.recipe, self.data
+        if name == "teacher":
+            return self.first_teacher, recipe.teacher, data.train, {"label_smoothing": recipe.teacher.label_smoothing}
+        if name == "student_baseline":
+            return self.first_student.copy(), recipe.student, data.train, {}
+        how = recipe.distillation
+        settings = {f"{how.label}.{one}": value for one, value in how.method_args.items()}
+        if how.method_digest:
+            settings["method_file"] = file_digest(how.method)
+        teachers = [digest_of(one) for one in self.teachers_of(name)]
+        model = networks.taught(recipe, data.dataset)[name]
+        return model, recipe.student, data.transfer, {"method": how.label, **settings, "teachers": teachers}
+
+    def objective(self, name: str, model: Sequential, views: Views) -> Objective:
+        """Return what a stage's model is trained to do."""
+        if name not in self.taught:
+            return Labels(self.recipe.teacher.label_smoothing if name == "teacher" else 0.0)
+        teachers = self.teachers_of(name)
+        ask = asking(teachers, views, self.callbacks, self.threads, self.teacher_cache)
+        pair = Pair(model, teachers, self.data.dataset.image_shape, self.data.all_labelled)
+        return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))
+
+    def teachers_of(self, name: str) -> Sequence[Sequential]:
+        """Return who teaches a model: the teacher, and others of its ensemble, or the one who was taught before."""
+        before = self.taught[: self.taught.index(name)]
+        if before:
+            return (self.models[before[-1]],)
+        given = [one.model.to(self.backend) for one in self.given]
+        if not self.recipe.teacher.weights:
+            return (self.models["teacher"], *given)
+        return (self.models.get("teacher", given[0]), *given[1:])
+
+    def history_of(self, name: str) -> History:
+        """Return the history of a stage, which stands in history.csv behind those of the others."""
         others = [row for row in self.history if row["model"] != name]
+
+        def evaluate(model: Sequential, map_: Map) -> Evaluation:
+            return watch(model, self.data.watched, self.data.watched_name, map_)
 
         def record(rows: list[Row]) -> None:
             self.history = others + rows
             write_history(self.folder / "history.csv", self.history)
 
-        try:
-            fit(
-                model,
-                views,
-                objective(model),
-                plan,
-                name=name,
-                evaluate=lambda model, map_: watch(model, self.data.watched, self.data.watched_name, map_),
-                watcher=self.watcher,
-                checkpoint=checkpoint,
-                after_epoch=record,
-                settings=settings,
-                threads=self.threads,
-            )
-        except Diverged as error:
-            section = "teacher" if name == "teacher" else "student"
-            flags = f"--{section}-learning-rate, --{section}-clip-norm 1"
-            raise RanAway(name, f"{error}; on the command line: {flags}") from error
-        finished = folded(model)
-        save_model(path, finished, self.data.card(name), stage)
-        checkpoint.unlink(missing_ok=True)
-        return finished
+        return History(name, evaluate, record)
+
+    def finished(self, name: str, identity: str) -> Sequential | None:
+        """Return a stage's model from the folder; None where it is not there."""
+        path = self.folder / f"{name}.safetensors"
+        if not path.exists():
+            return None
+        check_stage(path, identity)
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)  # where it was killed before it did that itself
+        left = networks.Given(*load_model(path), str(path))  # what says no stage may count its classes otherwise
+        return networks.in_order(left, self.data.dataset).model.to(self.backend)
+
+    def given_teacher(self) -> Sequential:
+        """Return the teacher that the recipe gives, and leave it in the folder as if it had been trained here."""
+        path, model = self.folder / "teacher.safetensors", self.given[0].model
+        identity = json.dumps({"name": "teacher", "weights": digest_of(model)})
+        if path.exists():
+            check_stage(path, identity)
+        else:
+            save_model(path, model, self.data.card("teacher"), identity)
+        return model.to(self.backend)
 
 
 def check_stage(path: Path, stage: str) -> None:

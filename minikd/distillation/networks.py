@@ -46,7 +46,11 @@ def given_teachers(recipe: Recipe) -> list[Given]:
     return [Given(*load_model(Path(path), "float32"), path) for path in (*first, *recipe.distillation.ensemble)]
 
 
-def prepared(recipe: Recipe) -> tuple[Data, list[Given]]:
+Prepared = tuple[Data, list[Given]]
+"""A recipe's data, and the teachers that it gives."""
+
+
+def prepared(recipe: Recipe) -> Prepared:
     """Return a recipe's data and the teachers that it gives, each with its outputs in the order of the data's classes.
 
     Raises CheckpointError for teachers of other images or classes, Diverged for those whose answers are NaN or

@@ -17,11 +17,11 @@ from minikd.distillation.search import by_rule
 from minikd.distillation.teacher import answers
 from minikd.methods import Labels, Pair, TeacherAnswers, check
 from minikd.nn import Sequential
-from minikd.training.checkpoints import Position
 from minikd.training.inference import logits_of
-from minikd.training.loop import Run
+from minikd.training.loop import step
 from minikd.training.objective import Objective
 from minikd.training.parallel import Map, workers
+from minikd.training.run import Run
 from minikd.typing import Shape
 
 IMAGE = 75_000
@@ -45,7 +45,7 @@ CLOSING = "measuring, figures"
 
 @runtime_checkable
 class Planned(Protocol):
-    """A watcher that wants to know the stages of the whole job and their work, such as `minikd.Bars`."""
+    """A callback that wants to know the stages of the whole job and their work, such as `minikd.Bars`."""
 
     def plan(self, work: Mapping[str, float]) -> None: ...
 
@@ -127,10 +127,10 @@ class TrialSteps:
         with workers(self.threads) as map_:
             objective = self.objective(name, model, few, map_)
             looking = (time.perf_counter() - begin) * len(views) / len(few)
-            step = tried(Run(model, few, objective, plan, name), map_)
+            one = tried(Run(model, few, objective, plan), map_)
             watched = seconds_of(model, first(self.data.watched, 1000), map_) * len(self.data.watched)
         steps = -(-len(views) // plan.batch_size)
-        return looking + plan.epochs * (steps * step + watched)
+        return looking + plan.epochs * (steps * one + watched)
 
     def objective(self, name: str, model: Sequential, views: Views, map_: Map) -> Objective:
         """Return what a stage learns; a teacher that is not trained yet takes as long to answer as one that is."""
@@ -166,12 +166,12 @@ def first(views: Views, count: int) -> Views:
 
 def tried(run: Run, map_: Map) -> float:
     """Return the mean seconds of a training step: so many are taken as there is time for."""
-    position, images, taken = Position(), np.arange(len(run.views)), 0
+    images, taken, run.threads = np.arange(len(run.views)), 0, map_
     index = images[: run.plan.batch_size]
-    run.step(position, index, run.schedule(0), map_)
+    step(run, index, run.schedule(0))
     begin = time.perf_counter()
     while not taken or time.perf_counter() - begin < TRIAL:
-        run.step(position, np.roll(images, -taken * len(index))[: len(index)], run.schedule(0), map_)
+        step(run, np.roll(images, -taken * len(index))[: len(index)], run.schedule(0))
         taken += 1
     return (time.perf_counter() - begin) / taken
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Never
 from minikd.console.layout import columns
 from minikd.console.terminal import one_line, say, standard_error, watched
 from minikd.distillation.results import name_of
-from minikd.training.checkpoints import Position, Row
+from minikd.training.callbacks import Callback
+from minikd.training.checkpoints import Row
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from minikd.training.loop import Taken
+    from minikd.training.run import Run
 
 LINES = 10
 """About so many epochs of a model get a line of their own; a long training prints every n-th."""
@@ -30,8 +34,8 @@ OFTEN = 0.1
 """Seconds between two drawings."""
 
 
-class Bars:
-    """A `training.Watcher` that draws on standard error."""
+class Bars(Callback):
+    """Progress bars on standard error."""
 
     def __init__(self) -> None:
         self.bar: tqdm[Never] | None = None
@@ -42,9 +46,10 @@ class Bars:
         """Take down the job's stages in order, and how much work each is, in any unit: for the time left of all."""
         self.job = Whole(work)
 
-    def start(self, name: str, epochs: int, images: int, position: Position) -> None:
+    def on_start(self, run: "Run") -> None:
         from tqdm import tqdm
 
+        name, epochs, images, position = run.name, run.plan.epochs, len(run.views), run.position
         self.epochs, self.out = epochs, standard_error()
         done, room = position.epoch * images + position.images, columns(self.out)
         self.job.begin(name, done / (epochs * images))
@@ -61,20 +66,18 @@ class Bars:
             mininterval=OFTEN if watched() else 5.0,
         )
 
-    def step(self, images: int) -> None:
+    def on_step(self, run: "Run", taken: "Taken") -> None:
         if self.bar is None:
             return
         if time.monotonic() - self.told > OFTEN:
             self.told = time.monotonic()
             self.bar.set_postfix_str(self.job.text(self.bar.n / self.bar.total, self.bar.ascii), refresh=False)
-        self.bar.update(images)
+        self.bar.update(taken.images)
 
-    def look(self, loss: float, learning_rate: float) -> None:
-        """Nothing: the loss stands in the epoch's line."""
-
-    def epoch(self, row: Row) -> None:
+    def on_epoch(self, run: "Run") -> None:
         if self.bar is None:
             return
+        row = run.position.history[-1]
         number, name = int(row["epoch"]), name_of(str(row["model"]))
         self.bar.set_description_str(f"{name} {min(number + 1, self.epochs)}/{self.epochs}", refresh=False)
         if number == self.epochs or number % max(1, self.epochs // LINES) == 0:
@@ -84,7 +87,7 @@ class Bars:
         """Say what is under way where no bar moves."""
         say(one_line(text))
 
-    def stop(self) -> None:
+    def on_end(self, run: "Run") -> None:
         if self.bar is not None:
             self.bar.close()
 

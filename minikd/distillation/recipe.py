@@ -24,7 +24,7 @@ from minikd.settings import Section, check_part, setting, with_values
 from minikd.storage import checksums
 from minikd.storage.reading import excerpt, read_text
 from minikd.storage.schema import check_plain
-from minikd.training.loop import EPOCHS, Plan
+from minikd.training.plan import EPOCHS, Plan, PlanSettings
 
 LIMIT = 2**20
 """Bytes of the largest recipe that is read."""
@@ -37,20 +37,9 @@ SEAL = "# SHA-256 of the other lines: "
 
 
 @dataclass(frozen=True)
-class Training(Section):
+class Training(PlanSettings):
     """How one model is trained, and how its training images are varied."""
 
-    epochs: int = setting(5, "passes over the training images", 1, below=EPOCHS)
-    batch_size: int = setting(128, "images a step", 1)
-    optimizer: str = setting("adam", "optimiser", choices=optim.NAMES)
-    learning_rate: float = setting(1e-3, "the schedule's highest learning rate", 0)
-    schedule: str = setting("one_cycle", "learning-rate schedule", choices=schedules.NAMES)
-    warm_up: float = setting(0.0, "epochs of linear warm-up", 0)
-    weight_decay: float = setting(0.0, "weight decay", 0)
-    momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
-    clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
-    max_norm: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
-    shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
     shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
     rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
     scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0, below=1)
@@ -60,13 +49,10 @@ class Training(Section):
         super().__post_init__()
         if self.warm_up > self.epochs:
             raise ConfigError(f"warm_up is {self.warm_up} epochs, but must be at most the epochs, {self.epochs}")
-        if self.optimizer == "nesterov" and self.momentum == 0:
-            raise ConfigError("momentum is 0.0, but nesterov needs it above 0, such as 0.9; sgd does without")
 
     def plan(self, seed: int) -> Plan:
         """Return the training loop's share of these settings."""
-        names = {one.name for one in fields(Plan)} - {"seed"}
-        return Plan(seed=seed, **{name: getattr(self, name) for name in names})
+        return Plan(seed=seed, **{one.name: getattr(self, one.name) for one in fields(PlanSettings)})
 
     @property
     def augmentation(self) -> Augmentation | None:
@@ -95,7 +81,7 @@ class Teacher(Training):
 
 @dataclass(frozen=True)
 class Student(Training):
-    """The students: a feed-forward network trained on the labels alone (the baseline), and one that is distilled."""
+    """The students: a feed-forward network trained on labels alone (the baseline), and one that is distilled."""
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)

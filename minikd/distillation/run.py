@@ -2,10 +2,11 @@
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from minikd import metrics
 from minikd.console.notices import notice
@@ -13,6 +14,7 @@ from minikd.distillation.ended import as_table, check_settings, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
+from minikd.distillation.networks import prepared
 from minikd.distillation.recipe import Recipe, seed_recipe
 from minikd.distillation.results import (
     DatasetResult,
@@ -30,7 +32,7 @@ from minikd.nn import Sequential
 from minikd.report.figure_data import FigureData
 from minikd.report.figures import figures_of, has_figures, write_figures
 from minikd.report.html import write_report
-from minikd.training import Watcher
+from minikd.training import Callback, fit
 from minikd.training.identity import digest
 from minikd.training.parallel import workers
 from minikd.typing import Floats
@@ -38,10 +40,8 @@ from minikd.typing import Floats
 STEPS_BACK = 3
 """How often a learning rate is lowered before a run ends whose loss runs away."""
 
-ResultT = TypeVar("ResultT")
 
-
-def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher | None = None) -> ModelResult:
+def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = ()) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
     Leaves the weights, history.csv and results.json, beside what that held already. `distill` may go on from there. A
@@ -54,21 +54,23 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher 
     if name in earlier and not lies_elsewhere(earlier, recipe):
         done: ModelResult = earlier[name]
         return done
-    with Job(recipe, place, watcher) as job:
+    with Job(recipe, place, prepared(recipe), callbacks) as job:
         job.search(role)
-        model = steadily(job, job.teacher if role == "teacher" else job.baseline)
+        for stage in job.stages(name):
+            with stepping_back(job), job.training(stage):
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         if name in earlier:
             check_test(earlier, job)
             done = earlier[name]
             return done
         with workers(job.threads) as map_:
-            _, row = measure(model, job.data.test, map_)
+            _, row = measure(job.models[name], job.data.test, map_)
         new = {"name": job.folder.name, "dataset": dataset_result(job), name: row, **circumstances(job)}
         write_results(job.folder, {**earlier, **new})
     return row
 
 
-def distill(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = None) -> Results:
+def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = ()) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
@@ -84,10 +86,13 @@ def distill(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = 
             write_report(finished, figures_of(place.path), place.path, recipe.to_toml())
         return finished
     begin = time.perf_counter()
-    with Job(recipe, place, watcher) as job:
+    with Job(recipe, place, prepared(recipe), callbacks) as job:
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
         job.search("teacher", "student")
-        models = steadily(job, job.models)
+        for stage in job.stages(*job.names):
+            with stepping_back(job), job.training(stage):
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
+        models = {name: job.models[name] for name in ("teacher", "student_baseline", "student_distilled")}
         if ended:
             check_test(earlier, job)
         job.note("measuring the three models on the test images ...")
@@ -102,14 +107,15 @@ def distill(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = 
     return results
 
 
-def steadily(job: Job, work: Callable[[], ResultT]) -> ResultT:
-    """Return what the work returns; where a loss runs away, with a lower learning rate. Raises Diverged in the end."""
-    for _ in range(STEPS_BACK):
-        try:
-            return work()
-        except RanAway as error:
-            job.step_back(error)
-    return work()
+@contextmanager
+def stepping_back(job: Job) -> Iterator[None]:
+    """Lower the learning rate where a loss runs away, a few times; the stage is then trained again."""
+    try:
+        yield
+    except RanAway as error:
+        if job.steps_back == STEPS_BACK:
+            raise
+        job.step_back(error)
 
 
 def earlier_results(recipe: Recipe, place: RunFolder) -> Any:

@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.teacher_cache import cached_outputs
-from minikd.methods import Answer, TeacherAnswers
+from minikd.methods import Answer, Ask, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
 from minikd.nn import Sequential
+from minikd.training import Callback
+from minikd.training.callbacks import Callbacks
 from minikd.training.inference import outputs_of
-from minikd.training.parallel import Map
+from minikd.training.parallel import Map, workers
 from minikd.typing import Floats
 
 KEPT_BYTES = 2**30
@@ -52,6 +56,25 @@ class CachedTeacher:
     def __call__(self, batch: Batch) -> Answer:
         rows = module_of(self.logits).asarray(batch.index)  # to a device, one small copy
         return Answer(self.logits[rows], {name: value[rows] for name, value in self.taps.items()})
+
+
+def asking(
+    teachers: Sequence[Sequential],
+    views: Views,
+    callbacks: Sequence[Callback] = (),
+    threads: int | None = None,
+    folder: Path | None = None,
+) -> Ask:
+    """Return what a method asks its teachers with, see `answers`; the callbacks are told where that takes a while."""
+
+    def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
+        if views.augmentation is None:
+            Callbacks(callbacks).note(f"the teacher looks at {len(views):,} images ...")
+        on_host = module_of(teachers[0].vector) is np
+        with workers(threads if on_host else 1) as map_:
+            return answers(teachers, views, map_, layers, temperature, folder)
+
+    return ask
 
 
 def answers(

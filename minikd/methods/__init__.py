@@ -9,7 +9,7 @@ from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, 
 from minikd.methods.features import FeatureMethod
 from minikd.methods.labels import Labels
 from minikd.methods.logits import LogitMethod, LogitObjective, MixedMethod, WeightedMethod
-from minikd.methods.method import Answer, Ask, Method, Pair, TeacherAnswers
+from minikd.methods.method import Ask, Method, Pair
 from minikd.methods.mutual import DeepMutualLearning
 from minikd.methods.noisy_teacher import NoisyTeacher
 from minikd.methods.outside import as_kind, check_kind, kind_in_file
@@ -18,6 +18,7 @@ from minikd.methods.relations import PKT, RKD, AttentionTransfer, SimilarityPres
 from minikd.methods.soft_targets import SoftTargets
 from minikd.methods.without_teacher import LabelSmoothing, VirtualTeacher
 from minikd.outside import absolute, is_spec
+from minikd.training.objective import Answer, TeacherAnswers
 
 KINDS: tuple[type[Method], ...] = (
     *(SoftTargets, ReverseKL, JensenShannon, SoftCrossEntropy, LogitMatching),

@@ -17,10 +17,9 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import kl_with_temperature
 from minikd.methods.logits import hard
-from minikd.methods.method import Ask, Method, Pair, TeacherAnswers
-from minikd.nn.container import Taps
+from minikd.methods.method import Ask, Method, Pair
 from minikd.settings import setting
-from minikd.training.objective import Objective, Step, Term
+from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, Term
 from minikd.typing import Floats
 
 LOWEST, RANGE = 1.0, 20.0
@@ -66,9 +65,9 @@ class CurriculumObjective(Objective):
         """The temperature of now."""
         return LOWEST + RANGE / (1 + math.exp(-float(self.extra_parameters.params["theta"][0])))
 
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        T, teacher_logits = self.temperature, self.teacher(batch).logits
-        loss, dlogits, dT = kl_with_temperature(logits, teacher_logits, T)
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        T, logits = self.temperature, student.logits
+        loss, dlogits, dT = kl_with_temperature(logits, teacher.logits, T)
         slope = (T - LOWEST) * (LOWEST + RANGE - T) / RANGE
         dtheta = module_of(logits).asarray(dT).reshape(1) * (-self.method.climb(step.progress) * slope)
         soft = Term("soft", self.method.alpha, loss, dlogits, grads={"theta": dtheta})

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from minikd.data import Batch
 from minikd.losses import jensen_shannon, logit_matching, reverse_kl, soft_cross_entropy
 from minikd.methods.logits import LogitMethod, Loss, MixedMethod, mixed
 from minikd.settings import setting
-from minikd.training.objective import Step, Term
-from minikd.typing import Floats, Ints
+from minikd.training.objective import Answer, Step, Term
+from minikd.typing import Floats
 
 
 @dataclass(frozen=True)
@@ -60,5 +61,5 @@ class LogitMatching(LogitMethod):
 
     alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
 
-    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        return mixed(logit_matching, logits, teacher_logits, labels, self.alpha)
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        return mixed(logit_matching, student.logits, teacher.logits, batch.labels, self.alpha)

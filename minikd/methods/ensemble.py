@@ -21,7 +21,7 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import log_softmax
 from minikd.losses.softmax import check_temperature
-from minikd.methods.method import Answer, TeacherAnswers
+from minikd.training.objective import Answer, TeacherAnswers
 from minikd.typing import Floats
 
 

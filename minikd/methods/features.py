@@ -19,12 +19,11 @@ from minikd.errors import ConfigError
 from minikd.losses import kl_divergence
 from minikd.methods.layers import Layers, choose
 from minikd.methods.logits import MixedMethod
-from minikd.methods.method import Ask, Pair, TeacherAnswers
+from minikd.methods.method import Ask, Pair
 from minikd.methods.schedule import moved
-from minikd.nn.container import Taps
 from minikd.nn.layer import Layer
 from minikd.settings import setting
-from minikd.training.objective import Objective, Step, Term
+from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, Term
 from minikd.typing import Floats, Scalar
 
 Compared = tuple[Scalar, Floats, Mapping[str, Floats]]
@@ -100,14 +99,13 @@ class FeatureObjective(Objective):
         self.taps, self.across_batch = (layers.student,), method.across_batch
         self.second_stage_start = method.second_stage_start
 
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        answer = self.teacher(batch)
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         terms: list[Term] = []
         with_feature, with_others = self.method.parts(step.progress)
         if with_others:
-            terms += self.method.terms(logits, answer.logits, batch.labels, step)
-        if with_feature and len(logits) >= self.method.least:
-            fs, ft = taps[self.layers.student], answer.taps[self.layers.teacher]
+            terms += self.method.terms(student, teacher, batch, step)
+        if with_feature and len(student.logits) >= self.method.least:
+            fs, ft = student.taps[self.layers.student], teacher.taps[self.layers.teacher]
             loss, dfs, grads = self.method.compare(fs, ft, self.extra_parameters)
             dtaps = {self.layers.student: dfs}
             terms.append(Term("feature", self.method.weight_at(step.progress), loss, dtaps=dtaps, grads=grads))

@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minikd.backends import module_of
+from minikd.data import Batch
 from minikd.errors import ConfigError, DtypeError, GradientError, ShapeError
 from minikd.methods.logits import LogitMethod, LogitObjective, Loss
 from minikd.methods.method import Ask, Method, Pair
 from minikd.settings import setting
-from minikd.training.objective import Objective, Step, Term
+from minikd.training.objective import Answer, Objective, Step, Term
 from minikd.typing import Floats, Ints, Scalar
 
 LossFunction = Callable[..., object]
@@ -45,8 +46,8 @@ class FunctionMethod(LogitMethod):
         self.try_out(pair.student.output_shape(pair.image)[0], pair.student.vector)
         return LogitObjective(self, ask((), self.temperature), self.across_batch)
 
-    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        return (Term("soft", 1.0, *self.loss(logits, teacher_logits, labels)),)
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        return (Term("soft", 1.0, *self.loss(student.logits, teacher.logits, batch.labels)),)
 
     def loss(self, student_logits: Floats, teacher_logits: Floats, labels: Ints) -> Loss:
         """Return what the function returns. Raises ConfigError, ShapeError and DtypeError for what is no loss."""

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from minikd.data import Batch
 from minikd.losses import cross_entropy
-from minikd.nn.container import Taps
-from minikd.training.objective import Objective, Step, Term
-from minikd.typing import Floats
+from minikd.training.objective import Answer, Objective, Step, Term
 
 
 class Labels(Objective):
@@ -16,5 +14,5 @@ class Labels(Objective):
         super().__init__()
         self.label_smoothing = label_smoothing
 
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        return (Term("hard", 1.0, *cross_entropy(logits, batch.labels, self.label_smoothing)),)
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        return (Term("hard", 1.0, *cross_entropy(student.logits, batch.labels, self.label_smoothing)),)

@@ -19,11 +19,10 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
-from minikd.methods.method import Ask, Method, Pair, TeacherAnswers
+from minikd.methods.method import Ask, Method, Pair
 from minikd.methods.schedule import SCHEDULES, moved
-from minikd.nn.container import Taps
 from minikd.settings import setting
-from minikd.training.objective import Objective, Step, Term
+from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, Term
 from minikd.typing import Floats, Ints, Scalar
 
 Loss = tuple[Scalar, Floats]
@@ -40,19 +39,17 @@ class LogitMethod(Method):
         return LogitObjective(self, ask((), self.temperature))
 
     @abstractmethod
-    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        """Return the terms for the student's logits and the teacher's, `teacher_logits`, both (N, K)."""
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        """Return the terms for the student's logits and the teacher's, both (N, K)."""
 
 
 class LogitObjective(Objective):
-    """Asks the teacher for its logits, and the method for its terms."""
+    """The terms of a method that looks at logits, with a teacher for it."""
 
     def __init__(self, method: LogitMethod, teacher: TeacherAnswers, across_batch: bool = False) -> None:
         super().__init__()
         self.method, self.teacher, self.across_batch = method, teacher, across_batch
-
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        return self.method.terms(logits, self.teacher(batch).logits, batch.labels, step)
+        self.terms = method.terms
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,9 @@ class MixedMethod(LogitMethod):
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
         """Return the soft term, a mean over samples that do not depend on one another."""
 
-    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         temperature, alpha = self.at(step.progress)
-        return mixed(lambda z, v: self.soft(z, v, temperature), logits, teacher_logits, labels, alpha)
+        return mixed(lambda z, v: self.soft(z, v, temperature), student.logits, teacher.logits, batch.labels, alpha)
 
 
 @dataclass(frozen=True)
@@ -97,9 +94,10 @@ class WeightedMethod(LogitMethod):
     def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
         """Return the soft term, or none where the batch is too small for it."""
 
-    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        logits, labels = student.logits, batch.labels
         risen = 1.0 if step.progress >= self.warm_up else step.progress / self.warm_up
-        soft = (term._replace(weight=risen * term.weight) for term in self.soft(logits, teacher_logits, labels))
+        soft = (term._replace(weight=risen * term.weight) for term in self.soft(logits, teacher.logits, labels))
         return *soft, *hard(self.label_weight, logits, labels)
 
 

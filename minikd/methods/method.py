@@ -12,23 +12,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from minikd.data import Batch
 from minikd.nn import Sequential
-from minikd.nn.container import NO_TAPS, Taps
 from minikd.settings import Section
-from minikd.training.objective import Objective
-from minikd.typing import Floats, Shape
-
-
-class Answer(NamedTuple):
-    """What a teacher says of a batch: its logits (N, K), and the outputs of the layers that were asked for."""
-
-    logits: Floats
-    taps: Taps = NO_TAPS
-
-
-TeacherAnswers = Callable[[Batch], Answer]
-"""A batch of normalised images on the device -> the teacher's answer, in evaluation mode."""
+from minikd.training.objective import Objective, TeacherAnswers
+from minikd.typing import Shape
 
 Ask = Callable[[tuple[str, ...], float], TeacherAnswers]
 """(layers, temperature) -> the teacher, for these layers' outputs too; several teachers are one at that temperature."""

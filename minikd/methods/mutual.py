@@ -22,10 +22,9 @@ from minikd.losses import cross_entropy, kl_divergence
 from minikd.losses.weighted import weighted_sum
 from minikd.methods.method import Ask, Method, Pair
 from minikd.nn import Sequential
-from minikd.nn.container import Taps
 from minikd.nn.layer import Grads
 from minikd.settings import setting
-from minikd.training.objective import Objective, Step, Term
+from minikd.training.objective import Answer, Objective, Step, Term
 from minikd.typing import Floats, Scalar
 
 
@@ -64,7 +63,8 @@ class MutualObjective(Objective):
         self.peers = peers
         self.extra_parameters = Sequential(*peers)  # a chain for its one vector; it is never run as a chain
 
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        logits = student.logits
         passes = [peer.forward(batch.images, training=True, rng=step.rng) for peer in self.peers]
         everyone = [logits, *(answer for answer, _ in passes)]
         grads: Grads = {}

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minikd.backends import module_of
+from minikd.data import Batch
 from minikd.losses import kl_divergence
 from minikd.methods.logits import Loss, MixedMethod
 from minikd.settings import setting
-from minikd.training.objective import Step, Term
-from minikd.typing import Floats, Ints
+from minikd.training.objective import Answer, Step, Term
+from minikd.typing import Floats
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class NoisyTeacher(MixedMethod):
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
         return kl_divergence(logits, teacher_logits, temperature)
 
-    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        teacher_logits = teacher.logits
         noise = self.sigma * step.rng.standard_normal(teacher_logits.shape)
         disturbed = step.rng.random((len(teacher_logits), 1)) < self.share
         factor = module_of(teacher_logits).asarray((1.0 + noise * disturbed).astype(teacher_logits.dtype.name))
-        return super().terms(logits, teacher_logits * factor, labels, step)
+        return super().terms(student, Answer(teacher_logits * factor), batch, step)

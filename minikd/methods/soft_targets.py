@@ -1,14 +1,18 @@
-"""Soft targets: the teacher's probabilities, softened, beside the labels.
+"""Soft targets: the teacher's softened probabilities beside the labels, by the loss of the package's contract.
 
     L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
 
-Derivation and gradient stand beside the loss, `losses.kl_divergence`; the mixing is that of `logits.MixedMethod`.
+Derivation and gradient stand beside the losses, `losses.distillation_loss` and `losses.kl_divergence`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from minikd.losses import kl_divergence
+from minikd.data import Batch
+from minikd.losses import distillation_loss, kl_divergence
 from minikd.methods.logits import Loss, MixedMethod
+from minikd.training.objective import Answer, Step, Term
 from minikd.typing import Floats
 
 
@@ -19,6 +23,14 @@ class SoftTargets(MixedMethod):
     name = "soft_targets"
     summary = "the teacher's softened probabilities and the labels"
     paper = "Hinton, Vinyals & Dean 2015, Distilling the knowledge in a neural network, §2"
+
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        one_by_one = partial(super().terms, student, teacher, batch, step)
+        if (batch.labels < 0).any():  # an image without a label learns from the teacher alone
+            return one_by_one()
+        temperature, alpha = self.at(step.progress)
+        loss, dlogits = distillation_loss(student.logits, teacher.logits, batch.labels, temperature, alpha)
+        return (Term("distillation", 1.0, loss, dlogits, parts=one_by_one),)
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
         return kl_divergence(logits, teacher_logits, temperature)

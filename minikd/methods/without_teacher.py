@@ -11,10 +11,8 @@ from minikd.losses import kl_divergence, virtual_teacher
 from minikd.methods.labels import Labels
 from minikd.methods.logits import hard
 from minikd.methods.method import Ask, Method, Pair
-from minikd.nn.container import Taps
 from minikd.settings import setting
-from minikd.training.objective import Objective, Step, Term
-from minikd.typing import Floats
+from minikd.training.objective import Answer, Objective, Step, Term
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ class VirtualObjective(Objective):
         super().__init__()
         self.method = method
 
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        logits = student.logits
         teacher_logits = virtual_teacher(batch.labels, logits.shape[1], self.method.correct).astype(logits.dtype.name)
         soft = kl_divergence(logits, module_of(logits).asarray(teacher_logits), self.method.temperature)
         return Term("soft", self.method.alpha, *soft), *hard(1.0 - self.method.alpha, logits, batch.labels)

@@ -1,5 +1,7 @@
-"""Training any model for any objective: the plan, the loop, and what lets a run stop and go on."""
+"""Training any model for any objective: the plan, the loop with its step, the callbacks around it."""
 
-from minikd.training.loop import Evaluation, Interrupted, Plan, Watcher, fit
+from minikd.training.callbacks import Callback, Checkpoint, Evaluation, History
+from minikd.training.loop import Interrupted, fit
+from minikd.training.plan import Plan
 
-__all__ = ["Evaluation", "Interrupted", "Plan", "Watcher", "fit"]
+__all__ = ["Callback", "Checkpoint", "Evaluation", "History", "Interrupted", "Plan", "fit"]

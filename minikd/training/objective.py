@@ -6,8 +6,8 @@ An objective returns its terms, and they are added up here, in one place. On the
 loop reads the same terms once more (`telemetry`), to tell how hard each of them pulls.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,22 @@ from minikd.typing import Floats, Scalar
 NO_GRADS: Mapping[str, Floats] = {}
 
 
+class Answer(NamedTuple):
+    """What a network says of a batch: its logits (N, K), and the outputs of the hidden layers that were asked for."""
+
+    logits: Floats
+    taps: Taps = NO_TAPS
+
+
+TeacherAnswers = Callable[[Batch], Answer]
+"""A batch of normalised images on the device -> the teacher's answer, in evaluation mode."""
+
+
+def no_teacher(batch: Batch) -> Answer:
+    """Return an answer without any logits: what an objective gets that has no teacher."""
+    return Answer(np.zeros((0, 0), np.float32))
+
+
 class Step(NamedTuple):
     """Where a run is: `progress` is 0 at its first step and 1 at its last; `rng` the step's own randomness."""
 
@@ -33,8 +49,9 @@ class Term(NamedTuple):
     """A term of a loss, `weight` times `loss`, with the gradients of `loss` (not yet times the weight).
 
     name: "hard" (of the labels), "soft" (of the teacher's answers), "feature" (of its hidden layers), or another.
-    dlogits: the gradient by the model's logits, None for none. dtaps: by the tapped outputs, under their layers'
-    numbers. grads: by the objective's own parameters, under their names.
+    dlogits: the gradient with respect to the model's logits, None for none. dtaps: with respect to the tapped outputs,
+    under their layers' numbers. grads: with respect to the extra parameters, under their names. parts: for a term that
+    is a sum itself, computes its terms one by one, for `telemetry`.
     """
 
     name: str
@@ -43,33 +60,37 @@ class Term(NamedTuple):
     dlogits: Floats | None = None
     dtaps: Taps = NO_TAPS
     grads: Mapping[str, Floats] = NO_GRADS
+    parts: Callable[[], Sequence["Term"]] | None = None
+
+
+class Terms(Protocol):
+    """Computes the terms, means over the batch, from what student and teacher say of it."""
+
+    def __call__(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]: ...
 
 
 class Objective:
     """The base of every objective.
 
-    taps: the numbers of the model's layers whose outputs it wants, see `Sequential.forward_with_taps`. across_batch:
-    True where a sample's loss depends on the batch's other samples, so that a batch must not be cut into shards.
-    extra_parameters: what is trained beside the model and is no part of it, such as a regressor; on the model's device,
-    in its dtype.
-    second_stage_start: the share of the run after which a second stage begins, with a schedule and an optimiser of its
-    own; 0 for none.
+    terms: computes the loss. teacher: answers each batch, in evaluation mode. taps: the numbers of the model's layers
+    whose outputs are wanted, see `Sequential.forward_with_taps`. across_batch: True where a sample's loss depends on
+    the batch's other samples, so that a batch must not be cut into shards. extra_parameters: what is trained beside the
+    model and is no part of it, such as a regressor; on the model's device, in its dtype. second_stage_start: the share
+    of the run after which a second stage begins, with a schedule and an optimiser of its own; 0 for none.
     """
 
+    terms: Terms
     taps: tuple[str, ...] = ()
     across_batch = False
     second_stage_start = 0.0
 
     def __init__(self) -> None:
         self.extra_parameters = Layer()
-
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        """Return the terms, means over a batch whose images are on the model's device."""
-        raise NotImplementedError(f"{type(self).__name__} has no terms")
+        self.teacher: TeacherAnswers = no_teacher
 
 
 class Total(NamedTuple):
-    """The terms added up: the loss, and its gradients by the logits, the taps and the objective's own parameters."""
+    """The terms added up: the loss, and its gradients with respect to logits, taps and extra parameters."""
 
     loss: Scalar
     dlogits: Floats

@@ -28,6 +28,7 @@ Sums = dict[str, Scalar]
 def sums_of(terms: Sequence[Term], share: float) -> Sums:
     """Return what a shard, `share` of its batch, adds to the batch's losses, squares and products, on its device."""
     found: Sums = {}
+    terms = [part for term in terms for part in (term.parts() if term.parts else (term,))]
     for term in terms:
         if term.name in NAMES:
             weight = term.weight * share

@@ -150,7 +150,7 @@ def test_a_run_that_fails_on_its_way_says_how_to_go_on(data, tmp_path, monkeypat
     def full(*arguments):
         raise SizeError("there is no memory")
 
-    monkeypatch.setattr("minikd.distillation.job.Job.distilled", full)
+    monkeypatch.setattr("minikd.distillation.job.asking", full)
     flags = ("--runs", tmp_path, "--name", "x y")
     said = refused(capsys, "distill", "--data", data, *QUICK, *flags, "--quiet")
     assert "what has ended is kept; go on with:\n  " in said

@@ -4,9 +4,11 @@ import pytest
 
 from minikd.distillation.job import Job
 from minikd.distillation.measure import watch
+from minikd.distillation.networks import prepared
 from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
 from minikd.models import describe
 from minikd.nn import BatchNorm1d
+from minikd.training import fit
 from minikd.training.parallel import workers
 from minikd.weights import load_model
 from tests.cli.makers import write_data
@@ -19,14 +21,23 @@ def job(tmp_path):
     taught = Distillation(assistant=(7,), generations=2)
     data = str(write_data(tmp_path / "squares.npz"))
     recipe = Recipe(data=data, validation=18, teacher=Teacher(epochs=1), student=student, distillation=taught)
-    return Job(recipe, tmp_path / "run", threads=1)
+    return Job(recipe, tmp_path / "run", prepared(recipe), threads=1)
+
+
+def trained(job, *names):
+    """The models of these names, trained by a job; all of them without names."""
+    for stage in job.stages(*(names or job.names)):
+        with job.training(stage):
+            fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
+    return {name: job.models[name] for name in names or job.names}
 
 
 def test_batch_norm_is_gone_after_the_training(job):
     """The network that is kept has the student's plain shape, and does what the last row of the history tells."""
     assert sum(isinstance(layer, BatchNorm1d) for layer in job.first_student.layers) == 2
-    students = {"student_baseline": job.baseline(), "student_distilled": job.distilled(job.teacher())}
-    for name, model in students.items():
+    models = trained(job)
+    for name in ("student_baseline", "student_distilled"):
+        model = models[name]
         assert describe(model) == "120-8-6-3"
         assert not model.state
         assert same_bits(load_model(job.folder / f"{name}.safetensors")[0], model)

@@ -16,6 +16,7 @@ from minikd.errors import CheckpointError, ConfigError, SizeError
 from minikd.nn.reordering import reordered
 from minikd.weights import Card, load_model, save_model
 from tests.cli.makers import write_data, write_named
+from tests.distillation.test_job import trained
 from tests.problems import same_bits
 
 
@@ -75,10 +76,10 @@ def test_no_batch_of_one_image_where_students_learn_with_batch_norm(recipe, size
     batched = replace(recipe, student=replace(recipe.student, batch_size=size))
     normed = replace(batched, student=replace(batched.student, norm="batch"))
     for allowed in (batched, replace(normed, student=replace(normed.student, hidden=())), *([normed] if fine else [])):
-        Job(allowed, tmp_path / "allowed")
+        Job(allowed, tmp_path / "allowed", networks.prepared(allowed))
     if not fine:
         with pytest.raises(ConfigError, match=rf"batch_size is {size}, and of 162 images one is left alone"):
-            Job(normed, tmp_path / "refused")
+            Job(normed, tmp_path / "refused", networks.prepared(normed))
         assert not (tmp_path / "refused").exists()
 
 
@@ -101,8 +102,8 @@ def test_a_given_teacher_answers_in_the_datas_order_and_is_kept_so(tmp_path):
     save_model(tmp_path / "t.safetensors", model, data.card("teacher"))
     recipe = replace(ours, teacher=replace(ours.teacher, weights=str(tmp_path / "t.safetensors")))
     with pytest.warns(Notice, match=r"t\.safetensors has the classes of ours in another order"):
-        job = Job(recipe, tmp_path / "run")
-    job.teacher()
+        job = Job(recipe, tmp_path / "run", networks.prepared(recipe))
+    trained(job, "teacher")
     kept, card = load_model(tmp_path / "run" / "teacher.safetensors")
     assert card.class_names == ("bird", "cat", "dog")
     x = data.test.clean()
@@ -163,4 +164,4 @@ def test_a_given_teacher_needs_no_images_that_the_built_in_one_would_take(tmp_pa
     data = Data.of(recipe)
     save_model(tmp_path / "t.safetensors", networks.first_teacher(wide, data.dataset), data.card("teacher"))
     given = replace(recipe, teacher=replace(recipe.teacher, weights=str(tmp_path / "t.safetensors")))
-    assert Job(given, tmp_path / "run").first_teacher.size > 0
+    assert Job(given, tmp_path / "run", networks.prepared(given)).first_teacher.size > 0

@@ -4,6 +4,7 @@ import builtins
 import io
 import logging
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,18 +52,18 @@ def ascii_only():
     return io.TextIOWrapper(io.BytesIO(), encoding="ascii")
 
 
-def train(watcher):
+def train(*callbacks):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 255, (60, 1, 4, 4), np.uint8), np.arange(60) % 3
     data = minikd.Dataset("d", images[:45], labels[:45], images[45:], labels[45:], ("a", "b", "c"))
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, np.random.default_rng(1)))
-    minikd.train(model, data, Plan(epochs=2, batch_size=5), watcher=watcher)
+    minikd.train(model, data, Plan(epochs=2, batch_size=5), callbacks=list(callbacks))
     return model.vector.tobytes()
 
 
 @pytest.fixture(scope="module")
 def alone():
-    return train(None)
+    return train()
 
 
 STREAMS = {
@@ -100,16 +101,21 @@ def test_bars_and_lines_are_shown_in_ascii_where_that_is_all_there_is(alone, mon
     assert said.endswith("the teacher looks -> at alpha\\x1b[2J\\nfolder\n")
 
 
-def shown(**watcher):
+def under_way(name, epochs, images, epoch=0):
+    """What bars look at of a run."""
+    return SimpleNamespace(name=name, plan=Plan(epochs), views=range(images), position=Position(epoch))
+
+
+def shown(**callbacks):
     data, teacher = problems.dataset(), problems.cnn()
-    minikd.train(teacher, data, Plan(epochs=2), **watcher)
-    minikd.distill(teacher, problems.mlp(), data, Plan(epochs=2), **watcher)
+    minikd.train(teacher, data, Plan(epochs=2), **callbacks)
+    minikd.distill(teacher, problems.mlp(), data, Plan(epochs=2), **callbacks)
     return sys.stderr.getvalue()
 
 
 def test_a_training_shows_itself_unless_told_not_to(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert not shown(watcher=None)
+    assert not shown(callbacks=[])
     said = shown()
     assert "model 1/2 " in said
     assert said.index("the teacher looks at 60 images ...") < said.index("student 1/2 ")
@@ -121,9 +127,10 @@ def test_bars_move_often_where_somebody_looks(notebook, monkeypatch):
     if notebook:
         monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
     bars = Bars()
-    bars.start("model", 1, 10, Position())
+    run = under_way("model", 1, 10)
+    bars.on_start(run)
     assert bars.bar.mininterval == (0.1 if notebook else 5.0)
-    bars.stop()
+    bars.on_end(run)
 
 
 def test_a_broken_standard_error_is_left_as_it_is(monkeypatch):
@@ -191,11 +198,12 @@ def test_a_bar_fits_its_terminal(width, monkeypatch):
     monkeypatch.setattr("minikd.distillation.progress.OFTEN", -1.0)
     bars = Bars()
     bars.plan({"student_distilled": 100.0})
-    bars.start("student_distilled", 40, 55_000, Position(epoch=39))
+    run = under_way("student_distilled", 40, 55_000, epoch=39)
+    bars.on_start(run)
     bars.bar.mininterval = 0
     for _ in range(50):
-        bars.step(1000)
-    bars.stop()
+        bars.on_step(run, SimpleNamespace(images=1000))
+    bars.on_end(run)
     drawn = [part.rstrip() for part in stream.getvalue().split("\r")]
     assert max(map(len, drawn)) <= width
     assert any(part.startswith("distilled student 40/40 ") and part.count("left") >= 1 for part in drawn)
@@ -203,11 +211,12 @@ def test_a_bar_fits_its_terminal(width, monkeypatch):
 
 
 def test_distill_tells_the_bars_its_stages(tmp_path):
+    from minikd.distillation import networks
     from minikd.distillation.job import Job
     from minikd.distillation.recipe import Recipe
     from tests.cli.makers import write_data
 
     recipe, bars = Recipe(data=str(write_data(tmp_path / "squares.npz"))), Bars()
-    with Job(recipe, tmp_path / "run", bars):
+    with Job(recipe, tmp_path / "run", networks.prepared(recipe), [bars]):
         assert list(bars.job.work) == ["teacher", "student_baseline", "student_distilled"]
         assert all(work > 0 for work in bars.job.work.values())

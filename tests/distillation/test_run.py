@@ -13,7 +13,7 @@ import pytest
 from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.distillation import job as job_module
-from minikd.distillation import run
+from minikd.distillation import networks, run
 from minikd.distillation.folder import RunFolder
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
@@ -22,6 +22,7 @@ from minikd.errors import CheckpointError, ConfigError, Diverged
 from minikd.nn.reordering import reordered
 from minikd.weights import load_model, save_model
 from tests.cli.makers import write_data
+from tests.distillation.test_job import trained
 
 FILES = ("teacher", "student_baseline", "student_distilled")
 
@@ -268,7 +269,7 @@ def test_one_model_is_trained_by_its_own_section_alone(recipe, tmp_path):
 
 
 def test_two_runs_in_one_folder_at_once_are_refused(recipe, tmp_path):
-    with Job(recipe, tmp_path / "run"):
+    with Job(recipe, tmp_path / "run", networks.prepared(recipe)):
         for work in (
             lambda: run.distill(recipe, tmp_path / "run"),
             lambda: run.train(recipe, tmp_path / "run", "teacher"),
@@ -314,7 +315,7 @@ def test_a_run_that_diverges_after_a_checkpoint_leaves_nothing(recipe, tmp_path)
     """Else --resume would walk into the same NaN."""
 
     def diverge():
-        with Job(recipe, RunFolder(tmp_path / "x", new=True)) as job:
+        with Job(recipe, RunFolder(tmp_path / "x", new=True), networks.prepared(recipe)) as job:
             (job.folder / "teacher.checkpoint").write_bytes(b"the last good epoch")
             raise Diverged("teacher: the loss became nan")
 
@@ -351,8 +352,8 @@ def test_what_a_stage_was_made_by_is_the_same_for_a_teacher_from_the_disk(recipe
     normed = changed(recipe, {"student": {"norm": "batch"}})
     normed = replace(normed, distillation=Distillation(assistant=(7,), generations=2))
     for _ in range(2):
-        with Job(normed, tmp_path / "x") as job:
-            job.distilled(job.teacher())
+        with Job(normed, tmp_path / "x", networks.prepared(normed)) as job:
+            trained(job, "teacher", *job.taught)
     half = len(texts) // 2
     assert texts[:half] == texts[half:]
     assert half == 4

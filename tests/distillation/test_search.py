@@ -13,13 +13,14 @@ from minikd.distillation import job as job_module
 from minikd.distillation.recipe import SEARCHED, Recipe, Student, Teacher, read_run_recipe
 from minikd.distillation.search import held_out, read_record
 from minikd.errors import ConfigError, Diverged
+from minikd.training import Callback
 from tests.cli.makers import write_data
 
 FILES = ("teacher", "student_baseline", "student_distilled")
 
 
-class Notes:
-    """A watcher that keeps what it is told, and may stop a run at one of the notes."""
+class Notes(Callback):
+    """A callback that keeps what it is told, and may stop a run at one of the notes."""
 
     def __init__(self, stop_at=None):
         self.texts, self.stop_at = [], stop_at
@@ -28,12 +29,6 @@ class Notes:
         self.texts.append(text)
         if len(self.texts) == self.stop_at:
             raise KeyboardInterrupt
-
-    def start(self, *arguments): ...
-    def step(self, *arguments): ...
-    def look(self, *arguments): ...
-    def epoch(self, *arguments): ...
-    def stop(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +83,7 @@ def test_the_better_half_goes_on_and_the_best_is_taken(recipe, tmp_path):
 def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, recipe, tmp_path, monkeypatch):
     run.distill(recipe, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run.distill(recipe, tmp_path / "x", Notes(stop_at))
+        run.distill(recipe, tmp_path / "x", [Notes(stop_at)])
     before, tried = keys(tmp_path / "x"), []
     real = search.fit
     monkeypatch.setattr(search, "fit", lambda *arguments: tried.append(1) or real(*arguments))
@@ -100,7 +95,7 @@ def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, reci
 
 def test_a_record_of_other_data_or_settings_is_not_used(recipe, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run.distill(recipe, tmp_path / "x", Notes(8))
+        run.distill(recipe, tmp_path / "x", [Notes(8)])
     record = json.loads((tmp_path / "x" / search.FILE).read_text())
     one = search.Search(replace(recipe, seed=1), job_data(recipe), None, tmp_path / "x", print)
     assert one.trials == []
@@ -160,7 +155,7 @@ def test_where_no_teacher_is_better_what_helps_is_tried_and_the_rest_is_said(rec
     real = budgets.teacher_settings
     monkeypatch.setattr(budgets, "teacher_settings", lambda *sizes: {**real(*sizes), "learning_rate": 1e-12})
     notes = Notes()
-    run.distill(recipe, tmp_path / "x", notes)
+    run.distill(recipe, tmp_path / "x", [notes])
     assert any("3 x steps" in key for key in keys(tmp_path / "x"))
     assert any("wide" in key for key in keys(tmp_path / "x"))
     assert any("expect the baseline to be as good" in text for text in notes.texts)
@@ -215,15 +210,15 @@ def test_budgets_are_steps_that_grow_with_the_task_and_fit_the_time(images, macs
 
 def test_a_student_that_ran_away_starts_again_beside_its_baseline(recipe, tmp_path, monkeypatch):
     recipe = replace(recipe, search=())
-    failed, real = [], job_module.fit
+    failed, real = [], run.fit
 
-    def fit(*arguments, **more):
-        if more["name"] == "student_distilled" and not failed:
+    def fit(model, views, objective, plan, callbacks, threads):
+        if callbacks[0].name == "student_distilled" and not failed:
             failed.append(1)
             raise Diverged("the loss became nan")
-        return real(*arguments, **more)
+        return real(model, views, objective, plan, callbacks, threads)
 
-    monkeypatch.setattr(job_module, "fit", fit)
+    monkeypatch.setattr(run, "fit", fit)
     with pytest.warns(
         Notice, match=r"student distilled: its loss ran away; both students start again .* 0.00125 instead of 0.005"
     ):

@@ -5,8 +5,8 @@ import numpy as np
 from minikd import nn
 from minikd.distillation.teacher import answers
 from minikd.methods import Pair, build
-from minikd.training.loop import DROPOUT
-from minikd.training.objective import Step, add_up
+from minikd.training.objective import Step
+from minikd.training.run import DROPOUT
 from tests import problems
 
 
@@ -31,6 +31,4 @@ def objective_of(name, student, teachers, views, labelled=True, **settings):
 
 def total(student, objective, batch, progress=0.0):
     """Return a batch's terms added up, with the noise of a run's first step."""
-    logits, taps, _ = student.forward_with_taps(batch.images, objective.taps)
-    step = Step(progress, np.random.default_rng((0, DROPOUT, 0, 0)))
-    return add_up(objective(logits, taps, batch, step), logits, 1.0)
+    return problems.total_of(student, objective, batch, Step(progress, np.random.default_rng((0, DROPOUT, 0, 0))))

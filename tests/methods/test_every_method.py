@@ -12,9 +12,9 @@ from minikd.losses import cross_entropy
 from minikd.methods import METHODS, Pair, build, check, refusal, usable
 from minikd.methods.curriculum_temperature import CurriculumObjective
 from minikd.methods.mutual import MutualObjective
-from minikd.training.checkpoints import Position
-from minikd.training.loop import Plan, Run
+from minikd.training import Plan, loop
 from minikd.training.objective import Step
+from minikd.training.run import Run
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth, total
 
@@ -31,15 +31,15 @@ def case(name, labels=None, dtype="float64"):
     return student, objective_of(name, student, [problems.cnn(norm=False).astype(dtype)], views, **layers), views
 
 
-def check_derivative(student, objective, views, sizes=(12,)):
+def check_derivative(student, objective, views, shards=1):
     """Hold a step's gradient, in shards, beside the difference of the whole batch's loss along a random direction."""
-    run = Run(student, views, objective, Plan(epochs=1, batch_size=12), "model")
+    run = Run(student, views, objective, Plan(epochs=1, batch_size=12))
     along = np.random.default_rng(4).standard_normal(run.vector.size)
     if isinstance(objective, CurriculumObjective | MutualObjective):
         along[student.size :] = 0  # its own parameters climb the student's loss, or have losses of theirs
     index, sides, start, eps = np.arange(12), [], run.vector.copy(), 1e-6
-    parts = np.split(index, np.cumsum(sizes)[:-1])
-    gradient = sum(run.shard(Position(), k, part, 12).gradient for k, part in enumerate(parts))
+    run.shards = shards
+    gradient = loop.step(run, index, 0.0).gradient
     for sign in (1, -1):
         run.vector[:] = start + sign * eps * along
         sides.append(total(student, objective, views.batch(0, index)).loss)
@@ -59,9 +59,9 @@ def test_shards_add_up_to_the_batch_or_the_method_says_that_it_looks_across(name
         pytest.skip("each shard draws its own noise")
     student, objective, views = case(name)
     if objective.across_batch:
-        assert Run(student, views, objective, Plan(shards=3), "model").shards == 1
+        assert Run(student, views, objective, Plan(shards=3)).shards == 1
     else:
-        check_derivative(student, objective, views, sizes=(5, 4, 3))
+        check_derivative(student, objective, views, shards=5)
 
 
 def test_the_methods_that_look_across_the_batch():
@@ -84,8 +84,8 @@ def test_the_labels_term_is_the_mean_over_the_batch_of_those_that_have_one(name)
     labels[:5] = -1
     student, objective, views = case(name, labels)
     batch = views.batch(0, np.arange(12))
-    logits, taps, _ = student.forward_with_taps(batch.images, objective.taps)
-    (hard,) = [term for term in objective(logits, taps, batch, FIRST) if term.name == "hard"]
+    terms, logits = problems.terms_of(student, objective, batch, FIRST)
+    (hard,) = [term for term in terms if term.name == "hard"]
     wanted, gradient = cross_entropy(logits[5:], labels[5:])
     assert hard.loss == pytest.approx(wanted * 7 / 12)
     np.testing.assert_allclose(hard.dlogits[5:], gradient * 7 / 12, rtol=1e-9)

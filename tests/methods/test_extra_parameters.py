@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from minikd import schedules
+from minikd.data import Batch
 from minikd.losses import cross_entropy, hint, kl_divergence, kl_with_temperature
 from minikd.methods import METHODS, build
 from minikd.methods.mutual import redrawn
 from minikd.optim import Adam
+from minikd.training import Checkpoint, Plan, fit
 from minikd.training import loop as training
-from minikd.training.loop import Plan, Run, fit
-from minikd.training.objective import Step
+from minikd.training.objective import Answer, Step
+from minikd.training.run import Run
 from tests import problems
 from tests.methods.makers import objective_of, smooth, total
 
@@ -68,11 +70,14 @@ def test_a_hint_in_stages_is_the_hint_alone_and_then_soft_targets_alone():
     student, views = problems.mlp(), problems.views()
     objective = objective_of("hint", student, [problems.cnn()], views, stage=0.5)
     batch = views.batch(0, np.arange(6))
-    logits, taps, _ = student.forward_with_taps(batch.images, objective.taps)
-    names = [[term.name for term in objective(logits, taps, batch, Step(at, None))] for at in (0.0, 0.49, 0.5, 1.0)]
+
+    def names_of(objective, at):
+        return [term.name for term in problems.terms_of(student, objective, batch, Step(at, None))[0]]
+
+    names = [names_of(objective, at) for at in (0.0, 0.49, 0.5, 1.0)]
     assert names == [["feature"], ["feature"], ["soft", "hard"], ["soft", "hard"]]
     jointly = objective_of("hint", student, [problems.cnn()], views)
-    assert [term.name for term in jointly(logits, taps, batch, Step(0.0, None))] == ["soft", "hard", "feature"]
+    assert names_of(jointly, 0.0) == ["soft", "hard", "feature"]
 
 
 def test_a_stage_of_hints_leaves_the_head_and_the_rest_leaves_the_regressor():
@@ -120,14 +125,14 @@ def test_a_run_in_two_stages_survives_a_stop(looks, tmp_path, monkeypatch):
         return objective_of("hint", student, [problems.cnn()], views, stage=0.25)
 
     whole, wanted = problems.mlp(), hinted(problems.mlp())
-    assert Run(problems.mlp(), views, hinted(problems.mlp()), plan, "model").second == 2
+    assert Run(problems.mlp(), views, hinted(problems.mlp()), plan).second == 2
     fit(whole, views, wanted, plan)
     with monkeypatch.context() as patch:
         patch.setattr(training, "stop_requests", problems.stop_after(looks))
         with pytest.raises(training.Interrupted):
-            fit(problems.mlp(), views, hinted(problems.mlp()), plan, checkpoint=path)
+            fit(problems.mlp(), views, hinted(problems.mlp()), plan, [Checkpoint(path)])
     student, objective = problems.mlp(), hinted(problems.mlp())
-    fit(student, views, objective, plan, checkpoint=path)
+    fit(student, views, objective, plan, [Checkpoint(path)])
     assert problems.same_bits(student, whole)
     assert objective.extra_parameters.params["weight"].tobytes() == wanted.extra_parameters.params["weight"].tobytes()
 
@@ -138,9 +143,9 @@ def test_a_stage_is_as_long_as_the_hint():
     for stage in (0.1, 0.25, 0.3, 0.7, 0.99):
         for epochs in range(1, 12):
             objective = objective_of("hint", student, [problems.cnn()], views, stage=stage)
-            run = Run(student, views, objective, Plan(epochs, batch_size=4), "model")
-            hinted = [objective.method.parts(run.progress(step))[0] for step in range(run.total)]
-            assert run.second == sum(hinted) % run.total
+            run = Run(student, views, objective, Plan(epochs, batch_size=4))
+            hinted = [objective.method.parts(run.progress_at(step))[0] for step in range(run.steps)]
+            assert run.second == sum(hinted) % run.steps
             run.release()
 
 
@@ -210,11 +215,9 @@ def test_noise_is_the_steps_own_and_of_the_size_that_was_asked_for():
             seen.append(v)
             return super().soft(z, v, T)
 
-    teacher_logits, labels = np.ones((4000, 3), np.float32), np.zeros(4000, int)
+    answer, batch = Answer(np.ones((4000, 3), np.float32)), Batch(np.arange(4000), None, np.zeros(4000, int))
     for seed in (0, 0, 1):
-        Spy(alpha=1.0, sigma=0.5, share=0.25).terms(
-            teacher_logits, teacher_logits, labels, Step(0.0, np.random.default_rng(seed))
-        )
+        Spy(alpha=1.0, sigma=0.5, share=0.25).terms(answer, answer, batch, Step(0.0, np.random.default_rng(seed)))
     assert np.array_equal(seen[0], seen[1])
     assert not np.array_equal(seen[0], seen[2])
     assert seen[0].dtype == np.float32

@@ -36,7 +36,7 @@ class Sharper(MixedMethod):
 
 def taught(method, plan=PLAN, **settings):
     student = problems.mlp(3)
-    minikd.distill(problems.cnn(), student, problems.dataset(), plan, method, watcher=None, **settings)
+    minikd.distill(problems.cnn(), student, problems.dataset(), plan, method, callbacks=[], **settings)
     return student
 
 
@@ -86,7 +86,7 @@ def test_the_further_arguments_of_a_function_are_its_settings():
 def test_several_teachers_are_averaged_at_the_functions_temperature():
     def of(method):
         student, teachers = problems.mlp(3), [problems.cnn(), problems.cnn(9)]
-        minikd.distill(teachers, student, problems.dataset(), PLAN, method, watcher=None)
+        minikd.distill(teachers, student, problems.dataset(), PLAN, method, callbacks=[])
         return student
 
     assert problems.same_bits(of(classic), of("soft_targets"))
@@ -148,7 +148,7 @@ def test_what_a_function_returns_is_checked_before_anything_trains(name):
     student = problems.mlp(3)
     before = student.vector.copy()
     with pytest.raises(error, match=words):
-        minikd.distill(problems.cnn(), student, problems.dataset(), PLAN, function, watcher=None)
+        minikd.distill(problems.cnn(), student, problems.dataset(), PLAN, function, callbacks=[])
     assert np.array_equal(student.vector, before)
 
 

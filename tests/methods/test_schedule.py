@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minikd.errors import ConfigError
-from minikd.methods import METHODS, SoftTargets, build
+from minikd.methods import METHODS, SoftTargets, build, soft_targets
 from minikd.methods.features import FeatureMethod
 from minikd.methods.logits import MixedMethod, WeightedMethod
 from minikd.methods.schedule import moved
@@ -84,8 +84,10 @@ def test_the_teachers_term_warms_up(name):
 
 def test_a_run_follows_the_schedule_step_by_step(monkeypatch):
     """Five epochs of one step: the temperatures are 5, 4, 3, 2, 1."""
-    used, real = [], SoftTargets.soft
-    monkeypatch.setattr(SoftTargets, "soft", lambda self, z, v, T: used.append(T) or real(self, z, v, T))
+    used, real = [], soft_targets.distillation_loss
+    monkeypatch.setattr(
+        soft_targets, "distillation_loss", lambda z, v, y, T, alpha: used.append(T) or real(z, v, y, T, alpha)
+    )
     student, views = problems.mlp(), problems.views()
     objective = objective_of("soft_targets", student, [problems.cnn()], views, temperature=5.0, final_temperature=1.0)
     fit(student, views, objective, Plan(epochs=5, batch_size=10, shards=1))

@@ -4,11 +4,11 @@ import numpy as np
 
 from minikd.distillation import teacher
 from minikd.methods import curriculum_temperature, ensemble, features, logits, mutual, schedule
-from minikd.methods.method import Answer
 from minikd.nn import container
+from minikd.training import History, run, telemetry
 from minikd.training import loop as training
-from minikd.training import telemetry
-from minikd.training.objective import Term
+from minikd.training.objective import Answer, Term
+from minikd.training.run import Run
 from tests.mutants.planting import Mutant, attribute
 
 
@@ -41,19 +41,19 @@ def own_gradient(mutate):
     """Return a plant in the objective's part of the flat gradient."""
 
     def replace(real):
-        def with_extra(self, gradient, grads):
-            whole, size = real(self, gradient, grads), self.model.size
+        def flat(self, grads, extra_grads):
+            whole, size = real(self, grads, extra_grads), self.model.size
             whole[size:] = mutate(whole[size:])
             return whole
 
-        return with_extra
+        return flat
 
-    return attribute(training.Run, "with_extra", replace)
+    return attribute(Run, "flat", replace)
 
 
 def in_shards(real):
-    def build(self, model, views, asked, plan, name):
-        real(self, model, views, asked, plan, name)
+    def build(self, model, views, asked, plan):
+        real(self, model, views, asked, plan)
         self.shards = plan.shards
 
     return build
@@ -67,13 +67,14 @@ def half_a_look(real):
     return add_to
 
 
-def look_moves_a_weight(real):
-    def shard(self, position, k, index, batch_size, look=False):
-        if look:
-            self.vector[0] += 1e-3
-        return real(self, position, k, index, batch_size, look)
+def measuring_moves_a_weight(real):
+    def on_step(self, run, taken):
+        before = dict(run.position.telemetry)
+        real(self, run, taken)
+        if run.position.telemetry != before:
+            run.vector[0] += 1e-3
 
-    return shard
+    return on_step
 
 
 def no_sum_of_shards(real):
@@ -163,8 +164,8 @@ def peers_see_themselves(real):
 
 
 def peers_without_labels(real):
-    def call(self, z, taps, batch, step):
-        hard, soft = real(self, z, taps, batch, step)
+    def call(self, *arguments):
+        hard, soft = real(self, *arguments)
         return hard, soft._replace(grads=scaled(soft.grads, 0.0))
 
     return call
@@ -178,7 +179,7 @@ def weight_forgotten(real):
 
 
 def at_full_weight(real):
-    return lambda self, z, v, labels, step: real(self, z, v, labels, step._replace(progress=1.0))
+    return lambda self, *asked: real(self, *asked[:-1], asked[-1]._replace(progress=1.0))
 
 
 TAP = "identity: a tap joins the gradient from above"
@@ -228,16 +229,16 @@ MUTANTS = [
     Mutant(
         "own",
         "the model keeps the joint vector",
-        attribute(training.Run, "release", lambda real: lambda self: None),
+        attribute(Run, "release", lambda real: lambda self: None),
         "identity: the model has its own vector back",
     ),
     Mutant(
         "batch",
         "cut although the objective looks across it",
-        attribute(training.Run, "__init__", in_shards),
+        attribute(Run, "__init__", in_shards),
         "identity: who looks across the batch gets it whole",
     ),
-    Mutant("telemetry", "moves a weight", attribute(training.Run, "shard", look_moves_a_weight), LOOK),
+    Mutant("telemetry", "moves a weight", attribute(History, "on_step", measuring_moves_a_weight), LOOK),
     Mutant("telemetry", "counts a look twice", attribute(telemetry, "add_to", half_a_look), TOLD),
     Mutant("telemetry", "of the first shard alone", attribute(telemetry, "add_to", no_sum_of_shards), TOLD),
     Mutant("telemetry", "without the weights", attribute(telemetry, "sums_of", unweighted), TOLD),
@@ -267,15 +268,15 @@ MUTANTS = [
     Mutant(
         "curriculum",
         "descends",
-        attribute(curriculum_temperature.CurriculumObjective, "__call__", descends),
+        attribute(curriculum_temperature.CurriculumObjective, "terms", descends),
         "identity: the temperature climbs",
     ),
     Mutant("mutual", "a student among its own peers", attribute(mutual, "towards", peers_see_themselves), PEERS),
-    Mutant("mutual", "peers stand still", attribute(mutual.MutualObjective, "__call__", peers_without_labels), PEERS),
+    Mutant("mutual", "peers stand still", attribute(mutual.MutualObjective, "terms", peers_without_labels), PEERS),
     Mutant(
         "feature",
         "weight forgotten",
-        attribute(features.FeatureObjective, "__call__", weight_forgotten),
+        attribute(features.FeatureObjective, "terms", weight_forgotten),
         "identity: a hint is met with its weight",
     ),
     Mutant(
@@ -290,6 +291,6 @@ MUTANTS = [
         attribute(training, "Step", lambda real: lambda progress, rng: real(progress * 0.9, rng)),
         SCHEDULE,
     ),
-    Mutant("stage", "one training for both", attribute(training, "bisect_left", lambda real: lambda *_, key: 0), STAGE),
+    Mutant("stage", "one training for both", attribute(run, "bisect_left", lambda real: lambda *_, key: 0), STAGE),
     Mutant("warm-up", "at full weight", attribute(logits.WeightedMethod, "terms", at_full_weight), WARM_UP),
 ]

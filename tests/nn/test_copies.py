@@ -20,7 +20,7 @@ from minikd import nn
 from minikd.backends import Backend, to_host
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.methods import Labels
-from minikd.training import Plan, fit
+from minikd.training import History, Plan, fit
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=10, learning_rate=0.02)
@@ -332,7 +332,7 @@ def test_a_chain_that_is_made_of_a_model_while_it_is_trained_is_noticed():
         made.append(nn.Sequential(model, nn.Tanh()))
 
     with pytest.raises(ConfigError, match="its parameters, or the objective's, were put into another vector while"):
-        fit(model, problems.views(30), Labels(), PLAN, evaluate=evaluate)
+        fit(model, problems.views(30), Labels(), PLAN, [History(evaluate=evaluate)])
 
 
 def test_a_chain_in_a_chain_is_trained_with_what_a_method_has_of_its_own():

@@ -10,9 +10,10 @@ import pytest
 from minikd.errors import CheckpointError
 from minikd.methods import Labels
 from minikd.storage.tensors import read_tensors, write_tensors
+from minikd.training import Checkpoint, Plan, fit
 from minikd.training.checkpoints import COLUMNS, Length, Position, load_checkpoint, save_checkpoint
 from minikd.training.identity import identity_of
-from minikd.training.loop import Plan, Run, fit
+from minikd.training.run import Run
 from tests import problems
 from tests.records import row
 
@@ -24,7 +25,7 @@ IDENTITY = identity_of("model", problems.mlp(), problems.views(), asdict(PLAN), 
 
 
 def run():
-    return Run(problems.mlp(), problems.views(), Labels(), PLAN, "model")
+    return Run(problems.mlp(), problems.views(), Labels(), PLAN)
 
 
 def written(path, **change):
@@ -109,7 +110,7 @@ def test_a_position_that_the_run_does_not_come_by_is_refused(change, message, tm
 def test_training_does_not_go_on_for_ever_beyond_an_epoch(tmp_path):
     begin, path = time.monotonic(), written(tmp_path / "checkpoint", batch=10**6)
     with pytest.raises(CheckpointError, match="it stands at batch"):
-        fit(problems.mlp(), problems.views(), Labels(), PLAN, checkpoint=path)
+        fit(problems.mlp(), problems.views(), Labels(), PLAN, [Checkpoint(path)])
     assert time.monotonic() - begin < 10
 
 

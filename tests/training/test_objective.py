@@ -10,11 +10,11 @@ from minikd import losses, nn
 from minikd.errors import ConfigError
 from minikd.losses.weighted import weighted_sum
 from minikd.methods import Hint, Labels, Pair
+from minikd.training import Checkpoint, Plan, callbacks, fit, parallel
 from minikd.training import loop as training
-from minikd.training import parallel
-from minikd.training.checkpoints import Position
-from minikd.training.loop import Plan, Run, fit
+from minikd.training.loop import step
 from minikd.training.objective import Objective, Step, Term, add_up
+from minikd.training.run import Run
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)
@@ -35,11 +35,11 @@ class Toward(Objective):
         self.extra_parameters = nn.layer.Layer()
         self.extra_parameters.params["goal"] = np.ones(hidden, np.float32)
 
-    def __call__(self, logits, taps, batch, step):
-        gap, N = taps["2"] - self.extra_parameters.params["goal"], len(logits)
+    def terms(self, student, teacher, batch, step):
+        gap, N = student.taps["2"] - self.extra_parameters.params["goal"], len(student.logits)
         self.seen.append((N, step.progress))
         loss = (gap * gap).sum() * (0.5 / N)
-        hard = Term("hard", 1.0, *losses.cross_entropy(logits, batch.labels))
+        hard = Term("hard", 1.0, *losses.cross_entropy(student.logits, batch.labels))
         return hard, Term("feature", self.weight, loss, None, {"2": gap / N}, {"goal": -gap.sum(0) / N})
 
 
@@ -88,8 +88,7 @@ def test_the_weighted_sum_keeps_float32():
 def loss_of(model, objective, views, index):
     """The objective's loss of a batch in evaluation, a function of the model's vector and the objective's own."""
     batch = views.batch(0, index)
-    logits, taps, _ = model.forward_with_taps(batch.images, objective.taps)
-    return add_up(objective(logits, taps, batch, Step(0.0, rng())), logits, 1.0).loss
+    return problems.total_of(model, objective, batch, Step(0.0, rng())).loss
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -98,11 +97,11 @@ def test_a_steps_gradient_is_the_derivative_of_its_loss_by_model_and_objective(s
     model, objective = problems.mlp().astype("float64"), Toward()
     objective.extra_parameters = objective.extra_parameters.astype("float64")
     views, index = problems.views(dtype=np.float64), np.arange(7)
-    run = Run(model, views, objective, replace(PLAN, shards=shards, batch_size=7), "model")
+    run = Run(model, views, objective, replace(PLAN, shards=shards, batch_size=7))
     assert run.vector.size == model.size + 8
-    parts = np.array_split(index, shards)
-    gradient = sum(run.shard(Position(), k, part, 7).gradient for k, part in enumerate(parts))
-    along, eps, start, sides = rng(1).standard_normal(run.vector.size), 1e-6, run.vector.copy(), []
+    start = run.vector.copy()
+    gradient = step(run, index, 0.0).gradient
+    along, eps, sides = rng(1).standard_normal(run.vector.size), 1e-6, []
     for sign in (1, -1):
         run.vector[:] = start + sign * eps * along
         sides.append(loss_of(model, objective, views, index))
@@ -114,11 +113,11 @@ def test_a_gradient_of_what_is_not_trained_is_refused():
     """A name misspelt would leave a regressor as it was."""
 
     class Misspelt(Toward):
-        def __call__(self, *arguments):
-            hard, feature = super().__call__(*arguments)
+        def terms(self, *arguments):
+            hard, feature = super().terms(*arguments)
             return hard, feature._replace(grads={"gaol": feature.grads["goal"]})
 
-    with pytest.raises(ConfigError, match=r"the objective has gradients by \['gaol'\], but trains \['goal'\]"):
+    with pytest.raises(ConfigError, match=r"gradients with respect to \['gaol'\], but trains \['goal'\]"):
         fit(problems.mlp(), problems.views(), Misspelt(), PLAN)
 
 
@@ -138,7 +137,7 @@ def test_the_model_keeps_its_vector_when_training_fails(monkeypatch, tmp_path):
     vector = model.vector
     monkeypatch.setattr(training, "stop_requests", problems.stop_after(2))
     with pytest.raises(training.Interrupted):
-        fit(model, problems.views(), Toward(), PLAN, checkpoint=tmp_path / "checkpoint")
+        fit(model, problems.views(), Toward(), PLAN, [Checkpoint(tmp_path / "checkpoint")])
     assert model.vector is vector
     assert np.shares_memory(model.params["1.weight"], vector)
 
@@ -151,9 +150,9 @@ def test_what_an_objective_trains_survives_a_stop(looks, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training, "stop_requests", problems.stop_after(looks))
         with pytest.raises(training.Interrupted):
-            fit(problems.mlp(), problems.views(), Toward(), PLAN, checkpoint=path)
+            fit(problems.mlp(), problems.views(), Toward(), PLAN, [Checkpoint(path)])
     model, objective = problems.mlp(), Toward()
-    resumed = fit(model, problems.views(), objective, PLAN, checkpoint=path)
+    resumed = fit(model, problems.views(), objective, PLAN, [Checkpoint(path)])
     assert problems.same_bits(model, whole)
     assert objective.extra_parameters.params["goal"].tobytes() == wanted.extra_parameters.params["goal"].tobytes()
     for name in ("hard_loss", "hard_gradient", "feature_loss", "feature_gradient"):
@@ -187,9 +186,9 @@ def test_dropout_and_the_objective_draw_from_one_stream_that_a_stop_does_not_cha
     drawn = []
 
     class Draws(Labels):
-        def __call__(self, logits, taps, batch, step):
+        def terms(self, student, teacher, batch, step):
             drawn.append(step.rng.random())
-            return super().__call__(logits, taps, batch, step)
+            return super().terms(student, teacher, batch, step)
 
     for _ in range(2):
         fit(problems.mlp(dropout=0.5), problems.views(), Draws(), replace(PLAN, shards=1))
@@ -202,9 +201,10 @@ class Three(Objective):
 
     taps = ("2",)
 
-    def __call__(self, logits, taps, batch, step):
+    def terms(self, student, teacher, batch, step):
+        logits = student.logits
         soft = losses.kl_divergence(logits, np.roll(logits, 1, 1).astype(logits.dtype) * 2, 3.0)
-        gap = taps["2"] - 1
+        gap = student.taps["2"] - 1
         return (
             Term("hard", 0.3, *losses.cross_entropy(logits, batch.labels)),
             Term("soft", 0.7, *soft),
@@ -218,8 +218,7 @@ def test_telemetry_is_what_the_terms_of_the_whole_batch_are(shards):
     """One batch an epoch, computed here at once from the first weights."""
     model, views = problems.mlp(), problems.views()
     batch = views.batch(0, np.arange(10))
-    logits, taps, _ = model.forward_with_taps(batch.images, ("2",))
-    hard, soft, feature, _ = Three()(logits, taps, batch, None)
+    hard, soft, feature, _ = problems.terms_of(model, Three(), batch, None)[0]
     row = fit(model, views, Three(), replace(PLAN, batch_size=10, epochs=1, shards=shards))[0]
     for term, gradient in ((hard, hard.dlogits), (soft, soft.dlogits), (feature, feature.dtaps["2"])):
         assert row[f"{term.name}_loss"] == pytest.approx(term.weight * term.loss, rel=1e-5)
@@ -248,7 +247,7 @@ def test_a_shard_without_a_label_has_no_hard_term_and_counts_as_0(shards):
 def test_looking_changes_nothing_that_is_trained(monkeypatch):
     models = []
     for every in (1, 2, 10**6):
-        monkeypatch.setattr(training, "LOOK_EVERY", every)
+        monkeypatch.setattr(callbacks, "MEASURE_EVERY", every)
         models.append(problems.mlp(dropout=0.5))
         fit(models[-1], problems.views(), Three(), PLAN)
     assert problems.same_bits(models[0], models[1])
@@ -256,7 +255,7 @@ def test_looking_changes_nothing_that_is_trained(monkeypatch):
 
 
 def test_an_epochs_telemetry_is_the_mean_over_the_steps_that_were_looked_at(monkeypatch):
-    monkeypatch.setattr(training, "LOOK_EVERY", 2)
+    monkeypatch.setattr(callbacks, "MEASURE_EVERY", 2)
     plan = replace(PLAN, shards=1, learning_rate=0.0, schedule="constant")
     objective, views, model = Labels(), problems.views(), problems.mlp()
     rows = fit(model, views, objective, plan)

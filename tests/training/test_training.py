@@ -8,48 +8,46 @@ import pytest
 
 from minikd import losses, metrics, optim
 from minikd.backends import to_host
-from minikd.data import Augmentation, Views
+from minikd.data import Augmentation, Views, epoch_order
 from minikd.errors import ConfigError, Diverged
 from minikd.methods import Labels
-from minikd.training import Evaluation, Plan, fit, parallel
-from minikd.training import loop as training
-from minikd.training.checkpoints import Position
+from minikd.training import Callback, Checkpoint, Evaluation, History, Plan, callbacks, fit, loop, parallel
 from minikd.training.inference import logits_of
 from minikd.training.parallel import workers
+from minikd.training.run import Run
 from tests import problems
 
 PLAN = Plan(epochs=2, batch_size=4, learning_rate=0.05)
 """On ten images: batches of 4, 4 and 2, twice."""
 
 
-def trained(model, plan=PLAN, views=None, objective=None, **settings):
+def trained(model, plan=PLAN, views=None, objective=None, callbacks=()):
     """Train a model; `objective` is a function of logits and batch, cross-entropy by default."""
     views = problems.views() if views is None else views
-    fit(model, views, problems.Asked(objective) if objective else Labels(), plan, **settings)
+    fit(model, views, problems.Asked(objective) if objective else Labels(), plan, callbacks)
     return model
 
 
-class Recorder:
-    """A watcher that writes down what it is told."""
+class Recorder(Callback):
+    """Writes down which hooks were called."""
 
     def __init__(self):
         self.told = []
 
-    def start(self, name, epochs, images, position):
-        self.told.append(("start", name, epochs, images, position.epoch, position.images))
+    def on_start(self, run):
+        self.told.append(("start", run.name, run.plan.epochs, len(run.views), run.position.epoch, run.position.images))
 
-    def step(self, images):
-        self.told.append(("step", images))
+    def on_step(self, run, taken):
+        self.told.append(("step", taken.images))
 
-    def look(self, loss, learning_rate):
-        assert math.isfinite(loss)
-        self.told.append(("look",))
+    def on_epoch(self, run):
+        self.told.append(("epoch", run.position.history[-1]["epoch"]))
 
-    def epoch(self, row):
-        self.told.append(("epoch", row["epoch"]))
-
-    def stop(self):
+    def on_stop(self, run):
         self.told.append(("stop",))
+
+    def on_end(self, run):
+        self.told.append(("end",))
 
 
 @pytest.mark.parametrize("make", [problems.mlp, problems.cnn])
@@ -88,8 +86,9 @@ def test_shards_meet_on_as_many_threads():
         return losses.cross_entropy(logits, batch.labels)
 
     with workers(2) as map_:
-        run = training.Run(problems.mlp(), problems.views(), problems.Asked(objective), PLAN, "model")
-        run.step(Position(), np.arange(4), 0.1, map_)
+        run = Run(problems.mlp(), problems.views(), problems.Asked(objective), PLAN)
+        run.threads = map_
+        loop.step(run, np.arange(4), 0.1)
     assert not meeting.broken
 
 
@@ -119,8 +118,11 @@ def test_the_shards_of_a_step_draw_masks_of_their_own():
     model = problems.mlp(dropout=0.5, hidden=64)
     twice = problems.views(1)
     twice = Views(twice.images.repeat(2, 0), twice.labels.repeat(2), twice.mean, twice.std)
-    run = training.Run(model, twice, Labels(), PLAN, "model")
-    masks = [run.shard(Position(step=step), k, np.array([0]), 2)[2][3].m for step in (0, 1) for k in (0, 1)]
+    run, masks = Run(model, twice, Labels(), PLAN), []
+    for _ in range(2):
+        taken = loop.step(run, np.arange(2), 0.0)
+        run.advance(taken.loss, taken.images)
+        masks += [shard.cache[3].m for shard in taken.shards]
     assert len({mask.tobytes() for mask in masks}) == 4
 
 
@@ -190,29 +192,53 @@ def test_the_model_is_evaluated_after_each_epoch_with_its_weights_of_then():
         return Evaluation(0.25, 1.5, "validation")
 
     model = problems.mlp()
-    rows = fit(model, problems.views(), Labels(), PLAN, evaluate=evaluate)
+    rows = fit(model, problems.views(), Labels(), PLAN, [History(evaluate=evaluate)])
     assert [(row["accuracy"], row["nll"], row["evaluated_on"]) for row in rows] == [(0.25, 1.5, "validation")] * 2
     assert np.array_equal(seen[1], model.vector)
     assert not np.array_equal(seen[0], model.vector)
 
 
-def test_the_watcher_hears_of_every_image_every_epoch_and_the_end():
-    watcher, histories = Recorder(), []
-    trained(problems.mlp(), watcher=watcher, name="student", after_epoch=lambda rows: histories.append(len(rows)))
-    told = [one for one in watcher.told if one[0] != "look"]
+def test_a_callback_hears_of_every_step_every_epoch_and_the_end():
+    recorder, histories = Recorder(), []
+    history = History("student", record=lambda rows: histories.append(len(rows)))
+    trained(problems.mlp(), callbacks=[history, recorder])
     steps = [("step", 4), ("step", 4), ("step", 2)]
-    assert told == [("start", "student", 2, 10, 0, 0), *steps, ("epoch", 1), *steps, ("epoch", 2), ("stop",)]
+    assert recorder.told == [("start", "student", 2, 10, 0, 0), *steps, ("epoch", 1), *steps, ("epoch", 2), ("end",)]
     assert histories == [1, 2]
 
 
 @pytest.mark.parametrize("broken", ["stop", "diverge"])
-def test_the_watcher_hears_of_a_bad_end_too(broken, monkeypatch):
-    watcher = Recorder()
+def test_a_callback_hears_of_a_bad_end_too(broken, monkeypatch):
+    recorder = Recorder()
     if broken == "stop":
-        monkeypatch.setattr(training, "stop_requests", problems.stop_after(2))
+        monkeypatch.setattr(loop, "stop_requests", problems.stop_after(2))
     with pytest.raises((KeyboardInterrupt, Diverged)):
-        trained(problems.mlp(), watcher=watcher, objective=nan_from(1) if broken == "diverge" else None)
-    assert watcher.told[-1] == ("stop",)
+        trained(problems.mlp(), callbacks=[recorder], objective=nan_from(1) if broken == "diverge" else None)
+    assert recorder.told[-1] == ("end",)
+    assert (("stop",) in recorder.told) == (broken == "stop")
+
+
+def test_a_callback_may_put_another_network_into_the_step():
+    """As training on rounded weights does: forward and backward by the copy, the step by the model's own weights."""
+
+    class Rounded(Callback):
+        def on_start(self, run):
+            run.network = run.model.copy()
+
+        def on_step_start(self, run):
+            run.network.vector[...] = np.round(run.model.vector, 1)
+
+    plan = replace(PLAN, epochs=1, batch_size=10, shards=1, optimizer="sgd", momentum=0.0, schedule="constant")
+    model, views, expected = problems.mlp(), problems.views(), problems.mlp()
+    trained(model, plan, views, callbacks=[Rounded()])
+    rounded = expected.copy()
+    rounded.vector[...] = np.round(expected.vector, 1)
+    order = epoch_order(10, 10, 0, 0)[0]
+    logits, cache = rounded.forward(views.batch(0, order).images, True)
+    gradient = rounded.flat_gradient(
+        rounded.parameter_gradients(losses.cross_entropy(logits, views.labels[order])[1], cache)
+    )
+    np.testing.assert_array_equal(model.vector, expected.vector - np.float32(0.05) * gradient)
 
 
 def nan_from(step, of="loss"):
@@ -230,18 +256,18 @@ def nan_from(step, of="loss"):
 @pytest.mark.parametrize("of", ["loss", "gradient"])
 def test_nan_stops_training_and_the_last_good_checkpoint_stays(of, tmp_path, monkeypatch):
     """The gradient of an epoch's last step breaks weights that no loss of that epoch has seen."""
-    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(callbacks, "SAVE_SECONDS", -1.0)
     path, plan = tmp_path / "checkpoint", replace(PLAN, shards=1)
     with pytest.raises(Diverged, match=r"model: .*(loss|weight) became .*in epoch 2.*lower the learning rate"):
-        trained(problems.mlp(), plan, checkpoint=path, objective=nan_from(5, of))
+        trained(problems.mlp(), plan, callbacks=[Checkpoint(path)], objective=nan_from(5, of))
     resumed, sizes = problems.mlp(), Recorder()
-    trained(resumed, plan, checkpoint=path, watcher=sizes)
+    trained(resumed, plan, callbacks=[Checkpoint(path), sizes])
     assert sizes.told[0] == ("start", "model", 2, 10, 1, 0)
     assert problems.same_bits(resumed, trained(problems.mlp(), plan))
 
 
 def test_nan_is_found_before_the_end_of_a_long_epoch(monkeypatch):
-    monkeypatch.setattr(training, "LOOK_EVERY", 2)
+    monkeypatch.setattr(loop, "CHECK_EVERY", 2)
     with pytest.raises(Diverged, match=r"the loss became nan in epoch 1, at or before step 2,"):
         trained(problems.mlp(), replace(PLAN, shards=1), objective=nan_from(1))
 
@@ -298,7 +324,7 @@ def test_no_images_are_refused():
             ("clip_norm", -1.0),
             ("clip_norm", math.nan),
             ("max_norm", -1.0),
-            ("warm_up", -1),
+            ("warm_up", -1.0),
             ("warm_up", math.inf),
         ),
     ],

@@ -34,12 +34,12 @@ def main() -> None:
         teacher,
         data,
         replace(recipe.teacher, epochs=arguments.teacher_epochs, warm_up=warm_up).plan(SEED),
-        watcher=None,
+        callbacks=[],
     )
     baseline = models.mlp(data.image_shape, how.hidden, data.classes, rng)
     student = baseline.copy()
-    minikd.train(baseline, data, how.plan(SEED), watcher=None)
-    minikd.distill(teacher, student, data, how.plan(SEED), watcher=None)
+    minikd.train(baseline, data, how.plan(SEED), callbacks=[])
+    minikd.distill(teacher, student, data, how.plan(SEED), callbacks=[])
 
     named = {"teacher": teacher, "baseline": baseline, "student": student}
     for name, model in named.items():

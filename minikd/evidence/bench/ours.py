@@ -19,10 +19,11 @@ from minikd.evidence.bench.works import (
 from minikd.losses import softmax
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.nn import Sequential
-from minikd.training.checkpoints import Position
 from minikd.training.inference import logits_of
-from minikd.training.loop import Plan, Run
+from minikd.training.loop import step
 from minikd.training.objective import Objective
+from minikd.training.plan import Plan
+from minikd.training.run import Run
 from minikd.typing import Floats
 
 PROOF_STEPS = 3
@@ -38,7 +39,7 @@ def our_side(problem: Problem, stage: TeacherAndStudent) -> Side:
 
 
 class OurTraining:
-    """Steps of `training.Run`, from uint8 pixels to new weights."""
+    """Steps of `training.loop`, from uint8 pixels to new weights."""
 
     name = "minikd"
 
@@ -53,12 +54,14 @@ class OurTraining:
                 objective = LogitObjective(method, LiveTeacher(problem.teacher))
             case logits:
                 objective = LogitObjective(method, CachedTeacher(logits))
-        self.training = Run(problem.model.copy(), stage.views, objective, plan, "bench")
+        self.training = Run(problem.model.copy(), stage.views, objective, plan)
+        self.training.threads = stage.map_
 
     def step(self, number: int) -> float:
         """Take a step and return its loss."""
         index = self.stage.batch(number)
-        return float(self.training.step(Position(step=number), index, LEARNING_RATE, self.stage.map_))
+        self.training.position.step = number
+        return float(step(self.training, index, LEARNING_RATE).loss)
 
     def run(self, numbers: range) -> None:
         for number in numbers:

@@ -16,10 +16,13 @@ from minikd import metrics
 from minikd.data import Views
 from minikd.distillation.folder import RunFolder
 from minikd.distillation.job import Job
+from minikd.distillation.networks import prepared
+from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError, ConfigError
 from minikd.nn import Sequential
 from minikd.storage.jsonfiles import read_table, write_json
+from minikd.training import fit
 from minikd.training.inference import logits_of
 from minikd.training.parallel import workers
 from minikd.typing import Floats, Ints
@@ -75,8 +78,9 @@ class Cell:
     name: the row. recipe: how, with its seed. role: "teacher", "baseline" (labels alone) or "student". teacher: the row
     whose model of the same seed teaches, or for a baseline is compared with; trained in an earlier stage. against: the
     rows that this one is held against, by McNemar's test. candidate: trained to choose settings, on validation images
-    alone. change: what is changed of the job that trains it, where a recipe cannot say it. look: what else is told of
-    its test logits (N, K), the outcome's `parts`. ensemble: the keys of the cells that teach together instead.
+    alone. change: changes the data that it is trained on, where a recipe cannot say it; it gets the data, the recipe
+    and the experiment's folder. look: what else is told of its test logits (N, K), the outcome's `parts`. ensemble: the
+    keys of the cells that teach together instead.
     """
 
     name: str
@@ -85,7 +89,7 @@ class Cell:
     teacher: str = ""
     against: tuple[str, ...] = ()
     candidate: bool = False
-    change: Callable[[Job], None] | None = None
+    change: Callable[[Data, Recipe, Path], Data] | None = None
     look: Callable[[Job, Sequential, Floats], dict[str, float]] | None = None
     ensemble: tuple[str, ...] = ()
 
@@ -133,20 +137,19 @@ def train(cell: Cell, folder: Path) -> Outcome:
             distillation=replace(recipe.distillation, ensemble=tuple(others)),
         )
     place = RunFolder(folder / "cells" / cell.key, patience=PATIENCE)
-    with Job(recipe, place, threads=1, teacher_cache=folder / "answers") as job:
-        if cell.change:
-            cell.change(job)
+    data, given = prepared(recipe)
+    if cell.change:
+        data = cell.change(data, recipe, folder)
+    with Job(recipe, place, (data, given), threads=1, teacher_cache=folder / "answers") as job:
+        for stage in job.stages(*(job.taught if cell.role == "student" else [ROLES[cell.role]])):
+            with job.training(stage):
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         return outcome(cell, job)
 
 
 def outcome(cell: Cell, job: Job) -> Outcome:
-    """Train the cell's model of a job, and measure it."""
-    if cell.role == "teacher":
-        model = job.teacher()
-    elif cell.role == "baseline":
-        model = job.baseline()
-    else:
-        model = job.distilled(job.given[0].model.to(job.backend))
+    """Measure the cell's model of a job."""
+    model = job.models[ROLES[cell.role]]
     rows = [row for row in job.history if row["model"] == ROLES[cell.role]]
     if not rows:
         raise CheckpointError(f"{job.folder} has weights, but no history of them; remove it, and the cell runs again")

@@ -7,10 +7,13 @@ Moving a class's bias moves its logit, so nothing needs to be trained or evaluat
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from minikd.distillation.job import Job
+from minikd.distillation.prepare import Data
+from minikd.distillation.recipe import Recipe
 from minikd.nn import Sequential
 from minikd.training.inference import logits_of
 from minikd.training.parallel import workers
@@ -20,11 +23,11 @@ MOVES = [step / 10 for step in sorted(range(-200, 201), key=abs)]
 """What is tried: from -20 to 20 by tenths, the smallest move first."""
 
 
-def only(classes: Sequence[int], job: Job) -> None:
-    """Leave only images of these classes in a job's transfer set."""
-    every = job.data.transfer
+def only(classes: Sequence[int], data: Data, recipe: Recipe, folder: Path) -> Data:
+    """Return the data with images of these classes alone in the transfer set."""
+    every = data.transfer
     rows = np.flatnonzero(np.isin(every.labels, classes))
-    job.data = replace(job.data, transfer=replace(every, images=every.images[rows], labels=every.labels[rows]))
+    return replace(data, transfer=replace(every, images=every.images[rows], labels=every.labels[rows]))
 
 
 def tell(classes: Sequence[int], job: Job, model: Sequential, logits: Floats) -> dict[str, float]:

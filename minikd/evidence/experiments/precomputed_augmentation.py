@@ -14,8 +14,8 @@ import numpy as np
 from minikd.console.notices import notice
 from minikd.data import Augmentation
 from minikd.data.augment import augment
-from minikd.distillation.job import Job
 from minikd.distillation.prepare import Data
+from minikd.distillation.recipe import Recipe
 from minikd.errors import CheckpointError
 from minikd.storage import checksums
 from minikd.storage.tensors import map_images, write_tensors
@@ -25,28 +25,26 @@ ROWS = 5000
 """Images varied at a time: floats take four times the memory of pixels."""
 
 
-def same_images(job: Job) -> None:
-    """Let a job hold out the images of seed 0, whatever its seed: several seeds' teachers teach together then.
+def same_images(data: Data, recipe: Recipe, folder: Path) -> Data:
+    """Return data that hold out the images of seed 0, whatever the recipe's: several seeds' teachers teach together.
 
     A teacher of another seed would have learned from images that the student holds out.
     """
-    data, seed = Data.of(replace(job.recipe, seed=0)), job.recipe.seed
-    train, transfer = replace(data.train, seed=seed), replace(data.transfer, seed=seed)
-    job.data = replace(data, train=train, transfer=transfer)
+    data = Data.of(replace(recipe, seed=0))
+    train, transfer = replace(data.train, seed=recipe.seed), replace(data.transfer, seed=recipe.seed)
+    return replace(data, train=train, transfer=transfer)
 
 
-def precompute_augmentation(count: int, augmentation: Augmentation, job: Job) -> None:
-    """Let a job's students learn from `count` augmented copies of the training images; see `same_images` for which.
+def precompute_augmentation(count: int, augmentation: Augmentation, data: Data, recipe: Recipe, folder: Path) -> Data:
+    """Return data of `count` augmented copies of the training images; see `same_images` for which.
 
-    The file lies in the experiment's folder, two levels above the job's.
+    The copies lie in a file in the experiment's folder.
     """
-    same_images(job)
-    views = job.data.train
-    images = augmented_copies(
-        job.folder.parent.parent / f"editions-{count}.safetensors", views.images, count, augmentation
-    )
+    data = same_images(data, recipe, folder)
+    views = data.train
+    images = augmented_copies(folder / f"editions-{count}.safetensors", views.images, count, augmentation)
     many = replace(views, images=images, labels=np.tile(views.labels, count))
-    job.data = replace(job.data, train=many, transfer=many, labelled=len(many))
+    return replace(data, train=many, transfer=many, labelled=len(many))
 
 
 def augmented_copies(path: Path, images: Pixels, count: int, augmentation: Augmentation) -> Pixels:

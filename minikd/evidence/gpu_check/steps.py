@@ -15,8 +15,9 @@ from minikd.distillation.teacher import teacher_for
 from minikd.evidence.gpu_check.cases import HOST
 from minikd.evidence.gpu_check.device import counted, spent
 from minikd.methods import Labels, LogitObjective, SoftTargets
-from minikd.training.checkpoints import Position
-from minikd.training.loop import Plan, Run
+from minikd.training import loop
+from minikd.training.plan import Plan
+from minikd.training.run import Run
 from minikd.typing import Scalar
 
 IMAGES = 1000
@@ -107,14 +108,14 @@ def make(kind: str, backend: Backend, views: Views, dtype: str) -> Run:
     views = replace(views, dtype=np.dtype(dtype).type)
     teacher = models.teacher(recipe.teacher.model, shape, classes, rng, 0.0).astype(dtype).to(backend)
     if kind == "teacher":
-        return Run(teacher, views, Labels(), Plan(shards=1), kind)
+        return Run(teacher, views, Labels(), Plan(shards=1))
     student = models.mlp(shape, recipe.student.hidden, classes, rng).astype(dtype).to(backend)
     if kind == "student on labels":
-        return Run(student, views, Labels(), Plan(shards=1), kind)
+        return Run(student, views, Labels(), Plan(shards=1))
     if kind == "student, live teacher":
         views = replace(views, augmentation=Augmentation(shift=1.0))
     objective = LogitObjective(SoftTargets(), teacher_for(teacher, views, map))
-    return Run(student, views, objective, Plan(shards=1), kind)
+    return Run(student, views, objective, Plan(shards=1))
 
 
 def losses(run: Run, steps: int, batch_size: int) -> list[float]:
@@ -125,4 +126,5 @@ def losses(run: Run, steps: int, batch_size: int) -> list[float]:
 def take(run: Run, step: int, batch_size: int) -> Scalar:
     """Take one step on the batch of its number; the loss stays where it was computed."""
     index = np.random.default_rng((1, step)).permutation(len(run.views))[:batch_size]
-    return run.step(Position(step=step), index, 1e-3, map)
+    run.position.step = step
+    return loop.step(run, index, 1e-3).loss

@@ -16,8 +16,7 @@ from minikd.methods import TeacherAnswers
 from minikd.methods.logits import hard, spread
 from minikd.models import mlp
 from minikd.nn import Dropout, Sequential
-from minikd.nn.container import Taps
-from minikd.training.objective import Objective, Step, Term, add_up
+from minikd.training.objective import Answer, Objective, Step, Term, add_up
 from minikd.typing import Floats, Ints, Shape
 
 TEMPERATURE, ALPHA = 4.0, 0.9
@@ -31,8 +30,8 @@ class Taught(Objective):
         super().__init__()
         self.wiring, self.teacher, self.alpha = wiring, teacher, alpha
 
-    def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        return terms(self.wiring, logits, self.teacher(batch).logits, batch.labels, self.alpha)
+    def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
+        return terms(self.wiring, student.logits, teacher.logits, batch.labels, self.alpha)
 
 
 def terms(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
@@ -91,8 +90,9 @@ def gradient(wiring: Wiring, scene: Scene) -> Floats:
     objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), 1.0)
     student(scene.views.clean())  # the evaluation at the end of the first epoch
     batch = scene.batch(1)
+    step = Step(0.5, np.random.default_rng(2))
     logits, taps, cache = learner.forward_with_taps(batch.images, (), True, np.random.default_rng(1))
-    found = add_up(objective(logits, taps, batch, Step(0.5, np.random.default_rng(2))), logits, 1.0)
+    found = add_up(objective.terms(Answer(logits, taps), objective.teacher(batch), batch, step), logits, 1.0)
     if learner is not student:
         return np.zeros_like(student.vector)
     return learner.flat_gradient(learner.parameter_gradients(found.dlogits, cache))

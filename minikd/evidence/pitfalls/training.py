@@ -18,7 +18,7 @@ from minikd.evidence.pitfalls.wiring import RIGHT, Conditions, Pitfall, Wiring
 from minikd.methods.labels import Labels
 from minikd.metrics import errors, mcnemar
 from minikd.nn import Sequential
-from minikd.training import Evaluation, Plan, fit
+from minikd.training import Evaluation, History, Plan, fit
 from minikd.training.inference import logits_of
 from minikd.training.parallel import Map, workers
 from minikd.typing import Floats
@@ -106,7 +106,7 @@ class Trainings:
         teacher = wiring.ask(guides, views, TEMPERATURE)
         objective = Taught(wiring, teacher, recipe.alpha if alpha is None else alpha)
         plan = Plan(epochs=recipe.epochs, learning_rate=recipe.learning_rate, shards=1, seed=seed)
-        fit(learner, views, objective, plan, evaluate=glance(student, views))
+        fit(learner, views, objective, plan, [History(evaluate=glance(student, views))])
         return logits_of(student, self.judges, self.map)
 
     def right(self, where: Conditions, seed: int) -> Floats:

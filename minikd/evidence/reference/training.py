@@ -1,28 +1,33 @@
 """Twenty steps of the whole job on both sides: a CNN teacher on labels, then an MLP student that distills it.
 
-Both sides start from the same weights and see the same batches; each distills the teacher that it trained itself. So
-every part is in it at once: layers, losses, gradients, clipping, optimiser, schedule.
+minikd's side is `training.fit`, the loop of every run; PyTorch's is a loop of its own. Both start from the same weights
+and see the same batches; each distills the teacher that it trained itself. So every part is in it at once: layers,
+losses, gradients, clipping, optimiser, schedule.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minikd.data import Batch, Views, epoch_order
+from minikd.distillation.teacher import LiveTeacher
 from minikd.evidence.reference.build import to_torch
 from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
-from minikd.losses import cross_entropy, distillation_loss
+from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from minikd.optim import SGD, Adam, clip_by_norm
-from minikd.schedules import one_cycle
-from minikd.typing import Floats, Ints, Scalar
+from minikd.training import Callback, Plan, fit
+from minikd.training.loop import Taken
+from minikd.training.run import Run
+from minikd.typing import Floats, Scalar
 
 if TYPE_CHECKING:
     import torch
 
 STEPS, BATCH = 20, 16
 PEAK, MAX_NORM = 2e-3, 1.0
+WEIGHT_DECAY = 1e-4
 TEMPERATURE, ALPHA = 4.0, 0.9
 
 FLOAT32 = 2e-2
@@ -42,13 +47,15 @@ class TrainingRun:
 def training_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield, for teacher and student, the rows of the losses along the way and of every weight at the end."""
     models = teacher(rng), student(rng)
-    images = rng.random((STEPS, BATCH, 1, 28, 28))
-    labels = rng.integers(0, 10, (STEPS, BATCH))
+    pixels = rng.integers(0, 256, (STEPS * BATCH, 1, 28, 28), dtype=np.uint8)
+    labels = rng.integers(0, 10, STEPS * BATCH)
     for dtype in DTYPES:
         pair = models[0].astype(dtype), models[1].astype(dtype)
         twins = to_torch(pair[0]).train(), to_torch(pair[1]).train()
-        ours = train_ours(*pair, images.astype(dtype), labels)
-        theirs = train_theirs(*twins, images.astype(dtype), labels)
+        views = Views(pixels, labels, (0.5,), (0.29,), dtype=np.dtype(dtype).type)
+        ours = train_ours(*pair, views)
+        batches = [views.batch(0, index) for index in epoch_order(len(views), BATCH, 0, 0)]
+        theirs = train_theirs(*twins, batches)
         for name, mine, reference in zip(("teacher", "student"), ours, theirs, strict=True):
             title = f"{STEPS} steps of the {name}"
             bound = TIGHT if dtype == "float64" else FLOAT32
@@ -85,43 +92,40 @@ def student(rng: np.random.Generator) -> Sequential:
     return Sequential(Flatten(), Linear(784, 128, rng), ReLU(), Linear(128, 10, rng))
 
 
-def train_ours(
-    teacher: Sequential, student: Sequential, images: Floats, labels: Ints
-) -> tuple[TrainingRun, TrainingRun]:
+class Losses(Callback):
+    """Collects the loss of each step."""
+
+    def __init__(self) -> None:
+        self.losses: list[Scalar] = []
+
+    def on_step(self, run: Run, taken: Taken) -> None:
+        self.losses.append(taken.loss)
+
+
+def train_ours(teacher: Sequential, student: Sequential, views: Views) -> tuple[TrainingRun, TrainingRun]:
     """Train both on minikd's side; the models are changed."""
-
-    def on_labels(logits: Floats, step: int) -> tuple[Scalar, Floats]:
-        return cross_entropy(logits, labels[step])
-
-    def on_teacher(logits: Floats, step: int) -> tuple[Scalar, Floats]:
-        return distillation_loss(logits, teacher(images[step]), labels[step], TEMPERATURE, ALPHA)
-
-    first = walk_ours(teacher, images, on_labels, Adam())
-    return first, walk_ours(student, images, on_teacher, SGD(momentum=0.9, nesterov=True, weight_decay=1e-4))
-
-
-def walk_ours(
-    model: Sequential, images: Floats, loss_of: Callable[[Floats, int], tuple[Scalar, Floats]], optimizer: SGD | Adam
-) -> TrainingRun:
-    """Take twenty steps with minikd."""
-    state, schedule, losses = optimizer.init(model.vector), one_cycle(PEAK, STEPS + 1), []
-    for step in range(STEPS):
-        logits, caches = model.forward(images[step], training=True)
-        loss, dlogits = loss_of(logits, step)
-        grads, _ = clip_by_norm(model.flat_gradient(model.parameter_gradients(dlogits, caches)), MAX_NORM)
-        optimizer.step(model.vector, grads, state, schedule(step))
-        losses.append(loss)
-    return TrainingRun(np.array(losses), model.state_dict())
+    plan = Plan(epochs=1, batch_size=BATCH, learning_rate=PEAK, schedule="one_cycle", clip_norm=MAX_NORM, shards=1)
+    sgd = replace(plan, optimizer="nesterov", momentum=0.9, weight_decay=WEIGHT_DECAY)
+    runs = []
+    for model, objective, how in (
+        (teacher, Labels(), plan),
+        (student, LogitObjective(SoftTargets(TEMPERATURE, ALPHA), LiveTeacher(teacher)), sgd),
+    ):
+        seen = Losses()
+        fit(model, views, objective, how, [seen])
+        runs.append(TrainingRun(np.array(seen.losses), model.state_dict()))
+    return runs[0], runs[1]
 
 
 def train_theirs(
-    teacher: "torch.nn.Sequential", student: "torch.nn.Sequential", images: Floats, labels: Ints
+    teacher: "torch.nn.Sequential", student: "torch.nn.Sequential", batches: Sequence[Batch]
 ) -> tuple[TrainingRun, TrainingRun]:
     """Train both on PyTorch's side; the models are changed."""
     import torch
     from torch.nn import functional as F
 
-    x, numbers = torch.from_numpy(images), torch.from_numpy(labels)
+    x = [torch.from_numpy(np.ascontiguousarray(batch.images)) for batch in batches]
+    numbers = [torch.from_numpy(batch.labels) for batch in batches]
 
     def on_labels(logits: "torch.Tensor", step: int) -> "torch.Tensor":
         return F.cross_entropy(logits, numbers[step])
@@ -134,20 +138,20 @@ def train_theirs(
 
     adam = torch.optim.Adam(teacher.parameters())
     first = walk_theirs(teacher, x, on_labels, adam)
-    sgd = torch.optim.SGD(student.parameters(), lr=PEAK, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    sgd = torch.optim.SGD(student.parameters(), lr=PEAK, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
     return first, walk_theirs(student, x, on_teacher, sgd)
 
 
 def walk_theirs(
     model: "torch.nn.Sequential",
-    images: "torch.Tensor",
+    images: "Sequence[torch.Tensor]",
     loss_of: Callable[["torch.Tensor", int], "torch.Tensor"],
     optimizer: "torch.optim.Optimizer",
 ) -> TrainingRun:
     """Take twenty steps with PyTorch."""
     import torch
 
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, STEPS + 1, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, STEPS, cycle_momentum=False)
     losses = []
     for step in range(STEPS):
         optimizer.zero_grad()

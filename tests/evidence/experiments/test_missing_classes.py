@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from minikd.distillation.job import Job
+from minikd.distillation.prepare import Data
 from minikd.evidence.experiments.missing_classes import best_move, errors, moved, only
 from tests.evidence.experiments.makers import recipe_of
 
 
 def test_only_these_classes_are_left_to_the_student(data, tmp_path):
-    job = Job(recipe_of(data), tmp_path / "run")
-    before = job.data
-    only((0, 2), job)
-    assert set(job.data.transfer.labels) == {0, 2}
+    recipe = recipe_of(data)
+    before = Data.of(recipe)
+    after = only((0, 2), before, recipe, tmp_path)
+    assert set(after.transfer.labels) == {0, 2}
     kept = np.flatnonzero(before.transfer.labels != 1)
-    np.testing.assert_array_equal(job.data.transfer.images, before.transfer.images[kept])
-    assert set(job.data.train.labels) == set(job.data.watched.labels) == {0, 1, 2}
+    np.testing.assert_array_equal(after.transfer.images, before.transfer.images[kept])
+    assert set(after.train.labels) == set(after.watched.labels) == {0, 1, 2}
 
 
 def test_the_best_move_makes_up_for_a_bias():

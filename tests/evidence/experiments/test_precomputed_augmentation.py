@@ -8,7 +8,7 @@ import pytest
 
 from minikd.console.notices import Notice
 from minikd.data import Augmentation
-from minikd.distillation.job import Job
+from minikd.distillation.prepare import Data
 from minikd.evidence.experiments import precomputed_augmentation
 from minikd.evidence.experiments.precomputed_augmentation import augmented_copies, precompute_augmentation, same_images
 from minikd.evidence.experiments.run import Progress, run_cells
@@ -70,20 +70,21 @@ def test_processes_share_the_memory_of_copies(tmp_path):
 
 
 def test_every_seed_learns_from_the_same_images_with_their_labels(data, tmp_path):
-    jobs = [Job(recipe_of(data, seed), tmp_path / "cells" / str(seed)) for seed in range(2)]
-    apart = [job.data.watched.images for job in jobs]
-    assert not np.array_equal(*apart)
-    for job in jobs:
-        precompute_augmentation(2, VARIED, job)
+    recipes = [recipe_of(data, seed) for seed in range(2)]
+    found = [Data.of(recipe) for recipe in recipes]
+    assert not np.array_equal(*(one.watched.images for one in found))
+    found = [
+        precompute_augmentation(2, VARIED, one, recipe, tmp_path) for one, recipe in zip(found, recipes, strict=True)
+    ]
     for name in ("watched", "train", "transfer"):
-        views = [getattr(job.data, name) for job in jobs]
+        views = [getattr(one, name) for one in found]
         np.testing.assert_array_equal(views[0].images, views[1].images)
         np.testing.assert_array_equal(views[0].labels, views[1].labels)
-    train = jobs[1].data.train
+    train = found[1].train
     half = len(train) // 2
-    assert (train.seed, jobs[1].data.labelled) == (1, len(train))
+    assert (train.seed, found[1].labelled) == (1, len(train))
     np.testing.assert_array_equal(train.labels[:half], train.labels[half:])
-    held = {image.tobytes() for image in jobs[1].data.watched.images}
+    held = {image.tobytes() for image in found[1].watched.images}
     assert not held & {image.tobytes() for image in train.images[:half]}
 
 

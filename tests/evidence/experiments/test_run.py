@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from minikd.data import Augmentation
+from minikd.distillation import networks
 from minikd.distillation.folder import holding
 from minikd.distillation.job import Job
 from minikd.errors import CheckpointError, ConfigError
@@ -29,6 +30,7 @@ from minikd.evidence.experiments.statistics import interval
 from minikd.training import Interrupted
 from minikd.training import loop as training
 from tests import problems
+from tests.distillation.test_job import trained
 from tests.evidence.experiments.makers import broken, cells_of, recipe_of
 
 SECONDS = {"seconds": 0.0}
@@ -66,8 +68,8 @@ def whole(data, tmp_path_factory):
 
 
 def test_a_cell_has_the_bits_of_the_main_job(whole, data, tmp_path):
-    job = Job(recipe_of(data, 1), tmp_path / "job", threads=2)
-    student = job.distilled(job.teacher())
+    job = Job(recipe_of(data, 1), tmp_path / "job", networks.prepared(recipe_of(data, 1)), threads=2)
+    student = trained(job)["student_distilled"]
     logits = cells_module.test_logits(student, job.data.test)
     assert cells_module.measured(logits, job.data.test.labels) == whole.outcomes["distilled-seed1"]["test"]
 
@@ -98,7 +100,7 @@ def test_a_failure_is_named_and_loses_nobody_else(data, tmp_path):
     assert rows["baseline"]["agreement"] is not None
 
 
-def fails(job):
+def fails(data, recipe, folder):
     raise ZeroDivisionError("a bug")
 
 
@@ -275,7 +277,7 @@ def test_weights_without_their_history_say_what_to_do(data, tmp_path):
 def test_a_cell_that_another_process_trains_is_named(data, tmp_path, monkeypatch):
     monkeypatch.setattr(cells_module, "PATIENCE", 0.0)
     teachers, _ = cells_of(data, seeds=1)
-    with Job(teachers[0].recipe, tmp_path / "cells" / "teacher-seed0"):
+    with Job(teachers[0].recipe, tmp_path / "cells" / "teacher-seed0", networks.prepared(teachers[0].recipe)):
         assert "is in use by this process" in run([teachers], tmp_path).failed["teacher-seed0"]
     assert not run([teachers], tmp_path).failed
 
@@ -350,10 +352,11 @@ def test_an_experiment_that_is_stopped_between_its_stages_ends(data, tmp_path):
     assert done.returncode == 128 + signal.SIGTERM
 
 
-def hears_nothing(job):
+def hears_nothing(data, recipe, folder):
     """Fail where Ctrl-C would reach this process."""
     if signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []):
         raise ConfigError("it hears")
+    return data
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows masks no signal")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minikd.data import Batch
 from minikd.evidence.pitfalls import PITFALLS, RIGHT, Conditions, Wiring
 from minikd.evidence.pitfalls.checks import CHECKS
 from minikd.evidence.pitfalls.examine import examine
@@ -12,7 +13,7 @@ from minikd.evidence.pitfalls.report import paragraphs, table
 from minikd.evidence.pitfalls.scene import TEMPERATURE, bend, gradient, network, scene_of, terms
 from minikd.losses import kl_divergence, softmax
 from minikd.methods import SoftTargets
-from minikd.training.objective import Step, add_up
+from minikd.training.objective import Answer, Step, add_up
 
 pytestmark = pytest.mark.numpy_only("the pitfalls are shown on NumPy")
 
@@ -102,7 +103,7 @@ def test_the_right_wiring_is_the_package_s_own_method():
     labels = np.array([3, -1, 0, -1, 9, 2])
     ours = add_up(terms(RIGHT, z, v, labels, 0.7), z, 1.0)
     step = Step(0.0, rng)
-    own = add_up(SoftTargets(T, 0.7).terms(z, v, labels, step), z, 1.0)
+    own = add_up(SoftTargets(T, 0.7).terms(Answer(z), Answer(v), Batch(np.arange(6), None, labels), step), z, 1.0)
     assert ours.loss == pytest.approx(own.loss)
     assert np.allclose(ours.dlogits, own.dlogits, rtol=1e-12)
 

@@ -70,7 +70,7 @@ def test_the_learned_temperature_climbs_what_the_student_descends(torch):
     batch = Batch(np.arange(N), np.zeros((N, 1, 1, 1)), rng.integers(0, K, N))
     method = build("curriculum_temperature", {"strength": climb, "alpha": alpha, "rise": 0.0})
     objective = CurriculumObjective(method, lambda _: Answer(v), z)
-    terms = objective(z, {}, batch, Step(0.5, rng))
+    terms = objective.terms(Answer(z), Answer(v), batch, Step(0.5, rng))
 
     logits, theta = (
         torch.tensor(z, requires_grad=True),
@@ -93,7 +93,7 @@ def test_a_noisy_teacher_is_soft_targets_of_what_it_says_then(torch):
     z, v = 3 * np.random.default_rng(5).standard_normal((2, N, K))
     labels = np.arange(N) % K
     method = build("noisy_teacher", {"temperature": T, "alpha": alpha, "sigma": 0.5, "share": 0.5})
-    terms = method.terms(z, v, labels, Step(0.0, np.random.default_rng(6)))
+    terms = method.terms(Answer(z), Answer(v), Batch(np.arange(N), None, labels), Step(0.0, np.random.default_rng(6)))
 
     rng = np.random.default_rng(6)
     noise, share = 0.5 * rng.standard_normal((N, K)), rng.random((N, 1)) < 0.5

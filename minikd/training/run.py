@@ -1,0 +1,178 @@
+"""A run: what a model's training holds from step to step.
+
+What an objective trains beside the model (a regressor, a learned temperature) lies in one vector with the model's
+parameters: one step of the optimiser, one norm to clip. The model gets its own vector back when training ends.
+"""
+
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from minikd import optim, schedules
+from minikd.backends import module_of
+from minikd.data import Batch, Views, epoch_order
+from minikd.errors import ConfigError
+from minikd.nn import Layer, Sequential
+from minikd.nn.layer import Grads
+from minikd.training.checkpoints import Position, Row
+from minikd.training.objective import Objective
+from minikd.training.parallel import Map
+from minikd.training.plan import Plan
+from minikd.typing import Array, Floats, Ints, Scalar
+
+DROPOUT = 2**20
+"""Seeds dropout's generators beside the seed and the step: beyond any epoch, which seeds the shuffles."""
+
+
+class Run:
+    """One model's training.
+
+    model: what is trained. network: what runs forward and backward in a step; the model itself, unless a callback puts
+    a network of the same layers there, such as a copy with rounded weights. vector: all that is trained, of the model
+    and of the objective. position: how far the run has come. shards: how many parts a batch is cut into; one where a
+    layer or the objective looks across the batch, or a device does the work. second: the step at which a second stage
+    begins; 0 where there is one stage. threads: a `map` on threads, once `fit` has some.
+    """
+
+    def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan) -> None:
+        if not len(views):
+            raise ConfigError("there are no training images: validation takes them all; hold out fewer")
+        self.model = self.network = model
+        self.views, self.objective, self.plan = views, objective, plan
+        self.name, self.position = "model", Position()
+        self.threads: Map = map
+        self.batches = math.ceil(len(views) / plan.batch_size)
+        self.steps, self.warm_up = self.batches * plan.epochs, round(plan.warm_up * self.batches)
+        start = objective.second_stage_start
+        self.second = bisect_left(range(self.steps), start, key=self.progress_at) % self.steps
+        self.schedule = self.schedule_of(self.steps - self.second)
+        if self.second:
+            self.schedule = schedules.in_turn(self.schedule_of(self.second), self.schedule, self.second)
+        self.optimizer = optim.build(plan.optimizer, plan.weight_decay, plan.momentum)
+        on_host = module_of(model.vector) is np
+        self.shards = plan.shards if on_host and not (model.across_batch or objective.across_batch) else 1
+        self.vector = self.models_own = model.vector
+        self.loss_sum: Scalar = module_of(model.vector).zeros(())
+        self.parts: list[tuple[Layer, Floats]] = [(model, self.vector)]
+        if objective.extra_parameters.size:
+            self.join()
+        self.optimizer_state = self.optimizer.init(self.vector)
+
+    def progress_at(self, step: int) -> float:
+        """Return how far the run is at a step: 0 at the first, 1 at the last."""
+        return step / max(1, self.steps - 1)
+
+    @property
+    def progress(self) -> float:
+        """How far the run is at the step that comes next."""
+        return self.progress_at(self.position.step)
+
+    @property
+    def shard_map(self) -> Map:
+        """A `map` for shards; a single one is computed by whoever calls."""
+        return map if self.shards == 1 else self.threads
+
+    def schedule_of(self, steps: int) -> schedules.Schedule:
+        """Return the plan's schedule for so many steps: all of them, or a stage's."""
+        return schedules.build(self.plan.schedule, self.plan.learning_rate, steps, min(self.warm_up, steps))
+
+    def batch(self, index: Ints) -> Batch:
+        """Return the views of these samples in the epoch under way, on the model's device."""
+        batch = self.views.batch(self.position.epoch, index)
+        return Batch(index, module_of(self.vector).asarray(batch.images), batch.labels)
+
+    def batches_left(self) -> list[Ints]:
+        """Return the batches of the epoch under way that have not been seen, as sample numbers."""
+        order = epoch_order(len(self.views), self.plan.batch_size, self.plan.seed, self.position.epoch)
+        return order[self.position.batch :]
+
+    def rng(self, shard: int) -> np.random.Generator:
+        """Return the generator of a shard of the step that comes next: for dropout, and for what an objective draws."""
+        return np.random.default_rng((self.plan.seed, DROPOUT, self.position.step, shard))
+
+    def join(self) -> None:
+        """Lay the model's parameters and the objective's into one vector, the one that is trained."""
+        extra = self.objective.extra_parameters
+        parts = [self.models_own, *(value.ravel() for value in extra.params.values())]
+        self.vector = module_of(self.models_own).concatenate(parts)
+        self.parts = [(self.model, self.vector[: self.model.size]), (extra, self.vector[self.model.size :])]
+        for layer, part in self.parts:
+            layer.bind(part)
+
+    def flat(self, grads: Grads, extra_grads: Grads) -> Floats:
+        """Return gradients of the model's parameters and of the objective's as one vector; 0 for what has none."""
+        gradient, params = self.network.flat_gradient(grads), self.objective.extra_parameters.params
+        if not extra_grads.keys() <= params.keys():
+            raise ConfigError(
+                f"the objective has gradients with respect to {list(extra_grads)}, but trains "
+                f"{list(params) or 'nothing'}"
+            )
+        if not params:
+            return gradient
+        xp = module_of(gradient)
+        extra = [extra_grads.get(name, xp.zeros_like(value)).ravel() for name, value in params.items()]
+        whole: Floats = xp.concatenate([gradient, *extra])
+        return whole
+
+    def check_bound(self) -> None:
+        """Refuse to go on where what is trained is no longer in the vector that is trained."""
+        extra = self.objective.extra_parameters
+        same = extra is self.parts[-1][0] or not extra.size
+        if not same or not all(layer.bound_to(part) for layer, part in self.parts):
+            raise ConfigError(
+                f"{self.name}: its parameters, or the objective's, were put into another vector while they were "
+                "trained, as by making a chain of the model; give such a chain a copy: model.copy()"
+            )
+
+    def release(self) -> None:
+        """Give the model its own vector back, with the values of now."""
+        if self.vector is not self.models_own:
+            self.models_own[...] = self.model.vector
+            self.model.bind(self.models_own)
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """All arrays that training changes, by name: the model's, the objective's, the optimiser's."""
+        parts: dict[str, Mapping[str, Array]] = {
+            "model": self.model.state_dict(),
+            "objective": self.objective.extra_parameters.params,
+            "optimizer": self.optimizer_state,
+        }
+        return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+
+    def limit_norms(self) -> None:
+        """Shorten every unit's incoming weights to the plan's largest length; a bias is no unit's incoming weight."""
+        for value in self.model.params.values():
+            if value.ndim > 1:
+                optim.limit_weights(value, self.plan.max_norm)
+
+    @contextmanager
+    def summing(self) -> Iterator[None]:
+        """Add up losses and seconds, on top of those that the position has of this epoch."""
+        self.loss_sum = module_of(self.vector).asarray(self.position.loss_sum)  # float64, on the device
+        begin = time.perf_counter()
+        yield
+        self.position.seconds += time.perf_counter() - begin
+        self.loss_sum = self.position.loss_sum = float(self.loss_sum)  # off a device once
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """True once all batches of the epoch have been seen."""
+        return self.position.batch == self.batches
+
+    def advance(self, loss: Scalar, images: int) -> None:
+        """Count a step that has been taken: its mean loss, over so many images."""
+        self.loss_sum = self.loss_sum + loss * images
+        self.position.batch, self.position.step = self.position.batch + 1, self.position.step + 1
+        self.position.images += images
+
+    def next_epoch(self, row: Row) -> None:
+        """Put an epoch's row into the history, and go to the next epoch."""
+        position = self.position
+        position.history.append(row)
+        position.epoch, position.batch, position.images = position.epoch + 1, 0, 0
+        position.loss_sum, position.seconds, position.telemetry = 0.0, 0.0, {}

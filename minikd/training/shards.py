@@ -1,0 +1,48 @@
+"""Shards: the parts of a batch whose gradients are computed side by side, each on a thread of its own.
+
+    dL/dw = Σ_k n_k/N · dL_k/dw,   L_k the mean loss over the n_k samples of shard k, of a batch of N
+
+How many shards there are is part of a run's bits, for sums are rounded in their order. How many threads compute them is
+not: the gradients are added in the order of the shards.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.training.objective import Term
+from minikd.typing import Floats, Ints, Scalar
+
+
+class BatchPart(NamedTuple):
+    """A shard before it is computed: its number, its samples, and which share of the batch they are."""
+
+    number: int
+    samples: Ints
+    share: float
+
+
+class Shard(NamedTuple):
+    """A computed shard: its share of the batch's loss and gradient, the forward pass's cache, and the loss's terms."""
+
+    loss: Scalar
+    gradient: Floats
+    cache: object
+    terms: Sequence[Term]
+    share: float
+
+
+def cut(index: Ints, most: int) -> list[BatchPart]:
+    """Return the samples of a batch in at most so many parts, as equal as can be."""
+    parts = np.array_split(index, min(most, len(index)))
+    return [BatchPart(number, part, len(part) / len(index)) for number, part in enumerate(parts)]
+
+
+def summed(shards: Sequence[Shard]) -> tuple[Scalar, Floats]:
+    """Return the batch's loss and gradient. The sum is taken in the first shard's array."""
+    loss, gradient = shards[0].loss, shards[0].gradient
+    for other in shards[1:]:
+        loss = loss + other.loss
+        gradient += other.gradient
+    return loss, gradient
