@@ -69,7 +69,8 @@ else:
 # Lesson 1 begins at the beginning: softmax, and what a temperature does to it. `minikd distill` does the job of this
 # page with a better teacher, a larger student and a test of significance.
 #
-# Hinton, Vinyals & Dean, *Distilling the knowledge in a neural network* (2015), sections 2 and 3.
+# Hinton, Vinyals & Dean, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531) (2015),
+# sections 2 and 3.
 #
 # ## Exercises
 #

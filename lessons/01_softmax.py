@@ -224,7 +224,7 @@ lesson.true("and stays below log 10", curve[-1] < np.log(10), f"{np.log(10):.3f}
 # At $T = 0.5$ the network is nearly sure of its 2. The 7, which it has seen too, is hardly there. At $T = 4$ one can
 # read what else it saw: 7 first, then 3. At $T = 20$ little but the order is left. Lesson 11 makes use of that.
 
-# %%
+# %% tags=["hide-input"]
 shown = (0.5, 1.0, 2.0, 4.0, 20.0)
 figure = new_figure(10.5, 5.6, "A 2 that looks a little like a 7: the same ten logits at five temperatures")
 grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 1.1))
@@ -256,10 +256,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §2: softmax with temperature.
-# - Goodfellow, Bengio and Courville 2016, *Deep learning*, §4.1: overflow, underflow and softmax.
+# - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
+#   §2: softmax with temperature.
+# - Goodfellow, Bengio and Courville 2016, [*Deep learning*](https://www.deeplearningbook.org), §4.1: overflow,
+#   underflow and softmax.
 # - Lesson 2 makes a loss of softmax. Lesson 11 shows what a trained teacher's soft beliefs hold.
-# - `minikd/losses/softmax.py`: the engine's version, with the backward passes.
+# - [`minikd/losses/softmax.py`](../minikd/losses/softmax.py): the engine's version, with the backward passes.
 #
 # ## Exercises
 #

@@ -210,7 +210,7 @@ lesson.caught("and it does not fall where it should fall by 1", clipped(nudged, 
 # minus: in each row only the right class. It pushes down what is orange, the more the network believes in it. In each
 # row, pull and push add up to 0.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(7.6, 5.2, "Push and pull: N · dz = p − Y at the logits of ten digits")
 left, ax = figure.subplots(1, 2, width_ratios=(1, 10))
 left.imshow(255 - images.reshape(N * 28, 28), cmap="gray", vmin=0, vmax=255)
@@ -243,12 +243,15 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Bishop 2006, *Pattern recognition and machine learning*, §4.3.4: the same gradient, for logistic regression.
-# - Goodfellow, Bengio and Courville 2016, *Deep learning*, §6.2.2: which loss for which output.
-# - Szegedy and others 2016, *Rethinking the Inception architecture for computer vision*, §7: label smoothing, which is
-#   the first exercise.
+# - Bishop 2006, [*Pattern recognition and machine
+#   learning*](https://www.microsoft.com/en-us/research/publication/pattern-recognition-machine-learning/), §4.3.4: the
+#   same gradient, for logistic regression.
+# - Goodfellow, Bengio and Courville 2016, [*Deep learning*](https://www.deeplearningbook.org), §6.2.2: which loss for
+#   which output.
+# - Szegedy and others 2016, [*Rethinking the Inception architecture for computer
+#   vision*](https://arxiv.org/abs/1512.00567), §7: label smoothing, which is the first exercise.
 # - Lesson 3 takes the gradient back through a layer. Lesson 12 replaces the labels by a teacher's beliefs.
-# - `minikd/losses/cross_entropy.py`: the engine's version.
+# - [`minikd/losses/cross_entropy.py`](../minikd/losses/cross_entropy.py): the engine's version.
 #
 # ## Exercises
 #

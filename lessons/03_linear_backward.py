@@ -236,6 +236,7 @@ others = np.flatnonzero(labels[:500] != 5)
 by_sum = -dlogits[fives, 5] @ images[fives] - dlogits[others, 5] @ images[others]  # (C,) = (n,) @ (n, C), twice
 lesson.close("row 5 of -dw: the fives, less a part of the others", first[5], by_sum, within=1e-4)
 
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 2.9, "What 500 images tell each class's weights at the start, and what they have become")
 for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the end", w))):
     for k in range(10):
@@ -257,8 +258,10 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Rumelhart, Hinton and Williams 1986, *Learning representations by back-propagating errors*.
-# - `minikd/nn/linear.py`: the derivation in ten lines, the two functions, and the layer that holds w and b.
+# - Rumelhart, Hinton and Williams 1986, [*Learning representations by back-propagating
+#   errors*](https://doi.org/10.1038/323533a0).
+# - [`minikd/nn/linear.py`](../minikd/nn/linear.py): the derivation in ten lines, the two functions, and the layer that
+#   holds w and b.
 # - Lesson 4: when to believe a gradient check.
 #
 # ## Exercises

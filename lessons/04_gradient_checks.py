@@ -378,7 +378,7 @@ lesson.true("the file's backward pass is wrong, and found to be", not report.ok)
 # Left: each curve falls as Taylor says, and rises as rounding says. Ragged on the left, for rounding is luck. Right:
 # the ten bugs, and who catches them.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(12.5, 5.4, "When to believe a gradient check")
 left, right_side = figure.subplots(1, 2, width_ratios=(1, 1.15))
 ax = tidy(left, "the error of a numeric derivative of exp", x="step h", y="relative error (median of 400 points)")
@@ -418,11 +418,14 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Nocedal and Wright 2006, *Numerical optimization*, §8.1: finite differences and their best step.
-# - Griewank and Walther 2008, *Evaluating derivatives*, §3: why backward costs little more than forward.
+# - Nocedal and Wright 2006, [*Numerical optimization*](https://doi.org/10.1007/978-0-387-40065-5), §8.1: finite
+#   differences and their best step.
+# - Griewank and Walther 2008, [*Evaluating derivatives*](https://doi.org/10.1137/1.9780898717761), §3: why backward
+#   costs little more than forward.
 # - Lesson 5 stacks layers and uses `one_direction` on the whole stack. Lesson 8 checks a convolution.
-# - `minikd/evidence/gradcheck/numeric.py` and `check.py`: the engine's; `tests/test_mutants.py` plants bugs
-#   in the engine.
+# - [`minikd/evidence/gradcheck/numeric.py`](../minikd/evidence/gradcheck/numeric.py) and
+#   [`minikd/evidence/gradcheck/check.py`](../minikd/evidence/gradcheck/check.py): the engine's;
+#   [`tests/test_mutants.py`](../tests/test_mutants.py) plants bugs in the engine.
 #
 # ## Exercises
 #

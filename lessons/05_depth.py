@@ -260,7 +260,7 @@ lesson.true("twenty digits are learned by heart: loss below 0.01", losses[-1] < 
 report = check_layer(network(1.0).astype(np.float64), rng.standard_normal((3, 1, 28, 28)), rng)
 lesson.true("and its gradients are right, all 55,050 of them", report.ok, f"{report.relative_error:.1e}")
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 4.0, "Twenty layers: only one of three ways to start lets a signal through")
 left, right = figure.subplots(1, 2)
 tidy(left, "Forwards: the signal's mean square", "layer", "mean square")
@@ -284,10 +284,14 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Rumelhart, Hinton and Williams 1986, *Learning representations by back-propagating errors*.
-# - Glorot and Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, equation 16.
-# - He, Zhang, Ren and Sun 2015, *Delving deep into rectifiers*, §2.2, equation 10.
-# - `minikd/nn/activations.py`, `initialization.py`, and `container.py` for the loop.
+# - Rumelhart, Hinton and Williams 1986, [*Learning representations by back-propagating
+#   errors*](https://doi.org/10.1038/323533a0).
+# - Glorot and Bengio 2010, [*Understanding the difficulty of training deep feedforward neural
+#   networks*](https://proceedings.mlr.press/v9/glorot10a.html), equation 16.
+# - He, Zhang, Ren and Sun 2015, [*Delving deep into rectifiers*](https://arxiv.org/abs/1502.01852), §2.2, equation 10.
+# - [`minikd/nn/activations.py`](../minikd/nn/activations.py),
+#   [`minikd/nn/initialization.py`](../minikd/nn/initialization.py), and
+#   [`minikd/nn/container.py`](../minikd/nn/container.py) for the loop.
 # - Lesson 6: what to do with the gradient, now that it is there.
 #
 # ## Exercises

@@ -289,7 +289,7 @@ for _ in range(60):
     w = w - 2 / (a + b) * total
 lesson.caught("gradients that pile up", w, plain[-1])
 
-# %%
+# %% tags=["hide-input"]
 adam_walk = walk(Adam(), 0.5, 60)
 figure = new_figure(9.6, 4.2, "Down a long, narrow bowl: momentum pays")
 left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
@@ -321,11 +321,16 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Polyak 1964, *Some methods of speeding up the convergence of iteration methods*: momentum and its rate.
-# - Sutskever, Martens, Dahl and Hinton 2013, *On the importance of initialization and momentum in deep learning*, §2.
-# - Kingma and Ba 2015, *Adam: a method for stochastic optimization*, algorithm 1 and §3 (the correction).
-# - Loshchilov and Hutter 2019, *Decoupled weight decay regularization*, algorithm 2; 2017, *SGDR*, for the cosine.
-# - `minikd/optim.py` (in blocks that stay in the processor's cache), `minikd/schedules.py`.
+# - Polyak 1964, [*Some methods of speeding up the convergence of iteration
+#   methods*](https://doi.org/10.1016/0041-5553%2864%2990137-5): momentum and its rate.
+# - Sutskever, Martens, Dahl and Hinton 2013, [*On the importance of initialization and momentum in deep
+#   learning*](https://proceedings.mlr.press/v28/sutskever13.html), §2.
+# - Kingma and Ba 2015, [*Adam: a method for stochastic optimization*](https://arxiv.org/abs/1412.6980), algorithm 1 and
+#   §3 (the correction).
+# - Loshchilov and Hutter 2019, [*Decoupled weight decay regularization*](https://arxiv.org/abs/1711.05101), algorithm
+#   2; 2017, [*SGDR*](https://arxiv.org/abs/1608.03983), for the cosine.
+# - [`minikd/optim.py`](../minikd/optim.py) (in blocks that stay in the processor's cache),
+#   [`minikd/schedules.py`](../minikd/schedules.py).
 #
 # ## Exercises
 #

@@ -238,7 +238,7 @@ for name, (milliseconds, kib) in costs.items():
 lesson.true("no loop over pixels: more than 10 times as fast", costs["one product"][0] < slowest / 10)
 lesson.true("the engine holds less at a time", costs["the engine"][1] < costs["one product"][1])
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(8.6, 3.6, "The same convolution, four ways")
 axes = ("Time for an image", "ms (each line: ten times the one before)"), ("Most memory held, for an image", "KiB")
 for index, (title, unit) in enumerate(axes):
@@ -268,10 +268,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016: all sizes, in pictures.
-# - K. Chellapilla, S. Puri and P. Simard, *High Performance Convolutional Neural Networks for Document Processing*,
-#   2006: the one matrix product.
-# - `minikd/nn/conv.py` and `minikd/nn/windows.py`: the engine's. Lesson 8 goes backwards.
+# - V. Dumoulin and F. Visin, [*A guide to convolution arithmetic for deep learning*](https://arxiv.org/abs/1603.07285),
+#   2016: all sizes, in pictures.
+# - K. Chellapilla, S. Puri and P. Simard, [*High Performance Convolutional Neural Networks for Document
+#   Processing*](https://inria.hal.science/inria-00112631), 2006: the one matrix product.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py) and [`minikd/nn/windows.py`](../minikd/nn/windows.py): the engine's.
+#   Lesson 8 goes backwards.
 #
 # ## Exercises
 #

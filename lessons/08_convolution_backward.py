@@ -267,7 +267,7 @@ many, few = (add_back(np.ones((1, p, p, 1, 3, 3)), small, (s, s))[0, 0] for p, s
 lesson.true("stride 1: 9 windows in the middle, 1 in a corner", many[3, 3] == 9 and many[0, 0] == 1)
 lesson.true("stride 2: 1, 2 or 4 windows", set(few[1:6, 1:6].ravel()) == {1, 2, 4})
 
-# %%
+# %% tags=["hide-input"]
 panels = {
     "the kernel": (kernel[0, 0], "Oranges"),
     "dx of output (1, 2):\nthe kernel as it is": (laid_down, "Oranges"),
@@ -300,11 +300,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016, on transposed convolution:
-#   the full convolution, and the stride as zeros between, in pictures.
-# - A. Odena, V. Dumoulin and C. Olah, *Deconvolution and Checkerboard Artifacts*, Distill, 2016.
-# - `minikd/nn/conv.py`: `_convolved` and `_added_back` are the two ways. Lesson 9 takes what stands between
-#   convolutions.
+# - V. Dumoulin and F. Visin, [*A guide to convolution arithmetic for deep learning*](https://arxiv.org/abs/1603.07285),
+#   2016, on transposed convolution: the full convolution, and the stride as zeros between, in pictures.
+# - A. Odena, V. Dumoulin and C. Olah, [*Deconvolution and Checkerboard
+#   Artifacts*](https://distill.pub/2016/deconv-checkerboard/), Distill, 2016.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py): `_convolved` and `_added_back` are the two ways. Lesson 9 takes what
+#   stands between convolutions.
 #
 # ## Exercises
 #

@@ -270,6 +270,8 @@ routes = {
     "dx, first: 1 in each window": max_pool_backward(dy, winner)[0, 0],
     "dx, everybody: up to 4 a window": everybody(dy, digit)[0, 0],
 }
+
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 3.4, "Where a gradient of ones goes: on the background every window is a tie")
 for ax, (title, picture) in zip(figure.subplots(1, 4), routes.items(), strict=True):
     ax.imshow(picture, cmap="gray_r", interpolation="nearest")
@@ -291,10 +293,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, *Dropout: a simple way to prevent neural networks
-#   from overfitting*, §4 and §10.
-# - Ioffe and Szegedy 2015, *Batch normalization*, algorithm 1 and §3. Ba, Kiros and Hinton 2016, *Layer normalization*.
-# - `minikd/nn/pooling.py` (the tournament), `dropout.py`, `normalization.py`.
+# - Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, [*Dropout: a simple way to prevent neural networks
+#   from overfitting*](https://jmlr.org/papers/v15/srivastava14a.html), §4 and §10.
+# - Ioffe and Szegedy 2015, [*Batch normalization*](https://arxiv.org/abs/1502.03167), algorithm 1 and §3. Ba, Kiros and
+#   Hinton 2016, [*Layer normalization*](https://arxiv.org/abs/1607.06450).
+# - [`minikd/nn/pooling.py`](../minikd/nn/pooling.py) (the tournament),
+#   [`minikd/nn/dropout.py`](../minikd/nn/dropout.py), [`minikd/nn/normalization.py`](../minikd/nn/normalization.py).
 # - Lesson 10 puts all layers together.
 #
 # ## Exercises

@@ -344,6 +344,8 @@ lesson.true("the first filters are mostly what chance made them", moved_by < 0.7
 wrong = np.flatnonzero(logits.argmax(1) != labels)
 sure = np.exp(logits[wrong].max(1) - np.log(np.exp(logits[wrong]).sum(1)))
 shown = wrong[np.argsort(sure)[::-1][:8]]  # those it was surest of
+
+# %% tags=["hide-input"]
 figure = new_figure(10.5, 5.8, f"A teacher learns: {len(wrong)} of {len(logits):,} test images wrong")
 upper, lower = figure.subfigures(2, 1, height_ratios=(2.1, 1))
 axes = upper.subplots(1, 4, width_ratios=(1.1, 1.1, 1, 1))
@@ -382,12 +384,14 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - LeCun, Bottou, Bengio and Haffner 1998, *Gradient-based learning applied to document recognition*: the data, and the
-#   network that this one is a child of.
-# - Simard, Steinkraus and Platt 2003, *Best practices for convolutional neural networks applied to visual document
-#   analysis*: augmentation, on this data.
-# - Smith and Topin 2018, *Super-convergence*: the schedule, which rises and then falls.
-# - `minikd/models.py` (the network), `minikd/training.py` (the loop), `minikd/data/augment.py`.
+# - LeCun, Bottou, Bengio and Haffner 1998, [*Gradient-based learning applied to document
+#   recognition*](https://doi.org/10.1109/5.726791): the data, and the network that this one is a child of.
+# - Simard, Steinkraus and Platt 2003, [*Best practices for convolutional neural networks applied to visual document
+#   analysis*](https://doi.org/10.1109/ICDAR.2003.1227801): augmentation, on this data.
+# - Smith and Topin 2018, [*Super-convergence*](https://arxiv.org/abs/1708.07120): the schedule, which rises and then
+#   falls.
+# - [`minikd/models.py`](../minikd/models.py) (the network), [`minikd/training/`](../minikd/training/) (the loop),
+#   [`minikd/data/augment.py`](../minikd/data/augment.py).
 # - Lesson 11 asks what the teacher knows beside the right answer.
 #
 # ## Exercises

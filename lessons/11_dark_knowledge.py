@@ -302,6 +302,8 @@ lesson.caught("normalised the wrong way: the sums of the rows", columns.sum(1), 
 # %%
 right_2 = np.flatnonzero((labels == 2) & (first == 2))
 chosen = right_2[np.argmin(np.abs(p[right_2, 7] - 0.2))]
+
+# %% tags=["hide-input"]
 figure = new_figure(10.5, 5.0, "What the teacher says beside its answer")
 left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
 ax = tidy(left.subplots(), "Mean soft target at T = 4, in %", "the teacher says", "label", grid=False)
@@ -332,10 +334,13 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §1 (the idea) and §3 (the student
-#   without 3s).
-# - Shannon 1948, *A mathematical theory of communication*: entropy and bits.
-# - `minikd/losses/softmax.py`, `minikd/report/softness.py` (the same figure for your own run), `minikd/methods/`.
+# - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
+#   §1 (the idea) and §3 (the student without 3s).
+# - Shannon 1948, [*A mathematical theory of communication*](https://doi.org/10.1002/j.1538-7305.1948.tb01338.x):
+#   entropy and bits.
+# - [`minikd/losses/softmax.py`](../minikd/losses/softmax.py),
+#   [`minikd/report/softness.py`](../minikd/report/softness.py) (the same figure for your own run),
+#   [`minikd/methods/`](../minikd/methods/).
 # - Lesson 12 derives the loss that the student was taught by.
 #
 # ## Exercises

@@ -304,7 +304,7 @@ lesson.true("swapped arguments pass everything but the number by hand", sees(los
 # The swapped arguments are the hardest to see. KL is not symmetric, but near $p = q$ and for large $T$ both directions
 # are the same. Only a number that somebody worked out on paper tells them apart.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature is not heard")
 left, right = figure.subplots(1, 2)
 tidy(left, "A sample's gradient", "temperature T", "length of the gradient")
@@ -330,10 +330,15 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §2 (the loss) and §2.1 (the limit).
-# - Ba and Caruana 2014, *Do deep nets really need to be deep?*, §2.2: logits matched directly, a year earlier.
-# - `minikd/losses/kl.py`, `distillation.py`, `logit_matching.py`; `minikd/evidence/pitfalls/losses.py` for the wrong
-#   versions, and `minikd pitfalls` for what they cost.
+# - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
+#   §2 (the loss) and §2.1 (the limit).
+# - Ba and Caruana 2014, [*Do deep nets really need to be deep?*](https://arxiv.org/abs/1312.6184), §2.2: logits matched
+#   directly, a year earlier.
+# - [`minikd/losses/kl.py`](../minikd/losses/kl.py),
+#   [`minikd/losses/distillation.py`](../minikd/losses/distillation.py),
+#   [`minikd/losses/logit_matching.py`](../minikd/losses/logit_matching.py);
+#   [`minikd/evidence/pitfalls/losses.py`](../minikd/evidence/pitfalls/losses.py) for the wrong versions, and `minikd
+#   pitfalls` for what they cost.
 # - Lesson 13 trains with this loss, and asks whether it was worth it.
 #
 # ## Exercises

@@ -106,12 +106,11 @@ lesson.caught("a control with other first weights", other.vector, control.vector
 
 # %%
 logits, steps_taken = {name: [] for name in objectives()}, []
-for seed in range(SEEDS):
-    for name, objective in objectives().items():
-        longer = (EPOCHS * COUNT // MORE, more_views) if name == "more labels" else (EPOCHS, views)
-        student, steps = trained(objective, seed, *longer)
-        logits[name].append(student(test_images))
-        steps_taken.append(steps)
+for seed, name in lesson.progress([(seed, name) for seed in range(SEEDS) for name in objectives()], "students"):
+    longer = (EPOCHS * COUNT // MORE, more_views) if name == "more labels" else (EPOCHS, views)
+    student, steps = trained(objectives()[name], seed, *longer)
+    logits[name].append(student(test_images))
+    steps_taken.append(steps)
 
 print("seed  student            errors     NLL     ECE")
 for seed in range(SEEDS):
@@ -292,7 +291,7 @@ lesson.true("it looks better than it is", fresh.mean() - shown.mean() > 20, f"{f
 # %% [markdown]
 # So settings are chosen on **validation images**, held out of the training set, and the test images are used once.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 4.2, f"Students with and without a teacher, {SEEDS} seeds, {COUNT:,} images")
 left, right = figure.subplots(1, 2)
 looks = {
@@ -330,13 +329,20 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - McNemar 1947, *Note on the sampling error of the difference between correlated proportions or percentages*.
-# - Dietterich 1998, *Approximate statistical tests for comparing supervised classification learning algorithms*.
-# - Student 1908, *The probable error of a mean*.
-# - Szegedy et al. 2016, *Rethinking the Inception architecture for computer vision*, §7: smoothed labels.
-# - Guo et al. 2017, *On calibration of modern neural networks*, §2: reliability, ECE.
-# - Stanton et al. 2021, *Does knowledge distillation really work?*: students often do not match their teachers.
-# - `minikd/metrics.py`, `minikd/evidence/experiments/statistics.py`. Lesson 17 runs the whole experiment.
+# - McNemar 1947, [*Note on the sampling error of the difference between correlated proportions or
+#   percentages*](https://doi.org/10.1007/BF02295996).
+# - Dietterich 1998, [*Approximate statistical tests for comparing supervised classification learning
+#   algorithms*](https://doi.org/10.1162/089976698300017197).
+# - Student 1908, [*The probable error of a mean*](https://doi.org/10.1093/biomet/6.1.1).
+# - Szegedy et al. 2016, [*Rethinking the Inception architecture for computer
+#   vision*](https://arxiv.org/abs/1512.00567), §7: smoothed labels.
+# - Guo et al. 2017, [*On calibration of modern neural networks*](https://arxiv.org/abs/1706.04599), §2: reliability,
+#   ECE.
+# - Stanton et al. 2021, [*Does knowledge distillation really work?*](https://arxiv.org/abs/2106.05945): students often
+#   do not match their teachers.
+# - [`minikd/metrics.py`](../minikd/metrics.py),
+#   [`minikd/evidence/experiments/statistics.py`](../minikd/evidence/experiments/statistics.py). Lesson 17 runs the
+#   whole experiment.
 #
 # ## Exercises
 #

@@ -300,7 +300,7 @@ lesson.close("the teacher has not changed", teacher.vector, before, within=0)
 # teacher that has seen more images brings these with it. What the relation does is certain for the relation alone.
 # Whether it saves errors is another question, and the table answers it for this run only.
 
-# %%
+# %% tags=["hide-input"]
 ten_of_each = np.concatenate([np.flatnonzero(test_labels == k)[:10] for k in range(10)])
 panels = {
     "teacher": (teacher, layers.teacher),
@@ -327,12 +327,17 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Romero et al. 2015, *FitNets: hints for thin deep nets*, §2.2: the hint, there in a stage of its own.
-# - Zagoruyko and Komodakis 2017, *Paying more attention to attention*, §3.1: attention transfer.
-# - Tung and Mori 2019, *Similarity-preserving knowledge distillation*, §3: the relation derived here.
-# - Park, Kim, Lu and Cho 2019, *Relational knowledge distillation*, §3.2: distances and angles instead of products. Its
-#   distances are divided by their mean, which depends on every feature: the same care as in step 5.
-# - `minikd/losses/features/`, each with its derivation; `minikd/nn/container.py` for the taps.
+# - Romero et al. 2015, [*FitNets: hints for thin deep nets*](https://arxiv.org/abs/1412.6550), §2.2: the hint, there in
+#   a stage of its own.
+# - Zagoruyko and Komodakis 2017, [*Paying more attention to attention*](https://arxiv.org/abs/1612.03928), §3.1:
+#   attention transfer.
+# - Tung and Mori 2019, [*Similarity-preserving knowledge distillation*](https://arxiv.org/abs/1907.09682), §3: the
+#   relation derived here.
+# - Park, Kim, Lu and Cho 2019, [*Relational knowledge distillation*](https://arxiv.org/abs/1904.05068), §3.2: distances
+#   and angles instead of products. Its distances are divided by their mean, which depends on every feature: the same
+#   care as in step 5.
+# - [`minikd/losses/features/`](../minikd/losses/features/), each with its derivation;
+#   [`minikd/nn/container.py`](../minikd/nn/container.py) for the taps.
 # - Lesson 15 runs the same code on a GPU.
 #
 # ## Exercises

@@ -380,7 +380,7 @@ else:
 # float64 and float32, beside NumPy; the trainings of the main job for some steps, with their copies counted and their
 # steps timed by the right clock. It leaves `gpu-check.json`, a file that can be sent.
 
-# %%
+# %% tags=["hide-input"]
 figure = style.new_figure(10, 4.2, "A sum's bits depend on the order; a clock must wait for the queue")
 left, right_ = figure.subplots(1, 2)
 LOOKS = [(style.BLUE, "-", "o"), (style.ORANGE, "--", "^"), (style.GREEN, "-.", "D"), (style.RED, ":", "s")]
@@ -421,10 +421,11 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# Higham, *Accuracy and Stability of Numerical Algorithms* (2nd edition, 2002), chapter 4: orders of summation.
-# CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the engine: `minikd/backends/__init__.py`,
-# `minikd/backends/cuda.py`, `minikd/evidence/gpu_check`. Lesson 8 has the loop that is turned round here, lesson 16
-# ships the student.
+# Higham, [*Accuracy and Stability of Numerical Algorithms*](https://doi.org/10.1137/1.9780898718027) (2nd edition,
+# 2002), chapter 4: orders of summation. CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the
+# engine: [`minikd/backends/__init__.py`](../minikd/backends/__init__.py),
+# [`minikd/backends/cuda.py`](../minikd/backends/cuda.py), [`minikd/evidence/gpu_check`](../minikd/evidence/gpu_check).
+# Lesson 8 has the loop that is turned round here, lesson 16 ships the student.
 #
 # ## Exercises
 #

@@ -219,6 +219,8 @@ ways = {
     "student, float16": (lambda x: answers(x, half, half1), shipped["student_float16"], BLUE, "o"),
     "student, int8": (answers8, shipped["student_int8"], GREEN, "D"),
 }
+
+# %% tags=["hide-input"]
 figure = new_figure(9.2, 3.8, "What ships: errors, bytes, time")
 left, right = figure.subplots(1, 2)
 for name, (model, size, colour, marker) in ways.items():
@@ -244,9 +246,10 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - B. Jacob and others, *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*,
-#   2018, section 2.
-# - Lesson 10 for the teacher, lesson 13 for the student; `minikd/weights.py` for the engine's own file.
+# - B. Jacob and others, [*Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+#   Inference*](https://arxiv.org/abs/1712.05877), 2018, section 2.
+# - Lesson 10 for the teacher, lesson 13 for the student; [`minikd/weights.py`](../minikd/weights.py) for the engine's
+#   own file.
 #
 # ## Exercises
 #

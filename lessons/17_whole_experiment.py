@@ -215,7 +215,7 @@ print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 # makes 111 and its control 182. `minikd experiment` repeats such comparisons over several seeds. The idea was right;
 # the notebook's experiment could not have shown it.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 4.0, f"{data.name}: the experiment as it was, and with what was missing")
 left, right = figure.subplots(1, 2)
 tidy(left, "As it was", "epoch", "test accuracy, %")
@@ -258,8 +258,10 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §3: their experiment on MNIST.
-# - `minikd distill --seed-recipe` is the same as one command, with a report; `minikd/recipes/seed.toml` its settings.
+# - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
+#   §3: their experiment on MNIST.
+# - `minikd distill --seed-recipe` is the same as one command, with a report;
+#   [`minikd/recipes/seed.toml`](../minikd/recipes/seed.toml) its settings.
 # - `minikd experiment hinton2015`: the paper's own numbers, repeated.
 #
 # ## Exercises

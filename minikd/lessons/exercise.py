@@ -8,9 +8,12 @@ def check(work: Work) -> None:
 """
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,15 @@ from minikd.typing import Floats, Scalar
 NEAR = 1e-6
 """Within this, relative, a result is the one that a known mistake gives."""
 
+WARNINGS = {
+    "divide by zero encountered in log": "the logarithm of 0 is minus infinity: has a probability become 0?",
+    "divide by zero": "something is divided by 0",
+    "overflow encountered in exp": "exp of a large number is infinity: subtract the largest of the row first",
+    "overflow": "a number became too large, and is infinity from there on",
+    "invalid value": "infinity less infinity, 0 times infinity and the logarithm of a negative number are NaN",
+}
+"""What NumPy's warnings mean: the first whose text is in the warning is told."""
+
 
 class Work:
     """A reader's file. `right`, `wrong` and `to_do` count the checks so far; to do is what is not written, or waits.
@@ -39,6 +51,7 @@ class Work:
         self.path, self.names = path, vars(run_file(path))
         self.right = self.wrong = self.to_do = 0
         self.doubted: set[str] = set()
+        self.told: set[str] = set()
 
     def same(
         self,
@@ -61,8 +74,10 @@ class Work:
         function = self._function(claim, name)
         if function is None:
             return
+        warned: list[str] = []
         try:
-            result: object = function(*map(own, arguments))
+            with warnings_in_words(warned):
+                result: object = function(*map(own, arguments))
             got = part(result) if part else result
             apart = distance(got, want)
         except Exception as error:
@@ -70,11 +85,13 @@ class Work:
             return
         known = [f"→ {text}" for text, result in (suspects or {}).items() if distance(got, result) < NEAR]
         if apart <= within:
-            self._tell(claim, "ok", f"{apart:.1e}")
+            self._tell(claim, "ok", f"{apart:.1e}", *warned)
+        elif first := self._first_wrong(name):
+            self._tell(claim, "waits", "", f"{name} calls {first}, which is wrong: put {first} right first")
         else:
             alone = part and isinstance(result, np.ndarray) and np.asarray(got).shape != np.asarray(want).shape
             why = f"{name} returned {describe(result)} alone, not a tuple" if alone else difference(name, got, want)
-            self._tell(claim, "WRONG", f"{apart:.1e}", why, *known)
+            self._tell(claim, "WRONG", f"{apart:.1e}", why, *known, *warned)
             self.doubted.add(name)
 
     def gradients(
@@ -97,8 +114,9 @@ class Work:
             )
             return
         try:  # once by hand: what is not written yet shows itself
-            y, cache = first(**{name: a.copy() for name, a in inputs.items()}, **settings)
-            second(np.ones_like(y), cache)
+            with warnings_in_words([]):
+                y, cache = first(**{name: a.copy() for name, a in inputs.items()}, **settings)
+                second(np.ones_like(y), cache)
         except NotImplementedError as error:
             self._raised(claim, backward, error)
             return
@@ -121,7 +139,8 @@ class Work:
             return as_loss(function)(z, *(own(one, z.dtype) for one in others))
 
         try:
-            loss(logits)
+            with warnings_in_words([]):
+                loss(logits)
         except Exception as error:
             self._raised(claim, name, error)
             return
@@ -135,12 +154,26 @@ class Work:
         self._tell(claim, "WRONG", "", f"{self.path.name} has no function {name}; the skeleton has it, with its shapes")
         return None
 
+    def _first_wrong(self, name: str) -> str:
+        """Return which function that `name` calls was found wrong before; "" where none was."""
+        return next((one for one in called(name, self.names) if one != name and one in self.doubted), "")
+
     def _raised(self, claim: str, name: str, error: Exception) -> None:
         if isinstance(error, NotImplementedError):
             self._tell(claim, "to do", "")
-        else:
-            text = f"{name} raised {type(error).__name__}: {error} ({place(error)}){hint(error, 'forward')}"
-            self._tell(claim, "WRONG", "", text)
+            return
+        raised, where = f"{type(error).__name__}: {error}", place(error)
+        inner = next((one for one in called(name, self.names) if f", in {one}: " in where and one != name), "")
+        if inner and inner in self.doubted:
+            self._tell(claim, "waits", "", f"{name} calls {inner}, which is wrong: put {inner} right first")
+            return
+        self.doubted.add(name)
+        if (same := f"{where} {raised}") in self.told:
+            self._tell(claim, "WRONG", "", f"{name} raised the same {type(error).__name__} as above")
+            return
+        self.told.add(same)
+        who = f"{name} called {inner}, which raised" if inner else f"{name} raised"
+        self._tell(claim, "WRONG", "", f"{who} {raised} ({where}){hint(error, 'forward')}")
 
     def _report(self, claim: str, report: Report, usual: str) -> None:
         if report.ok:
@@ -156,6 +189,39 @@ class Work:
         print(row(claim, verdict, shown))
         for text in why:
             print(broken(textwrap.indent(text, "    ")))
+
+
+def called(name: str, names: Mapping[str, object]) -> Iterator[str]:
+    """Yield the functions of a file that its function `name` needs, nearest first: itself, what it calls, what they do.
+
+    A name that stands in the code counts as called.
+    """
+    waiting, seen = [name], set[str]()
+    while waiting:
+        one = waiting.pop(0)
+        function = names.get(one)
+        if one not in seen and isinstance(function, FunctionType):
+            seen.add(one)
+            yield one
+            waiting += sorted(names_in(function.__code__))
+
+
+def names_in(code: CodeType) -> set[str]:
+    """Return the global names that stand in a function's code, and in functions within it."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(names_in, inner))
+
+
+@contextmanager
+def warnings_in_words(told: list[str]) -> Iterator[None]:
+    """Keep NumPy's warnings about the reader's numbers off the screen, and append to `told` what each means."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        yield
+    lines = ((str(one.message), f"{Path(one.filename).name}, line {one.lineno}") for one in caught)
+    for message, where in dict.fromkeys(lines):
+        meaning = next((words for start, words in WARNINGS.items() if start in message), "look at this line's numbers")
+        told.append(f"NumPy warned, {where}: {message}. {meaning[0].upper()}{meaning[1:]}")
 
 
 def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:
