@@ -4,6 +4,7 @@ from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minikd.nn.container import Flatten, Residual, Sequential
 from minikd.nn.conv import Conv2d
 from minikd.nn.dropout import Dropout
+from minikd.nn.embedding import Embedding
 from minikd.nn.layer import Grads, Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
@@ -16,6 +17,7 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAvgPool2d",
     "Grads",

@@ -13,6 +13,7 @@ from minikd.nn import (
     BatchNorm2d,
     Conv2d,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAvgPool2d,
     Layer,
@@ -85,6 +86,8 @@ def as_module(layer: Layer) -> "torch.nn.Module":
             return nn.Sequential(*(as_module(inner) for inner in layer.layers))
         case Linear():
             return nn.Linear(layer.in_features, layer.out_features)
+        case Embedding():
+            return nn.Embedding(layer.num_embeddings, layer.embedding_dim)
         case Conv2d():
             return nn.Conv2d(
                 layer.in_channels,
