@@ -73,6 +73,19 @@ print("logits of the first image", z[0].round(1))
 
 # %% [markdown]
 # ## In NumPy
+#
+# <details><summary><b>Guess first:</b> A network that knows nothing gives ten equal logits. What is its loss?</summary>
+#
+# Each class gets a tenth, so the loss is $-\log \frac{1}{10} = \log 10 = 2.303$, whatever the labels are. A first loss
+# far above that is a warning.
+# </details>
+#
+# <details><summary><b>Guess first:</b> Which sign has the gradient at the right class's logit, which at all others, and
+# what do they add up to?</summary>
+#
+# It is $p - Y$: negative at the right class (a step against it raises that logit), positive at all others, and 0 in
+# sum.
+# </details>
 
 
 # %%
@@ -137,6 +150,12 @@ lesson.true("a step against the gradient lowers the loss", after < loss, f"{loss
 #
 # The $p_y$ cancels. On paper, that is pretty. In a computer it matters: if $p_y$ has become 0, then $1/p_y$ is
 # infinite, $J_{yj}$ is 0, and their product is not a number. The short way never divides by $p_y$.
+#
+# <details><summary><b>Guess first:</b> A network is wrong with logits of 10,000 for another class and -10,000 for the
+# right one. What is its loss?</summary>
+#
+# The log-sum-exp is 10,000, less the right logit of -10,000: 20,000. No exponential of 10,000 is ever needed.
+# </details>
 
 
 # %%

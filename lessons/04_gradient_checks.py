@@ -54,6 +54,12 @@ rng = np.random.default_rng(4)
 #
 # We test this on $f = \exp$, which is its own derivative, and its own third one. Then the best step is
 # $(3\epsilon)^{1/3}$, and the relative error at most $h^2/6 + \epsilon/h$.
+#
+# <details><summary><b>Guess first:</b> Which step gives the best centred difference in 64 bits: $10^{-13}$, $10^{-5}$
+# or $10^{-1}$?</summary>
+#
+# The one in the middle: the cube root of the precision. $10^{-13}$ is spoilt by rounding, $10^{-1}$ by the curve.
+# </details>
 
 
 # %%
@@ -214,6 +220,12 @@ lesson.caught("a softmax_backward of zeros, upstream random", zeros_backward(u, 
 # wherever 0 lies between $x - h$ and $x + h$. The backward pass is right, and the check says that it is not.
 #
 # The cure is in the inputs: draw them so that none lies near a corner. The engine's `tie_free` does.
+#
+# <details><summary><b>Guess first:</b> $\max(x, 0)$ has the slope 0 on the left of 0 and 1 on the right. What does a
+# centred difference say at 0?</summary>
+#
+# ½, at any step: it is neither.
+# </details>
 
 
 # %%
@@ -234,6 +246,12 @@ lesson.close("and there the check is right", centred(ramp, x, 1e-5), x > 0, with
 # A check that passes proves nothing if it would pass anything. So plant bugs on purpose, ten that people do write, and
 # let seven designs of a check look for them. Each bug is a small change to a right gradient. What raises an error (two
 # shapes that do not fit) is caught too. Softmax has no parameters: a check of parameters alone never looks at it.
+#
+# <details><summary><b>Guess first:</b> Ten bugs, seven ways to check. How many bugs does a comparison of shapes find?
+# How many does one random direction?</summary>
+#
+# One of ten, and ten of ten.
+# </details>
 
 # %%
 LINEAR = {  # each takes the right (dx, dw, db), and what backward was given

@@ -183,6 +183,12 @@ lesson.close("one product is the seven loops", by_product(x, w, b, **moves), wan
 # then give nonsense. **Padding on one side**: all the rows of zeros above, none below. The shape is right, the picture
 # has moved. **Channels summed in another order**: rows of `cols` in the order (R, S, C), those of w in (C, R, S).
 # The shapes fit, and the sums are of the wrong pairs. None of the three raises an error.
+#
+# <details><summary><b>Guess first:</b> Three wrong convolutions follow: kernel flipped, padding on one side alone,
+# pixels in another order. Which of them have a wrong shape?</summary>
+#
+# None. They are caught by their numbers, and only because the kernel is not symmetric.
+# </details>
 
 # %%
 flipped = by_product(x, w[:, :, ::-1, ::-1], b, **moves)
@@ -202,6 +208,12 @@ lesson.caught("pixels in another order than the weights", mixed_up, want)
 # The engine needs not have all of it at a time. It takes the windows of a **few images**, multiplies, and reuses the
 # memory for the next few. A piece of 1 MiB stays in the processor's cache, so the product does not wait for memory
 # either. Measured here: time and the most memory held at a time, y included, divided by the number of images.
+#
+# <details><summary><b>Guess first:</b> To make one product of a convolution, each window is copied into a row. With 3x3
+# kernels at stride 1: how many times as large is that table as the picture?</summary>
+#
+# Nine times: each pixel lies in nine windows (but for the border).
+# </details>
 
 # %%
 images = lesson.pick(full=128, quick=32)

@@ -58,6 +58,13 @@ data = minikd.load_dataset("mnist")
 # | dense, 128 to 10 | (10) | 10 · (128 + 1) | 10 · 128 |
 #
 # Where is the most of each? Guess before you look.
+#
+# <details><summary><b>Guess first:</b> Two convolutions, two dense layers. Which of them holds most of the parameters,
+# and which does most of the work?</summary>
+#
+# The first dense layer holds 95 % of the parameters; the second convolution does 85 % of the multiply-adds. A
+# convolution uses each weight at every place.
+# </details>
 
 # %%
 by_hand = {  # layer's kind -> (parameters, multiply-adds), in order
@@ -246,6 +253,19 @@ lesson.close("what evaluation sees is not moved", views.clean(index), small_view
 # **A loss that is not divided by N.** The gradient is N times too large. With SGD the step is too, and training bursts.
 # Adam divides by the gradient's size again (lesson 6), so it **hides the bug**: the step is the same but for its small
 # constant. Then someone changes the optimiser, the batch size or a limit on the gradient, and all settings are wrong.
+#
+# <details><summary><b>Guess first:</b> The images are shuffled, the labels are not. What does the program say, and what
+# share of the images is then "right"?</summary>
+#
+# It says nothing. About a tenth is right, as by chance: 10.3 % is printed, where it should be 93.5 %.
+# </details>
+#
+# <details><summary><b>Guess first:</b> A batch of 100, and the 1/N is forgotten: gradients a hundred times too large.
+# How much longer is SGD's step? And Adam's?</summary>
+#
+# SGD's is a hundred times as long, and training bursts. Adam's is as long as before (factor 1.000): it divides by the
+# gradient's size, and hides the bug.
+# </details>
 
 # %%
 tested = slice(lesson.pick(full=2000, quick=500))

@@ -163,6 +163,12 @@ lesson.true("ten times the temperature, a tenth of the distance", 9.5 < ratio < 
 #
 # Now a real teacher, the one of lesson 10, and a student that has learned nothing yet. The length of a sample's
 # gradient says how strongly it is pulled. Beside it stands the pull of the label: lesson 2's gradient, at T = 1.
+#
+# <details><summary><b>Guess first:</b> From T = 1 to T = 100: by what factor does the teacher's pull fall if T² is left
+# out? And with T²?</summary>
+#
+# Without, by 4758: not quite $100^2$. With T² its smallest and largest lie a factor of 3.1 apart.
+# </details>
 
 # %%
 teacher = teacher_of(lesson)
@@ -224,6 +230,13 @@ for T, one, other in zip(temperatures[::2], with_square[::2], without[::2], stri
 # - *limit*: at a very high temperature the gradient must be that of step 10;
 # - *by hand*: two classes at T = 2, $p = (\frac{3}{4}, \frac{1}{4})$ and $q = (\frac{1}{2}, \frac{1}{2})$. Then
 #   $L = 4 (\frac{3}{4} \log \frac{3}{2} + \frac{1}{4} \log \frac{1}{2})$ and the gradient is $2 (q - p)$.
+#
+# <details><summary><b>Guess first:</b> Six wrong versions of this loss. How many of them does a gradient check
+# find?</summary>
+#
+# One. In the other five the gradient is the right derivative of a wrong value, and a gradient check asks for nothing
+# else.
+# </details>
 
 
 # %%

@@ -145,6 +145,12 @@ lesson.true("every student took the same number of steps", len(set(steps_taken))
 #    $$p = \min \left( 1, \frac{2}{2^n} \sum_{k=0}^{\min(b, c)} \binom{n}{k} \right)$$
 #
 # This is **McNemar's exact test**. A small $p$ says: coins rarely do that. It does not say how large the difference is.
+#
+# <details><summary><b>Guess first:</b> 10 images are wrong for student A alone, 30 for B alone. Would coins split 40
+# tosses at least so unevenly more or less often than once in a hundred?</summary>
+#
+# Less: $p = 0.0022$, twice in a thousand.
+# </details>
 
 
 # %%
@@ -271,6 +277,12 @@ lesson.caught("p of an unpaired test", unpaired_p(160, 180, 10_000), mcnemar_p(1
 # %% [markdown]
 # **The best seed.** Take five runs of ours, one of theirs, and show our best. If both are equally good, all six runs
 # are draws from one lottery, and each is as likely to be the best as any other. So ours "wins" in five of six cases.
+#
+# <details><summary><b>Guess first:</b> Five runs of ours, one of theirs, all equally good. We show our best. How often
+# is it better than theirs?</summary>
+#
+# In five of six cases: each of the six runs is as likely to be the best.
+# </details>
 
 # %%
 runs = rng.normal(300, 15, (20_000, 6))  # errors of six runs, five of them ours
@@ -281,6 +293,12 @@ lesson.caught("the best of five seeds in place of a fair coin", wins, 0.5)
 # %% [markdown]
 # **Tuning on the test set.** Try twenty temperatures, and report the one with the fewest test errors. Suppose the
 # temperature makes no difference at all, and every setting is wrong on 3 % of all images there could be:
+#
+# <details><summary><b>Guess first:</b> Twenty settings that make no difference, 300 errors expected of each. How many
+# errors does the best of them show?</summary>
+#
+# About 269: thirty fewer, by luck alone. On new images it makes 300 again.
+# </details>
 
 # %%
 shown = rng.binomial(10_000, 0.03, (5000, 20)).min(1)  # the best of twenty settings, 5,000 times

@@ -191,6 +191,13 @@ lesson.true("and the engine's is sound", np.all(np.isfinite(losses.similarity_pr
 # Two mistakes. Who differentiates $F F^\top$ as if one of the two $F$ were a constant gets one of the two sums of step
 # 7; a gradient check sees it. And who leaves out step 2 has a loss that depends on how long the teacher's features
 # happen to be. Its gradient is right, so **no gradient check sees that**. A claim about scale does.
+#
+# <details><summary><b>Guess first:</b> A term of the derivation was left out in value and gradient alike. Does the
+# gradient check of lesson 4 find it?</summary>
+#
+# No: it compares the gradient with the value, and both lack it. The row after asks what the loss is *for*: a teacher's
+# feature ten times as long must change nothing. That finds it.
+# </details>
 
 
 # %%
@@ -245,6 +252,13 @@ lesson.true("attention transfer to an MLP is refused, with a reason", "maps" in 
 # As in lesson 13: the same first weights, batches and steps for all, several seeds, and settings that were fixed before
 # (the engine's defaults). The teacher looks at each image once, and its logits and features are kept. All but the first
 # get soft targets as well, so a hint or a relation has to be worth more than soft targets alone.
+#
+# <details><summary><b>Guess first:</b> Three ways to learn beside the labels: soft targets, a hint, and relations.
+# Which makes the fewest errors, and which comes nearest to the teacher's relations?</summary>
+#
+# Not the same one. Soft targets make the fewest errors, 588 on average; the relation comes nearest to the teacher's
+# relations, 0.92e-3, and makes no fewer errors than labels do, 664 beside 659.
+# </details>
 
 # %%
 COUNT, EPOCHS, SEEDS = lesson.pick(full=(6000, 8, 3), quick=(300, 4, 2))

@@ -124,6 +124,12 @@ for bug, (raised, says) in trouble.items():
 # 3. So: weights are copied once. A batch is copied once. Nothing comes back before somebody looks at it.
 #
 # The stand-in counts copies. A step that sends the weights along with each batch is seen at once.
+#
+# <details><summary><b>Guess first:</b> 100 steps on a device, and the loss is fetched every 50th. Somebody fetches it
+# each time, to print it. How many copies to the host is that, instead of how many?</summary>
+#
+# 100 instead of 2. Each of them waits until the device's queue is empty.
+# </details>
 
 # %%
 student = nn.Sequential(nn.Linear(784, 128, rng), nn.ReLU(), nn.Linear(128, 10, rng))
@@ -302,6 +308,12 @@ print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for 
 # A device does many things at the same time. Let two of them add to one place: both read 5, both add 1, both write 6,
 # and one addition is lost. NumPy has the same trap, on one processor: with a repeated index, `a[index] += 1` reads all
 # the old values first, then writes.
+#
+# <details><summary><b>Guess first:</b> The same numbers are added twenty times, in the order in which parallel workers
+# happen to be ready. How often are the bits other than the first time?</summary>
+#
+# In most of them: 13 of 20 in the run that was recorded. Addition of floats is not associative.
+# </details>
 
 # %%
 labels = rng.integers(0, 10, 1000)

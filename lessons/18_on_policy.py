@@ -36,6 +36,14 @@ TEACHER_STEPS, STEPS, SEEDS, TEXTS = lesson.pick(full=(1500, 400, 5, 400), quick
 # such as "two cats see a dog.": six nouns, five verbs, and subject and verb must agree ("two cats see", "a cat sees").
 # Everybody can write such a text, and a pattern says of each sentence whether it is right. It is no natural language,
 # and what holds here need not hold there.
+#
+# <details><summary><b>Guess first:</b> in a spoilt book each w is an o, and "two" has become "too". About which share
+# of its sentences is still right?</summary>
+#
+# A sentence is right if "two" and "cow" and "owl" are nowhere in it: both nouns single (a half times a half), and each
+# one of the four others (two thirds times two thirds). $\frac{1}{4} \cdot \frac{4}{9} = \frac{1}{9}$. The row shows
+# how far the share is from 1: about $\frac{8}{9}$.
+# </details>
 
 # %%
 NOUNS, VERBS = ["cat", "dog", "hen", "cow", "owl", "pig"], ["see", "bite", "hunt", "like", "chase"]
@@ -74,14 +82,6 @@ spoilt = np.where(book == LETTERS.index("w"), LETTERS.index("o"), book)
 lesson.caught("a book in which each w is an o: its share of right sentences", share_right(spoilt), 1.0)
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> in the spoilt book "two" has become "too". About which share of its sentences is
-# still right?</summary>
-#
-# A sentence is right if "two" and "cow" and "owl" are nowhere in it: both nouns single (a half times a half), and each
-# one of the four others (two thirds times two thirds). $\frac{1}{4} \cdot \frac{4}{9} = \frac{1}{9}$. The row shows
-# how far the share is from 1: about $\frac{8}{9}$.
-# </details>
-#
 # ## On paper: the embedding
 #
 # A letter is a number, but not a quantity: z is not 26 times a. So each letter $v$ gets a row $w_v$ of its own in a
@@ -220,6 +220,13 @@ lesson.caught("the gradient with the prefixes taken for given, as training does"
 # Both look at 10 letters: a table, then two dense layers. The teacher has 96 hidden units and learns from the book; the
 # student has 16. `write` draws a letter at a time: to the logits, add a random number of Gumbel's distribution each,
 # and take the largest. That draws from the softmax (lesson 18 is not the place to prove it; the row below tests it).
+#
+# <details><summary><b>Guess first:</b> the teacher's loss per letter cannot fall to 0. To about what can it fall, if a
+# sentence has about 22 letters?</summary>
+#
+# To the entropy of the language: what no model can know. A sentence holds 2·2 choices of number, 6·6 nouns and 5 verbs:
+# $\log(4 \cdot 36 \cdot 5) = 6.58$ nats. Over about 22 letters that is 0.30 per letter.
+# </details>
 
 
 # %%
@@ -274,14 +281,6 @@ print(f"loss {value:.3f} per letter; {share_right(of_teacher):.1%} of the teache
 print("".join(LETTERS[i] for i in of_teacher[0][CONTEXT:]))
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> the teacher's loss per letter cannot fall to 0. To about what can it fall, if a
-# sentence has about 22 letters?</summary>
-#
-# To the entropy of the language: what no model can know. A sentence holds 2·2 choices of number, 6·6 nouns and 5 verbs:
-# $\log(4 \cdot 36 \cdot 5) = 6.58$ nats. Over about 22 letters that is 0.30 per letter. (The start of a text, where the
-# first sentence begins, is a part of it.)
-# </details>
-#
 # ## Four ways to distil
 #
 # All students of a seed begin with the same weights and learn in the same way first: forward KL on texts of the
@@ -318,6 +317,14 @@ for seed in lesson.progress(range(SEEDS), "seeds"):
 # KL(q ‖ p) per letter: how far each of its steps is from what the teacher would do there. And the same cost on the
 # teacher's prefixes. If mistakes bring on mistakes, the first cost is larger than the second: their ratio is the
 # **compounding**.
+#
+# <details><summary><b>Guess first:</b> the start has learned on the teacher's prefixes. Is its cost on its own prefixes
+# twice as large, or ten times? And at the end of a text more than at its beginning?</summary>
+#
+# 2.49 times, in the table below, and the grey curve of the figure shows where. A cost that compounds
+# without end would rise along the text. Here a full stop mends much: after it a new sentence begins, and within ten
+# letters the mistake is out of sight.
+# </details>
 
 
 # %%
@@ -349,14 +356,6 @@ lesson.true("the teacher itself costs nothing", np.all(zeros == 0))
 lesson.true("no cost is negative", min(curve.min() for curve in curves.values()) >= 0)
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> the start has learned on the teacher's prefixes. Is its cost on its own prefixes
-# twice as large, or ten times? And at the end of a text more than at its beginning?</summary>
-#
-# The ratio in the first row above, and the grey curve in the figure below, have the answer. A cost that compounds
-# without end would rise along the text. Here a full stop mends much: after it a new sentence begins, and within ten
-# letters the mistake is out of sight.
-# </details>
-#
 # ## What came out
 
 # %%

@@ -115,6 +115,12 @@ lesson.true("and one by the three", np.all(dz[:, BESIDE] != 0))
 #
 # So each step on noise takes the student a little of the teacher's way, and that way leads to digits. That is the
 # theorem of the paper, for one step. That it is still so after hundreds of steps, with Adam, has to be tried.
+#
+# <details><summary><b>Guess first:</b> of twenty students with other first weights, how many go the teacher's way with
+# their first step?</summary>
+#
+# About half: nothing ties their step to the teacher's, so it is a coin toss. The row says how many did.
+# </details>
 
 # %%
 first = network(0)
@@ -140,18 +146,20 @@ lesson.true("twenty other first weights: either way", 0 < np.sum(others > 0) < 2
 lesson.caught("step 4's formula where the first weights are others", others, predicted)
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> of twenty students with other first weights, how many go the teacher's way with
-# their first step?</summary>
-#
-# About half: nothing ties their step to the teacher's, so it is a coin toss. The row says how many did.
-# </details>
-#
 # ## The students
 #
 # For each seed there are a teacher and five students, all trained for the same number of steps on fresh noise, with the
 # squared difference as the loss. *Same* begins with the teacher's first weights, *other* with others. *Beside* learns
 # the three outputs, *classes* the ten. And one has other hidden layers, but the teacher's first output layer (*head*):
 # a paper of 2026 says that the head is what matters, not the first weights as a whole.
+#
+# <details><summary><b>Guess first:</b> the student that heard the ten outputs, on noise, with other first weights: does
+# it learn digits?</summary>
+#
+# The last row, 61.1 %: much better than one in ten, and much worse than with the same first weights. That is no
+# subliminal learning, for the ten outputs do speak of digits. Noise is enough to copy a good part of a function
+# (data-free distillation lives on that).
+# </details>
 
 # %%
 STUDENTS = {
@@ -212,14 +220,6 @@ for name, values in found.items():
     print(f"{name:18} {mean:5.1f} % right, 95 % interval of ± {half:.1f}   {', '.join(f'{v:.1%}' for v in values)}")
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> the student that heard the ten outputs, on noise, with <i>other</i> first
-# weights: does it learn digits?</summary>
-#
-# The last row: much better than one in ten, and much worse than with the same first weights. That is no subliminal
-# learning, for the ten outputs do speak of digits. Noise is enough to copy a good part of a function (data-free
-# distillation lives on that).
-# </details>
-#
 # ## How near must the first weights be?
 #
 # *Same* and *other* are the two ends. In between: the teacher's first weights, plus noise of so many times their own

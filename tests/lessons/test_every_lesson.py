@@ -62,6 +62,22 @@ def test_a_lesson_has_its_parts(path):
 
 
 @by_name(SCRIPTS)
+def test_questions_come_before_the_cell_that_answers_them(path):
+    """A folded answer stands at the end of its cell, and code follows."""
+    cells = re.split(r"^(?=# %%)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    asked = [i for i, cell in enumerate(cells) if "<b>Guess first:</b>" in cell]
+    assert 2 <= sum(cells[i].count("<b>Guess first:</b>") for i in asked) <= 3
+    for i in asked:
+        assert cells[i].startswith("# %% [markdown]")
+        assert re.search(
+            r"<details><summary><b>Guess first:</b> [^<]+\?</summary>\n#\n(?!.*<details>).+\n# </details>\n*$",
+            cells[i],
+            re.DOTALL,
+        )
+        assert not cells[i + 1].startswith("# %% [markdown]")
+
+
+@by_name(SCRIPTS)
 def test_papers_and_source_files_are_linked(path):
     text = path.read_text(encoding="utf-8")
     read_on = text.split("# ## Read on")[1].split("# ## Exercises")[0].replace("\n#", "")
