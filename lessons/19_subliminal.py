@@ -53,7 +53,7 @@ def network(seed):
 
 
 def of(outputs, loss):
-    """Return a loss that looks at some of the 13 outputs; the gradient by the others is 0."""
+    """Return a loss that looks at some of the 13 outputs; the gradient with respect to the others is 0."""
 
     def part(z, target):
         value, dpart = loss(np.ascontiguousarray(z[:, outputs]), target)
@@ -65,7 +65,7 @@ def of(outputs, loss):
 
 
 def gradient(model, x, target, loss):
-    """Return the gradient by all weights, as one vector (P,)."""
+    """Return the gradient with respect to all weights, as one vector (P,)."""
     z, cache = model.forward(x)
     return model.flat_gradient(model.parameter_gradients(loss(z, target)[1], cache))
 
@@ -91,7 +91,7 @@ def accuracy(model):
 
 z = np.random.default_rng(0).standard_normal((5, 13))
 dz = of(BESIDE, losses.mse)(z, np.zeros((5, 3)))[1]
-lesson.close("the loss beside the classes has no gradient by the ten", dz[:, CLASSES], 0)
+lesson.close("the loss beside the classes has no gradient with respect to the ten", dz[:, CLASSES], 0)
 lesson.true("and one by the three", np.all(dz[:, BESIDE] != 0))
 
 # %% [markdown]
@@ -291,7 +291,8 @@ lesson.save(figure)
 #
 # `minikd check 19` puts the skeleton into `work/19_subliminal.py` the first time and checks it from then on.
 #
-# 1. `beside_loss`: the loss that looks at the outputs beside the classes, with its gradient by all outputs.
+# 1. `beside_loss`: the loss that looks at the outputs beside the classes, with its gradient with respect to all
+#    outputs.
 # 2. `teachers_way`: how far a step goes the teacher's way, as a cosine.
 #
 # The solutions are in `lessons/solutions/`.

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def beside_loss(outputs, targets, classes):
-    """Return the loss of the outputs beside the classes, a number, and its gradient by all outputs (N, K).
+    """Return the loss of the outputs beside the classes, a number, and its gradient with respect to all outputs (N, K).
 
     outputs: (N, K), of which the first `classes` are the classes'. targets: (N, K - classes), what the teacher gives
     beside. The loss is half the squared difference, summed over the outputs beside, and the mean over the N samples.

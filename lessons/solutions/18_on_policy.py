@@ -4,7 +4,7 @@ import numpy as np
 
 
 def embedding_backward(dy, ids, rows):
-    """Return dw (rows, D), the gradient by the table."""
+    """Return dw (rows, D), the gradient with respect to the table."""
     e = (ids.reshape(-1, 1) == np.arange(rows)).astype(dy.dtype)
     return e.T @ dy.reshape(-1, dy.shape[-1])  # (V, D) = (V, N·L) @ (N·L, D)
 
