@@ -6,8 +6,8 @@ import numpy as np
 def embedding_backward(dy, ids, rows):
     """Return dw (rows, D), the gradient with respect to the table, of the dtype of dy.
 
-    ids: (N, L) whole numbers below `rows`, the letters of N texts; dy: (N, L, D), the gradient with respect to their rows. A letter
-    may stand at many places; one that stands nowhere has a gradient of 0.
+    ids: (N, L) whole numbers below `rows`, the letters of N texts; dy: (N, L, D), the gradient with respect to their
+    rows. A letter may stand at many places; one that stands nowhere has a gradient of 0.
     """
     raise NotImplementedError("write embedding_backward")
 

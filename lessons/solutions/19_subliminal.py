@@ -4,7 +4,7 @@ import numpy as np
 
 
 def beside_loss(outputs, targets, classes):
-    """Return the loss of the outputs beside the classes, a number, and its gradient with respect to all outputs (N, K)."""
+    """Return the loss of the outputs beside the classes, a number, and the gradient with respect to all outputs."""
     difference = outputs[:, classes:] - targets
     gradient = np.zeros_like(outputs)
     gradient[:, classes:] = difference / len(outputs)
