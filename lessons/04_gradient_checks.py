@@ -55,8 +55,8 @@ rng = np.random.default_rng(4)
 # We test this on $f = \exp$, which is its own derivative, and its own third one. Then the best step is
 # $(3\epsilon)^{1/3}$, and the relative error at most $h^2/6 + \epsilon/h$.
 #
-# <details><summary><b>Guess first:</b> Which step gives the best centred difference in 64 bits: $10^{-13}$, $10^{-5}$
-# or $10^{-1}$?</summary>
+# <details><summary><b>Guess first:</b> Which step gives the best centred difference in 64 bits: 1e-13, 1e-5 or
+# 1e-1?</summary>
 #
 # The one in the middle: the cube root of the precision. $10^{-13}$ is spoilt by rounding, $10^{-1}$ by the curve.
 # </details>
@@ -221,7 +221,7 @@ lesson.caught("a softmax_backward of zeros, upstream random", zeros_backward(u, 
 #
 # The cure is in the inputs: draw them so that none lies near a corner. The engine's `tie_free` does.
 #
-# <details><summary><b>Guess first:</b> $\max(x, 0)$ has the slope 0 on the left of 0 and 1 on the right. What does a
+# <details><summary><b>Guess first:</b> max(x, 0) has the slope 0 on the left of 0 and 1 on the right. What does a
 # centred difference say at 0?</summary>
 #
 # ½, at any step: it is neither.

@@ -48,7 +48,7 @@ rng = np.random.default_rng(6)
 #
 #    For $b = 25 a$ that is 0.92. Loss surfaces of networks have ratios of thousands.
 #
-# <details><summary><b>Guess first:</b> The steepest direction has the curvature $b$. The learning rate is 2.02/b, one
+# <details><summary><b>Guess first:</b> The steepest direction has the curvature b. The learning rate is 2.02/b, one
 # percent above the limit. Does the weight still arrive, only slowly?</summary>
 #
 # No. Each step multiplies it by $1 - 2.02 = -1.02$: it jumps from side to side, farther each time. After 60 steps it is
