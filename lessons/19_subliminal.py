@@ -264,7 +264,7 @@ lesson.save(figure)
 #
 # ## What is contested
 #
-# - *Is it the first weights?* Cloud and others say so, and their theorem, tested above, needs them. Brand-new work
+# - *Is it the first weights?* Cloud and others say so, and their theorem, tested above, needs them. A paper of May 2026
 #   (arXiv 2605.23645) says that compatible output layers are enough, and that hidden layers may differ. Our *same head*
 #   row asks that with three outputs beside; with three, it says no. Set `BESIDE = slice(10, 60)` and 60 outputs, and
 #   ask again: the claim is about richer heads than ours.

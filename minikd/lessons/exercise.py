@@ -43,6 +43,8 @@ WARNINGS = {
 class Work:
     """A reader's file. `right`, `wrong` and `to_do` count the checks so far; to do is what is not written, or waits.
 
+    `doubted` are the functions that were found wrong, in the order of the checks.
+
     Nothing is raised for wrong work: the rows say so, and the lines below them why. Raises ConfigError where the file
     cannot be run at all.
     """
@@ -50,7 +52,7 @@ class Work:
     def __init__(self, path: Path) -> None:
         self.path, self.names = path, vars(run_file(path))
         self.right = self.wrong = self.to_do = 0
-        self.doubted: set[str] = set()
+        self.doubted: dict[str, None] = {}
         self.told: set[str] = set()
 
     def same(
@@ -92,7 +94,7 @@ class Work:
             alone = part and isinstance(result, np.ndarray) and np.asarray(got).shape != np.asarray(want).shape
             why = f"{name} returned {describe(result)} alone, not a tuple" if alone else difference(name, got, want)
             self._tell(claim, "WRONG", f"{apart:.1e}", why, *known, *warned)
-            self.doubted.add(name)
+            self.doubted[name] = None
 
     def gradients(
         self, forward: str, backward: str, inputs: Mapping[str, Floats], *, usual: str = "", **settings: object
@@ -126,7 +128,7 @@ class Work:
             report = check_pair(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
         except Stopped as stop:
             report = Report(backward, findings=(stop.finding,))
-        self._report(claim, report, usual)
+        self._report(claim, backward, report, usual)
 
     def loss(self, name: str, logits: Floats, *others: object, usual: str = "") -> None:
         """Check that the function `name`, (logits, *others) -> (value, dlogits), returns the gradient of its value."""
@@ -144,13 +146,14 @@ class Work:
         except Exception as error:
             self._raised(claim, name, error)
             return
-        self._report(claim, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
+        self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
 
     def _function(self, claim: str, name: str) -> Passes | None:
         """Return the reader's function of that name; None, and a row, where there is none."""
         found = self.names.get(name)
         if callable(found):
             return as_function(found)
+        self.doubted[name] = None
         self._tell(claim, "WRONG", "", f"{self.path.name} has no function {name}; the skeleton has it, with its shapes")
         return None
 
@@ -167,7 +170,7 @@ class Work:
         if inner and inner in self.doubted:
             self._tell(claim, "waits", "", f"{name} calls {inner}, which is wrong: put {inner} right first")
             return
-        self.doubted.add(name)
+        self.doubted[name] = None
         if (same := f"{where} {raised}") in self.told:
             self._tell(claim, "WRONG", "", f"{name} raised the same {type(error).__name__} as above")
             return
@@ -175,10 +178,11 @@ class Work:
         who = f"{name} called {inner}, which raised" if inner else f"{name} raised"
         self._tell(claim, "WRONG", "", f"{who} {raised} ({where}){hint(error, 'forward')}")
 
-    def _report(self, claim: str, report: Report, usual: str) -> None:
+    def _report(self, claim: str, name: str, report: Report, usual: str) -> None:
         if report.ok:
             self._tell(claim, "ok", f"{report.relative_error:.1e}")
         else:
+            self.doubted[name] = None
             by_value = all(finding.kind in ("element", "direction") for finding in report.findings)
             self._tell(claim, "WRONG", "", report.message, *([f"→ {usual}"] if usual and by_value else []))
 

@@ -90,6 +90,12 @@ def test_work_is_never_overwritten(here, capsys):
     assert "x + 2" in (here / "work" / "01_first.py").read_text()
 
 
+def test_the_first_function_that_is_wrong_is_where_to_begin(here, capsys):
+    (here / "mine.py").write_text(RIGHT.replace("2 * x", "x + 2").replace("x * x", "x + 1"))
+    assert main(["check", "1", "mine.py"]) == 1
+    assert "once double is better (begin with it)" in " ".join(capsys.readouterr().out.split("\nNext\n")[1].split())
+
+
 def test_all_right_leads_to_the_next_lesson(here, capsys):
     (here / "mine.py").write_text(RIGHT)
     assert main(["check", "1", "mine.py"]) == 0

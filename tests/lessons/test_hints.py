@@ -25,6 +25,22 @@ MISTAKES = {
         ("(1, keepdims=True)", "()", "over the whole batch"),
         ("temperature**2 * np.sum(", "temperature**2 / np.log(2) * np.sum(", "this is in bits"),
     ],
+    "18_on_policy": [
+        ("first + q_first @ second", "first + p_first @ second", "weighted by the teacher"),
+        (
+            "return e.T @ dy.reshape(-1, dy.shape[-1])",
+            "dw = np.zeros((rows, 3)); dw[ids] += dy; return dw",
+            "adds once",
+        ),
+    ],
+    "19_subliminal": [
+        ("/ (2 * len(outputs))", "/ len(outputs)", "the half is missing"),
+        ("return -(way", "return (way", "the sign is turned"),
+    ],
+    "20_own_teacher": [
+        ("np.divide(std, wanted_std)", "np.divide(wanted_std, std)", "upside down"),
+        ("transpose(3, 2, 0, 1)", "transpose(3, 2, 1, 0)", "height and width are exchanged"),
+    ],
 }
 
 
