@@ -89,7 +89,7 @@ class Work:
         if apart <= within:
             self._tell(claim, "ok", f"{apart:.1e}", *warned)
         elif first := self._first_wrong(name):
-            self._tell(claim, "waits", "", f"{name} calls {first}, which is wrong: put {first} right first")
+            self._wait(claim, name, first)
         else:
             alone = part and isinstance(result, np.ndarray) and np.asarray(got).shape != np.asarray(want).shape
             why = f"{name} returned {describe(result)} alone, not a tuple" if alone else difference(name, got, want)
@@ -161,6 +161,12 @@ class Work:
         """Return which function that `name` calls was found wrong before; "" where none was."""
         return next((one for one in called(name, self.names) if one != name and one in self.doubted), "")
 
+    def _wait(self, claim: str, name: str, first: str) -> None:
+        """Print the row of a check that waits for another function; why is said once."""
+        why = f"{name} calls {first}, which is wrong: put {first} right first"
+        self._tell(claim, "waits", "", *([] if why in self.told else [why]))
+        self.told.add(why)
+
     def _raised(self, claim: str, name: str, error: Exception) -> None:
         if isinstance(error, NotImplementedError):
             self._tell(claim, "to do", "")
@@ -168,7 +174,7 @@ class Work:
         raised, where = f"{type(error).__name__}: {error}", place(error)
         inner = next((one for one in called(name, self.names) if f", in {one}: " in where and one != name), "")
         if inner and inner in self.doubted:
-            self._tell(claim, "waits", "", f"{name} calls {inner}, which is wrong: put {inner} right first")
+            self._wait(claim, name, inner)
             return
         self.doubted[name] = None
         if (same := f"{where} {raised}") in self.told:
