@@ -246,7 +246,7 @@ told = answers(teacher, without.clean()).astype(np.float32)
 soft = LogitObjective(SoftTargets(temperature=4.0, alpha=1.0), CachedTeacher(told))
 plan = Plan(epochs=EPOCHS, batch_size=100, learning_rate=2e-3)
 students = {}
-for name, objective in (("labels", Labels()), ("teacher", soft)):
+for name, objective in lesson.progress([("labels", Labels()), ("teacher", soft)], "students"):
     students[name] = mlp(data.image_shape, (256,), K, np.random.default_rng(3))
     fit(students[name], without, objective, plan)
 said = {"teacher itself": logits} | {name: answers(student, test_images) for name, student in students.items()}

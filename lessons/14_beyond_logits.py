@@ -295,7 +295,9 @@ def unlike(student):
 
 
 names = ("labels", "soft_targets", "hint", "similarity_preserving")
-students = {name: [trained(name, seed) for seed in range(SEEDS)] for name in names}
+students = {name: [] for name in names}
+for name, seed in lesson.progress([(name, seed) for name in names for seed in range(SEEDS)], "students"):
+    students[name].append(trained(name, seed))
 print(f"\nerrors in {len(test_labels):,} test images, by seed, and the distance of the relations from the teacher's")
 for name, found in students.items():
     errors = [metrics.errors(one(test_images), test_labels) for one in found]

@@ -180,7 +180,7 @@ students = {
 }
 logits = {}
 with workers() as map_:
-    for name, (objective, plan) in students.items():
+    for name, (objective, plan) in lesson.progress(list(students.items()), "students"):
         model = student()
         learn(model, objective, plan)
         logits[name] = logits_of(model, test, map_)
