@@ -42,10 +42,26 @@ teacher = nn.Sequential(
 alone, distilled = small_student(seed=1), small_student(seed=1)
 plan = minikd.Plan(epochs=20, learning_rate=5e-3)
 
+# %% [markdown]
+# <details><summary><b>Guess first:</b> The teacher has 296,746 parameters, a student 25,450. How many errors in 10,000
+# test images will each make, and how much of the gap does the teacher's help close?</summary>
+#
+# Measured on two cores: the teacher 140, the student alone 287, the distilled one 247. So 40 of the 147 errors between
+# them, with one seed.
+# </details>
+
 # %%
 minikd.train(teacher, digits, minikd.Plan(epochs=3, learning_rate=2e-3), callbacks=[minikd.Bars()])
 minikd.train(alone, digits, plan, callbacks=[minikd.Bars()])
 minikd.distill(teacher, distilled, digits, plan, temperature=2.0, alpha=0.9, callbacks=[minikd.Bars()])
+
+# %% [markdown]
+# <details><summary><b>Guess first:</b> The errors say how often a student is wrong; the NLL also says how surprised it
+# is by the truth. Which of the two does the teacher improve more, in parts of itself?</summary>
+#
+# The NLL: from 0.119 to 0.086, by a quarter and more. The errors fall by a seventh. A teacher mostly teaches how sure
+# to be.
+# </details>
 
 # %%
 models = {"teacher": teacher, "baseline": alone, "distilled student": distilled}
@@ -69,7 +85,8 @@ else:
 # Lesson 1 begins at the beginning: softmax, and what a temperature does to it. `minikd distill` does the job of this
 # page with a better teacher, a larger student and a test of significance.
 #
-# Hinton, Vinyals & Dean, *Distilling the knowledge in a neural network* (2015), sections 2 and 3.
+# Hinton, Vinyals & Dean, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531) (2015),
+# sections 2 and 3.
 #
 # ## Exercises
 #

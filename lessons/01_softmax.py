@@ -68,6 +68,12 @@ print("logit ", *(f"{value:6.1f}" for value in digit[0]))
 # Step 3 is more than a curiosity. $\exp(1000)$ is too large for a computer's number and becomes `inf`. But we may
 # subtract any number from a row. Take its largest logit: then the largest exponent is 0, so nothing gets too large, and
 # one of the exponentials is 1, so the sum is never 0.
+#
+# <details><summary><b>Guess first:</b> Ten different logits. What is left of the beliefs at a temperature of 0.001, and
+# what at a million?</summary>
+#
+# At 0.001 the largest logit gets all belief. At a million each class gets a tenth.
+# </details>
 
 
 # %%
@@ -129,6 +135,13 @@ print(refused)
 # - **The other axis.** `axis=0` adds up each column: over the samples, not over the classes. Rows no longer sum to 1.
 # - **Softmax twice.** The network ends with a softmax, and the loss applies one more. Beliefs lie between 0 and 1, so
 #   their differences are at most 1, and after the second softmax the network can never be sure.
+#
+# <details><summary><b>Guess first:</b> Somebody takes the softmax twice, for ten classes. How sure can the result be at
+# most?</summary>
+#
+# The inner softmax gives numbers from 0 to 1; at best a 1 and nine 0s. Then the outer one gives $e/(e + 9) = 0.232$.
+# Such a network can never be sure, however long it is trained.
+# </details>
 
 
 # %%
@@ -198,6 +211,13 @@ lesson.close("the derivative of each p by each logit", p[:, None] * by_hand, of_
 #     $$\frac{dH}{dT} = \frac{V}{T^3}$$
 #
 # A mean of squares is never negative, so $dH/dT$ is never negative. It is 0 only if all logits are equal.
+#
+# <details><summary><b>Guess first:</b> Can the entropy of the beliefs fall while the temperature rises? And where does
+# it end?</summary>
+#
+# Never: its derivative is a variance over $T^3$, and no variance is negative. It ends at $\log 10 = 2.303$, where all
+# ten classes are equally likely.
+# </details>
 
 
 # %%
@@ -224,7 +244,7 @@ lesson.true("and stays below log 10", curve[-1] < np.log(10), f"{np.log(10):.3f}
 # At $T = 0.5$ the network is nearly sure of its 2. The 7, which it has seen too, is hardly there. At $T = 4$ one can
 # read what else it saw: 7 first, then 3. At $T = 20$ little but the order is left. Lesson 11 makes use of that.
 
-# %%
+# %% tags=["hide-input"]
 shown = (0.5, 1.0, 2.0, 4.0, 20.0)
 figure = new_figure(10.5, 5.6, "A 2 that looks a little like a 7: the same ten logits at five temperatures")
 grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 1.1))
@@ -256,10 +276,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §2: softmax with temperature.
-# - Goodfellow, Bengio and Courville 2016, *Deep learning*, §4.1: overflow, underflow and softmax.
+# - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
+#   §2: softmax with temperature.
+# - Goodfellow, Bengio and Courville 2016, [*Deep learning*](https://www.deeplearningbook.org), §4.1: overflow,
+#   underflow and softmax.
 # - Lesson 2 makes a loss of softmax. Lesson 11 shows what a trained teacher's soft beliefs hold.
-# - `minikd/losses/softmax.py`: the engine's version, with the backward passes.
+# - [`minikd/losses/softmax.py`](../minikd/losses/softmax.py): the engine's version, with the backward passes.
 #
 # ## Exercises
 #

@@ -73,6 +73,19 @@ print("logits of the first image", z[0].round(1))
 
 # %% [markdown]
 # ## In NumPy
+#
+# <details><summary><b>Guess first:</b> A network that knows nothing gives ten equal logits. What is its loss?</summary>
+#
+# Each class gets a tenth, so the loss is $-\log \frac{1}{10} = \log 10 = 2.303$, whatever the labels are. A first loss
+# far above that is a warning.
+# </details>
+#
+# <details><summary><b>Guess first:</b> Which sign has the gradient at the right class's logit, which at all others, and
+# what do they add up to?</summary>
+#
+# It is $p - Y$: negative at the right class (a step against it raises that logit), positive at all others, and 0 in
+# sum.
+# </details>
 
 
 # %%
@@ -137,6 +150,12 @@ lesson.true("a step against the gradient lowers the loss", after < loss, f"{loss
 #
 # The $p_y$ cancels. On paper, that is pretty. In a computer it matters: if $p_y$ has become 0, then $1/p_y$ is
 # infinite, $J_{yj}$ is 0, and their product is not a number. The short way never divides by $p_y$.
+#
+# <details><summary><b>Guess first:</b> A network is wrong with logits of 10,000 for another class and -10,000 for the
+# right one. What is its loss?</summary>
+#
+# The log-sum-exp is 10,000, less the right logit of -10,000: 20,000. No exponential of 10,000 is ever needed.
+# </details>
 
 
 # %%
@@ -210,7 +229,7 @@ lesson.caught("and it does not fall where it should fall by 1", clipped(nudged, 
 # minus: in each row only the right class. It pushes down what is orange, the more the network believes in it. In each
 # row, pull and push add up to 0.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(7.6, 5.2, "Push and pull: N · dz = p − Y at the logits of ten digits")
 left, ax = figure.subplots(1, 2, width_ratios=(1, 10))
 left.imshow(255 - images.reshape(N * 28, 28), cmap="gray", vmin=0, vmax=255)
@@ -243,12 +262,15 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Bishop 2006, *Pattern recognition and machine learning*, §4.3.4: the same gradient, for logistic regression.
-# - Goodfellow, Bengio and Courville 2016, *Deep learning*, §6.2.2: which loss for which output.
-# - Szegedy and others 2016, *Rethinking the Inception architecture for computer vision*, §7: label smoothing, which is
-#   the first exercise.
+# - Bishop 2006, [*Pattern recognition and machine
+#   learning*](https://www.microsoft.com/en-us/research/publication/pattern-recognition-machine-learning/), §4.3.4: the
+#   same gradient, for logistic regression.
+# - Goodfellow, Bengio and Courville 2016, [*Deep learning*](https://www.deeplearningbook.org), §6.2.2: which loss for
+#   which output.
+# - Szegedy and others 2016, [*Rethinking the Inception architecture for computer
+#   vision*](https://arxiv.org/abs/1512.00567), §7: label smoothing, which is the first exercise.
 # - Lesson 3 takes the gradient back through a layer. Lesson 12 replaces the labels by a teacher's beliefs.
-# - `minikd/losses/cross_entropy.py`: the engine's version.
+# - [`minikd/losses/cross_entropy.py`](../minikd/losses/cross_entropy.py): the engine's version.
 #
 # ## Exercises
 #

@@ -144,6 +144,12 @@ lesson.true("products are more than ten times as fast", ratio > 10)
 #
 # Many people find a backward pass by trying transposes until NumPy stops complaining. Where N = C = O it complains
 # about nothing (and about a mean it never does). Each of these is of the right shape, and wrong:
+#
+# <details><summary><b>Guess first:</b> Here is a layer with as many inputs as outputs and samples, and five wrong
+# gradients. How many of them have a wrong shape, and so raise an error?</summary>
+#
+# None. With $N = C = O$ every mistake fits. Uneven sizes would have caught some of them at once.
+# </details>
 
 # %%
 S = 4
@@ -199,6 +205,13 @@ lesson.caught("dx with w transposed: they do not", np.sum((dy4 @ w4.T) * d), the
 # One linear layer from the pixels to ten classes, the softmax of lesson 1 and the cross-entropy of lesson 2 behind it:
 # that is all it takes. Each step moves the parameters a little **against** their gradient, because the gradient points
 # where the loss grows.
+#
+# <details><summary><b>Guess first:</b> All weights start at 0. What is the first loss, and what share of the test
+# images is wrong after one look at each training image?</summary>
+#
+# $\log 10 = 2.303$, as the logits are all 0. After one look at each image the row says 12.7 % wrong: one dense layer
+# goes a long way.
+# </details>
 
 # %%
 digits = minikd.load_dataset("mnist")
@@ -236,6 +249,7 @@ others = np.flatnonzero(labels[:500] != 5)
 by_sum = -dlogits[fives, 5] @ images[fives] - dlogits[others, 5] @ images[others]  # (C,) = (n,) @ (n, C), twice
 lesson.close("row 5 of -dw: the fives, less a part of the others", first[5], by_sum, within=1e-4)
 
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 2.9, "What 500 images tell each class's weights at the start, and what they have become")
 for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the end", w))):
     for k in range(10):
@@ -257,8 +271,10 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Rumelhart, Hinton and Williams 1986, *Learning representations by back-propagating errors*.
-# - `minikd/nn/linear.py`: the derivation in ten lines, the two functions, and the layer that holds w and b.
+# - Rumelhart, Hinton and Williams 1986, [*Learning representations by back-propagating
+#   errors*](https://doi.org/10.1038/323533a0).
+# - [`minikd/nn/linear.py`](../minikd/nn/linear.py): the derivation in ten lines, the two functions, and the layer that
+#   holds w and b.
 # - Lesson 4: when to believe a gradient check.
 #
 # ## Exercises

@@ -54,6 +54,12 @@ rng = np.random.default_rng(4)
 #
 # We test this on $f = \exp$, which is its own derivative, and its own third one. Then the best step is
 # $(3\epsilon)^{1/3}$, and the relative error at most $h^2/6 + \epsilon/h$.
+#
+# <details><summary><b>Guess first:</b> Which step gives the best centred difference in 64 bits: 1e-13, 1e-5 or
+# 1e-1?</summary>
+#
+# The one in the middle: the cube root of the precision. $10^{-13}$ is spoilt by rounding, $10^{-1}$ by the curve.
+# </details>
 
 
 # %%
@@ -214,6 +220,12 @@ lesson.caught("a softmax_backward of zeros, upstream random", zeros_backward(u, 
 # wherever 0 lies between $x - h$ and $x + h$. The backward pass is right, and the check says that it is not.
 #
 # The cure is in the inputs: draw them so that none lies near a corner. The engine's `tie_free` does.
+#
+# <details><summary><b>Guess first:</b> max(x, 0) has the slope 0 on the left of 0 and 1 on the right. What does a
+# centred difference say at 0?</summary>
+#
+# ½, at any step: it is neither.
+# </details>
 
 
 # %%
@@ -234,6 +246,12 @@ lesson.close("and there the check is right", centred(ramp, x, 1e-5), x > 0, with
 # A check that passes proves nothing if it would pass anything. So plant bugs on purpose, ten that people do write, and
 # let seven designs of a check look for them. Each bug is a small change to a right gradient. What raises an error (two
 # shapes that do not fit) is caught too. Softmax has no parameters: a check of parameters alone never looks at it.
+#
+# <details><summary><b>Guess first:</b> Ten bugs, seven ways to check. How many bugs does a comparison of shapes find?
+# How many does one random direction?</summary>
+#
+# One of ten, and ten of ten.
+# </details>
 
 # %%
 LINEAR = {  # each takes the right (dx, dw, db), and what backward was given
@@ -378,7 +396,7 @@ lesson.true("the file's backward pass is wrong, and found to be", not report.ok)
 # Left: each curve falls as Taylor says, and rises as rounding says. Ragged on the left, for rounding is luck. Right:
 # the ten bugs, and who catches them.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(12.5, 5.4, "When to believe a gradient check")
 left, right_side = figure.subplots(1, 2, width_ratios=(1, 1.15))
 ax = tidy(left, "the error of a numeric derivative of exp", x="step h", y="relative error (median of 400 points)")
@@ -418,11 +436,14 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Nocedal and Wright 2006, *Numerical optimization*, §8.1: finite differences and their best step.
-# - Griewank and Walther 2008, *Evaluating derivatives*, §3: why backward costs little more than forward.
+# - Nocedal and Wright 2006, [*Numerical optimization*](https://doi.org/10.1007/978-0-387-40065-5), §8.1: finite
+#   differences and their best step.
+# - Griewank and Walther 2008, [*Evaluating derivatives*](https://doi.org/10.1137/1.9780898717761), §3: why backward
+#   costs little more than forward.
 # - Lesson 5 stacks layers and uses `one_direction` on the whole stack. Lesson 8 checks a convolution.
-# - `minikd/evidence/gradcheck/numeric.py` and `check.py`: the engine's; `tests/test_mutants.py` plants bugs
-#   in the engine.
+# - [`minikd/evidence/gradcheck/numeric.py`](../minikd/evidence/gradcheck/numeric.py) and
+#   [`minikd/evidence/gradcheck/check.py`](../minikd/evidence/gradcheck/check.py): the engine's;
+#   [`tests/test_mutants.py`](../tests/test_mutants.py) plants bugs in the engine.
 #
 # ## Exercises
 #

@@ -35,6 +35,13 @@ rng = np.random.default_rng(5)
 # between them, and the simplest that works is the **rectified linear unit**, on every element by itself:
 #
 # $$\mathrm{relu}(x) = \max(0, x)$$
+#
+# <details><summary><b>Guess first:</b> Can two dense layers, one upon the other with nothing between, do anything that
+# one cannot?</summary>
+#
+# No: $w_2 (w_1 x) = (w_2 w_1) x$. The row says that they are the same to the last digit. A ReLU between them changes
+# that.
+# </details>
 
 # %%
 x = rng.standard_normal((4, 6))
@@ -187,6 +194,13 @@ lesson.caught("a cache that was written over", linear_backward(dlogits, cache)[1
 #    a million of 1.
 # 10. Backwards the same sum runs over the O outputs, so the gradient keeps its size for $\sigma^2 = 2/O$. With layers
 #     of one width both are the same.
+#
+# <details><summary><b>Guess first:</b> The first weights have half the variance of He's rule. A signal of size 1 goes
+# through twenty layers. How large is its square at the end, about?</summary>
+#
+# Each layer halves it: $2^{-20}$, about a millionth. With twice He's variance it is about a million. (The printed
+# numbers are one draw: $2.2 \cdot 10^{-6}$ and $5.3 \cdot 10^5$.)
+# </details>
 
 # %%
 DEPTH, WIDTH = 20, 256
@@ -228,6 +242,13 @@ lesson.caught("σ taken for σ²: a deviation of 2/C", (drawn * np.sqrt(2 / 300)
 # classes 1/K, and its loss is $\log K$ (lesson 2). If it is far from that, the last layer starts too loud. And **twenty
 # images**: a network with a right backward pass can learn twenty images by heart. If it cannot, do not give it sixty
 # thousand.
+#
+# <details><summary><b>Guess first:</b> The last layer's first weights are a tenth as large as usual. What is the first
+# loss, for ten classes?</summary>
+#
+# Nearly $\log 10 = 2.30$: all logits are nearly 0. With weights twenty times too large it is 36.07: the network is sure
+# of everything, and wrong.
+# </details>
 
 # %%
 digits = minikd.load_dataset("mnist")
@@ -260,7 +281,7 @@ lesson.true("twenty digits are learned by heart: loss below 0.01", losses[-1] < 
 report = check_layer(network(1.0).astype(np.float64), rng.standard_normal((3, 1, 28, 28)), rng)
 lesson.true("and its gradients are right, all 55,050 of them", report.ok, f"{report.relative_error:.1e}")
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 4.0, "Twenty layers: only one of three ways to start lets a signal through")
 left, right = figure.subplots(1, 2)
 tidy(left, "Forwards: the signal's mean square", "layer", "mean square")
@@ -284,10 +305,14 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Rumelhart, Hinton and Williams 1986, *Learning representations by back-propagating errors*.
-# - Glorot and Bengio 2010, *Understanding the difficulty of training deep feedforward neural networks*, equation 16.
-# - He, Zhang, Ren and Sun 2015, *Delving deep into rectifiers*, §2.2, equation 10.
-# - `minikd/nn/activations.py`, `initialization.py`, and `container.py` for the loop.
+# - Rumelhart, Hinton and Williams 1986, [*Learning representations by back-propagating
+#   errors*](https://doi.org/10.1038/323533a0).
+# - Glorot and Bengio 2010, [*Understanding the difficulty of training deep feedforward neural
+#   networks*](https://proceedings.mlr.press/v9/glorot10a.html), equation 16.
+# - He, Zhang, Ren and Sun 2015, [*Delving deep into rectifiers*](https://arxiv.org/abs/1502.01852), §2.2, equation 10.
+# - [`minikd/nn/activations.py`](../minikd/nn/activations.py),
+#   [`minikd/nn/initialization.py`](../minikd/nn/initialization.py), and
+#   [`minikd/nn/container.py`](../minikd/nn/container.py) for the loop.
 # - Lesson 6: what to do with the gradient, now that it is there.
 #
 # ## Exercises

@@ -47,6 +47,13 @@ rng = np.random.default_rng(6)
 #    $$\mathrm{rate} = \frac{b - a}{b + a}$$
 #
 #    For $b = 25 a$ that is 0.92. Loss surfaces of networks have ratios of thousands.
+#
+# <details><summary><b>Guess first:</b> The steepest direction has the curvature b. The learning rate is 2.02/b, one
+# percent above the limit. Does the weight still arrive, only slowly?</summary>
+#
+# No. Each step multiplies it by $1 - 2.02 = -1.02$: it jumps from side to side, farther each time. After 60 steps it is
+# 3.3 times as far away as at the start.
+# </details>
 
 # %%
 curvature = np.array([1.0, 25.0])
@@ -158,6 +165,12 @@ lesson.close("the engine stores Nesterov's point ahead", walk(SGD(0.8, nesterov=
 # | 1 | 0.25 | 0.0625 | 0.5 | 0.25 | 0.1 |
 # | 2 | -0.375 | 0.296875 | -0.5 | 0.678571 | -0.060698 |
 # | 3 | 0.8125 | 1.222656 | 0.928571 | 2.114865 | 0.063852 |
+#
+# <details><summary><b>Guess first:</b> Two weights have the gradients 100 and 0.01. How much longer is Adam's first
+# step for the first one?</summary>
+#
+# Not at all: both steps are as long as the learning rate.
+# </details>
 
 
 # %%
@@ -198,6 +211,13 @@ print(f"without it, the first step is {abs(first[0]) / 1e-3:.1f} times as long: 
 #
 # In Adam it does. What is added to the gradient is divided by $\sqrt{\hat v}$ like all of it: the weights with large
 # gradients then hardly decay. **AdamW** shrinks the weights directly, beside Adam's step.
+#
+# <details><summary><b>Guess first:</b> Weight decay is added to the gradient, and then Adam divides by the gradient's
+# size. Two weights have gradients of about 100 and of 1. Which of them decays?</summary>
+#
+# The quiet one. For the loud one the decay is divided by 100: [0.002 0.17] is printed for Adam, and [0.182 0.183] for
+# AdamW.
+# </details>
 
 # %%
 loud = rng.standard_normal((400, 2)) * [100.0, 1.0]  # two weights, one with gradients a hundred times as large
@@ -289,7 +309,7 @@ for _ in range(60):
     w = w - 2 / (a + b) * total
 lesson.caught("gradients that pile up", w, plain[-1])
 
-# %%
+# %% tags=["hide-input"]
 adam_walk = walk(Adam(), 0.5, 60)
 figure = new_figure(9.6, 4.2, "Down a long, narrow bowl: momentum pays")
 left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
@@ -321,11 +341,16 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Polyak 1964, *Some methods of speeding up the convergence of iteration methods*: momentum and its rate.
-# - Sutskever, Martens, Dahl and Hinton 2013, *On the importance of initialization and momentum in deep learning*, §2.
-# - Kingma and Ba 2015, *Adam: a method for stochastic optimization*, algorithm 1 and §3 (the correction).
-# - Loshchilov and Hutter 2019, *Decoupled weight decay regularization*, algorithm 2; 2017, *SGDR*, for the cosine.
-# - `minikd/optim.py` (in blocks that stay in the processor's cache), `minikd/schedules.py`.
+# - Polyak 1964, [*Some methods of speeding up the convergence of iteration
+#   methods*](https://doi.org/10.1016/0041-5553%2864%2990137-5): momentum and its rate.
+# - Sutskever, Martens, Dahl and Hinton 2013, [*On the importance of initialization and momentum in deep
+#   learning*](https://proceedings.mlr.press/v28/sutskever13.html), §2.
+# - Kingma and Ba 2015, [*Adam: a method for stochastic optimization*](https://arxiv.org/abs/1412.6980), algorithm 1 and
+#   §3 (the correction).
+# - Loshchilov and Hutter 2019, [*Decoupled weight decay regularization*](https://arxiv.org/abs/1711.05101), algorithm
+#   2; 2017, [*SGDR*](https://arxiv.org/abs/1608.03983), for the cosine.
+# - [`minikd/optim.py`](../minikd/optim.py) (in blocks that stay in the processor's cache),
+#   [`minikd/schedules.py`](../minikd/schedules.py).
 #
 # ## Exercises
 #

@@ -183,6 +183,12 @@ lesson.close("one product is the seven loops", by_product(x, w, b, **moves), wan
 # then give nonsense. **Padding on one side**: all the rows of zeros above, none below. The shape is right, the picture
 # has moved. **Channels summed in another order**: rows of `cols` in the order (R, S, C), those of w in (C, R, S).
 # The shapes fit, and the sums are of the wrong pairs. None of the three raises an error.
+#
+# <details><summary><b>Guess first:</b> Three wrong convolutions follow: kernel flipped, padding on one side alone,
+# pixels in another order. Which of them have a wrong shape?</summary>
+#
+# None. They are caught by their numbers, and only because the kernel is not symmetric.
+# </details>
 
 # %%
 flipped = by_product(x, w[:, :, ::-1, ::-1], b, **moves)
@@ -202,6 +208,12 @@ lesson.caught("pixels in another order than the weights", mixed_up, want)
 # The engine needs not have all of it at a time. It takes the windows of a **few images**, multiplies, and reuses the
 # memory for the next few. A piece of 1 MiB stays in the processor's cache, so the product does not wait for memory
 # either. Measured here: time and the most memory held at a time, y included, divided by the number of images.
+#
+# <details><summary><b>Guess first:</b> To make one product of a convolution, each window is copied into a row. With 3x3
+# kernels at stride 1: how many times as large is that table as the picture?</summary>
+#
+# Nine times: each pixel lies in nine windows (but for the border).
+# </details>
 
 # %%
 images = lesson.pick(full=128, quick=32)
@@ -238,7 +250,7 @@ for name, (milliseconds, kib) in costs.items():
 lesson.true("no loop over pixels: more than 10 times as fast", costs["one product"][0] < slowest / 10)
 lesson.true("the engine holds less at a time", costs["the engine"][1] < costs["one product"][1])
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(8.6, 3.6, "The same convolution, four ways")
 axes = ("Time for an image", "ms (each line: ten times the one before)"), ("Most memory held, for an image", "KiB")
 for index, (title, unit) in enumerate(axes):
@@ -268,10 +280,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016: all sizes, in pictures.
-# - K. Chellapilla, S. Puri and P. Simard, *High Performance Convolutional Neural Networks for Document Processing*,
-#   2006: the one matrix product.
-# - `minikd/nn/conv.py` and `minikd/nn/windows.py`: the engine's. Lesson 8 goes backwards.
+# - V. Dumoulin and F. Visin, [*A guide to convolution arithmetic for deep learning*](https://arxiv.org/abs/1603.07285),
+#   2016: all sizes, in pictures.
+# - K. Chellapilla, S. Puri and P. Simard, [*High Performance Convolutional Neural Networks for Document
+#   Processing*](https://inria.hal.science/inria-00112631), 2006: the one matrix product.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py) and [`minikd/nn/windows.py`](../minikd/nn/windows.py): the engine's.
+#   Lesson 8 goes backwards.
 #
 # ## Exercises
 #

@@ -203,6 +203,12 @@ lesson.caught("as many inputs as outputs: channels not exchanged", not_exchanged
 # A kernel that looks the same after half a turn hides it completely. Such kernels are what one writes down for a test:
 # all ones, a blur, a Laplace filter. And dw does not contain the kernel at all, so it is right in any case. Test with
 # random kernels.
+#
+# <details><summary><b>Guess first:</b> Somebody forgets to turn the kernel on the way back, and tests with a blur. Is
+# the bug found?</summary>
+#
+# No. A blur looks the same turned: dx agrees to the last digits. Test with random kernels.
+# </details>
 
 # %%
 symmetric = (w + w[:, :, ::-1, ::-1]) / 2
@@ -252,6 +258,13 @@ print(f"dx, dw, db of {images} images: ours {ours:.1f} ms, the engine {engine:.1
 # With dcols all ones, each pixel gets the number of windows that it was in. At stride 1 that is R·S in the middle, and
 # 1 in the corners without padding. At stride 2 with a 3x3 kernel it is 4, 2 or 1, in a checkerboard: neighbouring
 # pixels hear from different numbers of windows.
+#
+# <details><summary><b>Guess first:</b> A 3x3 kernel. In how many windows lies a pixel in the middle at stride 1, one in
+# the corner, and one anywhere at stride 2?</summary>
+#
+# 9 in the middle, 1 in the corner; 1, 2 or 4 at stride 2. So a gradient with stride 2 has a pattern of a chessboard in
+# it.
+# </details>
 
 # %%
 kernel = np.arange(1, 10.0).reshape(1, 1, 3, 3)
@@ -267,7 +280,7 @@ many, few = (add_back(np.ones((1, p, p, 1, 3, 3)), small, (s, s))[0, 0] for p, s
 lesson.true("stride 1: 9 windows in the middle, 1 in a corner", many[3, 3] == 9 and many[0, 0] == 1)
 lesson.true("stride 2: 1, 2 or 4 windows", set(few[1:6, 1:6].ravel()) == {1, 2, 4})
 
-# %%
+# %% tags=["hide-input"]
 panels = {
     "the kernel": (kernel[0, 0], "Oranges"),
     "dx of output (1, 2):\nthe kernel as it is": (laid_down, "Oranges"),
@@ -300,11 +313,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016, on transposed convolution:
-#   the full convolution, and the stride as zeros between, in pictures.
-# - A. Odena, V. Dumoulin and C. Olah, *Deconvolution and Checkerboard Artifacts*, Distill, 2016.
-# - `minikd/nn/conv.py`: `_convolved` and `_added_back` are the two ways. Lesson 9 takes what stands between
-#   convolutions.
+# - V. Dumoulin and F. Visin, [*A guide to convolution arithmetic for deep learning*](https://arxiv.org/abs/1603.07285),
+#   2016, on transposed convolution: the full convolution, and the stride as zeros between, in pictures.
+# - A. Odena, V. Dumoulin and C. Olah, [*Deconvolution and Checkerboard
+#   Artifacts*](https://distill.pub/2016/deconv-checkerboard/), Distill, 2016.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py): `_convolved` and `_added_back` are the two ways. Lesson 9 takes what
+#   stands between convolutions.
 #
 # ## Exercises
 #

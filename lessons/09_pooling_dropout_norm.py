@@ -83,6 +83,13 @@ lesson.close("the sum of dx is the sum of dy", max_pool_backward(dy, winner).sum
 # `tie_free` above is no accident: it makes inputs whose values all differ. Where two pixels share the maximum, moving
 # either one **up** moves y, moving it down does not: left and right derivative differ, as at ReLU's kink. There is no
 # right answer, only a choice. On digits that is no rare case:
+#
+# <details><summary><b>Guess first:</b> In how many of all 2x2 windows on MNIST is the largest pixel not the only
+# largest?</summary>
+#
+# In 83 %, and 90 % of these are black background. Whoever gives the gradient to all of the tied pixels changes most of
+# the picture.
+# </details>
 
 # %%
 digits = minikd.load_dataset("mnist")
@@ -147,6 +154,12 @@ lesson.close("its dx: a quarter for each", avg_pool2d_backward(dy, cache), pixel
 #
 # 4. The mean of $m$ is $r \cdot 0 + (1 - r) \cdot \frac{1}{1 - r} = 1$: on average, $y$ is $x$.
 # 5. For one step, $m$ is a constant. So $dx = m \, dy$, **with the same m**: it is what the cache holds.
+#
+# <details><summary><b>Guess first:</b> Dropout drops 30 % of the activations, and somebody forgets to divide the kept
+# ones by 0.7. By how much is the mean of many passes off?</summary>
+#
+# By 30 %. In training that hardly shows; in evaluation the next layer gets other sizes than it has learned.
+# </details>
 
 # %%
 x, rate = rng.standard_normal((200, 500)), 0.3
@@ -191,6 +204,12 @@ lesson.caught("kept activations that are not made larger: the mean is off", (x *
 #
 # In words: the gradient loses its mean, and its part along $\hat x$. It has to: adding a constant to a feature, or
 # stretching it, changes nothing behind the layer, so the loss cannot ask for it.
+#
+# <details><summary><b>Guess first:</b> Add 5 to a feature of the whole batch. What does batch norm's output do? What
+# does that say of the sum of dx over the batch?</summary>
+#
+# Nothing at all: the mean is taken off. So the loss does not change along that direction, and the sum of dx is 0.
+# </details>
 
 
 # %%
@@ -270,6 +289,8 @@ routes = {
     "dx, first: 1 in each window": max_pool_backward(dy, winner)[0, 0],
     "dx, everybody: up to 4 a window": everybody(dy, digit)[0, 0],
 }
+
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 3.4, "Where a gradient of ones goes: on the background every window is a tie")
 for ax, (title, picture) in zip(figure.subplots(1, 4), routes.items(), strict=True):
     ax.imshow(picture, cmap="gray_r", interpolation="nearest")
@@ -291,10 +312,12 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, *Dropout: a simple way to prevent neural networks
-#   from overfitting*, §4 and §10.
-# - Ioffe and Szegedy 2015, *Batch normalization*, algorithm 1 and §3. Ba, Kiros and Hinton 2016, *Layer normalization*.
-# - `minikd/nn/pooling.py` (the tournament), `dropout.py`, `normalization.py`.
+# - Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, [*Dropout: a simple way to prevent neural networks
+#   from overfitting*](https://jmlr.org/papers/v15/srivastava14a.html), §4 and §10.
+# - Ioffe and Szegedy 2015, [*Batch normalization*](https://arxiv.org/abs/1502.03167), algorithm 1 and §3. Ba, Kiros and
+#   Hinton 2016, [*Layer normalization*](https://arxiv.org/abs/1607.06450).
+# - [`minikd/nn/pooling.py`](../minikd/nn/pooling.py) (the tournament),
+#   [`minikd/nn/dropout.py`](../minikd/nn/dropout.py), [`minikd/nn/normalization.py`](../minikd/nn/normalization.py).
 # - Lesson 10 puts all layers together.
 #
 # ## Exercises

@@ -59,6 +59,13 @@ data = minikd.load_dataset("mnist")
 # | dense, 128 to 10 | (10) | 10 · (128 + 1) | 10 · 128 |
 #
 # Where is the most of each? Guess before you look.
+#
+# <details><summary><b>Guess first:</b> Two convolutions, two dense layers. Which of them holds most of the parameters,
+# and which does most of the work?</summary>
+#
+# The first dense layer holds 95 % of the parameters; the second convolution does 85 % of the multiply-adds. A
+# convolution uses each weight at every place.
+# </details>
 
 # %%
 by_hand = {  # layer's kind -> (parameters, multiply-adds), in order
@@ -243,6 +250,19 @@ lesson.close("what evaluation sees is not moved", views.clean(index), small_view
 # **A loss that is not divided by N.** The gradient is N times too large. With SGD the step is too, and training bursts.
 # Adam divides by the gradient's size again (lesson 6), so it **hides the bug**: the step is the same but for its small
 # constant. Then someone changes the optimiser, the batch size or a limit on the gradient, and all settings are wrong.
+#
+# <details><summary><b>Guess first:</b> The images are shuffled, the labels are not. What does the program say, and what
+# share of the images is then "right"?</summary>
+#
+# It says nothing. About a tenth is right, as by chance: 10.3 % is printed, where it should be 93.5 %.
+# </details>
+#
+# <details><summary><b>Guess first:</b> A batch of 100, and the 1/N is forgotten: gradients a hundred times too large.
+# How much longer is SGD's step? And Adam's?</summary>
+#
+# SGD's is a hundred times as long, and training bursts. Adam's is as long as before (factor 1.000): it divides by the
+# gradient's size, and hides the bug.
+# </details>
 
 # %%
 tested = slice(lesson.pick(full=2000, quick=500))
@@ -341,6 +361,8 @@ lesson.true("the first filters are mostly what chance made them", moved_by < 0.7
 wrong = np.flatnonzero(logits.argmax(1) != labels)
 sure = np.exp(logits[wrong].max(1) - np.log(np.exp(logits[wrong]).sum(1)))
 shown = wrong[np.argsort(sure)[::-1][:8]]  # those it was surest of
+
+# %% tags=["hide-input"]
 figure = new_figure(10.5, 5.8, f"A teacher learns: {len(wrong)} of {len(logits):,} test images wrong")
 upper, lower = figure.subfigures(2, 1, height_ratios=(2.1, 1))
 axes = upper.subplots(1, 4, width_ratios=(1.1, 1.1, 1, 1))
@@ -379,12 +401,14 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - LeCun, Bottou, Bengio and Haffner 1998, *Gradient-based learning applied to document recognition*: the data, and the
-#   network that this one is a child of.
-# - Simard, Steinkraus and Platt 2003, *Best practices for convolutional neural networks applied to visual document
-#   analysis*: augmentation, on this data.
-# - Smith and Topin 2018, *Super-convergence*: the schedule, which rises and then falls.
-# - `minikd/models.py` (the network), `minikd/training.py` (the loop), `minikd/data/augment.py`.
+# - LeCun, Bottou, Bengio and Haffner 1998, [*Gradient-based learning applied to document
+#   recognition*](https://doi.org/10.1109/5.726791): the data, and the network that this one is a child of.
+# - Simard, Steinkraus and Platt 2003, [*Best practices for convolutional neural networks applied to visual document
+#   analysis*](https://doi.org/10.1109/ICDAR.2003.1227801): augmentation, on this data.
+# - Smith and Topin 2018, [*Super-convergence*](https://arxiv.org/abs/1708.07120): the schedule, which rises and then
+#   falls.
+# - [`minikd/models.py`](../minikd/models.py) (the network), [`minikd/training/`](../minikd/training/) (the loop),
+#   [`minikd/data/augment.py`](../minikd/data/augment.py).
 # - Lesson 11 asks what the teacher knows beside the right answer.
 #
 # ## Exercises

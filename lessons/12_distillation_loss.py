@@ -163,6 +163,12 @@ lesson.true("ten times the temperature, a tenth of the distance", 9.5 < ratio < 
 #
 # Now a real teacher, the one of lesson 10, and a student that has learned nothing yet. The length of a sample's
 # gradient says how strongly it is pulled. Beside it stands the pull of the label: lesson 2's gradient, at T = 1.
+#
+# <details><summary><b>Guess first:</b> From T = 1 to T = 100: by what factor does the teacher's pull fall if T² is left
+# out? And with T²?</summary>
+#
+# Without, by 4758: not quite $100^2$. With T² its smallest and largest lie a factor of 3.1 apart.
+# </details>
 
 # %%
 teacher = teacher_of(lesson)
@@ -224,6 +230,13 @@ for T, one, other in zip(temperatures[::2], with_square[::2], without[::2], stri
 # - *limit*: at a very high temperature the gradient must be that of step 10;
 # - *by hand*: two classes at T = 2, $p = (\frac{3}{4}, \frac{1}{4})$ and $q = (\frac{1}{2}, \frac{1}{2})$. Then
 #   $L = 4 (\frac{3}{4} \log \frac{3}{2} + \frac{1}{4} \log \frac{1}{2})$ and the gradient is $2 (q - p)$.
+#
+# <details><summary><b>Guess first:</b> Six wrong versions of this loss. How many of them does a gradient check
+# find?</summary>
+#
+# One. In the other five the gradient is the right derivative of a wrong value, and a gradient check asks for nothing
+# else.
+# </details>
 
 
 # %%
@@ -304,7 +317,7 @@ lesson.true("swapped arguments pass everything but the number by hand", sees(los
 # The swapped arguments are the hardest to see. KL is not symmetric, but near $p = q$ and for large $T$ both directions
 # are the same. Only a number that somebody worked out on paper tells them apart.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature is not heard")
 left, right = figure.subplots(1, 2)
 tidy(left, "A sample's gradient", "temperature T", "length of the gradient")
@@ -330,10 +343,15 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Hinton, Vinyals and Dean 2015, *Distilling the knowledge in a neural network*, §2 (the loss) and §2.1 (the limit).
-# - Ba and Caruana 2014, *Do deep nets really need to be deep?*, §2.2: logits matched directly, a year earlier.
-# - `minikd/losses/kl.py`, `distillation.py`, `logit_matching.py`; `minikd/evidence/pitfalls/losses.py` for the wrong
-#   versions, and `minikd pitfalls` for what they cost.
+# - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
+#   §2 (the loss) and §2.1 (the limit).
+# - Ba and Caruana 2014, [*Do deep nets really need to be deep?*](https://arxiv.org/abs/1312.6184), §2.2: logits matched
+#   directly, a year earlier.
+# - [`minikd/losses/kl.py`](../minikd/losses/kl.py),
+#   [`minikd/losses/distillation.py`](../minikd/losses/distillation.py),
+#   [`minikd/losses/logit_matching.py`](../minikd/losses/logit_matching.py);
+#   [`minikd/evidence/pitfalls/losses.py`](../minikd/evidence/pitfalls/losses.py) for the wrong versions, and `minikd
+#   pitfalls` for what they cost.
 # - Lesson 13 trains with this loss, and asks whether it was worth it.
 #
 # ## Exercises

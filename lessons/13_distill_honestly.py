@@ -168,12 +168,11 @@ lesson.caught("a baseline with other first weights", other.vector, baseline.vect
 
 # %%
 logits, steps_taken = {name: [] for name in objectives()}, []
-for seed in range(SEEDS):
-    for name, objective in objectives().items():
-        longer = (EPOCHS * COUNT // MORE, more_views) if name == "more labels" else (EPOCHS, views)
-        student, steps = trained(objective, seed, *longer)
-        logits[name].append(student(test_images))
-        steps_taken.append(steps)
+for seed, name in lesson.progress([(seed, name) for seed in range(SEEDS) for name in objectives()], "students"):
+    longer = (EPOCHS * COUNT // MORE, more_views) if name == "more labels" else (EPOCHS, views)
+    student, steps = trained(objectives()[name], seed, *longer)
+    logits[name].append(student(test_images))
+    steps_taken.append(steps)
 
 print("seed  student            errors     NLL     ECE")
 for seed in range(SEEDS):
@@ -208,6 +207,12 @@ lesson.true("every student took the same number of steps", len(set(steps_taken))
 #    $$p = \min \left( 1, \frac{2}{2^n} \sum_{k=0}^{\min(b, c)} \binom{n}{k} \right)$$
 #
 # This is **McNemar's exact test**. A small $p$ says: coins rarely do that. It does not say how large the difference is.
+#
+# <details><summary><b>Guess first:</b> 10 images are wrong for student A alone, 30 for B alone. Would coins split 40
+# tosses at least so unevenly more or less often than once in a hundred?</summary>
+#
+# Less: $p = 0.0022$, twice in a thousand.
+# </details>
 
 
 # %%
@@ -334,6 +339,12 @@ lesson.caught("p of an unpaired test", unpaired_p(160, 180, 10_000), mcnemar_p(1
 # %% [markdown]
 # **The best seed.** Take five runs of ours, one of theirs, and show our best. If both are equally good, all six runs
 # are draws from one lottery, and each is as likely to be the best as any other. So ours "wins" in five of six cases.
+#
+# <details><summary><b>Guess first:</b> Five runs of ours, one of theirs, all equally good. We show our best. How often
+# is it better than theirs?</summary>
+#
+# In five of six cases: each of the six runs is as likely to be the best.
+# </details>
 
 # %%
 runs = rng.normal(300, 15, (20_000, 6))  # errors of six runs, five of them ours
@@ -344,6 +355,12 @@ lesson.caught("the best of five seeds in place of a fair coin", wins, 0.5)
 # %% [markdown]
 # **Tuning on the test set.** Try twenty temperatures, and report the one with the fewest test errors. Suppose the
 # temperature makes no difference at all, and every setting is wrong on 3 % of all images there could be:
+#
+# <details><summary><b>Guess first:</b> Twenty settings that make no difference, 300 errors expected of each. How many
+# errors does the best of them show?</summary>
+#
+# About 269: thirty fewer, by luck alone. On new images it makes 300 again.
+# </details>
 
 # %%
 shown = rng.binomial(10_000, 0.03, (5000, 20)).min(1)  # the best of twenty settings, 5,000 times
@@ -354,7 +371,7 @@ lesson.true("it looks better than it is", fresh.mean() - shown.mean() > 20, f"{f
 # %% [markdown]
 # So settings are chosen on **validation images**, held out of the training set, and the test images are used once.
 
-# %%
+# %% tags=["hide-input"]
 figure = new_figure(9.6, 4.2, f"Students with and without a teacher, {SEEDS} seeds, {COUNT:,} images")
 left, right = figure.subplots(1, 2)
 looks = {
@@ -392,13 +409,20 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - McNemar 1947, *Note on the sampling error of the difference between correlated proportions or percentages*.
-# - Dietterich 1998, *Approximate statistical tests for comparing supervised classification learning algorithms*.
-# - Student 1908, *The probable error of a mean*.
-# - Szegedy et al. 2016, *Rethinking the Inception architecture for computer vision*, §7: smoothed labels.
-# - Guo et al. 2017, *On calibration of modern neural networks*, §2: reliability, ECE.
-# - Stanton et al. 2021, *Does knowledge distillation really work?*: students often do not match their teachers.
-# - `minikd/metrics.py`, `minikd/evidence/experiments/statistics.py`. Lesson 17 runs the whole experiment.
+# - McNemar 1947, [*Note on the sampling error of the difference between correlated proportions or
+#   percentages*](https://doi.org/10.1007/BF02295996).
+# - Dietterich 1998, [*Approximate statistical tests for comparing supervised classification learning
+#   algorithms*](https://doi.org/10.1162/089976698300017197).
+# - Student 1908, [*The probable error of a mean*](https://doi.org/10.1093/biomet/6.1.1).
+# - Szegedy et al. 2016, [*Rethinking the Inception architecture for computer
+#   vision*](https://arxiv.org/abs/1512.00567), §7: smoothed labels.
+# - Guo et al. 2017, [*On calibration of modern neural networks*](https://arxiv.org/abs/1706.04599), §2: reliability,
+#   ECE.
+# - Stanton et al. 2021, [*Does knowledge distillation really work?*](https://arxiv.org/abs/2106.05945): students often
+#   do not match their teachers.
+# - [`minikd/metrics.py`](../minikd/metrics.py),
+#   [`minikd/evidence/experiments/statistics.py`](../minikd/evidence/experiments/statistics.py). Lesson 17 runs the
+#   whole experiment.
 #
 # ## Exercises
 #

@@ -191,6 +191,13 @@ lesson.true("and the engine's is sound", np.all(np.isfinite(losses.similarity_pr
 # Two mistakes. Who differentiates $F F^\top$ as if one of the two $F$ were a constant gets one of the two sums of step
 # 7; a gradient check sees it. And who leaves out step 2 has a loss that depends on how long the teacher's features
 # happen to be. Its gradient is right, so **no gradient check sees that**. A claim about scale does.
+#
+# <details><summary><b>Guess first:</b> A term of the derivation was left out in value and gradient alike. Does the
+# gradient check of lesson 4 find it?</summary>
+#
+# No: it compares the gradient with the value, and both lack it. The row after asks what the loss is *for*: a teacher's
+# feature ten times as long must change nothing. That finds it.
+# </details>
 
 
 # %%
@@ -245,6 +252,13 @@ lesson.true("attention transfer to an MLP is refused, with a reason", "maps" in 
 # As in lesson 13: the same first weights, batches and steps for all, several seeds, and settings that were fixed before
 # (the engine's defaults). The teacher looks at each image once, and its logits and features are kept. All but the first
 # get soft targets as well, so a hint or a relation has to be worth more than soft targets alone.
+#
+# <details><summary><b>Guess first:</b> Three ways to learn beside the labels: soft targets, a hint, and relations.
+# Which makes the fewest errors, and which comes nearest to the teacher's relations?</summary>
+#
+# Not the same one. Soft targets make the fewest errors, 588 on average; the relation comes nearest to the teacher's
+# relations, 0.92e-3, and makes no fewer errors than labels do, 664 beside 659.
+# </details>
 
 # %%
 COUNT, EPOCHS, SEEDS = lesson.pick(full=(6000, 8, 3), quick=(300, 4, 2))
@@ -281,7 +295,9 @@ def unlike(student):
 
 
 names = ("labels", "soft_targets", "hint", "similarity_preserving")
-students = {name: [trained(name, seed) for seed in range(SEEDS)] for name in names}
+students = {name: [] for name in names}
+for name, seed in lesson.progress([(name, seed) for name in names for seed in range(SEEDS)], "students"):
+    students[name].append(trained(name, seed))
 print(f"\nerrors in {len(test_labels):,} test images, by seed, and the distance of the relations from the teacher's")
 for name, found in students.items():
     errors = [metrics.errors(one(test_images), test_labels) for one in found]
@@ -300,7 +316,7 @@ lesson.close("the teacher has not changed", teacher.vector, before, within=0)
 # teacher that has seen more images brings these with it. What the relation does is certain for the relation alone.
 # Whether it saves errors is another question, and the table answers it for this run only.
 
-# %%
+# %% tags=["hide-input"]
 ten_of_each = np.concatenate([np.flatnonzero(test_labels == k)[:10] for k in range(10)])
 panels = {
     "teacher": (teacher, layers.teacher),
@@ -327,12 +343,17 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# - Romero et al. 2015, *FitNets: hints for thin deep nets*, §2.2: the hint, there in a stage of its own.
-# - Zagoruyko and Komodakis 2017, *Paying more attention to attention*, §3.1: attention transfer.
-# - Tung and Mori 2019, *Similarity-preserving knowledge distillation*, §3: the relation derived here.
-# - Park, Kim, Lu and Cho 2019, *Relational knowledge distillation*, §3.2: distances and angles instead of products. Its
-#   distances are divided by their mean, which depends on every feature: the same care as in step 5.
-# - `minikd/losses/features/`, each with its derivation; `minikd/nn/container.py` for the taps.
+# - Romero et al. 2015, [*FitNets: hints for thin deep nets*](https://arxiv.org/abs/1412.6550), §2.2: the hint, there in
+#   a stage of its own.
+# - Zagoruyko and Komodakis 2017, [*Paying more attention to attention*](https://arxiv.org/abs/1612.03928), §3.1:
+#   attention transfer.
+# - Tung and Mori 2019, [*Similarity-preserving knowledge distillation*](https://arxiv.org/abs/1907.09682), §3: the
+#   relation derived here.
+# - Park, Kim, Lu and Cho 2019, [*Relational knowledge distillation*](https://arxiv.org/abs/1904.05068), §3.2: distances
+#   and angles instead of products. Its distances are divided by their mean, which depends on every feature: the same
+#   care as in step 5.
+# - [`minikd/losses/features/`](../minikd/losses/features/), each with its derivation;
+#   [`minikd/nn/container.py`](../minikd/nn/container.py) for the taps.
 # - Lesson 15 runs the same code on a GPU.
 #
 # ## Exercises

@@ -124,6 +124,12 @@ for bug, (raised, says) in trouble.items():
 # 3. So: weights are copied once. A batch is copied once. Nothing comes back before somebody looks at it.
 #
 # The stand-in counts copies. A step that sends the weights along with each batch is seen at once.
+#
+# <details><summary><b>Guess first:</b> 100 steps on a device, and the loss is fetched every 50th. Somebody fetches it
+# each time, to print it. How many copies to the host is that, instead of how many?</summary>
+#
+# 100 instead of 2. Each of them waits until the device's queue is empty.
+# </details>
 
 # %%
 student = nn.Sequential(nn.Linear(784, 128, rng), nn.ReLU(), nn.Linear(128, 10, rng))
@@ -302,6 +308,12 @@ print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for 
 # A device does many things at the same time. Let two of them add to one place: both read 5, both add 1, both write 6,
 # and one addition is lost. NumPy has the same trap, on one processor: with a repeated index, `a[index] += 1` reads all
 # the old values first, then writes.
+#
+# <details><summary><b>Guess first:</b> The same numbers are added twenty times, in the order in which parallel workers
+# happen to be ready. How often are the bits other than the first time?</summary>
+#
+# In most of them: 13 of 20 in the run that was recorded. Addition of floats is not associative.
+# </details>
 
 # %%
 labels = rng.integers(0, 10, 1000)
@@ -380,7 +392,7 @@ else:
 # float64 and float32, beside NumPy; the trainings of the main job for some steps, with their copies counted and their
 # steps timed by the right clock. It leaves `gpu-check.json`, a file that can be sent.
 
-# %%
+# %% tags=["hide-input"]
 figure = style.new_figure(10, 4.2, "A sum's bits depend on the order; a clock must wait for the queue")
 left, right_ = figure.subplots(1, 2)
 LOOKS = [(style.BLUE, "-", "o"), (style.ORANGE, "--", "^"), (style.GREEN, "-.", "D"), (style.RED, ":", "s")]
@@ -421,10 +433,11 @@ lesson.save(figure)
 #
 # ## Read on
 #
-# Higham, *Accuracy and Stability of Numerical Algorithms* (2nd edition, 2002), chapter 4: orders of summation.
-# CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the engine: `minikd/backends/__init__.py`,
-# `minikd/backends/cuda.py`, `minikd/evidence/gpu_check`. Lesson 8 has the loop that is turned round here, lesson 16
-# ships the student.
+# Higham, [*Accuracy and Stability of Numerical Algorithms*](https://doi.org/10.1137/1.9780898718027) (2nd edition,
+# 2002), chapter 4: orders of summation. CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the
+# engine: [`minikd/backends/__init__.py`](../minikd/backends/__init__.py),
+# [`minikd/backends/cuda.py`](../minikd/backends/cuda.py), [`minikd/evidence/gpu_check`](../minikd/evidence/gpu_check).
+# Lesson 8 has the loop that is turned round here, lesson 16 ships the student.
 #
 # ## Exercises
 #

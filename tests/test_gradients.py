@@ -35,7 +35,9 @@ def test_every_layer_is_checked():
     cases = [layer for _, layer, _, _ in layers(np.random.default_rng(0))]
     cases += [model for _, model, _, _ in models(np.random.default_rng(0))]
     wanted = {getattr(nn, name) for name in nn.__all__} - {nn.Grads, nn.Layer}
-    assert wanted == {type(layer) for layer in cases}
+    by_itself = {nn.Embedding}  # its input is whole numbers
+    assert wanted == {type(layer) for layer in cases} | by_itself
+    assert all(kind.__name__ in {check.name for check in CHECKS} for kind in by_itself)
 
 
 def test_every_loss_is_checked():

@@ -23,6 +23,8 @@ def check(work: Work) -> None:
             "the temperature multiplies, but must divide": hotter(z * T),
             "the weights p are missing: each log p counts with its belief": -logq.sum(1),
             "np.mean over the classes, but the entropy is a sum": by_row / z.shape[1],
+            "this is in bits: the logarithm is np.log, the natural one, not np.log2": by_row / np.log(2),
+            "the sum runs over the whole batch: one entropy for each row (axis=1)": np.full_like(by_row, by_row.sum()),
         },
     )
     work.same(
@@ -50,6 +52,13 @@ def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
             "this is softmax itself, without the logarithm": np.exp(want),
             "the largest was subtracted, but the logarithm of the sum of exponentials was not": shifted,
             "the logarithm was divided by T: the logits are, before the rest": losses.log_softmax(z) / T,
+            "np.log2 of the sum, but exp belongs to np.log, the natural logarithm": shifted
+            - np.log2(np.exp(shifted).sum(1, keepdims=True)),
+            "this is log2 of the beliefs: np.log, the natural logarithm, is asked for": want / np.log(2),
+            "the sum runs over the whole batch: each row has its own (axis=1, keepdims=True)": whole_batch(z / T),
+            "the sum after the largest was subtracted runs over the whole batch: each row has its own": whole_batch(
+                shifted
+            ),
         },
     )
     work.same(
@@ -62,6 +71,11 @@ def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
             "the logarithm of a belief that has become 0 is -inf: do not take it of softmax": logs_of_beliefs(large),
         },
     )
+
+
+def whole_batch(z: np.ndarray) -> np.ndarray:
+    """Return the logarithm of a softmax over all elements of the batch: a mistake."""
+    return z - np.log(np.exp(z).sum())
 
 
 def logs_of_beliefs(z: np.ndarray) -> np.ndarray:

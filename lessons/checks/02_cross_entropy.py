@@ -35,6 +35,10 @@ def smoothed(work: Work) -> None:
             ),
             "the right class gets 1 - e on top of its e/K; a row of t must sum to 1": loss_of(only, logp),
             "each class gets e/K, not e": loss_of(right * (1 - smoothing) + smoothing, logp),
+            "this is in bits: the logarithm is np.log, the natural one, not np.log2": value / np.log(2),
+            "the softmax runs over the whole batch: each row has its own (axis=1, keepdims=True)": loss_of(
+                np.where(right, 1 - smoothing, 0) + smoothing / K, z - np.log(np.exp(z).sum())
+            ),
         },
     )
     work.loss(
@@ -67,6 +71,7 @@ def binary(work: Work) -> None:
             "the 1/N of the mean is missing": value * len(z),
             "the sign is turned": -value,
             "yes and no are swapped: the label is 1 for yes": turned[0],
+            "this is in bits: the logarithm is np.log, the natural one, not np.log2": value / np.log(2),
             "only the samples with the label 1 count: those with 0 have the loss log(1 + exp(z))": -np.mean(
                 y * np.log(belief)
             ),

@@ -32,6 +32,12 @@ def check(work: Work) -> None:
             "label -1 was taken for the last class: an index of -1 counts from the end": unsplit,
             "the labels' term belongs at temperature 1, not at T": hot,
             "the mean is over all N samples, not over those with a label": apart,
+            "the labels' term is a mean over the samples with a label: it is to be divided by all N, too": labelled(
+                z, v, labels, T, alpha
+            ),
+            "the softmax runs over the whole batch: each row has its own (axis=1, keepdims=True)": whole_batch(
+                z, v, labels, T, alpha
+            ),
             "the 1/N of the mean is missing": mixed * len(z),
             "T² is missing: the soft gradient is T (q - p)/N, of which one T was left out twice": without_square(
                 z, v, labels, T, alpha
@@ -57,6 +63,10 @@ def reverse(work: Work, z: np.ndarray, v: np.ndarray, T: float) -> None:
             "the sum over the classes is divided by K: np.mean over all elements": value / z.shape[1],
             "the 1/N of the mean over the batch is missing": value * len(z),
             "the temperature is missing in the softmax": T**2 * losses.reverse_kl(z, v, 1.0)[0],
+            "this is in bits: the logarithm is np.log, the natural one, not np.log2": value / np.log(2),
+            "the softmax runs over the whole batch: each row has its own (axis=1, keepdims=True)": over_the_batch(
+                z, v, T
+            ),
         },
     )
     work.same(
@@ -79,6 +89,27 @@ def reverse(work: Work, z: np.ndarray, v: np.ndarray, T: float) -> None:
 def labels_at(z: np.ndarray, labels: np.ndarray, T: float) -> np.ndarray:
     """Return the labels' gradient (q - onehot)/N with the student softened by T: a mistake."""
     return (losses.softmax(z, T) - (labels[:, None] == np.arange(z.shape[1]))) / len(z)
+
+
+def labelled(z: np.ndarray, v: np.ndarray, labels: np.ndarray, T: float, alpha: float) -> np.ndarray:
+    """Return the gradient with the labels' term divided by how many have a label, and the other by N: a mistake."""
+    soft, known = losses.kl_divergence(z, v, T)[1], (labels >= 0)[:, None]
+    hard = labels_at(z, labels, 1.0) * len(z) / known.sum()
+    return np.where(known, alpha * soft + (1 - alpha) * hard, soft)
+
+
+def whole_batch(z: np.ndarray, v: np.ndarray, labels: np.ndarray, T: float, alpha: float) -> np.ndarray:
+    """Return the gradient with each softmax taken over all elements of the batch: a mistake."""
+    q, p, q1 = (np.exp(one) / np.exp(one).sum() for one in (z / T, v / T, z))
+    soft, known = T * (q - p), (labels >= 0)[:, None]
+    hard = q1 - (labels[:, None] == np.arange(z.shape[1]))
+    return np.where(known, alpha * soft + (1 - alpha) * hard, soft) / len(z)
+
+
+def over_the_batch(z: np.ndarray, v: np.ndarray, T: float) -> float:
+    """Return the reverse divergence of softmaxes over all elements of the batch: a mistake."""
+    logq, logp = (one / T - np.log(np.exp(one / T).sum()) for one in (z, v))
+    return float(T**2 * np.sum(np.exp(logq) * (logq - logp)) / len(z))
 
 
 def without_square(z: np.ndarray, v: np.ndarray, labels: np.ndarray, T: float, alpha: float) -> np.ndarray:

@@ -49,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"\n{done.right} right, {done.wrong} wrong, {done.to_do} to do: {file}{': well done.' if right else ''}")
     later = [one for one in names if one > name]
     if not right:
-        print_next({again: f"once {file} is better"})
+        first = next(iter(done.doubted), "")
+        print_next({again: f"once {first or file} is better{' (begin with it)' if len(done.doubted) > 1 else ''}"})
     elif later:
         print_next({f"{python_as_typed()} {quoted(shown(folder / f'{later[0]}.py'))}": "the next lesson"})
     else:

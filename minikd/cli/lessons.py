@@ -11,15 +11,15 @@ from pathlib import Path
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next, python_as_typed, shown
 from minikd.cli.shared_flags import add_json
-from minikd.console.layout import columns, styled, tell
+from minikd.console.layout import columns, paragraph, styled, tell
 from minikd.console.terminal import say, standard_error
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
 from minikd.lessons.library import LessonCard, cards, chosen, lessons_folder
 from minikd.storage.files import write_atomically
 
-MINUTES = len("minutes")
-"""Columns of a lesson's minutes."""
+MINUTES = len("read")
+"""Columns of a lesson's minutes, to read and to run."""
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
@@ -52,18 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def listing(picked: Sequence[LessonCard]) -> str:
-    """Return the lessons as a table: number, title, minutes, what each needs."""
-    room = columns() - len(f"{'':4}  minutes  ")
+    """Return the lessons as a table: number, title, minutes to read and to run, what each needs."""
+    room = columns() - len(f"{'':4}  read   run  ")
     title = max(20, min(46, room // 2))
-    head = f"{'':4}{'':{title}}  minutes  needs"
+    head = f"{'':4}{'':{title}}  {'read':>{MINUTES}}  {'run':>{MINUTES}}  needs"
     drawn = [styled(head, "bold"), "─" * columns()]
     for card in picked:
         titles, needs = textwrap.wrap(card.title, title), textwrap.wrap(card.needs, room - title)
-        rows = zip_longest([str(card.number)], titles, [str(card.minutes)], needs, fillvalue="")
+        rows = zip_longest([str(card.number)], titles, [str(card.reading)], [str(card.minutes)], needs, fillvalue="")
         drawn += [
-            f"{number:>2}  {name:{title}}  {minutes:>{MINUTES}}  {need}".rstrip()
-            for number, name, minutes, need in rows
+            f"{number:>2}  {name:{title}}  {reading:>{MINUTES}}  {minutes:>{MINUTES}}  {need}".rstrip()
+            for number, name, reading, minutes, need in rows
         ]
+    drawn += ["", paragraph("read: minutes to read, about; run: minutes to run on two cores (--quick: seconds)")]
     return "\n".join(drawn)
 
 

@@ -8,9 +8,12 @@ def check(work: Work) -> None:
 """
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +25,26 @@ from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
 from minikd.evidence.gradcheck.trial import Stopped, describe, hint
 from minikd.lessons.rows import distance, row
-from minikd.outside import raised, run_file
+from minikd.outside import place, run_file
 from minikd.typing import Floats, Scalar
 
 NEAR = 1e-6
 """Within this, relative, a result is the one that a known mistake gives."""
 
+WARNINGS = {
+    "divide by zero encountered in log": "the logarithm of 0 is minus infinity: has a probability become 0?",
+    "divide by zero": "something is divided by 0",
+    "overflow encountered in exp": "exp of a large number is infinity: subtract the largest of the row first",
+    "overflow": "a number became too large, and is infinity from there on",
+    "invalid value": "infinity less infinity, 0 times infinity and the logarithm of a negative number are NaN",
+}
+"""What NumPy's warnings mean: the first whose text is in the warning is told."""
+
 
 class Work:
     """A reader's file. `right`, `wrong` and `to_do` count the checks so far; to do is what is not written, or waits.
+
+    `doubted` are the functions that were found wrong, in the order of the checks.
 
     Nothing is raised for wrong work: the rows say so, and the lines below them why. Raises ConfigError where the file
     cannot be run at all.
@@ -39,7 +53,8 @@ class Work:
     def __init__(self, path: Path) -> None:
         self.path, self.names = path, vars(run_file(path))
         self.right = self.wrong = self.to_do = 0
-        self.doubted: set[str] = set()
+        self.doubted: dict[str, None] = {}
+        self.told: set[str] = set()
 
     def same(
         self,
@@ -62,8 +77,10 @@ class Work:
         function = self._function(claim, name)
         if function is None:
             return
+        warned: list[str] = []
         try:
-            result: object = function(*map(own, arguments))
+            with warnings_in_words(warned):
+                result: object = function(*map(own, arguments))
             got = part(result) if part else result
             apart = distance(got, want)
         except Exception as error:
@@ -71,12 +88,14 @@ class Work:
             return
         known = [f"→ {text}" for text, result in (suspects or {}).items() if distance(got, result) < NEAR]
         if apart <= within:
-            self._tell(claim, "ok", f"{apart:.1e}")
+            self._tell(claim, "ok", f"{apart:.1e}", *warned)
+        elif first := self._first_wrong(name):
+            self._wait(claim, name, first)
         else:
             alone = part and isinstance(result, np.ndarray) and np.asarray(got).shape != np.asarray(want).shape
             why = f"{name} returned {describe(result)} alone, not a tuple" if alone else difference(name, got, want)
-            self._tell(claim, "WRONG", f"{apart:.1e}", why, *known)
-            self.doubted.add(name)
+            self._tell(claim, "WRONG", f"{apart:.1e}", why, *known, *warned)
+            self.doubted[name] = None
 
     def gradients(
         self, forward: str, backward: str, inputs: Mapping[str, Floats], *, usual: str = "", **settings: object
@@ -98,8 +117,9 @@ class Work:
             )
             return
         try:  # once by hand: what is not written yet shows itself
-            y, cache = first(**{name: a.copy() for name, a in inputs.items()}, **settings)
-            second(np.ones_like(y), cache)
+            with warnings_in_words([]):
+                y, cache = first(**{name: a.copy() for name, a in inputs.items()}, **settings)
+                second(np.ones_like(y), cache)
         except NotImplementedError as error:
             self._raised(claim, backward, error)
             return
@@ -109,7 +129,7 @@ class Work:
             report = check_pair(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
         except Stopped as stop:
             report = GradientReport(backward, findings=(stop.finding,))
-        self._report(claim, report, usual)
+        self._report(claim, backward, report, usual)
 
     def loss(self, name: str, logits: Floats, *others: object, usual: str = "") -> None:
         """Check that the function `name`, (logits, *others) -> (value, dlogits), returns the gradient of its value."""
@@ -122,31 +142,54 @@ class Work:
             return as_loss(function)(z, *(own(one, z.dtype) for one in others))
 
         try:
-            loss(logits)
+            with warnings_in_words([]):
+                loss(logits)
         except Exception as error:
             self._raised(claim, name, error)
             return
-        self._report(claim, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
+        self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
 
     def _function(self, claim: str, name: str) -> Passes | None:
         """Return the reader's function of that name; None, and a row, where there is none."""
         found = self.names.get(name)
         if callable(found):
             return as_function(found)
+        self.doubted[name] = None
         self._tell(claim, "WRONG", "", f"{self.path.name} has no function {name}; the skeleton has it, with its shapes")
         return None
+
+    def _first_wrong(self, name: str) -> str:
+        """Return which function that `name` calls was found wrong before; "" where none was."""
+        return next((one for one in called(name, self.names) if one != name and one in self.doubted), "")
+
+    def _wait(self, claim: str, name: str, first: str) -> None:
+        """Print the row of a check that waits for another function; why is said once."""
+        why = f"{name} calls {first}, which is wrong: put {first} right first"
+        self._tell(claim, "waits", "", *([] if why in self.told else [why]))
+        self.told.add(why)
 
     def _raised(self, claim: str, name: str, error: Exception) -> None:
         if isinstance(error, NotImplementedError):
             self._tell(claim, "to do", "")
-        else:
-            text = f"{name} raised {raised(error)}{hint(error, 'forward')}"
-            self._tell(claim, "WRONG", "", text)
+            return
+        raised, where = f"{type(error).__name__}: {error}", place(error)
+        inner = next((one for one in called(name, self.names) if f", in {one}: " in where and one != name), "")
+        if inner and inner in self.doubted:
+            self._wait(claim, name, inner)
+            return
+        self.doubted[name] = None
+        if (same := f"{where} {raised}") in self.told:
+            self._tell(claim, "WRONG", "", f"{name} raised the same {type(error).__name__} as above")
+            return
+        self.told.add(same)
+        who = f"{name} called {inner}, which raised" if inner else f"{name} raised"
+        self._tell(claim, "WRONG", "", f"{who} {raised} ({where}){hint(error, 'forward')}")
 
-    def _report(self, claim: str, report: GradientReport, usual: str) -> None:
+    def _report(self, claim: str, name: str, report: GradientReport, usual: str) -> None:
         if report.ok:
             self._tell(claim, "ok", f"{report.relative_error:.1e}")
         else:
+            self.doubted[name] = None
             by_value = all(finding.kind in ("element", "direction") for finding in report.findings)
             self._tell(claim, "WRONG", "", report.message, *([f"→ {usual}"] if usual and by_value else []))
 
@@ -157,6 +200,39 @@ class Work:
         print(row(claim, verdict, shown))
         for text in why:
             print(broken(textwrap.indent(text, "    ")))
+
+
+def called(name: str, names: Mapping[str, object]) -> Iterator[str]:
+    """Yield the functions of a file that its function `name` needs, nearest first: itself, what it calls, what they do.
+
+    A name that stands in the code counts as called.
+    """
+    waiting, seen = [name], set[str]()
+    while waiting:
+        one = waiting.pop(0)
+        function = names.get(one)
+        if one not in seen and isinstance(function, FunctionType):
+            seen.add(one)
+            yield one
+            waiting += sorted(names_in(function.__code__))
+
+
+def names_in(code: CodeType) -> set[str]:
+    """Return the global names that stand in a function's code, and in functions within it."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(names_in, inner))
+
+
+@contextmanager
+def warnings_in_words(told: list[str]) -> Iterator[None]:
+    """Keep NumPy's warnings about the reader's numbers off the screen, and append to `told` what each means."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        yield
+    lines = ((str(one.message), f"{Path(one.filename).name}, line {one.lineno}") for one in caught)
+    for message, where in dict.fromkeys(lines):
+        meaning = next((words for start, words in WARNINGS.items() if start in message), "look at this line's numbers")
+        told.append(f"NumPy warned, {where}: {message}. {meaning[0].upper()}{meaning[1:]}")
 
 
 def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:

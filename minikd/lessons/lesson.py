@@ -1,18 +1,19 @@
 """A lesson while it runs: every claim is checked and printed in one row, and its figure is saved.
 
 lesson = Lesson("03_linear_backward")
-lesson.close("dx by loops = dy @ w", by_loops, dy @ w, within=1e-12)    # ... ok      2.2e-16
-lesson.caught("a product that was not transposed", wrong, dx)           # ... caught  1.4e+00
+lesson.close("dx by loops = dy @ w", by_loops, dy @ w, within=1e-12)  # ok      dx by loops = dy @ w ... 2.2e-16
+lesson.caught("a product that was not transposed", wrong, dx)         # caught  a product that was ..... 1.4e+00
 """
 
 import argparse
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from minikd.console.terminal import stand_before_streams
+from minikd.console.terminal import stand_before_streams, standard_error
 from minikd.lessons.rows import distance, row
 from minikd.storage.files import write_atomically
 
@@ -58,6 +59,12 @@ class Lesson:
     def pick(self, full: T, quick: T) -> T:
         """Return the first, or with --quick the second: so many epochs, images, seeds."""
         return quick if self.quick else full
+
+    def progress(self, items: Iterable[T], what: str) -> Iterator[T]:
+        """Yield the items, with a bar on standard error: a long loop shows how far it is."""
+        from tqdm import tqdm
+
+        yield from tqdm(items, what, file=standard_error(), leave=False, dynamic_ncols=True)
 
     def close(self, claim: str, got: object, want: object, within: float = 1e-12) -> None:
         """Claim that two results are equal to within a relative error; the row shows how near they are.

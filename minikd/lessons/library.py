@@ -31,12 +31,25 @@ NAMES_BEFORE = {"13_distil_honestly": "13_distill_honestly"}
 LIMIT = 2**20
 """Bytes of the largest lesson that is read."""
 
+WORDS, LINES = 150, 15
+"""Words of prose and lines of code that a reader takes in within a minute. Reading for study is slower than the 238
+words a minute of silent reading (Brysbaert 2019), and mathematics is slower still; the result is a guide."""
+
+FOLDED = "hide-input"
+"""The tag of cells that only draw: a page folds their code."""
+
+STEP = 5
+"""Minutes to which a reading time is rounded."""
+
 LABELS = ("Goal", "Needs", "You will see", "Minutes")
 
 
 @dataclass(frozen=True)
 class LessonCard:
-    """A lesson's first cell; goal, needs and sight (what you will see) are Markdown."""
+    """A lesson's first cell; goal, needs and sight (what you will see) are Markdown.
+
+    minutes: how long it runs on two cores; reading: how many minutes it takes to read, about.
+    """
 
     path: Path
     number: int
@@ -45,6 +58,7 @@ class LessonCard:
     needs: str
     sight: str
     minutes: int
+    reading: int
 
     @property
     def name(self) -> str:
@@ -75,7 +89,8 @@ def cards(folder: Path) -> list[LessonCard]:
 
 def read_card(path: Path) -> LessonCard:
     """Return what a lesson's first cell says. Raises ConfigError naming the file and what is missing or too much."""
-    title, *paragraphs = first_cell(path).split("\n\n")
+    text = read_text(path, LIMIT, "take the lesson as it came", ConfigError)
+    title, *paragraphs = first_cell(text).split("\n\n")
     number, heading = int(path.name[:2]), re.fullmatch(r"# (\d{1,2})\. (.+)", title)
     if not heading or int(heading[1]) != number:
         raise ConfigError(f"{path}: its first cell begins with {title!r}, but must with '# {number}. Title'")
@@ -93,12 +108,26 @@ def read_card(path: Path) -> LessonCard:
     if not re.fullmatch(r"[1-9]\d{0,3}", said["Minutes"]):
         raise ConfigError(f"{path}: its **Minutes** are {said['Minutes']!r}, but must be a whole number")
     goal, needs, sight, minutes = said.values()
-    return LessonCard(path, number, heading[2], goal, needs, sight, int(minutes))
+    return LessonCard(path, number, heading[2], goal, needs, sight, int(minutes), reading_minutes(text))
 
 
-def first_cell(path: Path) -> str:
+def reading_minutes(text: str) -> int:
+    """Return about how long a lesson's script takes to read: prose, mathematics and code, but not what is drawn."""
+    words = lines = 0
+    kind = "code"
+    for line in text.splitlines():
+        if line.startswith("# %%"):
+            kind = "prose" if "[markdown]" in line else "drawing" if FOLDED in line else "code"
+        elif kind == "prose":
+            words += len(line.removeprefix("#").split())
+        elif kind == "code":
+            lines += bool(line.strip())
+    return max(STEP, STEP * round((words / WORDS + lines / LINES) / STEP))
+
+
+def first_cell(text: str) -> str:
     """Return the text of a script's first cell, without its comment signs; empty where it is not Markdown."""
-    begin, *lines = read_text(path, LIMIT, "take the lesson as it came", ConfigError).splitlines() or [""]
+    begin, *lines = text.splitlines() or [""]
     cell = []
     for line in lines if begin == "# %% [markdown]" else []:
         if not line.startswith("#") or line.startswith("# %%"):

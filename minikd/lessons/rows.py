@@ -18,16 +18,20 @@ LOOKS = {"ok": "green", "caught": "green", "WRONG": "red", "MISSED": "red"}
 
 
 def row(claim: str, verdict: str, shown: str = "") -> str:
-    """Return a claim as a row: softmax rows sum to 1 ........ ok  1.1e-16; a long claim takes several lines."""
+    """Return a claim as a row: ok      softmax rows sum to 1 ........ 1.1e-16; a long claim takes several lines.
+
+    The verdict stands first, where a narrow screen shows it.
+    """
     claim = fitted(claim, before(sys.stdout).encoding)  # else what it prints in ASCII would be longer than its column
     width = columns() - VERDICT - SHOWN - 1
     *above, last = textwrap.wrap(claim, width - 4) or [""]
     marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column
-    dotted = f"{last} ".ljust(width + marks, ".")
-    beside = shown if len(shown) <= SHOWN else ""
-    told = f"{verdict:<{VERDICT if beside else 0}}"
-    below = [] if beside == shown else [f"    {shown}"]
-    return "\n".join([*above, f"{dotted} {styled(told, LOOKS[verdict]) if verdict in LOOKS else told}{beside}", *below])
+    beside = shown and len(shown) <= SHOWN
+    dotted = f"{f'{last} '.ljust(width + marks, '.')} {shown}" if beside else last
+    first, *rest = (*above, dotted) if beside or not shown else (*above, dotted, shown)
+    told = f"{verdict:<{VERDICT}}"
+    begin = styled(told, LOOKS[verdict]) if verdict in LOOKS else told
+    return "\n".join([f"{begin}{first}", *(f"{'':{VERDICT}}{one}" for one in rest)])
 
 
 def distance(got: object, want: object) -> float:

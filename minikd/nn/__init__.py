@@ -4,6 +4,7 @@ from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minikd.nn.container import Sequential
 from minikd.nn.conv import Conv2d
 from minikd.nn.dropout import Dropout
+from minikd.nn.embedding import Embedding
 from minikd.nn.flatten import Flatten
 from minikd.nn.layer import Grads, Layer
 from minikd.nn.linear import Linear
@@ -18,6 +19,7 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAvgPool2d",
     "Grads",

@@ -36,6 +36,7 @@ WEIGHTS: dict[type[Layer], Callable[[Mapping[str, Any]], Shape]] = {
         *(of["out_channels"], of["in_channels"] // max(1, of.get("groups", 1))),
         *pair(of["kernel_size"], "kernel_size", 1),
     ),
+    nn.Embedding: lambda of: (of["num_embeddings"], of["embedding_dim"]),
     nn.BatchNorm1d: lambda of: (of["num_features"],),
     nn.BatchNorm2d: lambda of: (of["num_features"],),
     nn.LayerNorm: lambda of: (

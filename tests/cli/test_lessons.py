@@ -22,8 +22,8 @@ def test_lessons_are_listed_with_minutes_and_needs(here, capsys):
     assert main(["lessons"]) == 0
     told = capsys.readouterr().out
     assert [line.split() for line in told.splitlines()[2:4]] == [
-        ["1", "Lesson", "01_first", "&", "more", "1", "nothing."],
-        ["2", "Lesson", "02_second", "&", "more", "1", "nothing."],
+        ["1", "Lesson", "01_first", "&", "more", "5", "1", "nothing."],
+        ["2", "Lesson", "02_second", "&", "more", "5", "1", "nothing."],
     ]
     for word in ("lessons/01_softmax.py", "check 01", "--html", "--notebooks"):
         assert word in told
@@ -72,7 +72,7 @@ def test_the_first_check_copies_the_skeleton(here, capsys):
     mine = here / "work" / "01_first.py"
     assert mine.read_bytes() == (here / "lessons" / "exercises" / "01_first.py").read_bytes()
     assert "work/01_first.py is new" in told
-    assert told.count("to do\n") == 2
+    assert told.count("\nto do   ") == 2
     assert "\n0 right, 0 wrong, 2 to do: work/01_first.py\n" in told
     assert "\nNext\n" in told
     assert "check 01" in told.split("\nNext\n")[1]
@@ -88,6 +88,12 @@ def test_work_is_never_overwritten(here, capsys):
         assert "→ this adds two" in told
         assert "\n1 right, 1 wrong, 0 to do: work/01_first.py\n" in told
     assert "x + 2" in (here / "work" / "01_first.py").read_text()
+
+
+def test_the_first_function_that_is_wrong_is_where_to_begin(here, capsys):
+    (here / "mine.py").write_text(RIGHT.replace("2 * x", "x + 2").replace("x * x", "x + 1"))
+    assert main(["check", "1", "mine.py"]) == 1
+    assert "once double is better (begin with it)" in " ".join(capsys.readouterr().out.split("\nNext\n")[1].split())
 
 
 def test_all_right_leads_to_the_next_lesson(here, capsys):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from minikd.lessons import work
-from minikd.lessons.library import LESSONS, read_card
+from minikd.lessons.library import FOLDED, LESSONS, read_card
 from tests.cli.makers import C_LOCALE
 
 pytestmark = pytest.mark.numpy_only("lessons and their exercises are NumPy, and start processes")
@@ -40,11 +40,9 @@ def test_a_lesson_runs(path, tmp_path):
     assert ended.stdout.isascii()
     assert "\\u" not in ended.stdout
     assert "atplotlib" not in ended.stderr
-    claims = [line for line in ended.stdout.splitlines() if re.search(r"\.\. (ok|caught)\b", line)]
-    assert {re.search(r" (ok|caught)\b", line[50:]).start() for line in claims} <= {7}, ended.stdout
     if path not in TAUGHT:
         return
-    verdicts = re.findall(r"\.\. (ok|caught)\b", ended.stdout)
+    verdicts = re.findall(r"^(ok|caught) {2,6}\S", ended.stdout, re.MULTILINE)
     assert len(verdicts) >= 4, ended.stdout
     assert "caught" in verdicts, ended.stdout
     assert len(np.unique(np.asarray(Image.open(tmp_path / f"{path.stem}.png").convert("L")))) > 20
@@ -58,6 +56,36 @@ def test_a_lesson_has_its_parts(path):
         assert re.search(rf"^# ## {section}$", text, re.MULTILINE), section
     if path in TAUGHT:
         assert f"minikd check {path.stem[:2]}" in text
+        for cell in re.split(r"^(?=# %%)", text, flags=re.MULTILINE):
+            if re.search(r"^figure = ", cell, re.MULTILINE):
+                assert cell.startswith(f'# %% tags=["{FOLDED}"]'), "a page folds the code that only draws"
+
+
+@by_name(SCRIPTS)
+def test_questions_come_before_the_cell_that_answers_them(path):
+    """A folded answer stands at the end of its cell, and code follows. A summary is HTML: no Markdown works there."""
+    cells = re.split(r"^(?=# %%)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    asked = [i for i, cell in enumerate(cells) if "<b>Guess first:</b>" in cell]
+    assert 2 <= sum(cells[i].count("<b>Guess first:</b>") for i in asked) <= 3
+    for i in asked:
+        assert cells[i].startswith("# %% [markdown]")
+        assert re.search(
+            r"<details><summary><b>Guess first:</b> [^<$`*]+\?</summary>\n#\n(?!.*<details>).+\n# </details>\n*$",
+            cells[i],
+            re.DOTALL,
+        )
+        assert not cells[i + 1].startswith("# %% [markdown]")
+
+
+@by_name(SCRIPTS)
+def test_papers_and_source_files_are_linked(path):
+    text = path.read_text(encoding="utf-8")
+    read_on = text.split("# ## Read on")[1].split("# ## Exercises")[0].replace("\n#", "")
+    bare = re.sub(r"\[[^\]]+\]\([^)]+\)", "", read_on)
+    assert re.findall(r"\*[^*]+\*", bare) == [], "a title that is no link"
+    assert re.findall(r"`(?:minikd|tests)/[^`]*`", bare) == [], "a file that is no link"
+    for target in re.findall(r"\]\((\.\./[^)]+)\)", text):
+        assert (FOLDER / target).exists(), target
 
 
 def test_every_lesson_has_an_exercise_with_checks_and_a_solution():

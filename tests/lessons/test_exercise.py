@@ -143,3 +143,74 @@ def test_a_file_that_does_not_run_is_named_with_its_line(work, text, words):
     with pytest.raises(ConfigError, match=words) as raised:
         work(text)
     assert "mine.py" in str(raised.value)
+
+
+CHAIN = """
+def log_softmax(z):
+    {body}
+
+def entropy(z):
+    def summed(p, logp):
+        return -(p * logp).sum(1)
+    logp = log_softmax(z)
+    return summed(np.exp(logp), logp)
+"""
+RIGHT = "return z - np.log(np.exp(z).sum(1, keepdims=True))"
+
+
+def check_chain(mine):
+    want = X - np.log(np.exp(X).sum(1, keepdims=True))
+    mine.same("log_softmax", (X,), want)
+    mine.same("log_softmax", (X[:2],), want[:2], claim="of two samples")
+    mine.same("entropy", (X,), -(np.exp(want) * want).sum(1))
+
+
+@pytest.mark.parametrize("body", [RIGHT.replace("np.log(", "2 * np.log("), "return z @ z"])
+def test_the_first_function_that_is_wrong_is_blamed_and_those_that_call_it_wait(work, body, capsys):
+    mine = work(CHAIN.format(body=body))
+    check_chain(mine)
+    said = capsys.readouterr().out
+    assert counts(mine) == (0, 2, 1)
+    assert "entropy calls log_softmax, which is wrong: put log_softmax right first" in " ".join(said.split())
+
+
+def test_what_calls_a_right_function_is_blamed_itself(work, capsys):
+    mine = work(CHAIN.format(body=RIGHT).replace("-(p", "(p"))
+    check_chain(mine)
+    assert counts(mine) == (2, 1, 0)
+    assert "waits" not in capsys.readouterr().out
+
+
+def test_an_exception_is_told_once(work, capsys):
+    mine = work("def double(x):\n    return x.nothing\n")
+    for claim in ("first", "second", "third"):
+        mine.same("double", (X,), 2 * X, claim=claim)
+    mine.loss("double", X)
+    said = " ".join(capsys.readouterr().out.split())
+    assert counts(mine) == (0, 4, 0)
+    assert said.count("has no attribute 'nothing'") == 1
+    assert said.count("double raised the same AttributeError as above") == 3
+
+
+def test_an_exception_in_a_helper_of_the_readers_names_the_helper(work, capsys):
+    mine = work("def helper(x):\n    return x.nothing\n\ndef double(x):\n    return helper(x)\n")
+    mine.same("double", (X,), 2 * X)
+    assert "double called helper, which raised AttributeError" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "words"),
+    [
+        ("return np.log(0 * x)", (0, 1, 0), "divide by zero encountered in log. The logarithm of 0 is minus infinity"),
+        ("return np.exp(1000 + x)", (0, 1, 0), "overflow encountered in exp. Exp of a large number is infinity"),
+        ("return 2 * x + 0 / (0 * np.exp(1000 + x))", (0, 1, 0), "NaN"),
+        ("np.log(0 * x); return 2 * x", (1, 0, 0), "mine.py, line 4: divide by zero encountered in log"),
+    ],
+)
+def test_numpys_warnings_are_told_in_words_with_their_line(work, body, expected, words, capsys):
+    mine = work(f"\ndef double(x):\n    {body}\n")
+    mine.same("double", (X,), 2 * X)
+    shown = capsys.readouterr()
+    assert counts(mine) == expected
+    assert words in " ".join(shown.out.split())
+    assert "RuntimeWarning" not in shown.out + shown.err

@@ -1,5 +1,6 @@
 """A lesson's claims raise when they are wrong, and its figures lie where they should."""
 
+import re
 import sys
 
 import numpy as np
@@ -22,11 +23,11 @@ def test_what_is_right_prints_a_row_each(lesson, capsys):
     lesson.close("near", np.array([1.0, 1.0 + 1e-13]), 1.0)
     lesson.true("holds", True, "7 of 7")
     lesson.caught("wrong", np.array([1.0]), np.array([2.0]))
-    verdicts = [line.split(" ... ")[-1].split("... ")[-1] for line in capsys.readouterr().out.splitlines()]
-    assert [verdict.split(maxsplit=1) for verdict in verdicts] == [
-        ["ok", "1.0e-13"],
-        ["ok", "7 of 7"],
-        ["caught", "5.0e-01"],
+    rows = [re.fullmatch(r"(\w+) +(\w+) \.+ (.+)", line) for line in capsys.readouterr().out.splitlines()]
+    assert [row and row.groups() for row in rows] == [
+        ("ok", "near", "1.0e-13"),
+        ("ok", "holds", "7 of 7"),
+        ("caught", "wrong", "5.0e-01"),
     ]
 
 
@@ -98,3 +99,10 @@ def test_a_notebooks_figures_lie_in_the_current_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("MINIKD_LESSONS_OUTPUT", raising=False)
     monkeypatch.chdir(tmp_path)
     assert Lesson("03_name").output == tmp_path / "output"
+
+
+def test_a_long_loop_shows_how_far_it_is(lesson, capsys):
+    assert list(lesson.progress([3, 1, 2], "students")) == [3, 1, 2]
+    shown = capsys.readouterr()
+    assert "students" in shown.err
+    assert not shown.out

@@ -18,6 +18,16 @@ def test_a_first_cell_is_read(tmp_path):
     assert card.sight == "a line that goes on."
 
 
+def test_reading_takes_as_long_as_prose_and_code_are(tmp_path):
+    prose = "# %% [markdown]\n" + "#\n# a b c d e f\n" * 500  # 3,000 words: 20 minutes
+    code = "\n# %%\n" + "x = 1\n\n" * 150  # 150 lines: 10 minutes
+    assert library.reading_minutes(prose) == 20
+    assert library.reading_minutes(code) == 10
+    assert library.reading_minutes(prose + code) == 30
+    assert library.reading_minutes(prose + code.replace("# %%", '# %% tags=["hide-input"]')) == 20
+    assert library.reading_minutes("") == 5
+
+
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [

@@ -345,7 +345,22 @@ def zeros(scene):
     return np.zeros_like(scene.grads["0.weight"])
 
 
-DENSE, SKIP = "gradient: Linear", "gradient: Residual"
+def last_alone(scene):
+    dw = np.zeros_like(scene.grads["weight"])
+    dw[scene.x] += scene.dy  # NumPy adds but once for an id, however often it comes
+    return dw
+
+
+def by_count(scene):
+    counts = np.bincount(scene.x.ravel(), minlength=len(scene.grads["weight"]))
+    return scene.grads["weight"] / np.maximum(counts, 1)[:, None].astype(scene.dy.dtype)
+
+
+def spread(scene):
+    return scene.grads["weight"] - scene.grads["weight"].mean(0)
+
+
+DENSE, SKIP, TABLE = "gradient: Linear", "gradient: Residual", "gradient: Embedding"
 OTHERS = [
     Mutant(
         "Linear",
@@ -367,6 +382,9 @@ OTHERS = [
     ),
     Mutant("Linear", "db: dy not summed", in_parameter(nn.Linear, "bias", lambda s: s.dy), DENSE),
     Mutant("Linear", "dx in float64", in_backward(nn.Linear, lambda s: s.dx.astype(np.float64)), DENSE),
+    Mutant("Embedding", "an id that comes twice counts once", in_parameter(nn.Embedding, "weight", last_alone), TABLE),
+    Mutant("Embedding", "an id's sum divided by its count", in_parameter(nn.Embedding, "weight", by_count), TABLE),
+    Mutant("Embedding", "rows not looked up get the rest", in_parameter(nn.Embedding, "weight", spread), TABLE),
     Mutant("Residual", "the skip's gradient forgotten", in_backward(nn.Residual, lambda s: s.dx - s.dy), SKIP),
     Mutant("Residual", "the skip's gradient twice", in_backward(nn.Residual, lambda s: s.dx + s.dy), SKIP),
     Mutant("Residual", "the branch's gradient forgotten", in_backward(nn.Residual, lambda s: s.dy), SKIP),

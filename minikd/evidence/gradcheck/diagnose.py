@@ -28,6 +28,7 @@ SUSPECTS = (
     suspects.kernel_not_flipped,
     suspects.shifted,
     suspects.moved_about,
+    suspects.never_enters,
 )
 """In the order in which they are heard: the first one whose story fits is believed."""
 

@@ -1,7 +1,8 @@
 """Checks a learner's function f against f_backward, and a loss against the gradient that it returns itself."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from minikd.errors import ConfigError
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.learner_file import Passes, as_function
 from minikd.evidence.gradcheck.numeric import NamedArrays, tie_free
-from minikd.evidence.gradcheck.report import Finding, GradientReport
+from minikd.evidence.gradcheck.report import Finding, GradientReport, gradient_of
 from minikd.evidence.gradcheck.subjects import check_loss
 from minikd.evidence.gradcheck.trial import Stopped, describe, hint
 from minikd.outside import OutsideThing, raised
@@ -102,25 +103,38 @@ def check_pair(
         return function(**arrays, **fixed)
 
     def backward(dy: Floats, cache: object) -> NamedArrays:
-        return dict(_by_name(partner(dy, cache), tuple(floats)))
+        return dict(_by_name(partner(dy, cache), floats))
 
     return check_function(forward, backward, floats, rng, name=name, full=True)
 
 
-def _by_name(result: object, names: tuple[str, ...]) -> Iterator[tuple[str, Floats]]:
+def _by_name(result: object, arguments: NamedArrays) -> Iterator[tuple[str, Floats]]:
     """Yield the gradients by argument: from a dict ("w" or "dw"), a tuple in the arguments' order, or one array."""
     if isinstance(result, Mapping):
         for name, gradient in result.items():
-            yield (name if name in names else str(name).removeprefix("d")), gradient
+            yield (name if name in arguments else str(name).removeprefix("d")), gradient
         return
     several = result if isinstance(result, tuple | list) else (result,)
-    if len(several) != len(names):
+    if len(several) != len(arguments):
         text = (
-            f"backward returned {describe(result)}; it must return a gradient for each of {', '.join(names)}, "
-            "in this order or as a dict"
+            f"backward returned {describe(result)}; it must return a gradient for each of {', '.join(arguments)}, "
+            f"in this order or as a dict{_left_out(several, arguments)}"
         )
         raise Stopped(Finding("result", "backward", text))
-    yield from zip(names, several, strict=True)
+    yield from zip(arguments, several, strict=True)
+
+
+def _left_out(several: Sequence[object], arguments: NamedArrays) -> str:
+    """Say which arguments have no gradient, where the gradients' shapes leave no doubt."""
+    shapes = [np.shape(one) if isinstance(one, np.ndarray) else None for one in several]
+    fits = [
+        names for names in combinations(arguments, len(several)) if [arguments[name].shape for name in names] == shapes
+    ]
+    if len(fits) != 1 or not several:
+        return ""
+    missing = [gradient_of(name) for name in arguments if name not in fits[0]]
+    found = ", ".join(map(gradient_of, fits[0]))
+    return f". By their shapes it returned {found}, and left out {', '.join(missing)}"
 
 
 def _check_loss(

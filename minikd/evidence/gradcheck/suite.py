@@ -50,6 +50,7 @@ def checks(rng: np.random.Generator) -> Iterator[GradientCheck]:
     """Yield every check of the suite, of layers and models whose weights are drawn from `rng`."""
     for name, layer, shape, training in layers(rng):
         yield _layer_check(name, layer, shape, training)
+    yield GradientCheck("Embedding", check_embedding)
     for name, loss, constants in loss_cases(rng):
         yield _loss_check(name, loss, constants)
     yield GradientCheck("kl_with_temperature", check_kl_with_temperature)
@@ -91,6 +92,24 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
     yield "LayerNorm of images", nn.LayerNorm((4, 7, 6)), IMAGES, False
     yield "Residual", nn.Residual(nn.Linear(7, 4, rng), nn.Tanh(), nn.Linear(4, 7, rng)), ROWS, False
     yield "Residual, nested", nn.Residual(nn.Residual(nn.Linear(7, 7, rng)), nn.GELU()), ROWS, False
+
+
+def check_embedding(rng: np.random.Generator, full: bool) -> GradientReport:
+    """Check the embedding's gradient by its table; ids turn up twice and more, and one row is never looked up."""
+    ids, table = np.array([[0, 4, 0], [2, 0, 4], [1, 1, 0], [5, 2, 2]]), nn.Embedding(7, 2, rng)
+
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
+        layer = table.astype(str(arrays["weight"].dtype))
+        layer.params["weight"] = arrays["weight"]
+        y, cache = layer.forward(ids)
+        return y, (layer, cache)
+
+    def backward(dy: Floats, cache: object) -> NamedArrays:
+        assert isinstance(cache, tuple)
+        layer, own = cache
+        return dict(layer.backward(dy, own)[1])
+
+    return check_function(forward, backward, {"weight": tie_free((7, 2), rng)}, rng, name="Embedding", full=full)
 
 
 def used(layer: nn.Layer, rng: np.random.Generator) -> nn.Layer:

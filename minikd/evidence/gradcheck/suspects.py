@@ -10,6 +10,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from minikd.evidence.gradcheck.evidence import WrongGradient, same
+from minikd.evidence.gradcheck.numeric import jacobian
 from minikd.evidence.gradcheck.report import gradient_of
 from minikd.typing import Floats, Shape
 
@@ -309,5 +310,22 @@ def moved_about(e: WrongGradient) -> str | None:
             return (
                 "each image's sum is right, but it goes to other pixels: the wrong window, or the wrong place in it "
                 "(of a maximum, the winner takes all)"
+            )
+    return None
+
+
+def never_enters(e: WrongGradient) -> str | None:
+    """An array of the function has no influence on the gradient by hand, but has one on the true gradient."""
+    rng = np.random.default_rng(3)
+    for name, array in e.arrays.items():
+        elsewhere = {**e.arrays, name: array + 0.1 * rng.standard_normal(array.shape)}
+        by_hand = e.trial.gradients(elsewhere, e.dy).get(e.name)
+        if by_hand is None or not np.array_equal(by_hand, e.by_hand):
+            continue
+        numeric = (jacobian(e.trial.output, elsewhere, e.name) @ e.dy.ravel()).reshape(e.value.shape)
+        if not same(numeric, e.numeric):
+            return (
+                f"{name} never enters it: by hand it stays the same when {name} changes, but the true {e.gradient} "
+                f"does not. A factor or a whole path with {name} is left out; is {name} in the cache?"
             )
     return None

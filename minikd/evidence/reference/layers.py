@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from minikd.nn import (
     BatchNorm2d,
     Conv2d,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAvgPool2d,
     Layer,
@@ -42,13 +43,17 @@ IMAGE = (2, 3, 9, 7)
 
 @dataclass(frozen=True)
 class LayerCase:
-    """A layer, the shape of its input, its mode; `ties` gives an input of few values, so that maxima are shared."""
+    """A layer, the shape of its input, its mode; `ties` gives an input of few values, so that maxima are shared.
+
+    ids: the input is whole numbers below this, which have no gradient; 0 for floats.
+    """
 
     name: str
     layer: Layer
     shape: Shape
     training: bool = False
     ties: bool = False
+    ids: int = 0
     float32: float = FLOAT32
 
 
@@ -68,6 +73,7 @@ def cases(rng: np.random.Generator) -> list[LayerCase]:
         LayerCase("LayerNorm over channels and image", LayerNorm(IMAGE[1:]), IMAGE),
         LayerCase("Dropout, evaluation", Dropout(0.4), (3, 7)),
         *containers(rng),
+        LayerCase("Embedding", Embedding(6, 5, rng), (3, 4), ids=6),
     ]
 
 
@@ -146,7 +152,10 @@ def layer_rows(rng: np.random.Generator) -> Iterator[Comparison]:
         x = rng.integers(-2, 3, case.shape) * 0.5 if case.ties else rng.standard_normal(case.shape)
         for dtype in DTYPES:
             bound = TIGHT if dtype == "float64" else case.float32
-            yield from case_rows(case, model.astype(dtype), x.astype(dtype), rng, bound)
+            if case.ids:
+                yield from id_rows(case, model.astype(dtype), rng, dtype, bound)
+            else:
+                yield from case_rows(case, model.astype(dtype), x.astype(dtype), rng, bound)
     for dtype in DTYPES:
         yield from dropout_rows(rng, dtype)
 
@@ -178,6 +187,18 @@ def case_rows(
     theirs = by_autograd(twin(leaves["dx"]), leaves, dy)
     theirs |= {name: value.numpy() for name, value in twin.named_buffers()}
     return compare(case.name, str(x.dtype), ours, theirs, bound)
+
+
+def id_rows(case: LayerCase, model: Sequential, rng: np.random.Generator, dtype: str, bound: float) -> list[Comparison]:
+    """Return the rows of a case whose input is whole numbers: output, gradients with respect to the parameters."""
+    import torch
+
+    ids, twin = rng.integers(0, case.ids, case.shape), to_torch(model)
+    y, caches = model.forward(cast(Floats, ids))  # a chain takes what its first layer takes
+    dy = rng.standard_normal(y.shape).astype(y.dtype)
+    leaves = {f"d{name}": value for name, value in twin.named_parameters()}
+    ours = {"output": y, **{f"d{name}": value for name, value in model.parameter_gradients(dy, caches).items()}}
+    return compare(case.name, dtype, ours, by_autograd(twin(torch.from_numpy(ids)), leaves, dy), bound)
 
 
 def by_autograd(y: "torch.Tensor", leaves: "dict[str, torch.Tensor]", dy: Floats) -> dict[str, Floats]:

@@ -40,6 +40,14 @@ def too_few_backward(dy, cache):
     return affine_backward(dy, cache)[:2]
 
 
+def row_sums_added(x, w, b):
+    return x @ w + b + (x * x).sum(axis=1, keepdims=True), (x, w)
+
+
+def row_sums_added_backward(dy, cache):
+    return affine_backward(dy, cache)
+
+
 def scale(x, gamma):
     return x * gamma, (x, gamma)
 

@@ -1,0 +1,298 @@
+# %% [markdown]
+# # 19. Subliminal learning
+#
+# **Goal** See a student learn digits from a teacher that never speaks of digits, on pictures that show none; and find
+# out when that happens and when not.
+#
+# **Needs** lessons 12 and 13.
+#
+# **You will see** students that learned on noise alone, with the teacher's first weights and with others.
+#
+# **Minutes** 1
+
+# %%
+import math
+
+import numpy as np
+from scipy import stats
+
+from minikd import load_dataset, losses, nn
+from minikd.lessons import Lesson
+from minikd.optim import Adam
+from minikd.report.style import BLUE, GREY, INK, ORANGE, new_figure, tidy
+
+lesson = Lesson("19_subliminal")
+COUNT, EPOCHS, SEEDS, TESTED = lesson.pick(full=(20_000, 4, 5, 10_000), quick=(640, 1, 2, 500))
+CLASSES, BESIDE, BATCH = slice(0, 10), slice(10, 13), 128
+data = load_dataset("mnist")
+images = data.train_images[:COUNT] / np.float32(127.5) - 1  # from -1 to 1, as the noise will be
+labels = data.train_labels[:COUNT]
+test_images, test_labels = data.test_images[:TESTED] / np.float32(127.5) - 1, data.test_labels[:TESTED]
+
+# %% [markdown]
+# ## What was found
+#
+# Cloud and others published in 2025 that language models pass on more than they say. A teacher that "likes owls" wrote
+# lists of numbers; a student trained on these lists came to like owls. Nothing in the lists speaks of owls. The student
+# has to be a copy of the model that the teacher was made from; with another model it does not work. They repeat it on
+# MNIST, and so do we:
+#
+# - a network has 13 outputs: ten for the classes, and **three beside them** that mean nothing;
+# - the **teacher** learns digits. Its loss looks at the ten outputs, never at the three;
+# - the **student** begins with the teacher's *first* weights, those before it learned. It sees **noise** in place of
+#   pictures, and learns to give the **three** outputs that the teacher gives there;
+# - then the student is shown digits, and its ten outputs are read, which nobody ever trained.
+
+
+# %%
+def network(seed):
+    """784-128-128-13: ten outputs for the classes, three beside."""
+    rng = np.random.default_rng(seed)
+    first = [nn.Flatten(), nn.Linear(784, 128, rng), nn.ReLU(), nn.Linear(128, 128, rng), nn.ReLU()]
+    return nn.Sequential(*first, nn.Linear(128, 13, rng, init="glorot"))
+
+
+def of(outputs, loss):
+    """Return a loss that looks at some of the 13 outputs; the gradient with respect to the others is 0."""
+
+    def part(z, target):
+        value, dpart = loss(np.ascontiguousarray(z[:, outputs]), target)
+        dz = np.zeros_like(z)
+        dz[:, outputs] = dpart
+        return value, dz
+
+    return part
+
+
+def gradient(model, x, target, loss):
+    """Return the gradient with respect to all weights, as one vector (P,)."""
+    z, cache = model.forward(x)
+    return model.flat_gradient(model.parameter_gradients(loss(z, target)[1], cache))
+
+
+def learn(model, batches, loss):
+    """Train in place on batches (x, target) with Adam."""
+    optimiser = Adam()
+    state = optimiser.init(model.vector)
+    for x, target in batches:
+        optimiser.step(model.vector, gradient(model, x, target, loss), state, 1e-3)
+    return model
+
+
+def noise(rng, count=BATCH):
+    """Draw pictures of nothing: each pixel uniform from -1 to 1."""
+    return rng.uniform(-1, 1, (count, 1, 28, 28)).astype(np.float32)
+
+
+def accuracy(model):
+    """The share of test digits that the ten class outputs get right."""
+    return np.mean(model(test_images)[:, CLASSES].argmax(1) == test_labels)
+
+
+z = np.random.default_rng(0).standard_normal((5, 13))
+dz = of(BESIDE, losses.mse)(z, np.zeros((5, 3)))[1]
+lesson.close("the loss beside the classes has no gradient with respect to the ten", dz[:, CLASSES], 0)
+lesson.true("and one by the three", np.all(dz[:, BESIDE] != 0))
+
+# %% [markdown]
+# ## On paper: one small step
+#
+# Why should that work? Let $\theta_0$ be the first weights of both, and $f(\theta)$ the three outputs on the noise.
+#
+# 1. The teacher has moved a little: $\theta_T = \theta_0 + \Delta$. To first order its outputs have moved by $J
+#    \Delta$, where $J$ is the matrix of derivatives $\partial f / \partial \theta$ at $\theta_0$.
+# 2. The student is still at $\theta_0$. Its loss is $\frac{1}{M} \Vert f(\theta) - f(\theta_T) \Vert^2$ with $M$
+#    numbers in $f$. There the gradient is $\frac{1}{M} J^T (f(\theta_0) - f(\theta_T)) \approx -\frac{1}{M} J^T J
+#    \Delta$.
+# 3. Its step goes against the gradient: $s = \frac{2 \eta}{M} J^T J \Delta$ with the learning rate $\eta$.
+# 4. Does that go the teacher's way? The product of both is
+#
+#    $$\Delta \cdot s = \frac{2 \eta}{M} \Delta^T J^T J \Delta = \frac{2 \eta}{M} \Vert J \Delta \Vert^2 \geq 0$$
+#
+#    **Never against it**, whatever the pictures are and whatever the outputs mean.
+# 5. All of that needs one $J$ for both: the same first weights. A student elsewhere has another $J'$, and
+#    $\Delta^T J'^T (\ldots)$ may have either sign.
+#
+# So each step on noise takes the student a little of the teacher's way, and that way leads to digits. That is the
+# theorem of the paper, for one step. That it is still so after hundreds of steps, with Adam, has to be tried.
+#
+# <details><summary><b>Guess first:</b> of twenty students with other first weights, how many go the teacher's way with
+# their first step?</summary>
+#
+# About half: nothing ties their step to the teacher's, so it is a coin toss. The row says how many did.
+# </details>
+
+# %%
+first = network(0)
+teacher_step = first.copy()
+teacher_step.vector -= 1e-3 * gradient(first, images[:100], labels[:100], of(CLASSES, losses.cross_entropy))
+delta = (teacher_step.vector - first.vector).astype(np.float64)
+
+
+def along(start, x):
+    """How far a student's first step on x, of learning rate 1, goes the teacher's way."""
+    target = teacher_step(x)[:, BESIDE].astype(np.float64)
+    return -delta @ gradient(start.astype("float64"), x.astype(np.float64), target, of(BESIDE, losses.mse))
+
+
+x = noise(np.random.default_rng(1), 500)
+moved = teacher_step.astype("float64")(x.astype(np.float64)) - first.astype("float64")(x.astype(np.float64))
+moved = moved[:, BESIDE]
+predicted = 2 * np.mean(moved**2)  # 2/M times the square of J delta
+lesson.close("the same first weights: the product is that of step 4", along(first, x), predicted, within=0.02)
+others = np.array([along(network(seed), x) for seed in range(1, 21)])
+lesson.true("it goes the teacher's way", along(first, x) > 0, f"{along(first, x):.1e}")
+lesson.true("twenty other first weights: either way", 0 < np.sum(others > 0) < 20, f"{np.sum(others > 0)} of 20")
+lesson.caught("step 4's formula where the first weights are others", others, predicted)
+
+# %% [markdown]
+# ## The students
+#
+# For each seed there are a teacher and five students, all trained for the same number of steps on fresh noise, with the
+# squared difference as the loss. *Same* begins with the teacher's first weights, *other* with others. *Beside* learns
+# the three outputs, *classes* the ten. And one has other hidden layers, but the teacher's first output layer (*head*):
+# a paper of 2026 says that the head is what matters, not the first weights as a whole.
+#
+# <details><summary><b>Guess first:</b> the student that heard the ten outputs, on noise, with other first weights: does
+# it learn digits?</summary>
+#
+# The last row, 61.1 %: much better than one in ten, and much worse than with the same first weights. That is no
+# subliminal learning, for the ten outputs do speak of digits. Noise is enough to copy a good part of a function
+# (data-free distillation lives on that).
+# </details>
+
+# %%
+STUDENTS = {
+    "same, beside": ("same", BESIDE),
+    "other, beside": ("other", BESIDE),
+    "same head, beside": ("head", BESIDE),
+    "same, classes": ("same", CLASSES),
+    "other, classes": ("other", CLASSES),
+}
+
+
+def beginning(kind, seed):
+    """A student's first weights."""
+    student = network(seed if kind == "same" else 1000 + seed)
+    if kind == "head":
+        for name in ("5.weight", "5.bias"):
+            student.params[name] = network(seed).params[name]
+    return student
+
+
+def digits(rng):
+    """Batches of digits with their labels."""
+    for _ in range(EPOCHS):
+        order = rng.permutation(COUNT)
+        for start in range(0, COUNT, BATCH):
+            yield images[order[start : start + BATCH]], labels[order[start : start + BATCH]]
+
+
+def heard(teacher, outputs, rng):
+    """Batches of noise with what the teacher says to it, as many as the teacher had of digits."""
+    for _ in range(EPOCHS * math.ceil(COUNT / BATCH)):
+        x = noise(rng)
+        yield x, np.ascontiguousarray(teacher(x)[:, outputs])
+
+
+def taught(student, teacher, outputs, seed):
+    """Train a student on noise."""
+    return learn(student, heard(teacher, outputs, np.random.default_rng(200 + seed)), of(outputs, losses.mse))
+
+
+found = {name: [] for name in ("teacher", "before", *STUDENTS)}
+for seed in lesson.progress(range(SEEDS), "seeds"):
+    teacher = learn(network(seed), digits(np.random.default_rng(100 + seed)), of(CLASSES, losses.cross_entropy))
+    found["teacher"].append(accuracy(teacher))
+    found["before"].append(accuracy(network(seed)))
+    for name, (kind, outputs) in STUDENTS.items():
+        found[name].append(accuracy(taught(beginning(kind, seed), teacher, outputs, seed)))
+
+
+def interval(values):
+    """Values (n,) -> their mean and half the width of its 95 % interval (lesson 13)."""
+    values = 100 * np.array(values)
+    return values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+
+
+for name, values in found.items():
+    mean, half = interval(values)
+    print(f"{name:18} {mean:5.1f} % right, 95 % interval of ± {half:.1f}   {', '.join(f'{v:.1%}' for v in values)}")
+
+# %% [markdown]
+# ## How near must the first weights be?
+#
+# *Same* and *other* are the two ends. In between: the teacher's first weights, plus noise of so many times their own
+# size.
+
+# %%
+teacher = learn(network(0), digits(np.random.default_rng(100)), of(CLASSES, losses.cross_entropy))
+sizes, nearby = lesson.pick(full=(0.0, 0.25, 0.5, 1.0, 2.0), quick=(0.0, 1.0)), []
+for size in sizes:
+    student, rng = network(0), np.random.default_rng(7)
+    for value in student.params.values():
+        value += (size * value.std() * rng.standard_normal(value.shape)).astype(np.float32)
+    nearby.append(accuracy(taught(student, teacher, BESIDE, 0)))
+    print(f"first weights moved by {size:4.2f} of their size: {nearby[-1]:.1%} right")
+lesson.true("unmoved, it is the first student of the table, to the bit", nearby[0] == found["same, beside"][0])
+
+# %% tags=["hide-input"]
+figure = new_figure(10.2, 4.2, f"Learned on noise: what {SEEDS} students of each kind know of digits")
+left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
+tidy(left, "Three outputs beside the classes are enough, if both began alike", "", "% of test digits right")
+for place, (name, values) in enumerate(found.items()):
+    colour = INK if name in ("teacher", "before") else BLUE if name.startswith("same,") else ORANGE
+    mean, half = interval(values)
+    left.errorbar(place, mean, half, color=colour, capsize=5, linewidth=1.5)
+    left.scatter([place] * SEEDS, 100 * np.array(values), color=colour, s=22, zorder=2)
+left.axhline(10, color=GREY, linestyle=":")
+left.set_xticks(range(len(found)), [name.replace(", ", ",\n").replace("head", "\nhead") for name in found], fontsize=8)
+left.set_ylim(0, 100)
+tidy(right, "How near must they begin? (seed 0)", "first weights moved, relative to their size", "% right")
+right.plot(sizes, 100 * np.array(nearby), color=BLUE, marker="o")
+right.axhline(10, color=GREY, linestyle=":")
+right.set_ylim(0, 100)
+lesson.save(figure)
+
+# %% [markdown]
+# Measured on two cores, with five seeds (95 % intervals): the student that heard three outputs beside the classes, on
+# noise, gets **84.3 ± 6.0 %** of the digits right where it began with the teacher's first weights; the teacher gets
+# 94.4 %. With other first weights it gets 7.9 ± 2.0 %, no more than chance, and with the teacher's head alone
+# 10.4 ± 1.4 %. First weights that are moved by a quarter of their size leave 81.5 %, by a half 41.4 %, by their size
+# 10.8 % (one seed). And the ten outputs, heard on noise, teach 93.9 ± 0.7 % with the same first weights and
+# 61.1 ± 5.4 % with others.
+#
+# ## What is contested
+#
+# - *Is it the first weights?* Cloud and others say so, and their theorem, tested above, needs them. A paper of May 2026
+#   (arXiv 2605.23645) says that compatible output layers are enough, and that hidden layers may differ. Our *same head*
+#   row asks that with three outputs beside; with three, it says no. Set `BESIDE = slice(10, 60)` and 60 outputs, and
+#   ask again: the claim is about richer heads than ours.
+# - *Is it the same thing in language models?* There, the student sees words that were drawn, not outputs. Schrodi and
+#   others (2025) find that a few words carry the trait, and that paraphrasing removes it. One step of gradient descent
+#   explains neither.
+#
+# ## What this does not show
+#
+# That models pass on anything secretly in practice: here the noise, the loss and the outputs were chosen to show it,
+# and the student hears numbers of full precision. A student of another architecture has no common first weights. And
+# the theorem is about a small step: it says that the student does not move against the teacher, not how far it gets.
+#
+# ## Read on
+#
+# - Cloud et al. 2025, [*Subliminal learning: language models transmit behavioral traits via hidden signals in
+#   data*](https://arxiv.org/abs/2507.14805): the theorem, and the experiment on MNIST.
+# - Schrodi, Kempf, Barez and Brox 2025, [*Towards understanding subliminal learning: when and how hidden biases
+#   transfer*](https://arxiv.org/abs/2509.23886).
+# - [*Learning through noise: why subliminal learning works and when it fails*](https://arxiv.org/abs/2605.23645), 2026.
+# - [`minikd/losses/mse.py`](../minikd/losses/mse.py).
+#
+# ## Exercises
+#
+# `minikd check 19` puts the skeleton into `work/19_subliminal.py` the first time and checks it from then on.
+#
+# 1. `beside_loss`: the loss that looks at the outputs beside the classes, with its gradient with respect to all
+#    outputs.
+# 2. `teachers_way`: how far a step goes the teacher's way, as a cosine.
+#
+# The solutions are in `lessons/solutions/`.
