@@ -1,0 +1,32 @@
+"""Shows docstrings as they were written: they are plain text with `code` in backticks, not reStructuredText."""
+
+import re
+
+from sphinx.application import Sphinx
+
+MARKUP = re.compile(r"`[^`]*`|([\\*|]|_\b|(?<=\w)_(?!\w))")
+"""Code, which stays as it is, or a sign that reStructuredText would take for markup."""
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the change of docstrings."""
+    app.connect("autodoc-process-docstring", lambda app, what, name, thing, options, lines: plain(lines))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def plain(lines: list[str]) -> None:
+    """Escape the lines of a docstring in place; an indented block (a formula, code) becomes a literal block."""
+    shown: list[str] = []
+    literal = False
+    for line in lines:
+        if line.startswith("    "):
+            shown += [] if literal else ["::", ""]
+            literal = True
+            shown.append(line)
+        elif line.strip():
+            shown += [""] if literal else []
+            literal = False
+            shown.append(MARKUP.sub(lambda found: f"\\{found[1]}" if found[1] else found[0], line))
+        else:
+            shown.append(line)
+    lines[:] = [*shown, ""]
