@@ -9,6 +9,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
+PUNCTUATION = re.compile(r"[.,;:)?!]+")
+
 FUNCTIONS = re.compile(r"<m([io])>([a-z]{2,})</m\1>(<mo stretchy=\"false\">&#x00028;)?", re.ASCII)
 """A function's name, as log, and the parenthesis that may follow."""
 
@@ -19,11 +21,23 @@ TIGHTER = {"<mo>&#x0002F;</mo>": '<mo lspace="0" rspace="0">&#x0002F;</mo>', "<m
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the renderer `mathml`."""
     app.add_html_math_renderer("mathml", inline_renderers=(inline, None), block_renderers=(block, None))
+    app.connect("doctree-read", lambda app, page: keep_punctuation(page))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def keep_punctuation(page: nodes.document) -> None:
+    """Put a formula and the punctuation after it into one element, so that no line ends between the two."""
+    for formula in list(page.findall(nodes.math)):
+        after = formula.next_node(nodes.Text, descend=False, siblings=True)
+        place = formula.parent.index(formula)
+        found = PUNCTUATION.match(after) if after in formula.parent[place + 1 : place + 2] else None
+        if found:
+            whole = nodes.inline("", "", formula.deepcopy(), nodes.Text(found[0]), classes=["unbroken"])
+            formula.parent[place : place + 2] = [whole, nodes.Text(after[found.end() :])]
+
+
 def inline(writer: HTML5Translator, node: nodes.math) -> None:
-    """Write a formula within a line, and keep the punctuation after it on the same line."""
+    """Write a formula within a line."""
     writer.body.append(f'<span class="math">{checked(writer, node, "inline")}</span>')
     raise nodes.SkipNode
 

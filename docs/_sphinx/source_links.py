@@ -2,50 +2,55 @@
 
 import posixpath
 from collections.abc import Iterator
-from pathlib import Path
 
 from docutils import nodes
-from sphinx import addnodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 
-linked: set[str] = set()
-"""The source files that some page links to, by their path in the repository."""
+Page = tuple[str, dict[str, str], str]
+"""A page's address, what its template takes, the template."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register what resolves the links and what writes the pages."""
-    app.connect("missing-reference", resolved)
+    """Register what replaces the links and what writes the pages."""
+    app.connect("doctree-read", replace)
     app.connect("html-collect-pages", pages)
-    return {"parallel_read_safe": True, "parallel_write_safe": False}
+    return {"parallel_read_safe": False}
 
 
-def resolved(
-    app: Sphinx, env: BuildEnvironment, link: addnodes.pending_xref, text: nodes.Element
-) -> nodes.Element | None:
-    """Return what stands in place of a link to a file or folder of the repository; None for any other link."""
-    path = target(app, link)
-    if path is None or not (app.srcdir / path).exists():
-        return None
-    if (app.srcdir / path).is_dir():
-        return nodes.inline("", "", *link.children)
-    linked.add(path)
-    address = app.builder.get_relative_uri(link["refdoc"], f"source/{path}")
-    return nodes.reference("", "", *link.children, refuri=address, internal=True)
+def replace(app: Sphinx, page: nodes.document) -> None:
+    """Replace a page's links to files and folders of the repository that are no pages themselves."""
+    for link in list(page.findall(pending_xref)):
+        path = target(app, link)
+        if path is None or path.removesuffix(".py") in app.env.found_docs or not (app.srcdir / path).exists():
+            continue
+        if (app.srcdir / path).is_dir():
+            link.replace_self(nodes.inline("", "", *link.children))
+        else:
+            address = app.builder.get_relative_uri(app.env.docname, f"source/{path}")
+            link.replace_self(nodes.reference("", "", *link.children, refuri=address, internal=True))
+            sources(app).add(path)
 
 
-def target(app: Sphinx, link: addnodes.pending_xref) -> str | None:
+def target(app: Sphinx, link: pending_xref) -> str | None:
     """Return the path in the repository that a link means, if it means one."""
-    if link["reftype"] == "doc":  # MyST took the suffix away, and has looked from the repository's root already
-        name: str = link["reftarget"]
-        return next((name + suffix for suffix in app.config.source_suffix if (app.srcdir / (name + suffix)).exists()), None)
+    if link.get("refdomain") == "doc":  # MyST took the suffix .py away, which the lessons have too
+        return f"{link['reftarget']}.py"
     if link["reftype"] == "myst":
-        return posixpath.normpath(posixpath.join(posixpath.dirname(link["refdoc"]), link["reftarget"]))
+        return posixpath.normpath(posixpath.join(posixpath.dirname(app.env.docname), link["reftarget"]))
     return None
 
 
-def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
+def sources(app: Sphinx) -> set[str]:
+    """Return the source files that pages link to; Sphinx keeps them from build to build."""
+    if not hasattr(app.env, "linked_sources"):
+        app.env.linked_sources = set()  # type: ignore[attr-defined]
+    found: set[str] = app.env.linked_sources
+    return found
+
+
+def pages(app: Sphinx) -> Iterator[Page]:
     """Yield a page for every source file that is linked to."""
-    for path in sorted(linked):
-        code = app.builder.highlighter.highlight_block(Path(app.srcdir / path).read_text(encoding="utf-8"), "python")
+    for path in sorted(sources(app)):
+        code = app.builder.highlighter.highlight_block((app.srcdir / path).read_text(encoding="utf-8"), "python")
         yield f"source/{path}", {"title": path, "body": f"<h1>{path}</h1>{code}"}, "page.html"
