@@ -10,15 +10,19 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+from jupyter_client.connect import ConnectionFileMixin
+
+import minikd
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "docs" / "_sphinx"), str(ROOT)]
+sys.path.insert(0, str(ROOT / "docs" / "_sphinx"))
 
 project = "minikd"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings", "mathml", "source_links", "engine"]
 
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md", "lessons/[0-9][0-9]_*.py", "results/*.md",
-                    "benchmarks/README.md"]  # fmt: skip
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md", "results/*.md", "benchmarks/README.md"]
+include_patterns += ["lessons/[0-9][0-9]_*.py"]
 folders = {"docs", "lessons", "results", "benchmarks"}
 exclude_patterns = [entry.name for entry in ROOT.iterdir() if entry.is_dir() and entry.name not in folders]
 exclude_patterns += ["lessons/exercises", "lessons/solutions", "lessons/checks", "lessons/output"]
@@ -31,7 +35,9 @@ nb_execution_mode = "force"  # a page that did not change is not read again, so 
 nb_execution_timeout = 900
 nb_execution_show_tb = True
 nb_output_stderr = "remove"  # progress bars
-engine = sha256(b"".join(path.read_bytes() for path in sorted((ROOT / "minikd").rglob("*.py")))).hexdigest()
+engine = sha256(b"".join(path.read_bytes() for path in sorted(Path(minikd.__file__).parent.rglob("*.py")))).hexdigest()
+if os.name == "posix":  # nobody else on this machine can listen to a kernel
+    ConnectionFileMixin.transport.default_value = "ipc"
 quick = os.environ.get("MINIKD_QUICK") == "1"
 
 autodoc_member_order = "bysource"

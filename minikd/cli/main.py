@@ -236,13 +236,13 @@ def add_studies(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 def add_lessons(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add what teaches."""
-    lessons = add(commands, "lessons", "list the lessons, or write them as notebooks or pages")
+    lessons = add(commands, "lessons", "list the lessons, or write the site or notebooks")
     lessons.usage = "minikd lessons [NAME ...] [options]"
     lessons.add_argument("names", nargs="*", metavar="NAME", help="lessons, as 03 (default: all)")
     written = lessons.add_mutually_exclusive_group()
-    written.add_argument("--notebooks", type=Path, metavar="DIR", help="run them; write notebooks here (default: list)")
-    written.add_argument("--html", type=Path, metavar="DIR", help="run them; write pages here (default: list)")
-    lessons.add_argument("--quick", action="store_true", help="run them in seconds each (default: minutes)")
+    written.add_argument("--notebooks", type=Path, metavar="DIR", help="write notebooks here (default: list)")
+    written.add_argument("--html", type=Path, metavar="DIR", help="run them; write the site here (default: list)")
+    lessons.add_argument("--quick", action="store_true", help="--html: run them in seconds each (default: minutes)")
     add_json(lessons)
     lessons.set_defaults(command=lazy("lessons", "minikd.cli.lessons"))
 
