@@ -8,10 +8,22 @@ MARKUP = re.compile(r"`[^`]*`|([\\*|]|_\b|(?<=\w)_(?!\w))")
 """Code, which stays as it is, or a sign that reStructuredText would take for markup."""
 
 
+ARRAY = re.compile(r"(?:numpy\.)?ndarray\[tuple\[(?:typing\.)?Any, \.\.\.\], (?:numpy\.)?dtype\[(?:numpy\.)?(\w+)\]\]")
+ARRAYS = {"floating": "Floats", "integer": "Ints", "uint8": "Bytes", "generic": "Array", "bool": "Mask"}
+
+Signature = tuple[str | None, ...]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the change of docstrings."""
+    """Register the change of docstrings and of signatures."""
+    app.connect("autodoc-process-signature", short)
     app.connect("autodoc-process-docstring", lambda app, what, name, thing, options, lines: plain(lines))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def short(app: Sphinx, what: str, name: str, thing: object, options: object, given: str, returned: str) -> Signature:
+    """Return a signature in the names of `minikd.typing`, which Python has resolved before Sphinx reads it."""
+    return tuple(text and ARRAY.sub(lambda found: ARRAYS[found[1]], text) for text in (given, returned))
 
 
 def plain(lines: list[str]) -> None:
