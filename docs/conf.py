@@ -10,7 +10,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from jupyter_client.connect import ConnectionFileMixin
+from nbclient import NotebookClient
 
 import minikd
 
@@ -21,8 +21,15 @@ project = "minikd"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings", "mathml", "source_links", "engine"]
 
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md", "results/*.md", "benchmarks/README.md"]
-include_patterns += ["lessons/[0-9][0-9]_*.py"]
+include_patterns = [
+    "lessons/[0-9][0-9]_*.py",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/**.md",
+    "results/*.md",
+    "benchmarks/README.md",
+]
 folders = {"docs", "lessons", "results", "benchmarks"}
 exclude_patterns = [entry.name for entry in ROOT.iterdir() if entry.is_dir() and entry.name not in folders]
 exclude_patterns += ["lessons/exercises", "lessons/solutions", "lessons/checks", "lessons/output"]
@@ -36,8 +43,7 @@ nb_execution_timeout = 900
 nb_execution_show_tb = True
 nb_output_stderr = "remove"  # progress bars
 engine = sha256(b"".join(path.read_bytes() for path in sorted(Path(minikd.__file__).parent.rglob("*.py")))).hexdigest()
-if os.name == "posix":  # nobody else on this machine can listen to a kernel
-    ConnectionFileMixin.transport.default_value = "ipc"
+NotebookClient.extra_arguments.default_args = (["--log-level=ERROR"],)  # not: that a kernel listens on this machine
 quick = os.environ.get("MINIKD_QUICK") == "1"
 
 autodoc_member_order = "bysource"
@@ -48,7 +54,7 @@ default_role = "code"
 html_theme = "furo"
 html_title = "minikd"
 html_math_renderer = "mathml"
-html_static_path = ["_static"]
+html_static_path, html_extra_path = ["_static"], ["_extra"]
 html_css_files = ["minikd.css"]
 html_show_search_summary = False  # a browser may not read other pages from disk
 html_show_copyright = html_show_sphinx = html_copy_source = False

@@ -39,7 +39,9 @@ def test_the_readme_stays_short(text):
 
 def test_the_loop_has_twenty_lines_and_the_example_ten(text):
     (loop,) = re.findall(r"```python\n(import numpy.*?)```", text, re.DOTALL)
-    (example,) = re.findall(r"```python\n(import numpy.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = re.findall(
+        r"```python\n(import numpy.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert len([line for line in loop.splitlines() if line]) <= 22
     assert len(example.strip().splitlines()) <= 12
 

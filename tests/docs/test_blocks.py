@@ -123,4 +123,3 @@ def test_every_block_says_its_language():
 def test_another_output_than_the_page_shows_is_found(wrong):
     assert alike("2 errors") == alike("31  errors\n")
     assert alike(wrong) != alike("2 errors")
-
