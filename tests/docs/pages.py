@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+DOCS = REPOSITORY / "docs"
+PAGES = [REPOSITORY / "README.md", *sorted(page for page in DOCS.rglob("*.md") if page.parent.name != "extend")]
+"""README and the pages of docs/; those of docs/extend are run by `test_extend.py`."""
 
 BLOCK = re.compile(r"(?:^<!-- (?P<comment>[^>]*) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
 

@@ -100,6 +100,11 @@ def test_pages_lead_to_their_neighbours_and_to_source_files(site):
     assert "LEARNED" in (site[0] / "source" / "minikd" / "optim.py.html").read_text(encoding="utf-8")
 
 
+def test_nothing_is_written_beside_the_site(site, folder):
+    assert {path.name for path in folder.iterdir()} <= {"README.md", "docs", "lessons", "minikd", "site", "books"}
+    assert [path.name for path in (site[0] / "notebooks").rglob("02_second.ipynb")]
+
+
 def test_notebooks_are_written(folder):
     ended = minikd(folder, "lessons", "2", "--notebooks", "books")
     assert ended.returncode == 0
