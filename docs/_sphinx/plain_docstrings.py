@@ -8,7 +8,11 @@ MARKUP = re.compile(r"`[^`]*`|([\\*|]|_\b|(?<=\w)_(?!\w))")
 """Code, which stays as it is, or a sign that reStructuredText would take for markup."""
 
 
-ARRAY = re.compile(r"(?:numpy\.)?ndarray\[tuple\[(?:typing\.)?Any, \.\.\.\], (?:numpy\.)?dtype\[(?:numpy\.)?(\w+)\]\]")
+ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
+)
+"""An array's type as Python resolves it, with its dtype."""
+
 ARRAYS = {"floating": "Floats", "integer": "Ints", "uint8": "Bytes", "generic": "Array", "bool": "Mask"}
 
 Signature = tuple[str | None, ...]
@@ -23,7 +27,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 def short(app: Sphinx, what: str, name: str, thing: object, options: object, given: str, returned: str) -> Signature:
     """Return a signature in the names of `minikd.typing`, which Python has resolved before Sphinx reads it."""
-    return tuple(text and ARRAY.sub(lambda found: ARRAYS[found[1]], text) for text in (given, returned))
+    return tuple(text and ARRAY.sub(lambda found: ARRAYS.get(found[1], found[0]), text) for text in (given, returned))
 
 
 def plain(lines: list[str]) -> None:
