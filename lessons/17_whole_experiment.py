@@ -238,7 +238,7 @@ for name, (colour, marker, rows) in looks.items():
 left.set_xticks(epochs)
 left.legend(frameon=False, fontsize=8.5, loc="lower right")
 order = [*students, "teacher"]
-colours = {"c": ORANGE, "T": BLUE, "t": INK}
+colours = {"b": ORANGE, "T": BLUE, "t": INK}
 tidy(right, "With a baseline, a temperature and time", "errors on the test images")
 for place, name in enumerate(order):
     hatch = "//" if name.startswith("baseline") else ""
