@@ -1,17 +1,18 @@
-"""The README is true: its example runs, its commands exist, its table of results is that of a run."""
+"""README and docs/ are true: commands and flags exist, keys are documented, links lead somewhere."""
 
 import re
-from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-import minikd
 from minikd.cli import main
 from minikd.distillation.results import Results
+from minikd.lessons.library import cards
+from tests.docs.pages import PAGES, REPOSITORY
 
-README = Path(__file__).parent.parent / "README.md"
+README = REPOSITORY / "README.md"
+DOCS = REPOSITORY / "docs"
+WRITTEN = [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "benchmarks" / "README.md"]
+WRITTEN += sorted((REPOSITORY / "results").glob("*.md"))
 
 
 @pytest.fixture
@@ -19,51 +20,68 @@ def text():
     return README.read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def everything():
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
 def test_the_two_commands_stand_at_the_top(text):
-    commands = [line.strip() for line in text.splitlines()[:14] if line.startswith("    ")]
+    commands = [line for line in text.splitlines()[:24] if line.startswith("python3 ")]
     assert commands == [
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/minikd distill",
         "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest -n auto",
     ]
 
 
-def test_the_ten_line_example_runs(text, monkeypatch, capsys):
-    whole = minikd.load_dataset("mnist")
-    few = np.arange(300)
-    small = replace(
-        whole,
-        train_images=whole.train_images[few],
-        train_labels=whole.train_labels[few],
-        test_images=whole.test_images[few],
-        test_labels=whole.test_labels[few],
+def test_the_readme_stays_short(text):
+    assert len(text.splitlines()) <= 150
+
+
+def test_the_loop_has_twenty_lines_and_the_example_ten(text):
+    (loop,) = re.findall(r"```python\n(import numpy.*?)```", text, re.DOTALL)
+    (example,) = re.findall(
+        r"```python\n(import numpy.*?)```", (DOCS / "python.md").read_text(encoding="utf-8"), re.DOTALL
     )
-    monkeypatch.setattr(minikd, "load_dataset", lambda name: small)
-    (example,) = re.findall(r"```python\n(import numpy.*?)```", text, re.DOTALL)
+    assert len([line for line in loop.splitlines() if line]) <= 22
     assert len(example.strip().splitlines()) <= 12
-    exec(compile(example, str(README), "exec"), {})
-    assert "Scores(errors=" in capsys.readouterr().out
 
 
-def test_every_command_in_the_readme_exists(text, capsys):
+def test_every_command_and_flag_in_readme_and_docs_exists(everything, capsys):
     commands = (
         "distill|methods|train|evaluate|predict|export|gradcheck|compare|gpu-check|bench|experiment|pitfalls|info|"
         "lessons|check-loss|check|runs|completion"
     )
-    named = set(re.findall(rf"minikd ({commands})\b", text))
+    named = set(re.findall(rf"minikd ({commands})\b", everything))
     assert len(named) == 18
     for command in sorted(named):
         with pytest.raises(SystemExit) as stopped:
             main([command, "--help"])
         assert stopped.value.code == 0
     told = capsys.readouterr().out
-    for flag in set(re.findall(r"`?(--[a-z][a-z-]+)", text)) - {"--version"}:
+    text = re.sub(r"<!--.*?-->|pytest --backend|python [^`\n]*", "", everything)
+    for flag in set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text)) - {"--version"}:
         assert flag in told, flag
 
 
-def test_every_key_of_the_results_is_documented(text):
-    documented = text.split("## results.json")[1]
+def test_every_key_of_the_results_is_documented():
+    documented = (DOCS / "results-json.md").read_text(encoding="utf-8")
     for key in Results.__annotations__:
         assert f"`{key}`" in documented, key
+
+
+def test_every_lesson_is_listed_with_its_title_goal_and_minutes():
+    page = (DOCS / "lessons.md").read_text(encoding="utf-8")
+    for card in cards(REPOSITORY / "lessons"):
+        goal = card.goal[0].upper() + card.goal[1:]
+        row = f"| [{card.number}. {card.title}](../lessons/{card.name}.py) | {goal} | {card.minutes} |"
+        assert row in page, row
+        assert f"\n../lessons/{card.name}\n" in page
+
+
+def test_every_page_of_docs_is_in_the_contents():
+    contents = (DOCS / "index.md").read_text(encoding="utf-8")
+    for page in DOCS.glob("*.md"):
+        assert page.stem == "index" or f"\n{page.stem}\n" in contents, page.name
 
 
 def anchors(page):
@@ -72,18 +90,24 @@ def anchors(page):
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-def test_every_link_to_a_file_or_a_section_leads_somewhere(text):
-    for path, section in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
-        page = README.parent / path if path else README
-        assert page.exists(), path
-        assert not section or section in anchors(page), f"{path}#{section}"
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_every_link_leads_somewhere(page):
+    prose = "".join(page.read_text(encoding="utf-8").split("```")[::2])
+    for link in re.findall(r"\]\(([^)]+)\)", prose):
+        if link.startswith("http"):
+            assert re.fullmatch(r"https://[\w.-]+\.[a-z]+(/[\w./~%#?=&-]*)?", link), link
+            continue
+        path, _, section = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not section or section in anchors(target), link
 
 
-def test_the_planted_bugs_are_counted(text):
+def test_the_planted_bugs_are_counted(everything):
     from tests.test_mutants import MUTANTS
 
-    assert f"plants {len(MUTANTS)} bugs" in text
+    assert f"plants {len(MUTANTS)} bugs" in everything
 
 
-def test_nothing_is_left_to_fill_in(text):
-    assert not re.findall(r"@[A-Z]+@", text)
+def test_nothing_is_left_to_fill_in(everything):
+    assert not re.findall(r"@[A-Z]+@", everything)

@@ -1,8 +1,7 @@
-"""`minikd lessons`: list the lessons, or write them as notebooks or pages."""
+"""`minikd lessons`: list the lessons, or write the site or notebooks."""
 
 import argparse
 import textwrap
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import zip_longest
@@ -11,12 +10,10 @@ from pathlib import Path
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next, python_as_typed, shown
 from minikd.cli.shared_flags import add_json
-from minikd.console.layout import columns, paragraph, styled, tell
-from minikd.console.terminal import say, standard_error
+from minikd.console.layout import columns, paragraph, styled
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
 from minikd.lessons.library import LessonCard, cards, chosen, lessons_folder
-from minikd.storage.files import write_atomically
 
 MINUTES = len("read")
 """Columns of a lesson's minutes, to read and to run."""
@@ -27,22 +24,24 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.usage = "minikd lessons [NAME ...] [options]"
     to.add_argument("names", nargs="*", metavar="NAME", help="lessons, as 03 (default: all)")
     written = to.add_mutually_exclusive_group()
-    written.add_argument("--notebooks", type=Path, metavar="DIR", help="run them; write notebooks here (default: list)")
-    written.add_argument("--html", type=Path, metavar="DIR", help="run them; write pages here (default: list)")
-    to.add_argument("--quick", action="store_true", help="run them in seconds each (default: minutes)")
+    written.add_argument("--notebooks", type=Path, metavar="DIR", help="write notebooks here (default: list)")
+    written.add_argument("--html", type=Path, metavar="DIR", help="run them; write the site here (default: list)")
+    to.add_argument("--quick", action="store_true", help="--html: run them in seconds each (default: minutes)")
     add_json(to)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List lessons, or run them as notebooks and write these or pages; 1 where one did not run to its end."""
+    """List lessons, or write the site or notebooks."""
+    if arguments.html:
+        return site(arguments)
     found = cards(lessons_folder())
     names = [card.name for card in found]
     wanted = {chosen(names, asked) for asked in arguments.names} or set(names)
     picked = [card for card in found if card.name in wanted]
-    if arguments.notebooks or arguments.html:
-        return publish(arguments, picked, arguments.notebooks or arguments.html)
+    if arguments.notebooks:
+        return notebooks(arguments, picked)
     if arguments.quick:
-        raise ConfigError("--quick is for --notebooks or --html; a lesson alone takes it too")
+        raise ConfigError("--quick is for --html; a lesson alone takes it too")
     if arguments.json:
         print(json_text([{"name": card.name, **asdict(card), "path": str(card.path)} for card in picked]))
         return 0
@@ -74,35 +73,40 @@ def how_to_start(folder: Path) -> dict[str, str]:
     return {
         f"{python_as_typed()} {quoted(shown(folder / '01_softmax.py'))}": "runs a lesson; --quick: in seconds",
         f"{program} check 01": "puts its exercise into work/, and checks what you wrote there",
-        f"{program} lessons --html site": "all of them as pages with text, mathematics and figures",
-        f"{program} lessons --notebooks notebooks": "all of them as notebooks that have run",
+        f"{program} lessons --html site": "a site: these lessons with their results, and all of docs/",
+        f"{program} lessons --notebooks notebooks": "all of them as notebooks",
     }
 
 
-def publish(arguments: argparse.Namespace, picked: Sequence[LessonCard], folder: Path) -> int:
-    """Run each lesson and write its notebook or page; name those that did not run to their end."""
-    from minikd.lessons.notebook import as_bytes, execute, require_extra
-    from minikd.lessons.site import write_index, write_page
+def site(arguments: argparse.Namespace) -> int:
+    """Write the site; 1 where a lesson did not run to its end or a link leads nowhere."""
+    from minikd.lessons.publish import require_extra, write_site
 
+    if arguments.names:
+        raise ConfigError("--html writes the whole site; leave out the names of lessons")
     require_extra()
-    folder.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for card in picked:
-        print(f"{card.name} ...", end=" ", file=standard_error(), flush=True)
-        started = time.monotonic()
-        executed = execute(card.path, folder, arguments.quick)
-        if arguments.html:
-            write_page(card, executed, picked, folder, arguments.quick)
-        else:
-            write_atomically(folder / f"{card.name}.ipynb", as_bytes(executed.notebook))
-        say(f"{time.monotonic() - started:.0f} s")
-        if executed.trouble:
-            failed += 1
-            tell("error", f"{card.path}: {executed.trouble}")
-    written = write_index(picked, folder, arguments.quick) if arguments.html else folder
+    right, page = write_site(lessons_folder(), arguments.html, arguments.quick), arguments.html / "index.html"
     if arguments.json:
-        print(json_text({"lessons": len(picked), "failed": failed, "written": str(written)}))
+        print(json_text({"ok": right, "written": str(page)}))
+        return 0 if right else 1
+    print(f"{'the site' if right else 'the site, with the faults named above'}: {page}")
+    print_next({f"open {quoted(page)}": "read it"})
+    return 0 if right else 1
+
+
+def notebooks(arguments: argparse.Namespace, picked: Sequence[LessonCard]) -> int:
+    """Write lessons as notebooks."""
+    from minikd.lessons.publish import require_extra, write_notebooks
+
+    if arguments.quick:
+        raise ConfigError("--quick is for --html: notebooks are written, not run")
+    require_extra()
+    folder: Path = arguments.notebooks
+    folder.mkdir(parents=True, exist_ok=True)
+    write_notebooks(picked, folder)
+    if arguments.json:
+        print(json_text({"lessons": len(picked), "written": str(folder)}))
     else:
-        print(f"{len(picked)} lessons{f', {failed} of them failed' if failed else ''}: {written}")
-        print_next({f"open {quoted(written)}": "read them"})
-    return 1 if failed else 0
+        print(f"{len(picked)} lessons: {folder}")
+        print_next({f"jupyter lab {quoted(folder)}": "run them; pip install jupyterlab"})
+    return 0

@@ -46,7 +46,7 @@ COMMANDS = {
     "bench": "time minikd beside PyTorch and the matrix products alone",
     "experiment": "train many models over several seeds and compare them; alone: list them",
     "pitfalls": "known bugs of distillation: what each does, costs, and what catches it",
-    "lessons": "list the lessons, or write them as notebooks or pages",
+    "lessons": "list the lessons, or write the site or notebooks",
     "check": "check your work on a lesson's exercise; alone: list the exercises",
     "completion": "print what makes a shell complete commands, flags and values",
 }

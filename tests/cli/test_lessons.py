@@ -3,7 +3,7 @@
 import pytest
 
 from minikd.cli import main
-from minikd.lessons import notebook
+from minikd.lessons import publish
 from tests.lessons.makers import write_lessons
 
 pytestmark = pytest.mark.numpy_only("exercises are NumPy")
@@ -36,7 +36,9 @@ def test_lessons_are_listed_with_minutes_and_needs(here, capsys):
     [
         (("lessons", "3"), ("there is no '3'", "02_second")),
         (("lessons", "01_frist"), ("did you mean 01_first?",)),
-        (("lessons", "--quick"), ("--quick is for --notebooks or --html",)),
+        (("lessons", "--quick"), ("--quick is for --html",)),
+        (("lessons", "--quick", "--notebooks", "books"), ("--quick is for --html",)),
+        (("lessons", "1", "--html", "site"), ("the whole site",)),
         (("check", "3"), ("there is no '3'", "02_second")),
         (("check", "1", "nowhere.py"), ("nowhere.py is not a file", "work/01_first.py")),
     ],
@@ -58,7 +60,7 @@ def test_a_mistyped_flag_is_answered_with_the_one_that_is_meant(command, flag, m
 
 
 def test_without_the_extra_the_error_names_it(here, monkeypatch, capsys):
-    monkeypatch.setattr(notebook, "MODULES", ("numpy", "no_such_module"))
+    monkeypatch.setattr(publish, "MODULES", ("numpy", "no_such_module"))
     assert main(["lessons", "--html", "site"]) == 2
     said = capsys.readouterr().err
     assert "not installed: no_such_module" in said

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from minikd.lessons.notebook import MODULES
+from minikd.lessons.publish import MODULES
 
 needs_extra = pytest.mark.skipif(
     any(find_spec(name) is None for name in MODULES), reason="needs the extra: pip install '.[lessons]'"

@@ -1,0 +1,52 @@
+"""Writes the lessons for other readers: the site (README, docs/, lessons, API reference) by Sphinx, or notebooks."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from minikd.errors import ConfigError
+from minikd.lessons.lesson import QUICK
+from minikd.lessons.library import LessonCard
+from minikd.storage.files import write_atomically
+
+MODULES = ("sphinx", "furo", "myst_nb", "jupytext", "ipykernel", "latex2mathml")
+"""What the extra `lessons` brings."""
+
+STANDARD_ERROR = 2
+
+
+def require_extra() -> None:
+    """Raise ConfigError where the extra `lessons` is not installed."""
+    missing = [name for name in MODULES if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"not installed: {', '.join(missing)}; the site and the notebooks need the extra: "
+            "pip install '.[lessons]' in minikd's repository"
+        )
+
+
+def write_site(lessons: Path, folder: Path, quick: bool) -> bool:
+    """Write the site to `folder`; return whether every lesson ran to its end and every link leads somewhere.
+
+    Each lesson runs as a notebook; what an earlier call has run, and is unchanged, does not run again. Sphinx reports
+    progress and warnings on standard error. Raises ConfigError where the folder of the lessons has no docs beside it.
+    """
+    repository = lessons.resolve().parent
+    if not (repository / "docs" / "conf.py").is_file():
+        raise ConfigError(f"no docs/conf.py beside {lessons}: the site is built in a clone of minikd's repository")
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", str(repository / "docs"), "-W", "--keep-going"]
+    environment = {**os.environ, QUICK: "1" if quick else ""}
+    ended = subprocess.run([*command, str(repository), str(folder)], stdout=STANDARD_ERROR, env=environment)
+    return ended.returncode == 0
+
+
+def write_notebooks(cards: Sequence[LessonCard], folder: Path) -> None:
+    """Write each lesson to `folder` as a notebook that has not run yet."""
+    import jupytext
+
+    for card in cards:
+        text: str = jupytext.writes(jupytext.read(card.path), "ipynb")
+        write_atomically(folder / f"{card.name}.ipynb", f"{text}\n".encode())
