@@ -6,6 +6,10 @@ identification). Candidates are compared by their Brier score, the mean squared 
 label's one-hot row: it says more about few images than the number of errors does, and one image that is answered wrong
 with certainty does not decide.
 
+A fifth of a small set is too few images to choose by, so a third is held out. Where that is too few as well, each third
+is held out in turn (threefold cross-validation), and every image is asked about once. The search of a small set takes
+up to twice as long as the training that follows, that of a larger one about as long.
+
 The students get the settings that are best for learning from the labels alone, so that distillation is held against a
 baseline that is as good as it can be. The teacher's network is one of `TEACHERS`. Where none of them does better on
 held-out images than the student, a wide dense network and more steps are tried, and the run says what came of it.
@@ -24,7 +28,7 @@ import numpy as np
 from minikd import metrics
 from minikd.backends import choose, module_of
 from minikd.data import Views
-from minikd.data.splits import split_by_class
+from minikd.data.splits import split_by_class, stratified_folds
 from minikd.distillation import budgets, networks
 from minikd.distillation.budgets import Settings
 from minikd.distillation.prepare import Data
@@ -47,6 +51,12 @@ SHARES = (1 / 6, 1 / 3)
 
 HELD_OUT, LEAST, MOST = 0.2, 20, 2000
 """The part of the training images that a round holds out, and how many these are at least and at most."""
+
+ENOUGH = 100, 300
+"""The held-out images that are enough, round by round, to drop the worse half and to choose the best."""
+
+FOLDS = 3
+"""Parts of a set whose fifth is fewer images than are enough."""
 
 TEACHERS = ("cnn", "vgg")
 """The networks that are tried as teacher."""
@@ -123,8 +133,7 @@ class Search:
         if student is None or trial is None or trial["brier"] < student["brier"]:
             return best
         self.note("no teacher is better than the student; trying what usually helps:")
-        longer = {"epochs": 3 * int(str(best.settings.get("epochs", self.recipe.teacher.epochs)))}
-        more = [Candidate(f"{best.name}, 3 x steps", {**best.settings, **longer})]
+        more = self.longer(best)
         if "teacher.model" in self.recipe.search:
             more += self.of_network("wide")
         tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
@@ -132,6 +141,15 @@ class Search:
         if trial["brier"] >= student["brier"]:
             self.note("none is: expect the baseline to be as good as the distilled student")
         return best
+
+    def longer(self, teacher: Candidate) -> list[Candidate]:
+        """Return the teacher with three times the steps, where there is time for them: a short teacher's training."""
+        recipe = with_settings(self.recipe, "teacher", teacher.settings)
+        epochs = 3 * recipe.teacher.epochs
+        macs = networks.first_teacher(recipe, self.data.dataset).macs(self.data.dataset.image_shape)
+        if epochs * len(self.data.train) * macs > budgets.TEACHER_MACS:
+            return []
+        return [Candidate(f"{teacher.name}, 3 x steps", {**teacher.settings, "epochs": epochs})]
 
     def of_network(self, model: str) -> list[Candidate]:
         """Return the candidates of a teacher's network: none where it cannot take the images, or takes too long."""
@@ -171,12 +189,27 @@ class Search:
         return candidates[0], trials[candidates[0].name]
 
     def trial(self, section: str, candidate: Candidate, number: int) -> Trial:
-        """Return a candidate's trial in a round: from the record, or held now."""
+        """Return a candidate's trial in a round: the sum of its folds, which are tried now or stand in the record."""
         key = f"{section}: {candidate.name}, round {number + 1}"
-        for one in self.trials:
-            if one["key"] == key:
-                return one
-        kept, taken = split_by_class(self.known.labels, self.held, self.recipe.seed + number + 1)
+        known = {one["key"]: one for one in self.trials}
+        parts, found = splits(self.known.labels, number, self.recipe.seed), []
+        for fold, (kept, taken) in enumerate(parts, 1):
+            name = key if len(parts) == 1 else f"{key}, fold {fold}"
+            found.append(known.get(name) or self.tried(name, section, candidate, number, kept, taken))
+        images = sum(one["images"] for one in found)
+        whole = Trial(
+            key=key,
+            errors=sum(one["errors"] for one in found),
+            images=images,
+            brier=sum(one["brier"] * one["images"] for one in found) / images,
+        )
+        if any(one["key"] not in known for one in found):
+            wrong = f"{whole['errors']:>5} of {images:,} wrong"
+            self.note(f"  {candidate.name:<26} {wrong}, Brier {whole['brier']:.3f}")
+        return whole
+
+    def tried(self, key: str, section: str, candidate: Candidate, number: int, kept: Ints, taken: Ints) -> Trial:
+        """Train a candidate on the images that are kept, ask about those that are taken, and record what came of it."""
         recipe = with_settings(self.recipe, section, candidate.settings)
         how: Training = getattr(recipe, section)
         epochs = max(1, round(SHARES[number] * how.epochs * len(self.data.train) / len(kept)))
@@ -200,8 +233,6 @@ class Search:
         self.trials.append(found)
         assert self.folder
         write_json(self.folder / FILE, {"identity": self.identity, "trials": self.trials}, indent=1)
-        wrong = f"{found['errors']:>5} of {found['images']:,} wrong"
-        self.note(f"  {candidate.name:<26} {wrong}, Brier {found['brier']:.3f}")
         return found
 
 
@@ -257,8 +288,17 @@ def part_of(views: Views, index: Ints) -> Views:
     return replace(views, images=views.images[index], labels=views.labels[index])
 
 
+def splits(labels: Ints, number: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Return the images that a round trains on and those that it holds out: of one split, or of each fold."""
+    seed, count = seed + number + 1, held_out(labels)
+    if count >= ENOUGH[-1]:
+        return [split_by_class(labels, count, seed)]
+    folds = [one for one in stratified_folds(labels, FOLDS, seed) if len(one[1])]
+    return folds[:1] if len(folds[0][1]) >= ENOUGH[number] else folds
+
+
 def held_out(labels: Ints) -> int:
-    """Return how many images a round holds out; 0 where there are too few to learn anything from."""
+    """Return how many images one split holds out; 0 where there are too few to learn anything from."""
     wanted = min(max(LEAST, round(HELD_OUT * len(labels))), MOST)
     most = min(len(labels) // 2, len(labels) - len(np.unique(labels)))
     return min(wanted, most)
