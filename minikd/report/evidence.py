@@ -22,14 +22,30 @@ def name_of(model: str) -> str:
     return MODELS.get(model, model.replace("_", " "))
 
 
+class Interval(TypedDict):
+    """The bounds of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+def interval_of(bounds: tuple[float, float]) -> Interval:
+    """Return two bounds by their names."""
+    return Interval(low=bounds[0], high=bounds[1])
+
+
 class ModelResult(TypedDict):
-    """One row of the table: a model's size, its answers on the test set and its speed."""
+    """One row of the table: a model's size, its answers on the test set and its speed.
+
+    `errors_interval` is the 95 % interval of the errors; results of an earlier version have none.
+    """
 
     model: str
     parameters: int
     bytes: int
     macs: int
     errors: int
+    errors_interval: NotRequired[Interval]
     accuracy: float
     nll: float
     ece: float
@@ -61,10 +77,15 @@ class DatasetResult(TypedDict):
 
 
 class Discordant(TypedDict):
-    """How many test images only one of the two students gets wrong."""
+    """How many test images only one of the two students gets wrong.
+
+    `fewer_errors_interval` is the 95 % interval of the distilled student's gain, the baseline's errors less its own;
+    results of an earlier version have none.
+    """
 
     only_baseline_wrong: int
     only_distilled_wrong: int
+    fewer_errors_interval: NotRequired[Interval]
 
 
 class Machine(TypedDict):
@@ -92,7 +113,10 @@ class Circumstances(TypedDict):
 
 
 class Results(Circumstances):
-    """The file results.json: fractions are 0 to 1, `seconds` is the whole run."""
+    """The file results.json: fractions are 0 to 1, `seconds` is the whole run.
+
+    `recommended` is the key of the student to use; results of an earlier version have none.
+    """
 
     name: str
     recipe: str
@@ -102,6 +126,7 @@ class Results(Circumstances):
     student_distilled: StudentResult
     mcnemar_p: float
     mcnemar: Discordant
+    recommended: NotRequired[str]
     method: str
     method_args: Mapping[str, object]
     seconds: float
