@@ -17,6 +17,7 @@ held-out images than the student, a wide dense network and more steps are tried,
 The test images have no part in this, and no clock: a seed and its data decide every setting.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import choose, module_of
+from minikd.console.notices import notice
 from minikd.data import Views
 from minikd.data.splits import split_by_class, stratified_folds
 from minikd.distillation import budgets, networks
@@ -35,6 +37,8 @@ from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.errors import Diverged, MinikdError
 from minikd.methods import Labels
+from minikd.nn import Sequential
+from minikd.report import units as units_of
 from minikd.settings import with_values
 from minikd.storage.jsonfiles import read_table, write_json
 from minikd.training import fit
@@ -60,6 +64,12 @@ FOLDS = 3
 
 TEACHERS = ("cnn", "vgg")
 """The networks that are tried as teacher."""
+
+LARGER = 1.1
+"""Weights of a student, as a multiple of the smallest teacher's, from which it gets fewer hidden units."""
+
+FEWEST_UNITS = 32
+"""Hidden units below which a student says too little about images of any size."""
 
 DEAR = 3e7
 """Multiply-adds for one image beyond which a network is too dear to be tried beside a cheaper one."""
@@ -95,15 +105,15 @@ class Candidate:
 class Search:
     """The search of a run.
 
-    recipe: its `search` names the settings that are looked for. teacher: the given teacher's multiply-adds, None where
-    one is to be trained. folder: where the record is kept; None where nothing is tried and the rules alone decide.
+    recipe: its `search` names the settings that are looked for. teacher: the given one, None where one is to be
+    trained. folder: where the record is kept; None where nothing is tried and the rules alone decide.
     note: told of each trial.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Data, teacher: int | None, folder: Path | None, note: Callable[[str], None]
+        self, recipe: Recipe, data: Data, teacher: Sequential | None, folder: Path | None, note: Callable[[str], None]
     ) -> None:
-        self.recipe, self.data, self.teacher_macs, self.folder, self.note = recipe, data, teacher, folder, note
+        self.recipe, self.data, self.teacher, self.folder, self.note = recipe, data, teacher, folder, note
         images, labels = data.train.images[: data.labelled], data.train.labels[: data.labelled]
         self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
         self.held = held_out(labels) if folder else 0
@@ -113,8 +123,9 @@ class Search:
 
     def students(self) -> tuple[Candidate, Trial | None]:
         """Return the best settings for learning from the labels alone, without their number of epochs."""
-        macs = networks.first_student(self.recipe, self.data.dataset).macs(self.data.dataset.image_shape)
-        common = budgets.student_settings(len(self.data.transfer), macs, 1, varied=False)
+        hidden = self.hidden()
+        macs = self.student(hidden).macs(self.data.dataset.image_shape)
+        common = {**budgets.student_settings(len(self.data.transfer), macs, 1, varied=False), "hidden": hidden}
         rates = STUDENT_RATES if "student.learning_rate" in self.recipe.search else (self.recipe.student.learning_rate,)
         return self.best(
             "student",
@@ -124,6 +135,45 @@ class Search:
                 for name, settings in self.augmentations("student")
             ],
         )
+
+    def hidden(self) -> tuple[int, ...]:
+        """Return the student's hidden units: half as many or a quarter where it would be larger than every teacher.
+
+        A dense layer has a weight for every pixel, so of large colour images the student has more weights than a CNN.
+        """
+        units = whole = self.recipe.student.hidden
+        if "student.hidden" not in self.recipe.search:
+            return whole
+        least = min((one.size for one in self.possible_teachers()), default=math.inf)
+        while self.student(units).size > LARGER * least and min(units) // 2 >= FEWEST_UNITS:
+            units = tuple(one // 2 for one in units)
+        if units != whole:
+            notice(self.told_size(units, whole, least))
+        return units
+
+    def told_size(self, units: tuple[int, ...], whole: tuple[int, ...], teacher: float) -> str:
+        """Return why the student has fewer units, and what it is like now."""
+        before, now = (units_of.count(self.student(one).size) for one in (whole, units))
+        return (
+            f"the students get {units[0]} hidden units and {now} weights: with {whole[0]} units they would have "
+            f"{before}, the teacher has {units_of.count(teacher)}; --student-hidden {whole[0]} keeps them"
+        )
+
+    def student(self, hidden: tuple[int, ...]) -> Sequential:
+        """Return a student with so many hidden units."""
+        student = replace(self.recipe.student, hidden=hidden)
+        return networks.first_student(self.recipe.with_section(student), self.data.dataset)
+
+    def possible_teachers(self) -> list[Sequential]:
+        """Return the given teacher, or the networks that are tried, as far as they take the images."""
+        if self.teacher:
+            return [self.teacher]
+        found = []
+        for model in TEACHERS if "teacher.model" in self.recipe.search else (self.recipe.teacher.model,):
+            recipe = self.recipe.with_section(replace(self.recipe.teacher, model=model))
+            with contextlib.suppress(MinikdError):
+                found.append(networks.first_teacher(recipe, self.data.dataset))
+        return found
 
     def teachers(self, student: Trial | None) -> Candidate:
         """Return the best teacher's settings; where it is no better than the student, what usually helps is tried."""
@@ -236,7 +286,7 @@ class Search:
         return found
 
 
-def by_rule(recipe: Recipe, data: Data, teacher: int | None) -> Recipe:
+def by_rule(recipe: Recipe, data: Data, teacher: Sequential | None) -> Recipe:
     """Return the recipe as it is if nothing is tried, for an estimate of the time that a run takes."""
     return searched(recipe, data, teacher, None, lambda text: None, ("teacher", "student")) if recipe.search else recipe
 
@@ -244,7 +294,7 @@ def by_rule(recipe: Recipe, data: Data, teacher: int | None) -> Recipe:
 def searched(
     recipe: Recipe,
     data: Data,
-    teacher: int | None,
+    teacher: Sequential | None,
     folder: Path | None,
     note: Callable[[str], None],
     sections: Sequence[str],
@@ -254,7 +304,7 @@ def searched(
     note("choosing settings on held-out training images")
     note("(Brier: how far the probabilities are from the truth; 0 is best):")
     student, trial = one.students()
-    macs = teacher or 1
+    macs = teacher.macs(data.dataset.image_shape) if teacher else 1
     if "teacher" in sections and teacher is None:
         found = one.teachers(trial)
         recipe = with_settings(recipe, "teacher", found.settings)

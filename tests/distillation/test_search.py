@@ -306,3 +306,29 @@ def test_a_teacher_that_ran_away_starts_again(recipe, tmp_path):
     with pytest.warns(Notice, match="teacher: its loss ran away; the teacher starts again"):
         run.distil(replace(recipe, search=(), teacher=wild), tmp_path / "x")
     assert read_run_recipe(tmp_path / "x").teacher.learning_rate < 3e3
+
+
+def student_of(tmp_path, size, channels, **fields):
+    """Return the recipe that the rules alone make for images of this size."""
+    path = write_data(tmp_path / "images.npz", count=60, channels=channels, size=size)
+    recipe = replace(Recipe(str(path), search=SEARCHED), **fields)
+    return search.by_rule(recipe, job_data(recipe), None).student
+
+
+def test_a_student_larger_than_its_teacher_gets_fewer_units_and_that_is_said(tmp_path):
+    with pytest.warns(
+        Notice,
+        match=r"the students get 32 hidden units and 884,\d+ weights: with 128 units they would have 3.5 M, the "
+        r"teacher has 39\d,\d+; --student-hidden 128 keeps them",
+    ):
+        assert student_of(tmp_path, (96, 96), 3).hidden == (32,)
+
+
+@pytest.mark.parametrize(("size", "channels"), [((28, 28), 1), ((32, 32), 3), ((12, 10), 1)])
+def test_a_student_of_about_its_teachers_size_keeps_its_units(size, channels, tmp_path):
+    assert student_of(tmp_path, size, channels).hidden == (128,)
+
+
+def test_units_that_are_given_stay(tmp_path):
+    asked = tuple(name for name in SEARCHED if name != "student.hidden")
+    assert student_of(tmp_path, (64, 64), 3, search=asked).hidden == (128,)
