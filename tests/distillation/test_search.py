@@ -332,3 +332,23 @@ def test_a_student_of_about_its_teachers_size_keeps_its_units(size, channels, tm
 def test_units_that_are_given_stay(tmp_path):
     asked = tuple(name for name in SEARCHED if name != "student.hidden")
     assert student_of(tmp_path, (64, 64), 3, search=asked).hidden == (128,)
+
+
+@pytest.mark.parametrize(("images", "share"), [(200, 2.0), (800, 2.0), (3000, 1.2)])
+def test_the_search_takes_its_share_of_the_time_of_the_training(images, share, tmp_path, monkeypatch):
+    """Multiply-adds of all trials beside those of the three stages; the candidates' answers decide nothing here."""
+    data, work = write_data(tmp_path / "images.npz", count=images * 4 // 3, size=(28, 28)), []
+
+    def count(model, views, objective, plan):
+        work.append(plan.epochs * len(views) * model.macs(views.images.shape[1:]))
+
+    monkeypatch.setattr(search, "fit", count)
+    recipe = Recipe(str(data), search=SEARCHED)
+    found = search.searched(recipe, job_data(recipe), None, tmp_path, print, ("teacher", "student"))
+    shape = (1, 28, 28)
+    networks, dataset = job_module.networks, job_data(recipe).dataset
+    teacher, student = networks.first_teacher(found, dataset), networks.first_student(found, dataset)
+    seen = {name: getattr(found, name).epochs * len(job_data(recipe).train) for name in ("teacher", "student")}
+    looks = seen["student"] * teacher.macs(shape) / 3 if found.student.augmentation else 0
+    training = seen["teacher"] * teacher.macs(shape) + 2 * seen["student"] * student.macs(shape) + looks
+    assert 0.2 * share < sum(work) / training < share

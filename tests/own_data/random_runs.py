@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -29,7 +30,10 @@ BUDGETS = {
     "STUDENT_IMAGES": (6000, 2, 12_000),
     **{"TEACHER_MACS": 1e10, "LIVE_MACS": 2e10, "STUDENT_MACS": 1e10},
 }
-"""A hundredth of the default budgets, about."""
+"""A twentieth of the default budgets, about."""
+
+TINY = {**BUDGETS, "FEWEST_STEPS": 4, "TEACHER_IMAGES": (200, 1, 400), "STUDENT_IMAGES": (800, 2, 1600)}
+"""Enough steps to go every way, and too few to learn much."""
 
 PIXELS = 250_000
 """Pixels of all training images, about: large images are few."""
@@ -73,7 +77,9 @@ def seen(images: np.ndarray, light: str, dtype: str, rng: np.random.Generator) -
     return np.round(255 * images).astype(np.uint8) if dtype == "uint8" else images.astype(dtype)
 
 
-def one_run(number: int, folder: Path, most: int = 4000, side: int = 96) -> dict[str, object]:
+def one_run(
+    number: int, folder: Path, most: int = 4000, side: int = 96, steps: Mapping[str, object] = BUDGETS
+) -> dict[str, object]:
     """Return what came of a run: its errors, its trials and stages whose loss ran away, and what went wrong."""
     arrays, what = data(number, most, side)
     np.savez(folder / f"{number}.npz", **arrays)
@@ -90,7 +96,7 @@ def one_run(number: int, folder: Path, most: int = 4000, side: int = 96) -> dict
     found: dict[str, object] = {"number": number, "data": what}
     begin = time.process_time()
     with (
-        mock.patch.multiple(budgets, **BUDGETS),
+        mock.patch.multiple(budgets, **steps),
         mock.patch.object(search, "fit", fit),
         mock.patch.object(run, "draw", return_value={}),
         warnings.catch_warnings(record=True) as notices,
