@@ -103,7 +103,7 @@ def one_run(
     ):
         warnings.simplefilter("always")
         try:
-            results = run.distil(recipe, folder / str(number))
+            results = run.distill(recipe, folder / str(number))
             wrong = [text for text, bad in faults(results).items() if bad]
             found["errors"] = {name: results[key]["errors"] for key, name in MODELS.items()}
             found["of"] = results["dataset"]["test"]
