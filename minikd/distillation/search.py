@@ -28,6 +28,7 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import choose, module_of
+from minikd.console import units as units_of
 from minikd.console.notices import notice
 from minikd.data import Views
 from minikd.data.splits import split_by_class, stratified_folds
@@ -38,7 +39,6 @@ from minikd.distillation.recipe import Recipe, Training
 from minikd.errors import Diverged, MinikdError
 from minikd.methods import Labels
 from minikd.nn import Sequential
-from minikd.report import units as units_of
 from minikd.settings import with_values
 from minikd.storage.jsonfiles import read_table, write_json
 from minikd.training import fit

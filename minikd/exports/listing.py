@@ -1,10 +1,14 @@
 """What `minikd export` prints: what can be exported with sizes, and what was written and found."""
 
+import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypedDict
 
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.data import Dataset
+from minikd.distillation.results import name_of
 from minikd.errors import MinikdError
 from minikd.exports.c_float import float_source
 from minikd.exports.c_int8 import integer_source
@@ -14,8 +18,6 @@ from minikd.exports.quantize import quantize
 from minikd.exports.subjects import FILES, Subjects
 from minikd.exports.write import Exported, Order
 from minikd.nn import Sequential
-from minikd.report import units
-from minikd.report.evidence import name_of
 from minikd.weights import Card
 
 HEADER = (("", "float32", "working", "int8", "working"), ("", "weights", "memory", "weights", "memory"))
@@ -30,7 +32,7 @@ KINDS = {
 """What can be written."""
 
 
-class Size(TypedDict):
+class ExportSize(TypedDict):
     """A model's bytes in one kind of numbers; why it cannot be exported, "" where it can."""
 
     model: str
@@ -40,12 +42,12 @@ class Size(TypedDict):
     refusal: str
 
 
-def sizes(found: Subjects, data: Dataset) -> list[Size]:
+def sizes(found: Subjects, data: Dataset) -> list[ExportSize]:
     """Return each model's bytes in each kind of numbers."""
     made = []
     for name, (model, card) in found.models.items():
         for kind, source in sources(model, card, data).items():
-            size = Size(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
+            size = ExportSize(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
             try:
                 written = source()
                 size["weights_bytes"], size["working_bytes"] = written.constant_bytes, written.working_bytes
@@ -55,7 +57,7 @@ def sizes(found: Subjects, data: Dataset) -> list[Size]:
     return made
 
 
-def listing(found: Sequence[Size]) -> str:
+def listing(found: Sequence[ExportSize]) -> str:
     """Return a line for each model with its bytes, and what cannot be exported and why."""
     rows: dict[str, list[str]] = {}
     for one in found:
@@ -112,6 +114,12 @@ def c(order: Order, exported: Exported) -> list[str]:
         f"{units.size(exported.size)} of constants, {exported.working_bytes:,} bytes of working memory; "
         "minikd_selftest() checks the weights and two answers where it runs",
     ]
+
+
+def compile_line(path: Path) -> str:
+    """Return the command that compiles an export beside its example, main.c."""
+    files = (shlex.quote(str(one)) for one in (path.with_name("main.c"), path))
+    return f"cc -std=c99 -O2 {' '.join(files)} -o {shlex.quote(str(path.with_suffix('')))} -lm"
 
 
 def errors(order: Order, exported: Exported) -> str:

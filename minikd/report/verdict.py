@@ -2,9 +2,9 @@
 
 import math
 
-from minikd.report import units
+from minikd.console import units
+from minikd.distillation.results import MODELS, ModelResult, Results
 from minikd.report.diagnosis import diagnosis
-from minikd.report.evidence import MODELS, ModelResult, Results
 
 SIGNIFICANT = 0.05
 """The p-value below which a difference is called one; the customary level, fixed before any run was made."""

@@ -20,9 +20,9 @@ import numpy as np
 
 from minikd.distillation import budgets, run, search
 from minikd.distillation.recipe import SEARCHED, Recipe
+from minikd.distillation.results import MODELS, Results
 from minikd.errors import Diverged
 from minikd.report import summary_table, verdict
-from minikd.report.evidence import MODELS, Results
 
 BUDGETS = {
     "FEWEST_STEPS": 20,

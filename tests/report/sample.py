@@ -3,8 +3,8 @@
 import numpy as np
 
 from minikd import metrics
-from minikd.report import Evidence
-from minikd.report.evidence import interval_of
+from minikd.distillation.results import interval_of
+from minikd.report import FigureData
 
 
 def results(baseline=158, distilled=115, p=0.00002, only_baseline=81, only_distilled=38, dataset="mnist"):
@@ -102,4 +102,4 @@ def evidence(samples=200, classes=10, shape=(1, 28, 28), names=None, wrong=(0.02
         "temperature": 4.0,
         "history": history(),
     }
-    return Evidence(**{**made, **fields})
+    return FigureData(**{**made, **fields})
