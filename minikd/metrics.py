@@ -1,9 +1,10 @@
-"""How good a model's answers are: errors, likelihood, calibration, and how two models differ.
+"""How good a model's answers are: errors, likelihood, calibration, how two models differ, and how sure that is.
 
 Every function takes logits on the host, (N, K) float32 or float64, and integer labels (N,), and works in float64. Bad
 shapes raise `ShapeError`, labels that are no integers `DtypeError`, labels out of range and NaN `DataError`.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from minikd.checks import check_float, whole
 from minikd.errors import DataError, DtypeError, ShapeError
 from minikd.losses import log_softmax, softmax
 from minikd.typing import Floats, Ints
+
+Z = 1.96
+"""Standard deviations of a normal distribution on each side of its mean that hold 95 % of it."""
 
 
 def errors(logits: Floats, labels: Ints) -> int:
@@ -133,6 +137,39 @@ def mcnemar_of_counts(only_a_wrong: int, only_b_wrong: int) -> McNemar:
     from scipy.stats import binomtest  # half a second that `import minikd` does not need
 
     return McNemar(only_a_wrong, only_b_wrong, float(binomtest(only_a_wrong, split, 0.5).pvalue))
+
+
+def wilson_interval(wrong: int, samples: int) -> tuple[float, float]:
+    """Return the 95 % interval of a number of errors among N samples (Wilson 1927), in errors.
+
+    A model that errs on a fraction p of all samples makes k = N p ± z √(N p (1 - p)) errors on N of them. The interval
+    holds each N p for which the k that was found is within these bounds: a quadratic equation in p. Unlike
+    k ± z √(k (1 - k / N)), it stays within 0 and N, and has a width where k is 0.
+    """
+    centre, square = wrong + Z**2 / 2, wrong * (samples - wrong) / samples + Z**2 / 4
+    half, shrink = Z * math.sqrt(square), samples / (samples + Z**2)
+    return max(0.0, (centre - half) * shrink), min(float(samples), (centre + half) * shrink)
+
+
+def paired_interval(only_a_wrong: int, only_b_wrong: int, samples: int) -> tuple[float, float]:
+    """Return the 95 % interval of how many errors fewer model b makes than model a on N samples, in errors.
+
+    The difference is b's gain, only_a_wrong - only_b_wrong. Of two intervals the outer bounds count. One is that of
+    Bonett & Price (2012, Adjusted Wald confidence interval for a difference of binomial proportions based on paired
+    data): normal, with one sample added to each of the two counts. The other inverts McNemar's exact test: the share
+    of only_a_wrong among the samples that one model alone gets wrong (Clopper & Pearson 1934). Together they exclude 0
+    exactly where the p of `mcnemar` is below 0.05.
+    """
+    split = only_a_wrong + only_b_wrong
+    mean = (only_a_wrong - only_b_wrong) / (samples + 2)
+    half = Z * math.sqrt(((split + 2) / (samples + 2) - mean**2) / (samples + 2))
+    low, high = samples * (mean - half), samples * (mean + half)
+    if split:
+        from scipy.stats import binomtest
+
+        share = binomtest(only_a_wrong, split, 0.5).proportion_ci(0.95, "exact")
+        low, high = min(low, split * (2 * share.low - 1)), max(high, split * (2 * share.high - 1))
+    return max(-float(samples), low), min(float(samples), high)
 
 
 def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.intp]:

@@ -19,6 +19,7 @@ def row(model, epoch):
 
 def result(name, **more):
     sizes = {"model": "36-8-3", "parameters": 323, "bytes": 1292, "macs": 312, "errors": 4, "accuracy": 0.9}
+    sizes["errors_interval"] = {"low": 1.6, "high": 8.9}
     return {**sizes, "nll": 0.3, "ece": 0.02, "images_per_second": 1e5, "latency_ms": 0.01, **more}
 
 
@@ -32,9 +33,11 @@ RESULTS = {
     "student_baseline": result("student_baseline", agreement=0.9),
     "student_distilled": result("student_distilled", agreement=0.95),
     **{"mcnemar_p": 0.5, "mcnemar": {"only_baseline_wrong": 3, "only_distilled_wrong": 1}, "seconds": 1.5},
+    "recommended": "student_distilled",
     **{"stages": {"teacher": 0.5, "student_distilled": 0.25}, "backend": "numpy", "backend_reason": "asked for"},
     **{"machine": {"cpu": "a", "cores": 2, "threads": 2, "blas": "b"}, "versions": {"numpy": "2.0"}},
 }
+RESULTS["mcnemar"]["fewer_errors_interval"] = {"low": -2.3, "high": 6.1}
 OUTCOME = Outcome(
     **{"name": "teacher", "seed": 0, "recipe": Recipe().to_toml(), "parameters": 323, "seconds": 0.5},
     **{"validation": 0.1, "validation_nll": 0.3, "parts": {"threes": 3.0}},

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax as scipy_log_softmax
-from scipy.stats import chi2
+from scipy.stats import binomtest, chi2
 
 from minikd import metrics
 from minikd.errors import ConfigError, DataError, DtypeError, MinikdError, ShapeError
@@ -232,3 +232,41 @@ def test_two_models_must_answer_the_same_questions():
 def test_no_bins_are_refused():
     with pytest.raises(ConfigError, match="bins is 0"):
         metrics.ece(LOGITS, LABELS, bins=0)
+
+
+@pytest.mark.parametrize("samples", [1, 7, 100, 10_000])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_the_interval_of_errors_is_scipys(samples, share):
+    wrong = round(share * samples)
+    expected = binomtest(wrong, samples).proportion_ci(0.95, "wilson")
+    assert metrics.wilson_interval(wrong, samples) == pytest.approx(
+        (samples * expected.low, samples * expected.high), rel=1e-4, abs=1e-4
+    )
+
+
+def test_the_interval_of_a_difference_by_hand():
+    """8 and 2 of 98: Bonett & Price have 9 and 3 of 100, mean 0.06, variance (0.12 - 0.06²) / 100."""
+    half = 1.96 * math.sqrt((0.12 - 0.06**2) / 100)
+    assert metrics.paired_interval(8, 2, 98)[1] == pytest.approx(98 * (0.06 + half), rel=1e-12)
+    assert metrics.paired_interval(8, 2, 98)[0] == pytest.approx(10 * (2 * 0.4439045 - 1), rel=1e-6)  # Clopper-Pearson
+    assert metrics.paired_interval(0, 0, 10) == pytest.approx((-2.3, 2.3), abs=0.1)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([0, 1, 30, 10_000]))
+@settings(deadline=None)
+def test_the_interval_of_a_difference_excludes_0_exactly_where_mcnemar_is_significant(only_a, only_b, more):
+    samples = max(1, only_a + only_b + more)
+    low, high = metrics.paired_interval(only_a, only_b, samples)
+    p = binomtest(only_a, only_a + only_b, 0.5).pvalue if only_a + only_b else 1.0
+    assert (low > 0 or high < 0) == (p < 0.05)
+    assert -samples <= low <= only_a - only_b <= high <= samples
+    assert metrics.paired_interval(only_b, only_a, samples) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("samples", "a", "b"), [(50, 0.06, 0.02), (200, 0.05, 0.05), (100, 0.3, 0.1)])
+def test_the_interval_of_a_difference_covers_the_truth_in_95_of_100_samples(samples, a, b):
+    """a, b: the probability that a sample is answered wrong by the first model alone, and by the second alone."""
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(samples, [a, b, 1 - a - b], 400)
+    intervals = [metrics.paired_interval(int(one), int(other), samples) for one, other, _ in draws]
+    assert np.mean([low <= samples * (a - b) <= high for low, high in intervals]) >= 0.94

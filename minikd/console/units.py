@@ -1,5 +1,7 @@
 """Numbers as a reader wants them: 407 kB, 4.2 M, 84 µs."""
 
+import math
+
 
 def count(number: float) -> str:
     """Return 842, 101,770 in full below a million, then 4.2 M, 11 M, 3.1 G."""
@@ -56,6 +58,12 @@ def seconds(number: float) -> str:
 def errors(number: int) -> str:
     """Return "1 error", "1,234 errors"."""
     return f"{number:,} error{'' if number == 1 else 's'}"
+
+
+def interval(low: float, high: float) -> str:
+    """Return "47–79" or "0.4–12": rounded outwards, and a bound above 0 is not told as 0."""
+    least, most = math.floor(round(low, 6)), math.ceil(round(high, 6))
+    return f"{low:.1f}–{most:,}" if 0.05 < low < 1 else f"{least:,}–{most:,}"
 
 
 def p_value(p: float) -> str:

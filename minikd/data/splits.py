@@ -1,4 +1,4 @@
-"""Parting a set of samples in two, class by class, the same way every time."""
+"""Parting a set of samples in two, or in folds, class by class, the same way every time."""
 
 import numpy as np
 
@@ -39,3 +39,17 @@ def split_by_class(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints]:
     kept = np.ones(len(labels), dtype=bool)
     kept[taken] = False
     return np.flatnonzero(kept), np.sort(taken)
+
+
+def stratified_folds(labels: Ints, count: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Return `count` pairs (kept index, taken index), both sorted, for k-fold cross-validation (Stone 1974).
+
+    Samples are shuffled by `seed`, sorted by class, and dealt to the folds like cards. So the folds' sizes differ by at
+    most one, and so do the numbers of each class in them. Every sample is taken once, except a class's only sample:
+    it is kept in every fold, because nothing can be learned about a class that has no sample left.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    by_class = by_class[np.bincount(labels.astype(np.intp))[labels[by_class]] > 1]
+    taken = [np.sort(by_class[fold::count]) for fold in range(count)]
+    return [(np.setdiff1d(np.arange(len(labels)), one), one) for one in taken]

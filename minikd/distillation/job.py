@@ -115,8 +115,8 @@ class Job:
     def search(self, *sections: str) -> None:
         """Find the settings of these sections that the recipe looks for, and write them into config.toml."""
         if any(name.split(".")[0] in sections for name in self.recipe.search):
-            macs = self.first_teacher.macs(self.data.dataset.image_shape) if self.recipe.teacher.weights else None
-            self.change(searched(self.recipe, self.data, macs, self.folder, self.note, sections))
+            given = self.first_teacher if self.recipe.teacher.weights else None
+            self.change(searched(self.recipe, self.data, given, self.folder, self.note, sections))
 
     def change(self, recipe: Recipe) -> None:
         """Go on by another recipe, which config.toml holds from here on."""

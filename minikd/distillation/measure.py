@@ -12,7 +12,7 @@ from minikd.backends import Backend, module_of, to_host
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
-from minikd.distillation.results import ModelResult
+from minikd.distillation.results import ModelResult, interval_of
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
 from minikd.training import Evaluation
@@ -35,13 +35,14 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
         start = time.perf_counter()
         logits = logits_of(model, views, map_)
         seconds.append(time.perf_counter() - start)
-    image = views.images.shape[1:]
+    image, wrong = views.images.shape[1:], metrics.errors(logits, views.labels)
     return logits, ModelResult(
         model=describe(model),
         parameters=model.size,
         bytes=sum(value.nbytes for value in model.state_dict().values()),
         macs=model.macs(image),
-        errors=metrics.errors(logits, views.labels),
+        errors=wrong,
+        errors_interval=interval_of(metrics.wilson_interval(wrong, len(views))),
         accuracy=metrics.accuracy(logits, views.labels),
         nll=metrics.nll(logits, views.labels),
         ece=metrics.ece(logits, views.labels),

@@ -99,8 +99,7 @@ class TrialSteps:
     def __init__(self, recipe: Recipe) -> None:
         self.backend = choose(recipe.backend)
         self.data, self.given = networks.prepared(recipe)
-        macs = self.given[0].model.macs(self.data.dataset.image_shape) if recipe.teacher.weights else None
-        self.recipe = recipe = by_rule(recipe, self.data, macs)
+        self.recipe = recipe = by_rule(recipe, self.data, self.given[0].model if recipe.teacher.weights else None)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(recipe.distillation.chosen, pair)
         networks.check_batches(recipe, self.data, networks.first_student(recipe, self.data.dataset))

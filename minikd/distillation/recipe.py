@@ -217,6 +217,7 @@ class Recipe(Section):
 
 SEARCHED = (
     *(f"teacher.{name}" for name in ("model", "optimizer", "schedule", "warm_up", "weight_decay")),
+    "student.hidden",
     *(f"{section}.{name}" for section in ("teacher", "student") for name in ("epochs", "batch_size", "learning_rate")),
     *(
         f"{section}.{name}"

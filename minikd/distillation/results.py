@@ -15,6 +15,9 @@ SETTINGS = ("method_args", "config")
 
 FRACTIONS = ("accuracy", "ece", "agreement", "mcnemar_p")
 
+SIGNED = ("low", "high")
+"""The bounds of an interval, which may be below 0."""
+
 
 MODELS = {
     "teacher": "teacher",
@@ -29,14 +32,30 @@ def name_of(model: str) -> str:
     return MODELS.get(model, model.replace("_", " "))
 
 
+class Interval(TypedDict):
+    """The bounds of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+def interval_of(bounds: tuple[float, float]) -> Interval:
+    """Return two bounds by their names."""
+    return Interval(low=bounds[0], high=bounds[1])
+
+
 class ModelResult(TypedDict):
-    """One row of the table: a model's size, its answers on the test set and its speed."""
+    """One row of the table: a model's size, its answers on the test set and its speed.
+
+    `errors_interval` is the 95 % interval of the errors; results of an earlier version have none.
+    """
 
     model: str
     parameters: int
     bytes: int
     macs: int
     errors: int
+    errors_interval: NotRequired[Interval]
     accuracy: float
     nll: float
     ece: float
@@ -68,10 +87,15 @@ class DatasetResult(TypedDict):
 
 
 class Discordant(TypedDict):
-    """How many test images only one of the two students gets wrong."""
+    """How many test images only one of the two students gets wrong.
+
+    `fewer_errors_interval` is the 95 % interval of the distilled student's gain, the baseline's errors less its own;
+    results of an earlier version have none.
+    """
 
     only_baseline_wrong: int
     only_distilled_wrong: int
+    fewer_errors_interval: NotRequired[Interval]
 
 
 class RunConditions(TypedDict):
@@ -100,6 +124,7 @@ class Results(RunConditions):
     student_distilled: StudentResult
     mcnemar_p: float
     mcnemar: Discordant
+    recommended: NotRequired[str]
     method: str
     method_args: Mapping[str, object]
     seconds: float
@@ -142,7 +167,7 @@ def check_numbers(values: Mapping[str, object]) -> None:
     for name, value in values.items():
         if isinstance(value, dict):
             check_numbers(value)
-        elif isinstance(value, int | float) and not 0 <= value <= (1 if name in FRACTIONS else value):
+        elif isinstance(value, int | float) and name not in SIGNED and (value < 0 or (name in FRACTIONS and value > 1)):
             raise ValueError(f"{name} is {value}")
 
 

@@ -23,6 +23,7 @@ from minikd.distillation.results import (
     Results,
     RunConditions,
     StudentResult,
+    interval_of,
     read_results,
     write_results,
 )
@@ -32,6 +33,7 @@ from minikd.nn import Sequential
 from minikd.report.figure_data import FigureData
 from minikd.report.figures import figures_of, has_figures, write_figures
 from minikd.report.html import write_report
+from minikd.report.verdict import better_student
 from minikd.training import Callback, fit
 from minikd.training.identity import digest
 from minikd.training.parallel import workers
@@ -134,6 +136,8 @@ def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats],
             logits[name], rows[name] = measure(model, job.data.test, map_)
     teacher, baseline, distilled = (logits[name] for name in models)
     paired = metrics.mcnemar(baseline, distilled, job.data.test.labels)
+    alone, taught = paired.only_a_wrong, paired.only_b_wrong
+    gain = interval_of(metrics.paired_interval(alone, taught, len(job.data.test)))
     results = Results(
         name=job.folder.name,
         recipe=kind_of(job.recipe),
@@ -142,7 +146,8 @@ def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats],
         student_baseline=StudentResult(**rows["student_baseline"], agreement=metrics.agreement(baseline, teacher)),
         student_distilled=StudentResult(**rows["student_distilled"], agreement=metrics.agreement(distilled, teacher)),
         mcnemar_p=paired.p,
-        mcnemar=Discordant(only_baseline_wrong=paired.only_a_wrong, only_distilled_wrong=paired.only_b_wrong),
+        mcnemar=Discordant(only_baseline_wrong=alone, only_distilled_wrong=taught, fewer_errors_interval=gain),
+        recommended=better_student(rows["student_baseline"], rows["student_distilled"]),
         method=job.method.name,
         method_args=job.recipe.distillation.method_args,
         seconds=0.0,

@@ -6,6 +6,10 @@ identification). Candidates are compared by their Brier score, the mean squared 
 label's one-hot row: it says more about few images than the number of errors does, and one image that is answered wrong
 with certainty does not decide.
 
+A fifth of a small set is too few images to choose by, so a third is held out. Where that is too few as well, each third
+is held out in turn (threefold cross-validation), and every image is asked about once. The search of a small set takes
+up to twice as long as the training that follows, that of a larger one about as long.
+
 The students get the settings that are best for learning from the labels alone, so that distillation is held against a
 baseline that is as good as it can be. The teacher's network is one of `TEACHERS`. Where none of them does better on
 held-out images than the student, a wide dense network and more steps are tried, and the run says what came of it.
@@ -13,6 +17,7 @@ held-out images than the student, a wide dense network and more steps are tried,
 The test images have no part in this, and no clock: a seed and its data decide every setting.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +28,17 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import choose, module_of
+from minikd.console import units as units_of
+from minikd.console.notices import notice
 from minikd.data import Views
-from minikd.data.splits import split_by_class
+from minikd.data.splits import split_by_class, stratified_folds
 from minikd.distillation import budgets, networks
 from minikd.distillation.budgets import Settings
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.errors import Diverged, MinikdError
 from minikd.methods import Labels
+from minikd.nn import Sequential
 from minikd.settings import with_values
 from minikd.storage.jsonfiles import read_table, write_json
 from minikd.training import fit
@@ -48,8 +56,23 @@ SHARES = (1 / 6, 1 / 3)
 HELD_OUT, LEAST, MOST = 0.2, 20, 2000
 """The part of the training images that a round holds out, and how many these are at least and at most."""
 
+ENOUGH = 100, 300
+"""The held-out images that are enough, round by round, to drop the worse half and to choose the best."""
+
+FOLDS = 3
+"""Parts of a set whose fifth is fewer images than are enough."""
+
+FOLD = 0.5
+"""The part of a round's share for which a candidate is trained on each of the folds: three take half as long again."""
+
 TEACHERS = ("cnn", "vgg")
 """The networks that are tried as teacher."""
+
+LARGER = 1.1
+"""Weights of a student, as a multiple of the smallest teacher's, from which it gets fewer hidden units."""
+
+FEWEST_UNITS = 32
+"""Hidden units below which a student says too little about images of any size."""
 
 DEAR = 3e7
 """Multiply-adds for one image beyond which a network is too dear to be tried beside a cheaper one."""
@@ -85,15 +108,15 @@ class Candidate:
 class Search:
     """The search of a run.
 
-    recipe: its `search` names the settings that are looked for. teacher: the given teacher's multiply-adds, None where
-    one is to be trained. folder: where the record is kept; None where nothing is tried and the rules alone decide.
+    recipe: its `search` names the settings that are looked for. teacher: the given one, None where one is to be
+    trained. folder: where the record is kept; None where nothing is tried and the rules alone decide.
     note: told of each trial.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Data, teacher: int | None, folder: Path | None, note: Callable[[str], None]
+        self, recipe: Recipe, data: Data, teacher: Sequential | None, folder: Path | None, note: Callable[[str], None]
     ) -> None:
-        self.recipe, self.data, self.teacher_macs, self.folder, self.note = recipe, data, teacher, folder, note
+        self.recipe, self.data, self.teacher, self.folder, self.note = recipe, data, teacher, folder, note
         images, labels = data.train.images[: data.labelled], data.train.labels[: data.labelled]
         self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
         self.held = held_out(labels) if folder else 0
@@ -103,8 +126,9 @@ class Search:
 
     def students(self) -> tuple[Candidate, Trial | None]:
         """Return the best settings for learning from the labels alone, without their number of epochs."""
-        macs = networks.first_student(self.recipe, self.data.dataset).macs(self.data.dataset.image_shape)
-        common = budgets.student_settings(len(self.data.transfer), macs, 1, varied=False)
+        hidden = self.hidden()
+        macs = self.student(hidden).macs(self.data.dataset.image_shape)
+        common = {**budgets.student_settings(len(self.data.transfer), macs, 1, varied=False), "hidden": hidden}
         rates = STUDENT_RATES if "student.learning_rate" in self.recipe.search else (self.recipe.student.learning_rate,)
         return self.best(
             "student",
@@ -115,6 +139,45 @@ class Search:
             ],
         )
 
+    def hidden(self) -> tuple[int, ...]:
+        """Return the student's hidden units: half as many or a quarter where it would be larger than every teacher.
+
+        A dense layer has a weight for every pixel, so of large colour images the student has more weights than a CNN.
+        """
+        units = whole = self.recipe.student.hidden
+        if "student.hidden" not in self.recipe.search:
+            return whole
+        least = min((one.size for one in self.possible_teachers()), default=math.inf)
+        while self.student(units).size > LARGER * least and min(units) // 2 >= FEWEST_UNITS:
+            units = tuple(one // 2 for one in units)
+        if units != whole:
+            notice(self.told_size(units, whole, least))
+        return units
+
+    def told_size(self, units: tuple[int, ...], whole: tuple[int, ...], teacher: float) -> str:
+        """Return why the student has fewer units, and what it is like now."""
+        before, now = (units_of.count(self.student(one).size) for one in (whole, units))
+        return (
+            f"the students get {units[0]} hidden units and {now} weights: with {whole[0]} units they would have "
+            f"{before}, the teacher has {units_of.count(teacher)}; --student-hidden {whole[0]} keeps them"
+        )
+
+    def student(self, hidden: tuple[int, ...]) -> Sequential:
+        """Return a student with so many hidden units."""
+        student = replace(self.recipe.student, hidden=hidden)
+        return networks.first_student(self.recipe.with_section(student), self.data.dataset)
+
+    def possible_teachers(self) -> list[Sequential]:
+        """Return the given teacher, or the networks that are tried, as far as they take the images."""
+        if self.teacher:
+            return [self.teacher]
+        found = []
+        for model in TEACHERS if "teacher.model" in self.recipe.search else (self.recipe.teacher.model,):
+            recipe = self.recipe.with_section(replace(self.recipe.teacher, model=model))
+            with contextlib.suppress(MinikdError):
+                found.append(networks.first_teacher(recipe, self.data.dataset))
+        return found
+
     def teachers(self, student: Trial | None) -> Candidate:
         """Return the best teacher's settings; where it is no better than the student, what usually helps is tried."""
         wanted = TEACHERS if "teacher.model" in self.recipe.search else (self.recipe.teacher.model,)
@@ -123,8 +186,7 @@ class Search:
         if student is None or trial is None or trial["brier"] < student["brier"]:
             return best
         self.note("no teacher is better than the student; trying what usually helps:")
-        longer = {"epochs": 3 * int(str(best.settings.get("epochs", self.recipe.teacher.epochs)))}
-        more = [Candidate(f"{best.name}, 3 x steps", {**best.settings, **longer})]
+        more = self.longer(best)
         if "teacher.model" in self.recipe.search:
             more += self.of_network("wide")
         tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
@@ -132,6 +194,15 @@ class Search:
         if trial["brier"] >= student["brier"]:
             self.note("none is: expect the baseline to be as good as the distilled student")
         return best
+
+    def longer(self, teacher: Candidate) -> list[Candidate]:
+        """Return the teacher with three times the steps, where there is time for them: a short teacher's training."""
+        recipe = with_settings(self.recipe, "teacher", teacher.settings)
+        epochs = 3 * recipe.teacher.epochs
+        macs = networks.first_teacher(recipe, self.data.dataset).macs(self.data.dataset.image_shape)
+        if epochs * len(self.data.train) * macs > budgets.TEACHER_MACS:
+            return []
+        return [Candidate(f"{teacher.name}, 3 x steps", {**teacher.settings, "epochs": epochs})]
 
     def of_network(self, model: str) -> list[Candidate]:
         """Return the candidates of a teacher's network: none where it cannot take the images, or takes too long."""
@@ -171,15 +242,34 @@ class Search:
         return candidates[0], trials[candidates[0].name]
 
     def trial(self, section: str, candidate: Candidate, number: int) -> Trial:
-        """Return a candidate's trial in a round: from the record, or held now."""
+        """Return a candidate's trial in a round: the sum of its folds, which are tried now or stand in the record."""
         key = f"{section}: {candidate.name}, round {number + 1}"
-        for one in self.trials:
-            if one["key"] == key:
-                return one
-        kept, taken = split_by_class(self.known.labels, self.held, self.recipe.seed + number + 1)
+        known = {one["key"]: one for one in self.trials}
+        parts, found = splits(self.known.labels, number, self.recipe.seed), []
+        share = SHARES[number] * (FOLD if len(parts) > 1 else 1)
+        for fold, (kept, taken) in enumerate(parts, 1):
+            name = key if len(parts) == 1 else f"{key}, fold {fold}"
+            found.append(known.get(name) or self.tried(name, section, candidate, share, kept, taken))
+        images = sum(one["images"] for one in found)
+        whole = Trial(
+            key=key,
+            errors=sum(one["errors"] for one in found),
+            images=images,
+            brier=sum(one["brier"] * one["images"] for one in found) / images,
+        )
+        if any(one["key"] not in known for one in found):
+            wrong = f"{whole['errors']:>5} of {images:,} wrong"
+            self.note(f"  {candidate.name:<26} {wrong}, Brier {whole['brier']:.3f}")
+        return whole
+
+    def tried(self, key: str, section: str, candidate: Candidate, share: float, kept: Ints, taken: Ints) -> Trial:
+        """Train a candidate on the images that are kept, ask about those that are taken, and record what came of it.
+
+        share: the part of its budget that the candidate is trained for.
+        """
         recipe = with_settings(self.recipe, section, candidate.settings)
         how: Training = getattr(recipe, section)
-        epochs = max(1, round(SHARES[number] * how.epochs * len(self.data.train) / len(kept)))
+        epochs = max(1, round(share * how.epochs * len(self.data.train) / len(kept)))
         how = replace(how, epochs=epochs, warm_up=min(how.warm_up, epochs))
         views = part_of(self.known, kept)
         first = networks.first_teacher if section == "teacher" else networks.first_student
@@ -200,12 +290,10 @@ class Search:
         self.trials.append(found)
         assert self.folder
         write_json(self.folder / FILE, {"identity": self.identity, "trials": self.trials}, indent=1)
-        wrong = f"{found['errors']:>5} of {found['images']:,} wrong"
-        self.note(f"  {candidate.name:<26} {wrong}, Brier {found['brier']:.3f}")
         return found
 
 
-def by_rule(recipe: Recipe, data: Data, teacher: int | None) -> Recipe:
+def by_rule(recipe: Recipe, data: Data, teacher: Sequential | None) -> Recipe:
     """Return the recipe as it is if nothing is tried, for an estimate of the time that a run takes."""
     return searched(recipe, data, teacher, None, lambda text: None, ("teacher", "student")) if recipe.search else recipe
 
@@ -213,7 +301,7 @@ def by_rule(recipe: Recipe, data: Data, teacher: int | None) -> Recipe:
 def searched(
     recipe: Recipe,
     data: Data,
-    teacher: int | None,
+    teacher: Sequential | None,
     folder: Path | None,
     note: Callable[[str], None],
     sections: Sequence[str],
@@ -223,7 +311,7 @@ def searched(
     note("choosing settings on held-out training images")
     note("(Brier: how far the probabilities are from the truth; 0 is best):")
     student, trial = one.students()
-    macs = teacher or 1
+    macs = teacher.macs(data.dataset.image_shape) if teacher else 1
     if "teacher" in sections and teacher is None:
         found = one.teachers(trial)
         recipe = with_settings(recipe, "teacher", found.settings)
@@ -257,8 +345,17 @@ def part_of(views: Views, index: Ints) -> Views:
     return replace(views, images=views.images[index], labels=views.labels[index])
 
 
+def splits(labels: Ints, number: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Return the images that a round trains on and those that it holds out: of one split, or of each fold."""
+    seed, count = seed + number + 1, held_out(labels)
+    if count >= ENOUGH[-1]:
+        return [split_by_class(labels, count, seed)]
+    folds = [one for one in stratified_folds(labels, FOLDS, seed) if len(one[1])]
+    return folds[:1] if len(folds[0][1]) >= ENOUGH[number] else folds
+
+
 def held_out(labels: Ints) -> int:
-    """Return how many images a round holds out; 0 where there are too few to learn anything from."""
+    """Return how many images one split holds out; 0 where there are too few to learn anything from."""
     wanted = min(max(LEAST, round(HELD_OUT * len(labels))), MOST)
     most = min(len(labels) // 2, len(labels) - len(np.unique(labels)))
     return min(wanted, most)

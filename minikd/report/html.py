@@ -37,6 +37,10 @@ MEASURES = (
         lambda model: f"{model['errors']:,}",
     ),
     Measure(
+        *("95 % interval", "errors", "The errors to expect on as many other images of this kind (Wilson's interval)."),
+        lambda model: units.interval(**model["errors_interval"]) if "errors_interval" in model else "–",
+    ),
+    Measure(
         *("accuracy", "%", "Right answers, as a share of the test images."),
         lambda model: units.percent(model["accuracy"]),
     ),

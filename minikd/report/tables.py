@@ -15,6 +15,7 @@ PUBLISHED = {
 """Test accuracy by epoch, in percent, of the PyTorch notebook that this project grew from."""
 
 TERMS = {
+    "95 % interval": "of the errors on other such images",
     "NLL": "how surprised by the right class; 0 is best",
     "ECE": "gap of confidence and accuracy; 0 is best",
     "agreement": "with the teacher's answers, right or wrong",
@@ -24,11 +25,11 @@ TERMS = {
 """What the rows of a model's table mean, in a line each."""
 
 CELLS = (
-    *("parameters", "size", "multiply-adds", "test errors", "accuracy"),
+    *("parameters", "size", "multiply-adds", "test errors", "95 % interval", "accuracy"),
     *("NLL", "ECE", "agreement", "images / s", "one image"),
 )
 ORDER = (
-    *("test errors", "accuracy", "NLL", "ECE", "agreement"),
+    *("test errors", "95 % interval", "accuracy", "NLL", "ECE", "agreement"),
     *("parameters", "size", "multiply-adds", "images / s", "one image"),
 )
 PERCENT = ("accuracy", "ECE", "agreement")
@@ -47,20 +48,21 @@ def summary_table(results: Results) -> str:
 def models_table(models: Mapping[str, ModelResult]) -> str:
     """Return a column for each model, under its name: what it is worth first, then its size and its speed."""
     found = [rows_of(model) for model in models.values()]
-    names = [name for name in found[0] if name != "agreement" or agrees(models)]
+    names = [name for name in found[0] if told(name, models)]
     return aligned((("", *models),), [(name, *(one[name] for one in found)) for name in names])
 
 
 def terms(models: Mapping[str, ModelResult]) -> str:
     """Return what the table's rows mean, in a line each."""
     width = max(map(len, CELLS))
-    lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if name != "agreement" or agrees(models)]
+    lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if told(name, models)]
     return styled("\n".join(lines), "faint")
 
 
-def agrees(models: Mapping[str, ModelResult]) -> bool:
-    """True where there is a student among the models, whose agreement with its teacher is known."""
-    return any("agreement" in model for model in models.values())
+def told(row: str, models: Mapping[str, ModelResult]) -> bool:
+    """True for a row that some model has: there is no agreement without a student, no interval in earlier results."""
+    key = {"agreement": "agreement", "95 % interval": "errors_interval"}.get(row)
+    return key is None or any(key in model for model in models.values())
 
 
 def rows_of(model: ModelResult) -> dict[str, str]:
@@ -77,6 +79,7 @@ def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:
         units.size(model["bytes"]),
         units.short_count(model["macs"]),
         f"{model['errors']:,}",
+        units.interval(**model["errors_interval"]) if "errors_interval" in model else "–",
         units.percent(model["accuracy"]),
         f"{model['nll']:.4f}",
         units.percent(model["ece"]),

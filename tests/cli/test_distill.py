@@ -23,7 +23,18 @@ from minikd.weights import load_model, save_model
 from tests.cli.makers import QUICK, write_data
 
 MODELS = ("teacher", "student_baseline", "student_distilled")
-PER_MODEL = {"parameters", "bytes", "macs", "errors", "accuracy", "nll", "ece", "images_per_second", "latency_ms"}
+PER_MODEL = {
+    "parameters",
+    "bytes",
+    "macs",
+    "errors",
+    "errors_interval",
+    "accuracy",
+    "nll",
+    "ece",
+    "images_per_second",
+    "latency_ms",
+}
 
 
 def weights(folder):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minikd.data import Dataset, hold_out
-from minikd.data.splits import split_by_class
+from minikd.data.splits import split_by_class, stratified_folds
 from minikd.errors import ConfigError
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
@@ -45,3 +45,34 @@ def test_hold_out_indexes_the_training_set_alone():
 def test_refuses_to_leave_a_class_without_images(count):
     with pytest.raises(ConfigError, match=f"cannot hold out {count} of 10 images: it must be 0 to 8"):
         split_by_class(np.arange(10) % 2, count, seed=0)
+
+
+@settings(deadline=None)
+@given(labels=LABELS, seed=st.integers(0, 5), count=st.integers(2, 5))
+def test_folds_take_every_sample_once_and_each_class_in_proportion(labels, seed, count):
+    folds = stratified_folds(labels, count, seed)
+    alone = np.flatnonzero(np.bincount(labels)[labels] == 1)
+    everywhere = np.concatenate([taken for _, taken in folds])
+    np.testing.assert_array_equal(np.sort(np.concatenate([everywhere, alone])), np.arange(len(labels)))
+    sizes = [len(taken) for _, taken in folds]
+    by_class = np.array([np.bincount(labels[taken], minlength=5) for _, taken in folds])
+    assert max(sizes) - min(sizes) <= 1
+    assert (np.ptp(by_class, axis=0) <= 1).all()
+
+
+@settings(deadline=None)
+@given(labels=LABELS, seed=st.integers(0, 5), count=st.integers(2, 5))
+def test_in_every_fold_every_class_has_samples_to_learn_from(labels, seed, count):
+    """Also a class of two or three samples, and one of a single sample."""
+    for kept, taken in stratified_folds(labels, count, seed):
+        assert set(labels[kept]) == set(labels)
+        np.testing.assert_array_equal(np.sort(np.concatenate([kept, taken])), np.arange(len(labels)))
+
+
+def test_classes_of_two_and_three_images_are_held_out_in_proportion_and_keep_one():
+    labels = np.concatenate([np.repeat(np.arange(10), 2), np.repeat(np.arange(10, 20), 3)])
+    kept, taken = split_by_class(labels, 20, seed=0)
+    np.testing.assert_array_equal(np.bincount(labels[taken], minlength=20), np.ones(20))
+    np.testing.assert_array_equal(np.unique(labels[kept]), np.arange(20))
+    for _, fold in stratified_folds(labels, 3, seed=0):
+        assert np.bincount(labels[fold]).max() == 1

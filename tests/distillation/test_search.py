@@ -36,7 +36,7 @@ def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data") / "squares.npz")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def recipe(data):
     """A run whose trainings take an epoch each, and which looks for all else."""
     open_settings = tuple(name for name in SEARCHED if not name.endswith(("epochs", "warm_up")))
@@ -44,6 +44,14 @@ def recipe(data):
     return Recipe(
         str(data), validation=20, teacher=teacher, student=Student(epochs=1, hidden=(8,)), search=open_settings
     )
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory):
+    """The folder of a run of the recipe from its beginning to its end."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run.distill(recipe, folder)
+    return folder
 
 
 def weights(folder):
@@ -54,34 +62,40 @@ def keys(folder):
     return [one["key"] for one in read_record(folder)["trials"]]
 
 
-def test_what_was_found_stands_in_the_recipe_which_repeats_the_run_without_a_search(recipe, tmp_path):
-    run.distill(recipe, tmp_path / "x")
-    found = read_run_recipe(tmp_path / "x")
+def scores(folder, section, number):
+    """Return the mean Brier score of each candidate of a section in a round, over all its folds' images."""
+    sums = {}
+    for one in read_record(folder)["trials"]:
+        name, place, *_ = one["key"].split(", round ")
+        if name.startswith(section) and place.startswith(str(number)):
+            total, images = sums.get(name, (0, 0))
+            sums[name] = total + one["brier"] * one["images"], images + one["images"]
+    return {name: total / images for name, (total, images) in sums.items()}
+
+
+def test_what_was_found_stands_in_the_recipe_which_repeats_the_run_without_a_search(whole, tmp_path):
+    found = read_run_recipe(whole)
     assert found.search == ()
     assert found.teacher.batch_size == found.student.batch_size == 32
     assert found.teacher.clip_norm == found.student.clip_norm == 1
     assert found.teacher.epochs == found.student.epochs == 1
     assert found.student.learning_rate in search.STUDENT_RATES
     run.distill(found, tmp_path / "y")
-    assert weights(tmp_path / "y") == weights(tmp_path / "x")
+    assert weights(tmp_path / "y") == weights(whole)
     assert not (tmp_path / "y" / search.FILE).exists()
 
 
-def test_the_better_half_goes_on_and_the_best_is_taken(recipe, tmp_path):
-    run.distill(recipe, tmp_path / "x")
+def test_the_better_half_goes_on_and_the_best_is_taken(whole):
     for section, candidates in {"student": 4, "teacher": 4}.items():
-        trials = [one for one in read_record(tmp_path / "x")["trials"] if one["key"].startswith(section)]
-        first = {one["key"][:-9]: one["brier"] for one in trials if one["key"].endswith("round 1")}
-        second = {one["key"][:-9]: one["brier"] for one in trials if one["key"].endswith("round 2")}
+        first, second = (scores(whole, section, number) for number in (1, 2))
         assert len(first) == candidates
         assert sorted(first, key=first.get)[: candidates // 2] == sorted(second, key=first.get)[: candidates // 2]
     best = min(second, key=second.get)
-    assert read_run_recipe(tmp_path / "x").teacher.model in best
+    assert read_run_recipe(whole).teacher.model in best
 
 
 @pytest.mark.parametrize("stop_at", [5, 8, 12, 17])
-def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, recipe, tmp_path, monkeypatch):
-    run.distill(recipe, tmp_path / "whole")
+def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, recipe, whole, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run.distill(recipe, tmp_path / "x", [Notes(stop_at)])
     before, tried = keys(tmp_path / "x"), []
@@ -90,7 +104,7 @@ def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, reci
     run.distill(read_run_recipe(tmp_path / "x"), tmp_path / "x")
     assert before
     assert len(tried) == len(keys(tmp_path / "x")) - len(before)
-    assert weights(tmp_path / "x") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "x") == weights(whole)
 
 
 def test_a_record_of_other_data_or_settings_is_not_used(recipe, tmp_path):
@@ -117,17 +131,18 @@ def test_what_is_given_stays(recipe, tmp_path):
     found = read_run_recipe(tmp_path / "x")
     assert (found.teacher.model, found.teacher.shift, found.student.learning_rate) == ("wide", 0.5, 1e-3)
     assert (found.teacher.learning_rate, found.student.clip_norm) == (0.1, 0)
-    assert keys(tmp_path / "x") == ["student: rate 0.001, round 2", "teacher: wide, round 2"]
+    assert keys(tmp_path / "x") == [
+        f"{name}, round 2, fold {fold}" for name in ("student: rate 0.001", "teacher: wide") for fold in (1, 2, 3)
+    ]
 
 
-def test_the_test_images_have_no_part_in_it(recipe, tmp_path, data):
+def test_the_test_images_have_no_part_in_it(recipe, whole, tmp_path, data):
     arrays = dict(np.load(data))
     rng = np.random.default_rng(0)
     arrays["test_images"] = rng.integers(0, 255, arrays["test_images"].shape, np.uint8)
     np.savez(tmp_path / "other.npz", **arrays)
-    run.distill(recipe, tmp_path / "x")
     run.distill(replace(recipe, data=str(tmp_path / "other.npz")), tmp_path / "y")
-    assert read_record(tmp_path / "x") == read_record(tmp_path / "y")
+    assert read_record(whole) == read_record(tmp_path / "y")
 
 
 def test_rounds_hold_out_other_images_and_train_on_none_of_them(recipe, tmp_path, monkeypatch):
@@ -142,7 +157,58 @@ def test_rounds_hold_out_other_images_and_train_on_none_of_them(recipe, tmp_path
         parts = [{image.tobytes() for image in views.images} for views in (training, held)]
         assert not parts[0] & parts[1]
         known.append(frozenset(parts[1]))
-    assert len(set(known)) == 2
+    rounds = [set(known[:3]), set(known[12:15])]
+    assert set(known) == rounds[0] | rounds[1]
+    assert not rounds[0] & rounds[1]
+    assert [sum(map(len, one)) for one in rounds] == [162, 162]  # all, each once
+
+
+@pytest.mark.parametrize(
+    ("images", "asked"),
+    [
+        (60_000, [[2000], [2000]]),
+        (1500, [[300], [300]]),
+        (1437, [[479], [479]]),
+        (720, [[240], [240, 240, 240]]),
+        (300, [[100], [100, 100, 100]]),
+        (100, [[34, 33, 33], [34, 33, 33]]),
+        (12, [[4, 4, 4], [4, 4, 4]]),
+    ],
+)
+def test_where_a_third_is_few_images_every_image_is_asked_about_before_the_choice(images, asked):
+    labels = np.arange(images) % 4
+    for number, sizes in enumerate(asked):
+        parts = search.splits(labels, number, 7)
+        assert [len(taken) for _, taken in parts] == sizes
+        for kept, taken in parts:
+            assert set(labels[kept]) == set(labels)
+            assert np.ptp(np.bincount(labels[taken], minlength=4)) <= 1
+        if len(sizes) > 1:
+            np.testing.assert_array_equal(np.sort(np.concatenate([taken for _, taken in parts])), np.arange(images))
+
+
+def test_a_class_of_two_images_is_asked_about_and_one_of_a_single_image_always_learned():
+    labels = np.repeat([0, 1, 2, 3], [20, 3, 2, 1])
+    parts = search.splits(labels, 1, 0)
+    asked = np.concatenate([labels[taken] for _, taken in parts])
+    np.testing.assert_array_equal(np.bincount(asked), [20, 3, 2])
+    assert all(set(labels[kept]) == {0, 1, 2, 3} for kept, _ in parts)
+
+
+def test_four_images_of_three_classes_have_no_empty_fold():
+    assert [len(taken) for _, taken in search.splits(np.array([0, 0, 1, 2]), 1, 0)] == [1, 1]
+
+
+def test_the_mean_over_all_folds_chooses_and_not_the_luck_of_one(recipe, tmp_path, monkeypatch):
+    """A candidate that is far ahead on the first fold, and behind on the two others, is not taken."""
+    notes, brier = Notes(), iter([0.1, 0.9, 0.9, 0.5, 0.5, 0.5])
+    one = search.Search(recipe, job_data(recipe), None, tmp_path, notes.note)
+    monkeypatch.setattr(search.metrics, "brier", lambda *_: next(brier))
+    monkeypatch.setattr(search, "SHARES", (1 / 3,))
+    lucky, steady = (search.Candidate(name, {"learning_rate": 1e-3}) for name in ("lucky", "steady"))
+    best, trial = one.best("student", [lucky, steady])
+    assert best.name == "steady"
+    assert (trial["images"], trial["brier"]) == (162, 0.5)
 
 
 def test_a_candidate_whose_loss_runs_away_is_never_taken(recipe, tmp_path, monkeypatch):
@@ -235,3 +301,49 @@ def test_a_teacher_that_ran_away_starts_again(recipe, tmp_path):
     with pytest.warns(Notice, match="teacher: its loss ran away; the teacher starts again"):
         run.distill(replace(recipe, search=(), teacher=wild), tmp_path / "x")
     assert read_run_recipe(tmp_path / "x").teacher.learning_rate < 3e3
+
+
+def student_of(tmp_path, size, channels, **fields):
+    """Return the recipe that the rules alone make for images of this size."""
+    path = write_data(tmp_path / "images.npz", count=60, channels=channels, size=size)
+    recipe = replace(Recipe(str(path), search=SEARCHED), **fields)
+    return search.by_rule(recipe, job_data(recipe), None).student
+
+
+def test_a_student_larger_than_its_teacher_gets_fewer_units_and_that_is_said(tmp_path):
+    with pytest.warns(
+        Notice,
+        match=r"the students get 32 hidden units and 884,\d+ weights: with 128 units they would have 3.5 M, the "
+        r"teacher has 39\d,\d+; --student-hidden 128 keeps them",
+    ):
+        assert student_of(tmp_path, (96, 96), 3).hidden == (32,)
+
+
+@pytest.mark.parametrize(("size", "channels"), [((28, 28), 1), ((32, 32), 3), ((12, 10), 1)])
+def test_a_student_of_about_its_teachers_size_keeps_its_units(size, channels, tmp_path):
+    assert student_of(tmp_path, size, channels).hidden == (128,)
+
+
+def test_units_that_are_given_stay(tmp_path):
+    asked = tuple(name for name in SEARCHED if name != "student.hidden")
+    assert student_of(tmp_path, (64, 64), 3, search=asked).hidden == (128,)
+
+
+@pytest.mark.parametrize(("images", "share"), [(200, 2.0), (800, 2.0), (3000, 1.2)])
+def test_the_search_takes_its_share_of_the_time_of_the_training(images, share, tmp_path, monkeypatch):
+    """Multiply-adds of all trials beside those of the three stages; the candidates' answers decide nothing here."""
+    data, work = write_data(tmp_path / "images.npz", count=images * 4 // 3, size=(28, 28)), []
+
+    def count(model, views, objective, plan):
+        work.append(plan.epochs * len(views) * model.macs(views.images.shape[1:]))
+
+    monkeypatch.setattr(search, "fit", count)
+    recipe = Recipe(str(data), search=SEARCHED)
+    found = search.searched(recipe, job_data(recipe), None, tmp_path, print, ("teacher", "student"))
+    shape = (1, 28, 28)
+    networks, dataset = job_module.networks, job_data(recipe).dataset
+    teacher, student = networks.first_teacher(found, dataset), networks.first_student(found, dataset)
+    seen = {name: getattr(found, name).epochs * len(job_data(recipe).train) for name in ("teacher", "student")}
+    looks = seen["student"] * teacher.macs(shape) / 3 if found.student.augmentation else 0
+    training = seen["teacher"] * teacher.macs(shape) + 2 * seen["student"] * student.macs(shape) + looks
+    assert 0.2 * share < sum(work) / training < share

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minikd import metrics
+from minikd.distillation.results import interval_of
 from minikd.report import FigureData
 
 
@@ -13,6 +15,7 @@ def results(baseline=158, distilled=115, p=0.00002, only_baseline=81, only_disti
             "bytes": 4 * parameters,
             "macs": macs,
             "errors": errors,
+            "errors_interval": interval_of(metrics.wilson_interval(errors, 10_000)),
             "accuracy": 1 - errors / 10_000,
             "nll": 0.0213,
             "ece": 0.0031,
@@ -37,7 +40,11 @@ def results(baseline=158, distilled=115, p=0.00002, only_baseline=81, only_disti
         "student_baseline": {**model(student, 101_770, 101_632, baseline, 0.021), "agreement": 0.9853},
         "student_distilled": {**model(student, 101_770, 101_632, distilled, 0.021), "agreement": 0.9901},
         "mcnemar_p": p,
-        "mcnemar": {"only_baseline_wrong": only_baseline, "only_distilled_wrong": only_distilled},
+        "mcnemar": {
+            "only_baseline_wrong": only_baseline,
+            "only_distilled_wrong": only_distilled,
+            "fewer_errors_interval": interval_of(metrics.paired_interval(only_baseline, only_distilled, 10_000)),
+        },
         "method": "soft_targets",
         "method_args": {"temperature": 4.0, "alpha": 0.9},
         "seed": 0,

@@ -134,7 +134,7 @@ def test_a_figure_without_its_narrow_drawing_is_missing(tmp_path):
 def test_the_errors_are_the_tables_first_line(tmp_path, figures):
     page = page_of(sample.results(), figures, tmp_path)
     heads = [one for one in page.all("th") if one.get("scope") == "row"]
-    assert len(heads) == len(MEASURES) == 10
+    assert len(heads) == len(MEASURES) == 11
     assert MEASURES[0].name == "errors"
     table = page.words[page.words.index("teacher baseline distilled student") :]
     assert table.startswith("teacher baseline distilled student errors in the test 61 158 115 Wrong answers")

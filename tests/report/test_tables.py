@@ -1,6 +1,7 @@
 """The printed tables: the right numbers in the right columns, and words as plain about failure as about success."""
 
 import pytest
+from scipy.stats import binomtest
 
 from minikd.report import seed_tables, summary_table, verdict
 from tests.report import sample
@@ -23,6 +24,7 @@ def test_the_summary_has_a_column_for_each_model_with_every_number():
     assert cells(table.splitlines()[0]) == ["teacher", "baseline", "distilled student"]
     assert rows_of(table) == [
         ["test errors", "61", "158", "115"],
+        ["95 % interval", "47–79", "135–185", "95–138"],
         ["accuracy", "99.39 %", "98.42 %", "98.85 %"],
         ["NLL", "0.0213", "0.0213", "0.0213"],
         ["ECE", "0.31 %", "0.31 %", "0.31 %"],
@@ -49,7 +51,8 @@ def test_the_summary_fits_a_terminal_even_with_large_numbers(width, monkeypatch)
 
 def test_the_terms_of_the_table_are_explained_in_a_line_each_below_it():
     terms = summary_table(sample.results()).split("\n\n")[1].splitlines()
-    assert [line.split("  ")[0] for line in terms] == ["NLL", "ECE", "agreement", "multiply-adds", "one image"]
+    names = ["95 % interval", "NLL", "ECE", "agreement", "multiply-adds", "one image"]
+    assert [line.split("  ")[0] for line in terms] == names
     assert max(map(len, terms)) <= 60
 
 
@@ -73,6 +76,42 @@ def test_the_verdict_says_what_happened(baseline, distilled, p, only, headline, 
     difference = "as many" if baseline == distilled else f"{abs(baseline - distilled)} "
     assert difference + ("" if baseline == distilled else "fewer" if distilled < baseline else "more") in said
     assert f"Only the baseline misses {only[0]} images, only the distilled student {only[1]}" in said
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ((81, 38), "43 fewer (95 % interval: 21–65 fewer)"),
+        ((38, 81), "43 more (95 % interval: 21–65 more)"),
+        ((20, 17), "3 fewer (95 % interval: 10 more to 16 fewer)"),
+        ((6, 0), "6 fewer (95 % interval: 0.5–12 fewer)"),
+        ((20, 20), "as many (95 % interval: 13 more to 13 fewer)"),
+    ],
+)
+def test_the_difference_of_the_students_has_an_interval_which_bears_the_claim(only, said):
+    p = binomtest(only[0], sum(only), 0.5).pvalue
+    results = sample.results(158, 158 - only[0] + only[1], p, *only)
+    assert said in verdict.comparison(results)
+    assert ("beats" in verdict.comparison(results)) == (said.endswith(" fewer)") and "more" not in said)
+
+
+def test_on_a_tiny_test_set_nothing_is_claimed_and_that_is_said():
+    """Two students differ on five of ten images: even if all five speak for one, chance may have done it."""
+    results = sample.results(baseline=5, distilled=0, p=0.0625, only_baseline=5, only_distilled=0)
+    results["dataset"]["test"] = 10
+    said = " ".join(verdict.sentences(results))
+    assert "is not clearly better than the baseline" in said
+    assert "(McNemar's exact test, p = 0.062; so few images can prove nothing)" in said
+    assert "one run does not tell" in said
+    assert verdict.headline(results).startswith("No proof that distillation helped")
+
+
+def test_results_of_an_earlier_version_have_no_intervals():
+    results = sample.results()
+    del results["mcnemar"]["fewer_errors_interval"]
+    for key in "teacher", "student_baseline", "student_distilled":
+        del results[key]["errors_interval"]
+    assert "interval" not in summary_table(results)
 
 
 def test_one_error_is_singular():
