@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 
@@ -104,6 +104,7 @@ class Description(TypedDict):
 
     layers: object
     card: Card
+    activation_bits: NotRequired[tuple[int, ...]]
 
 
 def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
@@ -112,7 +113,8 @@ def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> No
     stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask. Raises CheckpointError where
     the file cannot be written, and for weights that `load_model` would refuse.
     """
-    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card)}, allow_nan=False)
+    rounding = {"activation_bits": model.activation_bits} if model.activation_bits else {}
+    text = json.dumps({"layers": model.config()["layers"], "card": asdict(card), **rounding}, allow_nan=False)
     tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
     check_values(path, tensors)
     write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
@@ -151,6 +153,7 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
         ) from error
     check_values(path, tensors)
     model.class_names = description["card"].class_names
+    model.activation_bits = description.get("activation_bits", ())
     return model, description["card"]
 
 

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from minikd.backends import choose
+from minikd.compression.job import Compressor
 from minikd.console.notices import notice
 from minikd.data import Views
 from minikd.distillation import networks, outlook
@@ -77,6 +78,7 @@ class Job:
         recipe, given = self.recipe, bool(self.recipe.teacher.weights)
         self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
         self.first_student = networks.first_student(recipe, self.data.dataset)
+        self.compressor("student_distilled").check(self.first_student)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(self.method, pair)
         networks.check_batches(recipe, self.data, self.first_student)
@@ -186,6 +188,10 @@ class Job:
         settings = {"method": taught.method, **own, "teachers": [digest_of(one) for one in teachers]}
         return self.stage(name, model, how, views, objective, settings)
 
+    def compressor(self, name: str) -> Compressor:
+        """Return how a stage's network is made small."""
+        return Compressor.of(self.recipe, self.data.dataset, self.data.card(name))
+
     def note(self, text: str) -> None:
         """Tell the watcher, if there is one, what is under way."""
         if self.watcher:
@@ -207,14 +213,15 @@ class Job:
         """
         path, checkpoint = self.folder / f"{name}.safetensors", self.folder / f"{name}.checkpoint"
         views, plan = replace(views, augmentation=how.augmentation), how.plan(self.recipe.seed)
-        settings = {**settings, "class_names": self.data.dataset.class_names}
+        small = self.compressor(name)
+        settings = {**settings, **small.settings, "class_names": self.data.dataset.class_names}
         stage = identity_of(name, model, views, asdict(plan), settings)
         if path.exists():
             check_stage(path, stage)
             checkpoint.unlink(missing_ok=True)  # where it was killed before it did that itself
             left = networks.Given(*load_model(path), str(path))  # what says no stage may count its classes otherwise
-            return networks.in_order(left, self.data.dataset).model.to(self.backend)
-        model = model.to(self.backend)
+            return small.answering(networks.in_order(left, self.data.dataset).model).to(self.backend)
+        model = small.before(model, views, plan).to(self.backend)
         others = [row for row in self.history if row["model"] != name]
 
         def record(rows: list[Row]) -> None:
@@ -239,10 +246,10 @@ class Job:
             section = "teacher" if name == "teacher" else "student"
             flags = f"--{section}-learning-rate, --{section}-clip-norm 1"
             raise RanAway(name, f"{error}; on the command line: {flags}") from error
-        finished = folded(model)
+        finished = folded(small.after(model))
         save_model(path, finished, self.data.card(name), stage)
         checkpoint.unlink(missing_ok=True)
-        return finished
+        return small.answering(finished)
 
 
 def check_stage(path: Path, stage: str) -> None:

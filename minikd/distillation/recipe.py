@@ -157,6 +157,11 @@ class Recipe(Section):
     unlabelled: str = setting("", "more images to distil on, named as the data are; their labels are not looked at")
     seed: int = setting(0, "seeds weights, shuffles, augmentation and dropout", 0)
     backend: str = setting("auto", "where arrays are put", choices=CHOICES)
+    quantize: str = setting(
+        "none", "round the students' weights while they train", choices=("none", "int8", "int4", "ternary")
+    )
+    steps: str = setting("learned", "the steps that --quantize rounds to", choices=("learned", "fixed"))
+    prune: float = setting(0.0, "prune this fraction of the students' weights while they train", 0, below=1)
     search: tuple[str, ...] = setting((), "settings to choose on held-out training images, before training", items=str)
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)
