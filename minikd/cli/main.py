@@ -351,7 +351,13 @@ def add_export_flags(to: argparse.ArgumentParser) -> None:
         "source", type=Path, metavar="RUN_OR_WEIGHTS", help="folder of a run, or a .safetensors file with a model"
     )
     to.add_argument("--to", choices=("onnx", "c", "html"), help="what to write (default: list what can be)")
-    to.add_argument("--int8", action="store_true", help="in whole numbers of 8 bits (default: float32)")
+    to.add_argument(
+        "--quantize", choices=("none", "int8", "int4", "ternary"),
+        help="in whole numbers, with weights of this kind (default: as the student was trained, else none: float32)",
+    )  # fmt: skip
+    to.add_argument(
+        "--int8", dest="quantize", action="store_const", const="int8", help="short for --quantize int8 (default: no)"
+    )
     to.add_argument(
         "--model", choices=("teacher", "baseline", "student"), help="of a run (default: student; html: all)"
     )

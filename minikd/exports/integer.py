@@ -39,7 +39,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from minikd.errors import DtypeError, ShapeError
+from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.conv import conv2d
 from minikd.nn.geometry import Pair
 from minikd.nn.pooling import max_pool2d
@@ -52,6 +52,9 @@ Int32 = npt.NDArray[np.int32]
 
 LEVELS = {"int8": 127, "int4": 7, "ternary": 1}
 """The kinds of weights, and the largest |q| of each."""
+
+NONE = "none"
+"""What stands for no whole numbers among the kinds: float32."""
 
 EXACT = 2**24
 """Below it, every whole number is exact in float32."""
@@ -142,6 +145,13 @@ class QuantizedModel:
         """The bytes stored where each weight is a byte: weights, 4 for each bias, 1 for each shift."""
         weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
         return sum(layer.weight.size + (4 if layer.shift is None else 5) * layer.bias.size for layer in weighted)
+
+
+def check_kind(kind: object) -> str:
+    """Return a kind of whole numbers, or "" for "none". Raises ConfigError."""
+    if kind not in (NONE, *LEVELS):
+        raise ConfigError(f"quantize is {kind!r}, but must be one of {', '.join((NONE, *LEVELS))}")
+    return "" if kind == NONE else str(kind)
 
 
 def integer_logits(model: QuantizedModel, pixels: UInt8) -> Int32:

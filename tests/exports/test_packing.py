@@ -114,6 +114,22 @@ def test_c_gives_the_same_integers(name, fraction, kind, compiler, tmp_path):
     assert np.array_equal(found, integer_logits(whole, data.test_images))
 
 
+@pytest.mark.parametrize("kind", ["int4", "ternary"])
+@pytest.mark.parametrize("name", sorted(networks.in_whole_numbers(np.random.default_rng(0))))
+def test_onnxruntime_gives_the_same_integers_from_four_bits(name, kind):
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'minikd[export]'")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'minikd[export]'")
+    from minikd.exports.onnx_int8 import integer_onnx
+    from minikd.exports.runtime import runtime_logits
+
+    data = networks.pictures((3, 9, 8), 5)
+    model = networks.shaken(networks.in_whole_numbers(np.random.default_rng(0))[name], 0)
+    whole = quantize(model, networks.card_of(data), data.train_images, kind=kind)
+    found = runtime_logits(integer_onnx(whole, networks.card_of(data), {}), data.test_images)
+    sums = integer_logits(whole, data.test_images)
+    assert np.array_equal(found, np.ldexp(sums.astype(np.float32), -whole.logit_bits))
+
+
 def test_bytes_are_all_that_is_stored():
     data = networks.pictures((3, 9, 8), 5)
     model = networks.shaken(networks.in_whole_numbers(np.random.default_rng(0))["dense"], 0)

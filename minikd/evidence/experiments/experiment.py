@@ -28,6 +28,7 @@ class Size:
 
     tuning: the seeds that candidates are trained for; none: nothing is tuned. editions: where the students' images are
     varied once and for all, how often each is there; an epoch is then a pass over all of them.
+    widths: where students of several sizes are compared, their hidden units.
     """
 
     teacher: int
@@ -35,6 +36,7 @@ class Size:
     minutes: float
     tuning: int = 0
     editions: int = 0
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
