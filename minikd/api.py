@@ -1,4 +1,4 @@
-"""The package in five verbs: load a data set, train a model, distil one into another, evaluate, save and load."""
+"""The package in five verbs: load a data set, train a model, distill one into another, evaluate, save and load."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager

@@ -29,7 +29,7 @@ from minikd.distillation.results import read_results, write_results
 from minikd.distillation.search import FILE, Trial, read_record
 from minikd.errors import MinikdError
 from minikd.evidence.experiments.cell import read_outcome
-from minikd.evidence.experiments.editions import editions
+from minikd.evidence.experiments.precomputed_augmentation import editions
 from minikd.methods import Labels
 from minikd.storage.jsonfiles import write_json
 from minikd.training.checkpoints import Length, Position, load_checkpoint, save_checkpoint

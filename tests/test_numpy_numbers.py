@@ -41,7 +41,7 @@ def augmentation(f):
 
 
 def results(data, path, i=lambda number: number, f=lambda number: number):
-    """Train, distil and save with numbers of these kinds, and return all that came of it."""
+    """Train, distill and save with numbers of these kinds, and return all that came of it."""
     teacher, student = network(i, f), network(i, f)
     minikd.train(teacher, data, plan(i, f), augmentation(f))
     minikd.distill(teacher, student, data, plan(i, f), temperature=f(2.0), alpha=f(0.5))

@@ -94,12 +94,13 @@ class Teacher(Training):
 
 @dataclass(frozen=True)
 class Student(Training):
-    """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
+    """The students: a small network trained on labels alone (the baseline), and one that is distilled."""
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
-    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
+    model: str = setting("mlp", "network: mlp (feed-forward) or cnn (a small CNN)", choices=("mlp", "cnn"))
+    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp")
     norm: str = setting(
         "none",
         "of hidden layers in training; folded into the weights after, which no weight limit survives",
@@ -154,7 +155,7 @@ class Recipe(Section):
         5000, "training images held out for the accuracy by epoch, at most a tenth; 0: watch the test set", 0
     )
     labelled: int = setting(0, "training images that keep their labels, the rest is for distilling; 0: all", 0)
-    unlabelled: str = setting("", "more images to distil on, named as the data are; their labels are not looked at")
+    unlabelled: str = setting("", "more images to distill on, named as the data are; their labels are not looked at")
     seed: int = setting(0, "seeds weights, shuffles, augmentation and dropout", 0)
     backend: str = setting("auto", "where arrays are put", choices=CHOICES)
     quantize: str = setting(

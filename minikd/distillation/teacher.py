@@ -79,7 +79,7 @@ def teacher_for(
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
     size += len(views) * teacher.vector.itemsize * math.prod(teacher.output_shape(views.images.shape[1:]))
-    memory.require(size, f"a teacher's answers to {len(views):,} images", "distil on fewer images")
+    memory.require(size, f"a teacher's answers to {len(views):,} images", "distill on fewer images")
     put = module_of(teacher.vector).asarray
     look = partial(outputs_of, teacher, views, map_, layers)
     logits, taps = look() if folder is None else kept(folder, teacher, views, layers, look)

@@ -15,6 +15,7 @@ from minikd.backends import to_host
 from minikd.data import Views
 from minikd.models import describe
 from minikd.nn import Sequential
+from minikd.nn.renamed import as_before
 from minikd.typing import Array
 
 FOLLOWING = {
@@ -43,7 +44,7 @@ def identity_of(
         **settings,
         **varied,
         "network": describe(model),
-        "layers": model.in_one_line(),
+        "layers": as_before(model.in_one_line()),
         "mean": views.mean,
         "std": views.std,
         "view_seed": views.seed,
@@ -57,7 +58,7 @@ def identity_of(
 
 def digest_of(model: Sequential) -> str:
     """Return the digest of a network: its layers, and all that they hold."""
-    return digest(*(to_host(value) for value in model.state_dict().values()), what=model.in_one_line())
+    return digest(*(to_host(value) for value in model.state_dict().values()), what=as_before(model.in_one_line()))
 
 
 def digest(*arrays: Array, what: str = "") -> str:

@@ -22,9 +22,9 @@ FITTING = [name for name in METHODS if name != "attention_transfer"]
 
 @pytest.fixture(scope="module")
 def from_teacher(finished, data, tmp_path_factory):
-    """A function that distils from the finished run's teacher, and returns the run's folder."""
+    """A function that distills from the finished run's teacher, and returns the run's folder."""
 
-    def distil(name, *flags):
+    def distill(name, *flags):
         runs = tmp_path_factory.mktemp("taught")
         given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", name)
         with pytest.MonkeyPatch.context() as patch:
@@ -32,7 +32,7 @@ def from_teacher(finished, data, tmp_path_factory):
             assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK, *flags]) == 0
         return runs / name
 
-    return distil
+    return distill
 
 
 def student(folder):
@@ -93,7 +93,7 @@ def test_settings_in_the_short_form_of_a_config_are_read(tmp_path):
 
 @pytest.mark.parametrize("method", ["hint", "curriculum_temperature", "deep_mutual_learning", "noisy_teacher"])
 def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_teacher, data, finished, monkeypatch):
-    """The control takes steps 1-12, the distilled student 13-24."""
+    """The baseline takes steps 1-12, the distilled student 13-24."""
     whole = from_teacher("whole", "--method", method)
     runs = whole.parent
     given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", "cut")
@@ -112,9 +112,9 @@ def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_t
 
 def test_history_tells_of_the_terms(from_teacher):
     rows = history(from_teacher("told", "--method", "hint", "--method-arg", "weight=0.1"))
-    control, taught = rows[0], rows[-1]
-    assert control["soft_loss"] == control["feature_gradient"] == control["cosine"] == "nan"
-    assert float(control["hard_loss"]) > 0
+    baseline, taught = rows[0], rows[-1]
+    assert baseline["soft_loss"] == baseline["feature_gradient"] == baseline["cosine"] == "nan"
+    assert float(baseline["hard_loss"]) > 0
     told = ("hard_loss", "hard_gradient", "soft_loss", "soft_gradient", "feature_loss", "feature_gradient")
     assert all(float(taught[name]) > 0 for name in told)
     assert -1 <= float(taught["cosine"]) <= 1
@@ -143,7 +143,7 @@ def test_an_assistant_and_generations_teach_one_after_the_other(from_teacher, fi
 
 
 def test_images_without_labels_are_distilled_on(from_teacher, data, tmp_path):
-    """Of 162 training images 30 keep their labels; the control sees them over and over."""
+    """Of 162 training images 30 keep their labels; the baseline sees them over and over."""
     folder = from_teacher("few", "--labelled", "30")
     results = json.loads((folder / "results.json").read_text())
     assert (results["dataset"]["train"], results["dataset"]["unlabelled"]) == (30, 132)

@@ -192,7 +192,7 @@ def test_every_number_of_a_method_makes_a_difference(name, one):
             {"wieght": 1.0},
             r"rkd: unknown setting 'wieght'; did you mean 'weight'\? known are temperature=4.0, .*",
         ),
-        ("distil", {}, r"method is 'distil', but must be one of soft_targets, "),
+        ("distill", {}, r"method is 'distill', but must be one of soft_targets, "),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_right(name, settings, words):

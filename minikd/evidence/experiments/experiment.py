@@ -26,17 +26,17 @@ TINY_TRAIN, TINY_TEST = 600, 300
 class Size:
     """How long a preset trains: epochs of a teacher and of a student, and the minutes of all on two cores, five seeds.
 
-    tuning: the seeds that candidates are trained for; none: nothing is tuned. editions: where the students' images are
+    tuning: the seeds that candidates are trained for; none: nothing is tuned. copies: where the students' images are
     varied once and for all, how often each is there; an epoch is then a pass over all of them.
-    widths: where students of several sizes are compared, their hidden units.
+    students: where students of several sizes are compared, their hidden units, as "64", or "cnn".
     """
 
     teacher: int
     student: int
     minutes: float
     tuning: int = 0
-    editions: int = 0
-    widths: tuple[int, ...] = ()
+    copies: int = 0
+    students: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

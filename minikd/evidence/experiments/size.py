@@ -10,12 +10,12 @@ are other networks on MNIST's test images, some of them shrunken to 16x16 pixels
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from minikd.compression.whole import InWholeNumbers
 from minikd.distillation.job import Job
-from minikd.distillation.recipe import Recipe
+from minikd.distillation.recipe import Recipe, Student
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, teachers
 from minikd.evidence.experiments.figures import LOOKS
@@ -63,9 +63,9 @@ POINTS = (
 
 @dataclass(frozen=True)
 class Net:
-    """A student: its hidden units, the kind of its weights, the fraction of them that is pruned."""
+    """A student: its hidden units or "cnn", the kind of its weights, the fraction of them that is pruned."""
 
-    width: int
+    size: str
     kind: str
     pruned: float
 
@@ -73,23 +73,29 @@ class Net:
     def name(self) -> str:
         """The row's name, without how it is taught."""
         kind = "float32" if self.kind == "none" else self.kind
-        return f"{self.width} {kind}" + (f" pruned {self.pruned:g}" if self.pruned else "")
+        return f"{self.size} {kind}" + (f" pruned {self.pruned:g}" if self.pruned else "")
 
     def of(self, recipe: Recipe) -> Recipe:
         """Return the recipe that trains it."""
-        student = replace(recipe.student, hidden=(self.width,))
+        network = {"model": "cnn"} if self.size == "cnn" else {"hidden": (int(self.size),)}
+        student = Student.of({**asdict(recipe.student), **network}, "student")
         return replace(recipe, student=student, quantize=self.kind, prune=self.pruned)
 
 
 def nets(setup: Setup) -> list[Net]:
-    """Return the preset's students."""
-    return [Net(width, kind, pruned) for width in setup.size.widths for kind in KINDS for pruned in PRUNED]
+    """Return the preset's students. A CNN is not pruned: its convolutions are stored in full."""
+    return [
+        Net(size, kind, pruned)
+        for size in setup.size.students
+        for kind in KINDS
+        for pruned in (PRUNED if size != "cnn" else PRUNED[:1])
+    ]
 
 
 def rows(setup: Setup, net: Net) -> tuple[list[Cell], list[Cell]]:
     """Return a student's cells, one for each seed: on labels alone, and distilled."""
     recipes = [net.of(recipe) for recipe in setup.recipes()]
-    alone = [Cell(f"{net.name} baseline", recipe, "control", "teacher", look=cost) for recipe in recipes]
+    alone = [Cell(f"{net.name} baseline", recipe, "baseline", "teacher", look=cost) for recipe in recipes]
     distilled = [Cell(f"{net.name} distilled", recipe, "student", "teacher", look=cost) for recipe in recipes]
     return alone, distilled
 
@@ -146,10 +152,10 @@ def figure(report: Report) -> "Figure":
     drawing = style.new_figure(9, 5, "Errors against bytes of constants in C")
     ax = drawing.subplots()
     found = [row for row in report["rows"] if "bytes" in row["parts"]]
-    for role in ("control", "student"):
+    for role in ("baseline", "student"):
         colour, marker, _ = LOOKS[role]
         these = [row for row in found if row["role"] == role]
-        meaning = "baseline: labels alone" if role == "control" else "distilled"
+        meaning = "baseline: labels alone" if role == "baseline" else "distilled"
         places, means = [row["parts"]["bytes"] for row in these], [row["mean"] for row in these]
         halves = [row["half"] or 0 for row in these]
         ax.errorbar(places, means, yerr=halves, fmt=marker, color=colour, markersize=5, label=meaning)
@@ -171,9 +177,9 @@ SIZE = Experiment(
     summary="errors against bytes: float32, int8, int4 and ternary students of several widths, pruned or not",
     compares="each with the same student trained on labels alone, and with published networks",
     sizes={
-        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, widths=(8,)),
-        "short": Size(teacher=2, student=5, minutes=40, widths=(16, 64)),
-        "full": Size(teacher=14, student=20, minutes=220, tuning=1, widths=(8, 16, 32, 64, 128)),
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, students=("8", "cnn")),
+        "short": Size(teacher=2, student=5, minutes=40, students=("16", "64")),
+        "full": Size(teacher=8, student=15, minutes=220, tuning=1, students=("6", "8", "16", "30", "64", "128", "cnn")),
     },
     recipe=Recipe(),
     stages=(teachers, candidates, students),

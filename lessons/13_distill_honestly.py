@@ -28,7 +28,7 @@ from minikd.models import mlp
 from minikd.report.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure, tidy
 from minikd.training import Plan, fit
 
-lesson = Lesson("13_distil_honestly")
+lesson = Lesson("13_distill_honestly")
 rng = np.random.default_rng(13)
 COUNT, EPOCHS, SEEDS = lesson.pick(full=(10_000, 12, 5), quick=(500, 6, 2))
 MORE = lesson.pick(full=60_000, quick=1000)  # images that the teacher has learned from
@@ -340,7 +340,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 13` puts the skeleton into `work/13_distil_honestly.py` the first time and checks it from then on.
+# `minikd check 13` puts the skeleton into `work/13_distill_honestly.py` the first time and checks it from then on.
 #
 # 1. `sign_test`: the coin toss for seeds instead of images: in how many seeds was ours better, and is that luck?
 # 2. `expected_calibration_error`: the number behind the right half of the figure.
