@@ -1,5 +1,6 @@
 """The package in five verbs: load a data set, train a model, distill one into another, evaluate, save and load."""
 
+import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ import numpy as np
 from minikd import metrics
 from minikd.arguments import check_choices, check_data, check_method, check_model, check_trainable, path_of, teachers_of
 from minikd.backends import module_of
+from minikd.compression.layers import Compression, check_fraction
+from minikd.compression.network import train_small
 from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
@@ -18,11 +21,13 @@ from minikd.distillation.networks import OWN
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
+from minikd.exports.integer import check_kind
 from minikd.methods import Labels, Pair, Teacher, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.training import Plan, Watcher, fit
 from minikd.training.inference import logits_of, try_out
+from minikd.training.objective import Objective
 from minikd.training.parallel import Map, workers
 from minikd.typing import Pixels
 from minikd.weights import Card, save_model
@@ -44,12 +49,16 @@ def train(
     plan: Plan | None = None,
     augmentation: Augmentation | None = None,
     watcher: Watcher | Literal["auto"] | None = "auto",
+    quantize: str = "none",
+    prune: float = 0.0,
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
     The plan's default is five epochs of Adam. watcher: who is told how it goes; by default bars on standard error, None
     for silence. The model has the data's class names from then on, as `model.class_names`. One that has names
-    already keeps their order: the labels are matched with them by name. Raises ShapeError where the model does not
+    already keeps their order: the labels are matched with them by name. quantize: round its weights to "int8", "int4"
+    or "ternary" in each step, so that `export` to that kind loses nothing. prune: the fraction of its weights that is
+    taken out meanwhile. Raises ShapeError where the model does not
     turn the data's images into its classes, ConfigError where it has names for others, and Diverged.
     """
     check_model(model, "model")
@@ -59,7 +68,7 @@ def train(
     check_trainable(model, "model")
     views = views_for(model, data, augmentation, plan.seed)
     model.class_names = data.class_names
-    fit(model, views, Labels(), plan, name="model", watcher=watcher_of(watcher))
+    fit_small(model, views, Labels(), plan, "model", watcher_of(watcher), data, quantize, prune)
 
 
 def distill(
@@ -71,6 +80,8 @@ def distill(
     augmentation: Augmentation | None = None,
     watcher: Watcher | Literal["auto"] | None = "auto",
     unlabelled: Pixels | None = None,
+    quantize: str = "none",
+    prune: float = 0.0,
     **settings: object,
 ) -> None:
     """Train `student` in place on what the teacher knows, and on the labels.
@@ -79,7 +90,8 @@ def distill(
     the default (Hinton, Vinyals & Dean 2015). The teacher sees the very views that the student sees, in evaluation
     mode; the probabilities of several teachers are averaged. A teacher that knows its classes' names, as one does
     that was trained or loaded, is asked for the data's by name, whatever its order. `unlabelled` are more images to
-    learn on, of the data's shape and dtype, for which the teacher alone has an answer. watcher: as in `train`.
+    learn on, of the data's shape and dtype, for which the teacher alone has an answer. watcher, quantize, prune: as in
+    `train`.
     Raises as `train`, ConfigError where the method cannot be used on what is given, DtypeError for a teacher of
     another dtype or device than the student's, and DataError for `unlabelled` that are no images.
     """
@@ -111,7 +123,32 @@ def distill(
 
     objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, OWN)))
     student.class_names = data.class_names
-    fit(student, views, objective, plan, name="student", watcher=told)
+    fit_small(student, views, objective, plan, "student", told, data, quantize, prune)
+
+
+def fit_small(
+    model: Sequential,
+    views: Views,
+    objective: Objective,
+    plan: Plan,
+    name: str,
+    watcher: Watcher | None,
+    data: Dataset,
+    quantize: str,
+    prune: float,
+) -> None:
+    """Train a model in place as it is, or with small weights where that is asked for."""
+
+    def train(model: Sequential) -> None:
+        fit(model, views, objective, plan, name=name, watcher=watcher)
+
+    how = Compression(
+        check_kind(quantize), True, check_fraction(prune), math.ceil(len(views) / plan.batch_size) * plan.epochs
+    )
+    if not how.quantize and not how.prune:
+        train(model)
+        return
+    train_small(model, how, Card.of(name, data, views.mean, views.std), data.train_images, train)
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:

@@ -24,7 +24,7 @@ def test_small_layers_have_the_gradients_with_their_rounding_kept_fixed():
     linear = Linear(6, 4, np.random.default_rng(0))
     for last in (False, True):
         check_layer(CompressedLinear(linear, Compression("int4", True, 0.5, 10), 0.3, last), (5, 6))
-    check_layer(RoundedReLU(3, True), (4, 7))
+    check_layer(RoundedReLU(3, True, np.zeros(0)), (4, 7))
 
 
 def test_pruning_follows_the_cubic_curve_and_takes_the_smallest():

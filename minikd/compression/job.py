@@ -23,7 +23,7 @@ class Choices(Protocol):
     @property
     def quantize(self) -> str: ...
     @property
-    def steps(self) -> str: ...
+    def quantize_steps(self) -> str: ...
     @property
     def prune(self) -> float: ...
 
@@ -41,7 +41,9 @@ class Compressor:
         """Return what a recipe wants of the stage of this name, `card.name`."""
         kind = "" if recipe.quantize == "none" else recipe.quantize
         wanted = (kind or recipe.prune) and card.name in STUDENTS
-        return cls(Compression(kind, recipe.steps == "learned", recipe.prune) if wanted else None, dataset, card)
+        return cls(
+            Compression(kind, recipe.quantize_steps == "learned", recipe.prune) if wanted else None, dataset, card
+        )
 
     @property
     def settings(self) -> Mapping[str, object]:

@@ -27,6 +27,7 @@ from minikd.compression.straight_through import (
     rounded,
     rounded_backward,
 )
+from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS
 from minikd.nn.conv import Conv2d, ConvCache, conv2d, conv2d_backward, conv2d_backward_parameters
 from minikd.nn.layer import Grads, Layer, expect_cache
@@ -52,6 +53,13 @@ class Compression:
     learned: bool = True
     prune: float = 0.0
     steps: int = 0
+
+
+def check_fraction(prune: float) -> float:
+    """Return the fraction of weights to prune. Raises ConfigError where it is none."""
+    if not isinstance(prune, int | float | np.floating) or not 0 <= prune < 1:
+        raise ConfigError(f"prune is {prune!r}, but must be a number from 0 to less than 1")
+    return float(prune)
 
 
 class SmallWeights(NamedTuple):
@@ -216,10 +224,11 @@ class RoundedReLU(Layer):
     `output_bits`, m, is trained with the weights, or fixed.
     """
 
-    def __init__(self, bits: int, learned: bool) -> None:
+    def __init__(self, bits: int, learned: bool, like: Floats) -> None:
+        """Make the layer; its bits have the dtype and the place of `like`, any array."""
         super().__init__()
         self.learned = learned
-        (self.params if learned else self.state)["output_bits"] = np.array([bits], np.float32)
+        (self.params if learned else self.state)["output_bits"] = module_of(like).full(1, bits, like.dtype)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

@@ -1,7 +1,10 @@
 """From a student to a network that trains with small numbers, and back to the student that it has become."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from minikd.backends import to_host
 from minikd.compression.layers import Compressed, CompressedConv2d, CompressedLinear, Compression, RoundedReLU
 from minikd.compression.whole import InWholeNumbers
 from minikd.errors import ConfigError, DtypeError
@@ -22,7 +25,8 @@ def compressed(model: Sequential, how: Compression, card: Card, images: Pixels) 
     model as it is. Raises ConfigError for a network that cannot be compressed, with the layer and the reason.
     """
     check(model, how, card, images)
-    scales = iter(activation_bits(steps_of(model), card, images, "squared_error") if how.quantize else [])
+    host = model.converted(to_host)
+    scales = iter(activation_bits(steps_of(host), card, images, "squared_error") if how.quantize else [])
     weighted = [i for i, layer in enumerate(model.layers) if isinstance(layer, Linear | Conv2d)]
     layers: list[Layer] = []
     for i, layer in enumerate(model.layers):
@@ -31,7 +35,7 @@ def compressed(model: Sequential, how: Compression, card: Card, images: Pixels) 
             kind = CompressedLinear if isinstance(layer, Linear) else CompressedConv2d
             layers.append(kind(layer, how, unit, last=i == weighted[-1]))
         elif isinstance(layer, ReLU) and how.quantize:
-            layers.append(RoundedReLU(next(scales), how.learned))
+            layers.append(RoundedReLU(next(scales), how.learned, model.vector))
         else:
             layers.append(layer.copy())
     return Sequential(*layers)
@@ -64,6 +68,17 @@ def plain(model: Sequential) -> Sequential:
     made = Sequential(*layers)
     made.activation_bits = tuple(layer.bits for layer in model.layers if isinstance(layer, RoundedReLU))
     return made
+
+
+def train_small(
+    student: Sequential, how: Compression, card: Card, images: Pixels, train: Callable[[Sequential], None]
+) -> None:
+    """Let `train` train a student with small numbers; the student then has the weights that came of it."""
+    small = compressed(student, how, card, images)
+    train(small)
+    done = plain(small)
+    student.load_state_dict(done.state_dict())
+    student.activation_bits = done.activation_bits
 
 
 def in_whole_numbers(model: Sequential, kind: str, card: Card, images: Pixels) -> InWholeNumbers:

@@ -161,7 +161,7 @@ class Recipe(Section):
     quantize: str = setting(
         "none", "round the students' weights while they train", choices=("none", "int8", "int4", "ternary")
     )
-    steps: str = setting("learned", "the steps that --quantize rounds to", choices=("learned", "fixed"))
+    quantize_steps: str = setting("learned", "the steps that --quantize rounds to", choices=("learned", "fixed"))
     prune: float = setting(0.0, "prune this fraction of the students' weights while they train", 0, below=1)
     search: tuple[str, ...] = setting((), "settings to choose on held-out training images, before training", items=str)
     teacher: Teacher = field(default_factory=Teacher)

@@ -63,8 +63,8 @@ def small_layers():
                 found[f"linear {name}"] = CompressedLinear(Linear(6, 4, rng), how, 0.3, False), (5, 6)
                 conv = Conv2d(2, 4, (3, 2), rng, stride=2, padding=1, groups=2)
                 found[f"conv {name}"] = CompressedConv2d(conv, how, 1.0, True), (3, 2, 5, 4)
-    found["relu learned"] = RoundedReLU(3, True), (4, 7)
-    found["relu fixed"] = RoundedReLU(3, False), (4, 7)
+    found["relu learned"] = RoundedReLU(3, True, np.zeros(0)), (4, 7)
+    found["relu fixed"] = RoundedReLU(3, False, np.zeros(0)), (4, 7)
     return found
 
 
