@@ -17,7 +17,7 @@ from minikd.compression.network import train_small
 from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
-from minikd.distillation.networks import OWN
+from minikd.distillation.networks import EXTRA
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
@@ -121,7 +121,7 @@ def distill(
         with threads_for(teachers[0]) as map_:
             return answers(teachers, views, map_, layers, temperature)
 
-    objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, OWN)))
+    objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, EXTRA)))
     student.class_names = data.class_names
     fit_small(student, views, objective, plan, "student", told, data, quantize, prune)
 

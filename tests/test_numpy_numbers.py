@@ -32,7 +32,7 @@ def network(i, f):
 
 def plan(i, f):
     rates = {"learning_rate": f(0.0625), "warm_up": f(0.5), "weight_decay": f(0.125), "momentum": f(0.5)}
-    limits = {"clip_norm": f(1.0), "weight_limit": f(2.0)}
+    limits = {"clip_norm": f(1.0), "max_norm": f(2.0)}
     return Plan(epochs=i(1), batch_size=i(16), shards=i(2), seed=i(3), optimizer="nesterov", **rates, **limits)
 
 

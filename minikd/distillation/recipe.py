@@ -48,7 +48,7 @@ class Training(Section):
     weight_decay: float = setting(0.0, "weight decay", 0)
     momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
-    weight_limit: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
+    max_norm: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
     shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
     shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
     rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
@@ -94,7 +94,7 @@ class Teacher(Training):
 
 @dataclass(frozen=True)
 class Student(Training):
-    """The students: a small network trained on labels alone (the baseline), and one that is distilled."""
+    """The students: a small network trained on the labels alone (the baseline), and one that is distilled."""
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)

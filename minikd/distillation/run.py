@@ -154,7 +154,7 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         test_labels=job.data.test.labels,
         logits=logits,
         filters={name: value for name, value in pictures.items() if value is not None},
-        temperature=job.method.softness,
+        temperature=job.method.temperature,
         history=job.history,
     )
     try:

@@ -62,6 +62,6 @@ class VirtualObjective(Objective):
         self.method = method
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        goal = virtual_teacher(batch.labels, logits.shape[1], self.method.correct).astype(logits.dtype.name)
-        soft = kl_divergence(logits, module_of(logits).asarray(goal), self.method.temperature)
+        teacher_logits = virtual_teacher(batch.labels, logits.shape[1], self.method.correct).astype(logits.dtype.name)
+        soft = kl_divergence(logits, module_of(logits).asarray(teacher_logits), self.method.temperature)
         return Term("soft", self.method.alpha, *soft), *hard(1.0 - self.method.alpha, logits, batch.labels)

@@ -10,6 +10,7 @@ import pytest
 from minikd import METHODS
 from minikd.cli import main
 from minikd.distillation.recipe import read_recipe
+from minikd.distillation.results import read_results, write_results
 from minikd.methods.listing import SCHEMES
 from minikd.storage.tensors import read_tensors
 from minikd.weights import load_model
@@ -184,7 +185,7 @@ def test_the_flags_of_the_schemes_are_those_of_distill(capsys):
     for flags in SCHEMES:
         assert all(flag in known for flag in re.findall(r"--[a-z-]+", flags)), flags
     settings = re.findall(r"(\w+)=", next(" ".join(one) for one in SCHEMES.items() if "method-arg" in one[0]))
-    assert settings == ["final_temperature", "final_weight", "course"]
+    assert settings == ["final_temperature", "final_weight", "schedule"]
     assert set(settings) < {one.name for one in fields(METHODS["hint"])}
 
 
@@ -207,7 +208,7 @@ def test_one_method_is_listed_with_what_its_settings_mean(data, capsys):
         (("--method", "logit_matching", "--temperature", "2"), ("logit_matching", "'temperature'", "alpha=0.9")),
         (("--method", "hint", "--method-arg", "student_layer=9"), ("student_layer is '9'", "1 Linear", "2 ReLU")),
         (("--method", "attention_transfer"), ("needs maps", "120-8-3", "these would work: soft_targets")),
-        (("--method-arg", "course=square"), ("course is 'square'", "linear, cosine")),
+        (("--method-arg", "schedule=square"), ("schedule is 'square'", "linear, cosine")),
         (("--generations", "0"), ("--generations is 0", "at least 1")),
         (("--ensemble", "nowhere.safetensors"), ("nowhere.safetensors", "not there")),
         (("--labelled", "1"), ("labelled is 1", "3 to 159")),
@@ -230,3 +231,26 @@ def test_teachers_of_other_images_are_refused(finished, data, tmp_path, capsys):
     assert "must be trained on one data set" in refused(capsys, "distill", "--data", dark, *flags)
     colour = write_data(tmp_path / "colour.npz", channels=3)
     assert "takes images (1, 12, 10)" in refused(capsys, "distill", "--data", colour, *flags)
+
+
+def test_flags_and_keys_of_old_names_still_work_and_tell_the_new_ones(from_teacher, tmp_path, capsys):
+    """A run of an earlier version: its config.toml, its flags, its results and what its weights were trained by."""
+    flags = ("--method-arg", "course=cosine", "--method-arg", "final_temperature=1", "--student-weight-limit", "2")
+    run = from_teacher("old", *flags)
+    said = capsys.readouterr().err
+    assert "the setting course is called schedule now" in said
+    assert "the setting weight_limit is called max_norm now" in said
+    recipe = read_recipe(run / "config.toml")
+    assert recipe.student.max_norm == 2.0
+    assert recipe.distillation.method_args["schedule"] == "cosine"
+    results = read_results(run)
+    results["config"]["student"]["weight_limit"] = results["config"]["student"].pop("max_norm")
+    args = results["config"]["distillation"]["method_args"]
+    args["course"] = args.pop("schedule")
+    write_results(run, results)
+    whole, args = (run / "config.toml").read_text().replace("max_norm", "weight_limit").split("[distillation.method_a")
+    (run / "config.toml").write_text(whole + "[distillation.method_a" + args.replace("schedule =", "course ="))
+    assert main(["distill", "--resume", str(run), "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert "the setting course is called schedule now" in said
+    assert "the setting weight_limit is called max_norm now" in said

@@ -133,7 +133,7 @@ def train(cell: Cell, folder: Path) -> Outcome:
             distillation=replace(recipe.distillation, ensemble=tuple(others)),
         )
     place = RunFolder(folder / "cells" / cell.key, patience=PATIENCE)
-    with Job(recipe, place, threads=1, kept=folder / "answers") as job:
+    with Job(recipe, place, threads=1, teacher_cache=folder / "answers") as job:
         if cell.change:
             cell.change(job)
         return outcome(cell, job)

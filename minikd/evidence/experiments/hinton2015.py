@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RECIPE = Recipe(
     teacher=Teacher(
         model="wide", optimizer="adam", learning_rate=1e-3, schedule="one_cycle", warm_up=0.0, weight_decay=0.0,
-        dropout=0.5, weight_limit=15**0.5, shift=2.0, rotation=0.0, scale=0.0,
+        dropout=0.5, max_norm=15**0.5, shift=2.0, rotation=0.0, scale=0.0,
     ),
     student=Student(learning_rate=1e-3, hidden=(800, 800)),
 )  # fmt: skip

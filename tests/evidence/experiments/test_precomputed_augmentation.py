@@ -49,7 +49,7 @@ def test_a_damaged_file_of_copies_is_made_anew_and_said(tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1
     path.write_bytes(damaged)
-    with pytest.warns(Notice, match=r"e\.safetensors is damaged: its checksum is wrong; it is made anew"):
+    with pytest.warns(Notice, match=r"e\.safetensors is damaged: its checksum is wrong; it is computed again"):
         np.testing.assert_array_equal(augmented_copies(path, images(), 2, VARIED), made)
     np.testing.assert_array_equal(augmented_copies(path, images(), 2, VARIED), made)
 
