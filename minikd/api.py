@@ -142,9 +142,8 @@ def fit_small(
     def train(model: Sequential) -> None:
         fit(model, views, objective, plan, name=name, watcher=watcher)
 
-    how = Compression(
-        check_kind(quantize), True, check_fraction(prune), math.ceil(len(views) / plan.batch_size) * plan.epochs
-    )
+    steps = math.ceil(len(views) / plan.batch_size) * plan.epochs
+    how = Compression(check_kind(quantize), True, check_fraction(prune), steps)
     if not how.quantize and not how.prune:
         train(model)
         return

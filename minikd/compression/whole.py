@@ -3,6 +3,7 @@
 import numpy as np
 
 from minikd.backends import module_of, to_host
+from minikd.exports.c_int8 import integer_source
 from minikd.exports.integer import QuantizedModel, UInt8, sums_of
 from minikd.nn import Sequential
 from minikd.nn.layer import Layer
@@ -27,6 +28,11 @@ class InWholeNumbers(Sequential):
         logits: Floats = np.ldexp(sums.astype(np.float32), -self.whole.logit_bits)  # exact
         found: Floats = module_of(x).asarray(logits)
         return found
+
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes of its constants in C."""
+        return integer_source(self.whole).constant_bytes
 
     def pixels(self, x: Floats) -> UInt8:
         """Return the bytes that images (N, C, H, W) were before they were normalised."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import Backend, module_of, to_host
+from minikd.compression.whole import InWholeNumbers
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
@@ -39,7 +40,7 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
     return logits, ModelResult(
         model=describe(model),
         parameters=model.size,
-        bytes=sum(value.nbytes for value in model.state_dict().values()),
+        bytes=stored_bytes(model),
         macs=model.macs(image),
         errors=metrics.errors(logits, views.labels),
         accuracy=metrics.accuracy(logits, views.labels),
@@ -48,6 +49,13 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
         images_per_second=len(views) / median(seconds),
         latency_ms=1000 * latency(model, views),
     )
+
+
+def stored_bytes(model: Sequential) -> int:
+    """Return the bytes of a model's weights: as C stores them where it answers in whole numbers, else in memory."""
+    if isinstance(model, InWholeNumbers):
+        return model.stored_bytes
+    return sum(value.nbytes for value in model.state_dict().values())
 
 
 class FileResult(ModelResult):
