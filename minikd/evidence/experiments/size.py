@@ -153,7 +153,7 @@ def figure(report: Report) -> "Figure":
     """Draw errors over bytes: baselines, distilled students, the front of these, and the published points."""
     drawing = style.new_figure(9, 5, "Errors against bytes of constants in C")
     ax = drawing.subplots()
-    found = [row for row in report["rows"] if "bytes" in row["parts"]]
+    found = [row for row in report["rows"] if row["role"] != "teacher"]
     for role in ("baseline", "student"):
         colour, marker, _ = LOOKS[role]
         these = [row for row in found if row["role"] == role]
@@ -179,7 +179,7 @@ SIZE = Experiment(
     summary="errors against bytes: float32, int8, int4 and ternary students of several widths, pruned or not",
     compares="each with the same student trained on labels alone, and with published networks",
     sizes={
-        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, students=("8", "cnn")),
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, students=("8",)),
         "short": Size(teacher=2, student=5, minutes=40, students=("16", "64")),
         "full": Size(teacher=8, student=15, minutes=220, tuning=1, students=("6", "8", "16", "30", "64", "128", "cnn")),
     },
