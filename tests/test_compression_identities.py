@@ -1,12 +1,15 @@
 """What must hold for small students, whatever is drawn: rounding and its gradient, and which weights are pruned."""
 
 import numpy as np
+import pytest
 
 from minikd.compression import layers, pruning, straight_through
 from minikd.compression.layers import CompressedLinear, Compression, RoundedReLU
 from minikd.exports.integer import LEVELS
 from minikd.nn import Linear
 from tests.compression.surrogate import check_layer, check_rounding
+
+pytestmark = pytest.mark.numpy_only("the surrogate is computed on the host")
 
 
 def test_rounding_has_the_gradient_with_its_errors_kept_fixed():

@@ -13,6 +13,8 @@ from minikd.exports.integer import LEVELS
 from minikd.nn import Conv2d, Linear
 from tests.compression.surrogate import check_layer, check_rounding
 
+pytestmark = pytest.mark.numpy_only("the surrogate is computed on the host")
+
 BOUNDS = [*((-Q, Q) for Q in LEVELS.values()), (0, 255)]
 
 
