@@ -10,6 +10,7 @@ import numpy as np
 from minikd import metrics
 from minikd.backends import Backend, module_of, to_host
 from minikd.compression.whole import InWholeNumbers
+from minikd.console.notices import notice
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
@@ -74,6 +75,12 @@ def measure_files(
     Classes are matched by name. What cannot be measured is refused before anything is.
     """
     models = {str(path): load_model(path, "float32") for path in paths}
+    for path, (model, _) in models.items():
+        if model.activation_bits:
+            notice(
+                f"{path} was trained to answer in whole numbers, which cut large activations off; in float32, as here, "
+                "it answers otherwise. `minikd export --quantize` tells its errors as it is meant"
+            )
     dataset = load_dataset(source, size)
     tests = {path: test_of(card, dataset, path) for path, (_, card) in models.items()}
     found = {}

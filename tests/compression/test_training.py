@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 import minikd
+from minikd.backends import choose
 from minikd.compression.layers import Compression
 from minikd.compression.network import compressed, plain
+from minikd.console.notices import Notice
 from minikd.data import Views
 from minikd.distillation.job import Job
+from minikd.distillation.measure import measure_files
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.errors import CheckpointError, ConfigError, DtypeError
 from minikd.exports.integer import LEVELS, integer_logits
@@ -193,3 +196,11 @@ def test_the_small_cnn_fits_into_eleven_thousand_bytes_of_int4():
     whole = quantize(model, card_of(data), data.train_images, kind="int4")
     assert integer_source(whole).constant_bytes == (16 * 9 + 32 * 144 + 10 * 1568) // 2 + 58 * 4 + 48 + 1 + 16
     assert model.size == 20_490
+
+
+def test_evaluating_the_weights_file_in_float32_says_that_it_was_trained_otherwise(squares, tmp_path):
+    with Job(recipe(squares, quantize="int4"), tmp_path / "run") as job:
+        job.baseline()
+    path = tmp_path / "run" / "student_baseline.safetensors"
+    with pytest.warns(Notice, match="trained to answer in whole numbers"):
+        measure_files([path], str(squares), None, choose("numpy"), map)
