@@ -71,7 +71,8 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     """Write one page for all the models."""
     from minikd.exports.page import write_page
 
-    kind = check_kind(arguments.quantize or NONE)
+    small = found.trained_for("student") != NONE
+    kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 holds all kinds, and the teacher too
     path = arguments.output or default_path(found.folder, "page", "html", kind)
     check_file("html", path)
     path.parent.mkdir(parents=True, exist_ok=True)

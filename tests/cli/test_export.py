@@ -58,6 +58,13 @@ def test_a_student_that_was_trained_for_int4_is_exported_so_unless_told_otherwis
         assert f"{constants} of constants" in out
 
 
+def test_the_page_of_students_that_were_trained_for_int4_computes_in_whole_numbers(run, capsys):
+    config = run / "config.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('quantize = "none"', 'quantize = "int4"'), "utf-8")
+    assert told(capsys, run, "--to", "html")[0] == 0
+    assert "They compute in whole numbers, 8 bits a weight." in (run / "export" / "page-int8.html").read_text("utf-8")
+
+
 def test_the_listing_says_what_cannot_be_exported_and_why(run, capsys):
     model, card = load_model(run / "student_distilled.safetensors")
     from minikd import nn
