@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minikd import losses, nn
     from minikd.api import Scores, distill, evaluate, save, train
-    from minikd.console.progress import Bars
     from minikd.data import Augmentation, Dataset, load_dataset
+    from minikd.distillation.progress import Bars
     from minikd.errors import MinikdError
     from minikd.exports import export
     from minikd.methods import METHODS
@@ -47,7 +47,7 @@ __all__ = [
 _HOMES = {
     "METHODS": "methods",
     "Augmentation": "data",
-    "Bars": "console.progress",
+    "Bars": "distillation.progress",
     "Dataset": "data",
     "MinikdError": "errors",
     "Plan": "training",

@@ -14,15 +14,15 @@ from minikd.arguments import check_choices, check_data, check_method, check_mode
 from minikd.backends import module_of
 from minikd.compression.layers import Compression, check_fraction
 from minikd.compression.network import train_small
-from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import EXTRA
 from minikd.distillation.prepare import checked_unlabelled, joined
+from minikd.distillation.progress import Bars
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
 from minikd.exports.integer import check_kind
-from minikd.methods import Labels, Pair, Teacher, build, check
+from minikd.methods import Labels, Pair, TeacherAnswers, build, check
 from minikd.nn import Sequential
 from minikd.nn.reordering import reordered
 from minikd.training import Plan, Watcher, fit
@@ -115,7 +115,7 @@ def distill(
 
     told = watcher_of(watcher)
 
-    def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+    def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
         if told:
             told.note(f"the teacher looks at {len(views):,} images ...")
         with threads_for(teachers[0]) as map_:

@@ -3,11 +3,18 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from minikd.report.evidence import Machine
-from minikd.training.parallel import cores
+from typing import TypedDict
 
 PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x", "torch")
+
+
+class Machine(TypedDict):
+    """The hardware a run was timed on."""
+
+    cpu: str
+    cores: int
+    threads: int
+    blas: str
 
 
 def versions() -> dict[str, str]:
@@ -23,11 +30,16 @@ def versions() -> dict[str, str]:
 
 def own_version() -> str:
     """Return minikd's version, "unknown" where a checkout is used that nobody has installed."""
-    return versions().get("minikd", "unknown")
+    try:
+        return version("minikd")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def machine() -> Machine:
     """Return the processor's name, how many cores and threads are used, and the BLAS behind NumPy."""
+    from minikd.training.parallel import cores
+
     return Machine(cpu=cpu(), cores=cores(), threads=cores(), blas=blas())
 
 

@@ -122,12 +122,17 @@ def mcnemar(logits_a: Floats, logits_b: Floats, labels: Ints) -> McNemar:
     _check(logits_a, labels)
     a_wrong = logits_a.argmax(axis=1) != labels
     b_wrong = logits_b.argmax(axis=1) != labels
-    only_a, only_b = int(np.sum(a_wrong & ~b_wrong)), int(np.sum(b_wrong & ~a_wrong))
-    if only_a + only_b == 0:
+    return mcnemar_of_counts(int(np.sum(a_wrong & ~b_wrong)), int(np.sum(b_wrong & ~a_wrong)))
+
+
+def mcnemar_of_counts(only_a_wrong: int, only_b_wrong: int) -> McNemar:
+    """Return McNemar's exact test of how many samples only one of two models gets wrong; see `mcnemar`."""
+    split = only_a_wrong + only_b_wrong
+    if split == 0:
         return McNemar(0, 0, 1.0)
     from scipy.stats import binomtest  # half a second that `import minikd` does not need
 
-    return McNemar(only_a, only_b, float(binomtest(only_a, only_a + only_b, 0.5).pvalue))
+    return McNemar(only_a_wrong, only_b_wrong, float(binomtest(only_a_wrong, split, 0.5).pvalue))
 
 
 def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.intp]:

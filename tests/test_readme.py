@@ -9,7 +9,7 @@ import pytest
 
 import minikd
 from minikd.cli import main
-from minikd.report.evidence import Results
+from minikd.distillation.results import Results
 
 README = Path(__file__).parent.parent / "README.md"
 

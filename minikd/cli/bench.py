@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import print_next
+from minikd.cli.next_steps import as_typed, print_next
+from minikd.cli.shared_flags import add_json, add_output, check_least, check_path
 from minikd.console import terminal
 from minikd.errors import ConfigError
 from minikd.evidence.bench.circumstances import OPENBLAS
@@ -29,7 +29,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def bench(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add what to measure, how thoroughly, and where to write it."""
+    to.add_argument(
+        "--only", nargs="+", metavar="NAME", help="works to measure, named as in benchmarks/README.md (default: all)"
+    )
+    to.add_argument("--repeats", type=int, metavar="N", help="bursts of every side (default: 15; scaling: 7)")
+    to.add_argument("--threads", type=int, metavar="N", help="threads of every side (default: the cores, at most 2)")
+    to.add_argument("--no-job", dest="job", action="store_false", help="leave out the whole job (default: it runs)")
+    to.add_argument(
+        "--scaling", action="store_true", help="instead: how time and memory grow, 1 thread against all (default: no)"
+    )
+    to.add_argument("--quick", action="store_true", help="seconds, to see that all runs (default: minutes)")
+    add_json(to)
+    add_output(to)
+    to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios here (default: nowhere)")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Time minikd beside PyTorch and the matrix products alone, or how its time and memory grow."""
     names, threads = chosen(arguments), threads_of(arguments)
     check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1, 10**6)
@@ -107,17 +124,6 @@ def threads_of(arguments: argparse.Namespace) -> int:
     if not 1 <= threads <= cores():
         raise ConfigError(f"--threads is {threads}, but must be from 1 to {cores()}, the cores of this machine")
     return threads
-
-
-def check_path(flag: str, path: Path | None) -> None:
-    """Refuse a file that cannot be written before minutes are spent."""
-    if path is None:
-        return
-    folder = path.parent
-    if not folder.is_dir():
-        raise ConfigError(f"{flag} is {path}, but there is no folder {folder}; create it first")
-    if flag == "--figure" and path.suffix != ".png":
-        raise ConfigError(f"--figure is {path}, but must end in .png")
 
 
 def again_without(names: list[str], typed: list[str]) -> int:

@@ -2,9 +2,9 @@
 
 import argparse
 
-from minikd.cli.commands import as_typed, python_as_typed
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import lesson, print_next
+from minikd.cli.next_steps import as_typed, lesson, print_next, python_as_typed
+from minikd.cli.shared_flags import add_json
 from minikd.errors import ConfigError
 
 
@@ -19,9 +19,10 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument("--student", metavar="FILE.py:NAME", help="your PyTorch student: is it in training mode?")
     to.add_argument("--teacher", metavar="FILE.py:NAME", help="your PyTorch teacher: is it frozen, in evaluation mode?")
+    add_json(to)
 
 
-def check_loss(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Judge the loss, and the networks where they are given; 1 where something is wrong."""
     from minikd.evidence.check_loss.judge import Verdict, Wish
     from minikd.evidence.check_loss.judge import check_loss as judge

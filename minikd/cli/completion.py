@@ -4,22 +4,28 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from minikd.cli.flags import choices_of
 from minikd.errors import ConfigError
 
 PLACES = {"bash": "~/.bashrc", "zsh": "~/.zshrc"}
 """The file of each shell that may read it: eval "$(minikd completion bash)"."""
 
 
-def completion(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add which shell."""
+    where = ", ".join(f"{shell}: {place}" for shell, place in PLACES.items())
+    to.add_argument("shell", choices=tuple(PLACES), help=f'for eval "$(minikd completion bash)" in {where}')
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the completion of a shell."""
+    from minikd.cli.flags import choices_of
     from minikd.cli.main import parser
 
     try:
         import shtab
     except ImportError as error:
         raise ConfigError("completion needs shtab, which is not installed: pip install 'minikd[completion]'") from error
-    top = parser()
+    top = parser(complete=True)
     for action in actions_of(top):
         if not action.choices and (known := choices_of(action.dest)):
             action.choices = known

@@ -5,13 +5,13 @@ import shlex
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import print_next
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.distillation.ended import as_table
 from minikd.distillation.outlook import outlook
 from minikd.distillation.recipe import Recipe
+from minikd.distillation.results import name_of
 from minikd.memory import in_words
-from minikd.report import units
-from minikd.report.evidence import name_of
 
 NOTHING = "Nothing was written. The time was tried on a few steps of each stage, with the machine as busy as it is now."
 

@@ -2,18 +2,32 @@
 
 import argparse
 import shlex
+from pathlib import Path
 
-from minikd.cli.bench import check_path
-from minikd.cli.commands import as_typed, check_least
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import print_next
+from minikd.cli.next_steps import as_typed, print_next
+from minikd.cli.shared_flags import add_json, add_output, add_quiet, check_least, check_path
 from minikd.console.interrupts import advising
 from minikd.distillation.folder import quoted
 from minikd.storage.files import write_atomically
 from minikd.training.parallel import cores
 
 
-def experiment(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add which experiment to run, how thoroughly, and where to keep it."""
+    to.usage = "minikd experiment [NAME] [options]"
+    to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list them)")
+    to.add_argument("--seeds", type=int, metavar="N", help="seeds of every row, from 0 (default: 5)")
+    to.add_argument("--preset", metavar="NAME", help="tiny, to see that all runs; short; full (default: short)")
+    to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: the cores)")
+    to.add_argument("--folder", type=Path, metavar="DIR", help="kept here (default: experiments/NAME-PRESET)")
+    to.add_argument("--quick", action="store_true", help="seconds: the preset tiny, one seed (default: minutes)")
+    add_json(to)
+    add_output(to)
+    add_quiet(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Run an experiment, or go on with it; 1 where a cell failed. Without a name, list them all."""
     from minikd.evidence.experiments.catalogue import EXPERIMENTS
     from minikd.evidence.experiments.catalogue import experiment as named

@@ -4,22 +4,45 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from minikd.cli.commands import as_typed, python_as_typed
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import SHIP, lesson, print_next
+from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed
+from minikd.cli.shared_flags import add_json
+from minikd.console import units
 from minikd.console.layout import paragraph
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.exports.integer import NONE, check_kind
-from minikd.exports.listing import KINDS, listing, sizes, told
+from minikd.exports.integer import LEVELS, NONE, check_kind
+from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
 from minikd.nn import Sequential
-from minikd.report import units
+from minikd.storage.files import make_folder
 from minikd.weights import Card
 
 
-def export(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add what to export, as what, and where."""
+    to.usage = "minikd export RUN_OR_WEIGHTS [options]"
+    to.add_argument(
+        "source", type=Path, metavar="RUN_OR_WEIGHTS", help="folder of a run, or a .safetensors file with a model"
+    )
+    to.add_argument("--to", choices=("onnx", "c", "html"), help="what to write (default: list what can be)")
+    to.add_argument(
+        "--quantize", choices=(NONE, *LEVELS),
+        help="in whole numbers, with weights of this kind (default: as the student was trained, else none: float32)",
+    )  # fmt: skip
+    to.add_argument(
+        "--int8", dest="quantize", action="store_const", const="int8", help="short for --quantize int8 (default: no)"
+    )
+    to.add_argument(
+        "--model", choices=("teacher", "baseline", "student"), help="of a run (default: student; html: all)"
+    )
+    to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
+    to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
+    add_json(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Write one export, or list what there is; 1 where the export does not answer as the package does."""
     if not arguments.to:
         check_plain(arguments)
@@ -60,8 +83,10 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
         print(json_text({"ok": exported.right, **asdict(exported), "files": list(map(str, exported.files))}))
         return 0 if exported.right else 1
     print("\n".join(map(paragraph, told(order, exported))))
+    compiling = {compile_line(path): "compile it with its example"} if arguments.to == "c" else {}
     print_next(
-        lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
+        compiling
+        | lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
         | {f"{as_typed()} export {quoted(arguments.source)} --to html": "a page that draws and answers"}
     )
     return 0 if exported.right else 1
@@ -75,7 +100,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 holds all kinds, and the teacher too
     path = arguments.output or default_path(found.folder, "page", "html", kind)
     check_file("html", path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     softness = {} if found.temperature is None else {"temperature": found.temperature}
     page = write_page(by_key(found), found.data(arguments.data), path, kind, **softness)
     if arguments.json:

@@ -1,30 +1,39 @@
-"""`minikd lessons`: list the lessons, or write them as notebooks or pages; `minikd check`: a reader's exercises."""
+"""`minikd lessons`: list the lessons, or write them as notebooks or pages."""
 
 import argparse
-import io
 import textwrap
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 
-from minikd.cli.commands import as_typed, python_as_typed
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import print_next, shown
-from minikd.console.layout import aligned, columns, paragraph, styled, tell
+from minikd.cli.next_steps import as_typed, print_next, python_as_typed, shown
+from minikd.cli.shared_flags import add_json
+from minikd.console.layout import columns, styled, tell
 from minikd.console.terminal import say, standard_error
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
-from minikd.lessons.library import Card, cards, chosen, lessons_folder
+from minikd.lessons.library import LessonCard, cards, chosen, lessons_folder
 from minikd.storage.files import write_atomically
 
 MINUTES = len("minutes")
 """Columns of a lesson's minutes."""
 
 
-def lessons(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add which lessons, and as what to write them."""
+    to.usage = "minikd lessons [NAME ...] [options]"
+    to.add_argument("names", nargs="*", metavar="NAME", help="lessons, as 03 (default: all)")
+    written = to.add_mutually_exclusive_group()
+    written.add_argument("--notebooks", type=Path, metavar="DIR", help="run them; write notebooks here (default: list)")
+    written.add_argument("--html", type=Path, metavar="DIR", help="run them; write pages here (default: list)")
+    to.add_argument("--quick", action="store_true", help="run them in seconds each (default: minutes)")
+    add_json(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """List lessons, or run them as notebooks and write these or pages; 1 where one did not run to its end."""
     found = cards(lessons_folder())
     names = [card.name for card in found]
@@ -42,7 +51,7 @@ def lessons(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def listing(picked: Sequence[Card]) -> str:
+def listing(picked: Sequence[LessonCard]) -> str:
     """Return the lessons as a table: number, title, minutes, what each needs."""
     room = columns() - len(f"{'':4}  minutes  ")
     title = max(20, min(46, room // 2))
@@ -69,7 +78,7 @@ def how_to_start(folder: Path) -> dict[str, str]:
     }
 
 
-def publish(arguments: argparse.Namespace, picked: Sequence[Card], folder: Path) -> int:
+def publish(arguments: argparse.Namespace, picked: Sequence[LessonCard], folder: Path) -> int:
     """Run each lesson and write its notebook or page; name those that did not run to their end."""
     from minikd.lessons.notebook import as_bytes, execute, require_extra
     from minikd.lessons.site import write_index, write_page
@@ -96,49 +105,3 @@ def publish(arguments: argparse.Namespace, picked: Sequence[Card], folder: Path)
         print(f"{len(picked)} lessons{f', {failed} of them failed' if failed else ''}: {written}")
         print_next({f"open {quoted(written)}": "read them"})
     return 1 if failed else 0
-
-
-def check(arguments: argparse.Namespace) -> int:
-    """Check a reader's exercise, which is put into work/ the first time; without a number, list them all."""
-    from minikd.lessons import work
-
-    folder = lessons_folder()
-    names = work.exercises(folder)
-    if arguments.exercise is None:
-        return list_exercises(folder, names, arguments.json)
-    name = chosen(names, arguments.exercise)
-    file = arguments.file or work.file_of(name)
-    new = arguments.file is None and work.begin(folder, name)
-    again = f"{as_typed()} check {name[:2]}"
-    if new and not arguments.json:
-        print(paragraph(f"{file} is new: the skeleton of the exercise. Write its functions there, then {again}") + "\n")
-    rows = io.StringIO()
-    with redirect_stdout(rows) if arguments.json else nullcontext():
-        done = work.checked(folder, name, file)
-    right = work.all_right(done)
-    if arguments.json:
-        counts = {"right": done.right, "wrong": done.wrong, "to_do": done.to_do}
-        print(json_text({"ok": right, "file": str(file), "new": new, **counts, "rows": rows.getvalue().splitlines()}))
-        return 0 if right else 1
-    print(f"\n{done.right} right, {done.wrong} wrong, {done.to_do} to do: {file}{': well done.' if right else ''}")
-    later = [one for one in names if one > name]
-    if not right:
-        print_next({again: f"once {file} is better"})
-    elif later:
-        print_next({f"{python_as_typed()} {quoted(shown(folder / f'{later[0]}.py'))}": "the next lesson"})
-    else:
-        print_next({f"{as_typed()} distill": "that was the last exercise: the main job"})
-    return 0 if right else 1
-
-
-def list_exercises(folder: Path, names: Sequence[str], as_json: bool) -> int:
-    """Print the exercises with the state of the reader's work."""
-    from minikd.lessons.work import state
-
-    states = {name: state(folder, name) for name in names}
-    if as_json:
-        print(json_text(states))
-        return 0
-    print(aligned((("exercise", "state"),), list(states.items())))
-    print_next({f"{as_typed()} check 01": "puts the first into work/, and checks what you wrote there"})
-    return 0

@@ -1,6 +1,9 @@
 """What to do next: the last lines of every command."""
 
 import re
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +13,24 @@ from minikd.errors import ConfigError
 
 TABLE, SHIP = "13", "16"
 """The lessons that explain the table of a run, and how to ship a student."""
+
+
+def as_typed() -> str:
+    """Return how this program was called: .venv/bin/minikd is not found under its bare name."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m minikd"
+    found = shutil.which("minikd")
+    if program.stem != "minikd" or (found and Path(found).samefile(program)):
+        return "minikd"
+    return shlex.quote(str(program))
+
+
+def python_as_typed() -> str:
+    """Return how to call the Python that runs this: the one beside the `minikd` that was typed."""
+    program = as_typed()
+    module = " -m minikd"
+    return program.removesuffix(module) if program.endswith(module) else str(Path(program).with_name("python"))
 
 
 def print_next(steps: Mapping[str, str]) -> None:

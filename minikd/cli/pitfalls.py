@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from minikd.cli.bench import check_path, say
-from minikd.cli.commands import check_least
+from minikd.cli.bench import say
+from minikd.cli.shared_flags import add_json, add_output, check_least, check_path
 from minikd.console import terminal
 from minikd.errors import ConfigError
 from minikd.evidence.pitfalls import PITFALLS, Pitfall
@@ -18,15 +18,30 @@ NEXT = {
 """What makes sense after the table."""
 
 
-def pitfalls(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add which pitfalls to examine, and how."""
+    to.add_argument("names", nargs="*", metavar="NAME", help="pitfalls to tell all about (default: a table of all)")
+    to.add_argument(
+        "--train",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="train students with and without each bug (default: no)",
+    )
+    to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5; quick: 1)")
+    to.add_argument("--quick", action="store_true", help="train in seconds, to see that all runs (default: minutes)")
+    add_json(to)
+    add_output(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
     from minikd.evidence.pitfalls import report
     from minikd.evidence.pitfalls.examine import examine
-    from minikd.evidence.pitfalls.training import Cost, Recipe, costs
+    from minikd.evidence.pitfalls.training import QUICK, Cost, PairedTraining, costs
 
     chosen, seeds = chosen_of(arguments.names), seeds_of(arguments)
     check_path("--output", arguments.output)
-    found, recipe = [examine(one) for one in chosen], Recipe()
+    found, recipe = [examine(one) for one in chosen], QUICK if arguments.quick else PairedTraining()
     paid: dict[str, Cost] = {}
     alone: tuple[int, ...] = ()
     if arguments.train:
@@ -48,7 +63,7 @@ def pitfalls(arguments: argparse.Namespace) -> int:
 def seeds_of(arguments: argparse.Namespace) -> int:
     """Return how many pairs are trained for each pitfall. Raises ConfigError."""
     if arguments.seeds is None:
-        return 5
+        return 1 if arguments.quick else 5
     if not arguments.train:
         raise ConfigError(f"--seeds is {arguments.seeds}, but nothing is trained; add --train, or drop --seeds")
     check_least("--seeds", arguments.seeds, 1, 1000)

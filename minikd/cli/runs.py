@@ -4,15 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TypedDict
 
-from minikd.cli.commands import as_typed
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import print_next
+from minikd.cli.next_steps import as_typed, print_next
+from minikd.cli.shared_flags import add_json
 from minikd.console.layout import aligned
 from minikd.distillation.folder import CONFIG, in_use, quoted
 from minikd.distillation.recipe import read_recipe
-from minikd.distillation.results import read_results
+from minikd.distillation.results import MODELS, read_results
 from minikd.errors import ConfigError, MinikdError
-from minikd.report.evidence import MODELS
 
 
 class Listed(TypedDict):
@@ -26,7 +25,16 @@ class Listed(TypedDict):
     errors: dict[str, int]
 
 
-def runs(arguments: argparse.Namespace) -> int:
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add the folder of the runs."""
+    to.usage = "minikd runs [DIR] [options]"
+    to.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
+    add_json(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the runs in a folder with their results."""
     found = listed(arguments.folder)
     if arguments.json:

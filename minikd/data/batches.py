@@ -9,6 +9,9 @@ from minikd.data.augment import Augmentation, augment
 from minikd.errors import ConfigError, DataError
 from minikd.typing import Floats, Ints, Pixels
 
+NO_LABEL = -1
+"""The class number of an image that has none."""
+
 CHUNK = 256  # images turned into floats at a time: the whole set in float64 would take eight times its memory
 CHUNK_NUMBERS = 1 << 22  # pixels of uint8 turned into floats at a time, where images are large
 CONSTANT = 1e-6  # a deviation that rounding alone explains
@@ -16,7 +19,10 @@ CONSTANT = 1e-6  # a deviation that rounding alone explains
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step's samples: `index` into the set they come from, `images` (N, C, H, W) normalised, `labels` (N,)."""
+    """One step's samples: `index` into the set they come from, `images` (N, C, H, W) normalised, `labels` (N,).
+
+    The label of an image that has none is `NO_LABEL`.
+    """
 
     index: Ints
     images: Floats

@@ -6,17 +6,17 @@ from minikd.console.notices import notice
 from minikd.data.assembly import Part, assemble
 from minikd.data.class_names import check_count, names_in
 from minikd.data.dataset import Dataset
-from minikd.data.npz_file import Arrays, opened_npz
+from minikd.data.npz_file import NpzArrays, opened_npz
 from minikd.data.shown import shown
 from minikd.errors import DataError
 
-Pair = tuple[str, str]
+ArrayNames = tuple[str, str]
 """The names of images and of their labels."""
 
-TRAIN_KEYS: tuple[Pair, ...] = (("train_images", "train_labels"), ("x_train", "y_train"), ("images", "labels"))
-BARE_KEYS: tuple[Pair, ...] = (("x", "y"), ("data", "target"), ("data", "labels"))
-VALIDATION_KEYS: tuple[Pair, ...] = (("val_images", "val_labels"), ("x_val", "y_val"), ("x_valid", "y_valid"))
-TEST_KEYS: tuple[Pair, ...] = (("test_images", "test_labels"), ("x_test", "y_test"))
+TRAIN_KEYS: tuple[ArrayNames, ...] = (("train_images", "train_labels"), ("x_train", "y_train"), ("images", "labels"))
+BARE_KEYS: tuple[ArrayNames, ...] = (("x", "y"), ("data", "target"), ("data", "labels"))
+VALIDATION_KEYS: tuple[ArrayNames, ...] = (("val_images", "val_labels"), ("x_val", "y_val"), ("x_valid", "y_valid"))
+TEST_KEYS: tuple[ArrayNames, ...] = (("test_images", "test_labels"), ("x_test", "y_test"))
 KEYS_HELP = (
     "train_images and train_labels (or x_train and y_train, or images and labels), "
     "optionally test_images and test_labels (or x_test and y_test), and class_names"
@@ -52,7 +52,7 @@ def read_npz(path: Path) -> Dataset:
     return assemble(path.stem, parts[0], parts[1] if test else None, names)
 
 
-def pair(arrays: Arrays, keys: tuple[Pair, ...], path: Path) -> Pair | None:
+def pair(arrays: NpzArrays, keys: tuple[ArrayNames, ...], path: Path) -> ArrayNames | None:
     """Return the first pair of images and labels that the file has; None where it has none of them."""
     if found := complete(arrays, keys):
         return found
@@ -66,13 +66,13 @@ def pair(arrays: Arrays, keys: tuple[Pair, ...], path: Path) -> Pair | None:
     return None
 
 
-def complete(arrays: Arrays, keys: tuple[Pair, ...]) -> Pair | None:
+def complete(arrays: NpzArrays, keys: tuple[ArrayNames, ...]) -> ArrayNames | None:
     """Return the first pair of which the file has both, by the names that it gives them."""
     named = ((arrays.named(images), arrays.named(labels)) for images, labels in keys)
     return next(((images, labels) for images, labels in named if images and labels), None)
 
 
-def read_pair(arrays: Arrays, images: str, labels: str, path: Path) -> Part:
+def read_pair(arrays: NpzArrays, images: str, labels: str, path: Path) -> Part:
     """Return images and labels, once it is clear from their headers that there are as many of each."""
     many, few = arrays.header(images).shape[:1], arrays.header(labels).shape[:1]
     if many != few:
@@ -82,7 +82,7 @@ def read_pair(arrays: Arrays, images: str, labels: str, path: Path) -> Part:
     return arrays.read(images), arrays.read(labels)
 
 
-def tell_validation(path: Path, images: str, test: Pair | None) -> None:
+def tell_validation(path: Path, images: str, test: ArrayNames | None) -> None:
     """Say what becomes of validation images."""
     if test:
         notice(

@@ -33,7 +33,7 @@ MOST_AXES = 64
 ENDING = ".npy"
 
 
-class Header(NamedTuple):
+class NpyHeader(NamedTuple):
     """What an .npy file declares, and its size in bytes with the header."""
 
     shape: tuple[int, ...]
@@ -57,12 +57,12 @@ def read_npy(path: Path) -> Raw:
 
 
 @contextmanager
-def opened_npz(path: Path) -> Iterator["Arrays"]:
+def opened_npz(path: Path) -> Iterator["NpzArrays"]:
     """Give the arrays of an .npz file. Raises `DataError`, also for what goes wrong with reading one of them."""
     with opened(path) as file:
         if file.read(npy.MAGIC_LEN).startswith(npy.MAGIC_PREFIX):
             raise DataError(f"{shown(path)} is a single array, not an .npz file; save it with np.savez")
-        yield Arrays(path, zipfile.ZipFile(file))
+        yield NpzArrays(path, zipfile.ZipFile(file))
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             ) from error
 
 
-class Arrays:
+class NpzArrays:
     """The arrays in an open .npz file by name."""
 
     def __init__(self, path: Path, file: zipfile.ZipFile) -> None:
@@ -104,7 +104,7 @@ class Arrays:
         """Return the name that is `key`, or is it in another case; None where there is none."""
         return key if key in self._members else next((name for name in self._members if name.lower() == key), None)
 
-    def header(self, name: str) -> Header:
+    def header(self, name: str) -> NpyHeader:
         """Return what an array's file declares; it may be one that is not read, as of pickled objects."""
         with self._opened(name) as stream:
             return read_header(stream)
@@ -130,7 +130,7 @@ class Arrays:
         return self._file.open(member)
 
 
-def read_header(stream: Readable) -> Header:
+def read_header(stream: Readable) -> NpyHeader:
     """Return the header of an .npy file. Raises ValueError where it is none, or too long."""
     start = stream.read(npy.MAGIC_LEN)
     version = npy.read_magic(io.BytesIO(start))
@@ -146,10 +146,10 @@ def read_header(stream: Readable) -> Header:
         raise ValueError(f"an array of {len(shape):,} axes")
     if min(shape, default=0) < 0:
         raise ValueError(f"an array of {dtype} and shape {shape}")
-    return Header(shape, fortran, dtype, len(start) + width + count)
+    return NpyHeader(shape, fortran, dtype, len(start) + width + count)
 
 
-def plain_header(stream: Readable) -> Header:
+def plain_header(stream: Readable) -> NpyHeader:
     """Return the header of an array that may be read. Raises ValueError for pickled objects, and for empty items."""
     header = read_header(stream)
     if header.dtype.hasobject or not header.dtype.itemsize:
@@ -157,7 +157,7 @@ def plain_header(stream: Readable) -> Header:
     return header
 
 
-def read_body(stream: Readable, header: Header, where: str) -> Raw:
+def read_body(stream: Readable, header: NpyHeader, where: str) -> Raw:
     """Return the array behind a header. Raises ValueError where the file is shorter or longer, and `SizeError`."""
     require(2 * header.nbytes, f"{where}, of shape {header.shape} and {header.dtype},", "give fewer or smaller images")
     data = np.empty(header.nbytes, np.uint8)

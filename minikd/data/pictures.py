@@ -35,7 +35,7 @@ Admit = Callable[[Path, int, int], None]
 """Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
 
 
-class Seen(NamedTuple):
+class DecodedPicture(NamedTuple):
     """A picture in mode L or RGB; its depth where it had more than 8 bits; whether its metadata were whole."""
 
     picture: "Image.Image"
@@ -66,7 +66,7 @@ def picture_in(path: Path, channels: int) -> "Image.Image":
     return seen.picture.convert("L" if channels == 1 else "RGB")
 
 
-def tell(seen: Seen, path: Path) -> None:
+def tell(seen: DecodedPicture, path: Path) -> None:
     """Say what was lost of one picture; refuse one that would become black where nothing tells that it is."""
     if not seen.whole:
         notice(f"{shown(path)}: its metadata are damaged; it is taken as it is stored, not turned upright")
@@ -103,7 +103,7 @@ def any_size(path: Path, height: int, width: int) -> None:
     """Admit a picture of any size."""
 
 
-def read_picture(path: Path, admit: Admit = any_size) -> Seen:
+def read_picture(path: Path, admit: Admit = any_size) -> DecodedPicture:
     """Return the picture, upright, in mode L or RGB of 8 bits, transparent parts as white paper.
 
     Where its metadata are damaged, it is read without them. Raises `Unreadable`, and what `admit` raises.
@@ -126,7 +126,7 @@ def read_picture(path: Path, admit: Admit = any_size) -> Seen:
         return bare._replace(whole=False)
 
 
-def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
+def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> DecodedPicture:
     """Return the picture in a file, or in its bytes without metadata, which are then not looked at."""
     from PIL import Image, ImageOps
 
@@ -145,7 +145,7 @@ def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> Seen:
             told = any(one.category is UserWarning for one in said)
             whole = turn in range(9) if turn is not None else is_whole(file) and not told
             picture, depth = eight_bit(file, white, path) if white else (file, None)
-            return Seen(opaque(picture), depth, whole)
+            return DecodedPicture(opaque(picture), depth, whole)
 
 
 def is_whole(file: "Image.Image") -> bool:

@@ -11,7 +11,7 @@ from minikd.data.idx_folder import find_idx, idx_sets, named_set, only_set
 from minikd.data.idx_names import NAMES_HELP, parse
 from minikd.data.location import checked_size, located
 from minikd.data.npz import TRAIN_KEYS
-from minikd.data.npz_file import Arrays, opened_npz, read_npy
+from minikd.data.npz_file import NpzArrays, opened_npz, read_npy
 from minikd.data.picture_set import read_pictures
 from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
@@ -73,7 +73,7 @@ def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixel
     return checked_images(channels_second(raw, where), where)
 
 
-def images_in(arrays: Arrays, where: str) -> str:
+def images_in(arrays: NpzArrays, where: str) -> str:
     """Return the name of the images in an .npz file."""
     known = [name for key in IMAGE_KEYS if (name := arrays.named(key))]
     stacks = [name for name in arrays.names if len(arrays.header(name).shape) in (3, 4)]

@@ -9,7 +9,6 @@ from pathlib import Path
 from minikd.console.notices import notice
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
-from minikd.report.figures import FIGURES, figures_of
 from minikd.settings import new_name
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
@@ -74,8 +73,3 @@ def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, ob
             yield from flat(value, f"{place}{name}.")
         else:
             yield new_name(f"{place}{name}"), value
-
-
-def has_figures(folder: Path) -> bool:
-    """True where no figure of a run is missing."""
-    return len(figures_of(folder)) == len(FIGURES)

@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 
 from minikd.console.notices import notice
+from minikd.distillation.results import MODELS
 from minikd.errors import ConfigError
 from minikd.nn import Sequential
-from minikd.report.evidence import MODELS
 from minikd.weights import Card, load_model
 
 SHOWN = 4

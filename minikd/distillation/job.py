@@ -27,7 +27,7 @@ from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.search import searched
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, Diverged, RanAway
-from minikd.methods import Labels, Pair, Teacher, check
+from minikd.methods import Labels, Pair, TeacherAnswers, check
 from minikd.nn import Sequential
 from minikd.nn.folding import folded
 from minikd.storage.files import write_atomically
@@ -173,7 +173,7 @@ class Job:
         how = self.recipe.student
         views = replace(self.data.transfer, augmentation=how.augmentation)
 
-        def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+        def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
             if how.augmentation is None:
                 self.note("the teacher looks at every training image once ...")
             with workers(self.threads) as map_:

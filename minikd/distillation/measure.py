@@ -14,9 +14,9 @@ from minikd.console.notices import notice
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
+from minikd.distillation.results import ModelResult
 from minikd.models import describe
 from minikd.nn import Conv2d, Linear, Sequential
-from minikd.report.evidence import ModelResult
 from minikd.training import Evaluation
 from minikd.training.inference import logits_of, named
 from minikd.training.parallel import Map

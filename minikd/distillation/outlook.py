@@ -15,7 +15,7 @@ from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.distillation.search import by_rule
 from minikd.distillation.teacher import answers
-from minikd.methods import Labels, Pair, Teacher, check
+from minikd.methods import Labels, Pair, TeacherAnswers, check
 from minikd.nn import Sequential
 from minikd.training.checkpoints import Position
 from minikd.training.inference import logits_of
@@ -85,7 +85,7 @@ def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
 
     Raises what the run itself would raise before its first step, such as ConfigError.
     """
-    trial = Trial(recipe)
+    trial = TrialSteps(recipe)
     stages = trial.stages()
     seconds = {name: trial.seconds(name, *stages[name]) for name in stages if only in (None, name)}
     return Outlook(
@@ -93,7 +93,7 @@ def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
     )
 
 
-class Trial:
+class TrialSteps:
     """A job's data and networks, of which a few steps are tried."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -137,7 +137,7 @@ class Trial:
         if name in ("teacher", "student_baseline"):
             return Labels()
 
-        def ask(layers: tuple[str, ...], temperature: float) -> Teacher:
+        def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
             return answers(self.teachers, views, map_, layers, temperature)
 
         pair = Pair(model, self.teachers, self.data.dataset.image_shape, self.data.all_labelled)

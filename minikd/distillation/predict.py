@@ -1,7 +1,7 @@
 """What the models of a run answer to pictures from disk."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
 
@@ -9,11 +9,10 @@ import numpy as np
 
 from minikd.data import Views
 from minikd.distillation.class_names import match
-from minikd.distillation.seeing import Seen, Ways, seen_in
+from minikd.distillation.seeing import PreparedPicture, Ways, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
 from minikd.losses import softmax
 from minikd.nn import Sequential
-from minikd.report.explanation import write_explanation
 from minikd.training.inference import logits_of, named
 from minikd.typing import Floats
 from minikd.weights import Card
@@ -44,13 +43,13 @@ def predictions(
     images: Sequence[Path],
     invert: bool = False,
     crop: bool = True,
-    explain: Path | None = None,
+    draw: Callable[[Path, PreparedPicture, Mapping[str, Mapping[str, float]]], Path] | None = None,
 ) -> tuple[list[Prediction], list[MinikdError]]:
     """Return what each model says of each picture, and what is wrong with the pictures that cannot be read.
 
-    invert: light and dark are turned around. crop: characters are cut out for models that know them so. explain: a
-    folder, for a picture each of what the models saw. Raises CheckpointError for models of different classes and where
-    a picture cannot be written, and Diverged for answers that are NaN or infinite.
+    invert: light and dark are turned around. crop: characters are cut out for models that know them so. draw: draws a
+    picture, what the models saw of it and their probabilities, and returns the file. Raises CheckpointError for models
+    of different classes, and Diverged for answers that are NaN or infinite.
     """
     first = next(iter(models))
     names = models[first][1].class_names
@@ -58,7 +57,6 @@ def predictions(
         name: Answering(model, card, match(card.class_names, names, f"the {name}", f"the {first}"))
         for name, (model, card) in models.items()
     }
-    files = drawings(explain, images) if explain else {}
     answers: list[Prediction] = []
     failures: list[MinikdError] = []
     for image in images:
@@ -68,9 +66,8 @@ def predictions(
             failures.append(error)
             continue
         answers.append(Prediction(image=str(image), prepared=seen.how, probabilities=found))
-        if image in files:
-            write_explanation(files[image], image.name, seen, found)
-            answers[-1]["explained"] = str(files[image])
+        if draw:
+            answers[-1]["explained"] = str(draw(image, seen, found))
     return answers, failures
 
 
@@ -83,11 +80,11 @@ def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
 
 def answers_to(
     image: Path, models: Mapping[str, Answering], names: Sequence[str], ways: Ways
-) -> tuple[Seen, dict[str, dict[str, float]]]:
+) -> tuple[PreparedPicture, dict[str, dict[str, float]]]:
     """Return what the first model sees of a picture, and the probability that each gives each class."""
     if image.is_dir():
         raise DataError(f"{image} is a folder; give the pictures in it: {shlex.quote(str(image))}/*.png")
-    seen: dict[tuple[object, ...], Seen] = {}
+    seen: dict[tuple[object, ...], PreparedPicture] = {}
     found = {}
     for name, one in models.items():
         key = (one.card.image, one.card.on_black, one.card.ink_box)  # models of one run see the same
@@ -99,7 +96,7 @@ def answers_to(
     return next(iter(seen.values())), found
 
 
-def chances(one: Answering, seen: Seen) -> Floats:
+def chances(one: Answering, seen: PreparedPicture) -> Floats:
     """Return the probabilities of the classes in a picture, in the first model's order."""
     views = Views(seen.pixels[None], np.zeros(1, np.int64), one.card.mean, one.card.std)
     q: Floats = softmax(logits_of(one.model, views, map))[0]

@@ -7,6 +7,7 @@ import numpy as np
 from minikd import memory
 from minikd.console.notices import notice
 from minikd.data import Dataset, Views, hold_out, load_dataset, mean_and_std
+from minikd.data.batches import NO_LABEL
 from minikd.data.dataset import checked_images, unmasked
 from minikd.data.splits import split_by_class
 from minikd.data.unlabelled import load_images
@@ -14,9 +15,6 @@ from minikd.distillation.recipe import Recipe, size_of
 from minikd.errors import CheckpointError, ConfigError, DataError
 from minikd.typing import Ints, Pixels
 from minikd.weights import Card
-
-NO_LABEL = -1
-"""The class number of an image that has none."""
 
 SMALLER = "give smaller images (--image-size), or fewer"
 

@@ -1,10 +1,10 @@
-"""results.json: the numbers of a run, as `report.evidence.Results` says, or the part of them that is there by now."""
+"""results.json: the numbers of a run (`Results`), or the part of them that is there by now (`Begun`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired
+from typing import Any, NotRequired, TypedDict
 
-from minikd.report.evidence import Circumstances, DatasetResult, ModelResult, Results
+from minikd.machine import Machine
 from minikd.storage.jsonfiles import broken, read_json, write_json
 from minikd.storage.schema import fitted
 
@@ -16,7 +16,96 @@ SETTINGS = ("method_args", "config")
 FRACTIONS = ("accuracy", "ece", "agreement", "mcnemar_p")
 
 
-class Begun(Circumstances):
+MODELS = {
+    "teacher": "teacher",
+    "student_baseline": "baseline",
+    "student_distilled": "distilled student",
+}
+"""Each model's key in results.json and history.csv, and its name for a reader."""
+
+
+def name_of(model: str) -> str:
+    """Return a model's name for a reader by its key; "generation 1" of what is trained on the way to the student."""
+    return MODELS.get(model, model.replace("_", " "))
+
+
+class ModelResult(TypedDict):
+    """One row of the table: a model's size, its answers on the test set and its speed."""
+
+    model: str
+    parameters: int
+    bytes: int
+    macs: int
+    errors: int
+    accuracy: float
+    nll: float
+    ece: float
+    images_per_second: float
+    latency_ms: float
+
+
+class StudentResult(ModelResult):
+    """A student's row, with the fraction of test images on which it says what the teacher says."""
+
+    agreement: float
+
+
+class DatasetResult(TypedDict):
+    """The data a run used, in images: `train` are those with a label, without the held-out `validation` images.
+
+    `unlabelled` are more images to distill on; `image_shape` is (C, H, W). `test_digest` identifies the test images and
+    their labels; results of an earlier version have none.
+    """
+
+    name: str
+    train: int
+    unlabelled: int
+    validation: int
+    test: int
+    classes: int
+    image_shape: Sequence[int]
+    test_digest: NotRequired[str]
+
+
+class Discordant(TypedDict):
+    """How many test images only one of the two students gets wrong."""
+
+    only_baseline_wrong: int
+    only_distilled_wrong: int
+
+
+class RunConditions(TypedDict):
+    """What a run's numbers depend on; `stages` maps a model to the seconds of its training.
+
+    `config` is the recipe as a table; results of earlier versions have none.
+    """
+
+    seed: int
+    config: NotRequired[Mapping[str, object]]
+    stages: Mapping[str, float]
+    backend: str
+    backend_reason: str
+    machine: Machine
+    versions: Mapping[str, str]
+
+
+class Results(RunConditions):
+    """The file results.json: fractions are 0 to 1, `seconds` is the whole run."""
+
+    name: str
+    recipe: str
+    dataset: DatasetResult
+    teacher: ModelResult
+    student_baseline: StudentResult
+    student_distilled: StudentResult
+    mcnemar_p: float
+    mcnemar: Discordant
+    method: str
+    method_args: Mapping[str, object]
+    seconds: float
+
+
+class Begun(RunConditions):
     """What results.json holds after `train`: the models that are trained."""
 
     name: str

@@ -9,25 +9,26 @@ from typing import Any, TypeVar
 
 from minikd import metrics
 from minikd.console.notices import notice
-from minikd.distillation.ended import as_table, check_settings, has_figures, lies_elsewhere
+from minikd.distillation.ended import as_table, check_settings, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.recipe import Recipe, seed_recipe
-from minikd.distillation.results import read_results, write_results
+from minikd.distillation.results import (
+    DatasetResult,
+    Discordant,
+    ModelResult,
+    Results,
+    RunConditions,
+    StudentResult,
+    read_results,
+    write_results,
+)
 from minikd.errors import ConfigError, MinikdError, RanAway
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
-from minikd.report.evidence import (
-    Circumstances,
-    DatasetResult,
-    Discordant,
-    Evidence,
-    ModelResult,
-    Results,
-    StudentResult,
-)
-from minikd.report.figures import figures_of, write_figures
+from minikd.report.figure_data import FigureData
+from minikd.report.figures import figures_of, has_figures, write_figures
 from minikd.report.html import write_report
 from minikd.training import Watcher
 from minikd.training.identity import digest
@@ -148,7 +149,7 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
     """Draw the figures into the run's folder and return their paths by name; none, and a notice, where that fails."""
     image = job.data.dataset.image_shape
     pictures = {name: first_filters(model, image) for name, model in models.items()}
-    evidence = Evidence(
+    evidence = FigureData(
         class_names=job.data.dataset.class_names,
         test_images=job.data.test.images,
         test_labels=job.data.test.labels,
@@ -169,11 +170,11 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         return {}
 
 
-def circumstances(job: Job) -> Circumstances:
+def circumstances(job: Job) -> RunConditions:
     """Return the seed, the whole recipe, the seconds of each stage, the backend, the machine and the versions."""
     names = dict.fromkeys(str(row["model"]) for row in job.history)
     seconds = {name: sum(float(row["seconds"]) for row in job.history if row["model"] == name) for name in names}
-    return Circumstances(
+    return RunConditions(
         seed=job.recipe.seed,
         config=as_table(job.recipe),
         stages=seconds,

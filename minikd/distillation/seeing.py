@@ -31,7 +31,7 @@ class Ways(NamedTuple):
     crop: bool = True
 
 
-class Seen(NamedTuple):
+class PreparedPicture(NamedTuple):
     """A picture (C, h, w), what a network sees of it (C, H, W), and how the one became the other.
 
     found, placed: the frame of a character in each of them; None where the whole picture was taken.
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
     placed: Frame | None = None
 
 
-def seen_in(image: Path, card: Card, ways: Ways) -> Seen:
+def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
     """Return what a network with this card sees of a picture; notices tell where it cannot make much of it.
 
     Raises DataError where the file is no readable picture.
@@ -62,7 +62,7 @@ def seen_in(image: Path, card: Card, ways: Ways) -> Seen:
     pixels = turned(channels_first(stretched(whole, (height, width))), ways.invert)
     how = "taken as it is" if fits else f"stretched from {whole.width} × {whole.height} to {width} × {height} pixels"
     look(pixels, card, image, ways.invert)
-    return Seen(picture, pixels, f"{how}, light and dark turned around" if ways.invert else how)
+    return PreparedPicture(picture, pixels, f"{how}, light and dark turned around" if ways.invert else how)
 
 
 def turned(pixels: Bytes, invert: bool) -> Bytes:
@@ -70,7 +70,7 @@ def turned(pixels: Bytes, invert: bool) -> Bytes:
     return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
 
 
-def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Seen | None:
+def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> PreparedPicture | None:
     """Return the character that a grey picture (1, h, w) shows, as the training images have theirs; None for none."""
     ink, darker = ink_of(picture[0])
     size = card.image[1]
@@ -84,7 +84,7 @@ def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Seen | 
         f"{around}cut out, scaled to {card.ink_box} pixels and centred in {size} × {size} by its mass, as MNIST's "
         "authors did"
     )
-    return Seen(picture, made.plane[None], how, made.found, made.placed)
+    return PreparedPicture(picture, made.plane[None], how, made.found, made.placed)
 
 
 def look(pixels: Bytes, card: Card, image: Path, invert: bool) -> None:

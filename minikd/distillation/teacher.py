@@ -15,7 +15,7 @@ from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
 from minikd.distillation.teacher_cache import cached_outputs
-from minikd.methods import Answer, Teacher
+from minikd.methods import Answer, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
 from minikd.nn import Sequential
@@ -61,7 +61,7 @@ def answers(
     layers: tuple[str, ...],
     temperature: float,
     folder: Path | None = None,
-) -> Teacher:
+) -> TeacherAnswers:
     """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
 
     With `folder`, answers to unchanging views are cached there for later runs, see `distillation.teacher_cache`.
@@ -72,7 +72,7 @@ def answers(
 
 def teacher_for(
     teacher: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = (), folder: Path | None = None
-) -> Teacher:
+) -> TeacherAnswers:
     """Return the teacher's answers for these views: computed once where the views never change, else live."""
     every = shapes(teacher, views.images.shape[1:]) if layers else {}
     size = len(views) * teacher.vector.itemsize * sum(math.prod(every[name]) for name in layers)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backends import to_host
-from minikd.exports.c_source import LOGITS, Source, Windows, c_float
-from minikd.exports.chain import Named, flat
+from minikd.exports.c_source import LOGITS, Source, WindowMoves, c_float
+from minikd.exports.chain import NamedLayer, flat
 from minikd.exports.packing import LONGEST_GAP, listed
 from minikd.nn import (
     GELU,
@@ -65,7 +65,7 @@ def float_source(model: Sequential, card: Card) -> Source:
     return source
 
 
-def chain(source: Source, layers: list[Named], x: Value, target: str | None) -> Value:
+def chain(source: Source, layers: list[NamedLayer], x: Value, target: str | None) -> Value:
     """Add layers one after the other, the last of which writes to `target`, and return what it gives."""
     last = max((i for i, named in enumerate(layers) if not isinstance(named.layer, Flatten)), default=-1)
     for i, named in enumerate(layers):
@@ -73,7 +73,7 @@ def chain(source: Source, layers: list[Named], x: Value, target: str | None) -> 
     return x
 
 
-def add(source: Source, named: Named, x: Value, target: str | None) -> Value:
+def add(source: Source, named: NamedLayer, x: Value, target: str | None) -> Value:
     """Add a layer, and return its output. Its input's buffer is free from then on."""
     layer, after = named.layer, named.layer.output_shape(x.shape)
     if isinstance(layer, Flatten):
@@ -91,7 +91,7 @@ def add(source: Source, named: Named, x: Value, target: str | None) -> Value:
     return Value(y, after)
 
 
-def residual(source: Source, named: Named, x: Value, target: str | None) -> Value:
+def residual(source: Source, named: NamedLayer, x: Value, target: str | None) -> Value:
     """Add a block, x + f(x); x is held until then."""
     block = named.layer
     assert isinstance(block, Residual)
@@ -114,10 +114,10 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
             return linear(source, i, layer)
         case Conv2d():
             moves = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
-            windows = source.moves(f"windows_{i}", Windows(before, after, *moves))
+            windows = source.moves(f"windows_{i}", WindowMoves(before, after, *moves))
             return "conv2d", (windows, *parameters(source, i, layer))
         case MaxPool2d() | AvgPool2d():
-            pool = Windows(before, after, layer.kernel_size, layer.stride, layer.padding)
+            pool = WindowMoves(before, after, layer.kernel_size, layer.stride, layer.padding)
             return POOLS[type(layer)], (source.moves(f"windows_{i}", pool),)
         case GlobalAvgPool2d():
             return "global_avg_pool2d", (channels, area)

@@ -2,7 +2,7 @@
 
 import math
 
-from minikd.exports.c_source import LOGITS, Source, Windows
+from minikd.exports.c_source import LOGITS, Source, WindowMoves
 from minikd.exports.integer import (
     QuantizedConv2d,
     QuantizedFlatten,
@@ -27,7 +27,9 @@ def integer_source(model: QuantizedModel) -> Source:
         after = output_shape(layer, shape)
         y = LOGITS if isinstance(layer, Weighted) and layer.output_bits is None else source.take(math.prod(after))
         if isinstance(layer, QuantizedMaxPool2d):
-            moves = source.moves(f"windows_{i}", Windows(shape, after, layer.kernel_size, layer.stride, layer.padding))
+            moves = source.moves(
+                f"windows_{i}", WindowMoves(shape, after, layer.kernel_size, layer.stride, layer.padding)
+            )
             source.use("int8_max_pool2d")
             source.call("max_pool2d", x, moves, y)
         elif isinstance(layer, QuantizedLinear):
@@ -67,7 +69,7 @@ def conv2d(
 ) -> None:
     """Add a convolution from x to y, of shapes before and after. Its weights are never listed."""
     kernel = (layer.weight.shape[2], layer.weight.shape[3])
-    windows = Windows(*shapes, kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
+    windows = WindowMoves(*shapes, kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
     moves = source.moves(f"windows_{i}", windows)
     if kind == "int8":
         source.use("int8_conv2d_sum")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.nn.geometry import Pair
+from minikd.nn.geometry import HeightWidth
 from minikd.typing import Array, Shape
 
 TYPES = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "uint8": "uint8_t"}
@@ -33,15 +33,15 @@ LOGITS = "logits"
 """The array that the caller gives for the answer."""
 
 
-class Windows(NamedTuple):
+class WindowMoves(NamedTuple):
     """What slides over an image: shapes (C, H, W) of input and output, and the moves."""
 
     before: Shape
     after: Shape
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair = (1, 1)
+    kernel: HeightWidth
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth = (1, 1)
     groups: int = 1
 
 
@@ -67,7 +67,7 @@ class Source:
         self.arrays[name] = np.asarray(values, order="C").ravel()
         return name
 
-    def moves(self, name: str, windows: Windows) -> str:
+    def moves(self, name: str, windows: WindowMoves) -> str:
         """Add windows, and return the expression that points to them."""
         self.use("windows")
         pairs = (windows.kernel, windows.stride, windows.padding, windows.dilation)

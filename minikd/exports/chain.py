@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minikd.errors import ConfigError
-from minikd.nn import Dropout, Layer, Residual, Sequential
+from minikd.nn import Conv2d, Dropout, Layer, Linear, Residual, Sequential
 from minikd.nn.build import CHAINS, LAYERS
+from minikd.nn.folding import with_bias
 
 OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()}
 """The layers that the exports know."""
 
 
-class Named(NamedTuple):
+class NamedLayer(NamedTuple):
     """A layer and where it stands: "3", or "3.1" for the second layer of the chain that is layer 3."""
 
     name: str
@@ -21,31 +22,34 @@ class Named(NamedTuple):
         return f"layer {self.name}, {self.layer.in_one_line()}"
 
 
-def flat(model: Sequential, prefix: str = "") -> list[Named]:
-    """Return the model's layers in order: chains inside it opened, dropout left out, for it does nothing here.
+def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
+    """Return the model's layers in order: chains inside it opened, dropout left out, a bias of zeros where there is
+    none.
 
     A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
     else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
     its place. Raises ConfigError for one that has none.
     """
-    whole = Named("model", model)
+    whole = NamedLayer("model", model)
     if type(model) not in CHAINS.values():
         return flat(Sequential(*replacement(whole)), prefix)
     if type(model) is Residual and not prefix:
         return [whole]
-    found: list[Named] = []
+    found: list[NamedLayer] = []
     for i, layer in enumerate(model.layers):
-        named = Named(f"{prefix}{i}", layer)
+        named = NamedLayer(f"{prefix}{i}", layer)
         if type(layer) is Sequential:
             found += flat(layer, f"{named.name}.")
         elif type(layer) not in OWN:
             found += flat(Sequential(*replacement(named)), f"{named.name}.")
+        elif isinstance(layer, Linear | Conv2d):
+            found.append(NamedLayer(named.name, with_bias(layer)))
         elif not isinstance(layer, Dropout):
             found.append(named)
     return found
 
 
-def replacement(named: Named) -> Sequence[Layer]:
+def replacement(named: NamedLayer) -> Sequence[Layer]:
     """Return copies of what a layer of somebody else's says that it computes. Raises ConfigError."""
     export = getattr(named.layer, "export", None)
     if export is None:

@@ -41,7 +41,7 @@ import numpy.typing as npt
 
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.conv import conv2d
-from minikd.nn.geometry import Pair
+from minikd.nn.geometry import HeightWidth
 from minikd.nn.pooling import max_pool2d
 from minikd.training.parallel import workers
 from minikd.typing import Floats, Shape
@@ -105,9 +105,9 @@ class QuantizedLinear(Weighted):
 class QuantizedConv2d(Weighted):
     """A convolution: weight (O, C/groups, R, S). border: the byte outside the image, for each input channel (C,)."""
 
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth
     groups: int
     border: UInt8
 
@@ -116,9 +116,9 @@ class QuantizedConv2d(Weighted):
 class QuantizedMaxPool2d:
     """The largest byte of each window; padding never wins."""
 
-    kernel_size: Pair
-    stride: Pair
-    padding: Pair
+    kernel_size: HeightWidth
+    stride: HeightWidth
+    padding: HeightWidth
 
 
 @dataclass(frozen=True)

@@ -6,30 +6,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from minikd.backends import to_host
-from minikd.exports.chain import Named, flat
+from minikd.exports.chain import NamedLayer, flat
 from minikd.exports.integer import QuantizedConv2d, QuantizedLayer, QuantizedMaxPool2d, QuantizedModel, Weighted
 from minikd.nn import Residual, Sequential
 from minikd.typing import Array
 
-Description = dict[str, object]
+LayerDescription = dict[str, object]
 """What JSON holds of a layer: its name under "layer", its arguments, and its arrays under "arrays"."""
 
 TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "uint8": "u1"}
 """The arrays' types, and how their bytes lie in the file."""
 
 
-def described(model: Sequential | QuantizedModel) -> list[Description]:
+def described(model: Sequential | QuantizedModel) -> list[LayerDescription]:
     """Return the model's layers in order, in evaluation. Raises ConfigError for a layer that nobody can describe."""
     if isinstance(model, QuantizedModel):
         return [integer_layer(layer) for layer in model.layers]
     return [float_layer(named) for named in flat(model)]
 
 
-def float_layer(named: Named) -> Description:
+def float_layer(named: NamedLayer) -> LayerDescription:
     """Return a layer with its arrays in float32; of a residual block its layers."""
     layer = named.layer
     if isinstance(layer, Residual):
-        inner: Sequence[Named] = flat(layer, f"{named.name}.")
+        inner: Sequence[NamedLayer] = flat(layer, f"{named.name}.")
         return {"layer": "Residual", "layers": [float_layer(one) for one in inner]}
     values = {**layer.params, **layer.state}
     values.pop("num_batches_tracked", None)  # a count that training alone reads
@@ -37,9 +37,9 @@ def float_layer(named: Named) -> Description:
     return {"layer": type(layer).__name__, **layer.config(), "arrays": arrays}
 
 
-def integer_layer(layer: QuantizedLayer) -> Description:
+def integer_layer(layer: QuantizedLayer) -> LayerDescription:
     """Return a layer of whole numbers; `shift` is None where its sums are the logits."""
-    found: Description = {"layer": type(layer).__name__}
+    found: LayerDescription = {"layer": type(layer).__name__}
     if isinstance(layer, Weighted):
         shift = None if layer.shift is None else layer.shift.tolist()
         arrays = {"weight": packed(layer.weight, "int8"), "bias": packed(layer.bias, "int32")}

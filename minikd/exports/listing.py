@@ -1,10 +1,14 @@
 """What `minikd export` prints: what can be exported with sizes, and what was written and found."""
 
+import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, TypedDict
 
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.data import Dataset
+from minikd.distillation.results import name_of
 from minikd.errors import MinikdError
 from minikd.exports.c_float import float_source
 from minikd.exports.c_int8 import integer_source
@@ -15,8 +19,6 @@ from minikd.exports.quantize import quantize
 from minikd.exports.subjects import FILES, Subjects
 from minikd.exports.write import Exported, Order
 from minikd.nn import Sequential
-from minikd.report import units
-from minikd.report.evidence import name_of
 from minikd.weights import Card
 
 HEADER = (("", "float32", "", *LEVELS, "whole"), ("", "weights", "memory", *("weights" for _ in LEVELS), "memory"))
@@ -31,7 +33,7 @@ KINDS = {
 """What can be written."""
 
 
-class Size(TypedDict):
+class ExportSize(TypedDict):
     """A model's bytes in one kind of numbers; why it cannot be exported, "" where it can."""
 
     model: str
@@ -41,12 +43,12 @@ class Size(TypedDict):
     refusal: str
 
 
-def sizes(found: Subjects, data: Dataset) -> list[Size]:
+def sizes(found: Subjects, data: Dataset) -> list[ExportSize]:
     """Return each model's bytes in each kind of numbers."""
     made = []
     for name, (model, card) in found.models.items():
         for kind, source in sources(model, card, data).items():
-            size = Size(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
+            size = ExportSize(model=name, kind=kind, weights_bytes=0, working_bytes=0, refusal="")
             try:
                 written = source()
                 size["weights_bytes"], size["working_bytes"] = written.constant_bytes, written.working_bytes
@@ -56,9 +58,9 @@ def sizes(found: Subjects, data: Dataset) -> list[Size]:
     return made
 
 
-def listing(found: Sequence[Size]) -> str:
+def listing(found: Sequence[ExportSize]) -> str:
     """Return a line for each model with its bytes, and what cannot be exported and why."""
-    by_model: dict[str, list[Size]] = {}
+    by_model: dict[str, list[ExportSize]] = {}
     for one in found:
         by_model.setdefault(one["model"], []).append(one)
     rows = {name: cells(kinds) for name, kinds in by_model.items()}
@@ -71,10 +73,10 @@ def listing(found: Sequence[Size]) -> str:
     return "\n".join([table, *([""] if refusals else []), *refusals, "", paragraph(EXPLANATION)])
 
 
-def cells(kinds: Sequence[Size]) -> list[str]:
+def cells(kinds: Sequence[ExportSize]) -> list[str]:
     """Return a model's bytes: weights and memory in float32, weights of each kind of whole numbers, their memory."""
 
-    def size(one: Size, what: Literal["weights_bytes", "working_bytes"]) -> str:
+    def size(one: ExportSize, what: Literal["weights_bytes", "working_bytes"]) -> str:
         return "–" if one["refusal"] else units.size(one[what])
 
     first, *whole = kinds
@@ -125,6 +127,12 @@ def c(order: Order, exported: Exported) -> list[str]:
         f"{units.size(exported.size)} of constants, {exported.working_bytes:,} bytes of working memory; "
         "minikd_selftest() checks the weights and two answers where it runs",
     ]
+
+
+def compile_line(path: Path) -> str:
+    """Return the command that compiles an export beside its example, main.c."""
+    files = (shlex.quote(str(one)) for one in (path.with_name("main.c"), path))
+    return f"cc -std=c99 -O2 {' '.join(files)} -o {shlex.quote(str(path.with_suffix('')))} -lm"
 
 
 def errors(order: Order, exported: Exported) -> str:

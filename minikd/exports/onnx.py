@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minikd.backends import to_host
-from minikd.exports.chain import Named, flat
+from minikd.exports.chain import NamedLayer, flat
 from minikd.exports.graph import Graph, pads
 from minikd.nn import (
     AvgPool2d,
@@ -58,7 +58,7 @@ def normalised(graph: Graph, card: Card, pixels: type[np.generic]) -> str:
     return graph.node("Div", "pixels.normalised", x, graph.constant("std", std))
 
 
-def chain(graph: Graph, x: str, layers: list[Named]) -> str:
+def chain(graph: Graph, x: str, layers: list[NamedLayer]) -> str:
     """Add layers one after the other."""
     for named in layers:
         layer, kind = named.layer, type(named.layer)
@@ -73,7 +73,7 @@ def chain(graph: Graph, x: str, layers: list[Named]) -> str:
     return x
 
 
-def parameters(graph: Graph, named: Named) -> list[str]:
+def parameters(graph: Graph, named: NamedLayer) -> list[str]:
     """Add a layer's arrays in the order of ONNX's inputs, which is that of the weights file."""
     arrays = {**named.layer.params, **named.layer.state}
     arrays.pop("num_batches_tracked", None)  # a count that training alone reads

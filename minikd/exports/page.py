@@ -20,23 +20,24 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import to_host
+from minikd.console import units
 from minikd.data import Dataset, Views
 from minikd.data.ink import ink_box, is_ink
 from minikd.distillation.networks import Given, in_order
 from minikd.errors import ConfigError, ShapeError
 from minikd.exports import page_text as text
 from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
-from minikd.exports.layers import Description, described, packed_bytes
+from minikd.exports.layers import LayerDescription, described, packed_bytes
 from minikd.exports.quantize import quantize
+from minikd.exports.write import as_bytes
 from minikd.losses.distillation import check_alpha
 from minikd.losses.softmax import check_temperature
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.report import units
 from minikd.storage.files import write_atomically
 from minikd.training.inference import logits_of, named
 from minikd.training.parallel import workers
-from minikd.typing import Floats, Ints, Pixels
+from minikd.typing import Floats, Ints
 from minikd.weights import Card
 
 SCRIPTS = (
@@ -112,12 +113,6 @@ def sorted_keys(models: Mapping[str, object]) -> list[str]:
     return [key for key in text.NAMES if key in models] + [key for key in models if key not in text.NAMES]
 
 
-def as_bytes(images: Pixels) -> UInt8:
-    """Return the images as bytes: what the page holds, and what its networks are compared on."""
-    pixels: UInt8 = (images if images.dtype == np.uint8 else np.rint(images * 255)).astype(np.uint8, copy=False)
-    return pixels
-
-
 def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, kind: str) -> Member:
     """Return a network with its logits for all test images, once it is clear that it fits the data."""
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
@@ -159,7 +154,7 @@ def spread(numbers: Ints, most: int) -> Ints:
     return found
 
 
-def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Ints) -> Description:
+def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Ints) -> LayerDescription:
     """Return what the page's scripts read: the networks, the classes, the images and the logits to compare with."""
     return {
         "shape": data.image_shape,
@@ -176,7 +171,7 @@ def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Int
     }
 
 
-def network(one: Member, chosen: Ints) -> Description:
+def network(one: Member, chosen: Ints) -> LayerDescription:
     """Return one network: its layers, how it wants its pixels, its logits for the images in the page."""
     return {
         "key": one.key,
@@ -189,13 +184,13 @@ def network(one: Member, chosen: Ints) -> Description:
     }
 
 
-def drawing(data: Dataset) -> Description | None:
+def drawing(data: Dataset) -> LayerDescription | None:
     """Return how a drawing becomes an image, or None where the images are not characters in ink."""
     box = ink_box(data.train_images, data.class_names)
     return {"box": box} if box else None
 
 
-def in_script(content: Description) -> str:
+def in_script(content: LayerDescription) -> str:
     """Return JSON that is safe inside a <script>: no `<` that could end it, no line separator."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 

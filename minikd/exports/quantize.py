@@ -25,7 +25,7 @@ import numpy.typing as npt
 from minikd.data import Views
 from minikd.errors import ConfigError, DtypeError
 from minikd.exports.calibration import HIGHEST, LOWEST, RULES
-from minikd.exports.chain import Named, flat
+from minikd.exports.chain import NamedLayer, flat
 from minikd.exports.integer import (
     EXACT,
     LEVELS,
@@ -83,10 +83,10 @@ class Terms(NamedTuple):
     border: Doubles
 
 
-class Step(NamedTuple):
+class FusedLayer(NamedTuple):
     """A layer of the folded network, and whether a ReLU follows it."""
 
-    named: Named
+    named: NamedLayer
     relu: bool
 
 
@@ -123,13 +123,13 @@ def quantize(
     return QuantizedModel(card.name, card.image, card.class_names, tuple(layers), input_bits, kind)
 
 
-def steps_of(model: Sequential) -> list[Step]:
+def steps_of(model: Sequential) -> list[FusedLayer]:
     """Return the layers in float64, batch norm folded in, each ReLU right behind its weights. Raises ConfigError."""
-    layers = folded([Named(name, layer.astype("float64")) for name, layer in flat(model)])
-    steps: list[Step] = []
+    layers = folded([NamedLayer(name, layer.astype("float64")) for name, layer in flat(model)])
+    steps: list[FusedLayer] = []
     for named in layers:
         if not isinstance(named.layer, ReLU):
-            steps.append(Step(named, False))
+            steps.append(FusedLayer(named, False))
         elif weights := last_weights(steps):
             # Past a pooling: the largest of rising functions is that function of the largest.
             steps[weights - 1] = steps[weights - 1]._replace(relu=True)
@@ -149,15 +149,15 @@ def check_trained_bits(model: Sequential) -> None:
         )
 
 
-def last_weights(steps: list[Step]) -> int:
+def last_weights(steps: list[FusedLayer]) -> int:
     """Return how many steps end with the last dense layer or convolution; 0 where there is none."""
     places = (i for i, step in enumerate(steps, 1) if isinstance(step.named.layer, Linear | Conv2d))
     return max(places, default=0)
 
 
-def folded(layers: list[Named]) -> list[Named]:
+def folded(layers: list[NamedLayer]) -> list[NamedLayer]:
     """Return the layers with each batch norm folded into the weights before it, also past a pooling."""
-    kept: list[Named] = []
+    kept: list[NamedLayer] = []
     for named in layers:
         if isinstance(named.layer, BatchNorm1d | BatchNorm2d):
             fold_back(named, named.layer, kept)
@@ -168,7 +168,7 @@ def folded(layers: list[Named]) -> list[Named]:
     return kept
 
 
-def fold_back(named: Named, norm: BatchNorm1d | BatchNorm2d, before: list[Named]) -> None:
+def fold_back(named: NamedLayer, norm: BatchNorm1d | BatchNorm2d, before: list[NamedLayer]) -> None:
     """Fold a batch norm into the last weights of `before`. Raises ConfigError where it cannot be."""
     place = next((i for i, one in reversed([*enumerate(before)]) if not isinstance(one.layer, MaxPool2d)), None)
     target = None if place is None else before[place].layer
@@ -196,7 +196,7 @@ def reason(layer: Layer) -> str:
             return "int8 knows no activation but ReLU, whose bytes start at 0"
 
 
-def check(steps: list[Step]) -> None:
+def check(steps: list[FusedLayer]) -> None:
     """Refuse a network without weights, and weights in its middle without a ReLU behind them. Raises ConfigError."""
     weighted = [step for step in steps if isinstance(step.named.layer, Linear | Conv2d)]
     if not weighted:
@@ -217,7 +217,7 @@ def check(steps: list[Step]) -> None:
             raise ConfigError(f"{step.named} holds NaN or infinity, so no answer could be right; train again")
 
 
-def activation_bits(steps: list[Step], card: Card, images: Pixels, rule: str) -> list[int]:
+def activation_bits(steps: list[FusedLayer], card: Card, images: Pixels, rule: str) -> list[int]:
     """Return m for each ReLU, from what the float network makes of some training images."""
     bits: list[int] = []
     chosen = calibration_images(images)
@@ -264,7 +264,7 @@ def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
 
 
 def quantized(
-    named: Named, terms: Terms, input_bits: int, output_bits: int | None, Q: int
+    named: NamedLayer, terms: Terms, input_bits: int, output_bits: int | None, Q: int
 ) -> QuantizedLinear | QuantizedConv2d:
     """Return a layer in whole numbers; without output_bits it is the last one, and all its outputs share a scale."""
     (weight, bias, border), layer = terms, named.layer

@@ -1,15 +1,21 @@
 """What is exported: the models of a run's folder, or one weights file, with the data they belong to."""
 
+import difflib
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from minikd.data import Dataset, load_dataset
+from minikd.distillation.folder import CONFIG
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
 from minikd.errors import ConfigError
 from minikd.exports.integer import NONE
 from minikd.nn import Sequential
 from minikd.weights import Card, load_model
+
+SHOWN = 3
+"""Runs that a message names."""
 
 FILES = {"teacher": "teacher", "baseline": "student_baseline", "student": "student_distilled"}
 """The models of a run by the name that the command line has for them, and their weights files."""
@@ -49,6 +55,8 @@ def subjects(path: Path, model: str | None) -> Subjects:
     """
     if path.is_dir():
         return of_run(path, model)
+    if not path.exists():
+        raise absent(path)
     if model:
         raise ConfigError(f"--model {model} names a model of a run, but {path} is no run's folder; leave it out")
     found = load_model(path, "float32")
@@ -57,6 +65,18 @@ def subjects(path: Path, model: str | None) -> Subjects:
     known = {file: name for name, file in FILES.items()}
     name = known.get(path.stem) or re.sub(r"[^\w-]", "_", path.stem, flags=re.ASCII)
     return Subjects({name: found}, path.parent / "export", recipe)
+
+
+def absent(path: Path, runs: Path = Path("runs")) -> ConfigError:
+    """Return the error of a path that is not there, with the runs that are."""
+    configs = sorted(runs.glob(f"[!.]*/{CONFIG}"), key=lambda one: one.stat().st_mtime, reverse=True)
+    names = [one.parent.name for one in configs]
+    near = [name for name in names if path.name and path.name in name] or difflib.get_close_matches(path.name, names)
+    if not names:
+        return ConfigError(f"{path} is not there, and {runs}/ holds no run; make one with minikd distill")
+    shown = ", ".join(shlex.quote(str(runs / name)) for name in (near or names)[:SHOWN])
+    hint = f"did you mean {shown}?" if near else f"the newest runs are {shown}"
+    return ConfigError(f"{path} is not there; {hint}")
 
 
 def of_run(folder: Path, model: str | None) -> Subjects:

@@ -21,7 +21,7 @@ from minikd.exports.quantize import quantize
 from minikd.exports.runtime import runtime, runtime_logits
 from minikd.models import describe
 from minikd.nn import Sequential
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 from minikd.training.inference import logits_of, named
 from minikd.training.parallel import workers
 from minikd.typing import Floats, Pixels
@@ -110,7 +110,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
             "uint8 in 0-255 and train on those, or export --to onnx in float32"
         )
     one = subject(model, card, data, order.kind)
-    order.path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(order.path.parent)
     return onnx(order, one) if order.to == "onnx" else c(order, one)
 
 
@@ -162,8 +162,9 @@ def onnx(order: Order, one: Subject) -> Exported:
 
 
 def as_bytes(images: Pixels) -> UInt8:
-    """Return images that are bytes, as `write` has made sure, with their type known."""
-    return images.astype(np.uint8, copy=False)
+    """Return images as bytes: pixels that are floats in 0-1 are scaled to 0-255 and rounded."""
+    pixels: UInt8 = (images if images.dtype == np.uint8 else np.rint(images * 255)).astype(np.uint8, copy=False)
+    return pixels
 
 
 def answered(one: Subject, files: tuple[Path, ...], logits: Floats) -> Counted:

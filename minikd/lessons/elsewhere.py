@@ -23,7 +23,7 @@ OTHERS = ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert")
 VIEWS = ("reshape", "transpose", "ravel", "squeeze", "swapaxes", "T", "real")
 """What only looks at the same numbers in another way: no work for a device."""
 
-Results = Callable[..., object]
+ArrayFunction = Callable[..., object]
 
 
 class Elsewhere:
@@ -41,7 +41,7 @@ class Elsewhere:
         taken_apart([one for one in inputs if isinstance(one, np.ndarray)])
         raise TypeError(refusal(ufunc.__name__))
 
-    def __array_function__(self, function: Results, *_: object) -> object:
+    def __array_function__(self, function: ArrayFunction, *_: object) -> object:
         raise TypeError(refusal(function.__name__))
 
     def __getattr__(self, name: str) -> object:
@@ -73,9 +73,9 @@ def refusal(name: str) -> str:
     return f"np.{name} was called on an array of another library: call xp.{name}, with xp = module_of(x)"
 
 
-def operate(name: str, inplace: bool = False) -> Results:
+def operate(name: str, inplace: bool = False) -> ArrayFunction:
     """Return the method of an operator, such as __add__."""
-    work: Results = getattr(operator, name)
+    work: ArrayFunction = getattr(operator, name)
 
     def method(self: Elsewhere, *others: object) -> object:
         result = calling(work, name.strip("_"), self._calls)(self, *others)
@@ -84,9 +84,9 @@ def operate(name: str, inplace: bool = False) -> Results:
     return method
 
 
-def reflect(name: str) -> Results:
+def reflect(name: str) -> ArrayFunction:
     """Return the method of an operator whose left side is no array of ours, such as __radd__."""
-    work: Results = getattr(operator, name)
+    work: ArrayFunction = getattr(operator, name)
 
     def method(self: Elsewhere, other: object) -> object:
         return calling(work, name.strip("_"), self._calls)(other, self)
@@ -129,7 +129,7 @@ class Library(ModuleType):
         return a._held.copy()
 
 
-def calling(work: Results, name: str, calls: Counter[str]) -> Results:
+def calling(work: ArrayFunction, name: str, calls: Counter[str]) -> ArrayFunction:
     """Return `work` as a function on arrays of the other library, which counts itself and refuses those of the host."""
 
     def call(*arguments: object, **named: object) -> object:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from minikd.console.layout import broken
 from minikd.evidence.gradcheck.learner_file import Passes, as_function, run_file
 from minikd.evidence.gradcheck.learner_function import as_loss, check_pair
-from minikd.evidence.gradcheck.report import Report
+from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
 from minikd.evidence.gradcheck.trial import Stopped, describe, hint, place
 from minikd.lessons.rows import distance, row
@@ -107,7 +107,7 @@ class Work:
         try:
             report = check_pair(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
         except Stopped as stop:
-            report = Report(backward, findings=(stop.finding,))
+            report = GradientReport(backward, findings=(stop.finding,))
         self._report(claim, report, usual)
 
     def loss(self, name: str, logits: Floats, *others: object, usual: str = "") -> None:
@@ -142,7 +142,7 @@ class Work:
             text = f"{name} raised {type(error).__name__}: {error} ({place(error)}){hint(error, 'forward')}"
             self._tell(claim, "WRONG", "", text)
 
-    def _report(self, claim: str, report: Report, usual: str) -> None:
+    def _report(self, claim: str, report: GradientReport, usual: str) -> None:
         if report.ok:
             self._tell(claim, "ok", f"{report.relative_error:.1e}")
         else:

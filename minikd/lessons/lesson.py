@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Picture:
+class SavedFigure:
     """A saved figure; as the last line of a notebook's cell it is shown there."""
 
     path: Path
@@ -81,7 +81,7 @@ class Lesson:
         if apart <= beyond:
             raise AssertionError(f"{self.name}: this bug was not caught, it is only {apart:.1e} off: {bug}")
 
-    def save(self, figure: "Figure", name: str = "") -> Picture:
+    def save(self, figure: "Figure", name: str = "") -> SavedFigure:
         """Write a figure as PNG to the output folder, NN_name.png or NN_name-NAME.png, and say where."""
         from minikd.report.figures import png
 
@@ -89,7 +89,7 @@ class Lesson:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, png(figure))
         print(f"figure: {os.path.relpath(path)}")
-        return Picture(path)
+        return SavedFigure(path)
 
     def _tell(self, claim: str, holds: bool, shown: str, trouble: str) -> None:
         print(row(claim, "ok" if holds else "WRONG", shown))

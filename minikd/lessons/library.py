@@ -35,7 +35,7 @@ LABELS = ("Goal", "Needs", "You will see", "Minutes")
 
 
 @dataclass(frozen=True)
-class Card:
+class LessonCard:
     """A lesson's first cell; goal, needs and sight (what you will see) are Markdown."""
 
     path: Path
@@ -68,12 +68,12 @@ def lessons_folder() -> Path:
     )
 
 
-def cards(folder: Path) -> list[Card]:
+def cards(folder: Path) -> list[LessonCard]:
     """Return the card of every lesson in a folder, in order. Raises ConfigError, with the file, for one without."""
     return [read_card(path) for path in sorted(folder.glob(LESSONS))]
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> LessonCard:
     """Return what a lesson's first cell says. Raises ConfigError naming the file and what is missing or too much."""
     title, *paragraphs = first_cell(path).split("\n\n")
     number, heading = int(path.name[:2]), re.fullmatch(r"# (\d{1,2})\. (.+)", title)
@@ -93,7 +93,7 @@ def read_card(path: Path) -> Card:
     if not re.fullmatch(r"[1-9]\d{0,3}", said["Minutes"]):
         raise ConfigError(f"{path}: its **Minutes** are {said['Minutes']!r}, but must be a whole number")
     goal, needs, sight, minutes = said.values()
-    return Card(path, number, heading[2], goal, needs, sight, int(minutes))
+    return LessonCard(path, number, heading[2], goal, needs, sight, int(minutes))
 
 
 def first_cell(path: Path) -> str:

@@ -27,7 +27,7 @@ class Output(TypedDict):
     evalue: NotRequired[str]
 
 
-class Cell(TypedDict):
+class NotebookCell(TypedDict):
     """A cell: Markdown, or code with its outputs."""
 
     cell_type: str
@@ -38,7 +38,7 @@ class Cell(TypedDict):
 class Notebook(TypedDict):
     """A notebook, of which we look at the cells."""
 
-    cells: list[Cell]
+    cells: list[NotebookCell]
 
 
 class Executed(NamedTuple):

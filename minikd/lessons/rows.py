@@ -8,6 +8,7 @@ import numpy as np
 
 from minikd.console.layout import columns, styled
 from minikd.console.terminal import before, fitted
+from minikd.evidence.differences import largest_difference
 
 VERDICT, SHOWN = 8, 14
 """Columns of a verdict: ok, caught, WRONG, to do, waits; and of what is shown beside it, as 0.006 to 2.302."""
@@ -30,17 +31,6 @@ def row(claim: str, verdict: str, shown: str = "") -> str:
 
 
 def distance(got: object, want: object) -> float:
-    """Return the largest difference, relative to the largest of what is wanted (absolute where that is all zeros).
-
-    Infinite where shapes differ (a scalar may be wanted of every element) or a number is NaN: what cannot be compared
-    is not near.
-    """
+    """Return the largest relative difference of two results; a scalar may be wanted of every element."""
     ours, theirs = np.asarray(got, np.float64), np.asarray(want, np.float64)
-    if theirs.ndim and ours.shape != theirs.shape:
-        return float("inf")
-    if not ours.size:
-        return 0.0
-    with np.errstate(invalid="ignore"):  # inf - inf, which is NaN and so not near
-        apart = float(np.max(np.where(ours == theirs, 0.0, np.abs(ours - theirs))))
-    scale = float(np.max(np.abs(theirs)))
-    return float("inf") if np.isnan(apart) else apart / scale if 0 < scale < float("inf") else apart
+    return largest_difference(ours, theirs if theirs.ndim else np.full(ours.shape, theirs))

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from minikd.lessons.library import Card
+from minikd.lessons.library import LessonCard
 from minikd.lessons.markdown import coloured, unbroken, writer
 from minikd.lessons.notebook import Executed, Output
 from minikd.storage.files import write_atomically
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """A piece of a page: text, code, printed, error (HTML each) or a figure (a PNG in base64)."""
 
     kind: str
     content: "Markup | str"
 
 
-def write_page(card: Card, executed: Executed, all_cards: Sequence[Card], folder: Path, quick: bool) -> None:
+def write_page(
+    card: LessonCard, executed: Executed, all_cards: Sequence[LessonCard], folder: Path, quick: bool
+) -> None:
     """Write a lesson's page to `folder`/NN_name.html."""
     place = all_cards.index(card)
     text = (
@@ -44,7 +46,7 @@ def write_page(card: Card, executed: Executed, all_cards: Sequence[Card], folder
     write_atomically(folder / f"{card.name}.html", text.encode())
 
 
-def write_index(all_cards: Sequence[Card], folder: Path, quick: bool) -> Path:
+def write_index(all_cards: Sequence[LessonCard], folder: Path, quick: bool) -> Path:
     """Write `folder`/index.html, with the figures that lie in `folder`/output, and the style sheet; return its path."""
     figures = {card.name for card in all_cards if (folder / "output" / f"{card.name}.png").exists()}
     text = environment(all_cards).get_template("index.html").render(cards=all_cards, figures=figures, quick=quick)
@@ -54,7 +56,7 @@ def write_index(all_cards: Sequence[Card], folder: Path, quick: bool) -> Path:
     return folder / "index.html"
 
 
-def environment(all_cards: Sequence[Card]) -> "Environment":
+def environment(all_cards: Sequence[LessonCard]) -> "Environment":
     """Return the templates, with a filter for a line of Markdown."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -71,27 +73,27 @@ def environment(all_cards: Sequence[Card]) -> "Environment":
     return made
 
 
-def parts(executed: Executed, markdown: "MarkdownIt") -> Iterator[Part]:
+def parts(executed: Executed, markdown: "MarkdownIt") -> Iterator[PagePart]:
     """Yield what a page shows below its head: the cells after the first, each with its outputs."""
     from markupsafe import Markup
 
     for cell in executed.notebook["cells"][1:]:
         if cell["cell_type"] == "markdown":
-            yield Part("text", Markup(unbroken(markdown.render(cell["source"]))))
+            yield PagePart("text", Markup(unbroken(markdown.render(cell["source"]))))
         elif cell["source"].strip():
-            yield Part("code", Markup(coloured(cell["source"])))
+            yield PagePart("code", Markup(coloured(cell["source"])))
             for output in cell.get("outputs", []):
                 yield from shown(output)
 
 
-def shown(output: Output) -> Iterator[Part]:
+def shown(output: Output) -> Iterator[PagePart]:
     """Yield an output as a part; standard error, which holds progress bars, is left out."""
     if output["output_type"] == "error":
-        yield Part("error", TERMINAL_COLOURS.sub("", "\n".join(output["traceback"])))
+        yield PagePart("error", TERMINAL_COLOURS.sub("", "\n".join(output["traceback"])))
     elif output["output_type"] == "stream":
         if output["name"] == "stdout":
-            yield Part("printed", output["text"])
+            yield PagePart("printed", output["text"])
     elif "image/png" in output["data"]:
-        yield Part("figure", "".join(output["data"]["image/png"].split()))
+        yield PagePart("figure", "".join(output["data"]["image/png"].split()))
     else:
-        yield Part("printed", output["data"]["text/plain"])
+        yield PagePart("printed", output["data"]["text/plain"])

@@ -1,4 +1,4 @@
-"""The losses. Each returns its value, a mean over the batch, and its gradient by the logits or features."""
+"""The losses. Each returns its value, a mean over the batch, and its gradient with respect to logits or features."""
 
 from minikd.losses.cross_entropy import cross_entropy
 from minikd.losses.curriculum_temperature import kl_with_temperature

@@ -20,7 +20,7 @@ from minikd.typing import Floats, Ints, Scalar
 
 
 def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float = 0.0) -> tuple[Scalar, Floats]:
-    """Return the mean cross-entropy over the batch and its gradient by the logits (N, K).
+    """Return the mean cross-entropy over the batch and its gradient with respect to the logits (N, K).
 
     `labels` are class numbers (N,), integers in 0..K-1 on the host, or probabilities (N, K) like the logits, whose rows
     should sum to 1, on the logits' device. Class numbers are checked where they are, and copied to the logits' device:

@@ -1,8 +1,8 @@
-"""Soft targets whose temperature is learned too: the divergence with its gradient by T.
+"""Soft targets whose temperature is learned too: the divergence with its gradient with respect to T.
 
     L = T²·(1/N) Σ_n D_n(T),   D = Σ_k p_k (log p_k - log q_k),   p = softmax(v/T), q = softmax(z/T)
 
-The gradient by z is that of `kl_divergence`. By T, from log p_k = v_k/T - log Σ_j e^(v_j/T),
+The gradient with respect to z is that of `kl_divergence`. By T, from log p_k = v_k/T - log Σ_j e^(v_j/T),
 
     ∂log p_k/∂T = -(v_k - E_p v)/T²,   ∂log q_k/∂T = -(z_k - E_q z)/T²,   E_p v = Σ_k p_k v_k
 
@@ -31,12 +31,12 @@ from minikd.typing import Floats, Scalar
 def kl_with_temperature(
     student_logits: Floats, teacher_logits: Floats, temperature: float
 ) -> tuple[Scalar, Floats, Scalar]:
-    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradients by the student's logits and by T.
+    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradients.
 
-    Both logits are (N, K), of one dtype, and so is the first gradient; it and the value are `kl_divergence`'s. The
-    gradient by T tends to 0 as T grows (the loss tends to `logit_matching`), while its rounding error is about
-    T·ε·log K: in float32 it is noise beyond T = 100 or so. Finite for all finite logits. Raises ShapeError, DtypeError
-    and ConfigError (temperature).
+    The gradients are with respect to the student's logits and to T. Both logits are (N, K), of one dtype, and so is the
+    first gradient; it and the value are `kl_divergence`'s. The gradient with respect to T tends to 0 as T grows (the
+    loss tends to `logit_matching`), while its rounding error is about T·ε·log K: in float32 it is noise beyond T = 100
+    or so. Finite for all finite logits. Raises ShapeError, DtypeError and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
     xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)

@@ -32,13 +32,13 @@ from minikd.typing import Floats, Scalar
 def dist(
     student_logits: Floats, teacher_logits: Floats, temperature: float = 1.0, beta: float = 1.0, gamma: float = 1.0
 ) -> tuple[Scalar, Floats]:
-    """Return β·(1 - mean row correlation) + γ·(1 - mean column correlation) and its gradient by the student's logits.
+    """Return β·(1 - mean row correlation) + γ·(1 - mean column correlation), and its gradient.
 
-    Both logits are (N, K), of one dtype, N and K at least 2. `beta` weighs the relations between classes (rows),
-    `gamma` those between samples (columns), for which the whole batch must be at hand; each at least 0. The loss lies
-    in 0 to 2(β + γ). A column that is nowhere above 1e-12, or that varies by no more than rounding (in float32 about a
-    part in a million), counts as one that does not vary; so does a class that is excluded in every row by a logit of
-    -∞. Raises ShapeError, DtypeError and ConfigError.
+    The gradient is with respect to the student's logits. Both logits are (N, K), of one dtype, N and K at least 2.
+    `beta` weighs the relations between classes (rows), `gamma` those between samples (columns), for which the whole
+    batch must be at hand; each at least 0. The loss lies in 0 to 2(β + γ). A column that is nowhere above 1e-12, or
+    that varies by no more than rounding (in float32 about a part in a million), counts as one that does not vary; so
+    does a class that is excluded in every row by a logit of -∞. Raises ShapeError, DtypeError and ConfigError.
     """
     check_networks(student_logits, teacher_logits)
     b, c, (N, K) = check_share(beta, "beta"), check_share(gamma, "gamma"), student_logits.shape

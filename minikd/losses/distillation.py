@@ -23,11 +23,11 @@ def check_alpha(alpha: float) -> float:
 def distillation_loss(
     student_logits: Floats, teacher_logits: Floats, labels: Ints | Floats, temperature: float = 4.0, alpha: float = 0.9
 ) -> tuple[Scalar, Floats]:
-    """Return the distillation loss, a mean over the batch, and its gradient by the student's logits (N, K).
+    """Return the distillation loss, a mean over the batch, and its gradient.
 
-    `labels` as for `cross_entropy`; `temperature` > 0 softens both networks in the first term; `alpha` in 0..1 is the
-    share of that term. A class that both exclude (a logit of -∞) costs nothing. Raises ShapeError, DtypeError,
-    DataError and ConfigError.
+    The gradient is with respect to the student's logits (N, K). `labels` as for `cross_entropy`; `temperature` > 0
+    softens both networks in the first term; `alpha` in 0..1 is the share of that term. A class that both exclude (a
+    logit of -∞) costs nothing. Raises ShapeError, DtypeError, DataError and ConfigError.
     """
     alpha = check_alpha(alpha)
     soft, dsoft = kl_divergence(student_logits, teacher_logits, temperature)

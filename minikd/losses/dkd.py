@@ -54,7 +54,7 @@ def dkd(
     alpha: float = 1.0,
     beta: float = 8.0,
 ) -> tuple[Scalar, Floats]:
-    """Return T²·(α TCKD + β NCKD), a mean over the batch, and its gradient by the student's logits (N, K).
+    """Return T²·(α TCKD + β NCKD), a mean over the batch, and its gradient with respect to the student's logits (N, K).
 
     Both logits are (N, K), of one dtype, K >= 3; `labels` are class numbers (N,), integers on the host; `alpha` and
     `beta` are weights of at least 0, by default those of the paper for CIFAR-100, which tunes β for each pair. Finite

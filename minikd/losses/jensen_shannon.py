@@ -37,7 +37,7 @@ from minikd.typing import Floats, Scalar
 def jensen_shannon(
     student_logits: Floats, teacher_logits: Floats, temperature: float = 4.0, beta: float = 0.5
 ) -> tuple[Scalar, Floats]:
-    """Return T²·JS_β/(β(1-β)), a mean over the batch, and its gradient by the student's logits (N, K).
+    """Return T²·JS_β/(β(1-β)), a mean over the batch, and its gradient with respect to the student's logits (N, K).
 
     Both logits are (N, K), of one dtype; `beta` in 0 to 1, both excluded, is the teacher's share of the mixture. The
     loss is 0 where the student matches the teacher up to a constant in each row. Rounding is about T²·ε/(β(1-β)) in the

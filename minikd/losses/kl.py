@@ -20,12 +20,13 @@ from minikd.typing import Floats, Scalar
 
 
 def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float = 4.0) -> tuple[Scalar, Floats]:
-    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient by the student's logits (N, K).
+    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient.
 
-    Both logits are (N, K), of one dtype. The loss is 0 exactly where the student matches the teacher up to a constant
-    in each row. Its rounding error is about T²·ε: at T = 1000 in float32 the gradient is sound, the printed loss is
-    good to ±0.1. A class that the teacher excludes (a logit of -∞) costs nothing; one that the student alone excludes
-    makes the loss infinite. Raises ShapeError, DtypeError and ConfigError (temperature).
+    The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The loss is 0
+    exactly where the student matches the teacher up to a constant in each row. Its rounding error is about T²·ε: at T =
+    1000 in float32 the gradient is sound, the printed loss is good to ±0.1. A class that the teacher excludes (a logit
+    of -∞) costs nothing; one that the student alone excludes makes the loss infinite. Raises ShapeError, DtypeError and
+    ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
     xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)

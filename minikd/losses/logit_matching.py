@@ -19,11 +19,12 @@ from minikd.typing import Floats, Scalar
 
 
 def logit_matching(student_logits: Floats, teacher_logits: Floats) -> tuple[Scalar, Floats]:
-    """Return half the mean squared difference of the centred logits, and its gradient by the student's logits (N, K).
+    """Return half the mean squared difference of the centred logits, and its gradient.
 
-    Both logits are (N, K), of one dtype; the mean is over batch and classes. 0 exactly where the student matches the
-    teacher up to a constant in each row, but for rounding of (ε·|z|)². float32 overflows where the logits differ by
-    more than 1e19, and a logit of -∞ has no distance: NaN. Raises ShapeError and DtypeError.
+    The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype; the mean is over
+    batch and classes. 0 exactly where the student matches the teacher up to a constant in each row, but for rounding of
+    (ε·|z|)². float32 overflows where the logits differ by more than 1e19, and a logit of -∞ has no distance: NaN.
+    Raises ShapeError and DtypeError.
     """
     check_networks(student_logits, teacher_logits)
     gap = student_logits - teacher_logits

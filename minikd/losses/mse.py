@@ -9,7 +9,7 @@ from minikd.typing import Floats, Scalar
 
 
 def mse(prediction: Floats, target: Floats) -> tuple[Scalar, Floats]:
-    """Return the mean squared error over all elements, and its gradient by the prediction.
+    """Return the mean squared error over all elements, and its gradient with respect to the prediction.
 
     Shapes: any, the same for both; one dtype. Infinite elements have no distance: NaN. Raises ShapeError and
     DtypeError.

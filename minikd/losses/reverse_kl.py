@@ -22,13 +22,14 @@ from minikd.typing import Floats, Scalar
 
 
 def reverse_kl(student_logits: Floats, teacher_logits: Floats, temperature: float = 4.0) -> tuple[Scalar, Floats]:
-    """Return T²·KL(student ‖ teacher), a mean over the batch, and its gradient by the student's logits (N, K).
+    """Return T²·KL(student ‖ teacher), a mean over the batch, and its gradient.
 
-    Both logits are (N, K), of one dtype. The loss is 0 where the student matches the teacher up to a constant in each
-    row, but for rounding of about T²·ε; in float32 the gradient is sound up to T = 1000. Finite for all finite logits:
-    a confident student that contradicts its teacher costs about T times the gap between the logits. A class that the
-    student excludes (a logit of -∞) costs nothing; one that the teacher alone excludes makes the loss infinite, which
-    has no gradient (NaN). Raises ShapeError, DtypeError and ConfigError (temperature).
+    The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The loss is 0
+    where the student matches the teacher up to a constant in each row, but for rounding of about T²·ε; in float32 the
+    gradient is sound up to T = 1000. Finite for all finite logits: a confident student that contradicts its teacher
+    costs about T times the gap between the logits. A class that the student excludes (a logit of -∞) costs nothing; one
+    that the teacher alone excludes makes the loss infinite, which has no gradient (NaN). Raises ShapeError, DtypeError
+    and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
     xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)

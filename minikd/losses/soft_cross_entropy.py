@@ -19,11 +19,12 @@ from minikd.typing import Floats, Scalar
 def soft_cross_entropy(
     student_logits: Floats, teacher_logits: Floats, temperature: float = 4.0
 ) -> tuple[Scalar, Floats]:
-    """Return T² times the cross-entropy with the teacher, a batch mean, and its gradient by the student's (N, K).
+    """Return T² times the cross-entropy with the teacher, a batch mean, and its gradient.
 
-    Both logits are (N, K), of one dtype. The smallest value is T² times the teacher's entropy. Finite for all finite
-    logits, and infinite where the student excludes (a logit of -∞) what the teacher does not; in float32 good to about
-    T²·ε·log K. Raises ShapeError, DtypeError and ConfigError (temperature).
+    The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The smallest
+    value is T² times the teacher's entropy. Finite for all finite logits, and infinite where the student excludes (a
+    logit of -∞) what the teacher does not; in float32 good to about T²·ε·log K. Raises ShapeError, DtypeError and
+    ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
     N, T = len(student_logits), check_temperature(temperature)

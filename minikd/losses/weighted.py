@@ -1,4 +1,4 @@
-"""The weighted sum of the terms of a loss: of their values, or of their gradients by one array.
+"""The weighted sum of the terms of a loss: of their values, or of their gradients with respect to one array.
 
 L = Σ_i w_i L_i,   so   dz = Σ_i w_i dz_i
 """

@@ -8,7 +8,7 @@ from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
 from minikd.methods.labels import Labels
 from minikd.methods.logits import LogitObjective
-from minikd.methods.method import Answer, Ask, Method, Pair, Teacher
+from minikd.methods.method import Answer, Ask, Method, Pair, TeacherAnswers
 from minikd.methods.mutual import DeepMutualLearning
 from minikd.methods.noisy_teacher import NoisyTeacher
 from minikd.methods.regressors import Contrastive, Cosine, Hint
@@ -64,7 +64,7 @@ __all__ = [
     "Method",
     "Pair",
     "SoftTargets",
-    "Teacher",
+    "TeacherAnswers",
     "build",
     "check",
     "refusal",

@@ -18,7 +18,7 @@ class DKD(WeightedMethod):
     """Decoupled knowledge distillation."""
 
     name = "dkd"
-    summary = "the label's class against the rest, and the rest among themselves, weighted apart"
+    summary = "label's class and other classes weighted separately"
     paper = "Zhao et al. 2022, Decoupled knowledge distillation (DKD), §3"
     needs = ("labels", "teacher's logits")
 
@@ -39,7 +39,7 @@ class Dist(WeightedMethod):
     """Correlations."""
 
     name = "dist"
-    summary = "probabilities need only correlate with the teacher's, over classes and over the batch's samples"
+    summary = "correlation with the teacher's probabilities"
     paper = "Huang et al. 2022, Knowledge distillation from a stronger teacher, §4"
 
     temperature: float = setting(1.0, "softens student and teacher", above=0)
@@ -60,7 +60,7 @@ class StandardizedKL(WeightedMethod):
     """Soft targets of standardised logits."""
 
     name = "standardized_kl"
-    summary = "soft targets from standardised logits: the teacher's ranking and gaps, not its scale"
+    summary = "soft targets from standardised logits"
     paper = "Sun et al. 2024, Logit standardization in knowledge distillation, algorithms 1 and 2"
 
     label_weight: float = setting(0.1, "weight of the labels' cross-entropy", 0)

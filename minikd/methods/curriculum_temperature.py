@@ -17,7 +17,7 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import kl_with_temperature
 from minikd.methods.logits import hard
-from minikd.methods.method import Ask, Method, Pair, Teacher
+from minikd.methods.method import Ask, Method, Pair, TeacherAnswers
 from minikd.nn.container import Taps
 from minikd.settings import setting
 from minikd.training.objective import Objective, Step, Term
@@ -31,7 +31,7 @@ class CurriculumTemperature(Method):
     """CTKD, with one temperature for all samples."""
 
     name = "curriculum_temperature"
-    summary = "soft targets at a temperature that is trained to make the student's task harder"
+    summary = "soft targets at a temperature that is learned"
     paper = "Li et al. 2023, Curriculum temperature for knowledge distillation (CTKD), §3"
 
     temperature: float = setting(4.0, "temperature at the start", above=LOWEST, below=LOWEST + RANGE)
@@ -55,7 +55,7 @@ class CurriculumTemperature(Method):
 class CurriculumObjective(Objective):
     """Soft targets whose temperature is a parameter of the objective's own."""
 
-    def __init__(self, method: CurriculumTemperature, teacher: Teacher, like: Floats) -> None:
+    def __init__(self, method: CurriculumTemperature, teacher: TeacherAnswers, like: Floats) -> None:
         super().__init__()
         self.method, self.teacher = method, teacher
         part = (method.temperature - LOWEST) / RANGE

@@ -15,7 +15,7 @@ class ReverseKL(MixedMethod):
     """KL(student ‖ teacher)."""
 
     name = "reverse_kl"
-    summary = "the divergence the other way round: the student keeps to what the teacher likes best"
+    summary = "KL(student ‖ teacher): the divergence reversed"
     paper = "Gu et al. 2024, MiniLLM: knowledge distillation of large language models, §2"
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
@@ -27,7 +27,7 @@ class JensenShannon(MixedMethod):
     """Both networks against a mixture of both."""
 
     name = "jensen_shannon"
-    summary = "both are compared with a mixture of both; bounded, between the two divergences"
+    summary = "a bounded divergence, between KL and reverse KL"
     paper = "Agarwal et al. 2024, On-policy distillation of language models (GKD), §2"
 
     beta: float = setting(
@@ -43,7 +43,7 @@ class SoftCrossEntropy(MixedMethod):
     """Soft targets up to a constant."""
 
     name = "soft_cross_entropy"
-    summary = "soft targets as a cross-entropy: the same gradient, at its least the teacher's entropy"
+    summary = "cross-entropy with the teacher's probabilities"
     paper = "Hinton, Vinyals & Dean 2015, Distilling the knowledge in a neural network, §2"
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
@@ -55,7 +55,7 @@ class LogitMatching(LogitMethod):
     """Regression on logits; no temperature."""
 
     name = "logit_matching"
-    summary = "regression on the teacher's centred logits: soft targets of an infinite temperature"
+    summary = "squared difference of the centred logits"
     paper = "Ba & Caruana 2014, Do deep nets really need to be deep?, §2.2; centred"
 
     alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)

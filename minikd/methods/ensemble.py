@@ -21,7 +21,7 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import log_softmax
 from minikd.losses.softmax import check_temperature
-from minikd.methods.method import Answer, Teacher
+from minikd.methods.method import Answer, TeacherAnswers
 from minikd.typing import Floats
 
 
@@ -39,7 +39,7 @@ def ensemble_logits(answers: Sequence[Floats], temperature: float) -> Floats:
 class Ensemble:
     """Asks every teacher. Hidden layers are each teacher's own, so there are none to hand out."""
 
-    teachers: Sequence[Teacher]
+    teachers: Sequence[TeacherAnswers]
     temperature: float
 
     def __call__(self, batch: Batch) -> Answer:

@@ -19,7 +19,7 @@ from minikd.errors import ConfigError
 from minikd.losses import kl_divergence
 from minikd.methods.layers import Layers, choose
 from minikd.methods.logits import MixedMethod
-from minikd.methods.method import Ask, Pair, Teacher
+from minikd.methods.method import Ask, Pair, TeacherAnswers
 from minikd.methods.schedule import moved
 from minikd.nn.container import Taps
 from minikd.nn.layer import Layer
@@ -94,7 +94,7 @@ class FeatureMethod(MixedMethod):
 class FeatureObjective(Objective):
     """Asks the teacher for its logits and its feature, and the method for its terms."""
 
-    def __init__(self, method: FeatureMethod, teacher: Teacher, layers: Layers, extra: Layer) -> None:
+    def __init__(self, method: FeatureMethod, teacher: TeacherAnswers, layers: Layers, extra: Layer) -> None:
         super().__init__()
         self.method, self.teacher, self.layers, self.extra_parameters = method, teacher, layers, extra
         self.taps, self.across_batch = (layers.student,), method.across_batch

@@ -1,9 +1,7 @@
 """The methods and schemes as a list: for `minikd methods`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import fields
-from textwrap import shorten
 from typing import TypedDict
 
 from minikd.console.layout import columns, paragraph
@@ -55,22 +53,15 @@ def entries(pair: Pair, only: str | None = None) -> list[Entry]:
 
 
 def table(pair: Pair, found: Sequence[Entry]) -> str:
-    """Return a line for each method, as a table of a screen; behind the name of one that cannot be used a dash."""
+    """Return each method with its summary; a dash stands behind the name of one that cannot be used."""
     wide = max(len(one["name"]) for one in found) + 2
     lines = [for_whom(pair), "─" * columns()]
     for one in found:
         name = one["name"] + ("" if one["usable"] else " –")
-        lines.append(f"{name:{wide}}  {cut(one['summary'], columns() - wide - 2)}")
+        lines.append(paragraph(f"{name:{wide}}  {one['summary']}", hanging=wide + 2))
     if not all(one["usable"] for one in found):
         lines += ["", "–: these networks cannot use it"]
     return "\n".join(lines)
-
-
-def cut(summary: str, width: int) -> str:
-    """Return a summary, or the longest beginning of it that means something and fits: up to a comma, or some words."""
-    parts = [summary, *(summary[: found.start()] for found in reversed([*re.finditer("[,;:] ", summary)]))]
-    whole = [part for part in parts if width // 2 < len(part) <= width]
-    return whole[0] if whole else shorten(summary, width, placeholder=" …")
 
 
 def text(pair: Pair, one: Entry) -> str:

@@ -19,7 +19,7 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
-from minikd.methods.method import Ask, Method, Pair, Teacher
+from minikd.methods.method import Ask, Method, Pair, TeacherAnswers
 from minikd.methods.schedule import SCHEDULES, moved
 from minikd.nn.container import Taps
 from minikd.settings import setting
@@ -47,7 +47,7 @@ class LogitMethod(Method):
 class LogitObjective(Objective):
     """Asks the teacher for its logits, and the method for its terms."""
 
-    def __init__(self, method: LogitMethod, teacher: Teacher, across_batch: bool = False) -> None:
+    def __init__(self, method: LogitMethod, teacher: TeacherAnswers, across_batch: bool = False) -> None:
         super().__init__()
         self.method, self.teacher, self.across_batch = method, teacher, across_batch
 

@@ -27,10 +27,10 @@ class Answer(NamedTuple):
     taps: Taps = NO_TAPS
 
 
-Teacher = Callable[[Batch], Answer]
+TeacherAnswers = Callable[[Batch], Answer]
 """A batch of normalised images on the device -> the teacher's answer, in evaluation mode."""
 
-Ask = Callable[[tuple[str, ...], float], Teacher]
+Ask = Callable[[tuple[str, ...], float], TeacherAnswers]
 """(layers, temperature) -> the teacher, for these layers' outputs too; several teachers are one at that temperature."""
 
 

@@ -34,7 +34,7 @@ class DeepMutualLearning(Method):
     """A cohort without a teacher."""
 
     name = "deep_mutual_learning"
-    summary = "no teacher: students of one kind learn together, each from what the others say by now"
+    summary = "no teacher: several students teach each other"
     paper = "Zhang et al. 2018, Deep mutual learning, §2"
     needs = ("labels",)
 

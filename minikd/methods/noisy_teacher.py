@@ -22,7 +22,7 @@ class NoisyTeacher(MixedMethod):
     """Noise on the teacher's logits."""
 
     name = "noisy_teacher"
-    summary = "soft targets from a teacher whose logits are disturbed"
+    summary = "soft targets from a teacher with noise on its logits"
     paper = "Sau & Balasubramanian 2016, Deep model compression: distilling knowledge from noisy teachers"
 
     sigma: float = setting(0.3, "standard deviation of the noise, as a part of each logit", 0)

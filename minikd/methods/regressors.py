@@ -21,7 +21,7 @@ class Hint(FeatureMethod):
     """
 
     name = "hint"
-    summary = "through a regressor, the student's hidden layer gives the teacher's"
+    summary = "a regressor predicts the teacher's hidden features"
     paper = "Romero et al. 2015, FitNets: hints for thin deep nets, §2.2, equation 3"
 
     weight: float = setting(0.01, "weight of the term between the hidden layers; the paper has it alone, in a stage", 0)
@@ -49,7 +49,7 @@ class Cosine(FeatureMethod):
     """A hint's direction."""
 
     name = "cosine"
-    summary = "through a regressor, the student's hidden layer points where the teacher's does"
+    summary = "hidden features point in the teacher's direction"
     paper = "torch.nn.CosineEmbeddingLoss on the regressor of Romero et al. 2015, FitNets, §2.2"
 
     def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
@@ -65,7 +65,7 @@ class Contrastive(FeatureMethod):
     """InfoNCE with the batch's other samples."""
 
     name = "contrastive"
-    summary = "the student's feature finds its own image's among the teacher's of the batch"
+    summary = "an image's features match, other images' do not"
     paper = "Tian, Krishnan & Isola 2020, Contrastive representation distillation (CRD), §3.1; within the batch"
     across_batch = True
     least = 2

@@ -15,7 +15,7 @@ class AttentionTransfer(FeatureMethod):
     """For two convolutional networks."""
 
     name = "attention_transfer"
-    summary = "both networks look at the same places of the image"
+    summary = "attention maps over the image match the teacher's"
     paper = "Zagoruyko & Komodakis 2017, Paying more attention to attention, §3.1, equation 2"
     needs = ("teacher's logits", "maps")
     maps = True
@@ -32,7 +32,7 @@ class SimilarityPreserving(FeatureMethod):
     """Inner products within the batch."""
 
     name = "similarity_preserving"
-    summary = "images that the teacher's hidden layer finds alike, the student's finds alike"
+    summary = "similarities between images match the teacher's"
     paper = "Tung & Mori 2019, Similarity-preserving knowledge distillation, §3"
     across_batch = True
     least = 2
@@ -48,7 +48,7 @@ class RKD(FeatureMethod):
     """Distances and angles within the batch."""
 
     name = "rkd"
-    summary = "the distances and angles between a batch's features are the teacher's"
+    summary = "distances and angles between images' features match"
     paper = "Park, Kim, Lu & Cho 2019, Relational knowledge distillation, §3.2"
     across_batch = True
     least = 3
@@ -67,7 +67,7 @@ class PKT(FeatureMethod):
     """Neighbours within the batch."""
 
     name = "pkt"
-    summary = "an image's neighbours within the batch are as probable as in the teacher's hidden layer"
+    summary = "probabilities of neighbours within the batch match"
     paper = "Passalis & Tefas 2018, Learning deep representations with probabilistic knowledge transfer, §3"
     across_batch = True
     least = 2

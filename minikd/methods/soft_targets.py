@@ -17,7 +17,7 @@ class SoftTargets(MixedMethod):
     """The classic."""
 
     name = "soft_targets"
-    summary = "the teacher's softened probabilities, beside the labels"
+    summary = "the teacher's softened probabilities and the labels"
     paper = "Hinton, Vinyals & Dean 2015, Distilling the knowledge in a neural network, §2"
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:

@@ -22,7 +22,7 @@ class LabelSmoothing(Method):
     """Cross-entropy with smoothed labels."""
 
     name = "label_smoothing"
-    summary = "no teacher: labels that give every class a small probability"
+    summary = "no teacher: labels with smoothed probabilities"
     paper = "Szegedy et al. 2016, Rethinking the inception architecture for computer vision, §7"
     needs = ("labels",)
 

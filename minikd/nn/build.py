@@ -13,15 +13,17 @@ import numpy as np
 
 from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
-from minikd.nn.container import Flatten, Residual, Sequential
+from minikd.nn.container import Sequential
 from minikd.nn.conv import Conv2d
 from minikd.nn.dropout import Dropout
+from minikd.nn.flatten import Flatten
 from minikd.nn.geometry import pair
 from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from minikd.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from minikd.nn.renamed import new_names_of
+from minikd.nn.residual import Residual
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted
 from minikd.typing import Shape

@@ -1,8 +1,7 @@
-"""Layers that hold layers: Sequential runs them one after the other, Residual adds its input to what they return.
+"""Sequential: a layer that runs other layers one after the other.
 
 The chain rule of a chain: y = f_k(... f_2(f_1(x))), so dx = J_1ᵀ J_2ᵀ ... J_kᵀ dy. Evaluated from the right, each
-step is one layer's backward pass; no Jacobian is ever formed. A residual block y = x + f(x) has dx = dy + J_fᵀ dy: the
-gradient also takes the short way, undamped (He et al. 2016).
+step is one layer's backward pass; no Jacobian is ever formed.
 
 A tap is the output h_i = f_i(... f_1(x)) of a layer inside the chain, handed out beside y. A loss that depends on both
 sends back two gradients, and h_i reaches it by both ways, so they are added where the backward pass comes by:
@@ -13,24 +12,21 @@ All parameters of a chain lie in one vector, and each layer's arrays are views o
 array, a checkpoint one write, a gradient check one random direction.
 """
 
-import math
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
 from minikd.backends import module_of
-from minikd.checks import check_float
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
-from minikd.memory import require
 from minikd.nn.arrays import Arrays, check_apart, write
-from minikd.nn.geometry import channels_last
 from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
-from minikd.typing import FLOATS, Array, Floats, Shape
+from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
+from minikd.typing import Array, Floats, Shape
 
 Taps = Mapping[str, Floats]
-"""Outputs of a chain's layers, or the gradients by them, under the layers' numbers: "4" as in "4.weight"."""
+"""Outputs of a chain's layers, or gradients with respect to them, under the layers' numbers: "4" as in "4.weight"."""
 
 NO_TAPS: Taps = {}
 
@@ -39,32 +35,6 @@ class ChainCache(tuple[object, ...]):
     """Each layer's cache, in order."""
 
     __slots__ = ()
-
-
-class FlattenCache(NamedTuple):
-    """The input's shape and dtype."""
-
-    shape: Shape
-    dtype: np.dtype[np.floating]
-
-
-class Flatten(Layer):
-    """(N, C, H, W) to (N, C·H·W), in C order whatever the memory's order. The gradient takes the shape back."""
-
-    def forward(
-        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Floats, FlattenCache]:
-        check_float(x, "Flatten: x")
-        return x.reshape(len(x), math.prod(x.shape[1:])), FlattenCache(x.shape, x.dtype)
-
-    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-        shape, dtype = expect_cache(cache, FlattenCache, self)
-        check_upstream(dy, (shape[0], math.prod(shape[1:])), dtype, "Flatten")
-        dx = dy.reshape(shape)
-        return (channels_last(dx) if dx.ndim == 4 else dx), {}
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (math.prod(shape),)
 
 
 class Sequential(Layer):
@@ -84,7 +54,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
-        _check_links(layers)
+        check_links(layers)
         self._layers = layers
         self.across_batch = any(layer.across_batch for layer in layers)
         self._join()
@@ -115,14 +85,14 @@ class Sequential(Layer):
             self._parts.append(part)
             start += layer.size
         self._vector = vector
-        self._params.exchange(_named_by_layer(self._layers, "params"))
-        self._state.exchange(_named_by_layer(self._layers, "state"))
+        self._params.exchange(named_by_layer(self._layers, "params"))
+        self._state.exchange(named_by_layer(self._layers, "state"))
         self._params.held = self._state.held = True
 
     def _join(self) -> None:
         """Lay the layers' parameters into one vector, and name them and the layers' state."""
-        params, state = _named_by_layer(self._layers, "params"), _named_by_layer(self._layers, "state")
-        vector = _in_a_row(params)
+        params, state = named_by_layer(self._layers, "params"), named_by_layer(self._layers, "state")
+        vector = in_a_row(params)
         check_apart({**params, **state})
         for layer in self._layers:
             layer.chained = layer.state.held = True
@@ -157,8 +127,8 @@ class Sequential(Layer):
     ) -> tuple[Floats, dict[str, Floats], ChainCache]:
         """Return the output, the outputs of the layers of these numbers by name, and the cache.
 
-        `backward` and `parameter_gradients` take the gradients by such outputs as `dtaps`. Raises ConfigError for a
-        name that is none of the chain's own layers' numbers.
+        `backward` and `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises
+        ConfigError for a name that is none of the chain's own layers' numbers.
         """
         self._check_names(names)
         wanted = frozenset(names)
@@ -192,16 +162,16 @@ class Sequential(Layer):
         return x
 
     def backward(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> tuple[Floats, Grads]:
-        """Return the gradient by the input, and by each parameter under its dotted name.
+        """Return the gradient with respect to the input, and by each parameter under its dotted name.
 
-        `dtaps` are gradients by the outputs of layers (see `forward_with_taps`), of their shapes and dtype.
+        `dtaps` are gradients with respect to layers' outputs (see `forward_with_taps`), of their shapes and dtype.
         """
         self._check_back(dy, dtaps)
         dx, found = self._backward_to(0, dy, self._own(cache), dtaps)
         return dx, self._in_order(found)
 
     def parameter_gradients(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> Grads:
-        """Return the gradients by the parameters alone: nothing flows below the first layer that has any."""
+        """Return the gradients with respect to the parameters alone; first layers without parameters are left out."""
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
@@ -336,55 +306,8 @@ def _listed(number: int, layer: Layer) -> str:
     return textwrap.indent(f"({number}) {layer!r}{count}", "  ")
 
 
-def _check_links(layers: Sequence[Layer]) -> None:
-    """Refuse what cannot be a link of a new chain: no layer, one of another chain or twice, one that is not made."""
-    seen: set[int] = set()
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
-        if layer.chained or id(layer) in seen:
-            raise ConfigError(
-                f"Sequential's argument {i}, {layer.in_one_line()}, stands in a chain already, which would lose its "
-                "weights; make a second layer, or give a copy: layer.copy()"
-            )
-        if not all(isinstance(vars(layer).get(name), Arrays) for name in ("_params", "_state")):
-            raise ConfigError(
-                f"Sequential's argument {i} is a {type(layer).__name__} that has not made its params and state; call "
-                "super().__init__() in its constructor, and fill the two"
-            )
-        seen.add(id(layer))
-
-
-def _named_by_layer(layers: Sequence[Layer], what: Literal["params", "state"]) -> dict[str, Floats]:
-    """Return the parameters of all layers, or their state, as a chain names them."""
-    return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in getattr(layer, what).items()}
-
-
-def _in_a_row(params: Mapping[str, Floats]) -> Floats:
-    """Return parameters one after the other in a new vector, or refuse those that cannot share one."""
-    if not params:
-        return np.zeros(0, np.float32)
-    first = next(iter(params.values()))
-    xp = module_of(first)
-    for name, value in params.items():
-        found = value.dtype if type(value) in (xp.ndarray, np.memmap) else type(value).__name__
-        if found not in FLOATS:
-            raise DtypeError(f"parameter {name} is {found}, but must be float32 or float64; use astype('float32')")
-        if found != first.dtype or module_of(value) is not xp:
-            raise DtypeError(
-                f"parameter {name} is {found} of {module_of(value).__name__}, but the first of the chain is "
-                f"{first.dtype} of {xp.__name__}, and all lie in one vector; use layer.astype(...), layer.to(backend)"
-            )
-    if xp is np:
-        require(
-            sum(value.nbytes for value in params.values()), "one vector of all parameters", "make the model smaller"
-        )
-    flat: Floats = xp.concatenate([value.ravel() for value in params.values()])
-    return flat
-
-
 def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
-    """Return the gradient by layer i's output: what comes back from the layers above, and from its tap."""
+    """Return the gradient with respect to layer i's output, from the layers above and from its tap."""
     dtap = dtaps.get(str(i)) if dtaps else None
     if dtap is None:
         return dy
@@ -395,29 +318,3 @@ def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
 def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
     """Return the error with the layer of the chain that it comes from."""
     return type(error)(f"layer {i}, {layer.in_one_line()}: {error}")
-
-
-class Residual(Sequential):
-    """x + f(x), with f the chain of the layers given; f must keep the shape. Taps are f's."""
-
-    def forward_with_taps(
-        self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None
-    ) -> tuple[Floats, dict[str, Floats], ChainCache]:
-        y, taps, cache = super().forward_with_taps(x, names, training, rng)
-        if y.shape != x.shape:
-            raise ShapeError(f"Residual: the layers turn shape {x.shape} into {y.shape}, but must keep it")
-        return x + y, taps, cache
-
-    def __call__(self, x: Floats) -> Floats:
-        return self.forward(x)[0]
-
-    def backward(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> tuple[Floats, Grads]:
-        dx, grads = super().backward(dy, cache, dtaps)
-        return dy + dx, grads
-
-    def output_shape(self, shape: Shape) -> Shape:
-        if super().output_shape(shape) != shape:
-            raise ShapeError(
-                f"Residual: the layers turn shape {shape} into {super().output_shape(shape)}, must keep it"
-            )
-        return shape

@@ -33,7 +33,7 @@ import numpy as np
 from minikd.backends import module_of
 from minikd.checks import whole
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn.geometry import Pair, check_image, output_size, pair
+from minikd.nn.geometry import HeightWidth, check_image, output_size, pair
 from minikd.nn.initialization import initial_weight
 from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
 from minikd.nn.products import inner_product, tall_product
@@ -53,17 +53,17 @@ class ConvCache(NamedTuple):
 def conv2d(
     x: Floats,
     w: Floats,
-    b: Floats,
-    stride: int | Pair = 1,
-    padding: int | Pair = 0,
-    dilation: int | Pair = 1,
+    b: Floats | None = None,
+    stride: int | HeightWidth = 1,
+    padding: int | HeightWidth = 0,
+    dilation: int | HeightWidth = 1,
     groups: int = 1,
 ) -> tuple[Floats, ConvCache]:
     """Return the convolution y (N, O, P, Q) and the cache.
 
-    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,), all float32 or all float64. With groups, output channels are
-    cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError, DtypeError, and
-    ConfigError for moves that cannot be.
+    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None, all float32 or all float64. With groups, output
+    channels are cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError,
+    DtypeError, and ConfigError for moves that cannot be.
     """
     check_parameters(x, w, b, 4, "conv2d")
     steps, groups = checked_steps(stride, padding, dilation, "conv2d"), whole(groups, "conv2d's groups", 1)
@@ -77,11 +77,14 @@ def conv2d(
         matrix = w[run_out].transpose(2, 3, 1, 0).reshape(-1, O // groups)  # rows in the order of a window's pixels
         for rows, cols in pieces(cache.padded[..., run_in], w.shape[2:], cache.steps, (P, Q)):
             tall_product(cols, matrix, y[rows, run_out])  # (NPQ, O) = (NPQ, RSC) @ (RSC, O)
-            y[rows, run_out] += b[run_out]  # here, while they are in the cache
+            if b is not None:
+                y[rows, run_out] += b[run_out]  # here, while they are in the cache
     return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2), cache
 
 
-def checked_steps(stride: int | Pair, padding: int | Pair, dilation: int | Pair, where: str) -> Steps:
+def checked_steps(
+    stride: int | HeightWidth, padding: int | HeightWidth, dilation: int | HeightWidth, where: str
+) -> Steps:
     """Return how a window moves, or refuse moves that cannot be."""
     return Steps(
         pair(stride, f"{where}'s stride", 1),
@@ -131,7 +134,7 @@ def conv2d_backward_input(dy: Floats, cache: ConvCache) -> Floats:
     return _added_back(dy, cache)
 
 
-def _convolved(dy: Floats, cache: ConvCache, border: Pair) -> Floats:
+def _convolved(dy: Floats, cache: ConvCache, border: HeightWidth) -> Floats:
     """Return dx at stride 1: dy, in a border of zeros, convolved with the kernels turned by half a turn."""
     w, (N, C, H, W) = cache.w, _image(cache)
     dx = module_of(dy).empty((N * H * W, C), dy.dtype)
@@ -174,7 +177,7 @@ def _image(cache: ConvCache) -> tuple[int, int, int, int]:
     return N, C, H - 2 * ph, W - 2 * pw
 
 
-def _check_upstream(dy: Floats, cache: ConvCache) -> Pair:
+def _check_upstream(dy: Floats, cache: ConvCache) -> HeightWidth:
     """Return (P, Q), or refuse a dy that is not (N, O, P, Q) in the weights' dtype."""
     (N, H, W, _), w, steps = cache.padded.shape, cache.w, cache.steps
     P, Q = output_size((H, W), w.shape[2:], steps.stride, (0, 0), steps.dilation, "conv2d")
@@ -183,19 +186,23 @@ def _check_upstream(dy: Floats, cache: ConvCache) -> Pair:
 
 
 class Conv2d(Layer):
-    """A convolution: `weight` (out_channels, in_channels/groups, R, S) and `bias` (out_channels,), at first 0."""
+    """A convolution with `weight` (out_channels, in_channels/groups, R, S) and, unless `bias` is False, `bias`.
+
+    The bias (out_channels,) starts at 0.
+    """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | Pair,
+        kernel_size: int | HeightWidth,
         rng: np.random.Generator,
-        stride: int | Pair = 1,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
+        stride: int | HeightWidth = 1,
+        padding: int | HeightWidth = 0,
+        dilation: int | HeightWidth = 1,
         groups: int = 1,
         init: str = "he",
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.groups = C, O, groups = (
@@ -209,25 +216,31 @@ class Conv2d(Layer):
         area = self.kernel_size[0] * self.kernel_size[1]
         shape, fans = (O, C // groups, *self.kernel_size), (C // groups * area, O // groups * area)
         self.params["weight"] = initial_weight(init, rng, shape, *fans, "Conv2d's weight")
-        self.params["bias"] = np.zeros(O, np.float32)
+        if bias:
+            self.params["bias"] = np.zeros(O, np.float32)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, ConvCache]:
-        w, b = self.params["weight"], self.params["bias"]
+        w, b = self.params["weight"], self.params.get("bias")
         return conv2d(x, w, b, self.stride, self.padding, self.dilation, self.groups)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         dx, dw, db = conv2d_backward(dy, expect_cache(cache, ConvCache, self))
-        return dx, {"weight": dw, "bias": db}
+        return dx, self._named(dw, db)
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
         dw, db = conv2d_backward_parameters(dy, expect_cache(cache, ConvCache, self))
-        return {"weight": dw, "bias": db}
+        return self._named(dw, db)
+
+    def _named(self, dw: Floats, db: Floats) -> Grads:
+        """Return the gradients by name; without a bias, db has no name."""
+        return {"weight": dw, "bias": db} if "bias" in self.params else {"weight": dw}
 
     def config(self) -> Mapping[str, object]:
         names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return found if "bias" in self.params else {**found, "bias": False}
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 3 or shape[0] != self.in_channels:

@@ -32,14 +32,23 @@ def folded(model: ChainT) -> ChainT:
     for layer in model.layers:
         before = layers[-1] if layers else None
         if isinstance(layer, BatchNorm1d) and isinstance(before, Linear):
-            fold(before, layer)
+            layers[-1] = biased = with_bias(before)
+            fold(biased, layer)
         else:
             layers.append(layer.copy())
     return model.with_layers(layers)
 
 
+def with_bias(layer: Linear | Conv2d) -> Linear | Conv2d:
+    """Return a copy that has a bias, of zeros where the layer has none: it computes the same."""
+    twin, weight = layer.copy(), layer.params["weight"]
+    if "bias" not in twin.params:
+        twin.params["bias"] = module_of(weight).zeros(len(weight), weight.dtype)
+    return twin
+
+
 def fold(layer: Linear | Conv2d, norm: BatchNorm1d | BatchNorm2d) -> None:
-    """Change a dense layer or a convolution, so that it gives what the batch norm behind it gave."""
+    """Change a dense layer or a convolution, so that it gives what the batch norm behind it gave. It has a bias."""
     weight, bias, state = layer.params["weight"], layer.params["bias"], norm.state
     scale = norm.params["weight"] / module_of(weight).sqrt(state["running_var"] + norm.eps)
     weight *= scale.reshape(-1, *(1,) * (weight.ndim - 1))

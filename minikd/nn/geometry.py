@@ -9,11 +9,11 @@ from minikd.checks import check_float
 from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Floats, Shape
 
-Pair = tuple[int, int]
+HeightWidth = tuple[int, int]
 """A height and a width."""
 
 
-def pair(value: SupportsIndex | Sequence[SupportsIndex], name: str, least: int) -> Pair:
+def pair(value: SupportsIndex | Sequence[SupportsIndex], name: str, least: int) -> HeightWidth:
     """Return (value, value) for a whole number, NumPy's too, and a checked (height, width) otherwise."""
     both = tuple(value) if isinstance(value, Sequence) else (value, value)
     try:
@@ -30,7 +30,9 @@ def outputs(size: int, kernel: int, stride: int, padding: int, dilation: int = 1
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def output_size(shape: Shape, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, where: str) -> Pair:
+def output_size(
+    shape: Shape, kernel: HeightWidth, stride: HeightWidth, padding: HeightWidth, dilation: HeightWidth, where: str
+) -> HeightWidth:
     """Return (P, Q) for an input (..., H, W), or say that the window does not fit into the image."""
     H, W = shape[-2:]
     P = outputs(H, kernel[0], stride[0], padding[0], dilation[0])
@@ -59,7 +61,9 @@ def channels_last(x: Floats) -> Floats:
     return rows.transpose(0, 3, 1, 2)
 
 
-def taps(kernel: Pair, stride: Pair, dilation: Pair, outputs: Pair) -> list[tuple[slice, slice]]:
+def taps(
+    kernel: HeightWidth, stride: HeightWidth, dilation: HeightWidth, outputs: HeightWidth
+) -> list[tuple[slice, slice]]:
     """Return, for each kernel position (r, s) in row order, the rows and columns that it meets over all windows.
 
     So a loop over the few positions of the kernel replaces one over the many of the image, and no position of the

@@ -62,11 +62,11 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-        """Return the gradient by the input and by each parameter, from the gradient `dy` by the output."""
+        """Return the gradient with respect to the input and by each parameter, from the gradient `dy` by the output."""
         raise NotImplementedError(f"{type(self).__name__} has no backward pass")
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
-        """Return the gradients by the parameters alone, for a first layer: nobody trains its input.
+        """Return the gradients with respect to the parameters alone, for a first layer: nobody trains its input.
 
         A layer overrides this where leaving the input's gradient out saves work.
         """
@@ -281,11 +281,13 @@ def check_input(x: Floats, w: Floats, where: str) -> None:
     check_float(x, f"{where}: x")
 
 
-def check_parameters(x: Floats, w: Floats, b: Floats, rank: int, where: str) -> None:
-    """Refuse a weight w (O, ...) of another rank, a bias b that is not (O,), and dtypes and devices that differ."""
+def check_parameters(x: Floats, w: Floats, b: Floats | None, rank: int, where: str) -> None:
+    """Refuse a weight w (O, ...) of another rank, a bias that is not (O,), and dtypes and devices that differ."""
     check_input(x, w, where)
     if w.ndim != rank or 0 in w.shape:
         raise ShapeError(f"{where}: w has shape {w.shape}, but must have {rank} axes, none of length 0")
+    if b is None:
+        return
     if b.shape != w.shape[:1]:
         raise ShapeError(f"{where}: b has shape {b.shape}, but must be ({len(w)},) beside w of shape {w.shape}")
     check_alike(w, b, f"{where}: w", "b")

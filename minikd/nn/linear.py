@@ -32,17 +32,18 @@ class LinearCache(NamedTuple):
     w: Floats
 
 
-def linear(x: Floats, w: Floats, b: Floats) -> tuple[Floats, LinearCache]:
+def linear(x: Floats, w: Floats, b: Floats | None = None) -> tuple[Floats, LinearCache]:
     """Return y = x wᵀ + b of shape (N, O), and the cache.
 
-    Shapes: x (N, C), w (O, C), b (O,), all float32 or all float64. Raises ShapeError and DtypeError.
+    Shapes: x (N, C), w (O, C), b (O,) or None, all float32 or all float64. Raises ShapeError and DtypeError.
     """
     check_parameters(x, w, b, 2, "linear")
     if x.ndim != 2 or x.shape[1] != w.shape[1]:
         hint = "; put a Flatten before it" if x.ndim > 2 else ""
         raise ShapeError(f"linear: x has shape {x.shape}, but w {w.shape} needs x of shape (N, {w.shape[1]}){hint}")
     y: Floats = x @ w.T  # (N, O) = (N, C) @ (C, O)
-    y += b
+    if b is not None:
+        y += b
     return y, LinearCache(x, w)
 
 
@@ -64,31 +65,42 @@ def linear_backward_parameters(dy: Floats, cache: LinearCache) -> tuple[Floats, 
 
 
 class Linear(Layer):
-    """A dense layer with `weight` (out_features, in_features) and `bias` (out_features,); the bias starts at 0."""
+    """A dense layer with `weight` (out_features, in_features) and, unless `bias` is False, `bias` (out_features,).
 
-    def __init__(self, in_features: int, out_features: int, rng: np.random.Generator, init: str = "he") -> None:
+    The bias starts at 0.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, rng: np.random.Generator, init: str = "he", bias: bool = True
+    ) -> None:
         super().__init__()
         self.in_features = whole(in_features, "Linear's in_features", 1)
         self.out_features = whole(out_features, "Linear's out_features", 1)
         shape, fans = (self.out_features, self.in_features), (self.in_features, self.out_features)
         self.params["weight"] = initial_weight(init, rng, shape, *fans, "Linear's weight")
-        self.params["bias"] = np.zeros(self.out_features, np.float32)
+        if bias:
+            self.params["bias"] = np.zeros(self.out_features, np.float32)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, LinearCache]:
-        return linear(x, self.params["weight"], self.params["bias"])
+        return linear(x, self.params["weight"], self.params.get("bias"))
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         dx, dw, db = linear_backward(dy, expect_cache(cache, LinearCache, self))
-        return dx, {"weight": dw, "bias": db}
+        return dx, self._named(dw, db)
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
         dw, db = linear_backward_parameters(dy, expect_cache(cache, LinearCache, self))
-        return {"weight": dw, "bias": db}
+        return self._named(dw, db)
+
+    def _named(self, dw: Floats, db: Floats) -> Grads:
+        """Return the gradients by name; without a bias, db has no name."""
+        return {"weight": dw, "bias": db} if "bias" in self.params else {"weight": dw}
 
     def config(self) -> Mapping[str, object]:
-        return {"in_features": self.in_features, "out_features": self.out_features}
+        sizes = {"in_features": self.in_features, "out_features": self.out_features}
+        return sizes if "bias" in self.params else {**sizes, "bias": False}
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != (self.in_features,):

@@ -3,7 +3,7 @@
     x̂ = (x - μ)·ρ,   ρ = 1/√(σ² + ε),   y = γ·x̂ + β
 
 Batch norm takes μ and σ² for each channel over the batch (and the image), layer norm for each sample over its features.
-Both have one backward pass, with m the number of values behind each mean. With g = γ·dy the gradient by x̂:
+Both have one backward pass, with m the number of values behind each mean. With g = γ·dy the gradient with respect to x̂:
 
     dγ = Σ dy·x̂      dβ = Σ dy
 

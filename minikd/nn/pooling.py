@@ -21,7 +21,7 @@ import numpy as np
 
 from minikd.backends import kernels_of, module_of
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn.geometry import Pair, channels_last, check_image, output_size, pair, taps
+from minikd.nn.geometry import HeightWidth, channels_last, check_image, output_size, pair, taps
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.typing import Floats, Mask, Shape
 
@@ -34,9 +34,9 @@ class MaxPoolCache(NamedTuple):
     column: Mask
     row: Mask
     dtype: np.dtype[np.floating]
-    kernel: Pair
-    stride: Pair
-    padding: Pair
+    kernel: HeightWidth
+    stride: HeightWidth
+    padding: HeightWidth
     width: int
 
 
@@ -45,9 +45,9 @@ class AvgPoolCache(NamedTuple):
 
     shape: Shape
     dtype: np.dtype[np.floating]
-    kernel: Pair
-    stride: Pair
-    padding: Pair
+    kernel: HeightWidth
+    stride: HeightWidth
+    padding: HeightWidth
 
 
 class GlobalAvgPoolCache(NamedTuple):
@@ -60,12 +60,14 @@ class GlobalAvgPoolCache(NamedTuple):
 class Windows(NamedTuple):
     """The windows of a pooling."""
 
-    kernel: Pair
-    stride: Pair
-    padding: Pair
+    kernel: HeightWidth
+    stride: HeightWidth
+    padding: HeightWidth
 
 
-def checked_windows(kernel: int | Pair, stride: int | Pair, padding: int | Pair, where: str) -> Windows:
+def checked_windows(
+    kernel: int | HeightWidth, stride: int | HeightWidth, padding: int | HeightWidth, where: str
+) -> Windows:
     """Return the windows, or refuse those that cannot be, and padding that could fill one."""
     found = Windows(
         pair(kernel, f"{where}'s kernel_size", 1),
@@ -81,7 +83,7 @@ def checked_windows(kernel: int | Pair, stride: int | Pair, padding: int | Pair,
 
 
 def max_pool2d(
-    x: Floats, kernel: int | Pair, stride: int | Pair, padding: int | Pair = 0
+    x: Floats, kernel: int | HeightWidth, stride: int | HeightWidth, padding: int | HeightWidth = 0
 ) -> tuple[Floats, MaxPoolCache]:
     """Return the maximum of each window, (N, C, P, Q), and the cache; padding never wins.
 
@@ -128,7 +130,7 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding
 
 
 def _round_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride: int, size: int) -> Floats:
-    """Return the gradient by the round's input, of length `size` along the axis: each dbest at its winner."""
+    """Return the gradient with respect to the round's input, `size` long on the axis: each dbest at its winner."""
     xp, windows = module_of(dbest), dbest.shape[axis]
     tiled = kernel == stride and size == stride * windows  # each pixel lies in one window: none needs a zero first
     dx = _channels_last(xp.empty if tiled else xp.zeros, dbest, (*dbest.shape[:axis], size, *dbest.shape[axis + 1 :]))
@@ -150,7 +152,7 @@ def _place(x: Floats, axis: int, k: int, stride: int, windows: int) -> Floats:
 
 
 def avg_pool2d(
-    x: Floats, kernel: int | Pair, stride: int | Pair, padding: int | Pair = 0
+    x: Floats, kernel: int | HeightWidth, stride: int | HeightWidth, padding: int | HeightWidth = 0
 ) -> tuple[Floats, AvgPoolCache]:
     """Return the mean of each window, (N, C, P, Q), and the cache; padding counts as zeros, as PyTorch's default.
 
@@ -195,7 +197,7 @@ def global_avg_pool2d_backward(dy: Floats, cache: GlobalAvgPoolCache) -> Floats:
     return dx
 
 
-def _pad(x: Floats, padding: Pair, value: float) -> Floats:
+def _pad(x: Floats, padding: HeightWidth, value: float) -> Floats:
     """Return x (N, C, H, W) with a border of `value`; x itself where there is no border."""
     ph, pw = padding
     if ph == pw == 0:
@@ -210,7 +212,7 @@ def _channels_last(make: Callable[..., Floats], dy: Floats, shape: Shape) -> Flo
     return make((N, H, W, C), dy.dtype).transpose(0, 3, 1, 2)
 
 
-def _crop(dpadded: Floats, padding: Pair) -> Floats:
+def _crop(dpadded: Floats, padding: HeightWidth) -> Floats:
     """Return the image without its border."""
     (ph, pw), (H, W) = padding, dpadded.shape[2:]
     return dpadded[:, :, ph : H - ph, pw : W - pw]
@@ -219,7 +221,9 @@ def _crop(dpadded: Floats, padding: Pair) -> Floats:
 class _Pool(Layer):
     """What the two window poolings share: the windows; the stride is the kernel where none is given."""
 
-    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+    def __init__(
+        self, kernel_size: int | HeightWidth, stride: int | HeightWidth | None = None, padding: int | HeightWidth = 0
+    ) -> None:
         super().__init__()
         name = type(self).__name__
         windows = checked_windows(kernel_size, kernel_size if stride is None else stride, padding, name)

@@ -11,9 +11,10 @@ import numpy as np
 
 from minikd.backends import module_of
 from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
-from minikd.nn.container import Flatten, Sequential
+from minikd.nn.container import Sequential
 from minikd.nn.conv import Conv2d
 from minikd.nn.dropout import Dropout
+from minikd.nn.flatten import Flatten
 from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
 from minikd.nn.pooling import GlobalAvgPool2d

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backends import kernels_of, module_of
-from minikd.nn.geometry import Pair, taps
+from minikd.nn.geometry import HeightWidth, taps
 from minikd.typing import Floats
 
 PIECE_BYTES = {"numpy": 2**20, "cupy": 2**28}
@@ -23,12 +23,12 @@ launch costs, as much as a small one can spare."""
 class Steps(NamedTuple):
     """How the window moves."""
 
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth
 
 
-def pad(x: Floats, padding: Pair) -> Floats:
+def pad(x: Floats, padding: HeightWidth) -> Floats:
     """Return x (N, C, H, W) with a border of zeros, channels-last (N, H + 2·ph, W + 2·pw, C)."""
     (N, C, H, W), (ph, pw) = x.shape, padding
     padded: Floats = module_of(x).zeros((N, H + 2 * ph, W + 2 * pw, C), x.dtype)
@@ -36,7 +36,7 @@ def pad(x: Floats, padding: Pair) -> Floats:
     return padded
 
 
-def pieces(padded: Floats, kernel: Pair, steps: Steps, outputs: Pair) -> Iterator[tuple[slice, Floats]]:
+def pieces(padded: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWidth) -> Iterator[tuple[slice, Floats]]:
     """Yield the matrix of the windows of padded (N, H, W, C), (N·P·Q, R·S·C), piece by piece: which rows, and them."""
     (N, _, _, C), (R, S), (P, Q) = padded.shape, kernel, outputs
     xp = module_of(padded)
@@ -51,7 +51,7 @@ def pieces(padded: Floats, kernel: Pair, steps: Steps, outputs: Pair) -> Iterato
         yield slice(images.start * P * Q, images.stop * P * Q), cols
 
 
-def runs(padded: Floats, kernel: Pair, outputs: Pair) -> Iterator[slice]:
+def runs(padded: Floats, kernel: HeightWidth, outputs: HeightWidth) -> Iterator[slice]:
     """Yield runs of images whose windows fit PIECE_BYTES, at least one image each."""
     N, _, _, C = padded.shape
     bytes_an_image = outputs[0] * outputs[1] * kernel[0] * kernel[1] * C * padded.itemsize
@@ -60,7 +60,7 @@ def runs(padded: Floats, kernel: Pair, outputs: Pair) -> Iterator[slice]:
         yield slice(start, min(N, start + step))
 
 
-def add_windows(target: Floats, dcols: Floats, kernel: Pair, steps: Steps, outputs: Pair) -> None:
+def add_windows(target: Floats, dcols: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWidth) -> None:
     """Add each row of dcols (N·P·Q, R·S·C) to the pixels of target (N, H, W, C), all 0, that its window read."""
     if kernels := kernels_of(target):
         kernels.gather_windows(dcols, target, outputs, kernel, steps.stride, steps.dilation)

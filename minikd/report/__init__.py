@@ -1,6 +1,7 @@
 """What a finished run shows: tables for the terminal, figures, and one HTML page that holds them all."""
 
-from minikd.report.evidence import MODELS, Evidence, HistoryRow, Results
+from minikd.distillation.results import MODELS, Results
+from minikd.report.figure_data import FigureData, HistoryRow
 from minikd.report.tables import seed_tables, summary_table
 
-__all__ = ["MODELS", "Evidence", "HistoryRow", "Results", "seed_tables", "summary_table"]
+__all__ = ["MODELS", "FigureData", "HistoryRow", "Results", "seed_tables", "summary_table"]

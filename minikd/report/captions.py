@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minikd.console import units
+from minikd.distillation.results import MODELS
 from minikd.losses import softmax
 from minikd.metrics import confusion_matrix, reliability
-from minikd.report import style, units
-from minikd.report.evidence import MODELS, Evidence, HistoryRow
+from minikd.report import style
+from minikd.report.figure_data import FigureData, HistoryRow
 from minikd.report.pictures import UNITS, disagreeing
 from minikd.report.softness import interesting
 
@@ -31,12 +33,12 @@ EVEN = 0.0005
 """A mean confidence this near to the accuracy is neither too sure nor too modest."""
 
 
-def caption(name: str, evidence: Evidence) -> str:
+def caption(name: str, evidence: FigureData) -> str:
     """Return the words of a figure: what this run's shows, then how to read it."""
     return f"{SHOWN[name](evidence)} {READING[name]}".strip()
 
 
-def _curves(evidence: Evidence) -> str:
+def _curves(evidence: FigureData) -> str:
     """Return the last error of each model, and the lowest where training made it worse again."""
     told, split = [], "validation"
     for model, name in MODELS.items():
@@ -57,7 +59,7 @@ def _ending(name: str, rows: list[HistoryRow]) -> str:
     return f"The {name} ends at {errors[-1]:.2f} %, after {errors[best]:.2f} % in epoch {rows[best]['epoch']}."
 
 
-def _soft_targets(evidence: Evidence) -> str:
+def _soft_targets(evidence: FigureData) -> str:
     """Return the teacher's two best guesses at T = 1 and at the run's temperature."""
     logits = np.asarray(evidence.logits["teacher"], dtype=np.float64)
     chosen = interesting(logits, evidence.test_labels)
@@ -73,7 +75,7 @@ def _soft_targets(evidence: Evidence) -> str:
     return f"The teacher's answer to test image {chosen}: {', '.join(map(said, temperatures))}. It is {right}."
 
 
-def _confusion(evidence: Evidence) -> str:
+def _confusion(evidence: FigureData) -> str:
     """Return how many errors teacher and distilled student make, and which pair of classes costs the student most."""
     counts = {
         model: confusion_matrix(evidence.logits[model], evidence.test_labels)
@@ -93,7 +95,7 @@ def _confusion(evidence: Evidence) -> str:
     )
 
 
-def _reliability(evidence: Evidence) -> str:
+def _reliability(evidence: FigureData) -> str:
     """Return each model's mean confidence beside its accuracy."""
     told = []
     for model, name in MODELS.items():
@@ -110,7 +112,7 @@ def _reliability(evidence: Evidence) -> str:
     return " ".join(told)
 
 
-def _filters(evidence: Evidence) -> str:
+def _filters(evidence: FigureData) -> str:
     """Return how many filters are shown of how many, and their sizes."""
     told = [
         f"{min(UNITS, len(weights))} of the {MODELS[model]}'s {len(weights)}"
@@ -120,7 +122,7 @@ def _filters(evidence: Evidence) -> str:
     return f"Shown: {', '.join(told)}." if told else "No first-layer filters were recorded."
 
 
-def _disagreements(evidence: Evidence) -> str:
+def _disagreements(evidence: FigureData) -> str:
     """Return on how many images the students differ, and who is right there."""
     groups = disagreeing(evidence)
     total, samples = sum(map(len, groups.values())), len(evidence.test_labels)
@@ -134,7 +136,7 @@ def _disagreements(evidence: Evidence) -> str:
     )
 
 
-SHOWN: dict[str, Callable[[Evidence], str]] = {
+SHOWN: dict[str, Callable[[FigureData], str]] = {
     "training_curves": _curves,
     "soft_targets": _soft_targets,
     "confusion_matrix": _confusion,

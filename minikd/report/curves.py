@@ -2,15 +2,16 @@
 
 from typing import TYPE_CHECKING
 
+from minikd.distillation.results import MODELS
 from minikd.report import style
-from minikd.report.evidence import MODELS, Evidence, HistoryRow
+from minikd.report.figure_data import FigureData, HistoryRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def training_curves(evidence: Evidence, narrow: bool = False) -> "Figure":
+def training_curves(evidence: FigureData, narrow: bool = False) -> "Figure":
     """Draw the training loss and the error on unseen images against the epoch."""
     runs = {model: _rows(evidence, model) for model in MODELS}
     errors = {model: [100 * (1 - float(row["accuracy"])) for row in rows] for model, rows in runs.items()}
@@ -32,7 +33,7 @@ def training_curves(evidence: Evidence, narrow: bool = False) -> "Figure":
     return figure
 
 
-def _rows(evidence: Evidence, model: str) -> list[HistoryRow]:
+def _rows(evidence: FigureData, model: str) -> list[HistoryRow]:
     """Return one model's epochs in order, all measured on the split that its first was measured on."""
     rows = sorted((row for row in evidence.history if row["model"] == model), key=lambda row: int(row["epoch"]))
     return [row for row in rows if row["evaluated_on"] == rows[0]["evaluated_on"]]

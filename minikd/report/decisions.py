@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from minikd.distillation.results import MODELS
 from minikd.metrics import Reliability, confusion_matrix, reliability
 from minikd.report import style
-from minikd.report.evidence import MODELS, Evidence
+from minikd.report.figure_data import FigureData
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,7 +24,7 @@ FEW = 10
 """A bin of fewer samples is drawn pale: its bar is mostly chance."""
 
 
-def confusion(evidence: Evidence, narrow: bool = False) -> "Figure":
+def confusion(evidence: FigureData, narrow: bool = False) -> "Figure":
     """Draw the confusion matrices of teacher and distilled student, the mistakes in colour and the diagonal grey."""
     models = ("teacher", "student_distilled")
     matrices = {model: confusion_matrix(evidence.logits[model], evidence.test_labels) for model in models}
@@ -89,7 +90,7 @@ def _write_counts(ax: "Axes", matrix: npt.NDArray[np.int64], largest: int) -> No
             ax.text(taken, true, f"{number}", ha="center", va="center", fontsize=size, color=colour)
 
 
-def reliability_diagram(evidence: Evidence, narrow: bool = False) -> "Figure":
+def reliability_diagram(evidence: FigureData, narrow: bool = False) -> "Figure":
     """Draw, for each model, accuracy against confidence in bins, and below it how the confidences are spread."""
     bars = {model: reliability(evidence.logits[model], evidence.test_labels, BINS) for model in MODELS}
     best = min(bars, key=lambda model: bars[model].ece)

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from minikd.report import units
-from minikd.report.evidence import Results
+from minikd.console import units
+from minikd.distillation.results import Results
 
 STEPS = 2000
 """Steps that a network should have had before its size or its data are blamed: MNIST's teacher has 2,150."""

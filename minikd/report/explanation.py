@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minikd.data.ink import Frame, centre_of_mass
-from minikd.distillation.seeing import Seen
-from minikd.errors import CheckpointError
+from minikd.distillation.results import MODELS
+from minikd.distillation.seeing import PreparedPicture
 from minikd.report import style
-from minikd.report.evidence import MODELS
 from minikd.report.figures import png
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,22 +19,17 @@ LIKELIEST = 5
 """Classes of each model that are drawn."""
 
 
-def write_explanation(path: Path, name: str, seen: Seen, answers: Mapping[str, Mapping[str, float]]) -> None:
+def write_explanation(path: Path, name: str, seen: PreparedPicture, answers: Mapping[str, Mapping[str, float]]) -> None:
     """Draw it and write it as a PNG file, its folder made if it is missing.
 
     answers: each model's probabilities by class name. Raises CheckpointError where the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(
-            f"could not make the folder {path.parent}: {error.strerror}; remove what is there"
-        ) from error
+    make_folder(path.parent)
     with style.defaults():
         write_atomically(path, png(explanation(name, seen, answers)))
 
 
-def explanation(name: str, seen: Seen, answers: Mapping[str, Mapping[str, float]]) -> "Figure":
+def explanation(name: str, seen: PreparedPicture, answers: Mapping[str, Mapping[str, float]]) -> "Figure":
     """Draw the picture with the frame that was cut out, what the models saw, and each model's likeliest classes."""
     figure = style.new_figure(3 * (2 + len(answers)) - 1, 3.6, style.label(Path(name).name, 60))
     axes = figure.subplots(1, 2 + len(answers), width_ratios=(1.15, 1.15, *[1] * len(answers)))

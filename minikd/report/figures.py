@@ -10,18 +10,18 @@ from minikd.report import style
 from minikd.report.captions import caption
 from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
-from minikd.report.evidence import Evidence
+from minikd.report.figure_data import FigureData
 from minikd.report.pictures import disagreements, first_layer_filters
 from minikd.report.softness import soft_targets
 from minikd.report.svg import svg
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 120
 
-FIGURES: dict[str, Callable[[Evidence, bool], "Figure"]] = {
+FIGURES: dict[str, Callable[[FigureData, bool], "Figure"]] = {
     "training_curves": training_curves,
     "soft_targets": soft_targets,
     "confusion_matrix": confusion,
@@ -32,12 +32,12 @@ FIGURES: dict[str, Callable[[Evidence, bool], "Figure"]] = {
 """Every figure by the name of its file, in the order of the report; drawn for a narrow screen where the flag is set."""
 
 
-def write_figures(evidence: Evidence, folder: Path) -> dict[str, Path]:
+def write_figures(evidence: FigureData, folder: Path) -> dict[str, Path]:
     """Draw every figure into `folder`, made if it is missing: NAME.svg and NAME-narrow.svg; return the paths by name.
 
     The path is the wide figure's; `narrow_of` has the other's. Raises `CheckpointError` where a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = {}
     with style.defaults():
         for name, draw in FIGURES.items():
@@ -63,6 +63,11 @@ def figures_of(folder: Path) -> dict[str, Path]:
         elif earlier.is_file():
             found[name] = earlier
     return found
+
+
+def has_figures(folder: Path) -> bool:
+    """True where no figure of a run is missing."""
+    return len(figures_of(folder)) == len(FIGURES)
 
 
 def png(figure: "Figure") -> bytes:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, tostring
 
+from minikd.console import units
 from minikd.console.terminal import visible
-from minikd.report import units, verdict
+from minikd.distillation.results import MODELS, ModelResult, Results, StudentResult
+from minikd.report import verdict
 from minikd.report.captions import READING
-from minikd.report.evidence import MODELS, ModelResult, Results, StudentResult
 from minikd.report.figures import narrow_of
 from minikd.report.svg import palette, safe
 from minikd.storage.files import write_atomically
@@ -88,7 +89,7 @@ class Bar(NamedTuple):
     share: str
 
 
-class Picture(NamedTuple):
+class PageFigure(NamedTuple):
     """A figure: its title, its markup for the page, and its caption."""
 
     title: str
@@ -188,7 +189,7 @@ def bars(results: Results) -> list[Bar]:
     ]
 
 
-def embed(name: str, path: Path) -> Picture:
+def embed(name: str, path: Path) -> PageFigure:
     """Return a figure as it stands in the page: drawn there, for wide and for narrow screens, where it is minikd's SVG.
 
     An earlier version's PNG, and an SVG that something else has written, are shown as pictures, which can do nothing.
@@ -198,10 +199,10 @@ def embed(name: str, path: Path) -> Picture:
         drawn = [safe(one.read_text(encoding="utf-8", errors="replace")) for one in (path, narrow_of(path))]
         if all(figure is not None for figure in drawn):
             wide, narrow = (figure for figure in drawn if figure is not None)
-            return Picture(title, markup(wide, "wide") + markup(narrow, "narrow"), wide.findtext("desc") or reading)
+            return PageFigure(title, markup(wide, "wide") + markup(narrow, "narrow"), wide.findtext("desc") or reading)
     kind = "svg+xml" if path.suffix == ".svg" else "png"
     data = base64.b64encode(path.read_bytes()).decode()
-    return Picture(title, f'<img src="data:image/{kind};base64,{data}" alt="{title}">', reading)
+    return PageFigure(title, f'<img src="data:image/{kind};base64,{data}" alt="{title}">', reading)
 
 
 def markup(figure: Element, screen: str) -> str:

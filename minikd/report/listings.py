@@ -6,7 +6,7 @@ from os.path import abspath
 from pathlib import Path
 
 from minikd.distillation.measure import FileResult
-from minikd.report.evidence import name_of
+from minikd.distillation.results import name_of
 from minikd.report.tables import models_table, terms
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.data.ink import is_ink
+from minikd.distillation.results import MODELS
 from minikd.report import style
-from minikd.report.evidence import MODELS, Evidence
+from minikd.report.figure_data import FigureData
 from minikd.typing import Floats
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ ROWS = 2
 """Rows of disagreements for each answer to the question who is right."""
 
 
-def first_layer_filters(evidence: Evidence, narrow: bool = False) -> "Figure":
+def first_layer_filters(evidence: FigureData, narrow: bool = False) -> "Figure":
     """Draw each model's first-layer weights, and of both students the same hidden units."""
     models, width = [model for model in MODELS if model in evidence.filters], style.NARROW if narrow else 11.5
     title = "What the first layers look for: blue counts for a unit, red against it"
@@ -60,7 +61,7 @@ def _signs() -> "Colormap":
     return ListedColormap([(*to_rgb(style.BLUE if one > 0 else style.RED), abs(one)) for one in densities])
 
 
-def _units(evidence: Evidence, model: str) -> npt.NDArray[np.intp]:
+def _units(evidence: FigureData, model: str) -> npt.NDArray[np.intp]:
     """Return the filters of the largest norm, in order; of both students, those of the distilled one's ranking."""
     ranked = evidence.filters.get("student_distilled", evidence.filters[model])
     if model == "teacher" or len(ranked) != len(evidence.filters[model]):
@@ -79,7 +80,7 @@ def _sheet(weights: Floats) -> tuple[Floats, float]:
     return style.mosaic(weights.mean(axis=1), columns), limit
 
 
-def disagreements(evidence: Evidence, narrow: bool = False) -> "Figure":
+def disagreements(evidence: FigureData, narrow: bool = False) -> "Figure":
     """Draw test images on which the two students differ: who is right, and what the teacher says."""
     groups, (width, columns) = disagreeing(evidence), (style.NARROW, 3) if narrow else (11.5, COLUMNS)
     total, samples = sum(map(len, groups.values())), len(evidence.test_labels)
@@ -111,7 +112,7 @@ def disagreements(evidence: Evidence, narrow: bool = False) -> "Figure":
     return figure
 
 
-def disagreeing(evidence: Evidence) -> dict[str, npt.NDArray[np.intp]]:
+def disagreeing(evidence: FigureData) -> dict[str, npt.NDArray[np.intp]]:
     """Return the samples on which the students differ, sorted by who is right."""
     labels = evidence.test_labels
     alone, taught = evidence.predictions("student_baseline"), evidence.predictions("student_distilled")
@@ -123,7 +124,7 @@ def disagreeing(evidence: Evidence) -> dict[str, npt.NDArray[np.intp]]:
     return {name: np.flatnonzero(kind) for name, kind in kinds.items()}
 
 
-def _case(ax: "Axes", evidence: Evidence, sample: int, on_paper: bool, longest: int) -> None:
+def _case(ax: "Axes", evidence: FigureData, sample: int, on_paper: bool, longest: int) -> None:
     """Draw one image, and under it its class and what each model takes it for, in names of so many letters."""
     style.show_picture(ax, evidence.test_images[sample], on_paper)
     true = int(evidence.test_labels[sample])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from minikd.console.layout import WIDE, aligned
 from minikd.console.terminal import one_line
 from minikd.distillation.predict import Prediction
-from minikd.report.evidence import MODELS
+from minikd.distillation.results import MODELS
 
 
 def predictions_table(prediction: Prediction, top: int, width: int) -> str:

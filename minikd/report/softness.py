@@ -8,7 +8,7 @@ import numpy.typing as npt
 from minikd.data.ink import is_ink
 from minikd.losses import softmax
 from minikd.report import style
-from minikd.report.evidence import Evidence
+from minikd.report.figure_data import FigureData
 from minikd.typing import Floats, Ints
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BARS = 10
 """Classes that one panel has room for; of more, the likeliest are drawn."""
 
 
-def soft_targets(evidence: Evidence, narrow: bool = False) -> "Figure":
+def soft_targets(evidence: FigureData, narrow: bool = False) -> "Figure":
     """Draw one test image with the teacher's answer at several temperatures, and the mean entropy against T."""
     logits = np.asarray(evidence.logits["teacher"], dtype=np.float64)
     chosen = interesting(logits, evidence.test_labels)
@@ -54,7 +54,7 @@ def soft_targets(evidence: Evidence, narrow: bool = False) -> "Figure":
     return figure
 
 
-def _title(evidence: Evidence, logits: Floats, order: npt.NDArray[np.intp]) -> str:
+def _title(evidence: FigureData, logits: Floats, order: npt.NDArray[np.intp]) -> str:
     """Return what the teacher says of the image at the run's temperature."""
     probabilities = softmax(logits[None], evidence.temperature)[0]
     guesses = (f"{style.label(evidence.class_names[k])} {probabilities[k]:.2f}" for k in order[:2])

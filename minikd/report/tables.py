@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph, styled
-from minikd.report import units, verdict
-from minikd.report.evidence import MODELS, HistoryRow, ModelResult, Results
+from minikd.distillation.results import MODELS, ModelResult, Results
+from minikd.report import verdict
+from minikd.report.figure_data import HistoryRow
 
 PUBLISHED = {
     "teacher": ("Teacher (CNN)", (96.50, 97.58, 98.37, 97.73, 98.59)),

@@ -1,8 +1,8 @@
 """What the numbers say, in words that are as plain when distillation failed as when it worked."""
 
-from minikd.report import units
+from minikd.console import units
+from minikd.distillation.results import MODELS, Results
 from minikd.report.diagnosis import diagnosis
-from minikd.report.evidence import MODELS, Results
 
 SIGNIFICANT = 0.05
 """The p-value below which a difference is called one; the customary level, fixed before any run was made."""

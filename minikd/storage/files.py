@@ -25,6 +25,16 @@ ABANDONED = 600.0
 """Seconds after which a file that nobody has gone on writing is taken for a killed process's."""
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there. Raises `CheckpointError` with the reason and a fix."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        taken = isinstance(error, FileExistsError | NotADirectoryError)
+        fix = "remove what is there" if taken else "choose another place"
+        raise CheckpointError(f"could not make the folder {folder}: {error.strerror or error}; {fix}") from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader finds the old file or the new one, never a part.
 

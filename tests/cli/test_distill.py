@@ -15,7 +15,7 @@ from PIL import Image
 
 from minikd import Bars
 from minikd.cli import main
-from minikd.cli.commands import as_typed
+from minikd.cli.next_steps import as_typed
 from minikd.console.notices import Notice
 from minikd.distillation import networks, run
 from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe

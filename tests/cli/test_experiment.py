@@ -39,7 +39,8 @@ def test_a_folder_that_cannot_be_made_is_refused(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     assert main(["experiment", "data", "--folder", str(tmp_path / "file" / "x")]) == 2
     said = capsys.readouterr().err
-    assert "choose another place with --folder" in said
+    assert "could not make the folder" in said
+    assert "remove what is there" in said
     assert "folder: " not in said
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -109,8 +110,24 @@ def test_c_is_written_in_a_folder_of_its_own_and_compiles(run, capsys, int8):
     assert {path.name for path in folder.iterdir()} == {"student.h", "student.c", "main.c"}
     words = " ".join(out.split())
     assert "bytes of working memory" in words
+    command = out.split("\nNext\n")[1].split("compile it")[0].strip()
+    subprocess.run(command, shell=True, check=True)
+    assert (folder / "student").exists()
     classes, _, _ = compiled.answers(compiled.build(folder), np.zeros((2, 1, 12, 10), np.uint8))
     assert len(classes) == 2
+
+
+def test_a_path_that_is_not_there_is_answered_with_the_runs_that_are(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert "holds no run; make one with minikd distill" in told(capsys, "nosuch")[2]
+    for name in ("mnist-1", "my pets"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.toml").touch()
+    err = " ".join(told(capsys, "nosuch")[2].split())
+    assert "nosuch is not there; the newest runs are" in err
+    assert "runs/mnist-1" in err
+    assert "'runs/my pets'" in err
+    assert "did you mean runs/mnist-1?" in told(capsys, "mnist")[2]
 
 
 def test_a_weights_file_is_exported_under_its_own_name(run, capsys):

@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from minikd.cli import main
+from minikd.cli.distill import EXAMPLES
 from minikd.cli.flags import choices_of
-from minikd.cli.main import EXAMPLES, parser
+from minikd.cli.main import COMMANDS, module_of, parser
 from minikd.cli.next_steps import next_steps, print_next
 from minikd.distillation.folder import holding
 from minikd.distillation.networks import first_teacher
@@ -24,7 +25,9 @@ WIDTHS = (60, 80)
 
 def commands():
     (action,) = (
-        one for one in parser()._actions if one.dest == "==SUPPRESS==" or (hasattr(one, "choices") and one.choices)
+        one
+        for one in parser(complete=True)._actions
+        if one.dest == "==SUPPRESS==" or (hasattr(one, "choices") and one.choices)
     )
     return action.choices
 
@@ -53,6 +56,21 @@ def test_the_help_of_distill_begins_with_five_examples_and_what_most_people_need
     for example in EXAMPLES:
         flags = [word.split("=")[0] for word in example.split() if word.startswith("--")]
         assert all(flag in told.split("what most people need:")[1] for flag in flags), example
+
+
+def test_the_help_answers_without_numpy_and_the_modules_of_the_commands():
+    code = "import sys; from minikd.cli.main import parser; parser().format_help(); print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "minikd.cli.main" in shown
+    assert not {"numpy", "minikd.cli.flags", "minikd.cli.distill", "minikd.nn"} & set(shown)
+
+
+def test_every_command_is_a_module_with_its_flags_and_its_body():
+    for name in COMMANDS:
+        module = module_of(name)
+        assert callable(module.add_flags), name
+        assert callable(module.run), name
+        assert name in module.__doc__, name
 
 
 @pytest.mark.parametrize("width", WIDTHS)

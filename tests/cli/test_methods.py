@@ -167,6 +167,7 @@ def test_the_list_names_every_method_and_who_can_use_it(data, capsys):
     assert "\nattention_transfer –  " in printed
     assert "–: these networks cannot use it" in printed
     assert len(printed.splitlines()) <= 34
+    assert "…" not in printed
     assert main(["methods", "attention_transfer", "--data", str(data)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     for words in (

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.numpy_only("the pitfalls are shown on NumPy")
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setattr(training, "Recipe", lambda: replace(TINY, epochs=1))
+    monkeypatch.setattr(training, "PairedTraining", lambda: replace(TINY, epochs=1))
     monkeypatch.setattr("minikd.data.load_dataset", lambda name: bars())
 
 
@@ -67,6 +67,16 @@ def test_training_adds_errors(tiny, tmp_path, capsys):
     right, wrong = one["errors"]["right"][0], one["errors"]["wrong"][0]
     assert f"Errors of 100: {right} → {wrong}" in printed.out
     assert "means of seeds 0 to 0" in " ".join(printed.out.split())
+
+
+def test_quick_trains_one_pair_of_few_images(monkeypatch, capsys):
+    taken = []
+    monkeypatch.setattr(
+        "minikd.evidence.pitfalls.training.costs",
+        lambda chosen, data, seeds, tell, recipe: taken.append((seeds, recipe)) or ({}, ()),
+    )
+    assert main(["pitfalls", "--train", "--quick", "class-mean"]) == 0
+    assert taken == [(1, training.QUICK)]
 
 
 def test_the_table_of_a_training_has_a_column_more(tiny, monkeypatch, capsys):

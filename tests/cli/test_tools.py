@@ -9,6 +9,7 @@ from PIL import Image
 
 from minikd.cli import main
 from minikd.cli.json_text import json_text
+from minikd.distillation.finished import newest_run
 from minikd.weights import load_model, save_model
 
 RIGHT = """
@@ -76,7 +77,7 @@ def test_predict_draws_what_the_models_saw(finished, tmp_path, monkeypatch, caps
 
 def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(finished.parent.parent)
-    monkeypatch.setattr("minikd.cli.commands.Path", lambda _: finished.parent)
+    monkeypatch.setattr("minikd.distillation.finished.newest_run", lambda _: newest_run(finished.parent))
     Image.fromarray(np.zeros((12, 10), np.uint8)).save(tmp_path / "black.png")
     assert main(["predict", str(tmp_path / "black.png")]) == 0
     printed = capsys.readouterr()

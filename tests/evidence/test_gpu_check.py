@@ -7,7 +7,7 @@ import pytest
 from minikd.backends import Backend
 from minikd.cli import main
 from minikd.evidence.gpu_check import report, steps
-from minikd.evidence.gpu_check.device import Spent
+from minikd.evidence.gpu_check.device import DeviceTime
 from minikd.evidence.gradcheck.suite import checks
 from tests import border
 
@@ -59,8 +59,16 @@ def test_everything_is_compared_and_written_to_a_file_to_send(on_a_device, tmp_p
     assert all(max(step["difference"].values()) < 1e-4 for step in found["trainings"])
 
 
+def test_quick_takes_float32_alone(on_a_device, tmp_path, capsys):
+    assert main([*SMALL, str(tmp_path / "found.json"), "--quick"]) == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert {case["dtype"] for case in found["cases"]} == {"float32"}
+    assert all(step["difference"].keys() == {"float32"} for step in found["trainings"])
+    assert "float64" not in capsys.readouterr().out
+
+
 def test_what_was_found_is_in_the_file_whatever_comes_after_it(on_a_device, tmp_path, monkeypatch):
-    def stopped(device):
+    def stopped(device, dtypes):
         raise KeyboardInterrupt
         yield
 
@@ -90,7 +98,7 @@ def test_a_case_and_a_training_that_fail_are_rows_and_the_others_are_still_run(
 @pytest.mark.parametrize("batch_size", [4, 1500])
 def test_images_a_second_are_of_the_images_that_a_step_takes(on_a_device, monkeypatch, batch_size):
     taken = []
-    monkeypatch.setattr(steps, "spent", lambda work, count: Spent(0.5, 0.25))
+    monkeypatch.setattr(steps, "spent", lambda work, count: DeviceTime(0.5, 0.25))
     monkeypatch.setattr(steps, "losses", lambda run, count, size: [1.0])
     monkeypatch.setattr(steps, "take", lambda run, step, batch_size: taken.append(batch_size))
     monkeypatch.setattr(steps, "KINDS", ["student on labels"])

@@ -68,6 +68,7 @@ def of_every_layer(rng):
 
     return {
         "dense": head([], ReLU()),
+        "no bias": Sequential(Conv2d(3, 4, 3, rng, bias=False), ReLU(), Flatten(), Linear(168, 5, rng, bias=False)),
         "dense norm": head([], BatchNorm1d(7), LeakyReLU(0.2), LayerNorm(7)),
         "plain": head([Conv2d(3, 4, 3, rng), ReLU(), MaxPool2d(2)], Sigmoid()),
         "stride": head([Conv2d(3, 4, (3, 2), rng, stride=(2, 1), padding=(1, 0)), GELU()], GELU()),
@@ -85,6 +86,9 @@ def in_whole_numbers(rng):
     """Return networks for images (3, 9, 8) and 5 classes that int8 can follow."""
     return {
         "dense": Sequential(Flatten(), Linear(216, 12, rng), ReLU(), Linear(12, 9, rng), ReLU(), Linear(9, 5, rng)),
+        "no bias": Sequential(
+            *(Conv2d(3, 4, 3, rng, bias=False), BatchNorm2d(4), ReLU(), Flatten(), Linear(168, 5, rng, bias=False)),
+        ),
         "one": Sequential(Flatten(), Linear(216, 5, rng)),
         "conv": Sequential(
             *(Conv2d(3, 6, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(6), ReLU()),

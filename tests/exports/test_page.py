@@ -11,6 +11,7 @@ from PIL import Image
 
 import minikd
 from minikd import losses, models
+from minikd.console import units
 from minikd.data import Views, load_image
 from minikd.data.ink import centred, ink_of
 from minikd.errors import CheckpointError, ConfigError, Diverged, DtypeError, ShapeError
@@ -20,7 +21,6 @@ from minikd.exports.page import MOST_IMAGES, images_shown, write_page
 from minikd.exports.quantize import quantize
 from minikd.nn import BatchNorm1d, BatchNorm2d, Flatten, LayerNorm, Linear, ReLU, Sequential
 from minikd.nn.layer import Layer
-from minikd.report import units
 from tests.exports.chromium import dom, evaluate, needs_chromium, selftest, text_of
 from tests.exports.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minikd.report import Evidence
+from minikd.report import FigureData
 
 
 def results(baseline=158, distilled=115, p=0.00002, only_baseline=81, only_distilled=38, dataset="mnist"):
@@ -95,4 +95,4 @@ def evidence(samples=200, classes=10, shape=(1, 28, 28), names=None, wrong=(0.02
         "temperature": 4.0,
         "history": history(),
     }
-    return Evidence(**{**made, **fields})
+    return FigureData(**{**made, **fields})

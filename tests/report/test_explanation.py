@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd.data.ink import Frame
-from minikd.distillation.seeing import Seen
+from minikd.distillation.seeing import PreparedPicture
 from minikd.errors import CheckpointError
 from minikd.report.explanation import explanation, write_explanation
 
@@ -14,7 +14,7 @@ ANSWERS = {
 }
 PLANE = np.zeros((1, 28, 28), np.uint8)
 PLANE[0, 5:15, 8:12] = 255
-SEEN = Seen(np.zeros((1, 160, 190), np.uint8), PLANE, "cut out", Frame(30, 20, 16, 40), Frame(8, 5, 4, 10))
+SEEN = PreparedPicture(np.zeros((1, 160, 190), np.uint8), PLANE, "cut out", Frame(30, 20, 16, 40), Frame(8, 5, 4, 10))
 
 
 def test_frames_and_answers_are_drawn_where_they_belong():
@@ -33,7 +33,7 @@ def test_frames_and_answers_are_drawn_where_they_belong():
 
 
 def test_a_whole_picture_has_no_frame_and_colours_stay(tmp_path):
-    colours = Seen(np.zeros((3, 9, 8), np.uint8), np.zeros((3, 6, 6), np.uint8), "stretched")
+    colours = PreparedPicture(np.zeros((3, 9, 8), np.uint8), np.zeros((3, 6, 6), np.uint8), "stretched")
     figure = explanation("p.png", colours, ANSWERS)
     assert not figure.axes[0].patches
     assert not figure.axes[1].patches

@@ -25,7 +25,7 @@ class Blas(TypedDict):
     loaded_by: str
 
 
-class Circumstances(TypedDict):
+class BenchConditions(TypedDict):
     """`threads` is what every side was limited to; `torch` says what PyTorch tells of itself, if it took part."""
 
     cpu: str
@@ -37,7 +37,7 @@ class Circumstances(TypedDict):
     environment: dict[str, str]
 
 
-def circumstances(threads: int, with_torch: bool) -> Circumstances:
+def circumstances(threads: int, with_torch: bool) -> BenchConditions:
     """Return where and with what this process measures."""
     versions = {}
     for name in PACKAGES:
@@ -45,7 +45,7 @@ def circumstances(threads: int, with_torch: bool) -> Circumstances:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return Circumstances(
+    return BenchConditions(
         cpu=cpu(),
         cores=cores(),
         threads=threads,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from minikd.evidence.bench.rows import Row
-from minikd.evidence.bench.run import Report
+from minikd.evidence.bench.rows import BenchRow
+from minikd.evidence.bench.run import BenchReport
 from minikd.report import style
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ NEAR = 1.3
 """A target no more than this many times a bar's length would lie on the bar's number."""
 
 
-def ratio_figure(report: Report) -> "Figure":
+def ratio_figure(report: BenchReport) -> "Figure":
     """Draw a group of bars for each work, the length a ratio to minikd, with the target as a mark on it."""
     rows = [row for row in report["rows"] if shown(row)]
     figure = style.new_figure(10, 1.7 + 0.75 * len(rows), "Time and memory, as multiples of minikd's")
@@ -41,7 +41,7 @@ def ratio_figure(report: Report) -> "Figure":
     return figure
 
 
-def shown(row: Row) -> dict[str, float]:
+def shown(row: BenchRow) -> dict[str, float]:
     """Return a work's bars, by kind."""
     found = {"default": row["ratio_default"], "best": row["ratio_best"]}
     if row["ratio_roofline"]:
@@ -49,7 +49,7 @@ def shown(row: Row) -> dict[str, float]:
     return {kind: value for kind, value in found.items() if value is not None}
 
 
-def group(ax: "Axes", place: int, row: Row) -> None:
+def group(ax: "Axes", place: int, row: BenchRow) -> None:
     """Draw one work's bars."""
     targets = {"default": row["target_default"], "best": row["target_best"]}
     bars = shown(row)
@@ -65,7 +65,7 @@ def group(ax: "Axes", place: int, row: Row) -> None:
         ax.text(beside, y, f"  {value:.2f}  ", va="center", ha="left" if beside >= 1 else "right", fontsize=8.5)
 
 
-def label(row: Row) -> str:
+def label(row: BenchRow) -> str:
     """Return a work's title, with minikd's own time or bytes."""
     from minikd.evidence.bench.table import megabytes, milliseconds
 

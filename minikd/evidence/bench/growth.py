@@ -16,11 +16,11 @@ from typing import TypedDict
 
 import numpy as np
 
-from minikd.evidence.bench.circumstances import Circumstances, circumstances
+from minikd.evidence.bench.circumstances import BenchConditions, circumstances
 from minikd.evidence.bench.ours import OurTraining
-from minikd.evidence.bench.points import Point, activations, by_batch, by_channels, by_images, training
+from minikd.evidence.bench.points import SeriesPoint, activations, by_batch, by_channels, by_images, training
 from minikd.evidence.bench.timing import Side, race
-from minikd.evidence.bench.works import Stage
+from minikd.evidence.bench.works import TeacherAndStudent
 from minikd.training.parallel import workers
 
 TWO_THREADS = 1.7
@@ -71,7 +71,7 @@ class Growth(TypedDict):
     highest memory of a step grows with one more image in the batch.
     """
 
-    machine: Circumstances
+    machine: BenchConditions
     series: dict[str, Series]
     activations_mb: float
     batch_mb: float
@@ -81,7 +81,7 @@ class Growth(TypedDict):
 def growth(span: Span, threads: int, say: Callable[[str], None]) -> Growth:
     """Measure the three series and the threads."""
     with workers(threads) as map_:
-        stage = Stage.of(max(*span.images, *span.batches), map_, threads)
+        stage = TeacherAndStudent.of(max(*span.images, *span.batches), map_, threads)
         wanted = {
             "images": ("training pass", "images", by_images(stage, span.images)),
             "channels": ("convolution", "channels", by_channels(span.channels)),
@@ -101,7 +101,7 @@ def growth(span: Span, threads: int, say: Callable[[str], None]) -> Growth:
         )
 
 
-def measured(title: str, axis: str, points: Sequence[Point], repeats: int) -> Series:
+def measured(title: str, axis: str, points: Sequence[SeriesPoint], repeats: int) -> Series:
     """Return the memory of every point, and its time: the median of rounds through all points in a drawn order."""
     mb = [peak(point) for point in points]
     works = [point.prepare() for point in points]
@@ -116,7 +116,7 @@ def measured(title: str, axis: str, points: Sequence[Point], repeats: int) -> Se
     return Series(title=title, axis=axis, x=x, ms=ms, mb=mb, off_line_ms=off_line(x, ms), off_line_mb=off_line(x, mb))
 
 
-def peak(point: Point) -> float:
+def peak(point: SeriesPoint) -> float:
     """Return the most megabytes that a point holds at once, from its preparation to its end."""
     tracemalloc.start()
     try:
@@ -139,18 +139,18 @@ def off_line(x: Sequence[float], y: Sequence[float]) -> float:
     return max(abs((slope * a + height) / b - 1) for a, b in zip(x, y, strict=True))
 
 
-class Named:
+class NamedSide:
     """A side under another name."""
 
     def __init__(self, name: str, side: Side) -> None:
         self.name, self.run, self.proof = name, side.run, side.proof
 
 
-def one_and_all(stage: Stage, span: Span) -> Threads:
+def one_and_all(stage: TeacherAndStudent, span: Span) -> Threads:
     """Race the teacher's training step on one thread against the same on all."""
     sides = [
-        Named("one", OurTraining(training(), replace(stage, map_=map))),
-        Named("all", OurTraining(training(), stage)),
+        NamedSide("one", OurTraining(training(), replace(stage, map_=map))),
+        NamedSide("all", OurTraining(training(), stage)),
     ]
     times = race(sides, span.repeats, span.burst, np.random.default_rng(0))
     one, both = times["one"].median, times["all"].median

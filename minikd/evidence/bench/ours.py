@@ -7,7 +7,15 @@ import numpy as np
 
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher
 from minikd.evidence.bench.timing import Side
-from minikd.evidence.bench.works import ALPHA, LEARNING_RATE, TEMPERATURE, Inference, Problem, Stage, Training
+from minikd.evidence.bench.works import (
+    ALPHA,
+    LEARNING_RATE,
+    TEMPERATURE,
+    Inference,
+    Problem,
+    TeacherAndStudent,
+    TrainingStep,
+)
 from minikd.losses import softmax
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.nn import Sequential
@@ -24,9 +32,9 @@ BETA = 0.9
 """Adam's first: after one step its mean of the gradients is (1 - BETA) times the first gradient."""
 
 
-def our_side(problem: Problem, stage: Stage) -> Side:
+def our_side(problem: Problem, stage: TeacherAndStudent) -> Side:
     """Return minikd's way to do a work."""
-    return OurTraining(problem, stage) if isinstance(problem, Training) else OurInference(problem, stage)
+    return OurTraining(problem, stage) if isinstance(problem, TrainingStep) else OurInference(problem, stage)
 
 
 class OurTraining:
@@ -34,7 +42,7 @@ class OurTraining:
 
     name = "minikd"
 
-    def __init__(self, problem: Training, stage: Stage) -> None:
+    def __init__(self, problem: TrainingStep, stage: TeacherAndStudent) -> None:
         plan = Plan(batch_size=len(stage.batch(0)), shards=problem.shards)
         self.stage = stage
         method = SoftTargets(TEMPERATURE, ALPHA)
@@ -68,7 +76,7 @@ class OurInference:
 
     name = "minikd"
 
-    def __init__(self, problem: Inference, stage: Stage) -> None:
+    def __init__(self, problem: Inference, stage: TeacherAndStudent) -> None:
         self.model, self.count, self.stage = problem.model, problem.images, stage
         images, labels = stage.views.images[: problem.images], stage.views.labels[: problem.images]
         self.many = replace(stage.views, images=images, labels=labels)

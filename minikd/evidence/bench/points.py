@@ -10,7 +10,7 @@ import numpy as np
 from minikd.data import epoch_order
 from minikd.distillation.recipe import Recipe
 from minikd.evidence.bench.ours import OurTraining
-from minikd.evidence.bench.works import BATCH, IMAGE, Stage, Training, teacher
+from minikd.evidence.bench.works import BATCH, IMAGE, TeacherAndStudent, TrainingStep, teacher
 from minikd.nn import Conv2d
 from minikd.typing import Shape
 
@@ -22,7 +22,7 @@ CONVOLVED = 32
 
 
 @dataclass(frozen=True)
-class Point:
+class SeriesPoint:
     """A place on a series: `prepare` makes all that the work needs and returns it; a call does it `times` times."""
 
     x: int
@@ -30,9 +30,9 @@ class Point:
     prepare: Callable[[], Callable[[], object]]
 
 
-def training() -> Training:
+def training() -> TrainingStep:
     """Return the teacher's training."""
-    return Training(teacher(), None, Recipe().teacher.shards)
+    return TrainingStep(teacher(), None, Recipe().teacher.shards)
 
 
 def activations() -> int:
@@ -45,7 +45,7 @@ def activations() -> int:
     return 4 * total
 
 
-def by_images(stage: Stage, counts: Sequence[int]) -> list[Point]:
+def by_images(stage: TeacherAndStudent, counts: Sequence[int]) -> list[SeriesPoint]:
     """Return passes of the teacher's training over so many images, a copy of which it holds."""
 
     def prepare(count: int) -> Callable[[], object]:
@@ -54,10 +54,10 @@ def by_images(stage: Stage, counts: Sequence[int]) -> list[Point]:
         side = OurTraining(training(), few)
         return lambda: side.run(range(len(few.batches)))
 
-    return [Point(count, 1, partial(prepare, count)) for count in counts]
+    return [SeriesPoint(count, 1, partial(prepare, count)) for count in counts]
 
 
-def by_batch(stage: Stage, sizes: Sequence[int]) -> list[Point]:
+def by_batch(stage: TeacherAndStudent, sizes: Sequence[int]) -> list[SeriesPoint]:
     """Return steps of the teacher's training in batches of so many images."""
 
     def prepare(size: int, steps: int) -> Callable[[], object]:
@@ -65,10 +65,10 @@ def by_batch(stage: Stage, sizes: Sequence[int]) -> list[Point]:
         return lambda: side.run(range(steps))
 
     counts = {size: max(1, STEPS // size) for size in sizes}
-    return [Point(size, steps, partial(prepare, size, steps)) for size, steps in counts.items()]
+    return [SeriesPoint(size, steps, partial(prepare, size, steps)) for size, steps in counts.items()]
 
 
-def by_channels(counts: Sequence[int]) -> list[Point]:
+def by_channels(counts: Sequence[int]) -> list[SeriesPoint]:
     """Return a 3x3 convolution of so many channels to 32, forward and backward, on one thread."""
 
     def prepare(count: int) -> Callable[[], object]:
@@ -82,4 +82,4 @@ def by_channels(counts: Sequence[int]) -> list[Point]:
 
         return work
 
-    return [Point(count, 1, partial(prepare, count)) for count in counts]
+    return [SeriesPoint(count, 1, partial(prepare, count)) for count in counts]

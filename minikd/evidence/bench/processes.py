@@ -15,7 +15,7 @@ CHILD = Path(__file__).with_name("child.py")
 
 
 @dataclass(frozen=True)
-class Spent:
+class ProcessUsage:
     """What a process took, and the last line that it printed."""
 
     seconds: float
@@ -23,14 +23,14 @@ class Spent:
     said: str
 
 
-class Record(TypedDict):
+class ChildReport(TypedDict):
     """What `child.py` prints when its command has ended."""
 
     seconds: float
     peak_bytes: int
 
 
-def spend(command: Sequence[str], threads: int) -> Spent:
+def spend(command: Sequence[str], threads: int) -> ProcessUsage:
     """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
     done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
@@ -39,17 +39,17 @@ def spend(command: Sequence[str], threads: int) -> Spent:
         raise BenchError(f"python {' '.join(command)} ended with status {done.returncode}: {last}")
     *said, record = done.stdout.splitlines() or [""]
     try:
-        numbers = fitted(from_json(record), Record)
+        numbers = fitted(from_json(record), ChildReport)
     except ValueError as error:
         raise BenchError(
             f"python {' '.join(command)} ended, but said {excerpt(repr(record))} and not its times"
         ) from error
-    return Spent(numbers["seconds"], numbers["peak_bytes"], said[-1] if said else "")
+    return ProcessUsage(numbers["seconds"], numbers["peak_bytes"], said[-1] if said else "")
 
 
-def take_turns(commands: Mapping[str, Sequence[str]], repeats: int, threads: int) -> dict[str, list[Spent]]:
+def take_turns(commands: Mapping[str, Sequence[str]], repeats: int, threads: int) -> dict[str, list[ProcessUsage]]:
     """Run every command `repeats` times, one after the other, round by round."""
-    found: dict[str, list[Spent]] = {name: [] for name in commands}
+    found: dict[str, list[ProcessUsage]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
             found[name].append(spend(command, threads))

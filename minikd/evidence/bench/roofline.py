@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.evidence.bench.works import Inference, Problem, Stage
+from minikd.evidence.bench.works import Inference, Problem, TeacherAndStudent
 from minikd.nn import Conv2d, Linear, Sequential
 from minikd.typing import Floats, Shape
 
@@ -108,7 +108,7 @@ class Roofline:
 
     name = "matrix products alone"
 
-    def __init__(self, problem: Problem, stage: Stage) -> None:
+    def __init__(self, problem: Problem, stage: TeacherAndStudent) -> None:
         batch, image = len(stage.batch(0)), stage.views.images.shape[1:]
         # One image cannot be cut.
         self.threads = 1 if isinstance(problem, Inference) and problem.images == 1 else stage.threads

@@ -6,7 +6,7 @@ from typing import TypedDict
 from minikd.evidence.bench.timing import Times
 
 
-class Row(TypedDict):
+class BenchRow(TypedDict):
     """One work. None where there is nothing to compare with, and where a number has another unit.
 
     `minikd_ms`, `torch_default_ms`, `torch_best_ms`, `roofline_ms`: medians in milliseconds; or `minikd_mb` and
@@ -39,7 +39,7 @@ class Row(TypedDict):
     repeats: int
 
 
-EMPTY = Row(
+EMPTY = BenchRow(
     work="",
     title="",
     minikd_ms=None,
@@ -63,7 +63,9 @@ EMPTY = Row(
 )
 
 
-def timed_row(times: Mapping[str, Times], configurations: Sequence[str], engines: Sequence[str], roofline: str) -> Row:
+def timed_row(
+    times: Mapping[str, Times], configurations: Sequence[str], engines: Sequence[str], roofline: str
+) -> BenchRow:
     """Return the numbers of a work from all sides' times; `configurations` are PyTorch's, its defaults first."""
     medians = {name: found.median for name, found in times.items()}
     ours = medians["minikd"]
@@ -87,7 +89,7 @@ def timed_row(times: Mapping[str, Times], configurations: Sequence[str], engines
     }
 
 
-def sized_row(ours: float, theirs: float | None) -> Row:
+def sized_row(ours: float, theirs: float | None) -> BenchRow:
     """Return the numbers of two amounts of bytes."""
     return {
         **EMPTY,

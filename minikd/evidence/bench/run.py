@@ -9,14 +9,14 @@ import numpy as np
 
 from minikd.evidence.bench import whole
 from minikd.evidence.bench.agreement import check_agreement
-from minikd.evidence.bench.circumstances import Circumstances, circumstances
+from minikd.evidence.bench.circumstances import BenchConditions, circumstances
 from minikd.evidence.bench.engines import engine_sides
 from minikd.evidence.bench.ours import our_side
 from minikd.evidence.bench.roofline import Roofline
-from minikd.evidence.bench.rows import Row, timed_row
+from minikd.evidence.bench.rows import BenchRow, timed_row
 from minikd.evidence.bench.theirs import torch_sides
 from minikd.evidence.bench.timing import Side, race
-from minikd.evidence.bench.works import WORKS, Stage, Work
+from minikd.evidence.bench.works import WORKS, Benchmark, TeacherAndStudent
 from minikd.training.parallel import workers
 
 ROOFLINE = 2.0
@@ -30,7 +30,7 @@ class Effort:
     repeats: int = 15
     burst: float = 0.15
     images: int = 60_000
-    length: whole.Length = field(default_factory=whole.Length)
+    length: whole.JobLength = field(default_factory=whole.JobLength)
 
 
 QUICK = Effort(repeats=2, burst=0.01, images=2_000, length=whole.QUICK)
@@ -42,14 +42,14 @@ NAMES = (*(work.name for work in WORKS), *whole.WHOLE)
 Say = Callable[[str], None]
 
 
-class Report(TypedDict):
+class BenchReport(TypedDict):
     """What `--json` writes."""
 
-    machine: Circumstances
-    rows: list[Row]
+    machine: BenchConditions
+    rows: list[BenchRow]
 
 
-def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> Report:
+def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> BenchReport:
     """Measure the works of these names and return the report; `say` is told what is under way.
 
     PyTorch takes part where it is installed. Raises BenchError where the sides do not agree.
@@ -57,7 +57,7 @@ def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> Report:
     with_torch = find_spec("torch") is not None
     rows = []
     with workers(threads) as map_:
-        stage = Stage.of(effort.images, map_, threads)
+        stage = TeacherAndStudent.of(effort.images, map_, threads)
         for work in WORKS:
             if work.name in names:
                 say(f"{work.title} ...")
@@ -66,10 +66,10 @@ def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> Report:
         if name in names:
             say(f"{name} ...")
             rows += rows_of(effort.length, threads, with_torch)
-    return Report(machine=circumstances(threads, with_torch), rows=rows)
+    return BenchReport(machine=circumstances(threads, with_torch), rows=rows)
 
 
-def measure(work: Work, stage: Stage, effort: Effort, with_torch: bool) -> Row:
+def measure(work: Benchmark, stage: TeacherAndStudent, effort: Effort, with_torch: bool) -> BenchRow:
     """Check that all sides of a work agree, let them race, and return its line."""
     problem = work.problem(stage)
     ours, roofline = our_side(problem, stage), Roofline(problem, stage)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from minikd.console.layout import aligned, paragraph
-from minikd.evidence.bench.circumstances import Circumstances
+from minikd.evidence.bench.circumstances import BenchConditions
 from minikd.evidence.bench.engines import ENGINES
-from minikd.evidence.bench.rows import Row
-from minikd.evidence.bench.run import Report
+from minikd.evidence.bench.rows import BenchRow
+from minikd.evidence.bench.run import BenchReport
 
 INSTALL = "PyTorch is not installed, so minikd is compared with nothing: pip install 'minikd[bench]'"
 
@@ -14,7 +14,7 @@ BUSY = 0.1
 """A spread above which a ratio is not to be trusted."""
 
 
-def text(report: Report) -> str:
+def text(report: BenchReport) -> str:
     """Return the times, the ratios, and what it takes to judge them."""
     notes = [*busy(report["rows"]), *([INSTALL] if report["machine"]["torch"] is None else [])]
     return "\n\n".join(
@@ -22,7 +22,7 @@ def text(report: Report) -> str:
     )
 
 
-def amounts(report: Report) -> str:
+def amounts(report: BenchReport) -> str:
     """Return the table of what each side takes."""
     engines = [name for name in ENGINES if any(name in row["engines_ms"] for row in report["rows"])]
     header = (
@@ -42,7 +42,7 @@ def amounts(report: Report) -> str:
     return aligned(header, rows)
 
 
-def ratios(report: Report) -> str:
+def ratios(report: BenchReport) -> str:
     """Return the table of how many times minikd is better, each ratio with its target."""
     header = (
         ("how many times", "PyTorch defaults", "PyTorch best", "minikd", "best of PyTorch"),
@@ -87,7 +87,7 @@ def three_digits(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
-def spread(row: Row) -> float | None:
+def spread(row: BenchRow) -> float | None:
     """Return the largest half distance between quartiles among minikd and PyTorch's two, relative to its median."""
     shown = {"minikd", "PyTorch", row["best"]} & row["spread_ms"].keys()
     widths = [(high - low) / 2 / row["all_ms"][name] for name, (low, high) in row["spread_ms"].items() if name in shown]
@@ -99,7 +99,7 @@ def percent(part: float | None) -> str:
     return "–" if part is None else f"±{100 * part:.0f} %"
 
 
-def busy(rows: Sequence[Row]) -> list[str]:
+def busy(rows: Sequence[BenchRow]) -> list[str]:
     """Return a warning where something else kept the machine busy: the side that waits most for threads loses most."""
     names = [row["work"] for row in rows if (spread(row) or 0.0) > BUSY]
     if not names:
@@ -117,7 +117,7 @@ def judged(value: float | None, target: float | None, at_most: bool = False) -> 
     return f"{value:.2f} ({'≤' if at_most else '≥'} {target:.3g}) {'ok' if reached else '– '}"
 
 
-def lacks(rows: Sequence[Row]) -> str:
+def lacks(rows: Sequence[BenchRow]) -> str:
     """Return what keeps each engine from some of the works."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -126,7 +126,7 @@ def lacks(rows: Sequence[Row]) -> str:
     return "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in found.items())
 
 
-def machine_lines(here: Circumstances, rows: Sequence[Row]) -> str:
+def machine_lines(here: BenchConditions, rows: Sequence[BenchRow]) -> str:
     """Return where the numbers are from."""
     blas = ", ".join(f"{one['loaded_by']}: {one['library']} {one['version']} {one['kernels']}" for one in here["blas"])
     lines = {

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minikd.evidence.bench.ours import BETA, PROOF_STEPS
-from minikd.evidence.bench.works import ALPHA, LEARNING_RATE, TEMPERATURE, Inference, Problem, Stage, Training
+from minikd.evidence.bench.works import (
+    ALPHA,
+    LEARNING_RATE,
+    TEMPERATURE,
+    Inference,
+    Problem,
+    TeacherAndStudent,
+    TrainingStep,
+)
 from minikd.evidence.reference import to_torch
 from minikd.nn import Conv2d, Sequential
 from minikd.typing import Floats
@@ -19,7 +27,7 @@ DEFAULT = "PyTorch"
 
 
 @dataclass(frozen=True)
-class Settings:
+class TorchSettings:
     """How PyTorch is told to work: the memory order of images, and which loop its optimiser takes over the arrays."""
 
     channels_last: bool = False
@@ -39,32 +47,32 @@ class Settings:
         return ", ".join([DEFAULT, *(word for word, chosen in words.items() if chosen)])
 
 
-def torch_sides(problem: Problem, stage: Stage) -> "list[TorchTraining | TorchInference]":
+def torch_sides(problem: Problem, stage: TeacherAndStudent) -> "list[TorchTraining | TorchInference]":
     """Return PyTorch with its defaults, then in every configuration."""
     import torch
 
     torch.set_num_threads(stage.threads)
-    if isinstance(problem, Training):
+    if isinstance(problem, TrainingStep):
         return [TorchTraining(problem, stage, settings) for settings in training_settings(problem)]
     return [TorchInference(problem, stage, settings) for settings in inference_settings(problem)]
 
 
-def training_settings(problem: Training) -> Iterator[Settings]:
+def training_settings(problem: TrainingStep) -> Iterator[TorchSettings]:
     """Yield the defaults and every combination that can matter."""
     teachers = [problem.teacher] if isinstance(problem.teacher, Sequential) else []
     for channels_last in (False, True) if has_convolution(problem.model, *teachers) else (False,):
-        yield Settings(channels_last)
-        yield Settings(channels_last, fused=True)
-        yield Settings(channels_last, foreach=True)
+        yield TorchSettings(channels_last)
+        yield TorchSettings(channels_last, fused=True)
+        yield TorchSettings(channels_last, foreach=True)
 
 
-def inference_settings(problem: Inference) -> Iterator[Settings]:
+def inference_settings(problem: Inference) -> Iterator[TorchSettings]:
     """Yield the defaults (`no_grad`) and every combination that can matter."""
-    yield Settings()
-    yield Settings(inference_mode=True)
+    yield TorchSettings()
+    yield TorchSettings(inference_mode=True)
     if has_convolution(problem.model):
-        yield Settings(channels_last=True)
-        yield Settings(channels_last=True, inference_mode=True)
+        yield TorchSettings(channels_last=True)
+        yield TorchSettings(channels_last=True, inference_mode=True)
 
 
 def has_convolution(*models: Sequential) -> bool:
@@ -72,10 +80,10 @@ def has_convolution(*models: Sequential) -> bool:
     return any(isinstance(layer, Conv2d) for model in models for layer in model.layers)
 
 
-class Pixels:
+class TorchPixels:
     """The images as PyTorch keeps them, and the same normalisation, batch by batch."""
 
-    def __init__(self, stage: Stage, channels_last: bool) -> None:
+    def __init__(self, stage: TeacherAndStudent, channels_last: bool) -> None:
         import torch
 
         views = stage.views
@@ -112,12 +120,12 @@ def twin_of(model: Sequential, channels_last: bool) -> "torch.nn.Sequential":
 class TorchTraining:
     """Training steps in PyTorch, from uint8 pixels to new weights."""
 
-    def __init__(self, problem: Training, stage: Stage, settings: Settings) -> None:
+    def __init__(self, problem: TrainingStep, stage: TeacherAndStudent, settings: TorchSettings) -> None:
         import torch
 
         self.name = settings.name
         self.model = twin_of(problem.model, settings.channels_last).train()
-        self.pixels = Pixels(stage, settings.channels_last)
+        self.pixels = TorchPixels(stage, settings.channels_last)
         self.labels = torch.tensor(stage.views.labels)
         self.batches = [torch.tensor(index) for index in stage.batches]
         self.teacher: torch.nn.Sequential | torch.Tensor | None = None
@@ -169,10 +177,10 @@ class TorchTraining:
 class TorchInference:
     """Answers of a network in PyTorch, from uint8 pixels to logits."""
 
-    def __init__(self, problem: Inference, stage: Stage, settings: Settings) -> None:
+    def __init__(self, problem: Inference, stage: TeacherAndStudent, settings: TorchSettings) -> None:
         self.name, self.count, self.settings = settings.name, problem.images, settings
         self.model = twin_of(problem.model, settings.channels_last)
-        self.pixels = Pixels(stage, settings.channels_last)
+        self.pixels = TorchPixels(stage, settings.channels_last)
 
     def logits(self, number: int) -> "torch.Tensor":
         """Return the answers."""

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 BATCH = 128
 TEMPERATURE, ALPHA = 4.0, 0.9
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+TorchLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(logits, numbers of the samples) -> mean loss."""
 
 
@@ -73,7 +73,7 @@ def train_teacher(model: nn.Module, data: Mnist, epochs: int) -> None:
     train(model, data, epochs, optimizer, scheduler, lambda z, index: F.cross_entropy(z, data.labels[index]))
 
 
-def train_student(model: nn.Module, data: Mnist, epochs: int, loss_of: Loss) -> None:
+def train_student(model: nn.Module, data: Mnist, epochs: int, loss_of: TorchLoss) -> None:
     """Train by Adam along one cycle."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     steps = epochs * steps_an_epoch(data)
@@ -92,7 +92,7 @@ def train(
     epochs: int,
     optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
-    loss_of: Loss,
+    loss_of: TorchLoss,
 ) -> None:
     """Train for so many passes over the images."""
     model.train()
@@ -115,7 +115,7 @@ def logits_of(model: nn.Module, data: Mnist, images: torch.Tensor) -> torch.Tens
         return torch.cat([model(data.normalised(part)) for part in parts])
 
 
-def distillation(data: Mnist, targets: torch.Tensor) -> Loss:
+def distillation(data: Mnist, targets: torch.Tensor) -> TorchLoss:
     """Return the distillation loss; `targets` are the teacher's probabilities at the temperature, by sample."""
 
     def loss_of(z: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,8 @@ from statistics import median
 
 from minikd.errors import BenchError
 from minikd.evidence.bench.footprint import installed_bytes
-from minikd.evidence.bench.processes import Spent, take_turns
-from minikd.evidence.bench.rows import Row, sized_row, timed_row
+from minikd.evidence.bench.processes import ProcessUsage, take_turns
+from minikd.evidence.bench.rows import BenchRow, sized_row, timed_row
 from minikd.evidence.bench.timing import Times
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted, from_json
@@ -20,7 +20,7 @@ JOBS = {"minikd": HERE / "job.py", "PyTorch": HERE / "torch_job.py"}
 
 
 @dataclass(frozen=True)
-class Length:
+class JobLength:
     """How much the job is shortened, how often it runs, and how far the accuracies of both sides may lie apart."""
 
     teacher_epochs: int = 1
@@ -31,10 +31,10 @@ class Length:
     apart: float = 0.02
 
 
-QUICK = Length(student_epochs=1, images=1000, repeats=1, imports=1, apart=1.0)
+QUICK = JobLength(student_epochs=1, images=1000, repeats=1, imports=1, apart=1.0)
 
 
-def job_rows(length: Length, threads: int, with_torch: bool) -> list[Row]:
+def job_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow]:
     """Return the lines of the whole job: its time and its peak memory. Raises BenchError where a side fails."""
     names = ["minikd", *(["PyTorch"] if with_torch else [])]
     with as_file(files("minikd").joinpath("data", "mnist")) as data, tempfile.TemporaryDirectory() as out:
@@ -50,8 +50,8 @@ def job_rows(length: Length, threads: int, with_torch: bool) -> list[Row]:
     check_accuracies(spent, length.apart)
     peaks = {name: median(one.peak_bytes for one in found) for name, found in spent.items()}
     long = f"{length.teacher_epochs} + {length.student_epochs} + {length.student_epochs} epochs"
-    time: Row = {**row_of(spent), "work": "job", "title": f"main job, {long}", "target_default": 1.7}
-    memory: Row = {
+    time: BenchRow = {**row_of(spent), "work": "job", "title": f"main job, {long}", "target_default": 1.7}
+    memory: BenchRow = {
         **sized_row(peaks["minikd"], peaks.get("PyTorch")),
         "work": "memory",
         "title": "peak memory of that job",
@@ -61,21 +61,21 @@ def job_rows(length: Length, threads: int, with_torch: bool) -> list[Row]:
     return [time, memory]
 
 
-def import_rows(length: Length, threads: int, with_torch: bool) -> list[Row]:
+def import_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow]:
     """Return the line of a fresh Python that imports the package and ends."""
     modules = {"minikd": "minikd", **({"PyTorch": "torch"} if with_torch else {})}
     spent = take_turns({name: ["-c", f"import {module}"] for name, module in modules.items()}, length.imports, threads)
     return [{**row_of(spent), "work": "import", "title": "import, in a fresh Python", "target_default": 1 / 0.25}]
 
 
-def size_rows(length: Length, threads: int, with_torch: bool) -> list[Row]:
+def size_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow]:
     """Return the line of the installed packages."""
     theirs = installed_bytes("torch", "numpy") if with_torch else None
     row = sized_row(installed_bytes("minikd"), theirs)
     return [{**row, "work": "size", "title": "installed, with all it needs", "target_default": 1 / 0.35}]
 
 
-WHOLE: dict[str, Callable[[Length, int, bool], list[Row]]] = {
+WHOLE: dict[str, Callable[[JobLength, int, bool], list[BenchRow]]] = {
     "job": job_rows,
     "import": import_rows,
     "size": size_rows,
@@ -83,14 +83,14 @@ WHOLE: dict[str, Callable[[Length, int, bool], list[Row]]] = {
 """By name, as for --only."""
 
 
-def row_of(spent: dict[str, list[Spent]]) -> Row:
+def row_of(spent: dict[str, list[ProcessUsage]]) -> BenchRow:
     """Return the numbers of processes' times."""
     times = {name: Times(tuple(1000 * one.seconds for one in found)) for name, found in spent.items()}
     row = timed_row(times, [name for name in times if name != "minikd"], [], "")
     return {**row, "torch_best_ms": None, "best": None, "ratio_best": None}  # there is one way only to write a job
 
 
-def check_accuracies(spent: dict[str, list[Spent]], apart: float) -> None:
+def check_accuracies(spent: dict[str, list[ProcessUsage]], apart: float) -> None:
     """Refuse jobs whose models did not come out equally good."""
     found = {name: accuracies_of(name, runs[0].said) for name, runs in spent.items()}
     for name, accuracies in found.items():

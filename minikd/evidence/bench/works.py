@@ -18,7 +18,7 @@ TEMPERATURE, ALPHA, LEARNING_RATE = 4.0, 0.9, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class TeacherAndStudent:
     """What all sides of a race work with: MNIST as uint8, the batches by number, and minikd's threads."""
 
     views: Views
@@ -27,7 +27,7 @@ class Stage:
     threads: int
 
     @classmethod
-    def of(cls, images: int, map_: Map, threads: int) -> "Stage":
+    def of(cls, images: int, map_: Map, threads: int) -> "TeacherAndStudent":
         """Take so many of MNIST's training images."""
         data = load_dataset("mnist", None)
         pixels, labels = data.train_images[:images], data.train_labels[:images]
@@ -41,7 +41,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class TrainingStep:
     """A training step of `model`, by Adam: on the labels, or on a teacher's answers too.
 
     `teacher` is None, a model that looks at every batch, or the logits (N, K) that it gave beforehand. `shards` is how
@@ -61,11 +61,11 @@ class Inference:
     images: int
 
 
-Problem = Training | Inference
+Problem = TrainingStep | Inference
 
 
 @dataclass(frozen=True)
-class Work:
+class Benchmark:
     """A line of the table: `problem` makes what both sides start from; the targets are PyTorch's time by minikd's.
 
     `against_default` is for PyTorch as it comes, `against_best` for the fastest of its configurations.
@@ -73,7 +73,7 @@ class Work:
 
     name: str
     title: str
-    problem: Callable[[Stage], Problem]
+    problem: Callable[[TeacherAndStudent], Problem]
     against_default: float | None = None
     against_best: float | None = None
 
@@ -88,48 +88,48 @@ def student(*hidden: int) -> Sequential:
     return models.mlp(IMAGE, hidden, CLASSES, np.random.default_rng(2))
 
 
-def on_labels(stage: Stage) -> Problem:
+def on_labels(stage: TeacherAndStudent) -> Problem:
     """Return the teacher's training."""
-    return Training(teacher(), None, Recipe().teacher.shards)
+    return TrainingStep(teacher(), None, Recipe().teacher.shards)
 
 
-def seed_on_labels(stage: Stage) -> Problem:
+def seed_on_labels(stage: TeacherAndStudent) -> Problem:
     """Return the training of the seed notebook's teacher."""
-    return Training(models.seed_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
+    return TrainingStep(models.seed_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
 
 
-def student_on_labels(stage: Stage) -> Problem:
+def student_on_labels(stage: TeacherAndStudent) -> Problem:
     """Return the training of the main job's baseline."""
-    return Training(student(128), None, Recipe().student.shards)
+    return TrainingStep(student(128), None, Recipe().student.shards)
 
 
-def on_cached(stage: Stage) -> Problem:
+def on_cached(stage: TeacherAndStudent) -> Problem:
     """Return the main job's distillation: the teacher gave its logits beforehand; which ones is all the same."""
     logits = 3 * np.random.default_rng(3).standard_normal((len(stage.views), CLASSES), np.float32)
-    return Training(student(128), logits, Recipe().student.shards)
+    return TrainingStep(student(128), logits, Recipe().student.shards)
 
 
-def on_live(stage: Stage) -> Problem:
+def on_live(stage: TeacherAndStudent) -> Problem:
     """Return the distillation of a larger student whose teacher looks at every batch, in two shards: it pays here."""
-    return Training(student(800, 800), teacher(), 2)
+    return TrainingStep(student(800, 800), teacher(), 2)
 
 
-def many_images(stage: Stage) -> Problem:
+def many_images(stage: TeacherAndStudent) -> Problem:
     """Return the teacher's answers to a batch of 1,000."""
     return Inference(teacher(), min(1000, len(stage.views)))
 
 
-def one_image(stage: Stage) -> Problem:
+def one_image(stage: TeacherAndStudent) -> Problem:
     """Return the student's answer to one image."""
     return Inference(student(128), 1)
 
 
 WORKS = (
-    Work("teacher", "training step, teacher", on_labels, 1.7, 1.0),
-    Work("seed-teacher", "training step, seed's teacher", seed_on_labels, 1.7, 1.0),
-    Work("baseline", "training step, 784-128-10", student_on_labels),
-    Work("student", "distillation, 784-128-10, cached", on_cached, 3.0, 2.0),
-    Work("large-student", "distillation, 784-800-800-10, live", on_live, 1.7, 1.0),
-    Work("inference-teacher", "inference, teacher, 1,000 images", many_images, 1.5, 1.0),
-    Work("inference-student", "inference, student, one image", one_image, 5.0, 3.0),
+    Benchmark("teacher", "training step, teacher", on_labels, 1.7, 1.0),
+    Benchmark("seed-teacher", "training step, seed's teacher", seed_on_labels, 1.7, 1.0),
+    Benchmark("baseline", "training step, 784-128-10", student_on_labels),
+    Benchmark("student", "distillation, 784-128-10, cached", on_cached, 3.0, 2.0),
+    Benchmark("large-student", "distillation, 784-800-800-10, live", on_live, 1.7, 1.0),
+    Benchmark("inference-teacher", "inference, teacher, 1,000 images", many_images, 1.5, 1.0),
+    Benchmark("inference-student", "inference, student, one image", one_image, 5.0, 3.0),
 )

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from minikd.evidence.check_loss.subject import Subject
+from minikd.evidence.check_loss.subject import ExaminedLoss
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ CAUSES = {
 }
 
 
-def written_at(subject: Subject, cause: Cause) -> str:
+def written_at(subject: ExaminedLoss, cause: Cause) -> str:
     """Return the first line of the reader's own that looks like the cause, with its number; "" where none does."""
     for number, line in enumerate(subject.source, subject.first_line):
         code = line.split("#")[0].strip()

@@ -7,7 +7,7 @@ import numpy as np
 
 from minikd.evidence.check_loss.formulas import HARD, smoothing
 from minikd.evidence.check_loss.identify import Setting, gradient_of, numeric_gradient, points
-from minikd.evidence.check_loss.subject import CallError, Point, Subject
+from minikd.evidence.check_loss.subject import CallError, ExaminedLoss, LossInputs
 from minikd.typing import Floats
 
 CLOSE = 1e-5
@@ -23,18 +23,18 @@ def apart(found: Floats, wanted: Floats) -> float:
     return float(np.linalg.norm(found - wanted)) / longest
 
 
-def runs(subject: Subject) -> None:
+def runs(subject: ExaminedLoss) -> None:
     """Call the loss once. Raises CallError."""
     subject(points(Setting())[0])
 
 
-def finite_value(subject: Subject, setting: Setting) -> str:
+def finite_value(subject: ExaminedLoss, setting: Setting) -> str:
     """The loss is a number at ordinary logits."""
     value = subject(points(setting)[0]).value
     return "" if np.isfinite(value) else f"the loss is {value} at ordinary logits"
 
 
-def has_gradient(subject: Subject, setting: Setting) -> str:
+def has_gradient(subject: ExaminedLoss, setting: Setting) -> str:
     """The loss depends on the student's logits, and PyTorch knows it."""
     answer = subject(points(setting)[0])
     if subject.uses_torch and answer.student is None and answer.returned is None:
@@ -42,7 +42,7 @@ def has_gradient(subject: Subject, setting: Setting) -> str:
     return ""
 
 
-def against_numeric(subject: Subject, setting: Setting) -> str | None:
+def against_numeric(subject: ExaminedLoss, setting: Setting) -> str | None:
     """The gradient that is returned is the derivative of the value that is returned."""
     point = points(setting)[0]
     returned = subject(point).returned
@@ -58,7 +58,7 @@ def against_numeric(subject: Subject, setting: Setting) -> str | None:
     return f"at sample {worst[0]}, class {worst[1]} it returns {returned[worst]:.4g}, numeric is {numeric[worst]:.4g}"
 
 
-def mean_over_the_batch(subject: Subject, setting: Setting) -> str:
+def mean_over_the_batch(subject: ExaminedLoss, setting: Setting) -> str:
     """A batch and the same batch again have the loss of the batch."""
     point = points(setting)[0]
     once, twice = subject(point).value, subject(doubled(point)).value
@@ -69,13 +69,13 @@ def mean_over_the_batch(subject: Subject, setting: Setting) -> str:
     )
 
 
-def doubled(point: Point) -> Point:
+def doubled(point: LossInputs) -> LossInputs:
     """Return each sample twice."""
     labels = None if point.labels is None else np.tile(point.labels, 2)
     return point._replace(student=np.tile(point.student, (2, 1)), teacher=np.tile(point.teacher, (2, 1)), labels=labels)
 
 
-def each_sample_alone(subject: Subject, setting: Setting) -> str:
+def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str:
     """A sample's gradient does not depend on the others in its batch, but for a factor."""
     point = points(setting)[0]
     other = point._replace(student=point.student.copy(), teacher=point.teacher.copy())
@@ -85,7 +85,7 @@ def each_sample_alone(subject: Subject, setting: Setting) -> str:
     return "" if apart(here, there) < CLOSE else "what a sample is taught depends on the others in its batch"
 
 
-def constant_in_each_row(subject: Subject, setting: Setting) -> str:
+def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
     """A constant added to all logits of a sample changes nothing, on either side."""
     point = points(setting)[0]
     shift = np.arange(setting.samples, dtype=np.float64)[:, None]
@@ -97,7 +97,7 @@ def constant_in_each_row(subject: Subject, setting: Setting) -> str:
     return ""
 
 
-def zero_at_the_teacher(subject: Subject, setting: Setting) -> str:
+def zero_at_the_teacher(subject: ExaminedLoss, setting: Setting) -> str:
     """A student equal to its teacher is taught by the labels alone: what is left of the gradient is 0."""
     point = points(setting)[0]
     same = point._replace(student=point.teacher.copy())
@@ -110,7 +110,7 @@ def zero_at_the_teacher(subject: Subject, setting: Setting) -> str:
     return "" if left < CLOSE else f"a student equal to its teacher still gets {left:.2g} times an ordinary gradient"
 
 
-def high_temperature(subject: Subject, setting: Setting) -> str | None:
+def high_temperature(subject: ExaminedLoss, setting: Setting) -> str | None:
     """For large T the teacher's part of the gradient tends to a limit, not 0 (Hinton et al. 2015, equation 4)."""
     if not subject.has("temperature"):
         return None
@@ -130,7 +130,7 @@ def high_temperature(subject: Subject, setting: Setting) -> str | None:
     )
 
 
-def without_labels(subject: Subject, setting: Setting, alpha: float) -> str | None:
+def without_labels(subject: ExaminedLoss, setting: Setting, alpha: float) -> str | None:
     """Without labels, the teacher's term is what it is where it alone counts, at this alpha."""
     if not (subject.has("labels") and subject.has("alpha")):
         return None
@@ -148,7 +148,7 @@ def without_labels(subject: Subject, setting: Setting, alpha: float) -> str | No
     return f"without labels the gradient is {ratio:.3g} times that of the teacher's term (T is {setting.temperature:g})"
 
 
-def sure_networks(subject: Subject, setting: Setting, alpha: float, is_kl: bool) -> str:
+def sure_networks(subject: ExaminedLoss, setting: Setting, alpha: float, is_kl: bool) -> str:
     """Where a sure student contradicts a sure teacher, the gradient is finite, and of KL it is not 0.
 
     A clipped logarithm has no gradient there. Other divergences level off, and may have none.
@@ -165,13 +165,13 @@ def sure_networks(subject: Subject, setting: Setting, alpha: float, is_kl: bool)
     return "the gradient vanishes where a sure student contradicts a sure teacher" if still else ""
 
 
-def overflow(subject: Subject, setting: Setting) -> str:
+def overflow(subject: ExaminedLoss, setting: Setting) -> str:
     """Logits that are 200 apart give a finite loss in float32."""
     value = subject(large(points(setting)[0], 200.0), "float32").value
     return "" if np.isfinite(value) else f"in float32 the loss is {value} for logits that are 200 apart"
 
 
-def large(point: Point, gap: float) -> Point:
+def large(point: LossInputs, gap: float) -> LossInputs:
     """Return a point at T = 1 where each network is sure, by so much, of another class than the other."""
     samples, classes = point.student.shape
     row = np.arange(samples)
@@ -181,7 +181,7 @@ def large(point: Point, gap: float) -> Point:
     return point._replace(student=student, teacher=teacher, temperature=1.0)
 
 
-def half_precision(subject: Subject, setting: Setting) -> str | None:
+def half_precision(subject: ExaminedLoss, setting: Setting) -> str | None:
     """In float16, at ordinary logits, the gradient is right to a few parts in a hundred."""
     point = points(setting)[0]
     try:

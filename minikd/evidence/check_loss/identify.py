@@ -15,7 +15,7 @@ import numpy as np
 
 from minikd.errors import MinikdError
 from minikd.evidence.check_loss.formulas import HARD, RIGHT, WRONG, Formula, HardFormula, smoothing
-from minikd.evidence.check_loss.subject import Point, Subject
+from minikd.evidence.check_loss.subject import ExaminedLoss, LossInputs
 from minikd.typing import Floats
 
 LEFT_OVER = 1e-5
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     temperature: float
 
 
-def points(setting: Setting, count: int = 3) -> list[Point]:
+def points(setting: Setting, count: int = 3) -> list[LossInputs]:
     """Return random points: logits far enough apart that no two formulas look alike."""
     found = []
     for seed in range(count):
@@ -54,17 +54,17 @@ def points(setting: Setting, count: int = 3) -> list[Point]:
         shape = (setting.samples, setting.classes)
         labels = rng.integers(0, setting.classes, setting.samples)
         student, teacher = 2.0 * rng.standard_normal(shape), 3.0 * rng.standard_normal(shape)
-        found.append(Point(student, teacher, labels, setting.temperature, setting.alpha))
+        found.append(LossInputs(student, teacher, labels, setting.temperature, setting.alpha))
     return found
 
 
-def gradient_of(subject: Subject, point: Point) -> Floats:
+def gradient_of(subject: ExaminedLoss, point: LossInputs) -> Floats:
     """Return the gradient of the loss's value with respect to the student's logits: PyTorch's, or a numeric one."""
     answer = subject(point)
     return numeric_gradient(subject, point) if answer.student is None else answer.student
 
 
-def numeric_gradient(subject: Subject, point: Point, step: float = 1e-5) -> Floats:
+def numeric_gradient(subject: ExaminedLoss, point: LossInputs, step: float = 1e-5) -> Floats:
     """Return (L(z + h) - L(z - h)) / 2h for each element of the student's logits."""
     gradient: Floats = np.zeros_like(point.student)
     for index in np.ndindex(*point.student.shape):
@@ -77,7 +77,7 @@ def numeric_gradient(subject: Subject, point: Point, step: float = 1e-5) -> Floa
     return gradient
 
 
-def identify(subject: Subject, setting: Setting) -> Found | None:
+def identify(subject: ExaminedLoss, setting: Setting) -> Found | None:
     """Return the formula of a loss, the simplest that leaves nothing over; None where no known one fits."""
     at = points(setting)
     wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])
@@ -92,14 +92,14 @@ def identify(subject: Subject, setting: Setting) -> Found | None:
     return None
 
 
-def candidates(subject: Subject) -> list[tuple[Formula | None, HardFormula | None]]:
+def candidates(subject: ExaminedLoss) -> list[tuple[Formula | None, HardFormula | None]]:
     """Return the pairs of terms that may be the loss, those without a bug first, then those with few."""
     hards = (None, *HARD) if subject.has("labels") else (None,)
     pairs = [(soft, hard) for soft in (*RIGHT, *WRONG, None) for hard in hards if soft or hard]
     return sorted(pairs, key=lambda pair: sum(bool(term and term.cause) for term in pair) + 0.5 * pair.count(None))
 
 
-def fitted(wanted: Floats, at: list[Point], soft: Formula | None, hard: HardFormula | None) -> tuple[Found, float]:
+def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: HardFormula | None) -> tuple[Found, float]:
     """Return the weights of two terms that give `wanted` best, and the length of what is left over."""
     columns: dict[str, list[Floats]] = {}
     for z, v, y, T, _ in at:
@@ -126,7 +126,7 @@ class Powers(NamedTuple):
     classes: float | None
 
 
-def powers(subject: Subject, setting: Setting, base: Found) -> tuple[Powers, Powers]:
+def powers(subject: ExaminedLoss, setting: Setting, base: Found) -> tuple[Powers, Powers]:
     """Return the powers of the soft and of the hard term's weight."""
     changes = {
         "temperature": replace(setting, temperature=3 * setting.temperature) if subject.has("temperature") else None,
@@ -147,7 +147,7 @@ def powers(subject: Subject, setting: Setting, base: Found) -> tuple[Powers, Pow
     return Powers(**both[0]), Powers(**both[1])
 
 
-def refit(subject: Subject, setting: Setting, base: Found) -> Found | None:
+def refit(subject: ExaminedLoss, setting: Setting, base: Found) -> Found | None:
     """Return the weights of the same formula at another setting; None where it does not fit there."""
     at = [point._replace(temperature=setting.temperature) for point in points(setting)]
     try:

@@ -8,7 +8,7 @@ import numpy as np
 from minikd.evidence.check_loss import checks
 from minikd.evidence.check_loss.formulas import RIGHT
 from minikd.evidence.check_loss.identify import Found, Powers, Setting, identify, points, powers, refit
-from minikd.evidence.check_loss.subject import CallError, Subject
+from minikd.evidence.check_loss.subject import CallError, ExaminedLoss
 
 OK, WRONG, NOTE, OUT = "ok", "WRONG", "note", "–"
 """What a row can say: right, wrong, worth knowing, does not apply."""
@@ -17,7 +17,7 @@ SAME = 1e-3
 """Weights that agree to this count as equal."""
 
 
-class Row(NamedTuple):
+class LossCheck(NamedTuple):
     """One check. `cause` names an entry of `causes.CAUSES`, "" for none."""
 
     check: str
@@ -37,28 +37,28 @@ class Wish(NamedTuple):
 class Verdict:
     """All rows; `ok` where none is wrong."""
 
-    subject: Subject
-    rows: tuple[Row, ...]
+    subject: ExaminedLoss
+    rows: tuple[LossCheck, ...]
 
     @property
     def ok(self) -> bool:
         return not any(row.status == WRONG for row in self.rows)
 
 
-def check_loss(subject: Subject, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
+def check_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
     """Run every check on a loss. What the loss raises is a finding; ConfigError is for what cannot be asked at all."""
     try:
         checks.runs(subject)
     except CallError as error:
         shape = "loss of shape" in str(error)
-        return Verdict(subject, (Row("it can be called", WRONG, str(error), "per-sample" if shape else ""),))
+        return Verdict(subject, (LossCheck("it can be called", WRONG, str(error), "per-sample" if shape else ""),))
     setting = Setting()
     if found := checks.has_gradient(subject, setting):
-        return Verdict(subject, (Row("gradient", WRONG, found, "no-gradient"),))
+        return Verdict(subject, (LossCheck("gradient", WRONG, found, "no-gradient"),))
     formula = identify(subject, setting)
     if found := checks.finite_value(subject, setting):
         cause = formula.soft.cause if formula and formula.soft else ""
-        return Verdict(subject, (Row("value", WRONG, found, cause),))
+        return Verdict(subject, (LossCheck("value", WRONG, found, cause),))
     growth = growth_with_alpha(subject, setting, formula)
     teacher_alone = 0.0 if growth < 0 or (growth == 0 and wish.alpha_of_labels) else 1.0
     is_kl = formula is not None and formula.soft is RIGHT[0]
@@ -76,18 +76,20 @@ def check_loss(subject: Subject, wish: Wish = Wish()) -> Verdict:  # noqa: B008 
     return Verdict(subject, tuple(rows))
 
 
-def judged(check: str, found: str | None, cause: str) -> Row:
+def judged(check: str, found: str | None, cause: str) -> LossCheck:
     """Return a row: None does not apply, "" is right, any text is what was found."""
     if found is None:
-        return Row(check, OUT, "")
-    return Row(check, WRONG, found, cause) if found else Row(check, OK, "")
+        return LossCheck(check, OUT, "")
+    return LossCheck(check, WRONG, found, cause) if found else LossCheck(check, OK, "")
 
 
-def of_the_formula(subject: Subject, setting: Setting, formula: Found | None, growth: float, wish: Wish) -> list[Row]:
+def of_the_formula(
+    subject: ExaminedLoss, setting: Setting, formula: Found | None, growth: float, wish: Wish
+) -> list[LossCheck]:
     """Return the rows that need a known formula: which it is, and each factor in front of its terms."""
     if formula is None:
         return [
-            Row("formula", NOTE, "none of the known ones; what must hold for every loss is checked below"),
+            LossCheck("formula", NOTE, "none of the known ones; what must hold for every loss is checked below"),
             judged("mean over the batch", checks.mean_over_the_batch(subject, setting), "sum"),
         ]
     rows = [formula_row(formula, wish)]
@@ -104,43 +106,43 @@ def of_the_formula(subject: Subject, setting: Setting, formula: Found | None, gr
     return rows
 
 
-def formula_row(formula: Found, wish: Wish) -> Row:
+def formula_row(formula: Found, wish: Wish) -> LossCheck:
     """Say which formula it is; a wrong one is the finding."""
     terms = [term for term in (formula.soft, formula.hard) if term]
     named = " + ".join(term.name for term in terms)
     wrong = [term for term in terms if term.cause and not (term.cause == "swapped-arguments" and wish.reverse_kl)]
     if wrong:
-        return Row("formula", WRONG, f"it is {named}", wrong[0].cause)
+        return LossCheck("formula", WRONG, f"it is {named}", wrong[0].cause)
     if formula.soft is None:
-        return Row("formula", WRONG, f"it is {named}: the teacher has no say", "")
-    return Row("formula", OK, named)
+        return LossCheck("formula", WRONG, f"it is {named}: the teacher has no say", "")
+    return LossCheck("formula", OK, named)
 
 
-def batch_row(formula: Found, soft: Powers, hard: Powers) -> Row:
+def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
     """Judge how both terms grow with the number of samples: not at all, where they are means."""
     for name, grown in (("the teacher's", soft.samples), ("the labels'", hard.samples)):
         if grown is not None and abs(grown) > 0.05:
             what = "grows" if grown > 0 else "falls"
             cause = "sum" if grown > 0 else "mean-twice"
-            return Row("mean over the batch", WRONG, f"{name} term {what} with the number of samples", cause)
-    return Row("mean over the batch", OK, "")
+            return LossCheck("mean over the batch", WRONG, f"{name} term {what} with the number of samples", cause)
+    return LossCheck("mean over the batch", OK, "")
 
 
-def classes_row(formula: Found, soft: Powers, subject: Subject) -> Row:
+def classes_row(formula: Found, soft: Powers, subject: ExaminedLoss) -> LossCheck:
     """Judge how the teacher's term grows with the number of classes."""
     if soft.classes is None or abs(soft.classes) < 0.05:
-        return Row("sum over the classes", OK, "")
+        return LossCheck("sum over the classes", OK, "")
     if abs(soft.classes + 1) < 0.05:
-        return Row(
+        return LossCheck(
             "sum over the classes",
             WRONG,
             "the teacher's term is K times too small, 10 times for 10 classes",
             "class-mean",
         )
-    return Row("sum over the classes", WRONG, f"the teacher's term grows as K^{soft.classes:g}", "class-mean")
+    return LossCheck("sum over the classes", WRONG, f"the teacher's term grows as K^{soft.classes:g}", "class-mean")
 
 
-def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Subject) -> Row:
+def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: ExaminedLoss) -> LossCheck:
     """Judge the factor T² of the teacher's term, and that the labels' term has none."""
     if not subject.has("temperature"):
         T = formula.temperature
@@ -148,18 +150,18 @@ def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Subject
             T != 1
             and abs(formula.soft_weight * T * T - 1 + (formula.hard_weight if formula.hard_weight < 1 else 0)) < SAME
         ):
-            return Row("T²", WRONG, f"the teacher's term lacks T² (its T is {T:g})", "no-t-squared")
-        return Row("T²", NOTE, f"T is {T:g} inside; the teacher's term counts {formula.soft_weight:.3g} times")
+            return LossCheck("T²", WRONG, f"the teacher's term lacks T² (its T is {T:g})", "no-t-squared")
+        return LossCheck("T²", NOTE, f"T is {T:g} inside; the teacher's term counts {formula.soft_weight:.3g} times")
     grown = soft.temperature
     if grown is not None and abs(grown) > 0.05:
         cause = "no-t-squared" if grown <= -1.5 else "one-t" if grown < 0 else "too-many-t"
-        return Row("T²", WRONG, f"the gradient of the teacher's term is off by T^{grown:g}", cause)
+        return LossCheck("T²", WRONG, f"the gradient of the teacher's term is off by T^{grown:g}", cause)
     if hard.temperature is not None and abs(hard.temperature) > 0.05:
-        return Row("T²", WRONG, f"the labels' term grows as T^{hard.temperature:g}", "labels-t-squared")
-    return Row("T²", OK, "")
+        return LossCheck("T²", WRONG, f"the labels' term grows as T^{hard.temperature:g}", "labels-t-squared")
+    return LossCheck("T²", OK, "")
 
 
-def growth_with_alpha(subject: Subject, setting: Setting, formula: Found | None) -> float:
+def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> float:
     """Return by how much the teacher's weight grows with alpha, as a slope; 0 where it does not, or cannot be told."""
     other = refit(subject, replace(setting, alpha=1 - setting.alpha), formula) if formula else None
     if formula is None or other is None:
@@ -168,30 +170,30 @@ def growth_with_alpha(subject: Subject, setting: Setting, formula: Found | None)
     return slope if abs(slope) > SAME else 0.0
 
 
-def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> Row:
+def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> LossCheck:
     """Judge what alpha weighs: the teacher's term grows with it, the labels' does not."""
     if growth == 0:
-        return Row("alpha", NOTE, "alpha does not change the teacher's weight")
+        return LossCheck("alpha", NOTE, "alpha does not change the teacher's weight")
     if (growth > 0) != wish.alpha_of_labels:
-        return Row("alpha", OK, "")
+        return LossCheck("alpha", OK, "")
     counts = f"the teacher counts {formula.soft_weight:.2g}, the labels {formula.hard_weight:.2g}"
     text = f"alpha weighs {'the teacher' if growth > 0 else 'the labels'}: at {setting.alpha:g} {counts}"
-    return Row("alpha", WRONG, text, "alpha-swapped")
+    return LossCheck("alpha", WRONG, text, "alpha-swapped")
 
 
-def smoothing_row(formula: Found) -> Row:
+def smoothing_row(formula: Found) -> LossCheck:
     """Judge label smoothing: ε and again ε is 1 - (1 - ε)²."""
     found = formula.smoothing
     if abs(found) < SAME:
-        return Row("label smoothing", OUT, "")
+        return LossCheck("label smoothing", OUT, "")
     for once in (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
         if abs(found - (1 - (1 - once) ** 2)) < 1e-4:
             text = f"the labels are smoothed by {found:.4g} = 1 - (1 - {once:g})²: by {once:g}, twice"
-            return Row("label smoothing", WRONG, text, "smoothed-twice")
-    return Row("label smoothing", NOTE, f"the labels are smoothed by {found:.3g}")
+            return LossCheck("label smoothing", WRONG, text, "smoothed-twice")
+    return LossCheck("label smoothing", NOTE, f"the labels are smoothed by {found:.3g}")
 
 
-def of_what_must_hold(subject: Subject, setting: Setting, formula: Found | None) -> list[Row]:
+def of_what_must_hold(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> list[LossCheck]:
     """Return the rows of what holds for every divergence between two softmaxes, whatever its formula."""
     of_logits = (
         formula is not None and formula.soft is not None and formula.soft.name == "squared difference of the logits"
@@ -206,18 +208,18 @@ def of_what_must_hold(subject: Subject, setting: Setting, formula: Found | None)
     return rows
 
 
-def overflow_row(found: str) -> Row:
+def overflow_row(found: str) -> LossCheck:
     """Return the row of very large logits: worth knowing, as few networks get there."""
-    return Row("large logits", NOTE, f"{found}: use log_softmax") if found else Row("large logits", OK, "")
+    return LossCheck("large logits", NOTE, f"{found}: use log_softmax") if found else LossCheck("large logits", OK, "")
 
 
-def teacher_row(subject: Subject, setting: Setting) -> Row:
+def teacher_row(subject: ExaminedLoss, setting: Setting) -> LossCheck:
     """Say whether the loss sends a gradient to the teacher."""
     answer = subject(points(setting)[0])
     if not subject.uses_torch:
-        return Row("teacher's gradient", OUT, "")
+        return LossCheck("teacher's gradient", OUT, "")
     if answer.teacher is None or not np.abs(answer.teacher).max():
-        return Row("teacher's gradient", OK, "")
-    return Row(
+        return LossCheck("teacher's gradient", OK, "")
+    return LossCheck(
         "teacher's gradient", NOTE, "it reaches teacher_logits: call the teacher under torch.no_grad(), or detach"
     )

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from minikd.errors import ConfigError
-from minikd.evidence.check_loss.judge import OK, WRONG, Row
+from minikd.evidence.check_loss.judge import OK, WRONG, LossCheck
 from minikd.evidence.check_loss.subject import split
 from minikd.evidence.gradcheck.learner_file import run_file
 from minikd.evidence.gradcheck.trial import place
@@ -60,27 +60,27 @@ def made(thing: Callable[..., object], spec: str) -> object:
     return thing
 
 
-def teacher_rows(teacher: Module) -> list[Row]:
+def teacher_rows(teacher: Module) -> list[LossCheck]:
     """Return the rows of a teacher: its mode, and whether its parameters would be trained."""
     noisy = [name for name, part in teacher.named_modules() if part.training and of_the_mode(part)]
     trained = [name for name, value in teacher.named_parameters() if value.requires_grad]
     mode = f"it is in training mode, and {noisy[0] or 'it'} answers otherwise there" if noisy else ""
     grads = f"{len(trained)} parameters still take gradients, {trained[0]} first" if trained else ""
     return [
-        Row("teacher's mode", WRONG if mode else OK, mode, "teacher-training" if mode else ""),
-        Row("teacher is frozen", WRONG if grads else OK, grads, "teacher-trained" if grads else ""),
+        LossCheck("teacher's mode", WRONG if mode else OK, mode, "teacher-training" if mode else ""),
+        LossCheck("teacher is frozen", WRONG if grads else OK, grads, "teacher-trained" if grads else ""),
     ]
 
 
-def student_rows(student: Module) -> list[Row]:
+def student_rows(student: Module) -> list[LossCheck]:
     """Return the rows of a student: its mode, and whether it can learn at all."""
     still = [name for name, part in student.named_modules() if not part.training and of_the_mode(part)]
     frozen = [name for name, value in student.named_parameters() if not value.requires_grad]
     mode = f"it is in evaluation mode, and {still[0] or 'it'} learns otherwise there" if still else ""
     grads = f"{len(frozen)} parameters take no gradients, {frozen[0]} first" if frozen else ""
     return [
-        Row("student's mode", WRONG if mode else OK, mode, "student-evaluation" if mode else ""),
-        Row("student can learn", WRONG if grads else OK, grads, ""),
+        LossCheck("student's mode", WRONG if mode else OK, mode, "student-evaluation" if mode else ""),
+        LossCheck("student can learn", WRONG if grads else OK, grads, ""),
     ]
 
 

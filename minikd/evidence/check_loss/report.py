@@ -2,7 +2,7 @@
 
 from minikd.console.layout import paragraph
 from minikd.evidence.check_loss.causes import CAUSES, cost_of, written_at
-from minikd.evidence.check_loss.judge import NOTE, WRONG, Row, Verdict
+from minikd.evidence.check_loss.judge import NOTE, WRONG, LossCheck, Verdict
 
 
 def text(verdict: Verdict) -> str:
@@ -20,7 +20,7 @@ def text(verdict: Verdict) -> str:
     return "\n\n".join(parts)
 
 
-def table(rows: tuple[Row, ...]) -> str:
+def table(rows: tuple[LossCheck, ...]) -> str:
     """Return a line for each check; what was found goes on below where it is long."""
     wide = max(len(row.check) for row in rows)
     lines = []
@@ -31,7 +31,7 @@ def table(rows: tuple[Row, ...]) -> str:
     return "\n".join(lines)
 
 
-def finding(verdict: Verdict, row: Row) -> str:
+def finding(verdict: Verdict, row: LossCheck) -> str:
     """Return what is usually behind a finding, where it is written, how to mend it, and what it cost elsewhere."""
     lines = [paragraph(f"{row.check}: {row.found}.")]
     if row.cause:

@@ -29,7 +29,7 @@ NAMES = {
 """How people call each argument, as regular expressions of the whole name; T is the temperature, t is not known."""
 
 
-class Point(NamedTuple):
+class LossInputs(NamedTuple):
     """Where a loss is asked: logits (N, K) of both networks, class numbers (N,) or None, T, and alpha."""
 
     student: Floats
@@ -39,7 +39,7 @@ class Point(NamedTuple):
     alpha: float
 
 
-class Answer(NamedTuple):
+class LossOutputs(NamedTuple):
     """What the loss says, float64. Gradients are None where there are none.
 
     value: the loss. returned: the gradient that it returns beside its value. student, teacher: PyTorch's gradients with
@@ -57,7 +57,7 @@ class CallError(Exception):
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExaminedLoss:
     """A loss under examination. arguments: the parameter's name for each role that the function has."""
 
     name: str
@@ -67,7 +67,7 @@ class Subject:
     source: tuple[str, ...] = ()
     first_line: int = 1
 
-    def __call__(self, point: Point, dtype: str = "float64") -> Answer:
+    def __call__(self, point: LossInputs, dtype: str = "float64") -> LossOutputs:
         """Return the loss's answer at a point. Raises CallError."""
         ask = self._ask_torch if self.uses_torch else self._ask_numpy
         try:
@@ -86,14 +86,14 @@ class Subject:
     def _bound(self, values: Mapping[str, object]) -> dict[str, object]:
         return {parameter: values[role] for role, parameter in self.arguments.items()}
 
-    def _ask_numpy(self, point: Point, dtype: str) -> Answer:
+    def _ask_numpy(self, point: LossInputs, dtype: str) -> LossOutputs:
         arrays = {"student": point.student.astype(dtype), "teacher": point.teacher.astype(dtype)}
         with np.errstate(all="ignore"):
             found = self.function(**self._bound({**point._asdict(), **arrays}))
         value, gradient = _parts(found)
-        return Answer(_scalar(np.asarray(value)), _like(gradient, point.student))
+        return LossOutputs(_scalar(np.asarray(value)), _like(gradient, point.student))
 
-    def _ask_torch(self, point: Point, dtype: str) -> Answer:
+    def _ask_torch(self, point: LossInputs, dtype: str) -> LossOutputs:
         torch = import_module("torch")
         student, teacher = (
             torch.tensor(value, dtype=getattr(torch, dtype), requires_grad=True)
@@ -108,7 +108,7 @@ class Subject:
         by_autograd = [None if one.grad is None else one.grad.double().numpy() for one in (student, teacher)]
         if hasattr(returned, "detach"):
             returned = returned.detach().double().numpy()
-        return Answer(_scalar(loss.detach().double().numpy()), _like(returned, point.student), *by_autograd)
+        return LossOutputs(_scalar(loss.detach().double().numpy()), _like(returned, point.student), *by_autograd)
 
 
 def _parts(found: object) -> tuple[object, object]:
@@ -139,7 +139,7 @@ def _like(gradient: object, student: Floats) -> Floats | None:
     return found
 
 
-def subject_of(spec: str) -> Subject:
+def subject_of(spec: str) -> ExaminedLoss:
     """Return the loss that `spec`, "file.py:name", names; ":name" may be left out of a file with only one function.
 
     Raises ConfigError for a file that does not run, a name that is not there, and arguments of unknown meaning.
@@ -156,7 +156,7 @@ def subject_of(spec: str) -> Subject:
         )
     thing = made(names[name], f"{path.name}:{name}")
     lines, first = source_of(names[name])
-    return Subject(f"{path.name}:{name}", thing, arguments_of(thing, name), uses_torch(names), lines, first)
+    return ExaminedLoss(f"{path.name}:{name}", thing, arguments_of(thing, name), uses_torch(names), lines, first)
 
 
 def split(spec: str) -> tuple[Path, str]:

@@ -11,7 +11,7 @@ from minikd.distillation.recipe import Recipe
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size
 from minikd.evidence.experiments.lines import lines
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.evidence.experiments.tuning import RATES, at_its_best, tries
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     return found
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw test errors over the number of labels, a line each for teacher, baseline and student."""
     places = {row["name"]: float(row["name"].split()[0]) for row in report["rows"]}
     return lines(report, "Test errors by the number of labelled images", "images with a label", places)

@@ -12,7 +12,7 @@ from minikd.data import load_dataset
 from minikd.distillation.recipe import Distillation, Recipe
 from minikd.errors import ConfigError
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.storage.files import write_atomically
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Setup:
         return [replace(self.recipe, seed=seed) for seed in range(self.seeds)]
 
 
-Stage = Callable[[Setup, Outcomes], list[Cell]]
+ExperimentStage = Callable[[Setup, Outcomes], list[Cell]]
 """The cells that can be named once the earlier stages' outcomes are known."""
 
 
@@ -79,9 +79,9 @@ class Experiment:
     compares: str
     sizes: Mapping[str, Size]
     recipe: Recipe
-    stages: tuple[Stage, ...]
+    stages: tuple[ExperimentStage, ...]
     against: tuple[str, ...]
-    draw: "Callable[[Report], Figure]"
+    draw: "Callable[[ExperimentReport], Figure]"
     published: tuple[Published, ...] = ()
 
     def check(self, preset: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minikd.evidence.experiments.rows import Report, Row
+from minikd.evidence.experiments.rows import ExperimentReport, ResultRow
 from minikd.report import style
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LOOKS = {
 """Colour, marker and meaning of each role: a grey print still tells the markers apart."""
 
 
-def dots(report: Report, title: str, line: str = "") -> "Figure":
+def dots(report: ExperimentReport, title: str, line: str = "") -> "Figure":
     """Draw each row's mean test errors with its interval and its seeds, best first; a line at the row named `line`."""
     rows = sorted(report["rows"], key=lambda row: row["mean"])
     figure = style.new_figure(9, 1.6 + 0.3 * len(rows), title)
@@ -38,7 +38,7 @@ def dots(report: Report, title: str, line: str = "") -> "Figure":
     return figure
 
 
-def legend(ax: "Axes", rows: Sequence[Row]) -> None:
+def legend(ax: "Axes", rows: Sequence[ResultRow]) -> None:
     """Say above the axes what the markers are."""
     from matplotlib.lines import Line2D
 

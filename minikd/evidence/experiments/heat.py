@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.report import style
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def heat_map(
-    report: Report,
+    report: ExperimentReport,
     title: str,
     axes: Sequence[tuple[str, Sequence[str]]],
     names: Sequence[Sequence[str]],

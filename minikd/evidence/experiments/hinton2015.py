@@ -19,7 +19,7 @@ from minikd.evidence.experiments.experiment import Experiment, Published, Setup,
 from minikd.evidence.experiments.figures import LOOKS
 from minikd.evidence.experiments.lines import STROKES
 from minikd.evidence.experiments.missing_classes import only, tell
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.evidence.experiments.tuning import with_settings
 from minikd.report import style
 
@@ -61,7 +61,7 @@ def students(setup: Setup, _: Outcomes) -> list[Cell]:
     return found
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw errors over temperature, a panel for each width, with lines for the baseline and the teacher."""
     rows = {row["name"]: row for row in report["rows"]}
     drawing = style.new_figure(10, 4, "Hinton, Vinyals & Dean 2015, §3: two hidden layers, by temperature")

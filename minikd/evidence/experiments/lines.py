@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from minikd.evidence.experiments.figures import LOOKS
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.report import style
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ ASIDE = {"teacher": 0.96, "baseline": 1.0, "student": 1.04}
 """Each role stands a little aside, so that no interval hides another."""
 
 
-def lines(report: Report, title: str, x: str, places: Mapping[str, float]) -> "Figure":
+def lines(report: ExperimentReport, title: str, x: str, places: Mapping[str, float]) -> "Figure":
     """Draw mean test errors with their intervals over a number, both logarithmic; `places` has each row's number."""
     figure = style.new_figure(8, 5, title)
     ax = figure.subplots()

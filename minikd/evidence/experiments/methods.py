@@ -16,8 +16,8 @@ from minikd.distillation.recipe import Distillation, Recipe
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
 from minikd.evidence.experiments.figures import dots
-from minikd.evidence.experiments.rows import Report
-from minikd.evidence.experiments.tuning import Settings, best, named, tries, with_settings
+from minikd.evidence.experiments.rows import ExperimentReport
+from minikd.evidence.experiments.tuning import TunedSettings, best, named, tries, with_settings
 from minikd.methods import Pair, usable
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 BASELINE, PLAIN = "baseline", "soft_targets"
 
-MIXED: Sequence[Settings] = ({"temperature": 2.0}, {"alpha": 0.5})
+MIXED: Sequence[TunedSettings] = ({"temperature": 2.0}, {"alpha": 0.5})
 
-GRID: Mapping[str, Sequence[Settings]] = {
+GRID: Mapping[str, Sequence[TunedSettings]] = {
     BASELINE: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
     **dict.fromkeys(("soft_targets", "reverse_kl", "jensen_shannon", "soft_cross_entropy", "noisy_teacher"), MIXED),
     "logit_matching": ({"alpha": 0.5}, {"alpha": 0.99}),
@@ -45,7 +45,7 @@ GRID: Mapping[str, Sequence[Settings]] = {
     "label_smoothing": ({"smoothing": 0.05}, {"smoothing": 0.2}),
     "virtual_teacher": ({"alpha": 0.5}, {"correct": 0.99}),
 }
-"""What is tried beside the defaults, two settings for each."""
+"""What is tried beside the defaults, two settings for each. A method that is not here keeps its defaults."""
 
 SCHEMES: Mapping[str, Distillation] = {
     "T=8 to 1": Distillation(method_args={"temperature": 8.0, "final_temperature": 1.0}),
@@ -66,7 +66,7 @@ def base_rows(recipe: Recipe) -> list[str]:
     return [BASELINE, *usable(pair)]
 
 
-def row(setup: Setup, base: str, settings: Settings, plain: str, baseline: str) -> list[Cell]:
+def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: str) -> list[Cell]:
     """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
     name, role = named(base, settings), "baseline" if base == BASELINE else "student"
     method = PLAIN if base == BASELINE else base
@@ -80,7 +80,7 @@ def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
     found = []
     for base in base_rows(setup.recipe):
         cells = row(setup, base, {}, PLAIN, BASELINE)
-        found += [*cells, *tries(cells[: setup.size.tuning], GRID[base])]
+        found += [*cells, *tries(cells[: setup.size.tuning], GRID.get(base, ()))]
     return found
 
 
@@ -98,14 +98,14 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
 
 def tuned(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
-    chosen = {base: best(setup, outcomes, base, GRID[base]) for base in base_rows(setup.recipe)}
+    chosen = {base: best(setup, outcomes, base, GRID.get(base, ())) for base in base_rows(setup.recipe)}
     plain, baseline = (named(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
         cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, baseline)
     ]
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw every row, best first, with the baseline's line."""
     return dots(report, "Every method at equal budget, default and tuned", BASELINE)
 

@@ -22,8 +22,8 @@ from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught
 from minikd.evidence.experiments.figures import dots
 from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
-from minikd.evidence.experiments.rows import Report
-from minikd.evidence.experiments.tuning import Settings, at_its_best, tries
+from minikd.evidence.experiments.rows import ExperimentReport
+from minikd.evidence.experiments.tuning import TunedSettings, at_its_best, tries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ class Net:
     rates: tuple[float, ...]
 
     @property
-    def grid(self) -> Sequence[Settings]:
+    def grid(self) -> Sequence[TunedSettings]:
         """What is tried beside the first rate, for the baseline as for the student."""
         return [{"learning_rate": rate} for rate in self.rates[1:]]
 
@@ -98,7 +98,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     return found
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw every row, best first."""
     return dots(report, "Feed-forward students of two CNNs, on varied images")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from minikd.evidence.experiments.cell import Cell, Measured, Outcomes, key_of
 from minikd.evidence.experiments.statistics import interval, mcnemar_summed
-from minikd.report.evidence import Machine
+from minikd.machine import Machine
 
 
 class Versus(TypedDict):
@@ -26,7 +26,7 @@ class Versus(TypedDict):
     p: float
 
 
-class Row(TypedDict):
+class ResultRow(TypedDict):
     """A row of the table: means over seeds. `half` is half the 95 % interval of the errors, None for one seed.
 
     validation: errors on the held-out images, a fraction. agreement: with the teacher of the seed, or with each of
@@ -58,14 +58,14 @@ class Beside(TypedDict):
     published: str
 
 
-class Report(TypedDict):
+class ExperimentReport(TypedDict):
     """What results.json holds: the rows, and by key why cells failed; `against` names the baselines' columns."""
 
     experiment: str
     preset: str
     seeds: int
     against: list[str]
-    rows: list[Row]
+    rows: list[ResultRow]
     beside: list[Beside]
     failed: dict[str, str]
     seconds: float
@@ -73,7 +73,7 @@ class Report(TypedDict):
     versions: dict[str, str]
 
 
-def rows_of(cells: Sequence[Cell], outcomes: Outcomes) -> list[Row]:
+def rows_of(cells: Sequence[Cell], outcomes: Outcomes) -> list[ResultRow]:
     """Return a row for each name among the cells, in their order; candidates and failed cells are left out."""
     by_name: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -82,13 +82,13 @@ def rows_of(cells: Sequence[Cell], outcomes: Outcomes) -> list[Row]:
     return [row_of(name, found, outcomes) for name, found in by_name.items()]
 
 
-def row_of(name: str, cells: Sequence[Cell], outcomes: Outcomes) -> Row:
+def row_of(name: str, cells: Sequence[Cell], outcomes: Outcomes) -> ResultRow:
     """Return the row of the cells of one name."""
     ours = [outcomes[cell.key] for cell in cells]
     measured = [test_of(cell.key, outcomes) for cell in cells]
     tests = [one for one in measured if one is not None]
     errors = interval([test["errors"] for test in tests])
-    return Row(
+    return ResultRow(
         name=name,
         role=cells[0].role,
         seeds=len(cells),
@@ -132,8 +132,8 @@ def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | No
         row=other,
         difference=apart.mean,
         half=apart.half,
-        only_ours=found.only_ours,
-        only_theirs=found.only_theirs,
+        only_ours=found.only_a_wrong,
+        only_theirs=found.only_b_wrong,
         p=found.p,
     )
 

@@ -20,6 +20,7 @@ from minikd.console.terminal import one_line, standard_error
 from minikd.distillation.folder import check_links
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.evidence.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
+from minikd.storage.files import make_folder
 
 WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
 """The name of the thread in which a worker watches its parent, and how often it looks."""
@@ -53,7 +54,7 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
             todo.append(cell)
     if not todo:
         return
-    make(folder / "cells")
+    make_folder(folder / "cells")
     check_links(folder / "cells")
     parallel = Parallel(n_jobs=min(jobs, len(todo)), return_as="generator_unordered", batch_size=1)
     here = os.getpid()
@@ -131,11 +132,3 @@ def check_keys(cells: Sequence[Cell]) -> None:
         if cell.key in seen:
             raise ConfigError(f"{cell.name!r} and {seen[cell.key]!r} would both be {cell.key}; give one another name")
         seen[cell.key] = cell.name
-
-
-def make(folder: Path) -> None:
-    """Make a folder. Raises ConfigError where it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be made ({error}); choose another place with --folder") from error

@@ -20,8 +20,8 @@ from minikd.distillation.recipe import Recipe, Student
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, teachers
 from minikd.evidence.experiments.figures import LOOKS
-from minikd.evidence.experiments.rows import Report, Row
-from minikd.evidence.experiments.tuning import Settings, at_its_best, tries
+from minikd.evidence.experiments.rows import ExperimentReport, ResultRow
+from minikd.evidence.experiments.tuning import TunedSettings, at_its_best, tries
 from minikd.exports.c_float import float_source
 from minikd.exports.c_int8 import integer_source
 from minikd.nn import Sequential
@@ -37,7 +37,7 @@ KINDS = ("none", "int8", "int4", "ternary")
 PRUNED = (0.0, 0.9)
 """Fractions of the weights that are pruned."""
 
-GRIDS: Mapping[str, Sequence[Settings]] = {
+GRIDS: Mapping[str, Sequence[TunedSettings]] = {
     "baseline": ({"learning_rate": 1e-2}, {"learning_rate": 2.5e-3}),
     "student": ({"learning_rate": 1e-2}, {"temperature": 2.0}),
 }
@@ -139,7 +139,7 @@ def macs(job: Job, model: Sequential) -> float:
     return total
 
 
-def front(found: Sequence[Row]) -> list[Row]:
+def front(found: Sequence[ResultRow]) -> list[ResultRow]:
     """Return the rows that no other row beats in both bytes and errors, by their bytes."""
     best, kept = float("inf"), []
     for row in sorted(found, key=lambda row: (row["parts"]["bytes"], row["mean"])):
@@ -149,7 +149,7 @@ def front(found: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw errors over bytes: baselines, distilled students, the front of these, and the published points."""
     drawing = style.new_figure(9, 5, "Errors against bytes of constants in C")
     ax = drawing.subplots()

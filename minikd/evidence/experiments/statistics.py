@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from minikd.errors import ConfigError
+from minikd.metrics import McNemar, mcnemar_of_counts
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,9 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, float(t.ppf((1 + level) / 2, count - 1)) * deviation / math.sqrt(count), count)
 
 
-@dataclass(frozen=True)
-class Paired:
-    """Two rows over the seeds that both have: images that only one gets wrong, summed, and McNemar's exact p."""
-
-    only_ours: int
-    only_theirs: int
-    p: float
-
-
-def mcnemar_summed(pairs: Iterable[tuple[Iterable[int], Iterable[int]]]) -> Paired:
+def mcnemar_summed(pairs: Iterable[tuple[Iterable[int], Iterable[int]]]) -> McNemar:
     """Return McNemar's exact test over the seeds' pairs of (our wrong images, their wrong images)."""
-    only_ours = only_theirs = 0
-    for ours, theirs in pairs:
-        mine, others = set(ours), set(theirs)
-        only_ours += len(mine - others)
-        only_theirs += len(others - mine)
-    if only_ours + only_theirs == 0:
-        return Paired(0, 0, 1.0)
-    from scipy.stats import binomtest
-
-    return Paired(only_ours, only_theirs, float(binomtest(only_ours, only_ours + only_theirs, 0.5).pvalue))
+    both = [(set(ours), set(theirs)) for ours, theirs in pairs]
+    return mcnemar_of_counts(
+        sum(len(ours - theirs) for ours, theirs in both), sum(len(theirs - ours) for ours, theirs in both)
+    )

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable
 
+from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.evidence.experiments.experiment import Experiment
-from minikd.evidence.experiments.rows import Report, Row, Versus
-from minikd.report import units
+from minikd.evidence.experiments.rows import ExperimentReport, ResultRow, Versus
 
 COSTS = ("bytes", "working bytes", "multiply-adds")
 """What a student costs where it runs, as an experiment counts it."""
 
 
-def text(report: Report) -> str:
+def text(report: ExperimentReport) -> str:
     """Return the rows as an aligned table, what its columns mean, and the cells that failed."""
     against = report["against"]
     first = ("", "test", "", "agree-", "", "ECE", "", *("against" for _ in against))
@@ -28,7 +28,7 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def sizes(rows: Iterable[Row]) -> str:
+def sizes(rows: Iterable[ResultRow]) -> str:
     """Return what each student costs in C, the smallest first."""
     header = (("", "test", "bytes of", "of working", "multiply-"), ("", "errors", "constants", "memory", "adds"))
     return aligned(
@@ -45,7 +45,7 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f}"
 
 
-def meaning(report: Report) -> str:
+def meaning(report: ExperimentReport) -> str:
     """Return what the columns mean."""
     words = (
         f"Means over {report['seeds']} seeds; ± is half of a 95 % interval (Student's t), of the test errors. "
@@ -60,7 +60,7 @@ def meaning(report: Report) -> str:
     return words
 
 
-def cells(row: Row, report: Report) -> tuple[str, ...]:
+def cells(row: ResultRow, report: ExperimentReport) -> tuple[str, ...]:
     """Return a row's numbers as text; where it has fewer seeds than the others, its name says so."""
     beside = [held_against(one) for one in row["versus"]]
     fewer = f" ({row['seeds']} of {report['seeds']} seeds)" if row["seeds"] < report["seeds"] else ""

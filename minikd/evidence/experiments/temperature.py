@@ -10,7 +10,7 @@ from minikd.distillation.recipe import Recipe
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
 from minikd.evidence.experiments.heat import heat_map
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.evidence.experiments.tuning import RATES, at_its_best, tries
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     return found
 
 
-def figure(report: Report) -> "Figure":
+def figure(report: ExperimentReport) -> "Figure":
     """Draw the mean test errors as a heat map beside the baseline's."""
     return heat_map(
         report,

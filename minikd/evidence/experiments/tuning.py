@@ -8,19 +8,19 @@ from minikd.evidence.experiments.cell import Cell, Outcomes, key_of
 from minikd.evidence.experiments.experiment import Setup
 from minikd.evidence.experiments.statistics import interval
 
-Settings = Mapping[str, float]
+TunedSettings = Mapping[str, float]
 """Settings of the student's training, or of its method, by name."""
 
-RATES: Sequence[Settings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-3})
+RATES: Sequence[TunedSettings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-3})
 """What is tried for a baseline beside the default student's learning rate, which was settled for a distilled one."""
 
 
-def named(base: str, settings: Settings) -> str:
+def named(base: str, settings: TunedSettings) -> str:
     """Return a row's name, as "dkd" or "dkd beta=2"."""
     return " ".join([base, *(f"{name}={value:g}" for name, value in settings.items())])
 
 
-def with_settings(recipe: Recipe, settings: Settings) -> Recipe:
+def with_settings(recipe: Recipe, settings: TunedSettings) -> Recipe:
     """Return the recipe with other settings of the student's training or of its method."""
     own = {one.name for one in fields(Student)}
     student = {name: value for name, value in settings.items() if name in own}
@@ -33,7 +33,7 @@ def with_settings(recipe: Recipe, settings: Settings) -> Recipe:
     )
 
 
-def tries(cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
+def tries(cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
     """Return the cells that try other settings in a row's cells, measured on held-out images."""
     return [
         replace(
@@ -48,7 +48,7 @@ def tries(cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
     ]
 
 
-def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[Settings]) -> list[Cell]:
+def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
     """Return a row's cells with the settings that did best; its own and the grid's have been tried apart."""
     settings = best(setup, outcomes, cells[0].name, grid, f"try {cells[0].name}")
     return [
@@ -56,7 +56,7 @@ def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: S
     ]
 
 
-def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[Settings], own: str = "") -> Settings:
+def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[TunedSettings], own: str = "") -> TunedSettings:
     """Return the best settings of a row, {} for its own: fewest held-out errors over the tuning seeds, then likelihood.
 
     `own` names the row that tells what its own settings are worth (default: the row itself).
@@ -64,7 +64,7 @@ def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[Settings], 
     A setting that failed for a seed is none to choose.
     """
 
-    def standing(settings: Settings) -> tuple[float, float]:
+    def standing(settings: TunedSettings) -> tuple[float, float]:
         name = f"try {named(base, settings)}" if settings else own or base
         keys = [key_of(name, seed) for seed in range(min(setup.size.tuning, setup.seeds))]
         found = [outcomes[key] for key in keys if key in outcomes]

@@ -7,17 +7,17 @@ from minikd.console.terminal import one_line, say
 from minikd.distillation.folder import holding, remove_abandoned
 from minikd.evidence.experiments.cell import Cell
 from minikd.evidence.experiments.experiment import Experiment
-from minikd.evidence.experiments.rows import Beside, Report, Row, rows_of
-from minikd.evidence.experiments.run import Progress, make, run_cells
+from minikd.evidence.experiments.rows import Beside, ExperimentReport, ResultRow, rows_of
+from minikd.evidence.experiments.run import Progress, run_cells
 from minikd.machine import machine, versions
-from minikd.storage.files import write_atomically
+from minikd.storage.files import make_folder, write_atomically
 from minikd.storage.jsonfiles import write_json
 
 
 def run(
     experiment: Experiment, preset: str = "short", seeds: int = 5, jobs: int = 1, folder: Path | None = None,
     quiet: bool = True,
-) -> Report:  # fmt: skip
+) -> ExperimentReport:  # fmt: skip
     """Run an experiment, or go on with it in its folder, and return its rows.
 
     Leaves results.json, figure.png and, in cells/, each cell's outcome and its model. Raises ConfigError for a preset
@@ -25,7 +25,7 @@ def run(
     """
     experiment.check(preset)
     folder = (folder or experiment.folder(preset)).absolute()
-    make(folder)
+    make_folder(folder)
     with holding(folder):
         remove_abandoned(folder / "cells")
         if not quiet:
@@ -33,7 +33,7 @@ def run(
         return run_held(experiment, preset, seeds, jobs, folder, quiet)
 
 
-def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder: Path, quiet: bool) -> Report:
+def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder: Path, quiet: bool) -> ExperimentReport:
     """Run an experiment in a folder that no other process uses."""
     begin = time.perf_counter()
     setup, progress, cells = experiment.setup(preset, seeds, folder), Progress(), list[Cell]()
@@ -42,7 +42,7 @@ def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder:
         cells += new
         run_cells(new, folder, jobs, progress, quiet)
     rows = rows_of(cells, progress.outcomes)
-    report = Report(
+    report = ExperimentReport(
         experiment=experiment.name,
         preset=preset,
         seeds=seeds,
@@ -60,7 +60,7 @@ def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder:
     return report
 
 
-def beside(experiment: Experiment, rows: list[Row]) -> list[Beside]:
+def beside(experiment: Experiment, rows: list[ResultRow]) -> list[Beside]:
     """Return the published numbers with ours beside them."""
     ours = {row["name"]: {"": row["mean"], **row["parts"]} for row in rows}
     return [
@@ -69,7 +69,7 @@ def beside(experiment: Experiment, rows: list[Row]) -> list[Beside]:
     ]
 
 
-def draw(experiment: Experiment, report: Report, path: Path) -> None:
+def draw(experiment: Experiment, report: ExperimentReport, path: Path) -> None:
     """Write the experiment's figure."""
     from minikd.report import style
     from minikd.report.figures import png

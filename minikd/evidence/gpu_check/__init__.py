@@ -3,6 +3,6 @@
 For the first user with a GPU, and for us, who have none: it leaves one file that can be sent.
 """
 
-from minikd.evidence.gpu_check.report import Report, run, text
+from minikd.evidence.gpu_check.report import DeviceReport, run, text
 
-__all__ = ["Report", "run", "text"]
+__all__ = ["DeviceReport", "run", "text"]

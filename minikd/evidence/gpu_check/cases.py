@@ -3,7 +3,7 @@
 The suite proves NumPy's gradients against finite differences; what agrees with them on the device is right there too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple, TypedDict
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from minikd import losses
 from minikd.backends import Backend, to_host
+from minikd.evidence.differences import largest_difference
 from minikd.evidence.gradcheck import suite
 from minikd.evidence.gradcheck.features import FeatureCase, feature_cases
 from minikd.evidence.gradcheck.numeric import tie_free
-from minikd.evidence.gradcheck.subjects import Loss
+from minikd.evidence.gradcheck.subjects import LossOfLogits
 from minikd.nn import Layer, Sequential
 from minikd.typing import Array, Floats, Scalar, Shape
 
@@ -23,14 +24,14 @@ BOUNDS = {"float64": 1e-10, "float32": 1e-4}
 
 HOST = Backend("numpy", "to compare with")
 
-Results = Mapping[str, Array | Scalar]
+NamedResults = Mapping[str, Array | Scalar]
 
 
-class Case(NamedTuple):
+class DeviceCase(NamedTuple):
     """A case: `run(backend, dtype)` gives named arrays, made on that backend."""
 
     name: str
-    run: Callable[[Backend, str], Results]
+    run: Callable[[Backend, str], NamedResults]
 
 
 class Difference(TypedDict):
@@ -49,13 +50,14 @@ class Difference(TypedDict):
     error: str
 
 
-def differences(device: Backend, seed: int = 0) -> Iterator[Difference]:
-    """Yield every case in both dtypes; one that fails is a row like the others."""
+def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: int = 0) -> Iterator[Difference]:
+    """Yield every case in each dtype; one that fails is a row like the others."""
     for case in cases(np.random.default_rng(seed)):
-        for dtype, bound in BOUNDS.items():
+        for dtype in dtypes:
+            bound = BOUNDS[dtype]
             found = Difference(name=case.name, dtype=dtype, difference=None, array="", bound=bound, ok=False, error="")
             try:
-                found["array"], largest = largest_difference(case, device, dtype)
+                found["array"], largest = furthest(case, device, dtype)
             except Exception as error:  # whatever it is, the other cases must still be run
                 found["error"] = f"{type(error).__name__}: {error}"
             else:
@@ -64,7 +66,7 @@ def differences(device: Backend, seed: int = 0) -> Iterator[Difference]:
             yield found
 
 
-def largest_difference(case: Case, device: Backend, dtype: str) -> tuple[str, float]:
+def furthest(case: DeviceCase, device: Backend, dtype: str) -> tuple[str, float]:
     """Return the array of a case in which the device lies furthest from NumPy, and by how much, relatively."""
     wanted, found = case.run(HOST, dtype), case.run(device, dtype)
     by_name = [(name, relative(on_host(found[name]), on_host(wanted[name]))) for name in wanted]
@@ -77,36 +79,34 @@ def on_host(value: Array | Scalar) -> Array:
 
 
 def relative(found: Array, wanted: Array) -> float:
-    """Return the largest difference of two arrays, relative to the largest element; infinite where one is not finite.
+    """Return the largest relative difference of two arrays; infinite for another dtype, and where one is not finite.
 
     A gradient that is 0 but for rounding, such as that of a bias before batch norm, is compared with 1.
     """
-    one, other = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
-    if found.dtype != wanted.dtype or one.shape != other.shape or not np.isfinite(one).all():
+    if found.dtype != wanted.dtype or not np.isfinite(found).all():
         return float("inf")
-    largest = float(np.abs(other).max()) if other.size else 0.0
-    return float(np.abs(one - other).max()) / (largest if largest > 1e-6 else 1.0) if other.size else 0.0
+    return largest_difference(found, wanted, floor=1e-6)
 
 
-def cases(rng: np.random.Generator) -> Iterator[Case]:
+def cases(rng: np.random.Generator) -> Iterator[DeviceCase]:
     """Yield every layer, loss and model of the suite."""
     for name, layer, shape, training in suite.layers(rng):
-        yield Case(name, layer_case(layer, tie_free(shape, rng), training))
+        yield DeviceCase(name, layer_case(layer, tie_free(shape, rng), training))
     for name, loss, _ in suite.loss_cases(rng):
-        yield Case(name, loss_case(loss, tie_free((5, 4), rng)))
-    yield Case("kl_with_temperature", temperature_case(tie_free((5, 4), rng), rng.standard_normal((5, 4))))
+        yield DeviceCase(name, loss_case(loss, tie_free((5, 4), rng)))
+    yield DeviceCase("kl_with_temperature", temperature_case(tie_free((5, 4), rng), rng.standard_normal((5, 4))))
     for feature_case in feature_cases(rng):
-        yield Case(feature_case.name, feature_loss_case(feature_case))
-    yield Case("unit_rows", unit_rows_case(tie_free((3, 4), rng), rng.standard_normal((3, 4))))
-    yield Case("softmax, T=4", softmax_case(tie_free((3, 4), rng), rng.standard_normal((3, 4))))
+        yield DeviceCase(feature_case.name, feature_loss_case(feature_case))
+    yield DeviceCase("unit_rows", unit_rows_case(tie_free((3, 4), rng), rng.standard_normal((3, 4))))
+    yield DeviceCase("softmax, T=4", softmax_case(tie_free((3, 4), rng), rng.standard_normal((3, 4))))
     for name, model, shape, training in suite.models(rng):
-        yield Case(name, model_case(model, shape, training, rng))
+        yield DeviceCase(name, model_case(model, shape, training, rng))
 
 
-def layer_case(layer: Layer, x: Floats, training: bool) -> Callable[[Backend, str], Results]:
+def layer_case(layer: Layer, x: Floats, training: bool) -> Callable[[Backend, str], NamedResults]:
     """Return a case of both passes of a layer."""
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         here = layer.astype(dtype).to(backend)
         y, cache = here.forward(backend.put(x.astype(dtype)), training, np.random.default_rng(1))
         dy = np.random.default_rng(2).standard_normal(y.shape)
@@ -116,20 +116,20 @@ def layer_case(layer: Layer, x: Floats, training: bool) -> Callable[[Backend, st
     return run
 
 
-def loss_case(loss: Loss, logits: Floats) -> Callable[[Backend, str], Results]:
+def loss_case(loss: LossOfLogits, logits: Floats) -> Callable[[Backend, str], NamedResults]:
     """Return a case of a loss and its gradient."""
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         value, gradient = loss(backend.put(logits.astype(dtype)))
         return {"loss": value, "dlogits": gradient}
 
     return run
 
 
-def temperature_case(logits: Floats, teacher: Floats) -> Callable[[Backend, str], Results]:
-    """Return a case of the divergence with its gradients by the logits and by the temperature."""
+def temperature_case(logits: Floats, teacher: Floats) -> Callable[[Backend, str], NamedResults]:
+    """Return a case of the divergence with its gradients with respect to the logits and by the temperature."""
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         z, v = backend.put(logits.astype(dtype)), backend.put(teacher.astype(dtype))
         loss, dlogits, dtemperature = losses.kl_with_temperature(z, v, 3.3)
         return {"loss": loss, "dlogits": dlogits, "dtemperature": dtemperature}
@@ -137,20 +137,20 @@ def temperature_case(logits: Floats, teacher: Floats) -> Callable[[Backend, str]
     return run
 
 
-def feature_loss_case(case: FeatureCase) -> Callable[[Backend, str], Results]:
+def feature_loss_case(case: FeatureCase) -> Callable[[Backend, str], NamedResults]:
     """Return a case of a loss of features and its gradients."""
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         value, *gradients = case.run({name: backend.put(a.astype(dtype)) for name, a in case.point.items()})
         return {"loss": value, **{f"d{name}": g for name, g in zip(case.point, gradients, strict=True)}}
 
     return run
 
 
-def unit_rows_case(x: Floats, upstream: Floats) -> Callable[[Backend, str], Results]:
+def unit_rows_case(x: Floats, upstream: Floats) -> Callable[[Backend, str], NamedResults]:
     """Return a case of rows of length 1, with their backward pass."""
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         a, length = losses.unit_rows(backend.put(x.astype(dtype)))
         da = backend.put(upstream.astype(dtype))
         return {"a": a, "length": length, "dx": losses.unit_rows_backward(da, a, length)}
@@ -158,10 +158,10 @@ def unit_rows_case(x: Floats, upstream: Floats) -> Callable[[Backend, str], Resu
     return run
 
 
-def softmax_case(logits: Floats, upstream: Floats) -> Callable[[Backend, str], Results]:
+def softmax_case(logits: Floats, upstream: Floats) -> Callable[[Backend, str], NamedResults]:
     """Return a case of softmax, its logarithm, and their backward passes."""
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         z, dq = backend.put(logits.astype(dtype)), backend.put(upstream.astype(dtype))
         q, logq = losses.softmax(z, 4.0), losses.log_softmax(z, 4.0)
         backward = {"dz": losses.softmax_backward(dq, q, 4.0), "dz of log": losses.log_softmax_backward(dq, logq, 4.0)}
@@ -172,11 +172,11 @@ def softmax_case(logits: Floats, upstream: Floats) -> Callable[[Backend, str], R
 
 def model_case(
     model: Sequential, shape: Shape, training: bool, rng: np.random.Generator
-) -> Callable[[Backend, str], Results]:
+) -> Callable[[Backend, str], NamedResults]:
     """Return a case of a whole model, from its input to a distillation loss and back."""
     x = tie_free(shape, rng)
 
-    def run(backend: Backend, dtype: str) -> Results:
+    def run(backend: Backend, dtype: str) -> NamedResults:
         here = model.astype(dtype).to(backend)
         logits, cache = here.forward(backend.put(x.astype(dtype)), training, np.random.default_rng(1))
         loss, dlogits = suite.model_loss(logits)

@@ -60,7 +60,7 @@ def cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-class Spent(NamedTuple):
+class DeviceTime(NamedTuple):
     """Seconds of one piece of work: of the host until it has asked for all of it, of the device until all is done."""
 
     host: float
@@ -78,7 +78,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def spent(work: Callable[[int], object], count: int) -> Spent:
+def spent(work: Callable[[int], object], count: int) -> DeviceTime:
     """Return the mean seconds of `work(0)` to `work(count - 1)`, asked for one after the other without waiting."""
     import cupy
 
@@ -91,7 +91,7 @@ def spent(work: Callable[[int], object], count: int) -> Spent:
     end.record()
     host = time.perf_counter() - start
     end.synchronize()
-    return Spent(host / count, cupy.cuda.get_elapsed_time(begin, end) / 1000 / count)
+    return DeviceTime(host / count, cupy.cuda.get_elapsed_time(begin, end) / 1000 / count)
 
 
 @contextmanager

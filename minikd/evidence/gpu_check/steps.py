@@ -1,6 +1,6 @@
 """The project's trainings on both backends: do their losses agree, what does a step copy, and how long does it take?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypedDict
@@ -27,7 +27,7 @@ AGREEMENT = {"float64": (10, 1e-8), "float32": (3, 1e-4)}
 by the sign of a gradient, however small."""
 
 
-class Step(TypedDict):
+class DeviceTraining(TypedDict):
     """One training: by how much its losses differ from NumPy's, and what a step of it costs.
 
     `host_ms` is how long the host takes to ask for a step, `device_ms` how long a step takes on the device where the
@@ -45,14 +45,16 @@ class Step(TypedDict):
     error: str
 
 
-def trainings(device: Backend, batch_size: int, count: int) -> Iterator[Step]:
+def trainings(
+    device: Backend, batch_size: int, count: int, dtypes: Sequence[str] = tuple(AGREEMENT)
+) -> Iterator[DeviceTraining]:
     """Yield every training, its step's times a mean over `count` steps; one that fails is a row like the others."""
     views = images(max(IMAGES, batch_size))
     for kind in KINDS:
         try:
-            yield training(kind, device, views, batch_size, count)
+            yield training(kind, device, views, batch_size, count, dtypes)
         except Exception as error:  # whatever it is, the other trainings must still be run
-            yield Step(
+            yield DeviceTraining(
                 name=kind,
                 difference={},
                 ok=False,
@@ -65,10 +67,13 @@ def trainings(device: Backend, batch_size: int, count: int) -> Iterator[Step]:
             )
 
 
-def training(kind: str, device: Backend, views: Views, batch_size: int, count: int) -> Step:
+def training(
+    kind: str, device: Backend, views: Views, batch_size: int, count: int, dtypes: Sequence[str]
+) -> DeviceTraining:
     """Return what one training shows; a batch has at most as many images as there are."""
     batch_size, difference = min(batch_size, len(views)), {}
-    for dtype, (steps, _) in AGREEMENT.items():
+    for dtype in dtypes:
+        steps, _ = AGREEMENT[dtype]
         there, here = (losses(make(kind, backend, views, dtype), steps, batch_size) for backend in (device, HOST))
         difference[dtype] = max(abs(a - b) / abs(b) for a, b in zip(there, here, strict=True))
     run = make(kind, device, views, "float32")
@@ -76,10 +81,10 @@ def training(kind: str, device: Backend, views: Views, batch_size: int, count: i
     with counted() as copies:
         take(run, WARM_UP, batch_size)
     times = spent(partial(take, run, batch_size=batch_size), count)
-    return Step(
+    return DeviceTraining(
         name=kind,
         difference=difference,
-        ok=all(difference[dtype] <= bound for dtype, (_, bound) in AGREEMENT.items()),
+        ok=all(apart <= AGREEMENT[dtype][1] for dtype, apart in difference.items()),
         copies_to_device=copies["to_device"],
         copies_to_host=copies["to_host"],
         host_ms=1000 * times.host,

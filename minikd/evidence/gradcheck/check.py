@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from minikd.evidence.gradcheck.diagnose import diagnose
-from minikd.evidence.gradcheck.evidence import Evidence
+from minikd.evidence.gradcheck.evidence import WrongGradient
 from minikd.evidence.gradcheck.numeric import (
     ELEMENT_STEP,
     STEP,
-    Arrays,
+    NamedArrays,
     Slope,
     jacobian,
     jacobian_row,
@@ -25,8 +25,8 @@ from minikd.evidence.gradcheck.numeric import (
     random_direction,
     slope,
 )
-from minikd.evidence.gradcheck.report import ArgumentCheck, Report, gradient_of
-from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, Trial, wrong_dtype
+from minikd.evidence.gradcheck.report import ArgumentCheck, GradientReport, gradient_of
+from minikd.evidence.gradcheck.trial import Backward, Forward, FunctionUnderTest, Stopped, wrong_dtype
 from minikd.typing import Floats
 
 BOUND = 1e-7
@@ -49,7 +49,7 @@ JACOBIAN_LIMIT = 20_000_000
 def check_function(
     forward: Forward,
     backward: Backward,
-    arrays: Arrays,
+    arrays: NamedArrays,
     rng: np.random.Generator,
     *,
     name: str = "function",
@@ -57,7 +57,7 @@ def check_function(
     bound: float = BOUND,
     step: float = STEP,
     constants: Mapping[str, float] | None = None,
-) -> Report:
+) -> GradientReport:
     """Check `backward` against finite differences of `forward`, at the point `arrays`.
 
     `forward(arrays)` returns (y, cache), y an array or a scalar; `backward(dy, cache)` returns the gradient of every
@@ -67,12 +67,12 @@ def check_function(
 
     With `full`, and whenever the direction disagrees, every element is differenced, and `constants` (a temperature T,
     say) help to name the factor by which a gradient is wrong. Nothing is raised for a wrong gradient: the report says
-    so (`Report.ok`, `Report.message`, `Report.expect_ok()`).
+    so (`GradientReport.ok`, `GradientReport.message`, `GradientReport.expect_ok()`).
     """
     point = {key: np.asarray(a, np.float64) for key, a in arrays.items()}
-    trial = Trial(forward, backward)
+    trial = FunctionUnderTest(forward, backward)
     shapes = {key: a.shape for key, a in point.items()}
-    report = Report(name, shapes, bound=bound, step=step)
+    report = GradientReport(name, shapes, bound=bound, step=step)
     try:
         report = _check(trial, point, rng, report, full, constants or {})
     except Stopped as stop:
@@ -81,8 +81,13 @@ def check_function(
 
 
 def _check(
-    trial: Trial, point: Arrays, rng: np.random.Generator, report: Report, full: bool, constants: Mapping[str, float]
-) -> Report:
+    trial: FunctionUnderTest,
+    point: NamedArrays,
+    rng: np.random.Generator,
+    report: GradientReport,
+    full: bool,
+    constants: Mapping[str, float],
+) -> GradientReport:
     y = trial.output(point)
     if not np.isfinite(y).all():
         trial.note("finite", "forward", "forward's output holds NaN or infinity; no gradient of that can be checked")
@@ -109,8 +114,13 @@ def _check(
 
 
 def _along(
-    trial: Trial, point: Arrays, dy: Floats, grads: Arrays, direction: Arrays, report: Report
-) -> tuple[Report, bool]:
+    trial: FunctionUnderTest,
+    point: NamedArrays,
+    dy: Floats,
+    grads: NamedArrays,
+    direction: NamedArrays,
+    report: GradientReport,
+) -> tuple[GradientReport, bool]:
     """Compare the derivatives along one direction; note a disagreement."""
     if not grads:
         return report, True
@@ -135,11 +145,13 @@ def _along(
     return report, agrees
 
 
-def _slope(trial: Trial, point: Arrays, dy: Floats, direction: Arrays, step: float, doubt: float) -> Slope:
+def _slope(
+    trial: FunctionUnderTest, point: NamedArrays, dy: Floats, direction: NamedArrays, step: float, doubt: float
+) -> Slope:
     return slope(lambda t: float((trial.output(moved(point, direction, t)) * dy).sum()), step, doubt)
 
 
-def _check_behaviour(trial: Trial, point: Arrays, dy: Floats, grads: Arrays) -> None:
+def _check_behaviour(trial: FunctionUnderTest, point: NamedArrays, dy: Floats, grads: NamedArrays) -> None:
     """Note a backward pass that spoils its cache, or that depends on how its arguments lie in memory."""
     cache = trial.forward(point)[1]
     once, twice = trial.backward(dy, cache), trial.backward(dy, cache)
@@ -152,7 +164,7 @@ def _check_behaviour(trial: Trial, point: Arrays, dy: Floats, grads: Arrays) -> 
         trial.note("layout", "backward", text)
 
 
-def _check_float32(trial: Trial, point: Arrays, dy: Floats, grads: Arrays) -> None:
+def _check_float32(trial: FunctionUnderTest, point: NamedArrays, dy: Floats, grads: NamedArrays) -> None:
     """Note float32 that turns into float64 on the way, or that loses the gradient."""
     try:
         y, cache = trial.forward({key: a.astype(np.float32) for key, a in point.items()})
@@ -176,8 +188,13 @@ def _check_float32(trial: Trial, point: Arrays, dy: Floats, grads: Arrays) -> No
 
 
 def _element_by_element(
-    trial: Trial, point: Arrays, dy: Floats, grads: Arrays, report: Report, constants: Mapping[str, float]
-) -> Report:
+    trial: FunctionUnderTest,
+    point: NamedArrays,
+    dy: Floats,
+    grads: NamedArrays,
+    report: GradientReport,
+    constants: Mapping[str, float],
+) -> GradientReport:
     """Difference every element of every argument; note each wrong argument with what explains it."""
     rows: dict[str, Floats] = {}
     notes = list(report.notes)
@@ -194,7 +211,7 @@ def _element_by_element(
         check = _compare(key, grads[key], found, least)
         if not check.ok:
             others = {other: value for other, value in numeric.items() if other != key}
-            evidence = Evidence(key, grads[key], found, rows[key], point, dy, trial, others, constants)
+            evidence = WrongGradient(key, grads[key], found, rows[key], point, dy, trial, others, constants)
             check = replace(check, diagnosis=tuple(diagnose(evidence)))
             trial.note("element", key, f"{gradient_of(key)} is wrong in {check.wrong} of {grads[key].size} elements")
         checks.append(check)
@@ -202,7 +219,14 @@ def _element_by_element(
 
 
 def _look_closer(
-    trial: Trial, point: Arrays, dy: Floats, key: str, by_hand: Floats, numeric: Floats, rows: Floats, least: float
+    trial: FunctionUnderTest,
+    point: NamedArrays,
+    dy: Floats,
+    key: str,
+    by_hand: Floats,
+    numeric: Floats,
+    rows: Floats,
+    least: float,
 ) -> None:
     """Difference again, with a smaller step, what disagrees: a kink may lie within the step. Changes numeric, rows."""
     wrong = np.abs(numeric - by_hand) > ELEMENT_BOUND * max(_largest([numeric]), least)

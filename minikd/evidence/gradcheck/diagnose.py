@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.evidence.gradcheck import suspects
-from minikd.evidence.gradcheck.evidence import Evidence, same
+from minikd.evidence.gradcheck.evidence import WrongGradient, same
 from minikd.evidence.gradcheck.trial import Stopped
 
 SUSPECTS = (
@@ -32,7 +32,7 @@ SUSPECTS = (
 """In the order in which they are heard: the first one whose story fits is believed."""
 
 
-def diagnose(evidence: Evidence) -> Iterator[str]:
+def diagnose(evidence: WrongGradient) -> Iterator[str]:
     """Yield what explains the wrong gradient, and where else it helps to look."""
     for suspect in SUSPECTS:
         try:
@@ -45,7 +45,7 @@ def diagnose(evidence: Evidence) -> Iterator[str]:
     yield from where_wrong(evidence)
 
 
-def where_wrong(e: Evidence) -> Iterator[str]:
+def where_wrong(e: WrongGradient) -> Iterator[str]:
     """Yield the pattern of the wrong elements: a border, a sample, a channel, where x is negative."""
     wrong = np.abs(e.by_hand - e.numeric) > 1e-6 * max(float(np.abs(e.numeric).max()), float(np.abs(e.by_hand).max()))
     if wrong.all():
@@ -77,7 +77,7 @@ def _place(wrong: npt.NDArray[np.bool_]) -> str | None:
     return None
 
 
-def _condition(wrong: npt.NDArray[np.bool_], e: Evidence) -> str | None:
+def _condition(wrong: npt.NDArray[np.bool_], e: WrongGradient) -> str | None:
     """Say which condition on the values picks out the wrong elements."""
     zero = np.abs(e.numeric) <= 1e-9
     conditions = {

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minikd.evidence.gradcheck.numeric import Arrays
+from minikd.evidence.gradcheck.numeric import NamedArrays
 from minikd.evidence.gradcheck.report import gradient_of
-from minikd.evidence.gradcheck.trial import Trial
+from minikd.evidence.gradcheck.trial import FunctionUnderTest
 from minikd.typing import Floats
 
 MATCH = 1e-5
@@ -20,7 +20,7 @@ MATCH = 1e-5
 
 
 @dataclass(frozen=True)
-class Evidence:
+class WrongGradient:
     """One argument whose gradient by hand is wrong.
 
     `jacobian` (elements of the argument, elements of y) is numeric, `arrays` the point, `dy` the upstream gradient,
@@ -32,9 +32,9 @@ class Evidence:
     by_hand: Floats
     numeric: Floats
     jacobian: Floats
-    arrays: Arrays
+    arrays: NamedArrays
     dy: Floats
-    trial: Trial
+    trial: FunctionUnderTest
     others: Mapping[str, Floats]
     constants: Mapping[str, float]
 

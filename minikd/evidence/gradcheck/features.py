@@ -7,24 +7,24 @@ import numpy as np
 
 from minikd import losses
 from minikd.evidence.gradcheck.check import check_function
-from minikd.evidence.gradcheck.numeric import Arrays, beside, tie_free
-from minikd.evidence.gradcheck.report import Report
+from minikd.evidence.gradcheck.numeric import NamedArrays, beside, tie_free
+from minikd.evidence.gradcheck.report import GradientReport
 from minikd.typing import Floats, Scalar
 
 N, Ds, Dt, E = 5, 4, 6, 3
 MAPS, TEACHER_MAPS = (3, 4, 2, 5), (3, 2, 2, 5)
 """Uneven on purpose: a batch unlike the widths, a student narrower than its teacher, maps that are not square."""
 
-Results = tuple[Scalar, *tuple[Floats, ...]]
-"""What a loss returns: its value, and its gradient by each of its arrays."""
+LossAndGradients = tuple[Scalar, *tuple[Floats, ...]]
+"""What a loss returns: its value, and its gradient with respect to each of its arrays."""
 
 
 class FeatureCase(NamedTuple):
-    """A loss of features: `run(arrays)` gives the loss and its gradients by the arrays, in the order of `point`."""
+    """A loss of features: `run(arrays)` gives the loss and a gradient for each array, in the order of `point`."""
 
     name: str
-    run: Callable[[Arrays], Results]
-    point: Arrays
+    run: Callable[[NamedArrays], LossAndGradients]
+    point: NamedArrays
 
 
 def feature_cases(rng: np.random.Generator) -> Iterator[FeatureCase]:
@@ -53,20 +53,20 @@ def _weighted(fs: Floats, ft: Floats, of: str, rng: np.random.Generator) -> Iter
     yield FeatureCase("contrastive" + of, _taught(losses.contrastive, ft), projections)
 
 
-def _taught(loss: Callable[..., Results], ft: Floats) -> Callable[[Arrays], Results]:
+def _taught(loss: Callable[..., LossAndGradients], ft: Floats) -> Callable[[NamedArrays], LossAndGradients]:
     """Return the loss beside a teacher's feature, as a function of its arrays."""
 
-    def run(arrays: Arrays) -> Results:
+    def run(arrays: NamedArrays) -> LossAndGradients:
         fs, *weights = arrays.values()
         return loss(fs, beside(ft, fs), *weights)
 
     return run
 
 
-def check_feature_loss(case: FeatureCase, rng: np.random.Generator, full: bool) -> Report:
+def check_feature_loss(case: FeatureCase, rng: np.random.Generator, full: bool) -> GradientReport:
     """Check the gradients of a loss of features by the feature and by the weights."""
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         value, *gradients = case.run(arrays)
         return np.asarray(value), dict(zip(arrays, gradients, strict=True))
 
@@ -77,10 +77,10 @@ def check_feature_loss(case: FeatureCase, rng: np.random.Generator, full: bool) 
     return check_function(forward, backward, case.point, rng, name=case.name, full=full)
 
 
-def check_unit_rows(rng: np.random.Generator, full: bool) -> Report:
+def check_unit_rows(rng: np.random.Generator, full: bool) -> GradientReport:
     """Check the backward pass of rows of length 1."""
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         a, length = losses.unit_rows(arrays["x"])
         return a, (a, length)
 

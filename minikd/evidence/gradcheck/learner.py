@@ -13,7 +13,7 @@ from minikd.errors import ConfigError, ShapeError
 from minikd.evidence.gradcheck.learner_file import LearnerFile, as_function, has_passes, load
 from minikd.evidence.gradcheck.learner_function import check_learner_function, examples
 from minikd.evidence.gradcheck.numeric import tie_free
-from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import BoundLayer, LayerLike, check_layer, parameters
 from minikd.evidence.gradcheck.trial import Stopped, describe, place
 from minikd.nn.layer import BINDING
@@ -23,7 +23,7 @@ SHAPES: tuple[Shape, ...] = ((5, 7), (2, 3, 7, 6), (2, 1, 7, 6), (3, 4, 5), (7,)
 """Tried in this order where nothing says which shape of input the code takes: uneven, and no two lengths alike."""
 
 
-def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Report:
+def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> GradientReport:
     """Check the layer or function that `spec`, "file.py:Name", names; ":Name" may be left out of a file with only one.
 
     Accepted are
@@ -32,7 +32,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Repor
       any, in the dict `params`; it is called without arguments, or with `rng` if its constructor takes that;
     - an object of such a class, made in the file: layer = MyLayer(7, 5);
     - a function f(x, ...) -> (y, cache) beside an f_backward(dy, cache) -> dx, or a tuple or dict of gradients;
-    - a loss f(logits, ...) -> (value, gradient by the logits).
+    - a loss f(logits, ...) -> (value, gradient with respect to the logits).
 
     `shape` is that of the input x, the batch first. Without it the file's `example_inputs(rng)`, a dict of arrays by
     argument name, is taken, or the layer's `example_shape`, or what is found by trial among rows and images of
@@ -50,7 +50,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Repor
     try:
         return _check_layer(file, _made(file, rng), shape, rng)
     except Stopped as stop:
-        return Report(file.name, findings=(stop.finding,))
+        return GradientReport(file.name, findings=(stop.finding,))
 
 
 def _made(file: LearnerFile, rng: np.random.Generator) -> object:
@@ -73,7 +73,7 @@ def _made(file: LearnerFile, rng: np.random.Generator) -> object:
     return made
 
 
-def _check_layer(file: LearnerFile, layer: object, shape: Shape | None, rng: np.random.Generator) -> Report:
+def _check_layer(file: LearnerFile, layer: object, shape: Shape | None, rng: np.random.Generator) -> GradientReport:
     if not isinstance(layer, LayerLike) or not has_passes(layer):
         raise ConfigError(
             f"{file.where} is {describe(layer)} without forward and backward methods; a layer has "

@@ -8,8 +8,8 @@ import numpy as np
 from minikd.errors import ConfigError
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.learner_file import LearnerFile, Passes, as_function
-from minikd.evidence.gradcheck.numeric import Arrays, tie_free
-from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.numeric import NamedArrays, tie_free
+from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
 from minikd.evidence.gradcheck.trial import Stopped, describe, hint, place
 from minikd.typing import Floats, Scalar, Shape
@@ -22,7 +22,7 @@ LossOfMany = Callable[..., tuple[Scalar, Floats]]
 
 def check_learner_function(
     file: LearnerFile, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
-) -> Report:
+) -> GradientReport:
     """Check a function of the learner's; `shapes` are tried where neither `shape` nor the file gives one."""
     function, partner = as_function(file.thing), file.names.get(f"{file.name}_backward")
     try:
@@ -32,7 +32,7 @@ def check_learner_function(
         else:
             report = _check_loss(file, as_loss(file.thing), inputs, rng)
     except Stopped as stop:
-        return Report(file.name, findings=(stop.finding,))
+        return GradientReport(file.name, findings=(stop.finding,))
     return report.named(file.name, how)
 
 
@@ -92,15 +92,15 @@ def check_pair(
     partner: Passes,
     inputs: Mapping[str, Floats],
     rng: np.random.Generator,
-) -> Report:
+) -> GradientReport:
     """Check f, returning (y, cache), and its f_backward(dy, cache); integers among the `inputs` are constants."""
     floats = {key: value for key, value in inputs.items() if value.dtype.kind == "f"}
     fixed = {key: value for key, value in inputs.items() if key not in floats}
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         return function(**arrays, **fixed)
 
-    def backward(dy: Floats, cache: object) -> Arrays:
+    def backward(dy: Floats, cache: object) -> NamedArrays:
         return dict(_by_name(partner(dy, cache), tuple(floats)))
 
     return check_function(forward, backward, floats, rng, name=name, full=True)
@@ -124,7 +124,7 @@ def _by_name(result: object, names: tuple[str, ...]) -> Iterator[tuple[str, Floa
 
 def _check_loss(
     file: LearnerFile, function: LossOfMany, inputs: Mapping[str, Floats], rng: np.random.Generator
-) -> Report:
+) -> GradientReport:
     first, *others = inputs
 
     def loss(logits: Floats) -> tuple[Scalar, Floats]:
@@ -146,7 +146,7 @@ def _check_loss(
 
 
 def as_loss(thing: object) -> LossOfMany:
-    """Return `thing` as a function that claims to return (value, gradient by its first argument)."""
+    """Return `thing` as a function that claims to return (value, gradient with respect to its first argument)."""
     assert callable(thing)
     return thing
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from minikd import losses
 from minikd.evidence.gradcheck.check import check_function
-from minikd.evidence.gradcheck.numeric import Arrays, beside, tie_free
-from minikd.evidence.gradcheck.report import Report
-from minikd.evidence.gradcheck.subjects import Loss
+from minikd.evidence.gradcheck.numeric import NamedArrays, beside, tie_free
+from minikd.evidence.gradcheck.report import GradientReport
+from minikd.evidence.gradcheck.subjects import LossOfLogits
 from minikd.typing import Floats, Ints
 
-LossCase = tuple[str, Loss, dict[str, float]]
+LossCase = tuple[str, LossOfLogits, dict[str, float]]
 """Name, loss of the student's logits, and its constants."""
 
 
@@ -39,20 +39,20 @@ def logit_cases(teacher: Floats, labels: Ints) -> Iterator[LossCase]:
     yield "kl_divergence, T=4, virtual_teacher", lambda z: losses.kl_divergence(z, beside(by_hand, z), 4.0), T
 
 
-def _jensen_shannon(teacher: Floats, beta: float) -> Loss:
+def _jensen_shannon(teacher: Floats, beta: float) -> LossOfLogits:
     return lambda z: losses.jensen_shannon(z, beside(teacher, z), 4.0, beta)
 
 
-def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> Report:
-    """Check the divergence's gradients by the student's logits and by the temperature together."""
+def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> GradientReport:
+    """Check the divergence's gradients with respect to the student's logits and by the temperature together."""
     teacher = 3 * rng.standard_normal((5, 4))
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         z, T = arrays["logits"], arrays["temperature"].item()
         loss, dlogits, dtemperature = losses.kl_with_temperature(z, beside(teacher, z), T)
         return np.asarray(loss), (dlogits, dtemperature)
 
-    def backward(dy: Floats, cache: object) -> Arrays:
+    def backward(dy: Floats, cache: object) -> NamedArrays:
         assert isinstance(cache, tuple)
         dlogits, dtemperature = cache
         return {"logits": dy * dlogits, "temperature": np.reshape(dy * dtemperature, (1,))}

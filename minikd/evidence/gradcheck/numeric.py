@@ -15,7 +15,7 @@ from minikd.backends import module_of
 from minikd.memory import require
 from minikd.typing import Floats, Shape
 
-Arrays = Mapping[str, Floats]
+NamedArrays = Mapping[str, Floats]
 """Named arrays: the inputs and parameters of a function, or their gradients."""
 
 STEP = 1e-4
@@ -61,7 +61,7 @@ def beside(constant: Floats, x: Floats) -> Floats:
     return moved
 
 
-def random_direction(arrays: Arrays, rng: np.random.Generator) -> dict[str, Floats]:
+def random_direction(arrays: NamedArrays, rng: np.random.Generator) -> dict[str, Floats]:
     """Return one direction of length 1 over all arrays at once; each component is ± (0.5 to 1.5) before scaling.
 
     A component near zero would let a wrong element of the gradient pass unseen.
@@ -71,7 +71,7 @@ def random_direction(arrays: Arrays, rng: np.random.Generator) -> dict[str, Floa
     return {name: a / length for name, a in d.items()}
 
 
-def moved(arrays: Arrays, direction: Arrays, t: float) -> dict[str, Floats]:
+def moved(arrays: NamedArrays, direction: NamedArrays, t: float) -> dict[str, Floats]:
     """Return arrays + t·direction, where the direction has a component."""
     return {name: a + t * direction[name] if name in direction else a for name, a in arrays.items()}
 
@@ -95,7 +95,9 @@ def slope(f: Callable[[float], float], step: float = STEP, doubt: float = 0.0, s
     return best
 
 
-def jacobian_row(forward: Callable[[Arrays], Floats], arrays: Arrays, name: str, index: int, step: float) -> Floats:
+def jacobian_row(
+    forward: Callable[[NamedArrays], Floats], arrays: NamedArrays, name: str, index: int, step: float
+) -> Floats:
     """Return dy/da for the element of flat position `index` of the array `name`: one value for each output."""
     plus, minus = arrays[name].copy(), arrays[name].copy()
     plus.flat[index] += step
@@ -104,7 +106,9 @@ def jacobian_row(forward: Callable[[Arrays], Floats], arrays: Arrays, name: str,
     return row.ravel()
 
 
-def jacobian(forward: Callable[[Arrays], Floats], arrays: Arrays, name: str, step: float = ELEMENT_STEP) -> Floats:
+def jacobian(
+    forward: Callable[[NamedArrays], Floats], arrays: NamedArrays, name: str, step: float = ELEMENT_STEP
+) -> Floats:
     """Return the full Jacobian by central differences, (elements of the array, elements of y)."""
     rows = [jacobian_row(forward, arrays, name, index, step) for index in range(arrays[name].size)]
     return np.stack(rows)

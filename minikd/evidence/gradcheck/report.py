@@ -37,7 +37,7 @@ class ArgumentCheck:
 
 
 @dataclass(frozen=True)
-class Report:
+class GradientReport:
     """The outcome of one check; `ok` is False where anything at all was found.
 
     `by_hand` is <Jᵀu, d> from the backward pass, `numeric` is <u, J d> from central differences with the step `step`
@@ -66,11 +66,11 @@ class Report:
         """All that is worth knowing, as text of several lines: `assert report.ok, report.message`."""
         return explain(self)
 
-    def named(self, name: str, *notes: str) -> "Report":
+    def named(self, name: str, *notes: str) -> "GradientReport":
         """Return the same report under another name, with more notes."""
         return replace(self, name=name, notes=(*self.notes, *notes))
 
-    def expect_ok(self) -> "Report":
+    def expect_ok(self) -> "GradientReport":
         """Return this report, or raise `GradientError` with its message."""
         if not self.ok:
             raise GradientError(self.message)
@@ -82,7 +82,7 @@ def gradient_of(name: str) -> str:
     return f"d[{name}]" if "." in name else f"d{name}"
 
 
-def explain(report: Report) -> str:
+def explain(report: GradientReport) -> str:
     """Return the report as text for a person: the verdict, the two numbers, then each finding and what explains it."""
     arrays = ", ".join(f"{name} {shape}" for name, shape in report.shapes.items())
     lines = [f"{report.name}: {'right' if report.ok else 'WRONG'}" + (f"   [{arrays}]" if arrays else "")]

@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from minikd.evidence.gradcheck.check import check_function
-from minikd.evidence.gradcheck.numeric import Arrays
-from minikd.evidence.gradcheck.report import Finding, Report
+from minikd.evidence.gradcheck.numeric import NamedArrays
+from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, describe
 from minikd.nn.layer import Layer
 from minikd.typing import Floats, Scalar
@@ -17,8 +17,8 @@ from minikd.typing import Floats, Scalar
 JITTER = 0.2
 """How far parameters are moved from where they start: a bias of zeros and a scale of ones hide mistakes."""
 
-Loss = Callable[[Floats], tuple[Scalar, Floats]]
-"""Takes the logits, returns the value and the gradient by the logits."""
+LossOfLogits = Callable[[Floats], tuple[Scalar, Floats]]
+"""Takes the logits, returns the value and the gradient with respect to the logits."""
 
 
 @runtime_checkable
@@ -47,16 +47,16 @@ def check_layer(
     full: bool = False,
     name: str | None = None,
     constants: Mapping[str, float] | None = None,
-) -> Report:
-    """Check a layer's gradients by its input x and by all its parameters, in float64; the layer is not changed.
+) -> GradientReport:
+    """Check a layer's gradients with respect to its input x and all its parameters, in float64.
 
-    The parameters are moved a little at random from where they start. A layer that draws random numbers gets a
-    generator of the same seed in every forward pass.
+    The layer is not changed. The parameters are moved a little at random from where they start. A layer that draws
+    random numbers gets a generator of the same seed in every forward pass.
     """
     try:
         bound = BoundLayer(layer, training, int(rng.integers(2**32)))
     except Stopped as stop:
-        return Report(name or _name(layer), findings=(stop.finding,))
+        return GradientReport(name or _name(layer), findings=(stop.finding,))
     arrays = {"x": x, **_jittered(bound.params, rng)}
     return check_function(
         bound.forward, bound.backward, arrays, rng, name=name or _name(layer), full=full, constants=constants
@@ -64,14 +64,14 @@ def check_layer(
 
 
 def check_loss(
-    loss: Loss,
+    loss: LossOfLogits,
     logits: Floats,
     rng: np.random.Generator,
     *,
     full: bool = False,
     name: str | None = None,
     constants: Mapping[str, float] | None = None,
-) -> Report:
+) -> GradientReport:
     """Check that the gradient a loss returns is the gradient of the value that it returns.
 
     `loss` gets float64 and float32 logits in turn; what it closes over must follow (`teacher.astype(z.dtype)`).
@@ -85,19 +85,19 @@ def check_loss(
 def check_model(
     model: LayerLike,
     x: Floats,
-    loss: Loss,
+    loss: LossOfLogits,
     rng: np.random.Generator,
     *,
     training: bool = False,
     full: bool = False,
     name: str | None = None,
     constants: Mapping[str, float] | None = None,
-) -> Report:
+) -> GradientReport:
     """Check the whole way from input and parameters to a loss of the model's output, both passes through."""
     bound = BoundLayer(model, training, int(rng.integers(2**32)))
     loss_forward, loss_backward = loss_as_function(loss)
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         logits, cache = bound.forward(arrays)
         value, dlogits = loss_forward({"logits": logits})
         return value, (cache, dlogits)
@@ -111,13 +111,13 @@ def check_model(
     return check_function(forward, backward, arrays, rng, name=name or _name(model), full=full, constants=constants)
 
 
-def loss_as_function(loss: Loss) -> tuple[Forward, Backward]:
+def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
     """Return a loss as forward (whose cache is the gradient) and backward (which scales it)."""
 
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         result: object = loss(arrays["logits"])
         if not isinstance(result, tuple) or len(result) != 2:
-            text = f"the loss returned {describe(result)}; it must return the pair (value, gradient by the logits)"
+            text = f"the loss returned {describe(result)}; it must return the pair (value, gradient)"
             raise Stopped(Finding("result", "forward", text))
         value, gradient = np.asarray(result[0]), result[1]
         if value.shape != () or not isinstance(gradient, np.ndarray):
@@ -148,7 +148,7 @@ class BoundLayer:
         self._twins: dict[np.dtype[np.floating], LayerLike] = {}
         self.params = parameters(layer)
 
-    def forward(self, arrays: Arrays) -> tuple[Floats, object]:
+    def forward(self, arrays: NamedArrays) -> tuple[Floats, object]:
         """Return what the layer's forward pass returns, whatever that is: the trial looks at it."""
         x = arrays["x"]
         offered: dict[str, object] = {"training": self._training, "rng": np.random.default_rng(self._seed)}
@@ -165,7 +165,7 @@ class BoundLayer:
         own = {name if name in self.params else name.removeprefix("d"): g for name, g in grads.items()}
         return {"x": dx, **own}
 
-    def _at(self, arrays: Arrays) -> LayerLike:
+    def _at(self, arrays: NamedArrays) -> LayerLike:
         """Return the twin of x's dtype, its parameters set to `arrays` and locked as `arrays` are."""
         twin = self._twin(arrays["x"].dtype)
         for name, value in parameters(twin).items():

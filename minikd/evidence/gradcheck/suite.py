@@ -15,9 +15,9 @@ from minikd.console.layout import aligned, broken
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.features import FeatureCase, check_feature_loss, check_unit_rows, feature_cases
 from minikd.evidence.gradcheck.logits import LossCase, check_kl_with_temperature, logit_cases
-from minikd.evidence.gradcheck.numeric import Arrays, beside, tie_free
-from minikd.evidence.gradcheck.report import Report
-from minikd.evidence.gradcheck.subjects import Loss, check_layer, check_loss, check_model
+from minikd.evidence.gradcheck.numeric import NamedArrays, beside, tie_free
+from minikd.evidence.gradcheck.report import GradientReport
+from minikd.evidence.gradcheck.subjects import LossOfLogits, check_layer, check_loss, check_model
 from minikd.typing import Floats, Scalar, Shape
 
 IMAGES = (2, 4, 7, 6)
@@ -25,12 +25,12 @@ ROWS = (5, 7)
 LABELS = np.array([2, 0, 3, 1, 2])
 
 
-def run_suite(rng: np.random.Generator, full: bool = False) -> tuple[Report, ...]:
+def run_suite(rng: np.random.Generator, full: bool = False) -> tuple[GradientReport, ...]:
     """Check every layer, loss and a model of each kind; `full` differences every element too (some seconds)."""
     return tuple(check.run(rng, full) for check in checks(rng))
 
 
-def table(reports: Sequence[Report]) -> str:
+def table(reports: Sequence[GradientReport]) -> str:
     """Return the reports as a table of text, with the messages of those that failed below it."""
     rows = [(r.name, "ok" if r.ok else "WRONG", f"{r.relative_error:.0e}", f"{r.bound:.0e}") for r in reports]
     failed = [r for r in reports if not r.ok]
@@ -39,23 +39,23 @@ def table(reports: Sequence[Report]) -> str:
     return "\n\n".join([*parts, *(broken(r.message) for r in failed)])
 
 
-class Check(NamedTuple):
+class GradientCheck(NamedTuple):
     """A check of the suite: `run(rng, full)` gives the report."""
 
     name: str
-    run: Callable[[np.random.Generator, bool], Report]
+    run: Callable[[np.random.Generator, bool], GradientReport]
 
 
-def checks(rng: np.random.Generator) -> Iterator[Check]:
+def checks(rng: np.random.Generator) -> Iterator[GradientCheck]:
     """Yield every check of the suite, of layers and models whose weights are drawn from `rng`."""
     for name, layer, shape, training in layers(rng):
         yield _layer_check(name, layer, shape, training)
     for name, loss, constants in loss_cases(rng):
         yield _loss_check(name, loss, constants)
-    yield Check("kl_with_temperature", check_kl_with_temperature)
+    yield GradientCheck("kl_with_temperature", check_kl_with_temperature)
     for case in feature_cases(rng):
         yield _feature_check(case)
-    yield Check("unit_rows", check_unit_rows)
+    yield GradientCheck("unit_rows", check_unit_rows)
     yield from _softmax_checks()
     for name, model, shape, training in models(rng):
         yield _model_check(name, model, shape, training)
@@ -65,6 +65,7 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
     """Yield name, layer, input shape and mode of every layer of the engine, in all that its arguments can do."""
     stride, padding = (2, 1), (1, 2)
     yield "Linear", nn.Linear(7, 4, rng), ROWS, False
+    yield "Linear, no bias", nn.Linear(7, 4, rng, bias=False), ROWS, False
     yield "Conv2d", nn.Conv2d(4, 3, (3, 2), rng), IMAGES, False
     yield "Conv2d, stride, padding", nn.Conv2d(4, 3, (3, 2), rng, stride, padding), IMAGES, False
     yield "Conv2d, dilation 2", nn.Conv2d(4, 3, (3, 2), rng, stride, padding, dilation=2), IMAGES, False
@@ -72,6 +73,7 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
     yield "Conv2d, depthwise", nn.Conv2d(4, 8, (3, 2), rng, stride, padding, groups=4), IMAGES, False
     yield "Conv2d, one channel", nn.Conv2d(1, 3, (3, 2), rng, stride, padding), (2, 1, 7, 6), False
     yield "Conv2d, 1x1", nn.Conv2d(4, 3, 1, rng, stride=(2, 3)), IMAGES, False
+    yield "Conv2d, no bias", nn.Conv2d(4, 6, (3, 2), rng, stride, padding, groups=2, bias=False), IMAGES, False
     for pool in (nn.MaxPool2d, nn.AvgPool2d):
         yield f"{pool.__name__}, gaps and rest", pool((2, 2), (3, 2)), IMAGES, False
         yield f"{pool.__name__}, overlapping", pool((3, 2), (2, 1), (1, 1)), IMAGES, False
@@ -118,7 +120,7 @@ def loss_cases(rng: np.random.Generator) -> Iterator[LossCase]:
     yield from logit_cases(teacher, LABELS)
 
 
-def _kl(teacher: Floats, T: float) -> Loss:
+def _kl(teacher: Floats, T: float) -> LossOfLogits:
     return lambda z: losses.kl_divergence(z, beside(teacher, z), T)
 
 
@@ -152,50 +154,50 @@ def model_loss(z: Floats) -> tuple[Scalar, Floats]:
     return losses.distillation_loss(z, beside(teacher, z), LABELS, 4.0, 0.7)
 
 
-def _softmax_checks() -> Iterator[Check]:
+def _softmax_checks() -> Iterator[GradientCheck]:
     yield _softmax_check("softmax, T=4", losses.softmax, losses.softmax_backward)
     yield _softmax_check("log_softmax, T=4", losses.log_softmax, losses.log_softmax_backward)
 
 
 def _softmax_check(
     name: str, function: Callable[[Floats, float], Floats], function_backward: Callable[[Floats, Floats, float], Floats]
-) -> Check:
-    def forward(arrays: Arrays) -> tuple[Floats, object]:
+) -> GradientCheck:
+    def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         y = function(arrays["logits"], 4.0)
         return y, y
 
-    def backward(dy: Floats, cache: object) -> Arrays:
+    def backward(dy: Floats, cache: object) -> NamedArrays:
         assert isinstance(cache, np.ndarray)
         return {"logits": function_backward(dy, cache, 4.0)}
 
-    def check(rng: np.random.Generator, full: bool) -> Report:
+    def check(rng: np.random.Generator, full: bool) -> GradientReport:
         point = {"logits": tie_free((3, 4), rng)}
         return check_function(forward, backward, point, rng, name=name, full=full, constants={"T": 4.0})
 
-    return Check(name, check)
+    return GradientCheck(name, check)
 
 
-def _layer_check(name: str, layer: nn.Layer, shape: Shape, training: bool) -> Check:
-    def check(rng: np.random.Generator, full: bool) -> Report:
+def _layer_check(name: str, layer: nn.Layer, shape: Shape, training: bool) -> GradientCheck:
+    def check(rng: np.random.Generator, full: bool) -> GradientReport:
         return check_layer(layer, tie_free(shape, rng), rng, training=training, full=full, name=name)
 
-    return Check(name, check)
+    return GradientCheck(name, check)
 
 
-def _loss_check(name: str, loss: Loss, constants: dict[str, float]) -> Check:
-    def check(rng: np.random.Generator, full: bool) -> Report:
+def _loss_check(name: str, loss: LossOfLogits, constants: dict[str, float]) -> GradientCheck:
+    def check(rng: np.random.Generator, full: bool) -> GradientReport:
         return check_loss(loss, tie_free((5, 4), rng), rng, full=full, name=name, constants=constants)
 
-    return Check(name, check)
+    return GradientCheck(name, check)
 
 
-def _feature_check(case: FeatureCase) -> Check:
-    return Check(case.name, lambda rng, full: check_feature_loss(case, rng, full))
+def _feature_check(case: FeatureCase) -> GradientCheck:
+    return GradientCheck(case.name, lambda rng, full: check_feature_loss(case, rng, full))
 
 
-def _model_check(name: str, model: nn.Sequential, shape: Shape, training: bool) -> Check:
-    def check(rng: np.random.Generator, full: bool) -> Report:
+def _model_check(name: str, model: nn.Sequential, shape: Shape, training: bool) -> GradientCheck:
+    def check(rng: np.random.Generator, full: bool) -> GradientReport:
         x = tie_free(shape, rng)
         return check_model(model, x, model_loss, rng, training=training, full=full, name=name, constants={"T": 4.0})
 
-    return Check(name, check)
+    return GradientCheck(name, check)

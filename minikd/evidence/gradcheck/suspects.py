@@ -9,12 +9,12 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from minikd.evidence.gradcheck.evidence import Evidence, same
+from minikd.evidence.gradcheck.evidence import WrongGradient, same
 from minikd.evidence.gradcheck.report import gradient_of
 from minikd.typing import Floats, Shape
 
 
-def nothing_to_find(e: Evidence) -> str | None:
+def nothing_to_find(e: WrongGradient) -> str | None:
     """The output does not depend on the argument at all."""
     if np.abs(e.numeric).max(initial=0) > 1e-9:
         return None
@@ -26,21 +26,21 @@ def nothing_to_find(e: Evidence) -> str | None:
     )
 
 
-def all_zeros(e: Evidence) -> str | None:
+def all_zeros(e: WrongGradient) -> str | None:
     """Nothing arrives."""
     if np.any(e.by_hand):
         return None
     return "by hand it is 0 everywhere: an array made by zeros_like and never filled, or a path that is cut"
 
 
-def sign(e: Evidence) -> str | None:
+def sign(e: WrongGradient) -> str | None:
     """Minus the truth."""
     if not e.matches(-e.numeric):
         return None
     return "the sign is wrong everywhere: look for a minus that was lost, or predicted − target the other way round"
 
 
-def upstream_ignored(e: Evidence) -> str | None:
+def upstream_ignored(e: WrongGradient) -> str | None:
     """The gradient for a dy of ones, or one that does not change with dy."""
     ones = np.ones_like(e.dy)
     if e.matches(e.pulled(ones)):
@@ -51,7 +51,7 @@ def upstream_ignored(e: Evidence) -> str | None:
     return None
 
 
-def passed_through(e: Evidence) -> str | None:
+def passed_through(e: WrongGradient) -> str | None:
     """dy returned as it came, or added once too often, or left out."""
     if not e.same_shape:
         return None
@@ -66,7 +66,7 @@ def passed_through(e: Evidence) -> str | None:
     return None
 
 
-def factor(e: Evidence) -> str | None:
+def factor(e: WrongGradient) -> str | None:
     """A constant multiple of the truth."""
     power = float((e.numeric * e.numeric).sum())
     c = float((e.by_hand * e.numeric).sum()) / power if power else 0.0
@@ -81,7 +81,7 @@ def factor(e: Evidence) -> str | None:
     return text
 
 
-def _factor_names(e: Evidence, c: float) -> Iterator[str]:
+def _factor_names(e: WrongGradient, c: float) -> Iterator[str]:
     for symbol, value, meaning in e.lengths():
         known = f" ({symbol} = {value:g}{', ' if meaning else ''}{meaning})"
         inverse = f"1/({symbol})" if "·" in symbol or " " in symbol else f"1/{symbol}"
@@ -95,7 +95,7 @@ def _factor_names(e: Evidence, c: float) -> Iterator[str]:
         yield "a half, of which the derivative of x²/2 has none"
 
 
-def missing_array(e: Evidence) -> str | None:
+def missing_array(e: WrongGradient) -> str | None:
     """Some array of the function was not multiplied in, or twice."""
     for name, a in e.arrays.items():
         for shaped in _aligned(a, e.value.shape):
@@ -116,7 +116,7 @@ def _aligned(a: Floats, shape: Shape) -> Iterator[Floats]:
             yield way
 
 
-def another_argument(e: Evidence) -> str | None:
+def another_argument(e: WrongGradient) -> str | None:
     """The gradient of something else: returned in the wrong order, or under the wrong name."""
     for name, gradient in e.others.items():
         if e.matches(gradient):
@@ -124,7 +124,7 @@ def another_argument(e: Evidence) -> str | None:
     return None
 
 
-def axes_swapped(e: Evidence) -> str | None:
+def axes_swapped(e: WrongGradient) -> str | None:
     """The right numbers, laid out in another order of the axes."""
     n = e.value.ndim
     for order in permutations(range(n)):
@@ -138,7 +138,7 @@ def axes_swapped(e: Evidence) -> str | None:
     return None
 
 
-def flipped(e: Evidence) -> str | None:
+def flipped(e: WrongGradient) -> str | None:
     """The right numbers, backwards along some axes."""
     n = e.value.ndim
     for count in range(1, n + 1):
@@ -152,7 +152,7 @@ def flipped(e: Evidence) -> str | None:
     return None
 
 
-def batch_scrambled(e: Evidence) -> str | None:
+def batch_scrambled(e: WrongGradient) -> str | None:
     """Sample i met the upstream gradient of sample j."""
     n = e.dy.shape[0] if e.dy.ndim else 0
     if not 2 <= n <= 5:
@@ -170,7 +170,7 @@ def batch_scrambled(e: Evidence) -> str | None:
     return None
 
 
-def some_samples(e: Evidence) -> str | None:
+def some_samples(e: WrongGradient) -> str | None:
     """Only part of the batch counts."""
     n = e.dy.shape[0] if e.dy.ndim > 1 else 0
     for k in range(n) if n > 1 else ():
@@ -181,7 +181,7 @@ def some_samples(e: Evidence) -> str | None:
     return None
 
 
-def diagonal(e: Evidence) -> str | None:
+def diagonal(e: WrongGradient) -> str | None:
     """dy_i/dx_i only, where every x moves every y."""
     if not e.same_shape:
         return None
@@ -196,7 +196,7 @@ def diagonal(e: Evidence) -> str | None:
     )
 
 
-def statistics(e: Evidence) -> str | None:
+def statistics(e: WrongGradient) -> str | None:
     """A normalisation whose mean and variance were taken for constants."""
     if e.name != e.input or e.value.ndim < 2:
         return None
@@ -218,7 +218,7 @@ def statistics(e: Evidence) -> str | None:
     return None
 
 
-def wrong_point(e: Evidence) -> str | None:
+def wrong_point(e: WrongGradient) -> str | None:
     """A derivative written in terms of the output, fed with the input, or the other way round."""
     if not e.same_shape:
         return None
@@ -234,7 +234,7 @@ def wrong_point(e: Evidence) -> str | None:
     return None
 
 
-def kernel_not_flipped(e: Evidence) -> str | None:
+def kernel_not_flipped(e: WrongGradient) -> str | None:
     """dx right for a kernel turned by 180°, or for a matrix transposed."""
     rng = np.random.default_rng(0)
     for name, a in e.arrays.items():
@@ -259,7 +259,7 @@ def _turned(a: Floats) -> Iterator[tuple[Floats, str]]:
         yield np.swapaxes(a, 0, 1), "it is right for a transposed {name}: dx = dy @ W needs W as forward had it"
 
 
-def _derivative_fits(e: Evidence, arrays: dict[str, Floats], rng: np.random.Generator) -> bool:
+def _derivative_fits(e: WrongGradient, arrays: dict[str, Floats], rng: np.random.Generator) -> bool:
     """True where the gradient by hand is, along a random direction, the numeric one at other `arrays`."""
     d = rng.standard_normal(e.value.shape)
     h = 1e-5
@@ -269,7 +269,7 @@ def _derivative_fits(e: Evidence, arrays: dict[str, Floats], rng: np.random.Gene
     return abs(numeric - by_hand) <= 1e-5 * max(abs(numeric), abs(by_hand), float(np.abs(e.by_hand).max()))
 
 
-def shifted(e: Evidence) -> str | None:
+def shifted(e: WrongGradient) -> str | None:
     """The right numbers, some places further along the image."""
     if e.value.ndim < 3:
         return None
@@ -299,7 +299,7 @@ def _places(down: int, right: int) -> str:
     return " and ".join(text for step, text in ((down, vertical), (right, horizontal)) if step)
 
 
-def moved_about(e: Evidence) -> str | None:
+def moved_about(e: WrongGradient) -> str | None:
     """The right numbers in the wrong places, or the right sum shared out otherwise."""
     if same(np.sort(e.by_hand.ravel()), np.sort(e.numeric.ravel())):
         return "all the right numbers are there, but in the wrong places: an index or a reshape goes astray"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minikd.evidence.gradcheck.numeric import Arrays
+from minikd.evidence.gradcheck.numeric import NamedArrays
 from minikd.evidence.gradcheck.report import Finding, gradient_of
 from minikd.evidence.gradcheck.shapes import wrong_shape
 from minikd.typing import Floats
 
-Forward = Callable[[Arrays], tuple[Floats, object]]
+Forward = Callable[[NamedArrays], tuple[Floats, object]]
 """Takes the named arrays, returns the output and the cache."""
 
 Backward = Callable[[Floats, object], Mapping[str, Floats]]
@@ -28,7 +28,7 @@ class Stopped(Exception):
         self.finding = finding
 
 
-class Trial:
+class FunctionUnderTest:
     """The function under test. Every array it receives is read-only, until it is caught writing to one."""
 
     def __init__(self, forward: Forward, backward: Backward) -> None:
@@ -41,7 +41,7 @@ class Trial:
         if all((known.kind, known.where) != (kind, where) for known in self.findings):
             self.findings.append(Finding(kind, where, text))
 
-    def forward(self, arrays: Arrays) -> tuple[Floats, object]:
+    def forward(self, arrays: NamedArrays) -> tuple[Floats, object]:
         """Return y and the cache for (copies of) these arrays."""
         try:
             with np.errstate(all="ignore"):
@@ -64,7 +64,7 @@ class Trial:
             raise Stopped(Finding("result", "forward", text))
         return y, result[1]
 
-    def output(self, arrays: Arrays) -> Floats:
+    def output(self, arrays: NamedArrays) -> Floats:
         """Return y alone."""
         return self.forward(arrays)[0]
 
@@ -76,14 +76,14 @@ class Trial:
             raise Stopped(Finding("result", "backward", text))
         return dict(result)
 
-    def gradients(self, arrays: Arrays, dy: Floats) -> dict[str, Floats]:
+    def gradients(self, arrays: NamedArrays, dy: Floats) -> dict[str, Floats]:
         """Return the gradients at `arrays`, from a forward pass of their own."""
         frozen = self._frozen
         found = self.backward(dy, self.forward(arrays)[1])
         # The run that was caught writing has left a spoilt cache behind: what counts is a clean one.
         return found if frozen == self._frozen else self.backward(dy, self.forward(arrays)[1])
 
-    def check_gradients(self, found: Mapping[str, object], arrays: Arrays, samples: int) -> None:
+    def check_gradients(self, found: Mapping[str, object], arrays: NamedArrays, samples: int) -> None:
         """Note every gradient that is missing, nobody's, or not an array like the array it belongs to."""
         shapes = {name: a.shape for name, a in arrays.items()}
         for name in found.keys() - arrays.keys():

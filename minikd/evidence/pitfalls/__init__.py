@@ -6,8 +6,8 @@ Each bug stands a few lines from the right line (`losses`, `modes`, `data`). Not
 from minikd.evidence.pitfalls.data import DATA
 from minikd.evidence.pitfalls.losses import LOSSES
 from minikd.evidence.pitfalls.modes import MODES
-from minikd.evidence.pitfalls.wiring import RIGHT, Circumstances, Pitfall, Wiring
+from minikd.evidence.pitfalls.wiring import RIGHT, Conditions, Pitfall, Wiring
 
 PITFALLS = {pitfall.name: pitfall for pitfall in (*LOSSES, *MODES, *DATA)}
 
-__all__ = ["PITFALLS", "RIGHT", "Circumstances", "Pitfall", "Wiring"]
+__all__ = ["PITFALLS", "RIGHT", "Conditions", "Pitfall", "Wiring"]

@@ -10,18 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minikd.data.batches import NO_LABEL
 from minikd.evidence.gradcheck import check_loss, tie_free
 from minikd.evidence.gradcheck.numeric import beside
-from minikd.evidence.pitfalls.scene import ALPHA, NO_LABEL, TEMPERATURE, Scene, Taught, terms
+from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, Taught, terms
 from minikd.evidence.pitfalls.wiring import Soft, Wiring
 from minikd.losses import kl_divergence, softmax
-from minikd.methods import Teacher
+from minikd.methods import TeacherAnswers
 from minikd.training import Plan, fit
 from minikd.training.objective import add_up
 from minikd.typing import Floats
 
 
-class Check(NamedTuple):
+class PitfallCheck(NamedTuple):
     """A check: what must hold, and `run(wiring, scene)`, which says what it found, or ""."""
 
     holds: str
@@ -109,7 +110,7 @@ def without_labels(wiring: Wiring, scene: Scene) -> str:
     return f"without labels the gradient is {np.linalg.norm(bare) / np.linalg.norm(pure):.3g} times that at alpha = 1"
 
 
-def answering(wiring: Wiring, scene: Scene) -> Teacher:
+def answering(wiring: Wiring, scene: Scene) -> TeacherAnswers:
     """Return who answers in this wiring."""
     return wiring.ask(wiring.roles(scene.student, scene.teachers)[1], scene.views, TEMPERATURE)
 
@@ -172,16 +173,22 @@ def who_changes(wiring: Wiring, scene: Scene) -> str:
 
 
 CHECKS = {
-    "gradient check": Check("the gradient is the derivative of the value (minikd.evidence.gradcheck)", gradient_check),
-    "formula": Check("the value is T²/N Σ p log(p/q), one float at a time", formula),
-    "zero at the teacher": Check("a student equal to its teacher has loss 0 and gradient 0", zero_at_the_teacher),
-    "high temperature": Check("for large T the gradient is that of centred logits", high_temperature),
-    "each sample alone": Check("a sample's gradient does not depend on its batch", each_sample_alone),
-    "without labels": Check("without labels, the gradient is that at alpha = 1", without_labels),
-    "one answer": Check("a batch asked about twice gets one answer", same_answer),
-    "asked directly": Check("the answers are the teacher's own to the same pixels", asked_directly),
-    "mean of the gradients": Check("several teachers pull as the mean of each", mean_of_the_gradients),
-    "dropout after evaluation": Check("dropout is on in training, also after an evaluation", dropout_after_evaluation),
-    "who changes": Check("training changes the student and nobody else", who_changes),
+    "gradient check": PitfallCheck(
+        "the gradient is the derivative of the value (minikd.evidence.gradcheck)", gradient_check
+    ),
+    "formula": PitfallCheck("the value is T²/N Σ p log(p/q), one float at a time", formula),
+    "zero at the teacher": PitfallCheck(
+        "a student equal to its teacher has loss 0 and gradient 0", zero_at_the_teacher
+    ),
+    "high temperature": PitfallCheck("for large T the gradient is that of centred logits", high_temperature),
+    "each sample alone": PitfallCheck("a sample's gradient does not depend on its batch", each_sample_alone),
+    "without labels": PitfallCheck("without labels, the gradient is that at alpha = 1", without_labels),
+    "one answer": PitfallCheck("a batch asked about twice gets one answer", same_answer),
+    "asked directly": PitfallCheck("the answers are the teacher's own to the same pixels", asked_directly),
+    "mean of the gradients": PitfallCheck("several teachers pull as the mean of each", mean_of_the_gradients),
+    "dropout after evaluation": PitfallCheck(
+        "dropout is on in training, also after an evaluation", dropout_after_evaluation
+    ),
+    "who changes": PitfallCheck("training changes the student and nobody else", who_changes),
 }
 """By name, each of them small enough for anybody's test suite."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from minikd.data import Batch, Views
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher
-from minikd.evidence.pitfalls.wiring import Circumstances, Pitfall, Seen, Wiring
-from minikd.methods import Answer, Teacher
+from minikd.evidence.pitfalls.wiring import Conditions, Pitfall, Sighting, Wiring
+from minikd.methods import Answer, TeacherAnswers
 from minikd.methods.ensemble import ensemble_logits
 from minikd.nn import Sequential
 from minikd.typing import Floats
@@ -35,19 +35,19 @@ class InOrder:
         return Answer(self.logits[rows])
 
 
-def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The loader shuffles anew in each pass: the one that fills the cache, and those that read it."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
     return InOrder(ensemble_logits(logits, temperature), views.seed)
 
 
-def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The cache is filled in the first epoch and found by number: right, had the images stayed the same."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
     return CachedTeacher(ensemble_logits(logits, temperature))  # right: each teacher asked for batch.images
 
 
-def mean_of_logits(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def mean_of_logits(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The mean of what comes out of the networks: one line, where probabilities need a softmax and a logarithm."""
     each = [LiveTeacher(teacher) for teacher in teachers]
 
@@ -69,8 +69,8 @@ DATA = (
         Wiring(ask=shuffled_apart),
         "asked directly",
         (
-            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/9", "reported in 2018"),
-            Seen(
+            Sighting("https://github.com/haitongli/knowledge-distillation-pytorch/issues/9", "reported in 2018"),
+            Sighting(
                 "https://github.com/haitongli/knowledge-distillation-pytorch/pull/17",
                 "merged: teacher's output disagrees with the batch's labels",
             ),
@@ -85,10 +85,12 @@ DATA = (
         Wiring(ask=stale),
         "asked directly",
         (
-            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/23", "asks about random crops"),
-            Seen("https://github.com/yoshitomo-matsubara/torchdistill/issues/165", "caching of one view"),
+            Sighting(
+                "https://github.com/haitongli/knowledge-distillation-pytorch/issues/23", "asks about random crops"
+            ),
+            Sighting("https://github.com/yoshitomo-matsubara/torchdistill/issues/165", "caching of one view"),
         ),
-        Circumstances(shift=3.0),
+        Conditions(shift=3.0),
     ),
     Pitfall(
         "mean-of-logits",
@@ -100,11 +102,11 @@ DATA = (
         Wiring(ask=mean_of_logits),
         "mean of the gradients",
         (
-            Seen(
+            Sighting(
                 "https://github.com/wentianli/knowledge_distillation_caffe/issues/1",
                 "asked by a user; the author answers that averaging logits is incorrect",
             ),
         ),
-        Circumstances(teachers=2),
+        Conditions(teachers=2),
     ),
 )

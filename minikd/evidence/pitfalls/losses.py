@@ -6,11 +6,11 @@ with q = softmax(z/T) of the student, p = softmax(v/T) of the teacher, over N sa
 """
 
 from minikd.backends import module_of
-from minikd.evidence.pitfalls.wiring import Circumstances, Pitfall, Seen, Wiring
+from minikd.evidence.pitfalls.wiring import Conditions, Pitfall, Sighting, Wiring
 from minikd.losses import log_softmax, softmax, softmax_backward
 from minikd.typing import Floats, Scalar
 
-Loss = tuple[Scalar, Floats]
+LossAndGradient = tuple[Scalar, Floats]
 
 TORCHDISTILL = (
     "https://github.com/yoshitomo-matsubara/torchdistill/blob/01038e7a81b9920a861dd163114f9c70f43c20f5/torchdistill"
@@ -18,7 +18,7 @@ TORCHDISTILL = (
 KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/0b8525b6aacf98e3464520ef629b4a4f16ff69a4/KD_Lib"
 
 
-def sum_of_kl(z: Floats, v: Floats, T: float) -> Loss:
+def sum_of_kl(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """Return Σ_n Σ_k p (log p - log q) and its gradient, (q - p)/T: what every line below scales, well or badly."""
     logq, logp = log_softmax(z, T), log_softmax(v, T)
     xp = module_of(z)
@@ -27,25 +27,25 @@ def sum_of_kl(z: Floats, v: Floats, T: float) -> Loss:
     return total, (q - p) / T
 
 
-def class_mean(z: Floats, v: Floats, T: float) -> Loss:
+def class_mean(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """A mean over batch and classes, since that is what the library's default, reduction="mean", does."""
     (total, dz), (N, K) = sum_of_kl(z, v, T), z.shape
     return total * (T * T / (N * K)), dz * (T * T / (N * K))  # right: T * T / N
 
 
-def no_t_squared(z: Floats, v: Floats, T: float) -> Loss:
+def no_t_squared(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """The formula without the T² that stands in a sentence below it (Hinton et al. 2015, §2)."""
     total, dz = sum_of_kl(z, v, T)
     return total * (1.0 / len(z)), dz * (1.0 / len(z))  # right: T * T / N
 
 
-def gradient_apart(z: Floats, v: Floats, T: float) -> Loss:
+def gradient_apart(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """By hand, the gradient of cross-entropy at temperature 1, (q - p)/N: the chain rule through z/T is forgotten."""
     total, dz = sum_of_kl(z, v, T)
     return total * (T * T / len(z)), dz * (T / len(z))  # right: dz * T * T / N, for dz holds the 1/T
 
 
-def probabilities_for_logs(z: Floats, v: Floats, T: float) -> Loss:
+def probabilities_for_logs(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """kl_div(softmax(z), p): a function whose first argument must be a logarithm, called with what its name suggests.
 
     L = T²/N Σ p (log p - q), so dq = -T² p/N.
@@ -55,13 +55,13 @@ def probabilities_for_logs(z: Floats, v: Floats, T: float) -> Loss:
     return loss, softmax_backward(p * (-T * T / N), q, T)
 
 
-def softened_twice(z: Floats, v: Floats, T: float) -> Loss:
+def softened_twice(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """The teacher hands out probabilities, and the loss, which wants logits, takes softmax of them again."""
     total, dz = sum_of_kl(z, softmax(v), T)  # right: v
     return total * (T * T / len(z)), dz * (T * T / len(z))
 
 
-def over_the_batch(z: Floats, v: Floats, T: float) -> Loss:
+def over_the_batch(z: Floats, v: Floats, T: float) -> LossAndGradient:
     """softmax(x, dim=0): columns sum to 1 as well, so nothing complains."""
     total, dz = sum_of_kl(z.T, v.T, T)  # right: z, v
     return total * (T * T / len(z)), dz.T * (T * T / len(z))
@@ -78,8 +78,10 @@ LOSSES = (
         Wiring(class_mean, class_mean),
         "formula",
         (
-            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/48", "on 'mean' and 'batchmean'"),
-            Seen("https://github.com/facebookresearch/deit/issues/61", "on 'mean' and 'batchmean'"),
+            Sighting(
+                "https://github.com/haitongli/knowledge-distillation-pytorch/issues/48", "on 'mean' and 'batchmean'"
+            ),
+            Sighting("https://github.com/facebookresearch/deit/issues/61", "on 'mean' and 'batchmean'"),
         ),
     ),
     Pitfall(
@@ -91,8 +93,8 @@ LOSSES = (
         Wiring(no_t_squared, no_t_squared),
         "high temperature",
         (
-            Seen("https://github.com/keras-team/keras-io/issues/869", "the official Keras example lacked it"),
-            Seen("https://github.com/IntelLabs/distiller/issues/122", "reported, and fixed"),
+            Sighting("https://github.com/keras-team/keras-io/issues/869", "the official Keras example lacked it"),
+            Sighting("https://github.com/IntelLabs/distiller/issues/122", "reported, and fixed"),
         ),
     ),
     Pitfall(
@@ -104,12 +106,12 @@ LOSSES = (
         Wiring(bare=no_t_squared),
         "without labels",
         (
-            Seen(
+            Sighting(
                 f"{TORCHDISTILL}/losses/mid_level.py",
                 "KDLoss, as of this commit, returns the unscaled soft term where alpha is 0 or there are no targets",
             ),
         ),
-        Circumstances(labelled=0.5),
+        Conditions(labelled=0.5),
     ),
     Pitfall(
         "gradient-apart",
@@ -120,7 +122,7 @@ LOSSES = (
         Wiring(gradient_apart, gradient_apart),
         "gradient check",
         (
-            Seen(
+            Sighting(
                 "https://github.com/borgwang/tinynn",
                 "its distillation example, as of commit 0fb0f94, has T times the gradient of its own loss",
             ),
@@ -136,8 +138,10 @@ LOSSES = (
         Wiring(probabilities_for_logs, probabilities_for_logs),
         "zero at the teacher",
         (
-            Seen("https://github.com/microsoft/ProDA/issues/43", "softmax instead of log_softmax; the author agrees"),
-            Seen("https://github.com/haitongli/knowledge-distillation-pytorch/issues/41", "asks why they differ"),
+            Sighting(
+                "https://github.com/microsoft/ProDA/issues/43", "softmax instead of log_softmax; the author agrees"
+            ),
+            Sighting("https://github.com/haitongli/knowledge-distillation-pytorch/issues/41", "asks why they differ"),
         ),
     ),
     Pitfall(
@@ -150,11 +154,11 @@ LOSSES = (
         Wiring(softened_twice, softened_twice),
         "zero at the teacher",
         (
-            Seen(
+            Sighting(
                 f"{KD_LIB}/KD/vision/RCO/rco.py",
                 "takes softmax before cross_entropy, which takes it again (of the student, in the labels' term)",
             ),
-            Seen("https://github.com/tflearn/tflearn/pull/562", "softmax in the last layer and in the loss; fixed"),
+            Sighting("https://github.com/tflearn/tflearn/pull/562", "softmax in the last layer and in the loss; fixed"),
         ),
     ),
     Pitfall(
@@ -166,8 +170,8 @@ LOSSES = (
         Wiring(over_the_batch, over_the_batch),
         "each sample alone",
         (
-            Seen("https://github.com/MicrosoftDocs/pytorchfundamentals/issues/4", "LogSoftmax(dim=0) in a course"),
-            Seen("https://github.com/Lackel/DPN/issues/1", "softmax in dim 0; the author agrees"),
+            Sighting("https://github.com/MicrosoftDocs/pytorchfundamentals/issues/4", "LogSoftmax(dim=0) in a course"),
+            Sighting("https://github.com/Lackel/DPN/issues/1", "softmax in dim 0; the author agrees"),
         ),
     ),
 )

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from minikd.data import Batch, Views
-from minikd.evidence.pitfalls.wiring import Circumstances, Pitfall, Roles, Seen, Wiring
-from minikd.methods import Answer, Teacher
+from minikd.evidence.pitfalls.wiring import Conditions, Pitfall, Roles, Sighting, Wiring
+from minikd.methods import Answer, TeacherAnswers
 from minikd.methods.ensemble import ensemble_logits
 from minikd.nn import Sequential
 from minikd.nn.container import ChainCache
@@ -18,7 +18,7 @@ from minikd.typing import Floats
 KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/029759377b4a5a7382e5f823928bb9516ca1d75f/KD_Lib"
 
 
-def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """A network that has just been built is in training mode, and nobody called eval()."""
     rng = np.random.default_rng(views.seed)
 
@@ -65,8 +65,10 @@ MODES = (
         Wiring(ask=training_teacher),
         "one answer",
         (
-            Seen("https://github.com/vrvlive/knowlege-distillation/issues/2", "asks for the missing teacher.eval()"),
-            Seen("https://github.com/Sharpiless/yolov5-knowledge-distillation/issues/5", "asks why it is .train()"),
+            Sighting(
+                "https://github.com/vrvlive/knowlege-distillation/issues/2", "asks for the missing teacher.eval()"
+            ),
+            Sighting("https://github.com/Sharpiless/yolov5-knowledge-distillation/issues/5", "asks why it is .train()"),
         ),
     ),
     Pitfall(
@@ -78,12 +80,12 @@ MODES = (
         Wiring(student=forgetful),
         "dropout after evaluation",
         (
-            Seen(
+            Sighting(
                 f"{KD_LIB}/KD/common/base_class.py",
                 "train() stands above the loop over epochs, eval() in the measuring at the end of each",
             ),
         ),
-        Circumstances(dropout=0.3),
+        Conditions(dropout=0.3),
     ),
     Pitfall(
         "swapped-networks",
@@ -95,7 +97,7 @@ MODES = (
         Wiring(roles=swapped),
         "who changes",
         (
-            Seen(
+            Sighting(
                 "https://github.com/keras-team/keras-io/issues/257",
                 "self.teacher = student in the first official Keras example; reported, and fixed",
             ),

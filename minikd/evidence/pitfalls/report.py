@@ -6,7 +6,7 @@ from minikd.console.layout import aligned, paragraph, styled
 from minikd.evidence.pitfalls.checks import CHECKS
 from minikd.evidence.pitfalls.examine import Examined
 from minikd.evidence.pitfalls.scene import TEMPERATURE
-from minikd.evidence.pitfalls.training import Cost, Recipe
+from minikd.evidence.pitfalls.training import Cost, PairedTraining
 
 LEGEND = (
     "length, cosine: the gradient of the teacher's term by the student's weights, on one fixed random batch, beside "
@@ -44,7 +44,7 @@ def cost_line(cost: Cost) -> str:
     return f"{right:.0f} → {wrong:.0f} ({cost.mean:+.0f}{margin})"
 
 
-def recipe_text(recipe: Recipe, seeds: int, alone: Sequence[int]) -> str:
+def recipe_text(recipe: PairedTraining, seeds: int, alone: Sequence[int]) -> str:
     """Say how the errors were measured."""
     mean = sum(alone) / len(alone)
     return (

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.data import Augmentation, Batch, Views, epoch_order
-from minikd.evidence.pitfalls.wiring import Circumstances, Wiring
-from minikd.methods import Teacher
+from minikd.data.batches import NO_LABEL
+from minikd.evidence.pitfalls.wiring import Conditions, Wiring
+from minikd.methods import TeacherAnswers
 from minikd.methods.logits import hard, spread
 from minikd.models import mlp
 from minikd.nn import Dropout, Sequential
@@ -20,14 +21,13 @@ from minikd.training.objective import Objective, Step, Term, add_up
 from minikd.typing import Floats, Ints, Shape
 
 TEMPERATURE, ALPHA = 4.0, 0.9
-NO_LABEL = -1
 IMAGE, CLASSES, IMAGES, BATCH = (1, 8, 8), 10, 80, 40
 
 
 class Taught(Objective):
     """Soft targets and labels, by a wiring."""
 
-    def __init__(self, wiring: Wiring, teacher: Teacher, alpha: float) -> None:
+    def __init__(self, wiring: Wiring, teacher: TeacherAnswers, alpha: float) -> None:
         super().__init__()
         self.wiring, self.teacher, self.alpha = wiring, teacher, alpha
 
@@ -69,7 +69,7 @@ def network(hidden: int, dropout: float, image: Shape, rng: np.random.Generator)
     return Sequential(*(layer.copy() for layer in (*first, *drop, *rest)))
 
 
-def scene_of(where: Circumstances, seed: int = 0) -> Scene:
+def scene_of(where: Conditions, seed: int = 0) -> Scene:
     """Return random images, a student, and teachers sure enough of themselves to disagree; all in float64."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (IMAGES, *IMAGE), dtype=np.uint8)

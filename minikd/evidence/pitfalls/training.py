@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
-from minikd.evidence.pitfalls.scene import NO_LABEL, TEMPERATURE, Taught, network
-from minikd.evidence.pitfalls.wiring import RIGHT, Circumstances, Pitfall, Wiring
+from minikd.data.batches import NO_LABEL
+from minikd.evidence.pitfalls.scene import TEMPERATURE, Taught, network
+from minikd.evidence.pitfalls.wiring import RIGHT, Conditions, Pitfall, Wiring
 from minikd.methods.labels import Labels
 from minikd.metrics import errors, mcnemar
 from minikd.nn import Sequential
@@ -27,7 +28,7 @@ TEACHERS = 2
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PairedTraining:
     """The sizes of the paired training; the temperature is 4."""
 
     teacher_images: int = 20_000
@@ -39,6 +40,10 @@ class Recipe:
     judged: int = 10_000
     learning_rate: float = 5e-3
     alpha: float = 0.9
+
+
+QUICK = PairedTraining(teacher_images=1_000, teacher_hidden=64, teacher_epochs=1, images=500, epochs=2, judged=500)
+"""A training of seconds, to see that all runs; what it measures means little."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,13 @@ class Cost:
 class Trainings:
     """The paired trainings on one data set; a right version that several pitfalls share is trained once."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, map_: Map) -> None:
+    def __init__(self, dataset: Dataset, recipe: PairedTraining, map_: Map) -> None:
         self.dataset, self.recipe, self.map = dataset, recipe, map_
         self.mean, self.std = mean_and_std(dataset.train_images[: recipe.teacher_images])
         last = slice(-recipe.judged, None)
         self.judges = Views(dataset.train_images[last], dataset.train_labels[last], self.mean, self.std)
         self.teachers = [self.teacher(number) for number in range(TEACHERS)]
-        self.known: dict[tuple[Circumstances, int], Floats] = {}
+        self.known: dict[tuple[Conditions, int], Floats] = {}
 
     def teacher(self, number: int) -> Sequential:
         """Train a teacher on the labels."""
@@ -87,7 +92,7 @@ class Trainings:
         fit(model, views, Labels(), Plan(epochs=recipe.teacher_epochs, seed=number))
         return model
 
-    def student(self, wiring: Wiring, where: Circumstances, seed: int, alpha: float | None = None) -> Floats:
+    def student(self, wiring: Wiring, where: Conditions, seed: int, alpha: float | None = None) -> Floats:
         """Distil a student in this wiring, and return its logits for the judges' images."""
         recipe, rng = self.recipe, np.random.default_rng((seed, 2))
         chosen = rng.choice(recipe.teacher_images, recipe.images, replace=False)
@@ -104,7 +109,7 @@ class Trainings:
         fit(learner, views, objective, plan, evaluate=glance(student, views))
         return logits_of(student, self.judges, self.map)
 
-    def right(self, where: Circumstances, seed: int) -> Floats:
+    def right(self, where: Conditions, seed: int) -> Floats:
         """Return the logits of the student without a bug."""
         if (where, seed) not in self.known:
             self.known[where, seed] = self.student(RIGHT, where, seed)
@@ -122,7 +127,7 @@ class Trainings:
 
     def alone(self, seeds: Iterable[int]) -> tuple[int, ...]:
         """Return the errors of students that learn from the labels alone, for scale."""
-        return tuple(errors(self.student(RIGHT, Circumstances(), seed, 0.0), self.judges.labels) for seed in seeds)
+        return tuple(errors(self.student(RIGHT, Conditions(), seed, 0.0), self.judges.labels) for seed in seeds)
 
 
 def glance(student: Sequential, views: Views) -> Callable[[Sequential, Map], Evaluation]:
@@ -136,7 +141,7 @@ def glance(student: Sequential, views: Views) -> Callable[[Sequential, Map], Eva
 
 
 def costs(
-    pitfalls: Iterable[Pitfall], dataset: Dataset, seeds: int, tell: Callable[[str], None], recipe: Recipe
+    pitfalls: Iterable[Pitfall], dataset: Dataset, seeds: int, tell: Callable[[str], None], recipe: PairedTraining
 ) -> tuple[dict[str, Cost], tuple[int, ...]]:
     """Return each pitfall's cost by its name, and the errors of students alone. `tell` hears what is under way."""
     with workers() as map_:

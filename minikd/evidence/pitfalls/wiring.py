@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from minikd.data import Views
 from minikd.distillation.teacher import answers
 from minikd.losses import kl_divergence
-from minikd.methods import Teacher
+from minikd.methods import TeacherAnswers
 from minikd.nn import Sequential
 from minikd.typing import Floats, Scalar
 
 Soft = Callable[[Floats, Floats, float], tuple[Scalar, Floats]]
 """(student's logits, teacher's logits, T) -> the teacher's term, a mean over the batch, and its gradient."""
 
-Ask = Callable[[Sequence[Sequential], Views, float], Teacher]
+AskTeachers = Callable[[Sequence[Sequential], Views, float], TeacherAnswers]
 """(teachers, what the student sees, T) -> who answers for each batch; several teachers answer as one."""
 
 Roles = tuple[Sequential, Sequence[Sequential]]
@@ -34,7 +34,7 @@ def as_built(student: Sequential) -> Sequential:
     return student
 
 
-def asked(teachers: Sequence[Sequential], views: Views, temperature: float) -> Teacher:
+def asked(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """Return the teachers in evaluation mode: kept by sample number where views never change, else asked each time."""
     return answers(teachers, views, map, (), temperature)
 
@@ -45,7 +45,7 @@ class Wiring:
 
     soft: Soft = kl_divergence
     bare: Soft = kl_divergence
-    ask: Ask = asked
+    ask: AskTeachers = asked
     student: Callable[[Sequential], Sequential] = as_built
     roles: Callable[[Sequential, Sequence[Sequential]], Roles] = as_given
 
@@ -54,7 +54,7 @@ RIGHT = Wiring()
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class Conditions:
     """Where a bug bites: dropout of the student, pixels that images are moved by, share of images with a label."""
 
     dropout: float = 0.0
@@ -64,7 +64,7 @@ class Circumstances:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Sighting:
     """Where the bug was seen: a link, and what is told there."""
 
     link: str
@@ -82,5 +82,5 @@ class Pitfall:
     harm: str
     wrong: Wiring
     caught_by: str
-    seen: tuple[Seen, ...]
-    where: Circumstances = field(default_factory=Circumstances)
+    seen: tuple[Sighting, ...]
+    where: Conditions = field(default_factory=Conditions)

@@ -2,6 +2,6 @@
 
 from minikd.evidence.reference.build import from_torch_state, to_torch
 from minikd.evidence.reference.compare import compare_all
-from minikd.evidence.reference.rows import Row, table
+from minikd.evidence.reference.rows import Comparison, table
 
-__all__ = ["Row", "compare_all", "from_torch_state", "table", "to_torch"]
+__all__ = ["Comparison", "compare_all", "from_torch_state", "table", "to_torch"]

@@ -7,24 +7,10 @@ from typing import TYPE_CHECKING
 from minikd.backends import module_of, to_host
 from minikd.errors import BackendError, ConfigError
 from minikd.nn import (
-    GELU,
-    AvgPool2d,
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout,
-    Flatten,
     GlobalAvgPool2d,
     Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    ReLU,
     Residual,
     Sequential,
-    Sigmoid,
-    Tanh,
 )
 
 if TYPE_CHECKING:
@@ -83,50 +69,10 @@ def as_module(layer: Layer) -> "torch.nn.Module":
             return block
         case Sequential():
             return nn.Sequential(*(as_module(inner) for inner in layer.layers))
-        case Linear():
-            return nn.Linear(layer.in_features, layer.out_features)
-        case Conv2d():
-            return nn.Conv2d(
-                layer.in_channels,
-                layer.out_channels,
-                layer.kernel_size,
-                stride=layer.stride,
-                padding=layer.padding,
-                dilation=layer.dilation,
-                groups=layer.groups,
-            )
-        case MaxPool2d():
-            return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
-        case AvgPool2d():
-            return nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding)
-        case BatchNorm1d():
-            return nn.BatchNorm1d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
-        case BatchNorm2d():
-            return nn.BatchNorm2d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
-        case LayerNorm():
-            return nn.LayerNorm(layer.normalized_shape, eps=layer.eps)
-    return simple_module(layer)
-
-
-def simple_module(layer: Layer) -> "torch.nn.Module":
-    """Return the PyTorch module of a layer without weights or windows."""
-    from torch import nn
-
-    match layer:
         case GlobalAvgPool2d():
             return nn.AdaptiveAvgPool2d(1)
-        case Flatten():
-            return nn.Flatten()
-        case ReLU():
-            return nn.ReLU()
-        case LeakyReLU():
-            return nn.LeakyReLU(layer.negative_slope)
-        case Sigmoid():
-            return nn.Sigmoid()
-        case Tanh():
-            return nn.Tanh()
-        case GELU():
-            return nn.GELU()
-        case Dropout():
-            return nn.Dropout(layer.p)
-    raise ConfigError(f"{layer!r} has no counterpart in PyTorch here; add one to minikd/evidence/reference/build.py")
+    kind = getattr(nn, type(layer).__name__, None) if type(layer).__module__.startswith("minikd.nn.") else None
+    if kind is None:
+        raise ConfigError(f"{layer!r} has no counterpart in PyTorch")
+    module: nn.Module = kind(**layer.config())  # the arguments have PyTorch's names
+    return module

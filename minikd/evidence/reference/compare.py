@@ -8,11 +8,11 @@ from minikd.evidence.reference.layers import layer_rows
 from minikd.evidence.reference.logits import logit_rows
 from minikd.evidence.reference.losses import loss_rows
 from minikd.evidence.reference.optimizers import optimizer_rows, schedule_rows
-from minikd.evidence.reference.rows import Row
+from minikd.evidence.reference.rows import Comparison
 from minikd.evidence.reference.training import training_rows
 
 
-def compare_all(rng: np.random.Generator) -> list[Row]:
+def compare_all(rng: np.random.Generator) -> list[Comparison]:
     """Return a row for every array compared: layers, losses, optimisers, schedules, and twenty steps of training.
 
     Weights and inputs are drawn from `rng`, so a seed repeats the table. Takes a few seconds. Raises `BackendError`

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minikd import losses
-from minikd.evidence.reference.rows import DTYPES, TIGHT, Row, compare
+from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.typing import Floats, Scalar
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ FLOAT32 = 5e-6
 N, Ds, Dt, E = 6, 5, 7, 4
 MAPS, TEACHER_MAPS = (6, 3, 4, 2), (6, 5, 4, 2)
 
-Ours = Callable[..., tuple[Scalar, *tuple[Floats, ...]]]
-Theirs = Callable[..., "torch.Tensor"]
+OurFeatureLoss = Callable[..., tuple[Scalar, *tuple[Floats, ...]]]
+TheirFeatureLoss = Callable[..., "torch.Tensor"]
 
 
-def feature_rows(rng: np.random.Generator) -> Iterator[Row]:
+def feature_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield a row for the value and for each gradient of every loss of features."""
     fs, ft, w, b = (rng.standard_normal(shape) for shape in ((N, Ds), (N, Dt), (Dt, Ds), (Dt,)))
     ws, wt = rng.standard_normal((E, Ds)), rng.standard_normal((E, Dt))
@@ -43,8 +43,10 @@ def feature_rows(rng: np.random.Generator) -> Iterator[Row]:
             yield from rows(name, ours, theirs, teacher_maps, {"fs": maps}, dtype)
 
 
-def rows(name: str, ours: Ours, theirs: Theirs, ft: Floats, arrays: dict[str, Floats], dtype: str) -> list[Row]:
-    """Return the rows of one loss: its value, and its gradient by each of the arrays."""
+def rows(
+    name: str, ours: OurFeatureLoss, theirs: TheirFeatureLoss, ft: Floats, arrays: dict[str, Floats], dtype: str
+) -> list[Comparison]:
+    """Return the rows of one loss: its value, and its gradient with respect to each of the arrays."""
     import torch
 
     teacher, (fs, *weights) = ft.astype(dtype), (a.astype(dtype) for a in arrays.values())
@@ -82,7 +84,7 @@ def contrastive(fs: "torch.Tensor", ft: "torch.Tensor", ws: "torch.Tensor", wt: 
     return F.cross_entropy(similarity / 0.1, torch.arange(len(fs)))
 
 
-def relations() -> list[tuple[str, Ours, Theirs]]:
+def relations() -> list[tuple[str, OurFeatureLoss, TheirFeatureLoss]]:
     """Return the losses that compare relations within the batch."""
     return [
         ("similarity_preserving", losses.similarity_preserving, similarity_preserving),
@@ -132,7 +134,7 @@ def pkt(fs: "torch.Tensor", ft: "torch.Tensor") -> "torch.Tensor":
     return F.kl_div(chances(fs.flatten(1)).log(), chances(ft.flatten(1)), reduction="batchmean")
 
 
-def attention(p: float) -> tuple[str, Ours, Theirs]:
+def attention(p: float) -> tuple[str, OurFeatureLoss, TheirFeatureLoss]:
     """Return attention transfer with the power p."""
     from torch.nn import functional as F
 

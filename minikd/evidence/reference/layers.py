@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minikd.evidence.reference.build import to_torch
-from minikd.evidence.reference.rows import DTYPES, TIGHT, Row, compare
+from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.nn import (
     GELU,
     AvgPool2d,
@@ -41,7 +41,7 @@ IMAGE = (2, 3, 9, 7)
 
 
 @dataclass(frozen=True)
-class Case:
+class LayerCase:
     """A layer, the shape of its input, its mode; `ties` gives an input of few values, so that maxima are shared."""
 
     name: str
@@ -52,36 +52,37 @@ class Case:
     float32: float = FLOAT32
 
 
-def cases(rng: np.random.Generator) -> list[Case]:
+def cases(rng: np.random.Generator) -> list[LayerCase]:
     """Return every layer in the settings that are easy to get wrong."""
     return [
-        Case("Linear", Linear(7, 5, rng), (3, 7)),
+        LayerCase("Linear", Linear(7, 5, rng), (3, 7)),
+        LayerCase("Linear, no bias", Linear(7, 5, rng, bias=False), (3, 7)),
         *convolutions(rng),
         *poolings(),
         *elementwise(),
-        Case("BatchNorm1d, training", BatchNorm1d(6), (5, 6), training=True),
-        Case("BatchNorm1d, evaluation", BatchNorm1d(6), (5, 6)),
-        Case("BatchNorm2d, training", BatchNorm2d(3, eps=1e-3, momentum=0.3), IMAGE, training=True),
-        Case("BatchNorm2d, evaluation", BatchNorm2d(3, eps=1e-3, momentum=0.3), IMAGE),
-        Case("LayerNorm", LayerNorm(7), (3, 7)),
-        Case("LayerNorm over channels and image", LayerNorm(IMAGE[1:]), IMAGE),
-        Case("Dropout, evaluation", Dropout(0.4), (3, 7)),
+        LayerCase("BatchNorm1d, training", BatchNorm1d(6), (5, 6), training=True),
+        LayerCase("BatchNorm1d, evaluation", BatchNorm1d(6), (5, 6)),
+        LayerCase("BatchNorm2d, training", BatchNorm2d(3, eps=1e-3, momentum=0.3), IMAGE, training=True),
+        LayerCase("BatchNorm2d, evaluation", BatchNorm2d(3, eps=1e-3, momentum=0.3), IMAGE),
+        LayerCase("LayerNorm", LayerNorm(7), (3, 7)),
+        LayerCase("LayerNorm over channels and image", LayerNorm(IMAGE[1:]), IMAGE),
+        LayerCase("Dropout, evaluation", Dropout(0.4), (3, 7)),
         *containers(rng),
     ]
 
 
-def convolutions(rng: np.random.Generator) -> list[Case]:
+def convolutions(rng: np.random.Generator) -> list[LayerCase]:
     """Return the convolution in each of its settings, then in all of them at once."""
     stride, padding, dilation = (2, 1), (1, 2), (2, 3)
     return [
-        Case("Conv2d 3x3", Conv2d(3, 4, 3, rng), IMAGE),
-        Case("Conv2d 3x2, one channel", Conv2d(1, 4, (3, 2), rng, stride, padding), (2, 1, 9, 7)),
-        Case("Conv2d 3x2, stride (2, 1), padding (1, 2)", Conv2d(3, 4, (3, 2), rng, stride, padding), IMAGE),
-        Case("Conv2d 3x2, dilation (2, 3)", Conv2d(3, 4, (3, 2), rng, dilation=dilation), IMAGE),
-        Case("Conv2d 3x3, groups 2", Conv2d(4, 6, 3, rng, groups=2), (2, 4, 9, 7)),
-        Case("Conv2d 3x3, depthwise", Conv2d(4, 4, 3, rng, padding=1, groups=4), (2, 4, 9, 7)),
-        Case("Conv2d 1x1", Conv2d(3, 4, 1, rng), IMAGE),
-        Case(
+        LayerCase("Conv2d 3x3", Conv2d(3, 4, 3, rng), IMAGE),
+        LayerCase("Conv2d 3x2, one channel", Conv2d(1, 4, (3, 2), rng, stride, padding), (2, 1, 9, 7)),
+        LayerCase("Conv2d 3x2, stride (2, 1), padding (1, 2)", Conv2d(3, 4, (3, 2), rng, stride, padding), IMAGE),
+        LayerCase("Conv2d 3x2, dilation (2, 3)", Conv2d(3, 4, (3, 2), rng, dilation=dilation), IMAGE),
+        LayerCase("Conv2d 3x3, groups 2", Conv2d(4, 6, 3, rng, groups=2), (2, 4, 9, 7)),
+        LayerCase("Conv2d 3x3, depthwise", Conv2d(4, 4, 3, rng, padding=1, groups=4), (2, 4, 9, 7)),
+        LayerCase("Conv2d 1x1", Conv2d(3, 4, 1, rng), IMAGE),
+        LayerCase(
             "Conv2d, all at once",
             Conv2d(4, 6, (3, 2), rng, stride, padding, dilation, groups=2),
             (2, 4, 9, 7),
@@ -89,32 +90,32 @@ def convolutions(rng: np.random.Generator) -> list[Case]:
     ]
 
 
-def poolings() -> list[Case]:
+def poolings() -> list[LayerCase]:
     """Return the poolings: side by side, overlapping with padding, leaving pixels out, and with ties."""
     return [
-        Case("MaxPool2d 2x2", MaxPool2d(2), IMAGE),
-        Case("MaxPool2d 3x2, stride (2, 1), padding 1", MaxPool2d((3, 2), (2, 1), 1), IMAGE),
-        Case("MaxPool2d 2x2, stride 3", MaxPool2d(2, 3), IMAGE),
-        Case("MaxPool2d 3x2, overlapping, ties", MaxPool2d((3, 2), (2, 1), 1), IMAGE, ties=True),
-        Case("AvgPool2d 2x2", AvgPool2d(2), IMAGE),
-        Case("AvgPool2d 3x2, stride (2, 1), padding 1", AvgPool2d((3, 2), (2, 1), 1), IMAGE),
-        Case("GlobalAvgPool2d", GlobalAvgPool2d(), IMAGE),
-        Case("Flatten", Flatten(), IMAGE),
+        LayerCase("MaxPool2d 2x2", MaxPool2d(2), IMAGE),
+        LayerCase("MaxPool2d 3x2, stride (2, 1), padding 1", MaxPool2d((3, 2), (2, 1), 1), IMAGE),
+        LayerCase("MaxPool2d 2x2, stride 3", MaxPool2d(2, 3), IMAGE),
+        LayerCase("MaxPool2d 3x2, overlapping, ties", MaxPool2d((3, 2), (2, 1), 1), IMAGE, ties=True),
+        LayerCase("AvgPool2d 2x2", AvgPool2d(2), IMAGE),
+        LayerCase("AvgPool2d 3x2, stride (2, 1), padding 1", AvgPool2d((3, 2), (2, 1), 1), IMAGE),
+        LayerCase("GlobalAvgPool2d", GlobalAvgPool2d(), IMAGE),
+        LayerCase("Flatten", Flatten(), IMAGE),
     ]
 
 
-def elementwise() -> list[Case]:
+def elementwise() -> list[LayerCase]:
     """Return the activations; those with a kink at zero meet zeros too."""
     return [
-        Case("ReLU, with zeros", ReLU(), IMAGE, ties=True),
-        Case("LeakyReLU, with zeros", LeakyReLU(0.1), IMAGE, ties=True),
-        Case("Sigmoid", Sigmoid(), IMAGE),
-        Case("Tanh", Tanh(), IMAGE),
-        Case("GELU", GELU(), IMAGE),
+        LayerCase("ReLU, with zeros", ReLU(), IMAGE, ties=True),
+        LayerCase("LeakyReLU, with zeros", LeakyReLU(0.1), IMAGE, ties=True),
+        LayerCase("Sigmoid", Sigmoid(), IMAGE),
+        LayerCase("Tanh", Tanh(), IMAGE),
+        LayerCase("GELU", GELU(), IMAGE),
     ]
 
 
-def containers(rng: np.random.Generator) -> list[Case]:
+def containers(rng: np.random.Generator) -> list[LayerCase]:
     """Return a residual block, and a chain of most layers with one block inside.
 
     No convolution stands right before a batch norm: it would take the bias away again, and the bias's gradient, which
@@ -132,12 +133,12 @@ def containers(rng: np.random.Generator) -> list[Case]:
         Linear(4 * 5 * 9, 5, rng),
     )
     return [
-        Case("Residual", block, IMAGE, training=True, float32=1e-5),
-        Case("Sequential of most layers", chain, IMAGE, training=True, float32=5e-5),
+        LayerCase("Residual", block, IMAGE, training=True, float32=1e-5),
+        LayerCase("Sequential of most layers", chain, IMAGE, training=True, float32=5e-5),
     ]
 
 
-def layer_rows(rng: np.random.Generator) -> Iterator[Row]:
+def layer_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield a row for the output, dx, each parameter's gradient and each running statistic of every case."""
     for case in cases(rng):
         model = Sequential(case.layer)
@@ -160,7 +161,9 @@ def shake(model: Sequential, rng: np.random.Generator) -> None:
             value *= rng.uniform(0.5, 2.0, value.shape)
 
 
-def case_rows(case: Case, model: Sequential, x: Floats, rng: np.random.Generator, bound: float) -> list[Row]:
+def case_rows(
+    case: LayerCase, model: Sequential, x: Floats, rng: np.random.Generator, bound: float
+) -> list[Comparison]:
     """Return the rows of one case in one dtype. The upstream gradient is random: one of ones would hide mistakes."""
     import torch
 
@@ -178,14 +181,14 @@ def case_rows(case: Case, model: Sequential, x: Floats, rng: np.random.Generator
 
 
 def by_autograd(y: "torch.Tensor", leaves: "dict[str, torch.Tensor]", dy: Floats) -> dict[str, Floats]:
-    """Return PyTorch's output and the gradient by each leaf, under the leaf's name."""
+    """Return PyTorch's output and the gradient with respect to each leaf, under the leaf's name."""
     import torch
 
     grads = torch.autograd.grad(y, list(leaves.values()), torch.from_numpy(dy))
     return {"output": y.detach().numpy(), **{n: g.numpy() for n, g in zip(leaves, grads, strict=True)}}
 
 
-def dropout_rows(rng: np.random.Generator, dtype: str) -> list[Row]:
+def dropout_rows(rng: np.random.Generator, dtype: str) -> list[Comparison]:
     """Return the rows of dropout in training: which activations fall is our draw, the arithmetic is compared."""
     import torch
 

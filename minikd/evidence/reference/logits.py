@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from minikd import losses
-from minikd.evidence.reference.losses import FLOAT32, Pair, pair_rows
-from minikd.evidence.reference.rows import DTYPES, TIGHT, Row, compare
+from minikd.evidence.reference.losses import FLOAT32, LossPair, pair_rows
+from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.typing import Floats, Ints
 
 
-def logit_rows(rng: np.random.Generator) -> Iterator[Row]:
+def logit_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield a row for the value and the gradient of every loss, at mild logits and, where it is defined, at ±10⁴."""
     logits, teacher = 3 * rng.standard_normal((2, 7, 5))
     labels = rng.integers(0, 5, 7)
@@ -27,7 +27,7 @@ def logit_rows(rng: np.random.Generator) -> Iterator[Row]:
         yield from pair_rows(f"{name}, logits ±1e4", ours, theirs, z, TIGHT)
 
 
-def divergences(teacher: Floats) -> list[Pair]:
+def divergences(teacher: Floats) -> list[LossPair]:
     """Return what compares sample by sample: reverse KL, Jensen-Shannon, cross-entropy, centred logits."""
     import torch
     from torch.nn import functional as F
@@ -65,7 +65,7 @@ def divergences(teacher: Floats) -> list[Pair]:
     ]
 
 
-def decoupled(teacher: Floats, labels: Ints) -> Pair:
+def decoupled(teacher: Floats, labels: Ints) -> LossPair:
     """Return DKD: in PyTorch the target's column is cut out, and the coin is made of what is left."""
     import torch
     from torch.nn import functional as F
@@ -88,7 +88,7 @@ def decoupled(teacher: Floats, labels: Ints) -> Pair:
     return f"dkd, T 4, alpha {alpha:g}, beta {beta:g}", lambda z: losses.dkd(z, teacher, labels, T, alpha, beta), theirs
 
 
-def relations(teacher: Floats) -> list[Pair]:
+def relations(teacher: Floats) -> list[LossPair]:
     """Return what compares rows up to a constant and a factor: DIST, and the divergence of standardised logits."""
     import torch
     from torch.nn import functional as F
@@ -121,7 +121,7 @@ def relations(teacher: Floats) -> list[Pair]:
     ]
 
 
-def smoothing(labels: Ints) -> Pair:
+def smoothing(labels: Ints) -> LossPair:
     """Return the virtual teacher of five classes, whose cross-entropy is PyTorch's with label smoothing."""
     import torch
     from torch.nn import functional as F
@@ -134,8 +134,8 @@ def smoothing(labels: Ints) -> Pair:
     )
 
 
-def temperature_rows(logits: Floats, teacher: Floats, bound: float) -> list[Row]:
-    """Return the rows of the divergence with its gradients by the logits and by a temperature of 3.3."""
+def temperature_rows(logits: Floats, teacher: Floats, bound: float) -> list[Comparison]:
+    """Return the rows of the divergence with its gradients with respect to the logits and by a temperature of 3.3."""
     import torch
     from torch.nn import functional as F
 

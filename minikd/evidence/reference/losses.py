@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minikd.evidence.reference.rows import DTYPES, TIGHT, Row, compare
+from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.losses import (
     cross_entropy,
     distillation_loss,
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 FLOAT32 = 5e-6
 """What a loss and its gradient must reach in float32."""
 
-Ours = Callable[[Floats], tuple[Scalar, Floats]]
-Theirs = Callable[["torch.Tensor"], "torch.Tensor"]
-Pair = tuple[str, Ours, Theirs]
+OurLoss = Callable[[Floats], tuple[Scalar, Floats]]
+TheirLoss = Callable[["torch.Tensor"], "torch.Tensor"]
+LossPair = tuple[str, OurLoss, TheirLoss]
 
 
-def loss_rows(rng: np.random.Generator) -> Iterator[Row]:
+def loss_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield a row for the value and the gradient of every loss, at mild logits and, in float64, at ±10⁴."""
     logits, teacher = 3 * rng.standard_normal((2, 7, 5))
     labels = rng.integers(0, 5, 7)
@@ -46,7 +46,7 @@ def loss_rows(rng: np.random.Generator) -> Iterator[Row]:
         yield from pair_rows(*soft_targets(teacher, temperature), logits, TIGHT)
 
 
-def label_losses(other: Floats, labels: Ints) -> list[Pair]:
+def label_losses(other: Floats, labels: Ints) -> list[LossPair]:
     """Return the losses against labels: class numbers, probabilities, both smoothed; and the mean squared error."""
     import torch
     from torch.nn import functional as F
@@ -71,13 +71,13 @@ def label_losses(other: Floats, labels: Ints) -> list[Pair]:
     ]
 
 
-def teacher_losses(teacher: Floats, labels: Ints) -> list[Pair]:
+def teacher_losses(teacher: Floats, labels: Ints) -> list[LossPair]:
     """Return the losses against a teacher's logits, and the mix of both kinds."""
     soft = [soft_targets(teacher, temperature) for temperature in (1.0, 4.0)]
     return soft + [mix(teacher, labels, alpha) for alpha in (0.0, 0.3, 1.0)]
 
 
-def mix(teacher: Floats, labels: Ints, alpha: float) -> Pair:
+def mix(teacher: Floats, labels: Ints, alpha: float) -> LossPair:
     """Return the distillation loss at T = 4 on both sides."""
     import torch
     from torch.nn import functional as F
@@ -90,7 +90,7 @@ def mix(teacher: Floats, labels: Ints, alpha: float) -> Pair:
     )
 
 
-def soft_targets(teacher: Floats, temperature: float) -> Pair:
+def soft_targets(teacher: Floats, temperature: float) -> LossPair:
     """Return T² KL(teacher ‖ student) on both sides; PyTorch's needs its batch mean and its T² asked for."""
     import torch
     from torch.nn import functional as F
@@ -104,8 +104,8 @@ def soft_targets(teacher: Floats, temperature: float) -> Pair:
     return f"kl_divergence, T {temperature:g}", lambda z: kl_divergence(z, teacher, temperature), theirs
 
 
-def pair_rows(name: str, ours: Ours, theirs: Theirs, logits: Floats, bound: float) -> list[Row]:
-    """Return the rows of one loss: its value and its gradient by the logits."""
+def pair_rows(name: str, ours: OurLoss, theirs: TheirLoss, logits: Floats, bound: float) -> list[Comparison]:
+    """Return the rows of one loss: its value and its gradient with respect to the logits."""
     import torch
 
     loss, dlogits = ours(logits)
@@ -116,7 +116,7 @@ def pair_rows(name: str, ours: Ours, theirs: Theirs, logits: Floats, bound: floa
     return compare(name, str(logits.dtype), {"loss": np.asarray(loss), "dlogits": dlogits}, found, bound)
 
 
-def softmax_rows(logits: Floats, upstream: Floats, bound: float) -> Iterator[Row]:
+def softmax_rows(logits: Floats, upstream: Floats, bound: float) -> Iterator[Comparison]:
     """Yield the rows of softmax and log-softmax at T = 4, with their backward passes."""
     import torch
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minikd.evidence.reference.rows import DTYPES, TIGHT, Row, compare
+from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.optim import SGD, Adam, AdamW, Optimizer, clip_by_norm
 from minikd.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
 from minikd.typing import Floats
@@ -21,7 +21,7 @@ FLOAT32 = 5e-6
 """What the parameters must reach in float32 after fifty steps, each of which rounds a dozen times."""
 
 
-def optimizer_rows(rng: np.random.Generator) -> Iterator[Row]:
+def optimizer_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield the rows of every optimiser in its variants, and of clipping."""
     optimizers: list[tuple[str, Optimizer]] = [
         ("SGD", SGD()),
@@ -39,7 +39,7 @@ def optimizer_rows(rng: np.random.Generator) -> Iterator[Row]:
         yield from clip_rows(rng, dtype, bound)
 
 
-def walk_rows(name: str, optimizer: Optimizer, rng: np.random.Generator, dtype: str, bound: float) -> list[Row]:
+def walk_rows(name: str, optimizer: Optimizer, rng: np.random.Generator, dtype: str, bound: float) -> list[Comparison]:
     """Take fifty steps along the same gradients on both sides, under a falling learning rate."""
     import torch
 
@@ -71,7 +71,7 @@ def in_torch(optimizer: Optimizer, parameter: "torch.nn.Parameter") -> "torch.op
     raise TypeError(f"{optimizer!r} has no counterpart in PyTorch here; add one to reference/optimizers.py")
 
 
-def clip_rows(rng: np.random.Generator, dtype: str, bound: float) -> list[Row]:
+def clip_rows(rng: np.random.Generator, dtype: str, bound: float) -> list[Comparison]:
     """Return the rows of clipping by norm, where it clips."""
     import torch
 
@@ -84,7 +84,7 @@ def clip_rows(rng: np.random.Generator, dtype: str, bound: float) -> list[Row]:
     return compare("clip_by_norm", dtype, ours, theirs, bound)
 
 
-def schedule_rows() -> Iterator[Row]:
+def schedule_rows() -> Iterator[Comparison]:
     """Yield the rows of every schedule; they are Python floats, so there is no float32."""
     from torch.optim import lr_scheduler as torch_schedules
 

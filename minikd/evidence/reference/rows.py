@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.console.layout import aligned, paragraph
+from minikd.evidence.differences import largest_difference
 from minikd.typing import Floats
 
 DTYPES = ("float64", "float32")
@@ -15,7 +16,7 @@ TIGHT = 1e-10
 
 
 @dataclass(frozen=True)
-class Row:
+class Comparison:
     """How far one array of minikd's lies from PyTorch's: `name` the layer, loss, ...; `what` the array compared."""
 
     name: str
@@ -30,27 +31,28 @@ class Row:
         return self.difference <= self.bound
 
 
-def compare(name: str, dtype: str, ours: Mapping[str, Floats], theirs: Mapping[str, Floats], bound: float) -> list[Row]:
+def compare(
+    name: str, dtype: str, ours: Mapping[str, Floats], theirs: Mapping[str, Floats], bound: float
+) -> list[Comparison]:
     """Return a row for each array, by its name; an array that only one side has differs infinitely."""
     rows = []
     for what in [*ours, *(name for name in theirs if name not in ours)]:
         gap = difference(ours[what], theirs[what]) if what in ours and what in theirs else np.inf
-        rows.append(Row(name, what, dtype, gap, bound))
+        rows.append(Comparison(name, what, dtype, gap, bound))
     return rows
 
 
 def difference(ours: Floats, theirs: Floats) -> float:
-    """Return the largest difference between two arrays, relative to the largest value of `theirs`.
+    """Return the largest difference between two arrays of one dtype; infinite for another dtype.
 
-    So rounding in an element near zero is measured on the scale of its array. Another shape or dtype is infinitely far.
+    Where all of theirs is 0, ours must be 0 too.
     """
-    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
-        return np.inf
-    gap, scale = float(np.abs(ours - theirs).max(initial=0)), float(np.abs(theirs).max(initial=0))
-    return gap / scale if scale > 0 else 0.0 if gap == 0 else np.inf
+    if ours.dtype != theirs.dtype or (np.any(ours) and not np.any(theirs)):
+        return float("inf")
+    return largest_difference(ours, theirs)
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[Comparison]) -> str:
     """Return the rows as text, a line for each name with its worst arrays; below, array by array, what failed."""
     rows = list(rows)
     names = {row.name: [other for other in rows if other.name == row.name] for row in rows}
@@ -67,11 +69,11 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join([aligned(header, cells, left=(len(header[0]) - 1,)), "", *map(paragraph, lines)])
 
 
-def _verdict(group: Iterable[Row]) -> str:
+def _verdict(group: Iterable[Comparison]) -> str:
     return "ok" if all(row.ok for row in group) else "FAILED"
 
 
-def _worst(group: list[Row], dtype: str) -> tuple[str, str]:
+def _worst(group: list[Comparison], dtype: str) -> tuple[str, str]:
     """Return the largest difference among the rows of a dtype, and its bound."""
     of_dtype = [row for row in group if row.dtype == dtype]
     if not of_dtype:

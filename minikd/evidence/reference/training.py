@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minikd.evidence.reference.build import to_torch
-from minikd.evidence.reference.rows import DTYPES, TIGHT, Row, compare
+from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.losses import cross_entropy, distillation_loss
 from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.optim import SGD, Adam, clip_by_norm
@@ -32,14 +32,14 @@ rate out of the little gradient that differs. So weights are measured on the sca
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """What a side has after its twenty steps: the loss of each, and the trained weights."""
 
     losses: Floats
     weights: Mapping[str, Floats]
 
 
-def training_rows(rng: np.random.Generator) -> Iterator[Row]:
+def training_rows(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield, for teacher and student, the rows of the losses along the way and of every weight at the end."""
     models = teacher(rng), student(rng)
     images = rng.random((STEPS, BATCH, 1, 28, 28))
@@ -85,7 +85,9 @@ def student(rng: np.random.Generator) -> Sequential:
     return Sequential(Flatten(), Linear(784, 128, rng), ReLU(), Linear(128, 10, rng))
 
 
-def train_ours(teacher: Sequential, student: Sequential, images: Floats, labels: Ints) -> tuple[Run, Run]:
+def train_ours(
+    teacher: Sequential, student: Sequential, images: Floats, labels: Ints
+) -> tuple[TrainingRun, TrainingRun]:
     """Train both on minikd's side; the models are changed."""
 
     def on_labels(logits: Floats, step: int) -> tuple[Scalar, Floats]:
@@ -100,7 +102,7 @@ def train_ours(teacher: Sequential, student: Sequential, images: Floats, labels:
 
 def walk_ours(
     model: Sequential, images: Floats, loss_of: Callable[[Floats, int], tuple[Scalar, Floats]], optimizer: SGD | Adam
-) -> Run:
+) -> TrainingRun:
     """Take twenty steps with minikd."""
     state, schedule, losses = optimizer.init(model.vector), one_cycle(PEAK, STEPS + 1), []
     for step in range(STEPS):
@@ -109,12 +111,12 @@ def walk_ours(
         grads, _ = clip_by_norm(model.flat_gradient(model.parameter_gradients(dlogits, caches)), MAX_NORM)
         optimizer.step(model.vector, grads, state, schedule(step))
         losses.append(loss)
-    return Run(np.array(losses), model.state_dict())
+    return TrainingRun(np.array(losses), model.state_dict())
 
 
 def train_theirs(
     teacher: "torch.nn.Sequential", student: "torch.nn.Sequential", images: Floats, labels: Ints
-) -> tuple[Run, Run]:
+) -> tuple[TrainingRun, TrainingRun]:
     """Train both on PyTorch's side; the models are changed."""
     import torch
     from torch.nn import functional as F
@@ -141,7 +143,7 @@ def walk_theirs(
     images: "torch.Tensor",
     loss_of: Callable[["torch.Tensor", int], "torch.Tensor"],
     optimizer: "torch.optim.Optimizer",
-) -> Run:
+) -> TrainingRun:
     """Take twenty steps with PyTorch."""
     import torch
 
@@ -156,4 +158,4 @@ def walk_theirs(
         schedule.step()
         losses.append(loss.detach().numpy())
     weights = {name: value.detach().numpy() for name, value in model.state_dict().items()}
-    return Run(np.array(losses), weights)
+    return TrainingRun(np.array(losses), weights)

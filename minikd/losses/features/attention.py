@@ -26,7 +26,7 @@ from minikd.typing import Floats, Scalar
 
 
 def attention_transfer(fs: Floats, ft: Floats, p: float = 2.0) -> tuple[Scalar, Floats]:
-    """Return the squared distance of the attention maps, a mean over the batch, and its gradient by fs.
+    """Return the squared distance of the attention maps, a mean over the batch, and its gradient with respect to fs.
 
     fs (N, Cs, H, W) and ft (N, Ct, H, W), of one dtype; p >= 1. The loss lies in 0..2. Raises ShapeError (where a
     feature is no map), DtypeError and ConfigError.

@@ -24,10 +24,10 @@ EPS = 1e-6
 
 
 def pkt(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
-    """Return KL(teacher ‖ student) of the neighbours' probabilities, a mean over the batch, and its gradient by fs.
+    """Return KL(teacher ‖ student) of the neighbours' probabilities, a mean over the batch, and its gradient.
 
-    fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one dtype; N >= 2, and of two samples
-    each is the other's one neighbour: 0. Raises ShapeError and DtypeError.
+    The gradient is with respect to fs. fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one
+    dtype; N >= 2, and of two samples each is the other's one neighbour: 0. Raises ShapeError and DtypeError.
     """
     xs, xt = feature_rows(fs, ft, least=2)
     xp, N = module_of(xs), len(xs)

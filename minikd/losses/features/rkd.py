@@ -41,7 +41,7 @@ ELEMENTS = 1 << 17
 
 
 def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
-    """Return the loss of the pairs' distances, a mean over the pairs of the batch, and its gradient by fs.
+    """Return the loss of the pairs' distances, a mean over the pairs of the batch, and its gradient with respect to fs.
 
     fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one dtype; N >= 2, and two samples
     always have the mean distance: 0. Raises ShapeError and DtypeError.
@@ -65,10 +65,10 @@ def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
 
 
 def rkd_angle(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
-    """Return the loss of the triples' angles, a mean over the triples of the batch, and its gradient by fs.
+    """Return the loss of the triples' angles, a mean over the triples of the batch, and its gradient.
 
-    fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one dtype; N >= 3. The work grows with
-    N³. Raises ShapeError and DtypeError.
+    The gradient is with respect to fs. fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one
+    dtype; N >= 3. The work grows with N³. Raises ShapeError and DtypeError.
     """
     xs, xt = feature_rows(fs, ft, least=3)
     xp, N = module_of(xs), len(xs)

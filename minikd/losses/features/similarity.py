@@ -17,10 +17,10 @@ from minikd.typing import Floats, Scalar
 
 
 def similarity_preserving(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
-    """Return the squared difference of the similarities, a mean over the pairs of the batch, and its gradient by fs.
+    """Return the squared difference of the similarities, a mean over the pairs of the batch, and its gradient.
 
-    fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one dtype; N >= 2. Raises ShapeError
-    and DtypeError.
+    The gradient is with respect to fs. fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one
+    dtype; N >= 2. Raises ShapeError and DtypeError.
     """
     xs, xt = feature_rows(fs, ft, least=2)
     a, length = unit_rows(xs @ xs.T)  # (N, N) = (N, D) @ (D, N)

@@ -1,7 +1,7 @@
 """A report of invented numbers, to draw and to print."""
 
 from minikd.evidence.bench.rows import EMPTY
-from minikd.evidence.bench.run import Report
+from minikd.evidence.bench.run import BenchReport
 
 STEP = {
     **EMPTY,
@@ -45,12 +45,12 @@ MACHINE = {
 }
 
 
-def report() -> Report:
+def report() -> BenchReport:
     """Return a report with a step, an inference and a memory row."""
-    return Report(machine=dict(MACHINE), rows=[dict(STEP), dict(ONE_IMAGE), dict(MEMORY)])
+    return BenchReport(machine=dict(MACHINE), rows=[dict(STEP), dict(ONE_IMAGE), dict(MEMORY)])
 
 
-def without_torch() -> Report:
+def without_torch() -> BenchReport:
     """Return what a machine without PyTorch would report."""
     empty = ("torch_default_ms", "torch_best_ms", "torch_default_mb", "best", "ratio_default", "ratio_best")
     made = report()

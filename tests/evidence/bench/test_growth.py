@@ -9,8 +9,8 @@ import pytest
 from minikd.evidence.bench import growth
 from minikd.evidence.bench.growth import Span, line, measured, off_line, peak
 from minikd.evidence.bench.growth_report import growth_figure, text
-from minikd.evidence.bench.points import STEPS, Point, activations, by_batch, by_images
-from minikd.evidence.bench.works import Stage
+from minikd.evidence.bench.points import STEPS, SeriesPoint, activations, by_batch, by_images
+from minikd.evidence.bench.works import TeacherAndStudent
 from minikd.report.figures import png
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
@@ -42,14 +42,14 @@ def allocation(megabytes):
 
 
 def test_the_peak_is_what_is_held_at_once():
-    assert peak(Point(1, 1, lambda: allocation(40))) == pytest.approx(100, abs=2)
-    assert peak(Point(1, 1, lambda: allocation(4))) == pytest.approx(10, abs=1)
+    assert peak(SeriesPoint(1, 1, lambda: allocation(40))) == pytest.approx(100, abs=2)
+    assert peak(SeriesPoint(1, 1, lambda: allocation(4))) == pytest.approx(10, abs=1)
 
 
 def test_a_series_tells_time_by_a_single_work_and_memory(monkeypatch):
     clock = iter(np.arange(0, 1000, 0.5))
     monkeypatch.setattr(growth, "perf_counter", lambda: float(next(clock)))
-    points = [Point(x, times, partial(allocation, 2 * x)) for x, times in ((1, 4), (2, 2), (4, 1))]
+    points = [SeriesPoint(x, times, partial(allocation, 2 * x)) for x, times in ((1, 4), (2, 2), (4, 1))]
     series = measured("a thing", "things", points, 3)
     assert series["x"] == [1, 2, 4]
     assert series["ms"] == [125.0, 250.0, 500.0]
@@ -67,7 +67,7 @@ def test_points_do_the_work_that_their_number_says(monkeypatch):
     monkeypatch.setattr(
         "minikd.training.loop.Run.step", lambda run, position, index, *others: counted.append(len(index)) or 0
     )
-    stage = Stage.of(600, map, 1)
+    stage = TeacherAndStudent.of(600, map, 1)
     by_images(stage, [300])[0].prepare()()
     assert counted == [128, 128, 44]
     counted.clear()

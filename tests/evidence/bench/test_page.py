@@ -8,7 +8,7 @@ import pytest
 from minikd.cli import main
 from minikd.evidence.bench.engines import ENGINES
 from minikd.evidence.bench.growth import Growth, Series
-from minikd.evidence.bench.rows import Row
+from minikd.evidence.bench.rows import BenchRow
 from minikd.evidence.bench.run import NAMES
 
 PAGE = Path(__file__).parents[3] / "benchmarks" / "README.md"
@@ -27,7 +27,7 @@ def test_every_work_is_described(text):
 
 def test_every_key_is_described(text):
     described = text.split("## `--json`")[1]
-    for key in [*Row.__annotations__, *Growth.__annotations__, "x", "ms", "mb"]:
+    for key in [*BenchRow.__annotations__, *Growth.__annotations__, "x", "ms", "mb"]:
         assert f"`{key}`" in described, key
     assert {"x", "ms", "mb"} <= Series.__annotations__.keys()
 

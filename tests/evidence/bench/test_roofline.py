@@ -7,7 +7,7 @@ import pytest
 
 from minikd import models
 from minikd.evidence.bench.roofline import CHUNKS, Product, Roofline, chunked, products, products_of
-from minikd.evidence.bench.works import WORKS, Inference, Stage, Training
+from minikd.evidence.bench.works import WORKS, Inference, TeacherAndStudent, TrainingStep
 from minikd.training.parallel import workers
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
@@ -50,9 +50,9 @@ def test_inference_has_forward_products_only():
 def test_a_live_teacher_adds_its_forward_products():
     teacher = models.cnn(IMAGE, 10, np.random.default_rng(0))
     student = models.mlp(IMAGE, (800, 800), 10, np.random.default_rng(0))
-    alone = flops(products_of(Training(student, None, 1), IMAGE, N))
-    cached = flops(products_of(Training(student, np.zeros((5, 10), np.float32), 1), IMAGE, N))
-    live = flops(products_of(Training(student, teacher, 1), IMAGE, N))
+    alone = flops(products_of(TrainingStep(student, None, 1), IMAGE, N))
+    cached = flops(products_of(TrainingStep(student, np.zeros((5, 10), np.float32), 1), IMAGE, N))
+    live = flops(products_of(TrainingStep(student, teacher, 1), IMAGE, N))
     assert cached == alone
     assert live - alone == 2 * N * teacher.macs(IMAGE)
 
@@ -78,7 +78,7 @@ def test_no_chunk_is_larger_than_asked_where_it_can_be_cut():
 
 def test_a_side_does_all_its_products_on_every_thread(monkeypatch):
     with workers(2) as map_:
-        stage = Stage.of(300, map_, 2)
+        stage = TeacherAndStudent.of(300, map_, 2)
         problem = next(work for work in WORKS if work.name == "student").problem(stage)
         side = Roofline(problem, stage)
         done = []

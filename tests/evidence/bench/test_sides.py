@@ -11,7 +11,7 @@ from minikd.evidence.bench import engines
 from minikd.evidence.bench.agreement import BOUND, check_agreement, difference
 from minikd.evidence.bench.engines import ENGINES, engine_sides
 from minikd.evidence.bench.ours import our_side
-from minikd.evidence.bench.works import WORKS, Stage
+from minikd.evidence.bench.works import WORKS, TeacherAndStudent
 from minikd.training.parallel import workers
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
 @pytest.fixture(scope="module")
 def stage():
     with workers(2) as map_:
-        yield Stage.of(400, map_, 2)
+        yield TeacherAndStudent.of(400, map_, 2)
 
 
 def problem_of(name, stage):

@@ -7,7 +7,7 @@ import pytest
 from minikd.errors import BenchError
 from minikd.evidence.bench import whole
 from minikd.evidence.bench.footprint import installed_bytes, needed, own_bytes
-from minikd.evidence.bench.processes import Spent, spend, take_turns
+from minikd.evidence.bench.processes import ProcessUsage, spend, take_turns
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
 
@@ -82,7 +82,7 @@ def test_the_shortened_job_runs_in_pytorch_too():
 
 
 def said(text):
-    return [Spent(1.0, 1.0, text)]
+    return [ProcessUsage(1.0, 1.0, text)]
 
 
 def test_jobs_that_end_differently_are_refused():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minikd.evidence.pitfalls import Circumstances, losses
+from minikd.evidence.pitfalls import Conditions, losses
 from minikd.evidence.pitfalls.data import InOrder, mean_of_logits, shuffled_apart, stale
 from minikd.evidence.pitfalls.modes import forgetful, swapped, training_teacher
 from minikd.evidence.pitfalls.scene import TEMPERATURE, scene_of
@@ -60,7 +60,7 @@ def test_a_wrong_loss_keeps_dtype_and_arguments(bug):
 
 
 def test_a_cache_in_order_hands_out_each_answer_once_a_pass_and_to_the_wrong_image():
-    scene = scene_of(Circumstances())
+    scene = scene_of(Conditions())
     logits = np.arange(len(scene.views) * 2.0).reshape(-1, 2)
     cache = InOrder(logits, seed=0)
     batches = [scene.views.batch(0, np.arange(start, start + 40)) for start in (0, 40)]
@@ -76,7 +76,7 @@ def test_a_cache_in_order_hands_out_each_answer_once_a_pass_and_to_the_wrong_ima
 
 
 def test_a_stale_cache_is_right_in_the_first_epoch_only():
-    scene = scene_of(Circumstances(shift=3.0))
+    scene = scene_of(Conditions(shift=3.0))
     teacher = stale(scene.teachers, scene.views, TEMPERATURE)
     for epoch, right in ((0, True), (1, False)):
         batch = scene.batch(epoch)
@@ -85,14 +85,14 @@ def test_a_stale_cache_is_right_in_the_first_epoch_only():
 
 
 def test_the_mean_of_logits_is_that():
-    scene = scene_of(Circumstances(teachers=2))
+    scene = scene_of(Conditions(teachers=2))
     batch = scene.batch(0)
     said = mean_of_logits(scene.teachers, scene.views, TEMPERATURE)(batch).logits
     assert np.allclose(said, (scene.teachers[0](batch.images) + scene.teachers[1](batch.images)) / 2)
 
 
 def test_a_teacher_in_training_changes_its_mind():
-    scene = scene_of(Circumstances())
+    scene = scene_of(Conditions())
     batch, teacher = scene.batch(0), training_teacher(scene.teachers, scene.views, 1.0)
     first, second = (softmax(teacher(batch).logits) for _ in range(2))
     assert np.abs(first - second).max() > 0.2
@@ -102,7 +102,7 @@ def test_a_teacher_in_training_changes_its_mind():
 
 
 def test_a_forgetful_student_drops_until_it_is_evaluated():
-    scene = scene_of(Circumstances(dropout=0.5))
+    scene = scene_of(Conditions(dropout=0.5))
     student, images = forgetful(scene.student), scene.batch(0).images
     kept = student.vector.copy()
 
@@ -117,7 +117,7 @@ def test_a_forgetful_student_drops_until_it_is_evaluated():
 
 
 def test_swapped_roles_are_swapped():
-    scene = scene_of(Circumstances())
+    scene = scene_of(Conditions())
     learner, guides = swapped(scene.student, scene.teachers)
     assert learner is scene.teachers[0]
     assert list(guides) == [scene.student]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minikd.evidence.pitfalls import PITFALLS, RIGHT, Circumstances, Wiring
+from minikd.evidence.pitfalls import PITFALLS, RIGHT, Conditions, Wiring
 from minikd.evidence.pitfalls.checks import CHECKS
 from minikd.evidence.pitfalls.examine import examine
 from minikd.evidence.pitfalls.report import paragraphs, table
@@ -108,7 +108,7 @@ def test_the_right_wiring_is_the_package_s_own_method():
 
 
 def test_the_right_gradient_is_the_divergence_s_through_the_student():
-    scene = scene_of(Circumstances())
+    scene = scene_of(Conditions())
     batch = scene.batch(1)
     z, cache = scene.student.forward(batch.images)
     dz = T * (softmax(z, T) - softmax(scene.teachers[0](batch.images), T)) / len(z)
@@ -123,12 +123,12 @@ def test_bend_is_length_and_angle():
 
 
 def test_a_scene_is_as_its_circumstances_say():
-    scene = scene_of(Circumstances(dropout=0.3, shift=2.0, teachers=2, labelled=0.5))
+    scene = scene_of(Conditions(dropout=0.3, shift=2.0, teachers=2, labelled=0.5))
     assert "Dropout" in repr(scene.student)
     assert scene.views.augmentation.shift == 2
     assert len(scene.teachers) == 2
     assert 0.3 < (scene.views.labels == -1).mean() < 0.7
-    plain = scene_of(Circumstances())
+    plain = scene_of(Conditions())
     assert "Dropout" not in repr(plain.student)
     assert (plain.views.labels >= 0).all()
     shapes = [value.shape for value in network(7, 0.5, (1, 4, 4), np.random.default_rng(0)).params.values()]

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from minikd.data import Dataset
-from minikd.evidence.pitfalls import PITFALLS, RIGHT, Circumstances
-from minikd.evidence.pitfalls.training import Cost, Recipe, Trainings, costs
+from minikd.evidence.pitfalls import PITFALLS, RIGHT, Conditions
+from minikd.evidence.pitfalls.training import Cost, PairedTraining, Trainings, costs
 
 pytestmark = pytest.mark.numpy_only("the pitfalls are shown on NumPy")
 
-TINY = Recipe(teacher_images=200, teacher_hidden=24, teacher_epochs=60, images=150, hidden=16, epochs=30, judged=100)
+TINY = PairedTraining(
+    teacher_images=200, teacher_hidden=24, teacher_epochs=60, images=150, hidden=16, epochs=30, judged=100
+)
 
 
 def bars(count=300, seed=0):
@@ -35,7 +37,7 @@ def test_a_bug_that_is_none_costs_nothing_bit_for_bit(trainings):
 
 
 def test_seeds_differ(trainings):
-    a, b = (trainings.right(Circumstances(), seed) for seed in (0, 1))
+    a, b = (trainings.right(Conditions(), seed) for seed in (0, 1))
     assert not np.array_equal(a, b)
 
 
@@ -56,7 +58,7 @@ def test_every_bug_makes_another_student(name, trainings):
 
 def test_training_leaves_the_teachers_as_they_were(trainings):
     before = [teacher.vector.copy() for teacher in trainings.teachers]
-    trainings.student(PITFALLS["swapped-networks"].wrong, Circumstances(), 3)
+    trainings.student(PITFALLS["swapped-networks"].wrong, Conditions(), 3)
     assert all(np.array_equal(a, teacher.vector) for a, teacher in zip(before, trainings.teachers, strict=True))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from minikd import nn
 from minikd.evidence import reference
-from minikd.evidence.reference import Row, compare_all, layers, losses, optimizers, table
+from minikd.evidence.reference import Comparison, compare_all, layers, losses, optimizers, table
 from minikd.evidence.reference.rows import DTYPES, compare, difference
 from minikd.nn import conv, linear, normalization
 
@@ -113,7 +113,7 @@ def test_a_difference_is_relative_to_the_largest_value():
     assert difference(np.full(2, 1e-30), np.zeros(2)) == np.inf
     assert difference(np.ones(2), np.ones(3)) == np.inf
     assert difference(np.ones(2, np.float32), np.ones(2)) == np.inf
-    assert not Row("a", "b", "float64", difference(np.array([np.nan]), np.ones(1)), 1.0).ok
+    assert not Comparison("a", "b", "float64", difference(np.array([np.nan]), np.ones(1)), 1.0).ok
 
 
 def test_an_array_that_one_side_lacks_fails():
@@ -124,10 +124,10 @@ def test_an_array_that_one_side_lacks_fails():
 
 def test_the_table_shows_the_worst_array_of_each_dtype():
     rows = [
-        Row("Linear", "output", "float64", 1e-16, 1e-10),
-        Row("Linear", "dx", "float64", 3e-16, 1e-10),
-        Row("Linear", "dx", "float32", 2e-7, 2e-6),
-        Row("cosine", "learning rates", "float64", 0.5, 1e-10),
+        Comparison("Linear", "output", "float64", 1e-16, 1e-10),
+        Comparison("Linear", "dx", "float64", 3e-16, 1e-10),
+        Comparison("Linear", "dx", "float32", 2e-7, 2e-6),
+        Comparison("cosine", "learning rates", "float64", 0.5, 1e-10),
     ]
     lines = table(rows).splitlines()
     assert lines[3].split() == ["Linear", "3", "3.0e-16", "1e-10", "2.0e-07", "2e-06", "ok"]
@@ -137,4 +137,4 @@ def test_the_table_shows_the_worst_array_of_each_dtype():
 
 
 def test_the_package_offers_these_names():
-    assert set(reference.__all__) == {"Row", "compare_all", "from_torch_state", "table", "to_torch"}
+    assert set(reference.__all__) == {"Comparison", "compare_all", "from_torch_state", "table", "to_torch"}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minikd import optim
-from minikd.evidence.bench.engines.network import CannotDo, Loss
+from minikd.evidence.bench.engines.network import BatchLoss, CannotDo
 from minikd.evidence.bench.works import ALPHA, LEARNING_RATE, TEMPERATURE
 from minikd.nn import Flatten, Linear, ReLU, Sequential
 from minikd.typing import Floats
@@ -33,7 +33,7 @@ class Autograd:
         """Return the answers."""
         return forward(self.weights(), x.reshape(len(x), -1))
 
-    def step(self, x: Floats, loss: Loss) -> float:
+    def step(self, x: Floats, loss: BatchLoss) -> float:
         """Take a step."""
         value, gradients = self.value_and_grad(self.weights(), x.reshape(len(x), -1), loss)
         flat = np.concatenate([array.ravel() for pair in gradients for array in pair])
@@ -52,7 +52,7 @@ def forward(weights: Weights, x: Floats) -> Floats:
     return logits
 
 
-def loss_of(weights: Weights, x: Floats, loss: Loss) -> Floats:
+def loss_of(weights: Weights, x: Floats, loss: BatchLoss) -> Floats:
     """Return the mean loss, in autograd's NumPy."""
     from autograd import numpy as anp
 

@@ -13,17 +13,17 @@ class CannotDo(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Loss:
+class BatchLoss:
     """A batch's loss: cross-entropy, or distillation where there are a teacher's logits.
 
-    Engines that take the gradient by their output get minikd's own, which costs them little.
+    Engines that take the gradient with respect to their output get minikd's own, which costs them little.
     """
 
     labels: Ints
     teacher_logits: Floats | None
 
     def __call__(self, logits: Floats) -> tuple[float, Floats]:
-        """Return the mean loss and its gradient by the logits."""
+        """Return the mean loss and its gradient with respect to the logits."""
         if self.teacher_logits is None:
             value, gradient = cross_entropy(logits, self.labels)
         else:
@@ -38,6 +38,6 @@ class Network(Protocol):
         """Return the answers to normalised images (N, C, H, W)."""
         ...
 
-    def step(self, x: Floats, loss: Loss) -> float:
+    def step(self, x: Floats, loss: BatchLoss) -> float:
         """Take one step of Adam and return the loss before it."""
         ...

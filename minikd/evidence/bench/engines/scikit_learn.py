@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minikd.evidence.bench.engines.network import CannotDo, Loss
+from minikd.evidence.bench.engines.network import BatchLoss, CannotDo
 from minikd.evidence.bench.works import BATCH, CLASSES, LEARNING_RATE
 from minikd.nn import Flatten, Linear, ReLU, Sequential
 from minikd.typing import Floats
@@ -39,7 +39,7 @@ class ScikitLearn:
         answers: Floats = self.classifier.predict_log_proba(x.reshape(len(x), -1))
         return answers
 
-    def step(self, x: Floats, loss: Loss) -> float:
+    def step(self, x: Floats, loss: BatchLoss) -> float:
         """Take a step on the batch's labels; it knows no soft targets."""
         self.classifier.partial_fit(x.reshape(len(x), -1), loss.labels)
         return float(self.classifier.loss_)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.evidence.bench.engines.network import CannotDo, Loss, Network
+from minikd.evidence.bench.engines.network import BatchLoss, CannotDo, Network
 from minikd.evidence.bench.ours import PROOF_STEPS
-from minikd.evidence.bench.works import Inference, Problem, Stage, Training
+from minikd.evidence.bench.works import Inference, Problem, TeacherAndStudent, TrainingStep
 from minikd.losses import softmax
 from minikd.nn import Sequential
 from minikd.typing import Floats
@@ -44,7 +44,7 @@ def installed() -> dict[str, str]:
     return found
 
 
-def engine_sides(problem: Problem, stage: Stage) -> "tuple[list[EngineSide], dict[str, str]]":
+def engine_sides(problem: Problem, stage: TeacherAndStudent) -> "tuple[list[EngineSide], dict[str, str]]":
     """Return the installed engines that can do a work, and of the others what they lack."""
     sides, lacking = [], {}
     for name in installed():
@@ -68,13 +68,13 @@ def network_of(name: str, model: Sequential) -> Network:
 class EngineSide:
     """An engine at a work, from uint8 pixels on, with BLAS on as many threads as all sides may use."""
 
-    def __init__(self, name: str, problem: Problem, stage: Stage) -> None:
+    def __init__(self, name: str, problem: Problem, stage: TeacherAndStudent) -> None:
         from threadpoolctl import ThreadpoolController
 
         self.name, self.problem, self.stage = name, problem, stage
         self.network = network_of(name, problem.model)
         self.teacher: Network | None = None
-        if isinstance(problem, Training) and problem.teacher is not None:
+        if isinstance(problem, TrainingStep) and problem.teacher is not None:
             if not ENGINES[name].soft_targets:
                 raise CannotDo("no soft targets")
             if isinstance(problem.teacher, Sequential):
@@ -94,7 +94,7 @@ class EngineSide:
         start = 0 if images > 1 else number % len(self.stage.views)
         return self.network.logits(self.stage.views.clean(slice(start, start + images)))
 
-    def step(self, problem: Training, number: int) -> float:
+    def step(self, problem: TrainingStep, number: int) -> float:
         """Take a step and return its loss."""
         index = self.stage.batch(number)
         x, soft = self.stage.views.clean(index), None
@@ -102,7 +102,7 @@ class EngineSide:
             soft = self.teacher.logits(x)
         elif isinstance(problem.teacher, np.ndarray):
             soft = problem.teacher[index]
-        return self.network.step(x, Loss(self.stage.views.labels[index], soft))
+        return self.network.step(x, BatchLoss(self.stage.views.labels[index], soft))
 
     def proof(self) -> Mapping[str, Floats]:
         """Return the losses of the first steps, or the probabilities: all that every engine tells."""

@@ -1,6 +1,6 @@
 """thinc: layers that return their output and a function for the way back; its own compiled matrix product."""
 
-from minikd.evidence.bench.engines.network import CannotDo, Loss
+from minikd.evidence.bench.engines.network import BatchLoss, CannotDo
 from minikd.evidence.bench.works import LEARNING_RATE
 from minikd.nn import Flatten, Linear, ReLU, Sequential
 from minikd.typing import Floats
@@ -31,7 +31,7 @@ class Thinc:
         answers: Floats = self.network.predict(x.reshape(len(x), -1))
         return answers
 
-    def step(self, x: Floats, loss: Loss) -> float:
+    def step(self, x: Floats, loss: BatchLoss) -> float:
         """Take a step."""
         logits, back = self.network.begin_update(x.reshape(len(x), -1))
         value, gradient = loss(logits)

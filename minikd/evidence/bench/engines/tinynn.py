@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from minikd.evidence.bench.engines.network import CannotDo, Loss
+from minikd.evidence.bench.engines.network import BatchLoss, CannotDo
 from minikd.evidence.bench.works import IMAGE, LEARNING_RATE
 from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.typing import Floats, Shape
@@ -53,7 +53,7 @@ class Tinynn:
         answers: Floats = self.net.forward(x.transpose(0, 2, 3, 1))
         return answers
 
-    def step(self, x: Floats, loss: Loss) -> float:
+    def step(self, x: Floats, loss: BatchLoss) -> float:
         """Take a step."""
         value, gradient = loss(self.logits(x))
         self.optimizer.step(self.net.backward(gradient), self.net.params)

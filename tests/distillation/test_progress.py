@@ -10,8 +10,8 @@ import pytest
 
 import minikd
 from minikd import Bars, Plan, nn
-from minikd.console.progress import Whole, clock, epoch_line
-from minikd.report.evidence import name_of
+from minikd.distillation.progress import Whole, clock, epoch_line
+from minikd.distillation.results import name_of
 from minikd.training.checkpoints import Position
 from tests import problems
 
@@ -137,7 +137,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        monkeypatch.setattr("minikd.console.progress.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("minikd.distillation.progress.time.monotonic", lambda: self.now)
 
 
 def test_the_whole_job_and_its_time_left_stand_beside_the_model(monkeypatch):
@@ -188,7 +188,7 @@ def test_an_epochs_line_fits_and_names_the_model(width, epochs, model):
 def test_a_bar_fits_its_terminal(width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
-    monkeypatch.setattr("minikd.console.progress.OFTEN", -1.0)
+    monkeypatch.setattr("minikd.distillation.progress.OFTEN", -1.0)
     bars = Bars()
     bars.plan({"student_distilled": 100.0})
     bars.start("student_distilled", 40, 55_000, Position(epoch=39))

@@ -1,6 +1,6 @@
 import pytest
 
-from minikd.report import units
+from minikd.console import units
 
 SAID = [
     (units.count, [(0, "0"), (842, "842"), (101_770, "101,770"), (999_949, "999,949"), (999_950, "1.0 M")]),

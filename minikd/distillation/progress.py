@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Never
 
 from minikd.console.layout import columns
 from minikd.console.terminal import one_line, say, standard_error, watched
-from minikd.report.evidence import name_of
+from minikd.distillation.results import name_of
 from minikd.training.checkpoints import Position, Row
 
 if TYPE_CHECKING:

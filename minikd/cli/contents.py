@@ -11,7 +11,7 @@ from minikd.distillation.results import checked_results
 from minikd.distillation.search import Record
 from minikd.errors import CheckpointError, MinikdError
 from minikd.evidence.experiments.cell import Outcome
-from minikd.evidence.experiments.rows import Report
+from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.memory import in_words
 from minikd.models import describe
 from minikd.storage.jsonfiles import KEY, broken, checked, json_of
@@ -87,7 +87,7 @@ def numbers(path: Path) -> tuple[str, str]:
         table = checked(value)
         seal = RIGHT if isinstance(value, dict) and KEY in value else NONE
         if "experiment" in table:
-            report = fitted(table, Report)
+            report = fitted(table, ExperimentReport)
             return f"results of the experiment {report['experiment']}, {len(report['rows'])} rows", seal
         if "validation_nll" in table:
             outcome = fitted(table, Outcome)

@@ -9,10 +9,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from minikd.cli import main
+from minikd.cli.contents import EDITED, NONE, RIGHT, content_of, contents_of, lines_of
 from minikd.distillation.history import write_history
 from minikd.distillation.recipe import Recipe, sealed
 from minikd.distillation.results import write_results
-from minikd.storage.contents import EDITED, NONE, RIGHT, content_of, contents_of, lines_of
 from minikd.storage.jsonfiles import write_json
 from minikd.storage.tensors import write_tensors
 from minikd.training.checkpoints import Position, save_checkpoint

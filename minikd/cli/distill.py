@@ -1,0 +1,49 @@
+"""`minikd distill`: the main job, or go on with one."""
+
+import argparse
+import shlex
+
+from minikd.cli.next_steps import after_distill, as_typed, columns_of, print_next, python_as_typed
+from minikd.cli.run_flags import add_run_flags, resumable, run_of, watcher_of
+
+EXAMPLES = {
+    "minikd distill --quick": "one epoch of each model, to see it run",
+    "minikd distill --data my_pictures": "a folder for each class",
+    "minikd distill --student-hidden 64,32": "another student",
+    "minikd distill --method dkd --seed 1": "see minikd methods",
+    "minikd distill --resume runs/NAME": "go on after a stop",
+}
+"""What most people want of the main job."""
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of a run, and examples above them."""
+    to.description = f"{to.description}\n\n{columns_of('examples', EXAMPLES)}"
+    add_run_flags(to, "distill")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the main job, or go on with one, and print its table."""
+    from minikd.cli.dry_run import dry_run
+    from minikd.distillation import run as job
+    from minikd.distillation.history import read_history
+    from minikd.report.tables import seed_tables, summary_table
+    from minikd.report.verdict import recommended
+
+    recipe, place = run_of(arguments)
+    if arguments.dry_run:
+        return dry_run(recipe, None, arguments, as_typed())
+    results = resumable("distill", place, lambda: job.distill(recipe, place, watcher_of(arguments)))
+    folder = place.path
+    if arguments.json:
+        print((folder / "results.json").read_text(encoding="utf-8"), end="")
+        return 0
+    if results["recipe"] == "seed":
+        print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
+    print(summary_table(results))
+    steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
+    if arguments.quick:
+        again = shlex.join(word for word in arguments.typed if word != "--quick")
+        steps = {f"{as_typed()} {again}": "the same with all its steps: one epoch teaches little"} | steps
+    print_next(steps)
+    return 0

@@ -1,0 +1,61 @@
+"""`minikd gradcheck`: every gradient of the engine, or of a reader's layer."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import as_typed, lesson, print_next, python_as_typed
+from minikd.cli.shared_flags import add_json, check_least
+from minikd.console.layout import broken
+from minikd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from minikd.evidence.gradcheck import GradientReport
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add a reader's layer, its input's shape, and the seed."""
+    to.add_argument("layer", nargs="?", metavar="FILE.py:NAME", help="your layer (default: all of minikd's)")
+    to.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
+    to.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
+    add_json(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check every gradient of the engine, or the learner's layer; 1 where one is wrong."""
+    import numpy as np
+
+    from minikd.evidence import gradcheck
+
+    check_least("--seed", arguments.seed, 0)
+    alone = arguments.layer is not None
+    if not alone and arguments.shape is not None:
+        raise ConfigError("--shape is for a layer of yours; give that too, as FILE.py:NAME")
+    if alone:
+        reports: Sequence[GradientReport] = [
+            gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
+        ]
+    else:
+        reports = gradcheck.run_suite(np.random.default_rng(arguments.seed))
+    ok = all(report.ok for report in reports)
+    if arguments.json:
+        print(json_text({"ok": ok, "reports": [{"ok": report.ok, **asdict(report)} for report in reports]}))
+        return 0 if ok else 1
+    print(broken(gradcheck.explain(reports[0])) if alone else gradcheck.table(reports))
+    print_next(
+        lesson(python_as_typed(), "04", "when to believe a gradient check")
+        | ({} if alone else {f"{as_typed()} gradcheck FILE.py:NAME": "the same for a layer of yours"})
+    )
+    return 0 if ok else 1
+
+
+def shape_of(text: str | None) -> tuple[int, ...] | None:
+    """Return (2, 3, 7, 6) for "2,3,7,6"."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--shape is {text!r}, but must be whole numbers, as 2,3,7,6") from error

@@ -1,0 +1,63 @@
+"""`minikd info`: versions, processor, BLAS and backend; or what files of minikd are."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import as_typed, print_next
+from minikd.cli.shared_flags import add_backend, add_json
+from minikd.console.layout import paragraph
+from minikd.errors import CheckpointError
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add the files to describe, and the backend to ask for."""
+    to.usage = "minikd info [FILE ...] [options]"
+    to.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="a run's files, or its folder: what each is, and whether it is damaged",
+    )
+    add_backend(to, "backend to ask for")
+    add_json(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print versions, processor, BLAS, and the backend with its reason; or what files are."""
+    from minikd.backends import choose
+    from minikd.machine import machine, versions
+
+    if arguments.files:
+        return tell_files(arguments.files, arguments.json)
+    backend, here = choose(arguments.backend), machine()
+    if arguments.json:
+        print(json_text({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
+        return 0
+    rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
+    for name, value in rows.items():
+        print(paragraph(f"{name:<12} {value}", hanging=13))
+    program = as_typed()
+    print_next(
+        {
+            f"{program} distill --quick": "see it run here",
+            f"{program} gradcheck": "is every gradient right here?",
+            f"{program} info runs/NAME": "what a run's files are, and whether they are whole",
+        }
+    )
+    return 0
+
+
+def tell_files(paths: Sequence[Path], as_json: bool) -> int:
+    """Print what each file is, and whether its checksum holds. Raises CheckpointError where one is damaged."""
+    from minikd.cli.contents import contents_of, lines_of
+
+    found = contents_of(paths)
+    print(json_text(found) if as_json else "\n".join(map(lines_of, found)))
+    if wrong := [one["path"] for one in found if one["error"]]:
+        raise CheckpointError(f"{len(wrong)} of {len(found)} files cannot be used: {', '.join(wrong)}")
+    if not as_json:
+        print_next({f"{as_typed()} runs": "the runs here, with their results"})
+    return 0

@@ -1,0 +1,89 @@
+"""`minikd predict`: what teacher and students see in a picture."""
+
+import argparse
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minikd.cli.json_text import json_text
+from minikd.cli.next_steps import as_typed, print_next
+from minikd.cli.shared_flags import add_json, add_quiet, check_least
+
+if TYPE_CHECKING:
+    from minikd.distillation.predict import Prediction
+    from minikd.distillation.seeing import PreparedPicture
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add the pictures, the run whose models answer, and how the pictures are prepared."""
+    to.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture: PNG, JPEG, GIF, BMP, TIFF, WebP")
+    to.add_argument(
+        "--run", type=Path, help="folder of the run whose models answer (default: the newest whole one in runs/)"
+    )
+    to.add_argument(
+        "--invert", action="store_true", help="turn light and dark around, as for ink on paper (default: as they are)"
+    )
+    to.add_argument(
+        "--no-crop",
+        dest="crop",
+        action="store_false",
+        help="take the whole picture (default: what is drawn, cut out and centred, where the models know MNIST's like)",
+    )
+    to.add_argument(
+        "--explain", action="store_true", help="write a picture of what the models saw to seen/ (default: do not)"
+    )
+    to.add_argument("--top", type=int, default=3, metavar="N", help="classes of each model to show (default: 3)")
+    add_quiet(to)
+    add_json(to)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the models of a run see in pictures, side by side."""
+    from minikd.distillation.finished import load_models, newest_run
+    from minikd.distillation.folder import quoted
+    from minikd.distillation.predict import predictions, unread
+
+    check_least("--top", arguments.top, 1)
+    folder = arguments.run or newest_run(Path("runs"))
+    models, draw = load_models(folder), drawing_of(arguments.images) if arguments.explain else None
+    answers, failures = predictions(models, arguments.images, arguments.invert, arguments.crop, draw)
+    if arguments.json:
+        print(json_text([{"run": str(folder), **answer} for answer in answers]))
+    else:
+        print(f"run: {folder}")
+        if not arguments.run:
+            print("the newest run with all models; --run DIR takes another")
+        print_predictions(answers, arguments.top)
+    if failures:
+        raise unread(failures, len(arguments.images))
+    if not arguments.json:
+        print_next({f"{as_typed()} export {quoted(folder)} --to html": "a page that draws, and answers what is drawn"})
+    return 0
+
+
+def drawing_of(images: Sequence[Path]) -> "Callable[[Path, PreparedPicture, Mapping[str, Mapping[str, float]]], Path]":
+    """Return what draws a picture, what the models saw and what they answered, each into a file of its own in seen/."""
+    from minikd.distillation.predict import drawings
+    from minikd.report.explanation import write_explanation
+
+    files = drawings(Path("seen"), images)
+
+    def draw(image: Path, seen: "PreparedPicture", found: Mapping[str, Mapping[str, float]]) -> Path:
+        write_explanation(files[image], image.name, seen, found)
+        return files[image]
+
+    return draw
+
+
+def print_predictions(answers: "Sequence[Prediction]", top: int) -> None:
+    """Print a table for each picture, and where to see what the models saw."""
+    from minikd.report.predictions import predictions_table
+
+    width = shutil.get_terminal_size().columns
+    for answer in answers:
+        print(f"\n{predictions_table(answer, top, width)}")
+        if "explained" in answer:
+            print(f"what the models saw: {answer['explained']}")
+    if answers and "explained" not in answers[0]:
+        print("\nadd --explain for a picture of what the models saw")

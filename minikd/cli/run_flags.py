@@ -1,0 +1,94 @@
+"""What `distill` and `train` share: the flags of a run, its recipe and its folder."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from minikd.cli.flags import add_recipe_flags, given_settings, recipe_of
+from minikd.cli.next_steps import as_typed
+from minikd.cli.shared_flags import add_json, add_quiet
+from minikd.console.interrupts import advising
+from minikd.console.terminal import say
+from minikd.distillation.folder import CONFIG, RunFolder, check_begun, quoted
+from minikd.distillation.naming import check_name, default_name
+from minikd.distillation.recipe import Recipe, read_run_recipe
+from minikd.errors import ConfigError, MinikdError
+
+if TYPE_CHECKING:
+    from minikd.distillation.progress import Bars
+
+ResultT = TypeVar("ResultT")
+
+
+def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._ArgumentGroup:
+    """Add what distill and train share: what most people need, then the run's folder and the whole recipe."""
+    to.usage = f"minikd {command} [options]"
+    group = to.add_argument_group("what most people need")
+    group.add_argument("-h", "--help", action="help", help="show all this")
+    add_recipe_flags(to, group)
+    group.add_argument("--quick", action="store_true", help="one epoch each, to see that all runs (default: minutes)")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the recipe, the memory and the time alone (default: run)",
+    )
+    group.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
+    group.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with the run in this folder, by its own recipe"
+    )
+    group.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+    )
+    add_quiet(group)
+    add_json(group)
+    return group
+
+
+def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
+    """Return the recipe and the folder of a run: the one to go on with, or a new one."""
+    if arguments.resume:
+        check_alone(arguments)
+        check_begun(arguments.resume)
+        return read_run_recipe(arguments.resume), RunFolder(arguments.resume)
+    recipe = recipe_of(arguments)
+    if arguments.name is None:
+        return recipe, RunFolder(arguments.runs / default_name(recipe.data), numbered=True)
+    place = RunFolder(arguments.runs / check_name(arguments.name), new=True)
+    place.check_free()  # before the data are read
+    return recipe, place
+
+
+def check_alone(arguments: argparse.Namespace) -> None:
+    """Refuse settings beside --resume: the run's own recipe decides."""
+    given = list(given_settings(arguments))
+    given += [name for name in ("config", "seed_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
+    if given:
+        raise ConfigError(
+            f"--resume goes on by the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "
+            "given beside it; leave that out, or start a new run without --resume"
+        )
+
+
+def resumable(command: str, place: RunFolder, work: Callable[[], ResultT]) -> ResultT:
+    """Do the work; where it is stopped, or fails with a part of it done, say how to go on."""
+    begun_before = not place.new
+
+    def how() -> str:
+        line = f"{as_typed()} {command} --resume {quoted(place.path)}"
+        return f"stopped; go on with:\n  {line}" if begun_before or place.stays else ""
+
+    with advising(how):
+        try:
+            return work()
+        except MinikdError:
+            if place.made and place.stays:
+                say(f"what has ended is kept; {how().partition(' ')[2]}")
+            raise
+
+
+def watcher_of(arguments: argparse.Namespace) -> "Bars | None":
+    """Return the progress bars; None with --quiet."""
+    from minikd.distillation.progress import Bars
+
+    return None if arguments.quiet else Bars()

@@ -1,0 +1,51 @@
+"""Flags that several commands share, and the checks of their values."""
+
+import argparse
+from pathlib import Path
+
+from minikd.errors import ConfigError
+
+
+def add_quiet(to: argparse._ActionsContainer) -> None:
+    """Add that nothing is said on the way."""
+    to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
+
+
+def add_json(to: argparse._ActionsContainer) -> None:
+    """Add --json, which is one thing in all commands: one JSON value on standard output, and nothing else there."""
+    to.add_argument("--json", action="store_true", help="print the results as JSON (default: text)")
+
+
+def add_output(to: argparse._ActionsContainer) -> None:
+    """Add a file for the numbers, beside what is printed."""
+    to.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the numbers here too, as JSON (default: nowhere)"
+    )
+
+
+def add_backend(to: argparse._ActionsContainer, what: str) -> None:
+    """Add --backend."""
+    from minikd.backends import CHOICES
+
+    to.add_argument("--backend", choices=CHOICES, default="auto", help=f"{what} (default: auto)")
+
+
+def check_least(flag: str, value: int, least: int, most: int = 2**63 - 1) -> None:
+    """Refuse a flag's number below the least or above the most."""
+    from minikd.settings import brief
+
+    if value < least:
+        raise ConfigError(f"{flag} is {brief(value)}, but must be at least {least}")
+    if value > most:
+        raise ConfigError(f"{flag} is {brief(value)}, but must be at most {most:,}")
+
+
+def check_path(flag: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written before minutes are spent."""
+    if path is None:
+        return
+    folder = path.parent
+    if not folder.is_dir():
+        raise ConfigError(f"{flag} is {path}, but there is no folder {folder}; create it first")
+    if flag == "--figure" and path.suffix != ".png":
+        raise ConfigError(f"--figure is {path}, but must end in .png")

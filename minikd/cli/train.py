@@ -1,0 +1,39 @@
+"""`minikd train`: one model of a recipe, or go on with it."""
+
+import argparse
+
+from minikd.cli.next_steps import as_typed, print_next
+from minikd.cli.run_flags import add_run_flags, resumable, run_of, watcher_of
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of a run, and which model to train."""
+    add_run_flags(to, "train").add_argument(
+        "--model",
+        choices=("teacher", "student"),
+        default="teacher",
+        help="the teacher, or the student as the baseline (default: teacher)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train one model, or go on with it, and print what it is worth."""
+    from minikd.cli.dry_run import dry_run
+    from minikd.distillation import run as job
+    from minikd.distillation.folder import quoted
+    from minikd.distillation.results import name_of
+    from minikd.report.tables import models_table, terms
+
+    (recipe, place), role = run_of(arguments), arguments.model
+    name = "teacher" if role == "teacher" else "student_baseline"
+    if arguments.dry_run:
+        return dry_run(recipe, name, arguments, as_typed())
+    watcher = watcher_of(arguments)
+    row = resumable(f"train --model {role}", place, lambda: job.train(recipe, place, role, watcher))
+    if arguments.json:
+        print((place.path / "results.json").read_text(encoding="utf-8"), end="")
+        return 0
+    models = {name_of(name): row}
+    print(f"{models_table(models)}\n\n{terms(models)}")
+    print_next({f"{as_typed()} distill --resume {quoted(place.path)}": "train the other models, and compare"})
+    return 0

@@ -1,0 +1,23 @@
+"""How far two arrays are apart."""
+
+import numpy as np
+
+from minikd.typing import Array
+
+
+def largest_difference(found: Array, wanted: Array, floor: float = 0.0) -> float:
+    """Return the largest difference of two arrays, relative to the largest element of `wanted`.
+
+    So rounding in an element near zero is measured on the scale of its array. Where the largest element is at most
+    `floor`, or infinite, the difference is absolute. Infinite for another shape, and where one array alone has a NaN
+    or an infinity in a place: what cannot be compared is not near.
+    """
+    one, other = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    if one.shape != other.shape:
+        return float("inf")
+    if not one.size:
+        return 0.0
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN
+        apart = float(np.max(np.where(one == other, 0.0, np.abs(one - other))))
+    scale = float(np.max(np.abs(other)))
+    return float("inf") if np.isnan(apart) else apart / scale if floor < scale < float("inf") else apart

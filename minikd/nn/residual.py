@@ -1,0 +1,39 @@
+"""A residual block adds its input to what its layers return: y = x + f(x).
+
+So dx = dy + J_fᵀ dy: the gradient also takes the short way, undamped (He et al. 2016).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minikd.errors import ShapeError
+from minikd.nn.container import NO_TAPS, ChainCache, Sequential, Taps
+from minikd.nn.layer import Grads
+from minikd.typing import Floats, Shape
+
+
+class Residual(Sequential):
+    """x + f(x), with f the chain of the layers given; f must keep the shape. Taps are f's."""
+
+    def forward_with_taps(
+        self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, dict[str, Floats], ChainCache]:
+        y, taps, cache = super().forward_with_taps(x, names, training, rng)
+        if y.shape != x.shape:
+            raise ShapeError(f"Residual: the layers turn shape {x.shape} into {y.shape}, but must keep it")
+        return x + y, taps, cache
+
+    def __call__(self, x: Floats) -> Floats:
+        return self.forward(x)[0]
+
+    def backward(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> tuple[Floats, Grads]:
+        dx, grads = super().backward(dy, cache, dtaps)
+        return dy + dx, grads
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if super().output_shape(shape) != shape:
+            raise ShapeError(
+                f"Residual: the layers turn shape {shape} into {super().output_shape(shape)}, must keep it"
+            )
+        return shape
