@@ -66,7 +66,7 @@ POINTS = (
 
 
 @dataclass(frozen=True)
-class Net:
+class SizedNet:
     """A student: its hidden units or "cnn", the kind of its weights, the fraction of them that is pruned."""
 
     size: str
@@ -86,17 +86,17 @@ class Net:
         return replace(recipe, student=student, quantize=self.kind, prune=self.pruned)
 
 
-def nets(setup: Setup) -> list[Net]:
+def nets(setup: Setup) -> list[SizedNet]:
     """Return the preset's students. A CNN is not pruned: its convolutions are stored in full."""
     return [
-        Net(size, kind, pruned)
+        SizedNet(size, kind, pruned)
         for size in setup.size.students
         for kind in KINDS
         for pruned in (PRUNED if size != "cnn" else PRUNED[:1])
     ]
 
 
-def rows(setup: Setup, net: Net) -> tuple[list[Cell], list[Cell]]:
+def rows(setup: Setup, net: SizedNet) -> tuple[list[Cell], list[Cell]]:
     """Return a student's cells, one for each seed: on labels alone, and distilled."""
     recipes = [net.of(recipe) for recipe in setup.recipes()]
     alone = [Cell(f"{net.name} baseline", recipe, "baseline", "teacher", look=cost) for recipe in recipes]

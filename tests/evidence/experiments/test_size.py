@@ -6,7 +6,7 @@ import pytest
 from minikd.cli import main
 from minikd.distillation.job import Job
 from minikd.evidence.experiments.experiment import Setup
-from minikd.evidence.experiments.size import GRIDS, SIZE, Net, cost, front, nets
+from minikd.evidence.experiments.size import GRIDS, SIZE, SizedNet, cost, front, nets
 from minikd.evidence.experiments.table import sizes
 from tests.evidence.experiments.makers import recipe_of
 
@@ -37,13 +37,13 @@ def test_every_kind_of_weights_is_there_and_a_cnn_is_not_pruned():
     found = nets(setup)
     assert len(found) == 6 * 4 * 2 + 4
     assert {net.pruned for net in found if net.size == "cnn"} == {0.0}
-    assert Net("30", "int4", 0.9).of(SIZE.recipe).student.hidden == (30,)
-    assert Net("cnn", "none", 0.0).of(SIZE.recipe).student.model == "cnn"
+    assert SizedNet("30", "int4", 0.9).of(SIZE.recipe).student.hidden == (30,)
+    assert SizedNet("cnn", "none", 0.0).of(SIZE.recipe).student.model == "cnn"
 
 
 @pytest.mark.parametrize("kind", ["none", "int8", "ternary"])
 def test_bytes_and_multiply_adds_are_those_of_what_is_stored(data, tmp_path, kind):
-    recipe = Net("8", kind, 0.5).of(recipe_of(data))
+    recipe = SizedNet("8", kind, 0.5).of(recipe_of(data))
     with Job(recipe, tmp_path / "run") as job:
         model = job.baseline()
         found = cost(job, model, np.zeros(0))
