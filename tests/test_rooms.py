@@ -28,8 +28,8 @@ ALLOWED = {
     ("machine.py", "training"),
     *((f"compression/{module}.py", "exports") for module in ("layers", "network", "whole")),
 }
-"""A run writes its report when it ends. The machine's thread count is the one that training takes. A student that trains
-with rounding uses the whole numbers of its export."""
+"""A run writes its report when it ends. The machine's thread count is the one that training takes. A student that
+trains with rounding uses the whole numbers of its export."""
 
 
 def defined(tree):
