@@ -6,7 +6,8 @@
 #
 # **Needs** lessons 3, 10 and 13.
 #
-# **You will see** errors, bytes and time of the teacher and of three ways to store the student.
+# **You will see** errors, bytes and time of the teacher and of three ways to store the student; then int4 and ternary
+# weights, and your student as C, as a page and as ONNX.
 #
 # **Minutes** 1
 
@@ -246,13 +247,57 @@ left.legend(frameon=False, fontsize=9, loc="lower left")
 lesson.save(figure)
 
 # %% [markdown]
+# ## Smaller still: train with the rounding
+#
+# 1. An int4 weight is one of -7 to 7, two in a byte. A ternary weight is -1, 0 or 1, five in a byte.
+# 2. So few levels hurt a network that was trained without them. Train with them: the forward pass rounds the weights,
+#    $w_q = s\,\mathrm{clip}(\mathrm{round}(w / s), -Q, Q)$.
+# 3. The derivative of that is 0 almost everywhere. The **straight-through estimator** keeps the rounding error fixed
+#    while it differentiates: $\partial w_q / \partial w = 1$ inside the range and 0 outside.
+#
+# `minikd/compression/straight_through.py` has the derivation, with the gradient of the scale $s$.
+
+# %%
+whole = {}
+for kind in ("int4", "ternary"):
+    rounded = mlp(data.image_shape, (128,), data.classes, np.random.default_rng(16))
+    minikd.distill(teacher, rounded, data, plan, quantize=kind)
+    for trained, model in (("before", student), ("with", rounded)):
+        path = lesson.output / f"{kind}_{trained}" / "student.c"
+        whole[kind, trained] = minikd.export(model, data, to="c", path=path, quantize=kind)
+for (kind, trained), found in whole.items():
+    words = "rounded after training " if trained == "before" else "trained with rounding"
+    print(
+        f"{kind:8s} {words:22s} {found.errors:5d} errors of {found.images:,}  {found.size / 1024:6.1f} KiB of constants"
+    )
+lesson.true("int4 is half of int8, ternary a fifth", whole["ternary", "with"].size < 0.22 * student.size)
+lesson.true("ternary needs training with rounding", whole["ternary", "with"].errors < whole["ternary", "before"].errors)
+
+# %% [markdown]
+# ## Your student leaves Python: C, a page, ONNX
+#
+# The first needs a C compiler where it runs, the second a browser, the third a runtime such as onnxruntime. All three
+# give the same whole numbers. `docs/board.md` takes the C file to a board.
+
+# %%
+c = minikd.export(student, data, to="c", path=lesson.output / "student" / "student.c", quantize="int8")
+page = minikd.export(student, data, to="html", path=lesson.output / "student.html", quantize="int8")
+print(f"C: {c.size:,} bytes of constants, {c.working_bytes} of working memory, {c.errors} errors of {c.images:,}")
+print(f"a page: {page.path.name}, {page.size / 1024:.0f} KiB; open it in a browser")
+try:
+    onnx = minikd.export(student, data, to="onnx", path=lesson.output / "student.onnx", quantize="int8")
+    lesson.true("onnxruntime gives every sum of minikd's", onnx.differing == 0, f"{onnx.logits:,} logits")
+except minikd.errors.BackendError as error:
+    print(f"ONNX: {error}")
+
+# %% [markdown]
 # ## What this does not show
 #
 # - Speed from small numbers. The predictor makes float32 of float16 and int8 as it loads: there they save bytes alone.
 #   Our product of whole numbers costs time, for NumPy has no fast one, and its scales make float64 of the result.
 # - A phone, or another processor: all times are this machine's.
 # - Scales for the activations that are fixed beforehand, on example images; here each image gets its own on the spot.
-# - Training that knows of the rounding. One hidden layer hardly needs it; deep networks may.
+#   The exports do fix them: `minikd/exports/calibration.py`.
 # - What distilling gave: that is lesson 13's question, and its baseline is not here.
 #
 # ## Read on

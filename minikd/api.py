@@ -1,6 +1,7 @@
 """The package in five verbs: load a data set, train a model, distill one into another, evaluate, save and load."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from minikd import metrics
 from minikd.arguments import check_choices, check_data, check_model, check_trainable, path_of, teachers_of
 from minikd.backends import module_of
+from minikd.compression.layers import Compression, check_fraction
+from minikd.compression.network import train_small
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
 from minikd.distillation.networks import EXTRA
@@ -18,6 +21,7 @@ from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.progress import Bars
 from minikd.distillation.teacher import asking
 from minikd.errors import CheckpointError, ConfigError, ShapeError
+from minikd.exports.integer import check_kind
 from minikd.methods import Labels, Method, Pair, build, check
 from minikd.methods.function import LossFunction
 from minikd.nn import Sequential
@@ -45,14 +49,17 @@ def train(
     plan: Plan | None = None,
     augmentation: Augmentation | None = None,
     callbacks: Sequence[Callback] | Literal["auto"] = "auto",
+    quantize: str = "none",
+    prune: float = 0.0,
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
     The plan's default is five epochs of Adam. callbacks: what happens around the steps, see `minikd.training.Callback`;
     by default progress bars on standard error, [] for silence. The model has the data's class names from then on, as
-    `model.class_names`. One that has names already keeps their order: the labels are matched with them by name. Raises
-    ShapeError where the model does not turn the data's images into its classes, ConfigError where it has names for
-    others, and Diverged.
+    `model.class_names`. One that has names already keeps their order: the labels are matched with them by name.
+    quantize: round its weights to "int8", "int4" or "ternary" in each step, so that `export` to that kind loses
+    nothing. prune: the fraction of its weights that is taken out meanwhile. Raises ShapeError where the model does not
+    turn the data's images into its classes, ConfigError where it has names for others, and Diverged.
     """
     check_model(model, "model")
     check_data(data)
@@ -61,7 +68,11 @@ def train(
     check_trainable(model, "model")
     views = views_for(model, data, augmentation, plan.seed)
     model.class_names = data.class_names
-    fit(model, views, Labels(), plan, [History("model"), *chosen(callbacks)])
+
+    def train(model: Sequential) -> None:
+        fit(model, views, Labels(), plan, [History("model"), *chosen(callbacks)])
+
+    fit_small(model, compression_of(quantize, prune, views, plan), data, views, train)
 
 
 def distill(
@@ -73,6 +84,8 @@ def distill(
     augmentation: Augmentation | None = None,
     callbacks: Sequence[Callback] | Literal["auto"] = "auto",
     unlabelled: Pixels | None = None,
+    quantize: str = "none",
+    prune: float = 0.0,
     **settings: object,
 ) -> None:
     """Train `student` in place on what the teacher knows, and on the labels.
@@ -84,7 +97,7 @@ def distill(
     student sees, in evaluation mode; the probabilities of several teachers are averaged. A teacher that knows its
     classes' names, as one does that was trained or loaded, is asked for the data's by name, whatever its order.
     `unlabelled` are more images to learn on, of the data's shape and dtype, for which the teacher alone has an answer.
-    callbacks: as in `train`.
+    callbacks, quantize, prune: as in `train`.
     Raises as `train`, ConfigError where the method cannot be used on what is given, DtypeError for a teacher of
     another dtype or device than the student's, and DataError for `unlabelled` that are no images.
     """
@@ -109,7 +122,27 @@ def distill(
     rng = np.random.default_rng((plan.seed, EXTRA))
     objective = by.objective(pair, asking(teachers, views, told), rng)
     student.class_names = data.class_names
-    fit(student, views, objective, plan, [History("student"), *told])
+
+    def train(student: Sequential) -> None:
+        fit(student, views, objective, plan, [History("student"), *told])
+
+    fit_small(student, compression_of(quantize, prune, views, plan), data, views, train)
+
+
+def compression_of(quantize: str, prune: float, views: Views, plan: Plan) -> Compression:
+    """Return how the weights become small in the steps of a plan."""
+    steps = math.ceil(len(views) / plan.batch_size) * plan.epochs
+    return Compression(check_kind(quantize), True, check_fraction(prune), steps)
+
+
+def fit_small(
+    model: Sequential, how: Compression, data: Dataset, views: Views, train: Callable[[Sequential], None]
+) -> None:
+    """Train a model in place as it is, or with small weights where that is asked for."""
+    if not how.quantize and not how.prune:
+        train(model)
+        return
+    train_small(model, how, Card.of("model", data, views.mean, views.std), data.train_images, train)
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:

@@ -78,6 +78,19 @@ def mlp(
         return Sequential(*layers, Linear(sizes[-1], classes, rng, init="glorot"))
 
 
+def small_cnn(image: Shape, classes: int, rng: np.random.Generator) -> Sequential:
+    """Return a student of 20,490 parameters on MNIST: conv 3x3x16, pool 2, conv 3x3x32, pool 2, dense `classes`.
+
+    In int4 its constants take 10.5 kB, and its 1.0 million multiply-adds an image are ten times those of 784-128-10.
+    """
+    features: list[Layer] = [
+        *(Conv2d(image[0], 16, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+        *(Conv2d(16, 32, 3, rng, padding=1), MaxPool2d(2), ReLU()),
+    ]
+    size = math.prod(Sequential(*(layer.copy() for layer in features)).output_shape(image))
+    return Sequential(*features, Flatten(), Linear(size, classes, rng, init="glorot"))
+
+
 def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
     """Return the teacher of Hinton et al. 2015, §3: two hidden layers of 1200.
 

@@ -105,6 +105,7 @@ class Description(TypedDict):
     layers: object
     card: Card
     model: NotRequired[dict[str, Any]]
+    activation_bits: NotRequired[tuple[int, ...]]
 
 
 def described(model: Sequential) -> dict[str, object]:
@@ -121,7 +122,8 @@ def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> No
     the file cannot be written, and for weights that `load_model` would refuse.
     """
     check_comes_back(model)
-    text = json.dumps({**described(model), "card": asdict(card)}, allow_nan=False)
+    rounding = {"activation_bits": model.activation_bits} if model.activation_bits else {}
+    text = json.dumps({**described(model), "card": asdict(card), **rounding}, allow_nan=False)
     tensors: dict[str, Array] = {name: to_host(value) for name, value in model.state_dict().items()}
     check_values(path, tensors)
     write_tensors(path, tensors, {"minikd": text, **({STAGE: stage} if stage else {})})
@@ -162,6 +164,7 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
         ) from error
     check_values(path, tensors)
     model.class_names = description["card"].class_names
+    model.activation_bits = description.get("activation_bits", ())
     return model, description["card"]
 
 

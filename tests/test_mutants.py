@@ -11,13 +11,22 @@ import numpy as np
 import pytest
 
 from minikd.evidence.gradcheck import suite
-from tests.mutants import features, layers, losses, losses_divergences, losses_rescaled, relations, teaching
+from tests.mutants import (
+    compression,
+    features,
+    layers,
+    losses,
+    losses_divergences,
+    losses_rescaled,
+    relations,
+    teaching,
+)
 from tests.mutants.checks import CHECKS, fails, suite_check
 
 pytestmark = pytest.mark.numpy_only("the tests are tested once")
 
 OF_LOGITS = [*losses.MUTANTS, *losses_divergences.MUTANTS, *losses_rescaled.MUTANTS]
-MUTANTS = [*layers.MUTANTS, *OF_LOGITS, *features.MUTANTS, *relations.MUTANTS, *teaching.MUTANTS]
+MUTANTS = [*layers.MUTANTS, *OF_LOGITS, *features.MUTANTS, *relations.MUTANTS, *teaching.MUTANTS, *compression.MUTANTS]
 SHAPES = {"shape", "dtype", "float32", "missing", "result"}
 
 

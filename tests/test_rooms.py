@@ -16,15 +16,20 @@ ORDER = (
     ("data",),
     ("training", "models", "weights", "arguments"),
     ("methods",),
-    ("distillation",),
+    ("distillation", "compression"),
     ("api", "__init__", "exports", "report"),
     ("evidence", "lessons", "experiments"),
     ("cli", "__main__"),
 )
 """The rooms, lowest first: a room imports from its own floor and from those below. CONTRIBUTING.md has the picture."""
 
-ALLOWED = {("distillation/run.py", "report"), ("machine.py", "training")}
-"""A run writes its report when it ends. The machine's thread count is the one that training takes."""
+ALLOWED = {
+    ("distillation/run.py", "report"),
+    ("machine.py", "training"),
+    *((f"compression/{module}.py", "exports") for module in ("layers", "network", "whole")),
+}
+"""A run writes its report when it ends. The machine's thread count is the one that training takes. A student that
+trains with rounding uses the whole numbers of its export."""
 
 
 def defined(tree):

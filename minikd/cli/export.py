@@ -11,6 +11,7 @@ from minikd.console import units
 from minikd.console.layout import paragraph
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
+from minikd.exports.integer import LEVELS, NONE, check_kind
 from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
@@ -26,7 +27,13 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "source", type=Path, metavar="RUN_OR_WEIGHTS", help="folder of a run, or a .safetensors file with a model"
     )
     to.add_argument("--to", choices=("onnx", "c", "html"), help="what to write (default: list what can be)")
-    to.add_argument("--int8", action="store_true", help="in whole numbers of 8 bits (default: float32)")
+    to.add_argument(
+        "--quantize", choices=(NONE, *LEVELS),
+        help="in whole numbers, with weights of this kind (default: as the student was trained, else none: float32)",
+    )  # fmt: skip
+    to.add_argument(
+        "--int8", dest="quantize", action="store_const", const="int8", help="short for --quantize int8 (default: no)"
+    )
     to.add_argument(
         "--model", choices=("teacher", "baseline", "student"), help="of a run (default: student; html: all)"
     )
@@ -61,7 +68,7 @@ def export_list(arguments: argparse.Namespace, found: Subjects) -> int:
 
 def check_plain(arguments: argparse.Namespace) -> None:
     """Refuse flags that say how to write where it is not said what to write."""
-    given = [flag for flag, value in {"--int8": arguments.int8, "-o": arguments.output}.items() if value]
+    given = [flag for flag, value in {"--quantize": arguments.quantize, "-o": arguments.output}.items() if value]
     if given:
         raise ConfigError(f"{given[0]} says how to write, but not what; add --to onnx, --to c or --to html")
 
@@ -69,8 +76,9 @@ def check_plain(arguments: argparse.Namespace) -> None:
 def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     """Write one model as ONNX or C."""
     ((name, (model, card)),) = found.models.items()
-    path = arguments.output or default_path(found.folder, name, arguments.to, arguments.int8)
-    order = Order(arguments.to, path, arguments.int8, found.temperature)
+    kind = check_kind(arguments.quantize or found.trained_for(name))
+    path = arguments.output or default_path(found.folder, name, arguments.to, kind)
+    order = Order(arguments.to, path, kind, found.temperature)
     exported = write(order, model, card, found.data(arguments.data))
     if arguments.json:
         print(json_text({"ok": exported.right, **asdict(exported), "files": list(map(str, exported.files))}))
@@ -89,11 +97,13 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     """Write one page for all the models."""
     from minikd.exports.page import write_page
 
-    path = arguments.output or default_path(found.folder, "page", "html", arguments.int8)
+    small = found.trained_for("student") != NONE
+    kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 holds all kinds, and the teacher too
+    path = arguments.output or default_path(found.folder, "page", "html", kind)
     check_file("html", path)
     make_folder(path.parent)
     softness = {} if found.temperature is None else {"temperature": found.temperature}
-    page = write_page(by_key(found), found.data(arguments.data), path, arguments.int8, **softness)
+    page = write_page(by_key(found), found.data(arguments.data), path, kind, **softness)
     if arguments.json:
         print(json_text({**page._asdict(), "path": str(page.path)}))
         return 0
@@ -104,9 +114,9 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     return 0
 
 
-def default_path(folder: Path, name: str, to: str, int8: bool) -> Path:
+def default_path(folder: Path, name: str, to: str, quantized: str) -> Path:
     """Return where an export goes by default; C, which is three files, has a folder of its own."""
-    kind = "-int8" if int8 else ""
+    kind = f"-{quantized}" if quantized else ""
     path = folder / f"{name}-c{kind}" / f"{name}.c" if to == "c" else folder / f"{name}{kind}{SUFFIXES[to]}"
     place, home = path.parent.resolve(), folder.parent.resolve()
     if not place.is_relative_to(home):

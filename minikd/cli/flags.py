@@ -44,6 +44,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
         "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
     )
     start.add_argument("--seed-recipe", action="store_true", help="start from the seed notebook's own experiment")
+    common.add_argument("--quantise", type=spelled_otherwise, help=argparse.SUPPRESS)
     common.add_argument(
         "--no-search",
         action="store_true",
@@ -55,6 +56,11 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
             if one.name not in ("method_args", "method_digest"):
                 add_flag(group, one, PREFIX[name], f"{name}.")
     add_method_flags(group)
+
+
+def spelled_otherwise(_: str) -> str:
+    """Refuse the British spelling, by the one that counts."""
+    raise argparse.ArgumentTypeError("this flag is spelled --quantize")
 
 
 def add_method_flags(group: argparse._ArgumentGroup) -> None:

@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from minikd.backends import choose
+from minikd.compression.job import Compressor
 from minikd.console.notices import notice
 from minikd.data import Views
 from minikd.distillation import networks, outlook
@@ -102,6 +103,7 @@ class Job:
         recipe, given = self.recipe, bool(self.recipe.teacher.weights)
         self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
         self.first_student = networks.first_student(recipe, self.data.dataset)
+        self.compressor("student_distilled").check(self.first_student)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(self.method, pair)
         networks.check_batches(recipe, self.data, self.first_student)
@@ -171,6 +173,10 @@ class Job:
         """The names of those who are taught, in order: an assistant, earlier generations, the distilled student."""
         return tuple(networks.taught(self.recipe, self.data.dataset))
 
+    def compressor(self, name: str) -> Compressor:
+        """Return how a stage's network is made small."""
+        return Compressor.of(self.recipe, self.data.dataset, self.data.card(name))
+
     def note(self, text: str) -> None:
         """Tell the callbacks what is under way."""
         Callbacks(self.callbacks).note(text)
@@ -186,12 +192,13 @@ class Job:
                 continue
             model, how, views, settings = self.described(name)
             views, plan = replace(views, augmentation=how.augmentation), how.plan(self.recipe.seed)
-            settings = {**settings, "class_names": self.data.dataset.class_names}
+            small = self.compressor(name)
+            settings = {**settings, **small.settings, "class_names": self.data.dataset.class_names}
             identity = identity_of(name, model, views, asdict(plan), settings)
             if found := self.finished(name, identity):
                 self.models[name] = found
                 continue
-            model = model.to(self.backend)
+            model = small.before(model, views, plan).to(self.backend)
             checkpoint = Checkpoint(self.folder / f"{name}.checkpoint", identity)
             callbacks = (self.history_of(name), checkpoint, *self.callbacks)
             yield Stage(name, model, views, self.objective(name, model, views), plan, callbacks, identity)
@@ -205,10 +212,11 @@ class Job:
             section = "teacher" if stage.name == "teacher" else "student"
             flags = f"--{section}-learning-rate, --{section}-clip-norm 1"
             raise RanAway(stage.name, f"{error}; on the command line: {flags}") from error
-        self.models[stage.name] = folded(stage.model)
-        path = self.folder / f"{stage.name}.safetensors"
-        save_model(path, self.models[stage.name], self.data.card(stage.name), stage.identity)
+        small, path = self.compressor(stage.name), self.folder / f"{stage.name}.safetensors"
+        model = folded(small.after(stage.model))
+        save_model(path, model, self.data.card(stage.name), stage.identity)
         path.with_suffix(".checkpoint").unlink(missing_ok=True)
+        self.models[stage.name] = small.answering(model)
 
     def described(self, name: str) -> tuple[Sequential, Training, Views, Mapping[str, object]]:
         """Return a stage's model before its training, how it is trained, its views, and its objective's settings."""
@@ -265,7 +273,8 @@ class Job:
         check_stage(path, identity)
         path.with_suffix(".checkpoint").unlink(missing_ok=True)  # where it was killed before it did that itself
         left = networks.Given(*load_model(path), str(path))  # what says no stage may count its classes otherwise
-        return networks.in_order(left, self.data.dataset).model.to(self.backend)
+        model = networks.in_order(left, self.data.dataset).model
+        return self.compressor(name).answering(model).to(self.backend)
 
     def given_teacher(self) -> Sequential:
         """Return the teacher that the recipe gives, and leave it in the folder as if it had been trained here."""

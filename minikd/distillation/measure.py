@@ -9,6 +9,8 @@ import numpy as np
 
 from minikd import metrics
 from minikd.backends import Backend, module_of, to_host
+from minikd.compression.whole import InWholeNumbers
+from minikd.console.notices import notice
 from minikd.data import Dataset, Views, load_dataset
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import check_fits
@@ -39,7 +41,7 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
     return logits, ModelResult(
         model=describe(model),
         parameters=model.size,
-        bytes=sum(value.nbytes for value in model.state_dict().values()),
+        bytes=stored_bytes(model),
         macs=model.macs(image),
         errors=wrong,
         errors_interval=interval_of(metrics.wilson_interval(wrong, len(views))),
@@ -49,6 +51,13 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
         images_per_second=len(views) / median(seconds),
         latency_ms=1000 * latency(model, views),
     )
+
+
+def stored_bytes(model: Sequential) -> int:
+    """Return the bytes of a model's weights: as C stores them where it answers in whole numbers, else in memory."""
+    if isinstance(model, InWholeNumbers):
+        return model.stored_bytes
+    return sum(value.nbytes for value in model.state_dict().values())
 
 
 class FileResult(ModelResult):
@@ -67,6 +76,12 @@ def measure_files(
     Classes are matched by name. What cannot be measured is refused before anything is.
     """
     models = {str(path): load_model(path, "float32") for path in paths}
+    for path, (model, _) in models.items():
+        if model.activation_bits:
+            notice(
+                f"{path} was trained to answer in whole numbers, which cut large activations off; in float32, as here, "
+                "it answers otherwise. `minikd export --quantize` tells its errors as it is meant"
+            )
     dataset = load_dataset(source, size)
     tests = {path: test_of(card, dataset, path) for path, (_, card) in models.items()}
     found = {}

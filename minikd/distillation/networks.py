@@ -92,7 +92,18 @@ def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
 
 def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
     """Return the students before training."""
-    return feed_forward(recipe, dataset, recipe.student.hidden, STUDENT)
+    return student(recipe, dataset, STUDENT)
+
+
+def student(recipe: Recipe, dataset: Dataset, *what: int) -> Sequential:
+    """Return a network of the student's kind before training, its weights drawn from the seed and what it is."""
+    if recipe.student.model == "mlp":
+        return feed_forward(recipe, dataset, recipe.student.hidden, *what)
+    if recipe.student.norm != "none":
+        raise ConfigError("student.norm is 'batch', but the small CNN learns without norm; leave --student-norm out")
+    model = models.small_cnn(dataset.image_shape, dataset.classes, np.random.default_rng((recipe.seed, *what)))
+    check_step(model, dataset, recipe.student.batch_size, "student")
+    return model
 
 
 def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
@@ -126,7 +137,7 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
     if hidden := recipe.distillation.assistant:
         found["assistant"] = feed_forward(recipe, dataset, hidden, ASSISTANT)
     for number in range(1, recipe.distillation.generations):
-        found[f"generation_{number}"] = feed_forward(recipe, dataset, recipe.student.hidden, GENERATION, number)
+        found[f"generation_{number}"] = student(recipe, dataset, GENERATION, number)
     return found | {"student_distilled": first_student(recipe, dataset)}
 
 

@@ -81,12 +81,13 @@ class Teacher(Training):
 
 @dataclass(frozen=True)
 class Student(Training):
-    """The students: a feed-forward network trained on labels alone (the baseline), and one that is distilled."""
+    """The students: a small network trained on the labels alone (the baseline), and one that is distilled."""
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
-    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer")
+    model: str = setting("mlp", "network: mlp (feed-forward) or cnn (a small CNN)", choices=("mlp", "cnn"))
+    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp")
     norm: str = setting(
         "none",
         "of hidden layers in training; folded into the weights after, which no weight limit survives",
@@ -173,6 +174,11 @@ class Recipe(Section):
     unlabelled: str = setting("", "more images to distill on, named as the data are; their labels are not looked at")
     seed: int = setting(0, "seeds weights, shuffles, augmentation and dropout", 0)
     backend: str = setting("auto", "where arrays are put", choices=CHOICES)
+    quantize: str = setting(
+        "none", "round the students' weights while they train", choices=("none", "int8", "int4", "ternary")
+    )
+    quantize_steps: str = setting("learned", "the steps that --quantize rounds to", choices=("learned", "fixed"))
+    prune: float = setting(0.0, "prune this fraction of the students' weights while they train", 0, below=1)
     search: tuple[str, ...] = setting((), "settings to choose on held-out training images, before training", items=str)
     teacher: Teacher = field(default_factory=Teacher)
     student: Student = field(default_factory=Student)

@@ -32,16 +32,16 @@ def name_of(model: str) -> str:
     return MODELS.get(model, model.replace("_", " "))
 
 
-class Interval(TypedDict):
+class ErrorInterval(TypedDict):
     """The bounds of a 95 % interval."""
 
     low: float
     high: float
 
 
-def interval_of(bounds: tuple[float, float]) -> Interval:
+def interval_of(bounds: tuple[float, float]) -> ErrorInterval:
     """Return two bounds by their names."""
-    return Interval(low=bounds[0], high=bounds[1])
+    return ErrorInterval(low=bounds[0], high=bounds[1])
 
 
 class ModelResult(TypedDict):
@@ -55,7 +55,7 @@ class ModelResult(TypedDict):
     bytes: int
     macs: int
     errors: int
-    errors_interval: NotRequired[Interval]
+    errors_interval: NotRequired[ErrorInterval]
     accuracy: float
     nll: float
     ece: float
@@ -95,7 +95,7 @@ class Discordant(TypedDict):
 
     only_baseline_wrong: int
     only_distilled_wrong: int
-    fewer_errors_interval: NotRequired[Interval]
+    fewer_errors_interval: NotRequired[ErrorInterval]
 
 
 class RunConditions(TypedDict):

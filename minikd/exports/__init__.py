@@ -1,7 +1,8 @@
 """The student leaves Python: as ONNX, as C, as a page. In float32, or in whole numbers that are the same everywhere.
 
     chain         a model as a flat list of layers, which all exports start from
-    integer       the int8 arithmetic, derived and computed in NumPy      quantize, calibration   from floats to it
+    integer       the arithmetic in whole numbers, derived and computed in NumPy
+    quantize      from floats to it      calibration   the scales of activations      packing   its weights as bytes
     onnx          float32 as ONNX    onnx_int8   whole numbers as ONNX    graph, runtime          built and run
     c             C99: c_float, c_int8, c_source, and the functions themselves in c_parts/
     write         the files of an export, and what they were found to do on the test images
@@ -26,17 +27,21 @@ def export(
     *,
     path: str | Path,
     int8: bool = False,
+    quantize: str = "none",
     temperature: float = 1.0,
 ) -> "Exported | Page":
     """Write the model to `path` as "onnx", "c" or "html", and return what was written and what it does on `data`.
 
-    Pixels are prepared as in `minikd.train`. int8: whole numbers, calibrated on the training images. temperature: that
-    of the soft targets, for the ONNX file's metadata and the page. Raises ConfigError for a layer that cannot be
-    exported, with its name and the reason, and for data with other classes than the model's, and as `minikd.evaluate`.
+    Pixels are prepared as in `minikd.train`. quantize: the weights' kind of whole numbers, "int8", "int4" or "ternary",
+    calibrated on the training images; for the last two the model should be trained so, see `minikd.distill`. int8:
+    short for quantize="int8". temperature: that of the soft targets, for the ONNX file's metadata and the page. Raises
+    ConfigError for a layer that cannot be exported, with its name and the reason, and for data with other classes than
+    the model's, and as `minikd.evaluate`.
     """
     from minikd.api import matched
     from minikd.arguments import check_data, check_flag, check_model, path_of
     from minikd.data import mean_and_std
+    from minikd.exports.integer import check_kind
     from minikd.exports.write import Order, check_file, write
     from minikd.losses.softmax import check_temperature
     from minikd.weights import Card
@@ -44,6 +49,7 @@ def export(
     check_model(model, "model")
     check_data(data)
     check_flag(int8, "int8")
+    kind = check_kind(quantize) or ("int8" if int8 else "")
     path, temperature = path_of(path), check_temperature(temperature)
     data = matched(model, data, "the model")
     check_file(to, path)
@@ -51,5 +57,5 @@ def export(
     if to == "html":
         from minikd.exports.page import write_page
 
-        return write_page({card.name: (model, card)}, data, path, int8, temperature)
-    return write(Order(to, path, int8, temperature), model, card, data)
+        return write_page({card.name: (model, card)}, data, path, kind, temperature)
+    return write(Order(to, path, kind, temperature), model, card, data)

@@ -8,6 +8,7 @@ import numpy as np
 from minikd.backends import to_host
 from minikd.exports.c_source import LOGITS, Source, WindowMoves, c_float
 from minikd.exports.chain import NamedLayer, flat
+from minikd.exports.packing import LONGEST_GAP, listed
 from minikd.nn import (
     GELU,
     AvgPool2d,
@@ -110,7 +111,7 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
     channels, area = before[0], math.prod(before[1:])
     match layer:
         case Linear():
-            return "linear", (layer.in_features, layer.out_features, *parameters(source, i, layer))
+            return linear(source, i, layer)
         case Conv2d():
             moves = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
             windows = source.moves(f"windows_{i}", WindowMoves(before, after, *moves))
@@ -129,6 +130,18 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
             return "leaky_relu", (math.prod(before), c_float(layer.negative_slope))
         case _:
             return ELEMENTWISE[type(layer)], (math.prod(before),)
+
+
+def linear(source: Source, i: str, layer: Linear) -> tuple[str, tuple[object, ...]]:
+    """Return the function of a dense layer: where it takes fewer bytes, the one that has its zeros left out."""
+    sizes, weight = (layer.in_features, layer.out_features), float32(layer.params["weight"])
+    entries = [[*listed(row, LONGEST_GAP["int8"])] for row in weight]
+    values = np.array([value for row in entries for _, value in row], np.float32)
+    gaps = [byte for row in entries for byte in (len(row) % 256, len(row) // 256, *(gap for gap, _ in row))]
+    if values.nbytes + len(gaps) >= weight.nbytes:
+        return "linear", (*sizes, *parameters(source, i, layer))
+    stored = source.array(f"weight_{i}", values), source.array(f"gaps_{i}", np.array(gaps, np.uint8))
+    return "sparse_linear", (*sizes, *stored, source.array(f"bias_{i}", float32(layer.params["bias"])))
 
 
 def parameters(source: Source, i: str, layer: Layer) -> list[str]:

@@ -1,4 +1,4 @@
-"""A network in whole numbers as calls of C functions (`integer.py` has the arithmetic)."""
+"""A network in whole numbers as calls of C functions (`integer.py` has the arithmetic, `packing.py` the bytes)."""
 
 import math
 
@@ -11,6 +11,7 @@ from minikd.exports.integer import (
     QuantizedModel,
     Weighted,
 )
+from minikd.exports.packing import DENSE, stored
 from minikd.nn.geometry import output_size
 from minikd.nn.pooling import ONE
 from minikd.typing import Shape
@@ -32,9 +33,9 @@ def integer_source(model: QuantizedModel) -> Source:
             source.use("int8_max_pool2d")
             source.call("max_pool2d", x, moves, y)
         elif isinstance(layer, QuantizedLinear):
-            linear(source, str(i), layer, x, y)
+            linear(source, str(i), layer, model.kind, x, y)
         else:
-            conv2d(source, str(i), layer, (shape, after), x, y)
+            conv2d(source, str(i), layer, model.kind, (shape, after), x, y)
         source.release(x)
         x, shape = y, after
     return source
@@ -53,31 +54,48 @@ def output_shape(layer: QuantizedLinear | QuantizedConv2d | QuantizedMaxPool2d, 
             return (shape[0], *output_size(shape, layer.kernel_size, layer.stride, layer.padding, ONE, "max_pool2d"))
 
 
-def linear(source: Source, i: str, layer: QuantizedLinear, x: str, y: str) -> None:
+def linear(source: Source, i: str, layer: QuantizedLinear, kind: str, x: str, y: str) -> None:
     """Add a dense layer from x to y."""
     outputs, inputs = layer.weight.shape
-    source.use("int8_linear_sum")
-    weights = source.array(f"weight_{i}", layer.weight), source.array(f"bias_{i}", layer.bias)
-    if layer.shift is None:
-        source.use("int8_linear_last")
-        source.call("linear_last", x, inputs, outputs, *weights, y)
-    else:
-        source.use("int8_requantized", "int8_linear")
-        source.call("linear", x, inputs, outputs, *weights, source.array(f"shift_{i}", layer.shift.astype("u1")), y)
+    storage, values = stored(layer.weight, kind)
+    source.use("int8_linear_sum" if storage == "int8" else f"sum_{storage}")
+    weights = source.array(f"weight_{i}", layer.weight if storage == "int8" else values), biases(source, i, layer)
+    function = finished_by(source, layer, "linear", storage)
+    source.call(function, x, inputs, outputs, *weights, *shifts(source, i, layer), y)
 
 
-def conv2d(source: Source, i: str, layer: QuantizedConv2d, shapes: tuple[Shape, Shape], x: str, y: str) -> None:
-    """Add a convolution from x to y, of shapes before and after."""
+def conv2d(
+    source: Source, i: str, layer: QuantizedConv2d, kind: str, shapes: tuple[Shape, Shape], x: str, y: str
+) -> None:
+    """Add a convolution from x to y, of shapes before and after. Its weights are never listed."""
     kernel = (layer.weight.shape[2], layer.weight.shape[3])
     windows = WindowMoves(*shapes, kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
     moves = source.moves(f"windows_{i}", windows)
-    source.use("int8_conv2d_sum")
-    weights = source.array(f"weight_{i}", layer.weight), source.array(f"bias_{i}", layer.bias)
-    border = source.array(f"border_{i}", layer.border)
-    if layer.shift is None:
-        source.use("int8_conv2d_last")
-        source.call("conv2d_last", x, moves, *weights, border, y)
+    if kind == "int8":
+        source.use("int8_conv2d_sum")
+        weight = source.array(f"weight_{i}", layer.weight)
     else:
-        source.use("int8_requantized", "int8_conv2d")
-        shift = source.array(f"shift_{i}", layer.shift.astype("u1"))
-        source.call("conv2d", x, moves, *weights, shift, border, y)
+        source.use(f"at_{kind}", f"packed_conv2d_sum:{kind}")
+        weight = source.array(f"weight_{i}", DENSE[kind](layer.weight.reshape(1, -1)))
+    bias, border = biases(source, i, layer), source.array(f"border_{i}", layer.border)
+    function = finished_by(source, layer, "conv2d", kind)
+    source.call(function, x, moves, weight, bias, *shifts(source, i, layer), border, y)
+
+
+def biases(source: Source, i: str, layer: Weighted) -> str:
+    """Add a layer's biases."""
+    return source.array(f"bias_{i}", layer.bias)
+
+
+def shifts(source: Source, i: str, layer: Weighted) -> list[str]:
+    """Add the shifts that make a layer's sums bytes; none for the last layer."""
+    return [] if layer.shift is None else [source.array(f"shift_{i}", layer.shift.astype("u1"))]
+
+
+def finished_by(source: Source, layer: Weighted, name: str, storage: str) -> str:
+    """Return the function for a layer whose weights are stored so: one that makes bytes, or hands out the sums."""
+    if layer.shift is not None:
+        source.use("int8_requantized")
+    name = name if layer.shift is not None else f"{name}_last"
+    source.use(f"int8_{name}" if storage == "int8" else f"packed_{name}:{storage}")
+    return name if storage == "int8" else f"{name}_{storage}"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from string import Template
 from typing import NamedTuple
 
 import numpy as np
@@ -184,6 +185,7 @@ def lines(words: Iterable[str]) -> str:
 
 @cache
 def part(name: str) -> str:
-    """Return a file of `c_parts/`."""
-    file = name if "." in name else f"{name}.c"
-    return files("minikd").joinpath("exports", "c_parts", file).read_text(encoding="utf-8")
+    """Return a file of `c_parts/`; "packed_linear:int4" is packed_linear.c with int4 for its $kind."""
+    file, _, kind = name.partition(":")
+    text = files("minikd").joinpath("exports", "c_parts", file if "." in file else f"{file}.c").read_text("utf-8")
+    return Template(text).substitute(kind=kind) if kind else text

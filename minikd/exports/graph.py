@@ -22,6 +22,9 @@ OPSET = 17
 IR_VERSION = 8
 """The file format of that time."""
 
+INT4 = (21, 10)
+"""The operator set and the file format for weights of four bits: runtimes since ONNX 1.16 (2024) know them."""
+
 BATCH = "N"
 """The name of the batch's axis, which may have any size."""
 
@@ -45,11 +48,22 @@ class Graph:
         self.onnx = onnx()
         self.nodes: list[Any] = []
         self.constants: dict[str, Array] = {}
+        self.int4: dict[str, Array] = {}
 
     def constant(self, name: str, value: Array) -> str:
         """Add an array."""
         self.constants[name] = value
         return name
+
+    def four_bits(self, name: str, value: Array) -> str:
+        """Add an array of whole numbers from -8 to 7, which the file holds two in a byte."""
+        self.int4[name] = value
+        return name
+
+    @property
+    def versions(self) -> tuple[int, int]:
+        """The operator set and the file format that the graph needs."""
+        return INT4 if self.int4 else (OPSET, IR_VERSION)
 
     def node(self, kind: str, name: str, *inputs: str, **attributes: Attribute) -> str:
         """Add an operator; its value has its name."""
@@ -66,12 +80,19 @@ class Graph:
             card.name,
             [helper.make_tensor_value_info("pixels", kind, [BATCH, *card.image])],
             [helper.make_tensor_value_info(name, real, [BATCH, K]) for name in ("logits", "probabilities")],
-            [self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()],
+            [
+                *(self.onnx.numpy_helper.from_array(value, name) for name, value in self.constants.items()),
+                *(
+                    helper.make_tensor(name, self.onnx.TensorProto.INT4, value.shape, value.ravel().tolist())
+                    for name, value in self.int4.items()
+                ),
+            ],
         )
+        opset, ir_version = self.versions
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", opset)],
+            ir_version=ir_version,
             producer_name="minikd",
             producer_version=own_version(),
         )

@@ -1,4 +1,4 @@
-"""A network in whole numbers: 8-bit weights and activations, 32-bit sums, and no floats between pixel and logit.
+"""A network in whole numbers: 8-bit activations, weights of 8 bits or fewer, 32-bit sums, and no floats inside.
 
 An activation h is stored as one byte a with h ≈ a·2^-m: its scale is a power of two, and its zero point is 0, since h
 comes from a ReLU. A pixel p is such a byte as it stands, with m = 8. A weight w[o, c] is stored as a signed byte
@@ -17,6 +17,8 @@ u >= 0 and r >= 1 it takes neither floats nor 64 bits:
 
 Write u = n·2^r + f. Adding 2^(r-1) - 1 carries into n exactly where f > 2^(r-1); the extra 1 for an odd n carries for
 the tie f = 2^(r-1) too. So n becomes n + 1 above the half, and at the half where n was odd.
+
+Smaller weights are the same arithmetic: q in -127..127 for int8, -7..7 for int4, -1..1 for ternary.
 
 The last layer has one k for all outputs: then the sums u are the logits in units of 2^-(i + k), and the largest logit
 is the largest sum.
@@ -37,7 +39,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from minikd.errors import DtypeError, ShapeError
+from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.conv import conv2d
 from minikd.nn.geometry import HeightWidth
 from minikd.nn.pooling import max_pool2d
@@ -47,6 +49,12 @@ from minikd.typing import Floats, Shape
 Int8 = npt.NDArray[np.int8]
 UInt8 = npt.NDArray[np.uint8]
 Int32 = npt.NDArray[np.int32]
+
+LEVELS = {"int8": 127, "int4": 7, "ternary": 1}
+"""The kinds of weights, and the largest |q| of each."""
+
+NONE = "none"
+"""What stands for no whole numbers among the kinds: float32."""
 
 EXACT = 2**24
 """Below it, every whole number is exact in float32."""
@@ -123,19 +131,27 @@ QuantizedLayer = QuantizedLinear | QuantizedConv2d | QuantizedMaxPool2d | Quanti
 
 @dataclass(frozen=True, eq=False)
 class QuantizedModel:
-    """A whole network. image: (C, H, W). logit_bits: a logit is its sum times 2^-logit_bits."""
+    """A whole network. image: (C, H, W). logit_bits: a logit is its sum times 2^-logit_bits. kind: of `LEVELS`."""
 
     name: str
     image: Shape
     class_names: tuple[str, ...]
     layers: tuple[QuantizedLayer, ...]
     logit_bits: int
+    kind: str = "int8"
 
     @property
     def size(self) -> int:
-        """The bytes stored: weights, 4 for each bias, 1 for each shift."""
+        """The bytes stored where each weight is a byte: weights, 4 for each bias, 1 for each shift."""
         weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
         return sum(layer.weight.size + (4 if layer.shift is None else 5) * layer.bias.size for layer in weighted)
+
+
+def check_kind(kind: object) -> str:
+    """Return a kind of whole numbers, or "" for "none". Raises ConfigError."""
+    if kind not in (NONE, *LEVELS):
+        raise ConfigError(f"quantize is {kind!r}, but must be one of {', '.join((NONE, *LEVELS))}")
+    return "" if kind == NONE else str(kind)
 
 
 def integer_logits(model: QuantizedModel, pixels: UInt8) -> Int32:
@@ -148,11 +164,11 @@ def integer_logits(model: QuantizedModel, pixels: UInt8) -> Int32:
     if pixels.ndim != 4 or pixels.shape[1:] != model.image:
         raise ShapeError(f"an int8 model of images {model.image} got {pixels.shape}, but needs (N, *{model.image})")
     with workers() as map_:
-        parts = [*map_(lambda i: _sums(model, pixels[i : i + AT_ONCE]), range(0, len(pixels), AT_ONCE))]
+        parts = [*map_(lambda i: sums_of(model, pixels[i : i + AT_ONCE]), range(0, len(pixels), AT_ONCE))]
     return np.concatenate(parts) if parts else np.zeros((0, len(model.class_names)), np.int32)
 
 
-def _sums(model: QuantizedModel, pixels: UInt8) -> Int32:
+def sums_of(model: QuantizedModel, pixels: UInt8) -> Int32:
     """Return the logits' sums of a few images."""
     a: UInt8 | Int32 = pixels
     for layer in model.layers:

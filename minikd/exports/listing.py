@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from minikd.console import units
 from minikd.console.layout import aligned, paragraph
@@ -13,20 +13,21 @@ from minikd.errors import MinikdError
 from minikd.exports.c_float import float_source
 from minikd.exports.c_int8 import integer_source
 from minikd.exports.c_source import Source
-from minikd.exports.graph import OPSET
+from minikd.exports.graph import INT4, OPSET
+from minikd.exports.integer import LEVELS
 from minikd.exports.quantize import quantize
 from minikd.exports.subjects import FILES, Subjects
 from minikd.exports.write import Exported, Order
 from minikd.nn import Sequential
 from minikd.weights import Card
 
-HEADER = (("", "float32", "working", "int8", "working"), ("", "weights", "memory", "weights", "memory"))
+HEADER = (("", "float32", "", *LEVELS, "whole"), ("", "weights", "memory", *("weights" for _ in LEVELS), "memory"))
 
 EXPLANATION = "Weights: as bytes in flash or in the file. Working memory: the C function's buffers, on its stack."
 
 KINDS = {
-    "onnx": "one file, for onnxruntime and others; float32, or with --int8",
-    "c": "C99, for microcontrollers and up; float32, or with --int8",
+    "onnx": "one file, for onnxruntime and others; float32, or whole numbers by --quantize int8",
+    "c": "C99, for microcontrollers and up; float32, or whole numbers by --quantize int8",
     "html": "one page that draws and answers, with all the models",
 }
 """What can be written."""
@@ -59,10 +60,10 @@ def sizes(found: Subjects, data: Dataset) -> list[ExportSize]:
 
 def listing(found: Sequence[ExportSize]) -> str:
     """Return a line for each model with its bytes, and what cannot be exported and why."""
-    rows: dict[str, list[str]] = {}
+    by_model: dict[str, list[ExportSize]] = {}
     for one in found:
-        bytes_ = one["weights_bytes"], one["working_bytes"]
-        rows.setdefault(one["model"], []).extend("–" if one["refusal"] else units.size(size) for size in bytes_)
+        by_model.setdefault(one["model"], []).append(one)
+    rows = {name: cells(kinds) for name, kinds in by_model.items()}
     refusals = [
         paragraph(f"{shown(one['model'])}, {one['kind']}: {one['refusal']}", hanging=2)
         for one in found
@@ -72,6 +73,17 @@ def listing(found: Sequence[ExportSize]) -> str:
     return "\n".join([table, *([""] if refusals else []), *refusals, "", paragraph(EXPLANATION)])
 
 
+def cells(kinds: Sequence[ExportSize]) -> list[str]:
+    """Return a model's bytes: weights and memory in float32, weights of each kind of whole numbers, their memory."""
+
+    def size(one: ExportSize, what: Literal["weights_bytes", "working_bytes"]) -> str:
+        return "–" if one["refusal"] else units.size(one[what])
+
+    first, *whole = kinds
+    weights = [size(one, "weights_bytes") for one in whole]
+    return [size(first, "weights_bytes"), size(first, "working_bytes"), *weights, size(whole[-1], "working_bytes")]
+
+
 def shown(name: str) -> str:
     """Return a model's name for a reader: --model student is the distilled student."""
     return name_of(FILES[name]) if name in FILES else name
@@ -79,10 +91,11 @@ def shown(name: str) -> str:
 
 def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[[], Source]]:
     """Return how to make each kind's C, whose sizes the listing shows."""
-    return {
-        "float32": lambda: float_source(model, card),
-        "int8": lambda: integer_source(quantize(model, card, data.train_images)),
-    }
+
+    def whole(kind: str) -> Callable[[], Source]:
+        return lambda: integer_source(quantize(model, card, data.train_images, kind=kind))
+
+    return {"float32": lambda: float_source(model, card), **{kind: whole(kind) for kind in LEVELS}}
 
 
 def told(order: Order, exported: Exported) -> list[str]:
@@ -93,9 +106,9 @@ def told(order: Order, exported: Exported) -> list[str]:
 def onnx(order: Order, exported: Exported) -> list[str]:
     """Return the lines of an ONNX file."""
     pixels = "pixels as bytes" if exported.takes_bytes else "pixels as floats in 0-1"
-    kind = "int8" if order.int8 else "float32"
-    lines = [f"wrote {exported.files[0]}, {units.size(exported.size)}: {kind}, opset {OPSET}, {pixels}, any batch size"]
-    if order.int8:
+    kind, opset = order.kind or "float32", OPSET if order.kind in ("", "int8") else INT4[0]
+    lines = [f"wrote {exported.files[0]}, {units.size(exported.size)}: {kind}, opset {opset}, {pixels}, any batch size"]
+    if order.kind:
         lines.append(
             f"in onnxruntime {exported.differing:,} of {exported.logits:,} logits differ from minikd's whole numbers"
         )
@@ -125,7 +138,7 @@ def compile_line(path: Path) -> str:
 def errors(order: Order, exported: Exported) -> str:
     """Return the errors of the export and of the package."""
     line = f"errors on {exported.images:,} test images: {exported.errors:,}"
-    if order.int8:
+    if order.kind:
         return f"{line} in whole numbers, {exported.package_errors:,} in float32"
     return (
         f"{line}, as many as minikd"

@@ -5,8 +5,12 @@ dequantised weights is exact in float32 (`integer.py`: below 2^24), and Quantize
 that computes this graph as it stands, in floats, and one that fuses it into integer operators both give `integer.py`'s
 bytes.
 
-Weights are written as uint8 with zero point 128: the same numbers as int8, but where a processor without VNNI adds two
-products uint8 x int8 in 16 bits, which saturate (onnxruntime issue 5849), it has another way for uint8 x uint8.
+Weights of int8 are written as uint8 with zero point 128: the same numbers as int8, but where a processor without VNNI
+adds two products uint8 x int8 in 16 bits, which saturate (onnxruntime issue 5849), it has another way for uint8 x
+uint8.
+
+Weights of int4 and ternary are written as ONNX's own INT4. ONNX has no smaller type that runtimes know, so a ternary
+network is as large as one of int4 here; C and its five weights a byte are smaller.
 
 A padded convolution on pixels pads with the byte `border`. ONNX pads with what 0 means, so the border is the zero point
 of its input, and the bias takes back what that subtracts: Σ q a + B = Σ q (a - z) + (B + z Σ q).
@@ -39,12 +43,12 @@ def integer_onnx(model: QuantizedModel, card: Card, notes: dict[str, str]) -> by
     """
     graph, x = Graph(), "pixels"
     for i, layer in enumerate(model.layers):
-        x = add(graph, str(i), layer, x)
+        x = add(graph, str(i), layer, x, model.kind != "int8")
     return graph.finished(card, np.uint8, {"logit_scale": repr(2.0**-model.logit_bits), **notes})
 
 
-def add(graph: Graph, name: str, layer: QuantizedLayer, x: str) -> str:
-    """Add a layer that takes bytes, and return the name of its bytes, or of the logits."""
+def add(graph: Graph, name: str, layer: QuantizedLayer, x: str, small: bool) -> str:
+    """Add a layer that takes bytes, and return the name of its bytes, or of the logits. small: weights of four bits."""
     match layer:
         case QuantizedFlatten():
             return graph.node("Flatten", f"{name}.flat", x, axis=1)
@@ -52,18 +56,17 @@ def add(graph: Graph, name: str, layer: QuantizedLayer, x: str) -> str:
             windows = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": pads(layer.padding)}
             return graph.node("MaxPool", f"{name}.pooled", x, **windows)
         case QuantizedLinear() | QuantizedConv2d():
-            return weighted(graph, name, layer, x)
+            return weighted(graph, name, layer, x, small)
 
 
-def weighted(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, x: str) -> str:
+def weighted(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, x: str, small: bool) -> str:
     """Add a dense layer or a convolution between dequantised bytes and quantised ones."""
     zero, rows = input_zero(layer), len(layer.weight)
     sums = "logits" if layer.output_bits is None else f"{name}.sums"
-    q = graph.constant(f"{name}.weight", (layer.weight.astype(np.int16) + ZERO).astype(np.uint8))
     bias = graph.constant(f"{name}.bias", shifted_bias(layer, zero))
     inputs = (
         dequantized(graph, f"{name}.input", x, layer.input_bits, zero, axis=1),
-        dequantized(graph, f"{name}.weight.value", q, layer.weight_bits, np.full(rows, ZERO, np.uint8)),
+        weights(graph, name, layer, small),
         dequantized(graph, f"{name}.bias.value", bias, layer.input_bits + layer.weight_bits, np.zeros(rows, np.int32)),
     )
     if isinstance(layer, QuantizedConv2d):
@@ -76,6 +79,17 @@ def weighted(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, 
     y = graph.node("Relu", f"{name}.relu", y)
     scale = graph.constant(f"{name}.output.scale", power(layer.output_bits))
     return graph.node("QuantizeLinear", f"{name}.output", y, scale, graph.constant("zero", np.array(0, np.uint8)))
+
+
+def weights(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, small: bool) -> str:
+    """Add a layer's weights, and return the name of what they stand for."""
+    if not small:
+        q = graph.constant(f"{name}.weight", (layer.weight.astype(np.int16) + ZERO).astype(np.uint8))
+        zero = np.full(len(layer.weight), ZERO, np.uint8)
+        return dequantized(graph, f"{name}.weight.value", q, layer.weight_bits, zero)
+    scale = graph.constant(f"{name}.weight.value.scale", power(layer.weight_bits))
+    q = graph.four_bits(f"{name}.weight", layer.weight)
+    return graph.node("DequantizeLinear", f"{name}.weight.value", q, scale, axis=0)
 
 
 def dequantized(graph: Graph, name: str, x: str, bits: int | Int32, zero: Array, axis: int = 0) -> str:

@@ -80,24 +80,24 @@ def write_page(
     models: Mapping[str, tuple[Sequential, Card]],
     data: Dataset,
     path: str | Path,
-    int8: bool = False,
+    kind: str = "",
     temperature: float = 4.0,
     alpha: float = 0.9,
 ) -> Page:
     """Write one HTML file in which the models answer what somebody draws, loads or picks from the test images.
 
     The keys of `models` are those of a run: "teacher", "student_baseline", "student_distilled", any of them; another
-    key is its model's name. int8: the networks compute in whole numbers, calibrated on the training images. The sliders
-    start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported and for a model that
-    answers minus infinity, Diverged for one that answers NaN, ShapeError for one that has not a logit for each class,
-    CheckpointError for a model of other data and where the file cannot be written, DtypeError for int8 on pixels that
-    are no bytes.
+    key is its model's name. kind: of whole numbers that the networks compute in, of `integer.LEVELS`, "" for float32.
+    The sliders start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported and for a
+    model that answers minus infinity, Diverged for one that answers NaN, ShapeError for one that has not a logit for
+    each class, CheckpointError for a model of other data and where the file cannot be written, DtypeError for whole
+    numbers on pixels that are no bytes.
     """
     if not models:
         raise ConfigError("a page needs one model at least; give {'teacher': (model, card)}")
     path, temperature, alpha = Path(path), check_temperature(temperature), check_alpha(alpha)
     pixels = as_bytes(data.test_images)
-    members = [member(key, *models[key], data, pixels, int8) for key in sorted_keys(models)]
+    members = [member(key, *models[key], data, pixels, kind) for key in sorted_keys(models)]
     answers = np.array([one.logits.argmax(1) for one in members])
     apart = np.flatnonzero((answers != answers[0]).any(0))
     telling = apart if len(members) > 1 else np.flatnonzero(answers[0] != data.test_labels)
@@ -113,7 +113,7 @@ def sorted_keys(models: Mapping[str, object]) -> list[str]:
     return [key for key in text.NAMES if key in models] + [key for key in models if key not in text.NAMES]
 
 
-def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, int8: bool) -> Member:
+def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, kind: str) -> Member:
     """Return a network with its logits for all test images, once it is clear that it fits the data."""
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
     if (found := model.output_shape(data.image_shape)) != (data.classes,):
@@ -121,8 +121,8 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
             f"the model {card.name!r} answers {found}, but must answer a logit for each of {data.classes} classes"
         )
     name, model = text.name_of(key), model.converted(to_host)
-    if int8:
-        whole = quantize(model, card, data.train_images)
+    if kind:
+        whole = quantize(model, card, data.train_images, kind=kind)
         sums = integer_logits(whole, pixels).astype(np.float32)  # exact: below 2^24
         return Member(key, name, model, card, whole, sums * np.float32(2.0**-whole.logit_bits))
     views = Views(pixels, data.test_labels, card.mean, card.std)
@@ -208,7 +208,9 @@ def rendered(members: Sequence[Member], data: Dataset, apart: int, count: int, c
         "title": text.title(data.class_names, draw, len(members)),
         "data_name": data.name,
         "lead": text.lead([one.name for one in members]),
-        "about": text.about(len(members), apart, len(data.test_labels), members[0].whole is not None),
+        "about": text.about(
+            len(members), apart, len(data.test_labels), members[0].whole.kind if members[0].whole else ""
+        ),
         "draw": draw,
         "several": len(members) > 1,
         "pairs": len(members) > 1 and members[0].key == "teacher",

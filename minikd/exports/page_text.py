@@ -45,9 +45,13 @@ def lead(names: Sequence[Name]) -> str:
     return "The answer comes while you draw or choose, and says how sure it is."
 
 
-def about(networks: int, apart: int, total: int, int8: bool) -> str:
-    """Return on how many test images several networks disagree, and whether they compute in whole numbers."""
+WEIGHTS = {"int8": "8 bits a weight", "int4": "4 bits a weight", "ternary": "weights of -1, 0 and 1"}
+"""Each kind of whole numbers, in words."""
+
+
+def about(networks: int, apart: int, total: int, kind: str) -> str:
+    """Return on how many test images several networks disagree, and in which whole numbers they compute, if in any."""
     who = "They" if networks > 1 else "It"
     split = f"They disagree on {apart:,} of the {total:,} test images. " if networks > 1 else ""
-    whole = f"{who} compute{'' if networks > 1 else 's'} in whole numbers, 8 bits a weight. " if int8 else ""
+    whole = f"{who} compute{'' if networks > 1 else 's'} in whole numbers, {WEIGHTS[kind]}. " if kind else ""
     return f"{split}{whole}".strip()

@@ -10,6 +10,10 @@ is the same in every place; what is left is w·(border/255 - μ)/σ at the borde
 
 The scale 2^-k[o] of an output's weights is the finest whose largest |q| is at most 127 (never -128: a byte has no
 +128), and for which |B| + 255·Σ|q| < 2^24.
+
+With so few levels as int4 and ternary have, the largest weight is a bad guide. There the scale is the one with the
+smallest squared error, and larger weights are clipped. A student that was trained for such weights
+(`minikd.compression`) has them already: there is a scale without any error, which is then taken.
 """
 
 from itertools import pairwise
@@ -20,10 +24,11 @@ import numpy.typing as npt
 
 from minikd.data import Views
 from minikd.errors import ConfigError, DtypeError
-from minikd.exports.calibration import RULES
+from minikd.exports.calibration import HIGHEST, LOWEST, RULES
 from minikd.exports.chain import NamedLayer, flat
 from minikd.exports.integer import (
     EXACT,
+    LEVELS,
     PIXEL_BITS,
     Int32,
     QuantizedConv2d,
@@ -64,7 +69,18 @@ LARGEST_SHIFT = 24
 FINEST_LOGITS = 24
 """The most bits of a last layer's weights, where all of them are tiny."""
 
-FLOAT = "export float32, without --int8"
+CLIPPED = 5
+"""How many scales are tried for int4 and ternary weights, each half of the one before."""
+
+FLOAT = "export float32, without --int8 or --quantize"
+
+
+class Terms(NamedTuple):
+    """What a layer computes with, in float64: w', b', and the byte that stands outside each input channel."""
+
+    weight: Doubles
+    bias: Doubles
+    border: Doubles
 
 
 class FusedLayer(NamedTuple):
@@ -74,30 +90,37 @@ class FusedLayer(NamedTuple):
     relu: bool
 
 
-def quantize(model: Sequential, card: Card, images: Pixels, rule: str = "squared_error") -> QuantizedModel:
+def quantize(
+    model: Sequential, card: Card, images: Pixels, rule: str = "squared_error", kind: str = "int8"
+) -> QuantizedModel:
     """Return the network in whole numbers. `images` (N, C, H, W) are raw training pixels, uint8.
 
-    rule: how activations' scales are chosen, a name in `calibration.RULES`. Raises ConfigError for a layer that whole
-    numbers cannot follow, with its name and the reason, and DtypeError for pixels that are no bytes.
+    rule: how activations' scales are chosen, a name in `calibration.RULES`; a model that was trained with scales keeps
+    them. kind: of the weights, a name in
+    `integer.LEVELS`. Raises ConfigError for a layer that whole numbers cannot follow, with its name and the reason, and
+    DtypeError for pixels that are no bytes.
     """
+    if kind not in LEVELS:
+        raise ConfigError(f"the kind of weights is {kind!r}, but must be one of {', '.join(LEVELS)}")
+    check_trained_bits(model)
     if images.dtype != np.uint8:
         raise DtypeError(f"int8 takes pixels as bytes, uint8 in 0-255, but these images are {images.dtype}; {FLOAT}")
     steps = steps_of(model)
-    scales = iter(activation_bits(steps, card, images, rule))
+    scales = iter(model.activation_bits or activation_bits(steps, card, images, rule))
     input_bits, layers = PIXEL_BITS, list[QuantizedLayer]()
     first = next(i for i, step in enumerate(steps) if isinstance(step.named.layer, Linear | Conv2d))
     for i, (named, relu) in enumerate(steps):
         layer = named.layer
         if isinstance(layer, Linear | Conv2d):
-            weight, bias, border = on_pixels(layer, card) if i == first else behind_relu(layer)
-            made = quantized(named, weight, bias, border, input_bits, next(scales) if relu else None)
+            terms = on_pixels(layer, card) if i == first else behind_relu(layer)
+            made = quantized(named, terms, input_bits, next(scales) if relu else None, LEVELS[kind])
             layers.append(made)
             input_bits = made.output_bits if made.output_bits is not None else input_bits + int(made.weight_bits[0])
         elif isinstance(layer, MaxPool2d):
             layers.append(QuantizedMaxPool2d(layer.kernel_size, layer.stride, layer.padding))
         else:
             layers.append(QuantizedFlatten())
-    return QuantizedModel(card.name, card.image, card.class_names, tuple(layers), input_bits)
+    return QuantizedModel(card.name, card.image, card.class_names, tuple(layers), input_bits, kind)
 
 
 def steps_of(model: Sequential) -> list[FusedLayer]:
@@ -114,6 +137,16 @@ def steps_of(model: Sequential) -> list[FusedLayer]:
             raise ConfigError(f"{named} stands before any weights, on normalised pixels that int8 never has; {FLOAT}")
     check(steps)
     return steps
+
+
+def check_trained_bits(model: Sequential) -> None:
+    """Refuse scales that a model says it was trained with, and that no layers of its could have. Raises ConfigError."""
+    bits, relus = model.activation_bits, sum(isinstance(named.layer, ReLU) for named in flat(model))
+    if bits and (len(bits) != relus or not all(LOWEST <= one <= HIGHEST for one in bits)):
+        raise ConfigError(
+            f"the model says that its activations were rounded with the bits {bits}, but needs {relus} of them, from "
+            f"{LOWEST} to {HIGHEST}; have it forget them: model.activation_bits = ()"
+        )
 
 
 def last_weights(steps: list[FusedLayer]) -> int:
@@ -205,7 +238,7 @@ def calibration_images(images: Pixels) -> Pixels:
     return chosen
 
 
-def on_pixels(layer: Linear | Conv2d, card: Card) -> tuple[Doubles, Doubles, Doubles]:
+def on_pixels(layer: Linear | Conv2d, card: Card) -> Terms:
     """Return w', b' and the border of the first layer, which takes pixels as they are."""
     mean, std = np.array(card.mean), np.array(card.std)
     weight, bias = doubles(layer)
@@ -216,13 +249,13 @@ def on_pixels(layer: Linear | Conv2d, card: Card) -> tuple[Doubles, Doubles, Dou
         channel = group[:, None] * weight.shape[1] + np.arange(weight.shape[1])  # (O, C/groups)
         channel = channel[:, :, None, None]
     offset = (weight * (mean / std)[channel]).reshape(len(weight), -1).sum(1)
-    return weight * (256 / (255 * std))[channel], bias - offset, np.rint(255 * mean)
+    return Terms(weight * (256 / (255 * std))[channel], bias - offset, np.rint(255 * mean))
 
 
-def behind_relu(layer: Linear | Conv2d) -> tuple[Doubles, Doubles, Doubles]:
+def behind_relu(layer: Linear | Conv2d) -> Terms:
     """Return w, b and the border, 0, of a layer that takes another's bytes."""
     channels = layer.in_channels if isinstance(layer, Conv2d) else 1
-    return (*doubles(layer), np.zeros(channels))
+    return Terms(*doubles(layer), np.zeros(channels))
 
 
 def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
@@ -231,18 +264,18 @@ def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
 
 
 def quantized(
-    named: NamedLayer, weight: Doubles, bias: Doubles, border: Doubles, input_bits: int, output_bits: int | None
+    named: NamedLayer, terms: Terms, input_bits: int, output_bits: int | None, Q: int
 ) -> QuantizedLinear | QuantizedConv2d:
     """Return a layer in whole numbers; without output_bits it is the last one, and all its outputs share a scale."""
-    rows, layer = weight.reshape(len(weight), -1), named.layer
+    (weight, bias, border), layer = terms, named.layer
+    rows = weight.reshape(len(weight), -1)
     if output_bits is None:
-        bits = finest(rows, bias, input_bits, FINEST_LOGITS)
-        bits[:] = bits.min()
+        bits = best_bits(rows, bias, input_bits, FINEST_LOGITS, Q, shared=True)
     else:
-        bits = finest(rows, bias, input_bits, output_bits + LARGEST_SHIFT - input_bits)
+        bits = best_bits(rows, bias, input_bits, output_bits + LARGEST_SHIFT - input_bits, Q)
         output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte no finer than the sums it comes from
         bits = np.minimum(bits, output_bits + LARGEST_SHIFT - input_bits)
-    q, sums = whole(rows, bias, input_bits, bits)
+    q, sums = whole(rows, bias, input_bits, bits, Q)
     shape, shared = weight.shape, (sums.astype(np.int32), input_bits, bits, output_bits)
     if isinstance(layer, Conv2d):
         moves = (layer.stride, layer.padding, layer.dilation, layer.groups)
@@ -250,20 +283,47 @@ def quantized(
     return QuantizedLinear(q.astype(np.int8), *shared)
 
 
-def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int) -> Int32:
+def best_bits(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int, shared: bool = False) -> Int32:
+    """Return k for each row of weights (O, n), up to `most`; one k for all rows where it is `shared`.
+
+    For int8 it is the finest that clips no weight. For fewer levels it is the one with the smallest squared error, the
+    coarsest of several.
+    """
+    bits = finest(rows, bias, input_bits, most, Q)
+    if shared:
+        bits[:] = bits.min()
+    if LEVELS["int8"] == Q:
+        return bits
+    tried = np.minimum(bits + np.arange(CLIPPED, dtype=np.int32)[:, None], most)  # (T, O)
+    errors = np.stack([squared_errors(rows, bias, input_bits, one, Q) for one in tried])
+    if shared:
+        errors = np.broadcast_to(errors.sum(1, keepdims=True), errors.shape)
+    best: Int32 = np.take_along_axis(tried, errors.argmin(0)[None], 0)[0]
+    return best
+
+
+def squared_errors(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int) -> Doubles:
+    """Return the sum of squared rounding errors of each row (O,): infinite where its sums could leave their bound."""
+    q, sums = whole(rows, bias, input_bits, bits, Q)
+    found: Doubles = np.square(rows - q * 2.0 ** -bits[:, None].astype(float)).sum(1)
+    return np.where(np.abs(sums) + 255 * np.abs(q).sum(1) < EXACT, found, np.inf)
+
+
+def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int) -> Int32:
     """Return k for each row of weights (O, n): the largest, up to `most`, that keeps q and the sums in their bounds."""
     largest = np.abs(rows).max(1)
     bits = np.full(len(rows), most, np.int32)
     active = largest > 0
-    bits[active] = np.minimum(most, np.ceil(np.log2(128 / largest[active]))).astype(np.int32)
+    bits[active] = np.minimum(most, np.ceil(np.log2((Q + 1) / largest[active]))).astype(np.int32)
     while True:
         q, sums = whole(rows, bias, input_bits, bits)
-        over = (np.abs(q).max(1) > 127) | (np.abs(sums) + 255 * np.abs(q).sum(1) >= EXACT)
+        over = (np.abs(q).max(1) > Q) | (np.abs(sums) + 255 * np.abs(q).sum(1) >= EXACT)
         if not over.any():
             return bits
         bits[over] -= 1
 
 
-def whole(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32) -> tuple[Doubles, Doubles]:
-    """Return q (O, n) and B (O,) as whole numbers in float64: rounded half to even."""
-    return np.rint(rows * 2.0 ** bits[:, None]), np.rint(bias * 2.0 ** (input_bits + bits))
+def whole(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int = EXACT) -> tuple[Doubles, Doubles]:
+    """Return q (O, n), clipped to -Q..Q, and B (O,) as whole numbers in float64: rounded half to even."""
+    q = np.clip(np.rint(rows * 2.0 ** bits[:, None]), -Q, Q)
+    return q, np.rint(bias * 2.0 ** (input_bits + bits))

@@ -10,6 +10,7 @@ from minikd.data import Dataset, load_dataset
 from minikd.distillation.folder import CONFIG
 from minikd.distillation.recipe import Recipe, read_recipe, size_of
 from minikd.errors import ConfigError
+from minikd.exports.integer import NONE
 from minikd.nn import Sequential
 from minikd.weights import Card, load_model
 
@@ -18,6 +19,9 @@ SHOWN = 3
 
 FILES = {"teacher": "teacher", "baseline": "student_baseline", "student": "student_distilled"}
 """The models of a run by the name that the command line has for them, and their weights files."""
+
+STUDENTS = ("baseline", "student")
+"""Those of them that a recipe can have trained for whole numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,10 @@ class Subjects:
         if self.recipe:
             return load_dataset(source or self.recipe.data, size_of(self.recipe.image_size))
         return load_dataset(source or "mnist")
+
+    def trained_for(self, name: str) -> str:
+        """Return the kind of whole numbers that a model was trained for, "none" where it was for float32."""
+        return self.recipe.quantize if self.recipe and name in STUDENTS else NONE
 
     @property
     def temperature(self) -> float | None:

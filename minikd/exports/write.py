@@ -36,11 +36,13 @@ TOLERANCE = 1e-4
 
 
 class Order(NamedTuple):
-    """What to write where: to "onnx" or "c"; in whole numbers or float32; the soft targets' temperature, if known."""
+    """What to write where: to "onnx" or "c"; in which kind of whole numbers, of `integer.LEVELS`, "" for float32;
+    the soft targets' temperature, if known.
+    """
 
     to: str
     path: Path
-    int8: bool
+    kind: str
     temperature: float | None
 
 
@@ -101,13 +103,13 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
     """
     check_file(order.to, order.path)
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
-    if data.test_images.dtype != np.uint8 and (order.int8 or order.to == "c"):
-        what = "C" if order.to == "c" else "int8"
+    if data.test_images.dtype != np.uint8 and (order.kind or order.to == "c"):
+        what = "C" if order.to == "c" else order.kind
         raise DtypeError(
             f"{what} takes pixels as bytes, but {data.name} has {data.test_images.dtype} in 0-1; store its images as "
             "uint8 in 0-255 and train on those, or export --to onnx in float32"
         )
-    one = subject(model, card, data, order.int8)
+    one = subject(model, card, data, order.kind)
     make_folder(order.path.parent)
     return onnx(order, one) if order.to == "onnx" else c(order, one)
 
@@ -125,7 +127,7 @@ def check_file(to: str, path: Path) -> None:
         )
 
 
-def subject(model: Sequential, card: Card, data: Dataset, int8: bool) -> Subject:
+def subject(model: Sequential, card: Card, data: Dataset, kind: str) -> Subject:
     """Return the model with what it answers."""
     model = model.to(choose("numpy")).astype("float32")
     for name, value in model.state_dict().items():
@@ -133,7 +135,8 @@ def subject(model: Sequential, card: Card, data: Dataset, int8: bool) -> Subject
             raise ConfigError(f"{name} holds NaN or infinity in float32, so no answer could be right; train again")
     with named(f"the model {card.name!r}"), workers() as map_:
         logits = logits_of(model, Views(data.test_images, data.test_labels, card.mean, card.std), map_)
-    return Subject(model, card, data, logits, quantize(model, card, data.train_images) if int8 else None)
+    whole = quantize(model, card, data.train_images, kind=kind) if kind else None
+    return Subject(model, card, data, logits, whole)
 
 
 def onnx(order: Order, one: Subject) -> Exported:

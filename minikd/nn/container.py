@@ -48,6 +48,8 @@ class Sequential(Layer):
 
     class_names: tuple[str, ...] = ()
     """What each output stands for, where it is known: `minikd.train`, `minikd.distill` and `load_model` say so."""
+    activation_bits: tuple[int, ...] = ()
+    """The scales of bytes, m of 2^-m, that it was trained to round its activations to, one for each ReLU."""
     _parts: list[Floats]
 
     def __init__(self, *layers: Layer) -> None:

@@ -36,10 +36,34 @@ def test_without_to_it_lists_every_model_with_its_bytes(run, capsys):
     assert status == 0
     sizes = [line for line in out.splitlines() if " B" in line or " kB" in line]
     rows = {line[:17].strip(): re.findall(r"[\d.]+ k?B", line) for line in sizes}
-    assert rows["distilled student"] == rows["baseline"] == ["4.0 kB", "512 B", "1.0 kB", "8 B"]  # 120-8-3
+    assert (
+        rows["distilled student"] == rows["baseline"] == [*("4.0 kB", "512 B"), "1.0 kB", "544 B", "250 B", "8 B"]
+    )  # 120-8-3
     assert set(rows) == {"teacher", "baseline", "distilled student"}
     assert max(map(len, out.split("\nNext\n")[0].splitlines())) <= 80
     assert not (run / "export").exists()
+
+
+def test_a_student_that_was_trained_for_int4_is_exported_so_unless_told_otherwise(run, capsys):
+    config = run / "config.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('quantize = "none"', 'quantize = "int4"'), "utf-8")
+    for flags, folder, constants in (
+        ([], "student-c-int4", "544 B"),
+        (["--quantize", "none"], "student-c", "4.0 kB"),
+        (["--quantize", "ternary"], "student-c-ternary", "250 B"),
+        (["--model", "teacher"], "teacher-c", "274 kB"),
+    ):
+        status, out, _ = told(capsys, run, "--to", "c", *flags)
+        assert status == 0
+        assert (run / "export" / folder).is_dir()
+        assert f"{constants} of constants" in out
+
+
+def test_the_page_of_students_that_were_trained_for_int4_computes_in_whole_numbers(run, capsys):
+    config = run / "config.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('quantize = "none"', 'quantize = "int4"'), "utf-8")
+    assert told(capsys, run, "--to", "html")[0] == 0
+    assert "They compute in whole numbers, 8 bits a weight." in (run / "export" / "page-int8.html").read_text("utf-8")
 
 
 def test_the_listing_says_what_cannot_be_exported_and_why(run, capsys):
@@ -50,7 +74,7 @@ def test_the_listing_says_what_cannot_be_exported_and_why(run, capsys):
     save_model(run / "gelu.safetensors", other, card)
     status, out, _ = told(capsys, run / "gelu.safetensors")
     assert status == 0
-    assert re.search(r"^gelu +4.0 kB +512 B +– +–$", out, re.MULTILINE)
+    assert re.search(r"^gelu +4.0 kB +512 B +– +– +– +–$", out, re.MULTILINE)
     assert "gelu, int8: layer 2, GELU(): int8 knows no activation but ReLU" in " ".join(out.split())
     assert max(map(len, out.split("\nNext\n")[0].splitlines())) <= 80
     assert told(capsys, run / "gelu.safetensors", "--to", "c", "--int8")[0] == 2
@@ -162,7 +186,7 @@ REFUSED = {
     "a broken file": (["broken.safetensors"], "is broken or not a safetensors file"),
     "tensors of somebody else": (["foreign.safetensors"], "not minikd's description of the model"),
     "a picture": (["run/figures/curves.png"], "is broken or not a safetensors file"),
-    "how without what": (["run", "--int8"], "--int8 says how to write, but not what"),
+    "how without what": (["run", "--int8"], "--quantize says how to write, but not what"),
     "where without what": (["run", "-o", "x.onnx"], "-o says how to write, but not what"),
     "another ending": (["run", "--to", "onnx", "-o", "x.c"], "'x.c', but an export to onnx ends in .onnx"),
     "the example's name": (["run", "--to", "c", "-o", "main.c"], "beside it stands an example, main.c"),

@@ -125,7 +125,7 @@ def test_the_page_answers_200_test_images_as_python_does_and_draws(written):
 
 @needs_chromium
 def test_in_whole_numbers_the_page_gives_the_same_integers(trio, digits, tmp_path):
-    page = write_page(trio, digits, tmp_path / "page.html", int8=True)
+    page = write_page(trio, digits, tmp_path / "page.html", kind="int8")
     found = selftest(page.path)
     assert found["passed"]
     assert [one["difference"] for one in found["models"].values()] == [0] * 3
@@ -135,7 +135,7 @@ def test_in_whole_numbers_the_page_gives_the_same_integers(trio, digits, tmp_pat
 @pytest.mark.parametrize("int8", [False, True])
 def test_the_self_test_finds_one_wrong_weight(trio, digits, tmp_path, int8):
     model, card = trio["student_distilled"]
-    page = write_page({"student_distilled": (model, card)}, digits, tmp_path / "page.html", int8)
+    page = write_page({"student_distilled": (model, card)}, digits, tmp_path / "page.html", "int8" if int8 else "")
     (text,) = re.findall('"weight":{"type":"[a-z0-9]+","data":"([^"]{300,})"', page.path.read_text())[-1:]
     wrong = f"{text[:100]}{'AAAA' if text[100:104] != 'AAAA' else 'Pz8/'}{text[104:]}"
     page.path.write_text(page.path.read_text().replace(text, wrong))
@@ -444,7 +444,7 @@ def test_the_page_says_what_it_holds(written, trio, digits):
 
 def test_whole_numbers_take_a_quarter_of_the_bytes(trio, digits, tmp_path):
     large = write_page(trio, digits, tmp_path / "large.html")
-    small = write_page(trio, digits, tmp_path / "small.html", int8=True)
+    small = write_page(trio, digits, tmp_path / "small.html", kind="int8")
     weights = sum(model.size for model, _ in trio.values())
     assert large.size - small.size > 2.9 * weights * 4 / 3
     assert "whole numbers" in Page(small.path).words
@@ -490,7 +490,7 @@ def test_images_in_floats_are_compared_as_the_bytes_that_the_page_holds(digits, 
     write_page({"teacher": (model, card_of(digits))}, data, tmp_path / "floats.html")
     assert (tmp_path / "bytes.html").read_bytes() == (tmp_path / "floats.html").read_bytes()
     with pytest.raises(DtypeError, match="uint8"):
-        write_page({"teacher": (model, card_of(data))}, data, tmp_path / "floats.html", int8=True)
+        write_page({"teacher": (model, card_of(data))}, data, tmp_path / "floats.html", kind="int8")
 
 
 # ---- which test images

@@ -196,7 +196,7 @@ def test_what_whole_numbers_cannot_follow_is_refused_by_name(name):
     middle, message = REFUSED[name]
     data, rng = problems.dataset(), np.random.default_rng(0)
     layers = [nn.Flatten(), nn.Linear(36, 8, rng), *(layer.copy() for layer in middle), nn.Linear(8, 3, rng)]
-    with pytest.raises(ConfigError, match=f"{message}.*export float32, without --int8"):
+    with pytest.raises(ConfigError, match=f"{message}.*export float32, without --int8 or --quantize"):
         quantize(nn.Sequential(*layers), networks.card_of(data), data.train_images)
 
 

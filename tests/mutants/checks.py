@@ -6,6 +6,7 @@ import numpy as np
 
 from minikd.evidence.gradcheck import suite
 from tests import (
+    test_compression_identities,
     test_feature_identities,
     test_layer_identities,
     test_logit_identities,
@@ -42,6 +43,7 @@ def identities(module):
 
 CHECKS = {
     **{f"gradient: {check.name}": gradient(check.name) for check in suite.checks(np.random.default_rng(0))},
+    **identities(test_compression_identities),
     **identities(test_losses_identities),
     **identities(test_logit_identities),
     **identities(test_feature_identities),

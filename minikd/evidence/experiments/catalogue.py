@@ -6,9 +6,10 @@ from minikd.evidence.experiments.experiment import Experiment
 from minikd.evidence.experiments.hinton2015 import HINTON2015
 from minikd.evidence.experiments.methods import METHODS
 from minikd.evidence.experiments.record import RECORD
+from minikd.evidence.experiments.size import SIZE
 from minikd.evidence.experiments.temperature import TEMPERATURE
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (METHODS, TEMPERATURE, DATA, RECORD, HINTON2015)}
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (METHODS, TEMPERATURE, DATA, RECORD, HINTON2015, SIZE)}
 """In the order of the list."""
 
 

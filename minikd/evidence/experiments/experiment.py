@@ -28,6 +28,7 @@ class Size:
 
     tuning: the seeds that candidates are trained for; none: nothing is tuned. copies: where the students' images are
     varied once and for all, how often each is there; an epoch is then a pass over all of them.
+    students: where students of several sizes are compared, their hidden units, as "64", or "cnn".
     """
 
     teacher: int
@@ -35,6 +36,7 @@ class Size:
     minutes: float
     tuning: int = 0
     copies: int = 0
+    students: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

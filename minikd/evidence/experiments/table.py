@@ -7,6 +7,9 @@ from minikd.console.layout import aligned, paragraph
 from minikd.evidence.experiments.experiment import Experiment
 from minikd.evidence.experiments.rows import ExperimentReport, ResultRow, Versus
 
+COSTS = ("bytes", "working bytes", "multiply-adds")
+"""What a student costs where it runs, as an experiment counts it."""
+
 
 def text(report: ExperimentReport) -> str:
     """Return the rows as an aligned table, what its columns mean, and the cells that failed."""
@@ -15,12 +18,26 @@ def text(report: ExperimentReport) -> str:
     second = ("", "errors", "± 95 %", "ment %", "NLL", "%", "seconds", *against)
     lines = [aligned((first, second), [cells(row, report) for row in report["rows"]])]
     lines += ["", paragraph(meaning(report))]
+    if sized := [row for row in report["rows"] if "bytes" in row["parts"]]:
+        lines += ["", sizes(sized)]
     if report["beside"]:
         beside = [(one["what"], number(one["ours"]), one["published"] or "–") for one in report["beside"]]
         lines += ["", aligned((("", "ours", "published"),), beside)]
     for key, reason in report["failed"].items():
         lines += ["", paragraph(f"{key} failed: {reason}")]
     return "\n".join(lines)
+
+
+def sizes(rows: Iterable[ResultRow]) -> str:
+    """Return what each student costs in C, the smallest first."""
+    header = (("", "test", "bytes of", "of working", "multiply-"), ("", "errors", "constants", "memory", "adds"))
+    return aligned(
+        header,
+        [
+            (row["name"], number(row["mean"]), *(f"{row['parts'][part]:,.0f}" for part in COSTS))
+            for row in sorted(rows, key=lambda row: row["parts"]["bytes"])
+        ],
+    )
 
 
 def number(value: float | None) -> str:

@@ -23,7 +23,7 @@ def outcome(validation, nll=0.1):
     return {"validation": validation, "validation_nll": nll}
 
 
-@pytest.mark.parametrize("name", ["temperature", "data", "record", "hinton2015"])
+@pytest.mark.parametrize("name", ["temperature", "data", "record", "hinton2015", "size"])
 def test_an_experiment_runs_to_its_end(name, tmp_path, monkeypatch):
     report = run(EXPERIMENTS[name], "tiny", 1, 1, tmp_path)
     assert report["failed"] == {}

@@ -1,4 +1,4 @@
-"""Print the table of results/export.md: `python -m tests.exports.boards.measure WEIGHTS ... [--images N]`."""
+"""Print the table of results/export.md: `python -m tests.exports.boards.measure WEIGHTS ... [--quantize KIND]`."""
 
 import argparse
 import tempfile
@@ -8,7 +8,7 @@ import numpy as np
 
 from minikd.data import load_dataset
 from minikd.exports.c import integer_c
-from minikd.exports.integer import integer_logits
+from minikd.exports.integer import LEVELS, integer_logits
 from minikd.exports.quantize import quantize
 from minikd.models import describe
 from minikd.weights import load_model
@@ -16,7 +16,7 @@ from tests.exports import compiled
 from tests.exports.boards import emulated
 
 HEADER = (
-    "| network, int8 | board | constants | flash | static RAM | stack | for one image | alike |\n"
+    "| network | board | constants | flash | static RAM | stack | for one image | alike |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 
@@ -25,17 +25,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("weights", nargs="+", type=Path)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--quantize", choices=LEVELS, default="int8")
     arguments = parser.parse_args()
     digits = load_dataset("mnist")
     print(HEADER, flush=True)
     for path in arguments.weights:
         model, card = load_model(path)
-        whole = quantize(model, card, digits.train_images)
+        whole = quantize(model, card, digits.train_images, kind=arguments.quantize)
         images = digits.test_images[: arguments.images]
         files = integer_c(whole, card, "student", describe(model), images)
         with tempfile.TemporaryDirectory() as folder:
             compiled.write(files, Path(folder))
-            first = f"| {describe(model)} | "
+            first = f"| {describe(model)}, {arguments.quantize} | "
             print(first + on_arm(folder, files, images, integer_logits(whole, images)), flush=True)
             print(first + on_avr(folder, files), flush=True)
 

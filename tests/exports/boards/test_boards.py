@@ -37,10 +37,10 @@ def student(hidden, digits):
     return model
 
 
-def integers(model, digits, folder):
+def integers(model, digits, folder, kind="int8"):
     """Write the model in whole numbers; return the folder, the files and the package's logits."""
     card = networks.card_of(digits)
-    whole = quantize(model, card, digits.train_images)
+    whole = quantize(model, card, digits.train_images, kind=kind)
     files = integer_c(whole, card, "student", "a network", digits.test_images)
     return compiled.write(files, folder), files, integer_logits(whole, digits.test_images)
 
@@ -114,3 +114,17 @@ def test_a_wrong_answer_shows_on_the_avr(digits, tmp_path):
     assert emulated.avr(folder).selftest == 0
     (folder / "student.c").write_text(wrong)
     assert emulated.avr(folder).selftest == 2
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.95])
+@pytest.mark.parametrize("kind", ["int4", "ternary"])
+def test_packed_and_listed_weights_answer_on_both_boards(digits, tmp_path, kind, zeros):
+    if missing := emulated.missing((*emulated.ARM, *emulated.AVR)):
+        pytest.skip(missing)
+    model = models.mlp((1, 28, 28), (24,), 10, np.random.default_rng(0))
+    for name in ("1.weight", "3.weight"):
+        model.params[name] *= np.random.default_rng(1).random(model.params[name].shape) >= zeros
+    folder, files, right = integers(model, digits, tmp_path, kind)
+    run = emulated.cortex_m(folder, digits.test_images[:10], working=files.working_bytes)
+    assert (run.selftest, run.logits.tolist()) == (0, right[:10].tolist())
+    assert emulated.avr(folder).selftest == 0  # its int has 16 bits

@@ -1,0 +1,256 @@
+"""A dense layer, a convolution and a ReLU that compute with rounded or pruned numbers, in training and after it.
+
+The weights that the optimiser changes stay float32. Each forward pass makes small ones of them:
+
+    w  --prune-->  w · mask  --round-->  s q        with s[o, c] = 2^-round(k[o]) · unit[c]
+
+The backward pass goes the same way back. What reaches w is the gradient with respect to s q, where the weight is inside
+the range and not pruned.
+
+The unit is 1 but in the first layer. The export gives that layer raw pixels, and scales its weights by 256/(255 σ) to
+make up for it (`exports.quantize`). Its powers of two are of the scaled weights, so here the unit is 255 σ/256.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minikd.backends import module_of
+from minikd.compression.pruning import EVERY, fraction_out, smallest_out
+from minikd.compression.straight_through import (
+    BYTE,
+    RoundedCache,
+    power_of_two,
+    power_of_two_backward,
+    rounded,
+    rounded_backward,
+)
+from minikd.errors import ConfigError
+from minikd.exports.integer import LEVELS
+from minikd.nn.conv import Conv2d, ConvCache, conv2d, conv2d_backward, conv2d_backward_parameters
+from minikd.nn.layer import Grads, Layer, expect_cache
+from minikd.nn.linear import Linear, LinearCache, linear, linear_backward, linear_backward_parameters
+from minikd.typing import Floats, Shape
+
+INITIAL_BITS = range(-8, 25)
+"""The bits that are tried for the first step of a weight."""
+
+MOVES = ("stride", "padding", "dilation", "groups")
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How a student is made small.
+
+    quantize: what its weights are rounded to, "int8", "int4", "ternary", or "" for not at all. learned: whether the
+    steps are trained. prune: the fraction of each layer's weights that is taken out. steps: of the whole training,
+    which the schedule of pruning needs.
+    """
+
+    quantize: str = ""
+    learned: bool = True
+    prune: float = 0.0
+    steps: int = 0
+
+
+def check_fraction(prune: float) -> float:
+    """Return the fraction of weights to prune. Raises ConfigError where it is none."""
+    if not isinstance(prune, int | float | np.floating) or not 0 <= prune < 1:
+        raise ConfigError(f"prune is {prune!r}, but must be a number from 0 to less than 1")
+    return float(prune)
+
+
+class SmallWeights(NamedTuple):
+    """A compressed layer's cache: that of its product, the rounding's, and the step."""
+
+    product: LinearCache | ConvCache
+    rounding: RoundedCache | None
+    step: Floats | None
+
+
+class Compressed(Layer):
+    """What the dense layer and the convolution share.
+
+    params: "weight", "bias", and where steps are trained "weight_bits", k for each output, or one k for a last layer,
+    whose outputs are compared. state: "mask" and the number of "steps" where weights are pruned, "weight_bits" where
+    steps are fixed.
+    """
+
+    kind: type[Linear] | type[Conv2d]
+
+    def __init__(self, layer: Linear | Conv2d, how: Compression, unit: float, last: bool) -> None:
+        super().__init__()
+        self.how, self.unit = how, unit
+        self.settings: dict[str, Any] = dict(layer.config())
+        self.params = {name: value.copy() for name, value in layer.params.items()}
+        weight = self.params["weight"]
+        if how.quantize:
+            bits = first_bits(weight / unit, LEVELS[how.quantize], last)
+            (self.params if how.learned else self.state)["weight_bits"] = bits
+        if how.prune:
+            self.state["mask"] = module_of(weight).ones_like(weight)
+            self.state["steps"] = module_of(weight).zeros((), np.int64)
+
+    def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
+        """Return the layer's output with the weight w."""
+        raise NotImplementedError
+
+    def product_backward(self, dy: Floats, cache: LinearCache | ConvCache) -> tuple[Floats, Floats, Floats]:
+        """Return dx, dw, db of the product."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, SmallWeights]:
+        w, rounding, step = self.small_weight()
+        y, product = self.product(x, w)
+        return y, SmallWeights(product, rounding, step)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        cache = expect_cache(cache, SmallWeights, self)
+        dx, dw, db = self.product_backward(dy, cache.product)
+        return dx, {**self.weight_gradients(dw, cache), "bias": db}
+
+    def step(self) -> Floats:
+        """Return s, of a shape that broadcasts against the weight."""
+        bits = (self.params if self.how.learned else self.state)["weight_bits"]
+        step: Floats = power_of_two(bits).reshape(-1, *(1,) * (self.params["weight"].ndim - 1)) * self.unit
+        return step
+
+    def small_weight(self) -> tuple[Floats, RoundedCache | None, Floats | None]:
+        """Return the weight that the forward pass uses, the rounding's cache and the step."""
+        weight = self.params["weight"]
+        if self.how.prune:
+            weight = weight * self.state["mask"]
+        if not self.how.quantize:
+            return weight, None, None
+        step, Q = self.step(), LEVELS[self.how.quantize]
+        return (*rounded(weight, step, -Q, Q), step)
+
+    def weight_gradients(self, dw: Floats, cache: SmallWeights) -> Grads:
+        """Return the gradients with respect to the weight and the bits, from that with respect to the small weight."""
+        grads: Grads = {}
+        if cache.rounding is not None and cache.step is not None:
+            dw, dstep = rounded_backward(dw, cache.rounding)
+            if self.how.learned:
+                dbits = power_of_two_backward(dstep, cache.step)  # of each weight
+                grads["weight_bits"] = dbits.reshape(len(self.params["weight_bits"]), -1).sum(1)
+        grads["weight"] = dw * self.state["mask"] if self.how.prune else dw
+        return grads
+
+    def update_state(self, cache: object) -> None:
+        if not self.how.prune:
+            return
+        self.state["steps"] += 1
+        now, last = int(self.state["steps"]), self.how.steps
+        if now % EVERY == 0 or now == last:
+            weight = self.params["weight"]
+            weight *= self.state["mask"]  # momentum may have moved what is out
+            self.state["mask"][...] = smallest_out(weight, fraction_out(now / last, self.how.prune))
+
+    def config(self) -> Mapping[str, object]:
+        return {**self.settings, **asdict(self.how), "unit": self.unit}
+
+    def macs(self, shape: Shape) -> int:
+        return self.plain().macs(shape)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.plain().output_shape(shape)
+
+    def plain(self) -> Linear | Conv2d:
+        """Return a dense layer or convolution with the small weights and no more to train: what is exported."""
+        layer = self.kind(**self.settings, rng=np.random.default_rng(0))
+        layer.params = {"weight": self.small_weight()[0].copy(), "bias": self.params["bias"].copy()}
+        return layer
+
+
+def first_bits(weight: Floats, Q: int, last: bool) -> Floats:
+    """Return the k with the smallest squared rounding error, for each output (O,), or one for all where it is last."""
+    xp, rows = module_of(weight), weight.reshape(1 if last else len(weight), -1)
+    errors = []
+    for k in INITIAL_BITS:
+        small, _ = rounded(rows, xp.asarray(2.0**-k, rows.dtype), -Q, Q)
+        errors.append(xp.square(small - rows).sum(1))
+    best: Floats = (xp.argmin(xp.stack(errors), 0) + INITIAL_BITS.start).astype(rows.dtype)
+    return best
+
+
+class CompressedLinear(Compressed):
+    """A dense layer with small weights."""
+
+    kind = Linear
+
+    def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
+        return linear(x, w, self.params["bias"])
+
+    def product_backward(self, dy: Floats, cache: LinearCache | ConvCache) -> tuple[Floats, Floats, Floats]:
+        return linear_backward(dy, expect_cache(cache, LinearCache, self))
+
+    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
+        cache = expect_cache(cache, SmallWeights, self)
+        dw, db = linear_backward_parameters(dy, expect_cache(cache.product, LinearCache, self))
+        return {**self.weight_gradients(dw, cache), "bias": db}
+
+
+class CompressedConv2d(Compressed):
+    """A convolution with small weights."""
+
+    kind = Conv2d
+
+    def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
+        return conv2d(x, w, self.params["bias"], *(self.settings[name] for name in MOVES))
+
+    def product_backward(self, dy: Floats, cache: LinearCache | ConvCache) -> tuple[Floats, Floats, Floats]:
+        return conv2d_backward(dy, expect_cache(cache, ConvCache, self))
+
+    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
+        cache = expect_cache(cache, SmallWeights, self)
+        dw, db = conv2d_backward_parameters(dy, expect_cache(cache.product, ConvCache, self))
+        return {**self.weight_gradients(dw, cache), "bias": db}
+
+
+class RoundedReLUCache(NamedTuple):
+    """The rounding's cache, and the step."""
+
+    rounding: RoundedCache
+    step: Floats
+
+
+class RoundedReLU(Layer):
+    """A ReLU whose outputs are whole numbers of a step, 0 to 255: y = s · clip(round(x / s), 0, 255), s = 2^-round(m).
+
+    `output_bits`, m, is trained with the weights, or fixed.
+    """
+
+    def __init__(self, bits: int, learned: bool, like: Floats) -> None:
+        """Make the layer; its bits have the dtype and the place of `like`, any array."""
+        super().__init__()
+        self.learned = learned
+        (self.params if learned else self.state)["output_bits"] = module_of(like).full(1, bits, like.dtype)
+
+    def forward(
+        self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
+    ) -> tuple[Floats, RoundedReLUCache]:
+        step = power_of_two(self._bits())
+        y, cache = rounded(x, step, 0, BYTE)
+        return y, RoundedReLUCache(cache, step)
+
+    def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
+        rounding, step = expect_cache(cache, RoundedReLUCache, self)
+        dx, dstep = rounded_backward(dy, rounding)
+        return dx, {
+            "output_bits": power_of_two_backward(dstep.sum(keepdims=True).ravel(), step)
+        } if self.learned else {}
+
+    def config(self) -> Mapping[str, object]:
+        return {"learned": self.learned}
+
+    @property
+    def bits(self) -> int:
+        """The whole number that m is rounded to."""
+        return int(module_of(m := self._bits()).rint(m)[0])
+
+    def _bits(self) -> Floats:
+        return (self.params if self.learned else self.state)["output_bits"]

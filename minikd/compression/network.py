@@ -1,0 +1,86 @@
+"""From a student to a network that trains with small numbers, and back to the student that it has become."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minikd.backends import to_host
+from minikd.compression.layers import Compressed, CompressedConv2d, CompressedLinear, Compression, RoundedReLU
+from minikd.compression.whole import InWholeNumbers
+from minikd.errors import ConfigError, DtypeError
+from minikd.exports.quantize import activation_bits, quantize, steps_of
+from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minikd.nn.layer import Layer
+from minikd.typing import Pixels
+from minikd.weights import Card
+
+TAKES = (Linear, Conv2d, MaxPool2d, Flatten, ReLU)
+"""The layers of a network that can be compressed while it trains."""
+
+
+def compressed(model: Sequential, how: Compression, card: Card, images: Pixels) -> Sequential:
+    """Return the network that trains in the model's place. `images` are training pixels (N, C, H, W).
+
+    Where it rounds, they are uint8, and the first scales of activations are those that the export would choose for the
+    model as it is. Raises ConfigError for a network that cannot be compressed, with the layer and the reason.
+    """
+    check(model, how, card, images)
+    host = model.converted(to_host)
+    scales = iter(activation_bits(steps_of(host), card, images, "squared_error") if how.quantize else [])
+    weighted = [i for i, layer in enumerate(model.layers) if isinstance(layer, Linear | Conv2d)]
+    layers: list[Layer] = []
+    for i, layer in enumerate(model.layers):
+        if isinstance(layer, Linear | Conv2d):
+            unit = 255 * card.std[0] / 256 if i == weighted[0] else 1.0
+            kind = CompressedLinear if isinstance(layer, Linear) else CompressedConv2d
+            layers.append(kind(layer, how, unit, last=i == weighted[-1]))
+        elif isinstance(layer, ReLU) and how.quantize:
+            layers.append(RoundedReLU(next(scales), how.learned, model.vector))
+        else:
+            layers.append(layer.copy())
+    return Sequential(*layers)
+
+
+def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> None:
+    """Refuse what cannot be compressed while it trains. Raises ConfigError and DtypeError."""
+    for i, layer in enumerate(model.layers):
+        if not isinstance(layer, TAKES):
+            raise ConfigError(
+                f"layer {i}, {layer.in_one_line()}, cannot be compressed while it trains: --quantize and --prune take "
+                "dense layers, convolutions, max pooling and ReLU; leave norm and dropout out of the student"
+            )
+    if how.quantize and card.image[0] > 1:
+        raise ConfigError(f"--quantize trains on grey images, but these have {card.image[0]} channels; leave it out")
+    if how.quantize and images.dtype != np.uint8:
+        raise DtypeError(
+            f"--quantize takes pixels as bytes, but these images are {images.dtype}; store them as uint8 in 0-255"
+        )
+
+
+def plain(model: Sequential) -> Sequential:
+    """Return the student that a compressed network has become: minikd's layers, with the small weights."""
+    layers: list[Layer] = []
+    for layer in model.layers:
+        if isinstance(layer, Compressed):
+            layers.append(layer.plain())
+        else:
+            layers.append(ReLU() if isinstance(layer, RoundedReLU) else layer.copy())
+    made = Sequential(*layers)
+    made.activation_bits = tuple(layer.bits for layer in model.layers if isinstance(layer, RoundedReLU))
+    return made
+
+
+def train_small(
+    student: Sequential, how: Compression, card: Card, images: Pixels, train: Callable[[Sequential], None]
+) -> None:
+    """Let `train` train a student with small numbers; the student then has the weights that came of it."""
+    small = compressed(student, how, card, images)
+    train(small)
+    done = plain(small)
+    student.load_state_dict(done.state_dict())
+    student.activation_bits = done.activation_bits
+
+
+def in_whole_numbers(model: Sequential, kind: str, card: Card, images: Pixels) -> InWholeNumbers:
+    """Return the finished student as its export answers; `images` are the data set's training pixels."""
+    return InWholeNumbers(model, quantize(model, card, images, kind=kind), card)

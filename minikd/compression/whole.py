@@ -1,0 +1,45 @@
+"""A network that answers in whole numbers: what its export answers, to the last bit."""
+
+import numpy as np
+
+from minikd.backends import module_of, to_host
+from minikd.exports.c_int8 import integer_source
+from minikd.exports.integer import QuantizedModel, UInt8, sums_of
+from minikd.nn import Sequential
+from minikd.nn.layer import Layer
+from minikd.typing import Floats
+from minikd.weights import Card
+
+
+class InWholeNumbers(Sequential):
+    """The layers of a finished student, whose weights are on the grid, and the whole numbers that it answers with.
+
+    Calling it on normalised images computes `exports.integer` on the pixels that they were. Its own layers are float32,
+    for whoever looks into them: `forward_with_taps`, a weights file.
+    """
+
+    def __init__(self, model: Sequential, whole: QuantizedModel, card: Card) -> None:
+        super().__init__(*(layer.copy() for layer in model.layers))
+        self.whole, self.card = whole, card
+        self.class_names, self.activation_bits = model.class_names, model.activation_bits
+
+    def __call__(self, x: Floats) -> Floats:
+        sums = sums_of(self.whole, self.pixels(to_host(x)))
+        logits: Floats = np.ldexp(sums.astype(np.float32), -self.whole.logit_bits)  # exact
+        found: Floats = module_of(x).asarray(logits)
+        return found
+
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes of its constants in C."""
+        return integer_source(self.whole).constant_bytes
+
+    def pixels(self, x: Floats) -> UInt8:
+        """Return the bytes that images (N, C, H, W) were before they were normalised."""
+        mean, std = (np.array(values)[:, None, None] for values in (self.card.mean, self.card.std))
+        bytes_: UInt8 = np.rint(255 * (x * std + mean)).astype(np.uint8)
+        return bytes_
+
+    def export(self) -> list[Layer]:
+        """Return the layers, as `exports.chain.flat` asks for."""
+        return list(self.layers)

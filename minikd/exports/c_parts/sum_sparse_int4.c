@@ -1,0 +1,14 @@
+/* Return bias + the sum of a row's listed weights, and move to the next row. The row begins with their number; each is
+ * a byte: above, a gap, the inputs to skip; below, q + 8. */
+static int32_t sum_sparse_int4(const uint8_t *x, uint32_t inputs, const MINIKD_FLASH uint8_t **weight, int32_t bias)
+{
+    const MINIKD_FLASH uint8_t *w = *weight;
+    uint16_t count = (uint16_t)(w[0] | w[1] << 8);
+    (void)inputs;
+    for (w += 2; count > 0; count--, w++, x++) {
+        x += *w >> 4;
+        bias += ((int16_t)(*w & 15u) - 8) * *x;
+    }
+    *weight = w;
+    return bias;
+}
