@@ -75,7 +75,7 @@ CLIPPED = 5
 FLOAT = "export float32, without --int8 or --quantize"
 
 
-class Terms(NamedTuple):
+class AffineMap(NamedTuple):
     """What a layer computes with, in float64: w', b', and the byte that stands outside each input channel."""
 
     weight: Doubles
@@ -238,7 +238,7 @@ def calibration_images(images: Pixels) -> Pixels:
     return chosen
 
 
-def on_pixels(layer: Linear | Conv2d, card: Card) -> Terms:
+def on_pixels(layer: Linear | Conv2d, card: Card) -> AffineMap:
     """Return w', b' and the border of the first layer, which takes pixels as they are."""
     mean, std = np.array(card.mean), np.array(card.std)
     weight, bias = doubles(layer)
@@ -249,13 +249,13 @@ def on_pixels(layer: Linear | Conv2d, card: Card) -> Terms:
         channel = group[:, None] * weight.shape[1] + np.arange(weight.shape[1])  # (O, C/groups)
         channel = channel[:, :, None, None]
     offset = (weight * (mean / std)[channel]).reshape(len(weight), -1).sum(1)
-    return Terms(weight * (256 / (255 * std))[channel], bias - offset, np.rint(255 * mean))
+    return AffineMap(weight * (256 / (255 * std))[channel], bias - offset, np.rint(255 * mean))
 
 
-def behind_relu(layer: Linear | Conv2d) -> Terms:
+def behind_relu(layer: Linear | Conv2d) -> AffineMap:
     """Return w, b and the border, 0, of a layer that takes another's bytes."""
     channels = layer.in_channels if isinstance(layer, Conv2d) else 1
-    return Terms(*doubles(layer), np.zeros(channels))
+    return AffineMap(*doubles(layer), np.zeros(channels))
 
 
 def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
@@ -264,7 +264,7 @@ def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
 
 
 def quantized(
-    named: NamedLayer, terms: Terms, input_bits: int, output_bits: int | None, Q: int
+    named: NamedLayer, terms: AffineMap, input_bits: int, output_bits: int | None, Q: int
 ) -> QuantizedLinear | QuantizedConv2d:
     """Return a layer in whole numbers; without output_bits it is the last one, and all its outputs share a scale."""
     (weight, bias, border), layer = terms, named.layer

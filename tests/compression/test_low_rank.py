@@ -43,10 +43,10 @@ def test_a_layer_that_has_this_rank_already_answers_as_before():
 
 def test_it_learns_on_and_is_exported_in_float32_alone(tmp_path):
     data, model = problems.dataset(), student()
-    minikd.train(model, data, Plan(epochs=20, batch_size=8), watcher=None)
+    minikd.train(model, data, Plan(epochs=20, batch_size=8), callbacks=[])
     thin = low_rank(model, 2)
     before = thin.vector.copy()
-    minikd.train(thin, data, Plan(epochs=5, batch_size=8), watcher=None)
+    minikd.train(thin, data, Plan(epochs=5, batch_size=8), callbacks=[])
     assert not np.array_equal(before, thin.vector)
     found = minikd.export(thin, data, to="c", path=tmp_path / "thin.c")
     assert found.errors == minikd.evaluate(thin, data).errors

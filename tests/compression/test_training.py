@@ -14,6 +14,7 @@ from minikd.console.notices import Notice
 from minikd.data import Views
 from minikd.distillation.job import Job
 from minikd.distillation.measure import measure_files
+from minikd.distillation.networks import prepared
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.errors import CheckpointError, ConfigError, DtypeError
 from minikd.exports.integer import LEVELS, integer_logits
@@ -24,6 +25,7 @@ from minikd.nn import BatchNorm1d, Flatten, Linear, ReLU, Sequential
 from minikd.training import Plan
 from minikd.weights import Card, load_model, save_model
 from tests import problems
+from tests.distillation.test_job import trained
 from tests.exports import compiled, networks
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
@@ -49,7 +51,7 @@ def card_of(data):
 def test_the_export_holds_the_very_weights_that_training_computed_with(kind):
     data = grey()
     model = student(data)
-    minikd.train(model, data, Plan(epochs=3, batch_size=16), watcher=None, quantize=kind)
+    minikd.train(model, data, Plan(epochs=3, batch_size=16), callbacks=[], quantize=kind)
     whole = quantize(model, card_of(data), data.train_images, kind=kind)
     first, last = whole.layers[1], whole.layers[2]
     assert whole.layers[1].output_bits == model.activation_bits[0]
@@ -74,7 +76,7 @@ def test_the_network_in_training_answers_as_its_whole_numbers_do(kind):
 
 def test_pruning_leaves_out_its_fraction_of_each_layer():
     data, model = grey(), student(grey())
-    minikd.train(model, data, Plan(epochs=20, batch_size=16), watcher=None, prune=0.75)
+    minikd.train(model, data, Plan(epochs=20, batch_size=16), callbacks=[], prune=0.75)
     for name, value in model.params.items():
         if name.endswith("weight"):
             assert np.isclose((value == 0).mean(), 0.75, atol=0.5 / value.size)
@@ -82,15 +84,15 @@ def test_pruning_leaves_out_its_fraction_of_each_layer():
 
 def test_a_student_that_is_not_made_small_trains_as_ever():
     data, models = grey(), [student(grey()), student(grey())]
-    minikd.train(models[0], data, Plan(epochs=2), watcher=None)
-    minikd.train(models[1], data, Plan(epochs=2), watcher=None, quantize="none", prune=0.0)
+    minikd.train(models[0], data, Plan(epochs=2), callbacks=[])
+    minikd.train(models[1], data, Plan(epochs=2), callbacks=[], quantize="none", prune=0.0)
     assert np.array_equal(models[0].vector, models[1].vector)
 
 
 def test_a_teacher_distils_into_a_small_student():
     data, teacher, small = grey(), student(grey(), 1), student(grey())
-    minikd.train(teacher, data, Plan(epochs=5, batch_size=16), watcher=None)
-    minikd.distill(teacher, small, data, Plan(epochs=5, batch_size=16), watcher=None, quantize="ternary", prune=0.5)
+    minikd.train(teacher, data, Plan(epochs=5, batch_size=16), callbacks=[])
+    minikd.distill(teacher, small, data, Plan(epochs=5, batch_size=16), callbacks=[], quantize="ternary", prune=0.5)
     whole = quantize(small, card_of(data), data.train_images, kind="ternary")
     assert set(np.unique(whole.layers[1].weight)) <= {-1, 0, 1}
     assert (whole.layers[1].weight == 0).mean() >= 0.5
@@ -98,7 +100,7 @@ def test_a_teacher_distils_into_a_small_student():
 
 def test_weights_files_keep_the_scales_of_activations(tmp_path):
     data, model = grey(), student(grey())
-    minikd.train(model, data, Plan(epochs=1), watcher=None, quantize="int4")
+    minikd.train(model, data, Plan(epochs=1), callbacks=[], quantize="int4")
     model.activation_bits = (model.activation_bits[0] + 1,)
     save_model(tmp_path / "small.safetensors", model, card_of(data))
     found, _ = load_model(tmp_path / "small.safetensors")
@@ -131,12 +133,16 @@ def squares(tmp_path_factory):
     return path
 
 
+def job_of(recipe, folder):
+    return Job(recipe, folder, prepared(recipe))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_measures_the_integers_that_c_gives(squares, tmp_path, kind):
-    with Job(recipe(squares, quantize=kind, prune=0.6), tmp_path / "run") as job:
-        models = job.models()
-    with Job(recipe(squares, quantize=kind, prune=0.6), tmp_path / "run") as job:
-        again = job.models()
+    with job_of(recipe(squares, quantize=kind, prune=0.6), tmp_path / "run") as job:
+        models = trained(job)
+    with job_of(recipe(squares, quantize=kind, prune=0.6), tmp_path / "run") as job:
+        again = trained(job)
     data, folder = job.data.dataset, tmp_path / "run"
     x = job.data.test.clean()
     for name in ("student_baseline", "student_distilled"):
@@ -151,19 +157,19 @@ def test_a_run_measures_the_integers_that_c_gives(squares, tmp_path, kind):
 
 
 def test_a_run_of_other_weights_is_not_gone_on_with(squares, tmp_path):
-    with Job(recipe(squares, quantize="int4"), tmp_path / "run") as job:
-        job.baseline()
+    with job_of(recipe(squares, quantize="int4"), tmp_path / "run") as job:
+        trained(job, "student_baseline")
     with (
-        Job(recipe(squares, quantize="int8"), tmp_path / "run") as job,
+        job_of(recipe(squares, quantize="int8"), tmp_path / "run") as job,
         pytest.raises(CheckpointError, match="quantize was int4 and is int8"),
     ):
-        job.baseline()
+        trained(job, "student_baseline")
 
 
 def test_what_cannot_be_made_small_is_refused_before_anything_is_trained(squares, tmp_path):
     normed = recipe(squares, quantize="int4", student=Student(norm="batch", batch_size=16, hidden=(8,)))
     with pytest.raises(ConfigError, match=r"BatchNorm1d.* cannot be compressed while it trains"):
-        Job(normed, tmp_path / "norm")
+        job_of(normed, tmp_path / "norm")
     assert not (tmp_path / "norm").exists()
     rng, data = np.random.default_rng(0), grey()
     card = card_of(data)
@@ -180,12 +186,12 @@ def test_what_cannot_be_made_small_is_refused_before_anything_is_trained(squares
 @pytest.mark.parametrize("prune", [1.0, -0.1, "half", float("nan")])
 def test_a_fraction_that_is_none_is_refused(prune):
     with pytest.raises(ConfigError, match=r"prune is .*, but must be a number from 0 to less than 1"):
-        minikd.train(student(grey()), grey(), Plan(epochs=1), watcher=None, prune=prune)
+        minikd.train(student(grey()), grey(), Plan(epochs=1), callbacks=[], prune=prune)
 
 
 def test_a_kind_that_is_none_is_refused():
     with pytest.raises(ConfigError, match="quantize is 'int2', but must be one of none, int8, int4, ternary"):
-        minikd.train(student(grey()), grey(), Plan(epochs=1), watcher=None, quantize="int2")
+        minikd.train(student(grey()), grey(), Plan(epochs=1), callbacks=[], quantize="int2")
 
 
 def test_the_small_cnn_fits_into_eleven_thousand_bytes_of_int4():
@@ -199,8 +205,8 @@ def test_the_small_cnn_fits_into_eleven_thousand_bytes_of_int4():
 
 
 def test_evaluating_the_weights_file_in_float32_says_that_it_was_trained_otherwise(squares, tmp_path):
-    with Job(recipe(squares, quantize="int4"), tmp_path / "run") as job:
-        job.baseline()
+    with job_of(recipe(squares, quantize="int4"), tmp_path / "run") as job:
+        trained(job, "student_baseline")
     path = tmp_path / "run" / "student_baseline.safetensors"
     with pytest.warns(Notice, match="trained to answer in whole numbers"):
         measure_files([path], str(squares), None, choose("numpy"), map)

@@ -5,9 +5,11 @@ import pytest
 
 from minikd.cli import main
 from minikd.distillation.job import Job
+from minikd.distillation.networks import prepared
 from minikd.evidence.experiments.experiment import Setup
 from minikd.evidence.experiments.size import GRIDS, SIZE, SizedNet, cost, front, nets
 from minikd.evidence.experiments.table import sizes
+from tests.distillation.test_job import trained
 from tests.evidence.experiments.makers import recipe_of
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
@@ -44,8 +46,8 @@ def test_every_kind_of_weights_is_there_and_a_cnn_is_not_pruned():
 @pytest.mark.parametrize("kind", ["none", "int8", "ternary"])
 def test_bytes_and_multiply_adds_are_those_of_what_is_stored(data, tmp_path, kind):
     recipe = SizedNet("8", kind, 0.5).of(recipe_of(data))
-    with Job(recipe, tmp_path / "run") as job:
-        model = job.baseline()
+    with Job(recipe, tmp_path / "run", prepared(recipe)) as job:
+        model = trained(job, "student_baseline")["student_baseline"]
         found = cost(job, model, np.zeros(0))
         weights = [value for name, value in model.params.items() if name.endswith("weight")]
         assert found["multiply-adds"] == pytest.approx(sum((value != 0).sum() for value in weights), rel=1e-6)
