@@ -7,7 +7,7 @@ from pathlib import Path
 from minikd.report.evidence import Machine
 from minikd.training.parallel import cores
 
-PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x", "torch")
+PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "numba", "cupy-cuda12x", "cupy-cuda13x", "torch")
 
 
 def versions() -> dict[str, str]:

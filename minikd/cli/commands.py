@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minikd.backends import choose
+from minikd.backends import choose, which_loops
 from minikd.cli.dry_run import dry_run
 from minikd.cli.flags import given_settings, recipe_of
 from minikd.cli.json_text import json_text
@@ -308,16 +308,17 @@ def gpu_check(arguments: argparse.Namespace) -> int:
 
 
 def info(arguments: argparse.Namespace) -> int:
-    """Print versions, processor, BLAS, and the backend with its reason; or what files are."""
+    """Print versions, processor, BLAS, the backend with its reason, and who runs the loops; or what files are."""
     from minikd.machine import machine, versions
 
     if arguments.files:
         return tell_files(arguments.files, arguments.json)
-    backend, here = choose(arguments.backend), machine()
+    backend, here, loops = choose(arguments.backend), machine(), which_loops()
     if arguments.json:
-        print(json_text({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
+        found = {"backend": backend.name, "reason": backend.reason, "loops": loops}
+        print(json_text({**found, "machine": here, "versions": versions()}))
         return 0
-    rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
+    rows = {"backend": f"{backend.name} ({backend.reason})", "loops": loops, **here, **versions()}
     for name, value in rows.items():
         print(paragraph(f"{name:<12} {value}", hanging=13))
     program = as_typed()

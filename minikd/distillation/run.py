@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minikd import metrics
+from minikd.backends import which_loops
 from minikd.console.notices import notice
 from minikd.distillation.ended import as_table, check_settings, has_figures, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
@@ -179,6 +180,7 @@ def circumstances(job: Job) -> Circumstances:
         stages=seconds,
         backend=job.backend.name,
         backend_reason=job.backend.reason,
+        loops=which_loops(),
         machine=machine(),
         versions=versions(),
     )
