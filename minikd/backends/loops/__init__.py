@@ -7,13 +7,18 @@ Numba.
 """
 
 from minikd.backends.loops.activations import relu_backward
+from minikd.backends.loops.block import Block, block, block_backward, block_backward_parameters
 from minikd.backends.loops.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.loops.optimisers import adam, sgd
 from minikd.backends.loops.pooling import window_max, window_max_backward
 from minikd.backends.loops.windows import gather_windows
 
 __all__ = [
+    "Block",
     "adam",
+    "block",
+    "block_backward",
+    "block_backward_parameters",
     "cross_entropy",
     "gather_windows",
     "kl_divergence",
