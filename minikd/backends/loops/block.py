@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backends.loops import any_convolution
+from minikd.backends.loops import any_convolution, winograd
 from minikd.backends.loops.pool_relu import LARGEST, Winners
 from minikd.typing import Floats
 
@@ -12,6 +12,9 @@ Two = tuple[int, int]
 
 FEW_WINDOWS = 24
 """A product of fewer windows with the weights is not worth its call."""
+
+FEW_CHANNELS = 8
+"""With fewer, the transforms cost more than the products that they save."""
 
 
 class Block(NamedTuple):
@@ -45,8 +48,12 @@ def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, BlockC
     y = np.empty((len(x), P, Q, len(w)), x.dtype)
     winner = np.empty(y.shape, np.uint8)
     stride, padding, dilation, window, relu = moves
-    matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, len(w))
-    any_convolution.forward(rows, matrix, b, y, winner, w.shape[2:], stride, padding, dilation, window, relu)
+    if by_winograd(w, moves):
+        size = outputs(x, w, moves._replace(window=(1, 1)))
+        winograd.forward(rows, winograd.transformed(w), b, y, winner, size, padding, window, relu)
+    else:
+        matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, len(w))
+        any_convolution.forward(rows, matrix, b, y, winner, w.shape[2:], stride, padding, dilation, window, relu)
     return y.transpose(0, 3, 1, 2), BlockCache(rows, w, winner, moves)
 
 
@@ -65,9 +72,14 @@ def _gradients(dy: Floats, cache: BlockCache, dx: Floats) -> tuple[Floats, Float
     """Fill dx, unless it is empty, and return dw and db."""
     x, w, winner, (stride, padding, dilation, window, _) = cache
     O, C, R, S = w.shape
-    gradient = np.ascontiguousarray(dy.transpose(0, 2, 3, 1))
+    gradient, db = np.ascontiguousarray(dy.transpose(0, 2, 3, 1)), np.empty(O, w.dtype)
+    if by_winograd(w, cache.moves):
+        turned, dU = winograd.transformed(w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)), np.empty((16, C, O), w.dtype)
+        size = outputs(x.transpose(0, 3, 1, 2), w, cache.moves._replace(window=(1, 1)))
+        winograd.backward(x, turned, gradient, winner, dU, db, dx, size, padding, window)
+        return winograd.transformed_back(dU), db
     matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, O)
-    dmatrix, db = np.empty_like(matrix), np.empty(O, w.dtype)
+    dmatrix = np.empty_like(matrix)
     moves = ((R, S), stride, padding, dilation, window)
     any_convolution.backward(x, matrix, gradient, winner, dmatrix, db, dx, *moves)
     return np.ascontiguousarray(dmatrix.reshape(R, S, C, O).transpose(3, 2, 0, 1)), db
@@ -77,8 +89,14 @@ def covers(x: Floats, w: Floats, b: Floats, moves: Block) -> bool:
     """Return whether a loop covers a block; where not, as for arrays that do not match, its layers do the work."""
     if not (x.ndim == w.ndim == 4 and x.dtype == w.dtype == b.dtype and x.shape[1] == w.shape[1] and len(x)):
         return False
-    small = w.size * FEW_WINDOWS <= any_convolution.UNPACKED and max(moves.window) <= LARGEST
-    return small and min(outputs(x, w, moves)) > 0
+    small = w.size * FEW_WINDOWS <= any_convolution.UNPACKED or by_winograd(w, moves)
+    return small and max(moves.window) <= LARGEST and min(outputs(x, w, moves)) > 0
+
+
+def by_winograd(w: Floats, moves: Block) -> bool:
+    """Return whether Winograd's transform computes a convolution of w (O, C, R, S)."""
+    plain = w.shape[2:] == (3, 3) and moves.stride == moves.dilation == (1, 1) and max(moves.padding) <= 2
+    return plain and min(w.shape[:2]) >= FEW_CHANNELS
 
 
 def outputs(x: Floats, w: Floats, moves: Block) -> Two:
