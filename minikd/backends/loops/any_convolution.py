@@ -121,14 +121,15 @@ def send_back(
     (L, Q, O), ((R, S), stride, dilation), C = dz.shape, moves, dpadded.shape[2]
     dcols = spare[: L * Q * turned.shape[1]].reshape(L * Q, -1)
     np.dot(dz.reshape(L * Q, O), turned, dcols)  # (LQ, RSC) = (LQ, O) @ (O, RSC)
+    lines, (run, runs) = dpadded.reshape(len(dpadded), -1), runs_of(S, C, dilation)
     for i in range(L * Q):
         p, q = top + i // Q, i % Q
         for r in range(R):
-            for s in range(S):
-                pixel = dpadded[p * stride[0] + r * dilation[0], q * stride[1] + s * dilation[1]]
-                back = dcols[i, (r * S + s) * C : (r * S + s + 1) * C]
-                for c in range(C):
-                    pixel[c] += back[c]
+            for s in range(runs):
+                pixels = lines[p * stride[0] + r * dilation[0], (q * stride[1] + s * dilation[1]) * C :]
+                back = dcols[i, (r * S + s) * C : (r * S + s) * C + run]
+                for k in range(run):
+                    pixels[k] += back[k]
 
 
 @kernel
@@ -136,14 +137,21 @@ def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: tuple[Tw
     """Fill cols (L·Q, R·S·C) with the windows of an image (H, W, C), a row each, from line `top` on."""
     wide()
     ((R, S), stride, dilation), C = moves, padded.shape[2]
+    lines, (run, runs) = padded.reshape(len(padded), -1), runs_of(S, C, dilation)
     for i in range(len(cols)):
         p, q = top + i // Q, i % Q
         for r in range(R):
-            for s in range(S):
-                pixel = padded[p * stride[0] + r * dilation[0], q * stride[1] + s * dilation[1]]
-                to = cols[i, (r * S + s) * C : (r * S + s + 1) * C]
-                for c in range(C):
-                    to[c] = pixel[c]
+            for s in range(runs):
+                pixels = lines[p * stride[0] + r * dilation[0], (q * stride[1] + s * dilation[1]) * C :]
+                to = cols[i, (r * S + s) * C : (r * S + s) * C + run]
+                for k in range(run):
+                    to[k] = pixels[k]
+
+
+@kernel
+def runs_of(S: int, C: int, dilation: Two) -> Two:
+    """Return how many neighbouring floats a window's line reads at a time, and how often."""
+    return (S * C, 1) if dilation[1] == 1 else (C, S)
 
 
 @kernel
@@ -153,9 +161,13 @@ def take_planes(padded: Floats, planes: Floats, top: int, moves: tuple[Two, Two,
     (_, S), (sy, sx), (dy, dx) = moves
     for k in range(len(planes)):
         for p in range(planes.shape[1]):
-            line, to = padded[(top + p) * sy + k // S * dy, k % S * dx :], planes[k, p]
-            for q in range(to.size):
-                to[q] = line[q * sx]
+            i, j = (top + p) * sy + k // S * dy, k % S * dx
+            if sx == 1:
+                for q in range(planes.shape[2]):
+                    planes[k, p, q] = padded[i, j + q]
+            else:
+                for q in range(planes.shape[2]):
+                    planes[k, p, q] = padded[i, j + q * sx]
 
 
 @kernel
