@@ -16,10 +16,10 @@ checks = {
     "every file is there": not missing,
     "teacher at least 99.3 % right": teacher["accuracy"] >= 0.993,
     "distilled student at least 98.5 % right": distilled["accuracy"] >= 0.985,
-    "distilled student at least 30 errors better than its control": gain >= 30,
+    "distilled student at least 30 errors better than its baseline": gain >= 30,
     "McNemar's p below 0.01": results["mcnemar_p"] < 0.01,
 }
-print(f"errors: teacher {teacher['errors']}, control {alone['errors']}, distilled {distilled['errors']} (gain {gain})")
+print(f"errors: teacher {teacher['errors']}, baseline {alone['errors']}, distilled {distilled['errors']} (gain {gain})")
 print(f"seconds: {results['seconds']:.0f}; missing files: {missing or 'none'}")
 for text, ok in checks.items():
     print(f"{text:<64} {'ok' if ok else 'FAILED'}")

@@ -62,7 +62,7 @@ else:
 # ## What this does not show
 #
 # One seed proves little, and both students learn at the same rate, chosen for neither. Lesson 13 does it honestly:
-# a control, seeds, and a test of significance.
+# a baseline, seeds, and a test of significance.
 #
 # ## Read on
 #

@@ -215,8 +215,8 @@ lesson.true("two teachers name the same second class", agreed > 0.2, f"{agreed:.
 # like a 3, that 5 is more. Is that enough?
 #
 # The student is a small dense network, the same for both, with the same first weights, batches and steps. The
-# **control** learns from the labels. The other learns from the teacher's soft targets alone, by the loss that lesson 12
-# derives: it is to say what the teacher says, at a temperature of 4. The engine knows it as `SoftTargets`.
+# **baseline** learns from the labels. The other learns from the teacher's soft targets alone, by the loss that lesson
+# 12 derives: it is to say what the teacher says, at a temperature of 4. The engine knows it as `SoftTargets`.
 
 # %%
 MORE, EPOCHS = lesson.pick(full=(30_000, 6), quick=(2000, 8))
@@ -243,7 +243,7 @@ print("taught by          3s known   others known")
 for name, v in said.items():
     print(f"{name:18} {known(v)[0]:8.1%} {known(v)[1]:13.1%}")
 none, much = known(said["labels"])[0], known(said["teacher"])[0]
-lesson.true("the control knows no 3", none <= 0.01, f"{none:.1%}")
+lesson.true("the baseline knows no 3", none <= 0.01, f"{none:.1%}")
 lesson.true("the teacher's student knows 3s that it never saw", much > lesson.pick(0.15, 0.05), f"{much:.1%}")
 
 # %% [markdown]
@@ -252,7 +252,7 @@ lesson.true("the teacher's student knows 3s that it never saw", much > lesson.pi
 # **bias**. We choose the one that gives the most right answers on 2,000 training images which no student has seen, 3s
 # among them.
 #
-# A fair control gets the same help. One number cannot tell a 3 from a 5. But the control can now say 3 where nothing
+# A fair baseline gets the same help. One number cannot tell a 3 from a 5. But the baseline can now say 3 where nothing
 # else fits, and so it finds some.
 
 # %%
@@ -268,7 +268,7 @@ threes = {name: one[0] for name, one in helped.items()}
 bound = lesson.pick(full=0.85, quick=0.4)
 lesson.true(f"with it, the teacher's student knows over {bound:.0%} of the 3s", threes["teacher"] > bound)
 ahead = threes["teacher"] - threes["labels"]
-lesson.true("far more than the control with its own", ahead > lesson.pick(0.2, 0.1), f"{ahead:.0%} of the 3s more")
+lesson.true("far more than the baseline with its own", ahead > lesson.pick(0.2, 0.1), f"{ahead:.0%} of the 3s more")
 
 # %% [markdown]
 # So one number was missing, not the knowledge. What a 3 looks like the student had from 8s and 5s that are a little

@@ -240,7 +240,7 @@ lesson.save(figure)
 # - A phone, or another processor: all times are this machine's.
 # - Scales for the activations that are fixed beforehand, on example images; here each image gets its own on the spot.
 # - Training that knows of the rounding. One hidden layer hardly needs it; deep networks may.
-# - What distilling gave: that is lesson 13's question, and its control is not here.
+# - What distilling gave: that is lesson 13's question, and its baseline is not here.
 #
 # ## Read on
 #

@@ -6,7 +6,7 @@
 #
 # **Needs** lessons 10, 12 and 13; lesson 16 for what comes after.
 #
-# **You will see** both networks epoch by epoch beside the published numbers, and what a control says to them.
+# **You will see** both networks epoch by epoch beside the published numbers, and what a baseline says to them.
 #
 # **Minutes** 2
 
@@ -156,7 +156,7 @@ lesson.caught("a mean over the classes, too", dz / data.classes, dz)
 #
 # Is 97.31 % good? The notebook could not know. Three things were missing (lesson 13):
 #
-# 1. **A control**: the same student, same first weights, same batches, as many steps, on the labels alone.
+# 1. **A baseline**: the same student, same first weights, same batches, as many steps, on the labels alone.
 # 2. **The temperature**: at T = 1 a sure teacher says little more than the label.
 # 3. **Time**, and a learning rate that falls at the end (lesson 6): soft targets take longer to fit.
 #
@@ -166,9 +166,9 @@ lesson.caught("a mean over the classes, too", dz / data.classes, dz)
 # %%
 LONG = Plan(epochs=4 * EPOCHS, batch_size=128, learning_rate=3e-3, schedule="one_cycle", shards=1)
 students = {
-    "control, as it was": (Labels(), AS_IT_WAS),
+    "baseline, as it was": (Labels(), AS_IT_WAS),
     "T = 1, as it was": (taught(1.0, 1.0), AS_IT_WAS),
-    "control, long": (Labels(), LONG),
+    "baseline, long": (Labels(), LONG),
     "T = 1, long": (taught(1.0, 1.0), LONG),
     "T = 4, long": (taught(4.0, 0.9), LONG),
 }
@@ -199,20 +199,20 @@ def sentence(ours, theirs):
 
 
 sentences = [
-    sentence("T = 1, as it was", "control, as it was"),
-    sentence("T = 1, long", "control, long"),
-    sentence("T = 4, long", "control, long"),
+    sentence("T = 1, as it was", "baseline, as it was"),
+    sentence("T = 1, long", "baseline, long"),
+    sentence("T = 4, long", "baseline, long"),
 ]
 print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 
 # %% [markdown]
 # These sentences are what may be said about this run, and no more: one seed, one teacher. In another run of the
-# notebook's recipe (README, `minikd distill --seed-recipe`) the student made 280 errors and its control 222: no gain,
+# notebook's recipe (README, `minikd distill --seed-recipe`) the student made 280 errors and its baseline 222: no gain,
 # rather a loss.
 #
 # If yours show no gain either, look at the last line: a teacher can give only what it has, and this one learned for
 # five epochs. With the teacher of `minikd distill`, which makes 64 errors, with T = 4 and forty epochs, the student
-# makes 111 and its control 182. `minikd experiment` repeats such comparisons over several seeds. The idea was right;
+# makes 111 and its baseline 182. `minikd experiment` repeats such comparisons over several seeds. The idea was right;
 # the notebook's experiment could not have shown it.
 
 # %%
@@ -239,9 +239,9 @@ left.set_xticks(epochs)
 left.legend(frameon=False, fontsize=8.5, loc="lower right")
 order = [*students, "teacher"]
 colours = {"c": ORANGE, "T": BLUE, "t": INK}
-tidy(right, "With a control, a temperature and time", "errors on the test images")
+tidy(right, "With a baseline, a temperature and time", "errors on the test images")
 for place, name in enumerate(order):
-    hatch = "//" if name.startswith("control") else ""
+    hatch = "//" if name.startswith("baseline") else ""
     right.barh(place, errors[name], color=colours[name[0]], hatch=hatch, edgecolor="white")
     right.text(errors[name], place, f" {errors[name]}", va="center", fontsize=9)
 right.set_yticks(range(len(order)), order)

@@ -1,4 +1,4 @@
-"""The package in five verbs: load a data set, train a model, distil one into another, evaluate, save and load."""
+"""The package in five verbs: load a data set, train a model, distill one into another, evaluate, save and load."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from minikd.backends import module_of
 from minikd.console.progress import Bars
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.distillation.class_names import match, renumbered
-from minikd.distillation.networks import OWN
+from minikd.distillation.networks import EXTRA
 from minikd.distillation.prepare import checked_unlabelled, joined
 from minikd.distillation.teacher import answers
 from minikd.errors import CheckpointError, ConfigError, ShapeError
@@ -109,7 +109,7 @@ def distill(
         with threads_for(teachers[0]) as map_:
             return answers(teachers, views, map_, layers, temperature)
 
-    objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, OWN)))
+    objective = chosen.objective(pair, ask, np.random.default_rng((plan.seed, EXTRA)))
     student.class_names = data.class_names
     fit(student, views, objective, plan, name="student", watcher=told)
 

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
+from minikd.console.notices import notice
 from minikd.console.terminal import one_line
 from minikd.errors import ConfigError
 from minikd.storage import reading
@@ -18,6 +19,9 @@ ValueT = TypeVar("ValueT")
 
 LARGEST = 2**63 - 1
 """The largest whole number that a TOML file, and an array's index, can hold."""
+
+RENAMED = {"weight_limit": "max_norm", "course": "schedule"}
+"""Settings that had another name: the old name, and the new one. Files, flags and results of old names still load."""
 
 
 SectionT = TypeVar("SectionT", bound="Section")
@@ -63,6 +67,7 @@ class Section:
     def of(cls, table: Mapping[str, object], where: str) -> Self:
         """Return the section that a TOML table holds; what the table leaves out keeps its default."""
         known = {one.name: one for one in fields(cls)}
+        table = renamed(table, known)
         for key in table:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
@@ -74,6 +79,25 @@ class Section:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
         except ConfigError as error:
             raise ConfigError(f"{where}: {reading.excerpt(error)}") from error
+
+
+def renamed(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
+    """Return settings under their new names, and say which ones had an old name; `known` are the new names.
+
+    Raises ConfigError where a setting is given under both.
+    """
+    for old, new in RENAMED.items():
+        if old in table and old not in known and new in known:
+            if new in table:
+                raise ConfigError(f"{old} and {new} are one setting; leave out {old}, its old name")
+            notice(f"the setting {old} is called {new} now")
+    return {new_name(key) if key not in known else key: value for key, value in table.items()}
+
+
+def new_name(name: str) -> str:
+    """Return the new name of a setting: "teacher.max_norm" for "teacher.weight_limit"."""
+    place, dot, last = name.rpartition(".")
+    return f"{place}{dot}{RENAMED.get(last, last)}"
 
 
 def with_values(section: SectionT, values: Mapping[str, object]) -> SectionT:

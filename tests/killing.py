@@ -96,13 +96,15 @@ class Distill:
 
 
 class OneExperiment:
-    """An experiment of a teacher, a control and a student, its cells in this process."""
+    """An experiment of a teacher, a baseline and a student, its cells in this process."""
 
     def __init__(self, data, folder):
         self.folder = folder
         sizes = {"short": Size(teacher=1, student=1, minutes=1)}
         stages = (self.teachers, self.students)
-        self.experiment = Experiment("kills", "", "", sizes, recipe_of(data), stages, ("control",), lambda report: None)
+        self.experiment = Experiment(
+            "kills", "", "", sizes, recipe_of(data), stages, ("baseline",), lambda report: None
+        )
 
     @staticmethod
     def teachers(setup, _):
@@ -110,8 +112,8 @@ class OneExperiment:
 
     @staticmethod
     def students(setup, _):
-        control = [Cell("control", recipe, "control", "teacher") for recipe in setup.recipes()]
-        return control + [Cell("soft", recipe, "student", "teacher", ("control",)) for recipe in setup.recipes()]
+        baseline = [Cell("baseline", recipe, "baseline", "teacher") for recipe in setup.recipes()]
+        return baseline + [Cell("soft", recipe, "student", "teacher", ("baseline",)) for recipe in setup.recipes()]
 
     def __call__(self):
         report = whole.run(self.experiment, "short", 1, 1, self.folder)

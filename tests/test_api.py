@@ -16,7 +16,7 @@ def student():
     return problems.mlp(seed=3)
 
 
-def test_train_evaluate_distil_save_and_load(tmp_path):
+def test_train_evaluate_distill_save_and_load(tmp_path):
     data, teacher = problems.dataset(), problems.cnn()
     minikd.train(teacher, data, PLAN)
     scores = minikd.evaluate(teacher, data)

@@ -23,13 +23,13 @@ from minikd.data.idx import read_idx
 from minikd.data.npz import read_npz
 from minikd.data.pictures import load_image
 from minikd.distillation.history import read_history, write_history
-from minikd.distillation.kept import kept
 from minikd.distillation.recipe import Recipe, read_run_recipe, sealed
 from minikd.distillation.results import read_results, write_results
 from minikd.distillation.search import FILE, Trial, read_record
+from minikd.distillation.teacher_cache import cached_outputs
 from minikd.errors import MinikdError
 from minikd.evidence.experiments.cell import read_outcome
-from minikd.evidence.experiments.editions import editions
+from minikd.evidence.experiments.precomputed_augmentation import editions
 from minikd.methods import Labels
 from minikd.storage.jsonfiles import write_json
 from minikd.training.checkpoints import Length, Position, load_checkpoint, save_checkpoint
@@ -115,7 +115,7 @@ def answers(folder):
     outputs = np.arange(30, dtype=np.float32).reshape(10, 3), {"0": np.ones((10, 2), np.float32)}
 
     def read():
-        logits, taps = kept(folder, problems.cnn(), problems.views(), ("0",), lambda: outputs)
+        logits, taps = cached_outputs(folder, problems.cnn(), problems.views(), ("0",), lambda: outputs)
         return logits.tolist(), taps["0"].tolist()
 
     read()

@@ -131,7 +131,7 @@ def test_dropout_stands_before_the_last_layer_and_only_where_asked_for():
     assert not any(isinstance(layer, nn.Dropout) for layer in models.cnn(MNIST, 10, rng()).layers)
     layer = models.cnn(MNIST, 10, rng(), 0.5).layers[-2]
     assert isinstance(layer, nn.Dropout)
-    assert layer.rate == 0.5
+    assert layer.p == 0.5
 
 
 def small_student(image, classes, rng):
@@ -161,7 +161,7 @@ def test_teachers_by_name():
 
 def test_hintons_teacher_drops_pixels_and_hidden_units_where_it_drops_any():
     rates = {
-        rate: [layer.rate for layer in models.wide_mlp(MNIST, 10, rng(), rate).layers if isinstance(layer, nn.Dropout)]
+        rate: [layer.p for layer in models.wide_mlp(MNIST, 10, rng(), rate).layers if isinstance(layer, nn.Dropout)]
         for rate in (0.0, 0.5)
     }
     assert rates == {0.0: [], 0.5: [0.2, 0.5, 0.5]}

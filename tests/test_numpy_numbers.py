@@ -32,7 +32,7 @@ def network(i, f):
 
 def plan(i, f):
     rates = {"learning_rate": f(0.0625), "warm_up": f(0.5), "weight_decay": f(0.125), "momentum": f(0.5)}
-    limits = {"clip_norm": f(1.0), "weight_limit": f(2.0)}
+    limits = {"clip_norm": f(1.0), "max_norm": f(2.0)}
     return Plan(epochs=i(1), batch_size=i(16), shards=i(2), seed=i(3), optimizer="nesterov", **rates, **limits)
 
 
@@ -41,7 +41,7 @@ def augmentation(f):
 
 
 def results(data, path, i=lambda number: number, f=lambda number: number):
-    """Train, distil and save with numbers of these kinds, and return all that came of it."""
+    """Train, distill and save with numbers of these kinds, and return all that came of it."""
     teacher, student = network(i, f), network(i, f)
     minikd.train(teacher, data, plan(i, f), augmentation(f))
     minikd.distill(teacher, student, data, plan(i, f), temperature=f(2.0), alpha=f(0.5))

@@ -23,7 +23,7 @@ def test_the_two_commands_stand_at_the_top(text):
     commands = [line.strip() for line in text.splitlines()[:14] if line.startswith("    ")]
     assert commands == [
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/minikd distill",
-        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest -n auto",
     ]
 
 

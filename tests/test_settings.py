@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 import pytest
 
+from minikd import settings
+from minikd.console.notices import Notice
 from minikd.errors import ConfigError
 from minikd.settings import Section, listed, setting
 
@@ -146,3 +148,17 @@ def test_a_text_that_no_file_can_hold_is_refused_before_anything_is_written(name
 
 def test_names_of_every_script_are_fine():
     assert Place(data="/há/猫/שלום/\u200fא").data
+
+
+def test_a_setting_of_an_old_name_is_taken_and_tells_its_new_name(monkeypatch):
+    monkeypatch.setitem(settings.RENAMED, "speed", "rate")
+    with pytest.warns(Notice, match="the setting speed is called rate now"):
+        assert Some.of({"speed": 0.25}, "r.toml").rate == 0.25
+    with pytest.raises(ConfigError, match="speed and rate are one setting; leave out speed, its old name"):
+        Some.of({"speed": 0.25, "rate": 0.5}, "r.toml")
+
+
+def test_a_new_name_stands_for_the_last_part_of_a_place(monkeypatch):
+    monkeypatch.setitem(settings.RENAMED, "speed", "rate")
+    found = [settings.new_name(name) for name in ("speed", "teacher.speed", "speed.rest", "other")]
+    assert found == ["rate", "teacher.rate", "speed.rest", "other"]

@@ -12,7 +12,7 @@ from minikd.training.checkpoints import Position
 from minikd.training.loop import Plan, Run, fit
 from tests import problems
 from tests.distillation import test_teacher
-from tests.methods import test_courses, test_ensemble, test_every_method, test_own_parameters
+from tests.methods import test_ensemble, test_every_method, test_extra_parameters, test_schedule
 from tests.nn import test_container
 from tests.training import test_objective
 
@@ -33,10 +33,10 @@ def test_a_step_descends_its_loss_by_all_that_is_trained():
 
 
 def test_a_regressor_is_trained():
-    before = test_objective.Toward().own.params["goal"].copy()
+    before = test_objective.Toward().extra_parameters.params["goal"].copy()
     objective = test_objective.Toward()
     fit(problems.mlp(), problems.views(), objective, Plan(epochs=1, batch_size=5))
-    assert not np.isclose(objective.own.params["goal"], before).any()
+    assert not np.isclose(objective.extra_parameters.params["goal"], before).any()
 
 
 def test_the_model_has_its_own_vector_back():
@@ -89,16 +89,16 @@ def test_an_image_without_a_label_is_the_teachers_alone():
 
 
 def test_the_temperature_climbs():
-    test_own_parameters.test_the_temperature_climbs_the_loss_by_its_own_slope()
+    test_extra_parameters.test_the_temperature_climbs_the_loss_by_its_own_slope()
 
 
 def test_peers_learn_from_the_others():
     for peers in (1, 2):
-        test_own_parameters.test_every_student_of_a_cohort_learns_from_labels_and_the_others(peers)
+        test_extra_parameters.test_every_student_of_a_cohort_learns_from_labels_and_the_others(peers)
 
 
 def test_a_hint_is_met_with_its_weight():
-    test_own_parameters.test_the_regressor_meets_the_features_of_both()
+    test_extra_parameters.test_the_regressor_meets_the_features_of_both()
 
 
 def test_the_schedule_of_a_run_ends_where_it_should():
@@ -118,9 +118,9 @@ def test_the_schedule_of_a_run_ends_where_it_should():
 
 def test_a_second_stage_is_a_training_of_its_own():
     with pytest.MonkeyPatch.context() as patch:
-        test_own_parameters.test_a_second_stage_is_a_training_of_its_own(patch)
+        test_extra_parameters.test_a_second_stage_is_a_training_of_its_own(patch)
 
 
 def test_the_teachers_term_warms_up():
-    for name in test_courses.WEIGHTED:
-        test_courses.test_the_teachers_term_warms_up(name)
+    for name in test_schedule.WEIGHTED:
+        test_schedule.test_the_teachers_term_warms_up(name)

@@ -91,6 +91,8 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
         raise ConfigError("--scaling measures growth and no works, so --only cannot be given beside it; drop one")
     names = arguments.only or NAMES
     for name in names:
+        if name == "control":
+            raise ConfigError("--only has 'control', which is now 'baseline'")
         if name not in NAMES:
             raise ConfigError(f"--only has {name!r}, but must name works among {', '.join(NAMES)}")
     kept = [name for name in names if name != "job" or arguments.job]

@@ -43,7 +43,7 @@ def distill(arguments: argparse.Namespace) -> int:
     recipe, place = run_of(arguments)
     if arguments.dry_run:
         return dry_run(recipe, None, arguments, as_typed())
-    results = resumable("distill", place, lambda: run.distil(recipe, place, watcher_of(arguments)))
+    results = resumable("distill", place, lambda: run.distill(recipe, place, watcher_of(arguments)))
     folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
@@ -91,7 +91,7 @@ def methods(arguments: argparse.Namespace) -> int:
         return 0
     print(text(pair, found[0]) if arguments.name else table(pair, found))
     name, program = arguments.name or "hint", as_typed()
-    how = {f"{program} distill --method {name}": "distil by it; --method-arg SETTING=VALUE for a setting"}
+    how = {f"{program} distill --method {name}": "distill by it; --method-arg SETTING=VALUE for a setting"}
     if arguments.name and not found[0]["usable"]:
         return 0
     print_next(how if arguments.name else {f"{program} methods {name}": "all about one, with its settings", **how})

@@ -78,7 +78,8 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
         print(json_text({**page._asdict(), "path": str(page.path)}))
         return 0
     print(f"wrote {page.path}, {units.size(page.size)}")
-    print(paragraph(f"{page.images} test images are in it; the models disagree on {page.disagreements:,} of all"))
+    apart = f"; the models disagree on {page.disagreements:,} of all" if len(found.models) > 1 else ""
+    print(paragraph(f"{page.images} test images are in it{apart}"))
     print_next({f"open {quoted(page.path)}": "in any browser; it needs no network"})
     return 0
 

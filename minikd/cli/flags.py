@@ -10,7 +10,7 @@ from minikd.data.sources import NAMES
 from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, Recipe, read_recipe, seed_recipe
 from minikd.errors import ConfigError
 from minikd.methods import METHODS
-from minikd.settings import Section, shown, with_values
+from minikd.settings import RENAMED, Section, renamed, shown, with_values
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -88,6 +88,9 @@ def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, pl
         metavar=metavar_of(one),
         help=f"{one.metadata['help']}{choices} (default: {shown(one.default)})".replace("%", "%%"),
     )
+    for old in (old for old, new in RENAMED.items() if new == one.name):
+        flag, dest = f"--{prefix}{old.replace('_', '-')}", f"{place}{old}"
+        group.add_argument(flag, dest=dest, type=parser_of(one), default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def choices_of(place: str) -> tuple[str, ...]:
@@ -165,6 +168,7 @@ def taught(section: Distillation, given: dict[str, object]) -> Distillation:
     pairs = given.pop("method_arg", [])
     assert isinstance(pairs, list)
     args |= dict(setting_of(method, pair) for pair in pairs)
+    args = renamed(args, {one.name for one in fields(METHODS[method])}) if method in METHODS else args
     kept = section.method_args if method == section.method else {}
     return replaced(section, {**given, "method_args": {**kept, **args}}, PREFIX["distillation"])
 
@@ -202,7 +206,7 @@ def section_of(given: dict[str, object], name: str) -> dict[str, object]:
 def replaced(section: SectionT, values: dict[str, object], prefix: str) -> SectionT:
     """Return the section with these values; an error begins with the flag of the setting that it names first."""
     try:
-        return with_values(section, values)
+        return with_values(section, renamed(values, {one.name for one in fields(section)}))
     except ConfigError as error:
         name, rest = str(error).split(" ", 1)
         if name not in {one.name for one in fields(section)}:

@@ -107,7 +107,7 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.exercise is None:
         return list_exercises(folder, names, arguments.json)
     name = chosen(names, arguments.exercise)
-    file = arguments.file or work.WORK / f"{name}.py"
+    file = arguments.file or work.file_of(name)
     new = arguments.file is None and work.begin(folder, name)
     again = f"{as_typed()} check {name[:2]}"
     if new and not arguments.json:

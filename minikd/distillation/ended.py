@@ -10,6 +10,7 @@ from minikd.console.notices import notice
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
 from minikd.report.figures import FIGURES, figures_of
+from minikd.settings import new_name
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
 """Settings that say where something lies: what it holds is compared instead, with the weights' own record."""
@@ -72,7 +73,7 @@ def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, ob
         if isinstance(value, Mapping):
             yield from flat(value, f"{place}{name}.")
         else:
-            yield f"{place}{name}", value
+            yield new_name(f"{place}{name}"), value
 
 
 def has_figures(folder: Path) -> bool:

@@ -1,7 +1,7 @@
-"""The main job: train a teacher, then two students, one on the labels alone (the control), one distilled.
+"""The main job: train a teacher, then two students, one on the labels alone (the baseline), one distilled.
 
 Both students start from the same weights, see the same batches, and get the same number of steps: what is left between
-them is what the teacher gave. (Where some images have no labels, the control sees those that have instead, over and
+them is what the teacher gave. (Where some images have no labels, the baseline sees those that have instead, over and
 over.) Each stage leaves its weights in the run's folder, so a run that was stopped goes on with the first stage that is
 not there yet, from its checkpoint.
 """
@@ -44,7 +44,7 @@ LOWER = 4.0
 class Job:
     """A run of a recipe in a folder, on so many threads (default: all cores), which holds the folder until its end.
 
-    kept: a folder where several runs may share their teachers' answers, see `distillation.kept`.
+    teacher_cache: a folder where several runs may share their teachers' answers, see `distillation.teacher_cache`.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Job:
         folder: Path | RunFolder,
         watcher: Watcher | None = None,
         threads: int | None = None,
-        kept: Path | None = None,
+        teacher_cache: Path | None = None,
     ) -> None:
-        self.recipe, self.watcher, self.kept = recipe, watcher, kept
+        self.recipe, self.watcher, self.teacher_cache = recipe, watcher, teacher_cache
         self.place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
         self.backend, self.method = choose(recipe.backend), recipe.distillation.chosen
         self.data, self.given = networks.prepared(recipe)
@@ -175,11 +175,11 @@ class Job:
             if how.augmentation is None:
                 self.note("the teacher looks at every training image once ...")
             with workers(self.threads) as map_:
-                return answers(teachers, views, map_, layers, temperature, self.kept)
+                return answers(teachers, views, map_, layers, temperature, self.teacher_cache)
 
         def objective(student: Sequential) -> Objective:
             pair = Pair(student, teachers, self.data.dataset.image_shape, self.data.all_labelled)
-            return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.OWN)))
+            return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))
 
         taught = self.recipe.distillation
         own = {f"{taught.method}.{name}": value for name, value in taught.method_args.items()}

@@ -23,7 +23,7 @@ from minikd.nn.reordering import reordered
 from minikd.training.inference import try_out
 from minikd.weights import Card, load_model
 
-TEACHER, STUDENT, OWN, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
+TEACHER, STUDENT, EXTRA, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
 """What the seed is for: the first weights of a teacher, of the students, of what is trained beside a student, of an
 assistant, of a generation. Beyond any epoch, which seeds the shuffles."""
 

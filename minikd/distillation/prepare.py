@@ -25,7 +25,7 @@ SMALLER = "give smaller images (--image-size), or fewer"
 class Data:
     """The data of a run: all of it, and what is made of it.
 
-    train: the labelled images, for the teacher and the control. transfer: what the distilled student learns on, the
+    train: the labelled images, for the teacher and the baseline. transfer: what the distilled student learns on, the
     same unless there are images without labels. watched: the validation images, or the test images where the recipe
     holds none out; `watched_name` says which. labelled: how many images have labels; where there are others, `train`
     repeats these, so that its epochs have as many steps as those of `transfer`.
@@ -64,7 +64,7 @@ class Data:
             hidden = np.full_like(labels, NO_LABEL)
             hidden[known] = labels[known]
             transfer = Views(*joined(images, hidden, bare), mean, std, seed=recipe.seed)
-            memory.require(transfer.images.nbytes, "the labelled images, repeated for the control,", SMALLER)
+            memory.require(transfer.images.nbytes, "the labelled images, repeated for the baseline,", SMALLER)
             known = np.resize(known, len(transfer))
             images, labels = images[known], labels[known]
         test = Views(dataset.test_images, dataset.test_labels, mean, std)
@@ -163,7 +163,7 @@ def to_one_kind(theirs: Pixels, ours: Pixels) -> str:
 
 def joined(images: Pixels, labels: Ints, bare: Pixels) -> tuple[Pixels, Ints]:
     """Return the images with those without labels behind them, and the labels of all: NO_LABEL for the latter."""
-    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distil on", SMALLER)
+    memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distill on", SMALLER)
     return np.concatenate([images, bare]), np.concatenate([labels, np.full(len(bare), NO_LABEL)])
 
 

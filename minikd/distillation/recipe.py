@@ -48,7 +48,7 @@ class Training(Section):
     weight_decay: float = setting(0.0, "weight decay", 0)
     momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
-    weight_limit: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
+    max_norm: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
     shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
     shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
     rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
@@ -94,7 +94,7 @@ class Teacher(Training):
 
 @dataclass(frozen=True)
 class Student(Training):
-    """The students: a feed-forward network trained on labels alone (the control), and one that is distilled."""
+    """The students: a feed-forward network trained on the labels alone (the baseline), and one that is distilled."""
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
@@ -154,7 +154,7 @@ class Recipe(Section):
         5000, "training images held out for the accuracy by epoch, at most a tenth; 0: watch the test set", 0
     )
     labelled: int = setting(0, "training images that keep their labels, the rest is for distilling; 0: all", 0)
-    unlabelled: str = setting("", "more images to distil on, named as the data are; their labels are not looked at")
+    unlabelled: str = setting("", "more images to distill on, named as the data are; their labels are not looked at")
     seed: int = setting(0, "seeds weights, shuffles, augmentation and dropout", 0)
     backend: str = setting("auto", "where arrays are put", choices=CHOICES)
     search: tuple[str, ...] = setting((), "settings to choose on held-out training images, before training", items=str)

@@ -44,7 +44,7 @@ ResultT = TypeVar("ResultT")
 def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher | None = None) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
-    Leaves the weights, history.csv and results.json, beside what that held already. `distil` may go on from there. A
+    Leaves the weights, history.csv and results.json, beside what that held already. `distill` may go on from there. A
     model whose row is there is not measured again, unless its data now lie elsewhere. Raises ConfigError and
     CheckpointError where what is there is of other settings or data.
     """
@@ -68,7 +68,7 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, watcher: Watcher 
     return row
 
 
-def distil(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = None) -> Results:
+def distill(recipe: Recipe, folder: Path | RunFolder, watcher: Watcher | None = None) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
@@ -155,7 +155,7 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         test_labels=job.data.test.labels,
         logits=logits,
         filters={name: value for name, value in pictures.items() if value is not None},
-        temperature=job.method.softness,
+        temperature=job.method.temperature,
         history=job.history,
     )
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
-from minikd.distillation.kept import kept
+from minikd.distillation.teacher_cache import cached_outputs
 from minikd.methods import Answer, Teacher
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
@@ -64,7 +64,7 @@ def answers(
 ) -> Teacher:
     """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
 
-    In `folder`, if one is given, answers to unchanging views are kept from run to run, see `distillation.kept`.
+    With `folder`, answers to unchanging views are cached there for later runs, see `distillation.teacher_cache`.
     """
     each = [teacher_for(teacher, views, map_, layers, folder) for teacher in teachers]
     return each[0] if len(each) == 1 else Ensemble(each, temperature)
@@ -79,8 +79,8 @@ def teacher_for(
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
     size += len(views) * teacher.vector.itemsize * math.prod(teacher.output_shape(views.images.shape[1:]))
-    memory.require(size, f"a teacher's answers to {len(views):,} images", "distil on fewer images")
+    memory.require(size, f"a teacher's answers to {len(views):,} images", "distill on fewer images")
     put = module_of(teacher.vector).asarray
     look = partial(outputs_of, teacher, views, map_, layers)
-    logits, taps = look() if folder is None else kept(folder, teacher, views, layers, look)
+    logits, taps = look() if folder is None else cached_outputs(folder, teacher, views, layers, look)
     return CachedTeacher(put(logits), {name: put(value) for name, value in taps.items()})

@@ -123,10 +123,10 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
         case BatchNorm1d() | BatchNorm2d():
             return "batch_norm", (channels, area, *batch_norm_line(source, i, layer))
         case LayerNorm():
-            size = math.prod(layer.shape)
+            size = math.prod(layer.normalized_shape)
             return "layer_norm", (math.prod(before) // size, size, *parameters(source, i, layer), c_float(layer.eps))
         case LeakyReLU():
-            return "leaky_relu", (math.prod(before), c_float(layer.slope))
+            return "leaky_relu", (math.prod(before), c_float(layer.negative_slope))
         case _:
             return ELEMENTWISE[type(layer)], (math.prod(before),)
 

@@ -122,11 +122,11 @@ PLAIN: dict[type[Layer], tuple[str, Attributes]] = {
     GlobalAvgPool2d: ("GlobalAveragePool", no_attributes),
     Flatten: ("Flatten", lambda layer: {"axis": 1}),
     ReLU: ("Relu", no_attributes),
-    LeakyReLU: ("LeakyRelu", lambda layer: {"alpha": layer.slope}),
+    LeakyReLU: ("LeakyRelu", lambda layer: {"alpha": layer.negative_slope}),
     Sigmoid: ("Sigmoid", no_attributes),
     Tanh: ("Tanh", no_attributes),
     BatchNorm1d: ("BatchNormalization", lambda layer: {"epsilon": layer.eps}),
     BatchNorm2d: ("BatchNormalization", lambda layer: {"epsilon": layer.eps}),
-    LayerNorm: ("LayerNormalization", lambda layer: {"axis": -len(layer.shape), "epsilon": layer.eps}),
+    LayerNorm: ("LayerNormalization", lambda layer: {"axis": -len(layer.normalized_shape), "epsilon": layer.eps}),
 }
 """The operator of each layer that is one, and its attributes; GELU is several, and a residual block a graph."""

@@ -31,7 +31,7 @@ class Subjects:
     @property
     def temperature(self) -> float | None:
         """The temperature of the run's soft targets."""
-        return self.recipe.distillation.chosen.softness if self.recipe else None
+        return self.recipe.distillation.chosen.temperature if self.recipe else None
 
 
 def subjects(path: Path, model: str | None) -> Subjects:

@@ -25,6 +25,9 @@ from minikd.storage.reading import read_text
 LESSONS = "[0-9][0-9]_*.py"
 """Names of lessons and of exercises: NN_name.py."""
 
+NAMES_BEFORE = {"13_distil_honestly": "13_distill_honestly"}
+"""Lessons that had another name: both are understood, and a reader's work under the old one is found."""
+
 LIMIT = 2**20
 """Bytes of the largest lesson that is read."""
 
@@ -110,6 +113,7 @@ def chosen(names: Sequence[str], asked: str) -> str:
     Raises ConfigError with the nearest names where it is none of them.
     """
     stem = Path(asked).stem
+    stem = NAMES_BEFORE.get(stem, stem)
     number = int(stem) if stem.isdecimal() and len(stem) < 9 else None
     for name in names:
         if stem == name or number == int(name[:2]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from minikd.errors import ConfigError
 from minikd.lessons.exercise import Work
-from minikd.lessons.library import LESSONS
+from minikd.lessons.library import LESSONS, NAMES_BEFORE
 from minikd.storage.files import write_atomically
 
 WORK = Path("work")
@@ -19,9 +19,15 @@ def exercises(lessons: Path) -> list[str]:
     return [path.stem for path in sorted((lessons / "exercises").glob(LESSONS))]
 
 
+def file_of(name: str) -> Path:
+    """Return a reader's file for an exercise; work that was begun under the lesson's old name stays where it is."""
+    names = [name, *(old for old, new in NAMES_BEFORE.items() if new == name)]
+    return next((path for one in names if (path := WORK / f"{one}.py").exists()), WORK / f"{name}.py")
+
+
 def begin(lessons: Path, name: str) -> bool:
     """Copy an exercise's skeleton to the reader's folder and return True; False where the reader has begun already."""
-    mine = WORK / f"{name}.py"
+    mine = file_of(name)
     if mine.exists():
         return False
     WORK.mkdir(exist_ok=True)
@@ -43,7 +49,7 @@ def checked(lessons: Path, name: str, file: Path) -> Work:
 
 def state(lessons: Path, name: str) -> str:
     """Return how far the reader is with an exercise, in a few words."""
-    mine = WORK / f"{name}.py"
+    mine = file_of(name)
     if not mine.exists():
         return "not begun"
     try:

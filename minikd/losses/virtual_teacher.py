@@ -1,4 +1,4 @@
-"""A teacher made by hand, that knows the label and nothing else: the control that a real teacher has to beat.
+"""A teacher made by hand, that knows the label and nothing else. A real teacher has to beat it.
 
     p_k = a where k is the label, (1 - a)/(K - 1) elsewhere;   v = log p
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from minikd.errors import ConfigError
 from minikd.methods.classes import DKD, Dist, StandardizedKL
-from minikd.methods.controls import LabelSmoothing, VirtualTeacher
 from minikd.methods.curriculum_temperature import CurriculumTemperature
 from minikd.methods.divergences import JensenShannon, LogitMatching, ReverseKL, SoftCrossEntropy
 from minikd.methods.labels import Labels
@@ -15,6 +14,7 @@ from minikd.methods.noisy_teacher import NoisyTeacher
 from minikd.methods.regressors import Contrastive, Cosine, Hint
 from minikd.methods.relations import PKT, RKD, AttentionTransfer, SimilarityPreserving
 from minikd.methods.soft_targets import SoftTargets
+from minikd.methods.without_teacher import LabelSmoothing, VirtualTeacher
 
 KINDS: tuple[type[Method], ...] = (
     *(SoftTargets, ReverseKL, JensenShannon, SoftCrossEntropy, LogitMatching),

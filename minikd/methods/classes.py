@@ -30,8 +30,8 @@ class DKD(WeightedMethod):
         classes = pair.student.output_shape(pair.image)[0]
         return "" if classes > 2 else f"with {classes} classes there are no others to compare among themselves"
 
-    def soft(self, logits: Floats, goal: Floats, labels: Ints) -> Sequence[Term]:
-        return (Term("soft", 1.0, *dkd(logits, goal, labels, self.temperature, self.alpha, self.beta)),)
+    def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
+        return (Term("soft", 1.0, *dkd(logits, teacher_logits, labels, self.temperature, self.alpha, self.beta)),)
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Dist(WeightedMethod):
     gamma: float = setting(2.0, "weight of the relations between samples", 0)
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        return LogitObjective(self, ask((), self.softness), across_batch=True)
+        return LogitObjective(self, ask((), self.temperature), across_batch=True)
 
-    def soft(self, logits: Floats, goal: Floats, labels: Ints) -> Sequence[Term]:
+    def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
         if len(logits) < 2:
             return ()  # an epoch's last batch: one sample relates to no other
-        return (Term("soft", 1.0, *dist(logits, goal, self.temperature, self.beta, self.gamma)),)
+        return (Term("soft", 1.0, *dist(logits, teacher_logits, self.temperature, self.beta, self.gamma)),)
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ class StandardizedKL(WeightedMethod):
     temperature: float = setting(2.0, "softens student and teacher, once their logits are standardised", above=0)
     weight: float = setting(9.0, "weight of the teacher's term", 0)
 
-    def soft(self, logits: Floats, goal: Floats, labels: Ints) -> Sequence[Term]:
-        return (Term("soft", self.weight, *standardized_kl(logits, goal, self.temperature)),)
+    def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
+        return (Term("soft", self.weight, *standardized_kl(logits, teacher_logits, self.temperature)),)

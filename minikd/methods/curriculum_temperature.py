@@ -44,7 +44,7 @@ class CurriculumTemperature(Method):
         return "several teachers are averaged at one temperature, and its temperature moves" if many else ""
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        return CurriculumObjective(self, ask((), self.softness), pair.student.vector)
+        return CurriculumObjective(self, ask((), self.temperature), pair.student.vector)
 
     def climb(self, progress: float) -> float:
         """Return λ at a time of the run, 0 to 1."""
@@ -59,16 +59,16 @@ class CurriculumObjective(Objective):
         super().__init__()
         self.method, self.teacher = method, teacher
         part = (method.temperature - LOWEST) / RANGE
-        self.own.params["theta"] = module_of(like).full(1, math.log(part / (1 - part)), like.dtype)
+        self.extra_parameters.params["theta"] = module_of(like).full(1, math.log(part / (1 - part)), like.dtype)
 
     @property
     def temperature(self) -> float:
         """The temperature of now."""
-        return LOWEST + RANGE / (1 + math.exp(-float(self.own.params["theta"][0])))
+        return LOWEST + RANGE / (1 + math.exp(-float(self.extra_parameters.params["theta"][0])))
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        T, goal = self.temperature, self.teacher(batch).logits
-        loss, dlogits, dT = kl_with_temperature(logits, goal, T)
+        T, teacher_logits = self.temperature, self.teacher(batch).logits
+        loss, dlogits, dT = kl_with_temperature(logits, teacher_logits, T)
         slope = (T - LOWEST) * (LOWEST + RANGE - T) / RANGE
         dtheta = module_of(logits).asarray(dT).reshape(1) * (-self.method.climb(step.progress) * slope)
         soft = Term("soft", self.method.alpha, loss, dlogits, grads={"theta": dtheta})

@@ -18,8 +18,8 @@ class ReverseKL(MixedMethod):
     summary = "the divergence the other way round: the student keeps to what the teacher likes best"
     paper = "Gu et al. 2024, MiniLLM: knowledge distillation of large language models, §2"
 
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
-        return reverse_kl(logits, goal, temperature)
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
+        return reverse_kl(logits, teacher_logits, temperature)
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class JensenShannon(MixedMethod):
         0.5, "the teacher's share of the mixture: towards 0 soft targets, towards 1 reverse_kl", above=0, below=1
     )
 
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
-        return jensen_shannon(logits, goal, temperature, self.beta)
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
+        return jensen_shannon(logits, teacher_logits, temperature, self.beta)
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class SoftCrossEntropy(MixedMethod):
     summary = "soft targets as a cross-entropy: the same gradient, at its least the teacher's entropy"
     paper = "Hinton, Vinyals & Dean 2015, Distilling the knowledge in a neural network, §2"
 
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
-        return soft_cross_entropy(logits, goal, temperature)
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
+        return soft_cross_entropy(logits, teacher_logits, temperature)
 
 
 @dataclass(frozen=True)
@@ -60,5 +60,5 @@ class LogitMatching(LogitMethod):
 
     alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
 
-    def terms(self, logits: Floats, goal: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        return mixed(logit_matching, logits, goal, labels, self.alpha)
+    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+        return mixed(logit_matching, logits, teacher_logits, labels, self.alpha)

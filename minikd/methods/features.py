@@ -17,10 +17,10 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.errors import ConfigError
 from minikd.losses import kl_divergence
-from minikd.methods.courses import moved
 from minikd.methods.layers import Layers, choose
 from minikd.methods.logits import MixedMethod
 from minikd.methods.method import Ask, Pair, Teacher
+from minikd.methods.schedule import moved
 from minikd.nn.container import Taps
 from minikd.nn.layer import Layer
 from minikd.settings import setting
@@ -46,19 +46,19 @@ class FeatureMethod(MixedMethod):
     student_layer: str = setting("", "number of the student's layer; none: the last hidden one that fits")
     teacher_layer: str = setting("", "number of the teacher's layer; none: the last hidden one that fits")
 
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> tuple[Scalar, Floats]:
-        return kl_divergence(logits, goal, temperature)
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
+        return kl_divergence(logits, teacher_logits, temperature)
 
     @abstractmethod
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
         """Return the loss between the student's feature and the teacher's, a mean over the batch, with gradients."""
 
-    def own(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
+    def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
         """Return what is trained beside the student, for features of so many values a sample; nothing by default."""
         return Layer()
 
     @property
-    def anew(self) -> float:
+    def second_stage_start(self) -> float:
         """The share of the run after which a second stage begins, see `objective.Objective`; 0: there is one stage."""
         return 0.0
 
@@ -68,7 +68,7 @@ class FeatureMethod(MixedMethod):
 
     def weight_at(self, progress: float) -> float:
         """Return the weight of the feature's term at a time of the run, 0 to 1."""
-        return moved(self.weight, self.final_weight, progress, self.course)
+        return moved(self.weight, self.final_weight, progress, self.schedule)
 
     def layers(self, pair: Pair) -> Layers:
         """Return the layers that are compared. Raises ConfigError where there are none."""
@@ -86,18 +86,19 @@ class FeatureMethod(MixedMethod):
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
         layers, like = self.layers(pair), pair.student.vector
-        own = self.own(math.prod(layers.student_shape), math.prod(layers.teacher_shape), rng)
-        there = own.converted(lambda value: module_of(like).asarray(value.astype(like.dtype)))
-        return FeatureObjective(self, ask((layers.teacher,), self.softness), layers, there)
+        extra = self.extra_parameters(math.prod(layers.student_shape), math.prod(layers.teacher_shape), rng)
+        there = extra.converted(lambda value: module_of(like).asarray(value.astype(like.dtype)))
+        return FeatureObjective(self, ask((layers.teacher,), self.temperature), layers, there)
 
 
 class FeatureObjective(Objective):
     """Asks the teacher for its logits and its feature, and the method for its terms."""
 
-    def __init__(self, method: FeatureMethod, teacher: Teacher, layers: Layers, own: Layer) -> None:
+    def __init__(self, method: FeatureMethod, teacher: Teacher, layers: Layers, extra: Layer) -> None:
         super().__init__()
-        self.method, self.teacher, self.layers, self.own = method, teacher, layers, own
-        self.taps, self.across_batch, self.anew = (layers.student,), method.across_batch, method.anew
+        self.method, self.teacher, self.layers, self.extra_parameters = method, teacher, layers, extra
+        self.taps, self.across_batch = (layers.student,), method.across_batch
+        self.second_stage_start = method.second_stage_start
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
         answer = self.teacher(batch)
@@ -107,7 +108,7 @@ class FeatureObjective(Objective):
             terms += self.method.terms(logits, answer.logits, batch.labels, step)
         if with_feature and len(logits) >= self.method.least:
             fs, ft = taps[self.layers.student], answer.taps[self.layers.teacher]
-            loss, dfs, grads = self.method.compare(fs, ft, self.own)
+            loss, dfs, grads = self.method.compare(fs, ft, self.extra_parameters)
             dtaps = {self.layers.student: dfs}
             terms.append(Term("feature", self.method.weight_at(step.progress), loss, dtaps=dtaps, grads=grads))
         return terms

@@ -19,8 +19,8 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
-from minikd.methods.courses import COURSES, moved
 from minikd.methods.method import Ask, Method, Pair, Teacher
+from minikd.methods.schedule import SCHEDULES, moved
 from minikd.nn.container import Taps
 from minikd.settings import setting
 from minikd.training.objective import Objective, Step, Term
@@ -37,11 +37,11 @@ class LogitMethod(Method):
     needs: ClassVar[tuple[str, ...]] = ("teacher's logits",)
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        return LogitObjective(self, ask((), self.softness))
+        return LogitObjective(self, ask((), self.temperature))
 
     @abstractmethod
-    def terms(self, logits: Floats, goal: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        """Return the terms for the student's logits and the teacher's, `goal`, both (N, K)."""
+    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+        """Return the terms for the student's logits and the teacher's, `teacher_logits`, both (N, K)."""
 
 
 class LogitObjective(Objective):
@@ -63,7 +63,7 @@ class MixedMethod(LogitMethod):
     alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
     final_temperature: float | None = setting(None, "temperature at the end of the run; none: it stays", above=0)
     final_alpha: float | None = setting(None, "alpha at the end of the run; none: it stays", 0, most=1)
-    course: str = setting("linear", "how what has a final value moves there", choices=COURSES)
+    schedule: str = setting("linear", "how what has a final value moves there", choices=SCHEDULES)
 
     def refusal(self, pair: Pair) -> str:
         if len(pair.teachers) > 1 and self.final_temperature is not None:
@@ -73,17 +73,17 @@ class MixedMethod(LogitMethod):
     def at(self, progress: float) -> tuple[float, float]:
         """Return temperature and alpha at a time of the run, 0 to 1."""
         return (
-            moved(self.temperature, self.final_temperature, progress, self.course),
-            moved(self.alpha, self.final_alpha, progress, self.course),
+            moved(self.temperature, self.final_temperature, progress, self.schedule),
+            moved(self.alpha, self.final_alpha, progress, self.schedule),
         )
 
     @abstractmethod
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
         """Return the soft term, a mean over samples that do not depend on one another."""
 
-    def terms(self, logits: Floats, goal: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
         temperature, alpha = self.at(step.progress)
-        return mixed(lambda z, v: self.soft(z, v, temperature), logits, goal, labels, alpha)
+        return mixed(lambda z, v: self.soft(z, v, temperature), logits, teacher_logits, labels, alpha)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class WeightedMethod(LogitMethod):
     warm_up: float = setting(0.0, "share of the run in which the teacher's term rises from 0 to its weight", 0, most=1)
 
     @abstractmethod
-    def soft(self, logits: Floats, goal: Floats, labels: Ints) -> Sequence[Term]:
+    def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
         """Return the soft term, or none where the batch is too small for it."""
 
-    def terms(self, logits: Floats, goal: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
         risen = 1.0 if step.progress >= self.warm_up else step.progress / self.warm_up
-        soft = (term._replace(weight=risen * term.weight) for term in self.soft(logits, goal, labels))
+        soft = (term._replace(weight=risen * term.weight) for term in self.soft(logits, teacher_logits, labels))
         return *soft, *hard(self.label_weight, logits, labels)
 
 
@@ -115,17 +115,17 @@ def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
 
 
 def mixed(
-    soft: Callable[[Floats, Floats], Loss], logits: Floats, goal: Floats, labels: Ints, alpha: float
+    soft: Callable[[Floats, Floats], Loss], logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float
 ) -> Sequence[Term]:
     """Return alpha times the soft term, 1 times for images without a label, and the labels' term with the rest."""
     bare = np.flatnonzero(labels < 0)
     if len(bare) == 0:
-        return Term("soft", alpha, *soft(logits, goal)), *hard(1.0 - alpha, logits, labels)
+        return Term("soft", alpha, *soft(logits, teacher_logits)), *hard(1.0 - alpha, logits, labels)
     xp, parts = module_of(logits), []
     for weight, rows in ((1.0, bare), (alpha, np.flatnonzero(labels >= 0))):
         if len(rows):
             there = xp.asarray(rows)
-            parts.append((weight, *spread(soft(logits[there], goal[there]), rows, logits)))
+            parts.append((weight, *spread(soft(logits[there], teacher_logits[there]), rows, logits)))
     loss = weighted_sum([(weight, loss) for weight, loss, _ in parts])
     gradient = weighted_sum([(weight, gradient) for weight, _, gradient in parts])
     return Term("soft", 1.0, loss, gradient), *hard(1.0 - alpha, logits, labels)

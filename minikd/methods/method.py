@@ -54,9 +54,9 @@ class Method(Section, ABC):
     """Of "labels" (one for each image), "teacher's logits", "features" and "maps" (hidden layers of both networks)."""
 
     @property
-    def softness(self) -> float:
-        """The temperature at which the teacher's probabilities are looked at."""
-        return float(getattr(self, "temperature", 1.0))
+    def temperature(self) -> float:
+        """The temperature at which the teacher's probabilities are looked at; a method may have it as a setting."""
+        return 1.0
 
     def refusal(self, pair: Pair) -> str:
         """Return why the method cannot be used on these networks; "" where it can."""

@@ -61,7 +61,8 @@ class MutualObjective(Objective):
 
     def __init__(self, peers: Sequence[Sequential]) -> None:
         super().__init__()
-        self.peers, self.own = peers, Sequential(*peers)  # a chain for its one vector; it is never run as a chain
+        self.peers = peers
+        self.extra_parameters = Sequential(*peers)  # a chain for its one vector; it is never run as a chain
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
         passes = [peer.forward(batch.images, training=True, rng=step.rng) for peer in self.peers]

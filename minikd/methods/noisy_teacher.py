@@ -28,11 +28,11 @@ class NoisyTeacher(MixedMethod):
     sigma: float = setting(0.3, "standard deviation of the noise, as a part of each logit", 0)
     share: float = setting(0.5, "share of a batch's samples that are disturbed", 0, most=1)
 
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
-        return kl_divergence(logits, goal, temperature)
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
+        return kl_divergence(logits, teacher_logits, temperature)
 
-    def terms(self, logits: Floats, goal: Floats, labels: Ints, step: Step) -> Sequence[Term]:
-        noise = self.sigma * step.rng.standard_normal(goal.shape)
-        disturbed = step.rng.random((len(goal), 1)) < self.share
-        factor = module_of(goal).asarray((1.0 + noise * disturbed).astype(goal.dtype.name))
-        return super().terms(logits, goal * factor, labels, step)
+    def terms(self, logits: Floats, teacher_logits: Floats, labels: Ints, step: Step) -> Sequence[Term]:
+        noise = self.sigma * step.rng.standard_normal(teacher_logits.shape)
+        disturbed = step.rng.random((len(teacher_logits), 1)) < self.share
+        factor = module_of(teacher_logits).asarray((1.0 + noise * disturbed).astype(teacher_logits.dtype.name))
+        return super().terms(logits, teacher_logits * factor, labels, step)

@@ -29,15 +29,15 @@ class Hint(FeatureMethod):
         0.0, "first share of the run for the hint alone, the rest without it; 0: jointly", 0, below=1
     )
 
-    def own(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
+    def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
         return Linear(inputs, outputs, rng)
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
-        loss, dfs, dw, db = hint(fs, ft, own.params["weight"], own.params["bias"])
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
+        loss, dfs, dw, db = hint(fs, ft, extra.params["weight"], extra.params["bias"])
         return loss, dfs, {"weight": dw, "bias": db}
 
     @property
-    def anew(self) -> float:
+    def second_stage_start(self) -> float:
         return self.stage
 
     def parts(self, progress: float) -> tuple[bool, bool]:
@@ -52,11 +52,11 @@ class Cosine(FeatureMethod):
     summary = "through a regressor, the student's hidden layer points where the teacher's does"
     paper = "torch.nn.CosineEmbeddingLoss on the regressor of Romero et al. 2015, FitNets, §2.2"
 
-    def own(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
+    def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
         return Linear(inputs, outputs, rng)
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
-        loss, dfs, dw, db = cosine(fs, ft, own.params["weight"], own.params["bias"])
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
+        loss, dfs, dw, db = cosine(fs, ft, extra.params["weight"], extra.params["bias"])
         return loss, dfs, {"weight": dw, "bias": db}
 
 
@@ -74,12 +74,12 @@ class Contrastive(FeatureMethod):
     width: int = setting(128, "values that both features are mapped to", 1, below=65537)
     sharpness: float = setting(0.1, "temperature of the comparison", above=0)
 
-    def own(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
+    def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
         maps = Layer()
         for name, size in (("student", inputs), ("teacher", outputs)):
             maps.params[name] = Linear(size, self.width, rng).params["weight"]
         return maps
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
-        loss, dfs, dws, dwt = contrastive(fs, ft, own.params["student"], own.params["teacher"], self.sharpness)
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
+        loss, dfs, dws, dwt = contrastive(fs, ft, extra.params["student"], extra.params["teacher"], self.sharpness)
         return loss, dfs, {"student": dws, "teacher": dwt}

@@ -23,7 +23,7 @@ class AttentionTransfer(FeatureMethod):
     weight: float = setting(20.0, "weight of the term between the hidden layers; the authors': 1000/(H·W)", 0)
     p: float = setting(2.0, "power of the activations", 1)
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
         return *attention_transfer(fs, ft, self.p), NO_GRADS
 
 
@@ -39,7 +39,7 @@ class SimilarityPreserving(FeatureMethod):
 
     weight: float = setting(3000.0, "weight of the term between the hidden layers", 0)
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
         return *similarity_preserving(fs, ft), NO_GRADS
 
 
@@ -56,7 +56,7 @@ class RKD(FeatureMethod):
     distance: float = setting(25.0, "weight of the distances, times the weight of the term", 0)
     angle: float = setting(50.0, "weight of the angles, times the weight of the term; their cost grows as N³", 0)
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
         loss, dfs = rkd_distance(fs, ft)
         angle, dangle = rkd_angle(fs, ft)
         return self.distance * loss + self.angle * angle, self.distance * dfs + self.angle * dangle, NO_GRADS
@@ -74,5 +74,5 @@ class PKT(FeatureMethod):
 
     weight: float = setting(200.0, "weight of the term between the hidden layers; the authors': 30000/N", 0)
 
-    def compare(self, fs: Floats, ft: Floats, own: Layer) -> Compared:
+    def compare(self, fs: Floats, ft: Floats, extra: Layer) -> Compared:
         return *pkt(fs, ft), NO_GRADS

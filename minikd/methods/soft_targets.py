@@ -20,5 +20,5 @@ class SoftTargets(MixedMethod):
     summary = "the teacher's softened probabilities, beside the labels"
     paper = "Hinton, Vinyals & Dean 2015, Distilling the knowledge in a neural network, §2"
 
-    def soft(self, logits: Floats, goal: Floats, temperature: float) -> Loss:
-        return kl_divergence(logits, goal, temperature)
+    def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
+        return kl_divergence(logits, teacher_logits, temperature)

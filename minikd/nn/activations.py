@@ -15,6 +15,7 @@ from minikd.backends import kernels_of, module_of, special_of
 from minikd.checks import check_float, number
 from minikd.errors import ConfigError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.nn.renamed import renamed
 from minikd.typing import Floats, Mask
 
 
@@ -62,17 +63,18 @@ def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
 # LeakyReLU: y = x where x > 0, slope·x elsewhere. dy/dx is 1 or the slope.
 
 
-def finite_slope(slope: float, where: str) -> float:
+def finite_slope(negative_slope: float, where: str) -> float:
     """Return the slope as a Python float, or refuse what is not a finite number."""
-    if not math.isfinite(number(slope)):
-        raise ConfigError(f"{where}'s slope is {slope!r}, but must be a finite number such as 0.01")
-    return number(slope)
+    if not math.isfinite(number(negative_slope)):
+        raise ConfigError(f"{where}'s negative_slope is {negative_slope!r}, but must be a finite number such as 0.01")
+    return number(negative_slope)
 
 
-def leaky_relu(x: Floats, slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
-    """Return x where it is positive and slope·x elsewhere, any shape (Maas et al. 2013). Raises ConfigError."""
+@renamed(slope="negative_slope")
+def leaky_relu(x: Floats, negative_slope: float = 0.01) -> tuple[Floats, LeakyReLUCache]:
+    """Return x where it is positive, negative_slope·x elsewhere; any shape (Maas et al. 2013). Raises ConfigError."""
     check_float(x, "leaky_relu: x")
-    slope, positive = finite_slope(slope, "leaky_relu"), x > 0
+    slope, positive = finite_slope(negative_slope, "leaky_relu"), x > 0
     return module_of(x).where(positive, x, x * slope), LeakyReLUCache(positive, slope, x.dtype)
 
 
@@ -148,22 +150,23 @@ class ReLU(Layer):
 
 
 class LeakyReLU(Layer):
-    """x where it is positive, slope·x elsewhere."""
+    """x where it is positive, negative_slope·x elsewhere."""
 
-    def __init__(self, slope: float = 0.01) -> None:
+    @renamed(slope="negative_slope")
+    def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
-        self.slope = finite_slope(slope, "LeakyReLU")
+        self.negative_slope = finite_slope(negative_slope, "LeakyReLU")
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, LeakyReLUCache]:
-        return leaky_relu(x, self.slope)
+        return leaky_relu(x, self.negative_slope)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         return leaky_relu_backward(dy, expect_cache(cache, LeakyReLUCache, self)), {}
 
     def config(self) -> Mapping[str, object]:
-        return {"slope": self.slope}
+        return {"negative_slope": self.negative_slope}
 
 
 class Sigmoid(Layer):

@@ -21,6 +21,7 @@ from minikd.nn.layer import Layer
 from minikd.nn.linear import Linear
 from minikd.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from minikd.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minikd.nn.renamed import new_names_of
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted
 from minikd.typing import Shape
@@ -39,9 +40,11 @@ WEIGHTS: dict[type[Layer], Callable[[Mapping[str, Any]], Shape]] = {
         *(of["out_channels"], of["in_channels"] // max(1, of.get("groups", 1))),
         *pair(of["kernel_size"], "kernel_size", 1),
     ),
-    BatchNorm1d: lambda of: (of["features"],),
-    BatchNorm2d: lambda of: (of["features"],),
-    LayerNorm: lambda of: (of["shape"],) if isinstance(of["shape"], int) else of["shape"],
+    BatchNorm1d: lambda of: (of["num_features"],),
+    BatchNorm2d: lambda of: (of["num_features"],),
+    LayerNorm: lambda of: (
+        (of["normalized_shape"],) if isinstance(of["normalized_shape"], int) else of["normalized_shape"]
+    ),
 }
 """The shape of each layer's `weight`, from its arguments; the other arrays are no larger."""
 
@@ -75,6 +78,8 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
         if name in CHAINS:
             return CHAINS[name](*inner_layers(name, arguments, shapes, prefix, deep))
         kind, hints = LAYERS[name], hints_of(name)
+        new_names = new_names_of(kind.__init__)
+        arguments = {new_names.get(key, key): value for key, value in arguments.items()}
         checked = {key: argument(hints, key, value) for key, value in arguments.items()}
         if kind in WEIGHTS:
             check_weight(f"{prefix}weight", WEIGHTS[kind](checked), shapes)

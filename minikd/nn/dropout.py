@@ -1,6 +1,6 @@
-"""Dropout: in training each activation is kept with probability 1 - rate, and scaled up by 1/(1 - rate).
+"""Dropout: in training each activation is kept with probability 1 - p, and scaled up by 1/(1 - p).
 
-y = m·x with m = keep/(1 - rate), keep 0 or 1. E[m] = 1, so the expected activation is the one of evaluation, where
+y = m·x with m = keep/(1 - p), keep 0 or 1. E[m] = 1, so the expected activation is the one of evaluation, where
 dropout does nothing ("inverted" dropout; Srivastava et al. 2014, §10 scales at test time instead). m is a constant of
 the step, so dx = m·dy, with the same m.
 """
@@ -14,6 +14,7 @@ from minikd.backends import module_of
 from minikd.checks import check_float, check_generator, number
 from minikd.errors import ConfigError
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.nn.renamed import renamed
 from minikd.typing import Floats, Shape
 
 
@@ -25,20 +26,21 @@ class DropoutCache(NamedTuple):
     dtype: np.dtype[np.floating]
 
 
-def checked_rate(rate: float, where: str) -> float:
-    """Return the rate as a Python float, or refuse what does not lie in [0, 1)."""
-    if not 0.0 <= number(rate) < 1.0:
-        raise ConfigError(f"{where}'s rate is {rate!r}, but must be at least 0 and less than 1")
-    return number(rate)
+def checked_probability(p: float, where: str) -> float:
+    """Return the probability as a Python float, or refuse what does not lie in [0, 1)."""
+    if not 0.0 <= number(p) < 1.0:
+        raise ConfigError(f"{where}'s p is {p!r}, but must be at least 0 and less than 1")
+    return number(p)
 
 
-def dropout(x: Floats, rate: float, rng: np.random.Generator) -> tuple[Floats, DropoutCache]:
+@renamed(rate="p")
+def dropout(x: Floats, p: float, rng: np.random.Generator) -> tuple[Floats, DropoutCache]:
     """Return m·x, any shape. The mask is drawn on the host and copied, so that backends agree. Raises ConfigError."""
     check_float(x, "dropout: x")
     check_generator(rng, "dropout's rng")
-    rate = checked_rate(rate, "dropout")
-    keep = rng.random(x.shape, np.float32) >= rate
-    m: Floats = module_of(x).asarray(keep.astype(x.dtype) * (1.0 / (1.0 - rate)))
+    p = checked_probability(p, "dropout")
+    keep = rng.random(x.shape, np.float32) >= p
+    m: Floats = module_of(x).asarray(keep.astype(x.dtype) * (1.0 / (1.0 - p)))
     return x * m, DropoutCache(m, x.shape, x.dtype)
 
 
@@ -49,24 +51,25 @@ def dropout_backward(dy: Floats, cache: DropoutCache) -> Floats:
 
 
 class Dropout(Layer):
-    """Drops each activation with probability `rate` in training; the identity in evaluation."""
+    """Drops each activation with probability `p` in training; the identity in evaluation."""
 
-    def __init__(self, rate: float) -> None:
+    @renamed(rate="p")
+    def __init__(self, p: float) -> None:
         super().__init__()
-        self.rate = checked_rate(rate, "Dropout")
+        self.p = checked_probability(p, "Dropout")
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, DropoutCache]:
         check_float(x, "Dropout: x")
-        if not training or self.rate == 0.0:
+        if not training or self.p == 0.0:
             return x, DropoutCache(None, x.shape, x.dtype)
         if rng is None:
             raise ConfigError("Dropout draws a mask in training: pass forward(x, training=True, rng=generator)")
-        return dropout(x, self.rate, rng)
+        return dropout(x, self.p, rng)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         return dropout_backward(dy, expect_cache(cache, DropoutCache, self)), {}
 
     def config(self) -> Mapping[str, object]:
-        return {"rate": self.rate}
+        return {"p": self.p}

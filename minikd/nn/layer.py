@@ -212,7 +212,7 @@ class Layer:
                         )
 
     def in_one_line(self) -> str:
-        """Return the layer with all its settings; they are a part of a training's identity, so this text must stay."""
+        """Return the layer with all its settings; they are a part of a training's identity: see `renamed.as_before`."""
         if type(self).__repr__ is not Layer.__repr__:  # a learner's own
             return repr(self)
         return _call(self, self.config())

@@ -28,6 +28,7 @@ from minikd.checks import check_alike, number, whole
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.initialization import constant
 from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
+from minikd.nn.renamed import renamed
 from minikd.typing import Floats, Shape
 
 Axes = tuple[int, ...]
@@ -146,7 +147,7 @@ def _check_eps(eps: float, name: str) -> float:
 
 
 class _BatchNorm(Layer):
-    """Batch norm over the axes of a subclass, with `weight` (γ) and `bias` (β) of shape (features,).
+    """Batch norm over the axes of a subclass, with `weight` (γ) and `bias` (β) of shape (num_features,).
 
     `state` keeps running averages, running ← (1 - momentum)·running + momentum·batch, the variance unbiased, as
     PyTorch does. They change only in `update_state`, so a forward pass stays pure.
@@ -156,14 +157,15 @@ class _BatchNorm(Layer):
     axes: Axes
     ndim: int
 
-    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    @renamed(features="num_features")
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         name = type(self).__name__
         if not 0.0 < number(momentum) <= 1.0:
             raise ConfigError(f"{name}'s momentum is {momentum!r}, but must be more than 0 and at most 1")
-        self.features = whole(features, f"{name}'s features", 1)
+        self.num_features = whole(num_features, f"{name}'s num_features", 1)
         self.eps, self.momentum = _check_eps(eps, name), number(momentum)
-        shape = (self.features,)
+        shape = (self.num_features,)
         self.params = _scale_and_shift(shape, name)
         self.state = {
             "running_mean": constant(0.0, shape, f"{name}'s mean"),
@@ -176,8 +178,8 @@ class _BatchNorm(Layer):
     ) -> tuple[Floats, NormCache | FixedNormCache]:
         name = type(self).__name__
         check_input(x, self.params["weight"], name)
-        if x.ndim != self.ndim or x.shape[1] != self.features:
-            wanted = ("N", str(self.features), "H", "W")[: self.ndim]
+        if x.ndim != self.ndim or x.shape[1] != self.num_features:
+            wanted = ("N", str(self.num_features), "H", "W")[: self.ndim]
             raise ShapeError(f"{name}: x has shape {x.shape}, but must be ({', '.join(wanted)})")
         gamma, beta = self._broadcast(self.params["weight"]), self._broadcast(self.params["bias"])
         if not training:
@@ -194,17 +196,17 @@ class _BatchNorm(Layer):
 
     def update_state(self, cache: object) -> None:
         seen = expect_cache(cache, NormCache, self)
-        count = seen.xhat.size // self.features
+        count = seen.xhat.size // self.num_features
         _move(self.state["running_mean"], seen.mean.ravel(), self.momentum)
         _move(self.state["running_var"], seen.var.ravel() * (count / (count - 1)), self.momentum)
         self.state["num_batches_tracked"] += 1
 
     def config(self) -> Mapping[str, object]:
-        return {"features": self.features, "eps": self.eps, "momentum": self.momentum}
+        return {"num_features": self.num_features, "eps": self.eps, "momentum": self.momentum}
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) != self.ndim - 1 or shape[0] != self.features:
-            raise ShapeError(f"{self!r} needs samples with {self.features} channels first, but gets {shape}")
+        if len(shape) != self.ndim - 1 or shape[0] != self.num_features:
+            raise ShapeError(f"{self!r} needs samples with {self.num_features} channels first, but gets {shape}")
         return shape
 
     def _broadcast(self, value: Floats) -> Floats:
@@ -224,36 +226,38 @@ def _move(average: Floats, value: Floats, momentum: float) -> None:
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch norm of (N, features)."""
+    """Batch norm of (N, num_features)."""
 
     axes, ndim = (0,), 2
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch norm of (N, features, H, W), a mean and a variance for each channel."""
+    """Batch norm of (N, num_features, H, W), a mean and a variance for each channel."""
 
     axes, ndim = (0, 2, 3), 4
 
 
 class LayerNorm(Layer):
-    """Normalises each sample over its last axes, of the shape given; `weight` (γ) and `bias` (β) have that shape."""
+    """Normalises each sample over its last axes, of `normalized_shape`; `weight` (γ) and `bias` (β) have that shape."""
 
-    def __init__(self, shape: int | Shape, eps: float = 1e-5) -> None:
+    @renamed(shape="normalized_shape")
+    def __init__(self, normalized_shape: int | Shape, eps: float = 1e-5) -> None:
         super().__init__()
-        sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-        self.shape: Shape = tuple(whole(size, f"LayerNorm's shape is {shape}; a size", 1) for size in sizes)
-        if math.prod(self.shape) < 2:
-            raise ConfigError(f"LayerNorm's shape is {shape}, but must hold at least 2 values: one has no variance")
+        sizes = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+        what = f"LayerNorm's normalized_shape is {normalized_shape}"
+        self.normalized_shape: Shape = tuple(whole(size, f"{what}; a size", 1) for size in sizes)
+        if math.prod(self.normalized_shape) < 2:
+            raise ConfigError(f"{what}, but must hold at least 2 values: one has no variance")
         self.eps = _check_eps(eps, "LayerNorm")
-        self.params = _scale_and_shift(self.shape, "LayerNorm")
+        self.params = _scale_and_shift(self.normalized_shape, "LayerNorm")
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, NormCache]:
         check_input(x, self.params["weight"], "LayerNorm")
-        if x.ndim <= len(self.shape) or x.shape[-len(self.shape) :] != self.shape:
-            raise ShapeError(f"LayerNorm: x has shape {x.shape}, but must end in {self.shape}")
-        axes = tuple(range(-len(self.shape), 0))
+        if x.ndim <= len(self.normalized_shape) or x.shape[-len(self.normalized_shape) :] != self.normalized_shape:
+            raise ShapeError(f"LayerNorm: x has shape {x.shape}, but must end in {self.normalized_shape}")
+        axes = tuple(range(-len(self.normalized_shape), 0))
         return normalize(x, self.params["weight"], self.params["bias"], axes, self.eps)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
@@ -261,9 +265,9 @@ class LayerNorm(Layer):
         return dx, {"weight": dgamma, "bias": dbeta}
 
     def config(self) -> Mapping[str, object]:
-        return {"shape": self.shape, "eps": self.eps}
+        return {"normalized_shape": self.normalized_shape, "eps": self.eps}
 
     def output_shape(self, shape: Shape) -> Shape:
-        if shape[-len(self.shape) :] != self.shape:
-            raise ShapeError(f"{self!r} needs samples that end in {self.shape}, but gets {shape}")
+        if shape[-len(self.normalized_shape) :] != self.normalized_shape:
+            raise ShapeError(f"{self!r} needs samples that end in {self.normalized_shape}, but gets {shape}")
         return shape

@@ -46,8 +46,8 @@ class StudentResult(ModelResult):
 class DatasetResult(TypedDict):
     """The data a run used, in images: `train` are those with a label, without the held-out `validation` images.
 
-    `unlabelled` are more to distil on; `image_shape` is (C, H, W). `test_digest` tells the test images and their labels
-    from all others; results of an earlier version have none.
+    `unlabelled` are more images to distill on; `image_shape` is (C, H, W). `test_digest` identifies the test images and
+    their labels; results of an earlier version have none.
     """
 
     name: str

@@ -94,10 +94,9 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
     """
     tensors, metadata = read_tensors(path, FIX)
     header = header_of(path, metadata)
-    if header["run"] != run:
+    if told := changes(header["run"], run):
         raise CheckpointError(
-            f"{path} belongs to another run: {changes(header['run'], run)}; restore that, "
-            "or start afresh under another --name"
+            f"{path} belongs to another run: {told}; restore that, or start afresh under another --name"
         )
     forms = {name: (value.shape, value.dtype.name) for name, value in state.items()}
     if forms != {name: (value.shape, value.dtype.name) for name, value in tensors.items()}:

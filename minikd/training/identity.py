@@ -15,6 +15,8 @@ from minikd.backends import to_host
 from minikd.data import Views
 from minikd.models import describe
 from minikd.nn import Sequential
+from minikd.nn.renamed import as_before
+from minikd.settings import new_name
 from minikd.typing import Array
 
 FOLLOWING = {
@@ -43,7 +45,7 @@ def identity_of(
         **settings,
         **varied,
         "network": describe(model),
-        "layers": model.in_one_line(),
+        "layers": as_before(model.in_one_line()),
         "mean": views.mean,
         "std": views.std,
         "view_seed": views.seed,
@@ -57,7 +59,7 @@ def identity_of(
 
 def digest_of(model: Sequential) -> str:
     """Return the digest of a network: its layers, and all that they hold."""
-    return digest(*(to_host(value) for value in model.state_dict().values()), what=model.in_one_line())
+    return digest(*(to_host(value) for value in model.state_dict().values()), what=as_before(model.in_one_line()))
 
 
 def digest(*arrays: Array, what: str = "") -> str:
@@ -72,13 +74,18 @@ def digest(*arrays: Array, what: str = "") -> str:
 def changes(before: str, now: str) -> str:
     """Return how one identity differs from another, as "epochs was 5 and is 6"; "" where they are the same."""
     try:
-        old, new = json.loads(before), json.loads(now)
+        old, new = by_new_names(before), by_new_names(now)
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         return "what it was trained by is not known" if before != now else ""
     settings = [name for name in names if name not in FOLLOWING]
     told = [f"{name} was {shown(old.get(name))} and is {shown(new.get(name))}" for name in settings]
     return "; ".join(told or [text for name, text in FOLLOWING.items() if name in names])
+
+
+def by_new_names(identity: str) -> dict[str, object]:
+    """Return an identity's table; a setting that has been renamed since stands under its new name."""
+    return {new_name(name): value for name, value in json.loads(identity).items()}
 
 
 def shown(value: object) -> str:

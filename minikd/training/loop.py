@@ -57,7 +57,7 @@ class Plan:
 
     epochs: passes over the training set. batch_size: images a step. optimizer, schedule: names, see `optim.NAMES` and
     `schedules.NAMES`. learning_rate: the schedule's peak. warm_up: epochs of linear warm-up. momentum: for "sgd" and
-    "nesterov". clip_norm: the largest gradient norm, 0 for no limit. weight_limit: the largest
+    "nesterov". clip_norm: the largest gradient norm, 0 for no limit. max_norm: the largest
     length of a unit's incoming weights, 0 for no limit. shards: parts of a batch computed side by side.
     seed: of the shuffle and of dropout.
     """
@@ -71,7 +71,7 @@ class Plan:
     weight_decay: float = 0.0
     momentum: float = 0.9
     clip_norm: float = 0.0
-    weight_limit: float = 0.0
+    max_norm: float = 0.0
     shards: int = 2
     seed: int = 0
 
@@ -86,7 +86,7 @@ class Plan:
             value, most = getattr(self, name), EPOCHS if name == "epochs" else LARGEST
             if not least <= value <= most:
                 raise ConfigError(f"{name} is {brief(value)}, but must be a whole number from {least} to {most:,}")
-        for name in ("warm_up", "clip_norm", "weight_limit"):
+        for name in ("warm_up", "clip_norm", "max_norm"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {brief(given[name])}, but must be finite and not negative")
 
@@ -189,7 +189,7 @@ class Run:
         self.model, self.views, self.objective, self.plan, self.name = model, views, objective, plan, name
         steps_an_epoch = math.ceil(len(views) / plan.batch_size)
         self.total, self.warm_up = steps_an_epoch * plan.epochs, round(plan.warm_up * steps_an_epoch)
-        self.second = bisect_left(range(self.total), objective.anew, key=self.progress) % self.total
+        self.second = bisect_left(range(self.total), objective.second_stage_start, key=self.progress) % self.total
         self.schedule = self.schedule_of(self.total - self.second)
         if self.second:
             self.schedule = schedules.in_turn(self.schedule_of(self.second), self.schedule, self.second)
@@ -198,7 +198,7 @@ class Run:
         self.shards = plan.shards if on_host and not (model.across_batch or objective.across_batch) else 1
         self.vector = self.models_own = model.vector
         self.parts: list[tuple[Layer, Floats]] = [(model, self.vector)]
-        if objective.own.size:
+        if objective.extra_parameters.size:
             self.join()
         self.optimizer_state = self.optimizer.init(self.vector)
 
@@ -212,7 +212,7 @@ class Run:
 
     def join(self) -> None:
         """Lay the model's parameters and the objective's into one vector, the one that is trained."""
-        own = self.objective.own
+        own = self.objective.extra_parameters
         parts = [self.models_own, *(value.ravel() for value in own.params.values())]
         self.vector = module_of(self.models_own).concatenate(parts)
         self.parts = [(self.model, self.vector[: self.model.size]), (own, self.vector[self.model.size :])]
@@ -221,7 +221,7 @@ class Run:
 
     def check_bound(self) -> None:
         """Refuse to go on where what is trained is no longer in the vector that is trained."""
-        same = self.objective.own is self.parts[-1][0] or not self.objective.own.size
+        same = self.objective.extra_parameters is self.parts[-1][0] or not self.objective.extra_parameters.size
         if not same or not all(layer.bound_to(part) for layer, part in self.parts):
             raise ConfigError(
                 f"{self.name}: its parameters, or the objective's, were put into another vector while they were "
@@ -239,7 +239,7 @@ class Run:
         """All arrays that training changes, by name: the model's, the objective's, the optimiser's."""
         parts: dict[str, Mapping[str, Array]] = {
             "model": self.model.state_dict(),
-            "objective": self.objective.own.params,
+            "objective": self.objective.extra_parameters.params,
             "optimizer": self.optimizer_state,
         }
         return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
@@ -283,10 +283,10 @@ class Run:
         if self.second and position.step == self.second:
             self.optimizer_state = self.optimizer.init(self.vector)
         self.optimizer.step(self.vector, gradient, self.optimizer_state, lr)
-        if self.plan.weight_limit:
+        if self.plan.max_norm:
             for value in self.model.params.values():
                 if value.ndim > 1:  # a bias is no unit's incoming weight
-                    optim.limit_weights(value, self.plan.weight_limit)
+                    optim.limit_weights(value, self.plan.max_norm)
         self.model.update_state(cache)
         return loss
 
@@ -299,15 +299,15 @@ class Run:
         logits, taps, cache = self.model.forward_with_taps(on_device.images, self.objective.taps, True, rng)
         terms = self.objective(logits, taps, on_device, Step(self.progress(position.step), rng))
         share = len(index) / batch_size  # a term is a mean over the shard, the step wants the mean over the batch
-        loss, dlogits, dtaps, own_grads = add_up(terms, logits, share)
+        loss, dlogits, dtaps, extra_grads = add_up(terms, logits, share)
         gradient = self.model.flat_gradient(self.model.parameter_gradients(dlogits, cache, dtaps))
-        if self.objective.own.size or own_grads:
-            gradient = self.with_own(gradient, own_grads)
+        if self.objective.extra_parameters.size or extra_grads:
+            gradient = self.with_extra(gradient, extra_grads)
         return Shard(loss, gradient, cache, telemetry.sums_of(terms, share) if look else {})
 
-    def with_own(self, gradient: Floats, grads: Grads) -> Floats:
+    def with_extra(self, gradient: Floats, grads: Grads) -> Floats:
         """Return the model's gradient with the objective's behind it, as in the vector; 0 for what has none."""
-        xp, params = module_of(gradient), self.objective.own.params
+        xp, params = module_of(gradient), self.objective.extra_parameters.params
         if not grads.keys() <= params.keys():
             raise ConfigError(f"the objective has gradients by {list(grads)}, but trains {list(params) or 'nothing'}")
         own = [grads.get(name, xp.zeros_like(value)).ravel() for name, value in params.items()]

@@ -48,18 +48,19 @@ class Objective:
     """The base of every objective.
 
     taps: the numbers of the model's layers whose outputs it wants, see `Sequential.forward_with_taps`. across_batch:
-    True where a sample's loss depends on the batch's other samples, so that a batch must not be cut into shards. own:
-    holds what is trained beside the model and is no part of it, such as a regressor; on the model's device, in its
-    dtype. anew: the share of the run after which a second stage begins, with a schedule and an optimiser of its own; 0
-    for none.
+    True where a sample's loss depends on the batch's other samples, so that a batch must not be cut into shards.
+    extra_parameters: what is trained beside the model and is no part of it, such as a regressor; on the model's device,
+    in its dtype.
+    second_stage_start: the share of the run after which a second stage begins, with a schedule and an optimiser of its
+    own; 0 for none.
     """
 
     taps: tuple[str, ...] = ()
     across_batch = False
-    anew = 0.0
+    second_stage_start = 0.0
 
     def __init__(self) -> None:
-        self.own = Layer()
+        self.extra_parameters = Layer()
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
         """Return the terms, means over a batch whose images are on the model's device."""

@@ -95,6 +95,7 @@ def test_scaling_writes_its_own_numbers_and_figure(tmp_path, monkeypatch, capsys
         (["--threads", "100000"], ("--threads is 100000", "cores")),
         (["--output", "nowhere/bench.json"], ("nowhere", "create it first")),
         (["--figure", "bench.pdf"], ("bench.pdf", ".png")),
+        (["--only", "control"], ("'control', which is now 'baseline'",)),
         (["--only", "job", "--no-job"], ("--no-job", "nothing")),
         (["--only", "job", "--scaling"], ("--scaling", "--only", "drop one")),
     ],

@@ -96,7 +96,7 @@ def test_a_finished_run_is_not_run_again(finished, capsys):
 
 @pytest.mark.parametrize("after", [1, 7, 12, 13, 19, 29])
 def test_a_run_stopped_anywhere_goes_on_with_the_same_bits(after, finished, data, tmp_path, monkeypatch, capsys):
-    """Steps 1-12 are the teacher's, 13-24 the control's, 25-36 the distilled student's."""
+    """Steps 1-12 are the teacher's, 13-24 the baseline's, 25-36 the distilled student's."""
     arguments = ["distill", "--data", str(data), "--runs", str(tmp_path), "--name", "cut", "--quiet", *QUICK]
     with monkeypatch.context() as patch:
         patch.setattr("minikd.training.loop.stop_requests", stop_after(after))

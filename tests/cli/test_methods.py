@@ -10,6 +10,7 @@ import pytest
 from minikd import METHODS
 from minikd.cli import main
 from minikd.distillation.recipe import read_recipe
+from minikd.distillation.results import read_results, write_results
 from minikd.methods.listing import SCHEMES
 from minikd.storage.tensors import read_tensors
 from minikd.weights import load_model
@@ -22,9 +23,9 @@ FITTING = [name for name in METHODS if name != "attention_transfer"]
 
 @pytest.fixture(scope="module")
 def from_teacher(finished, data, tmp_path_factory):
-    """A function that distils from the finished run's teacher, and returns the run's folder."""
+    """A function that distills from the finished run's teacher, and returns the run's folder."""
 
-    def distil(name, *flags):
+    def distill(name, *flags):
         runs = tmp_path_factory.mktemp("taught")
         given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", name)
         with pytest.MonkeyPatch.context() as patch:
@@ -32,7 +33,7 @@ def from_teacher(finished, data, tmp_path_factory):
             assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK, *flags]) == 0
         return runs / name
 
-    return distil
+    return distill
 
 
 def student(folder):
@@ -93,7 +94,7 @@ def test_settings_in_the_short_form_of_a_config_are_read(tmp_path):
 
 @pytest.mark.parametrize("method", ["hint", "curriculum_temperature", "deep_mutual_learning", "noisy_teacher"])
 def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_teacher, data, finished, monkeypatch):
-    """The control takes steps 1-12, the distilled student 13-24."""
+    """The baseline takes steps 1-12, the distilled student 13-24."""
     whole = from_teacher("whole", "--method", method)
     runs = whole.parent
     given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", "cut")
@@ -112,9 +113,9 @@ def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_t
 
 def test_history_tells_of_the_terms(from_teacher):
     rows = history(from_teacher("told", "--method", "hint", "--method-arg", "weight=0.1"))
-    control, taught = rows[0], rows[-1]
-    assert control["soft_loss"] == control["feature_gradient"] == control["cosine"] == "nan"
-    assert float(control["hard_loss"]) > 0
+    baseline, taught = rows[0], rows[-1]
+    assert baseline["soft_loss"] == baseline["feature_gradient"] == baseline["cosine"] == "nan"
+    assert float(baseline["hard_loss"]) > 0
     told = ("hard_loss", "hard_gradient", "soft_loss", "soft_gradient", "feature_loss", "feature_gradient")
     assert all(float(taught[name]) > 0 for name in told)
     assert -1 <= float(taught["cosine"]) <= 1
@@ -143,7 +144,7 @@ def test_an_assistant_and_generations_teach_one_after_the_other(from_teacher, fi
 
 
 def test_images_without_labels_are_distilled_on(from_teacher, data, tmp_path):
-    """Of 162 training images 30 keep their labels; the control sees them over and over."""
+    """Of 162 training images 30 keep their labels; the baseline sees them over and over."""
     folder = from_teacher("few", "--labelled", "30")
     results = json.loads((folder / "results.json").read_text())
     assert (results["dataset"]["train"], results["dataset"]["unlabelled"]) == (30, 132)
@@ -184,7 +185,7 @@ def test_the_flags_of_the_schemes_are_those_of_distill(capsys):
     for flags in SCHEMES:
         assert all(flag in known for flag in re.findall(r"--[a-z-]+", flags)), flags
     settings = re.findall(r"(\w+)=", next(" ".join(one) for one in SCHEMES.items() if "method-arg" in one[0]))
-    assert settings == ["final_temperature", "final_weight", "course"]
+    assert settings == ["final_temperature", "final_weight", "schedule"]
     assert set(settings) < {one.name for one in fields(METHODS["hint"])}
 
 
@@ -207,7 +208,7 @@ def test_one_method_is_listed_with_what_its_settings_mean(data, capsys):
         (("--method", "logit_matching", "--temperature", "2"), ("logit_matching", "'temperature'", "alpha=0.9")),
         (("--method", "hint", "--method-arg", "student_layer=9"), ("student_layer is '9'", "1 Linear", "2 ReLU")),
         (("--method", "attention_transfer"), ("needs maps", "120-8-3", "these would work: soft_targets")),
-        (("--method-arg", "course=square"), ("course is 'square'", "linear, cosine")),
+        (("--method-arg", "schedule=square"), ("schedule is 'square'", "linear, cosine")),
         (("--generations", "0"), ("--generations is 0", "at least 1")),
         (("--ensemble", "nowhere.safetensors"), ("nowhere.safetensors", "not there")),
         (("--labelled", "1"), ("labelled is 1", "3 to 159")),
@@ -230,3 +231,26 @@ def test_teachers_of_other_images_are_refused(finished, data, tmp_path, capsys):
     assert "must be trained on one data set" in refused(capsys, "distill", "--data", dark, *flags)
     colour = write_data(tmp_path / "colour.npz", channels=3)
     assert "takes images (1, 12, 10)" in refused(capsys, "distill", "--data", colour, *flags)
+
+
+def test_flags_and_keys_of_old_names_still_work_and_tell_the_new_ones(from_teacher, tmp_path, capsys):
+    """A run of an earlier version: its config.toml, its flags, its results and what its weights were trained by."""
+    flags = ("--method-arg", "course=cosine", "--method-arg", "final_temperature=1", "--student-weight-limit", "2")
+    run = from_teacher("old", *flags)
+    said = capsys.readouterr().err
+    assert "the setting course is called schedule now" in said
+    assert "the setting weight_limit is called max_norm now" in said
+    recipe = read_recipe(run / "config.toml")
+    assert recipe.student.max_norm == 2.0
+    assert recipe.distillation.method_args["schedule"] == "cosine"
+    results = read_results(run)
+    results["config"]["student"]["weight_limit"] = results["config"]["student"].pop("max_norm")
+    args = results["config"]["distillation"]["method_args"]
+    args["course"] = args.pop("schedule")
+    write_results(run, results)
+    whole, args = (run / "config.toml").read_text().replace("max_norm", "weight_limit").split("[distillation.method_a")
+    (run / "config.toml").write_text(whole + "[distillation.method_a" + args.replace("schedule =", "course ="))
+    assert main(["distill", "--resume", str(run), "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert "the setting course is called schedule now" in said
+    assert "the setting weight_limit is called max_norm now" in said

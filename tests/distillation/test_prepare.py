@@ -38,7 +38,7 @@ def test_each_class_keeps_its_share_of_the_labels_and_the_images_all_stay(recipe
     assert (data.train.mean, data.train.std) == (whole.train.mean, whole.train.std)
 
 
-def test_the_control_sees_the_labelled_images_over_and_over_and_no_others(recipe):
+def test_the_baseline_sees_the_labelled_images_over_and_over_and_no_others(recipe):
     data = Data.of(replace(recipe, labelled=30))
     kept = data.transfer.labels != NO_LABEL
     assert len(data.train) == len(data.transfer)
@@ -102,8 +102,12 @@ def test_more_images_must_be_of_the_datas_kind(found, error, words, recipe, more
     ("settings", "free", "words"),
     [
         ({}, [21_599], "the training images without those held out would take 21,600 bytes"),
-        ({"unlabelled": "more"}, [21_600, 23_039], "192 images to distil on would take 23,040 bytes"),
-        ({"labelled": 30}, [21_600, 19_440, 19_439], "the labelled images, repeated for the control, would take 19,44"),
+        ({"unlabelled": "more"}, [21_600, 23_039], "192 images to distill on would take 23,040 bytes"),
+        (
+            {"labelled": 30},
+            [21_600, 19_440, 19_439],
+            "the labelled images, repeated for the baseline, would take 19,44",
+        ),
     ],
 )
 def test_more_images_than_the_memory_holds_are_refused(settings, free, words, recipe, more, monkeypatch):

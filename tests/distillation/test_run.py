@@ -41,7 +41,7 @@ def recipe(data):
 def ended(recipe, tmp_path_factory):
     """The folder of a run that has ended."""
     folder = tmp_path_factory.mktemp("ended") / "run"
-    run.distil(recipe, folder)
+    run.distill(recipe, folder)
     return folder
 
 
@@ -103,7 +103,7 @@ def changed(recipe, change):
 def test_the_results_of_other_settings_are_not_told_again(change, told, _, recipe, folder):
     before = (folder / "results.json").read_bytes()
     with pytest.raises(ConfigError, match=f"results of other settings.*{told}.*restore that, or start a new run"):
-        run.distil(changed(recipe, change), folder)
+        run.distill(changed(recipe, change), folder)
     assert (folder / "results.json").read_bytes() == before
 
 
@@ -112,9 +112,9 @@ def test_a_stage_that_other_settings_decided_is_not_used(change, _, told, recipe
     unfinished(folder)
     before = weights(folder)
     with pytest.raises(CheckpointError, match=f"was trained otherwise: {told}.*restore that, remove this file"):
-        run.distil(changed(recipe, change), folder)
+        run.distill(changed(recipe, change), folder)
     assert weights(folder) == before
-    assert run.distil(recipe, folder)["student_distilled"]["errors"] is not None
+    assert run.distill(recipe, folder)["student_distilled"]["errors"] is not None
     assert weights(folder) == before
 
 
@@ -123,7 +123,7 @@ def test_a_stage_that_was_removed_is_trained_anew_by_the_settings_of_now(recipe,
     before = weights(folder)
     for name in FILES[1:]:
         (folder / f"{name}.safetensors").unlink()
-    run.distil(changed(recipe, {"student": {"learning_rate": 1e-3}}), folder)
+    run.distill(changed(recipe, {"student": {"learning_rate": 1e-3}}), folder)
     after = weights(folder)
     assert after["teacher"] == before["teacher"]
     assert after["student_baseline"] != before["student_baseline"]
@@ -132,9 +132,9 @@ def test_a_stage_that_was_removed_is_trained_anew_by_the_settings_of_now(recipe,
 def test_the_same_data_elsewhere_go_on(recipe, folder, tmp_path):
     before, numbers = weights(folder), json.loads((folder / "results.json").read_text())
     moved = replace(recipe, data=str(shutil.copy(recipe.data, tmp_path / "moved.npz")))
-    assert run.distil(moved, folder)["teacher"] == numbers["teacher"]
+    assert run.distill(moved, folder)["teacher"] == numbers["teacher"]
     assert json.loads((folder / "results.json").read_text())["config"]["data"] == moved.data
-    run.distil(moved, unfinished(folder))
+    run.distill(moved, unfinished(folder))
     assert weights(folder) == before
 
 
@@ -144,7 +144,7 @@ def test_other_data_are_refused_wherever_they_lie(results, recipe, folder, tmp_p
         unfinished(folder)
     other = write_data(tmp_path / "other.npz", count=264)
     with pytest.raises(CheckpointError, match=r"teacher\.safetensors was trained otherwise: the training images are"):
-        run.distil(replace(recipe, data=str(other)), folder)
+        run.distill(replace(recipe, data=str(other)), folder)
     assert load_dataset(str(other)).classes == load_dataset(recipe.data).classes
 
 
@@ -155,7 +155,7 @@ def with_other_tests(data, path):
     return str(path)
 
 
-@pytest.mark.parametrize("again", [run.distil, lambda recipe, folder: run.train(recipe, folder, "student")])
+@pytest.mark.parametrize("again", [run.distill, lambda recipe, folder: run.train(recipe, folder, "student")])
 def test_results_are_not_told_again_as_those_of_other_test_images(again, recipe, folder, tmp_path):
     before = (folder / "results.json").read_bytes()
     other = replace(recipe, data=with_other_tests(recipe.data, tmp_path / "other.npz"))
@@ -164,30 +164,30 @@ def test_results_are_not_told_again_as_those_of_other_test_images(again, recipe,
     ):
         again(other, folder)
     assert (folder / "results.json").read_bytes() == before
-    measured = run.distil(other, unfinished(folder))
+    measured = run.distill(other, unfinished(folder))
     assert measured["teacher"]["nll"] != json.loads(before)["teacher"]["nll"]
 
 
 def test_another_backend_is_no_other_run(recipe, folder):
-    results = run.distil(replace(recipe, backend="numpy"), folder)
+    results = run.distill(replace(recipe, backend="numpy"), folder)
     assert results == read_results(folder)
 
 
 def test_a_given_teacher_is_known_by_its_weights_and_not_by_their_place(recipe, ended, tmp_path):
     given = shutil.copy(ended / "teacher.safetensors", tmp_path / "given.safetensors")
     taught = replace(recipe, teacher=replace(recipe.teacher, weights=str(given)))
-    run.distil(taught, tmp_path / "x")
+    run.distill(taught, tmp_path / "x")
     before = weights(tmp_path / "x")
     moved = shutil.move(given, tmp_path / "moved.safetensors")
     again = replace(taught, teacher=replace(taught.teacher, weights=str(moved)))
-    run.distil(again, unfinished(tmp_path / "x"))
+    run.distill(again, unfinished(tmp_path / "x"))
     assert weights(tmp_path / "x") == before
     model, card = load_model(moved)
     model.vector[0] += 1
     save_model(moved, model, card)
     for broken in (tmp_path / "x", unfinished(tmp_path / "x")):
         with pytest.raises(CheckpointError, match=r"teacher.safetensors was trained otherwise: the weights given"):
-            run.distil(taught if broken is None else again, broken)
+            run.distill(taught if broken is None else again, broken)
     assert weights(tmp_path / "x") == before
 
 
@@ -195,7 +195,7 @@ def test_a_trained_teacher_is_not_overwritten_by_a_given_one(recipe, ended, fold
     given = replace(recipe, teacher=replace(recipe.teacher, weights=str(ended / "student_baseline.safetensors")))
     before = weights(folder)
     with pytest.raises(CheckpointError, match=r"teacher\.safetensors was trained otherwise"):
-        run.distil(given, unfinished(folder))
+        run.distill(given, unfinished(folder))
     assert weights(folder) == before
 
 
@@ -204,7 +204,7 @@ def test_weights_of_an_earlier_version_are_used_and_said(recipe, folder):
     for name in FILES:
         save_model(folder / f"{name}.safetensors", *load_model(folder / f"{name}.safetensors"))
     with pytest.warns(Notice, match="is of an earlier version of minikd and does not say how it was trained") as said:
-        run.distil(changed(recipe, TEACHER), folder)
+        run.distill(changed(recipe, TEACHER), folder)
     assert len(said) == 3
 
 
@@ -218,7 +218,7 @@ def test_weights_of_an_earlier_version_that_count_the_classes_otherwise_are_matc
     for name in FILES[1:]:
         (folder / f"{name}.safetensors").unlink()
     with pytest.warns(Notice) as said:
-        assert run.distil(recipe, folder)["teacher"]["errors"] == errors
+        assert run.distill(recipe, folder)["teacher"]["errors"] == errors
     assert [("earlier version" in str(one.message), "in another order" in str(one.message)) for one in said] == [
         (True, False),
         (False, True),
@@ -230,7 +230,7 @@ def test_results_of_an_earlier_version_are_told_and_said(recipe, folder):
     earlier = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("config", "sha256")}
     path.write_text(json.dumps(earlier))
     with pytest.warns(Notice, match="does not say by which settings"):
-        assert run.distil(changed(recipe, TEACHER), folder) == earlier
+        assert run.distill(changed(recipe, TEACHER), folder) == earlier
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_results_of_an_earlier_version_are_told_and_said(recipe, folder):
 def test_what_is_gone_of_a_report_is_written_again_and_no_number_changes(gone, recipe, folder):
     before = (folder / "results.json").read_bytes()
     shutil.rmtree(folder / gone) if gone == "figures" else (folder / gone).unlink()
-    results = run.distil(recipe, folder)
+    results = run.distill(recipe, folder)
     assert (folder / "results.json").read_bytes() == before
     assert (folder / gone).exists()
     assert len(list((folder / "figures").iterdir())) == 12
@@ -251,7 +251,7 @@ def test_a_report_is_written_again_although_the_data_are_gone(recipe, folder, tm
     results = read_results(folder)
     write_results(folder, {**results, "config": {**results["config"], "data": here.data}})
     (folder / "report.html").unlink()
-    run.distil(here, folder)
+    run.distill(here, folder)
     assert (folder / "report.html").exists()
 
 
@@ -270,7 +270,7 @@ def test_one_model_is_trained_by_its_own_section_alone(recipe, tmp_path):
 def test_two_runs_in_one_folder_at_once_are_refused(recipe, tmp_path):
     with Job(recipe, tmp_path / "run"):
         for work in (
-            lambda: run.distil(recipe, tmp_path / "run"),
+            lambda: run.distill(recipe, tmp_path / "run"),
             lambda: run.train(recipe, tmp_path / "run", "teacher"),
         ):
             with pytest.raises(ConfigError, match="in use by this process"):
@@ -295,12 +295,12 @@ def test_runs_of_one_default_name_at_once_are_runs_of_their_own(recipe, tmp_path
 def test_a_diverged_run_leaves_its_name_free_and_no_folder_that_looks_like_a_run(recipe, tmp_path):
     wild = {"optimizer": "sgd", "learning_rate": 1e30, "schedule": "constant"}
     with pytest.raises(Diverged, match=r"--teacher-learning-rate, --teacher-clip-norm 1"), pytest.warns(Notice) as told:
-        run.distil(changed(recipe, {"teacher": wild}), tmp_path / "x")
+        run.distill(changed(recipe, {"teacher": wild}), tmp_path / "x")
     assert len(told) == run.STEPS_BACK
     assert list(tmp_path.iterdir()) == []
     for number in ("", "1"):
         with pytest.warns(Notice) as told, pytest.raises(Diverged, match="--student-learning-rate"):
-            run.distil(changed(recipe, {"student": wild}), tmp_path / "x")
+            run.distill(changed(recipe, {"student": wild}), tmp_path / "x")
         kept = r"x-diverged.*, which is no run: .*teacher\.safetensors.*; .*--teacher-weights .*x-diverged"
         assert re.search(kept, str(told[-1].message))
         kept = tmp_path / f"x-diverged{number}"
@@ -326,7 +326,7 @@ def test_a_run_that_diverges_after_a_checkpoint_leaves_nothing(recipe, tmp_path)
 def test_a_checkpoint_that_was_not_removed_in_time_is_removed(recipe, folder):
     unfinished(folder)
     (folder / "teacher.checkpoint").write_bytes(b"")
-    run.distil(recipe, folder)
+    run.distill(recipe, folder)
     assert not list(folder.glob("*.checkpoint"))
 
 
@@ -337,9 +337,9 @@ def test_figures_that_cannot_be_drawn_cost_no_numbers(recipe, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(run, "write_figures", broken)
         with pytest.warns(Notice, match=r"cannot be drawn .*no font"):
-            results = run.distil(recipe, tmp_path / "x")
+            results = run.distill(recipe, tmp_path / "x")
     assert read_results(tmp_path / "x") == results
-    assert run.distil(recipe, tmp_path / "x") == results
+    assert run.distill(recipe, tmp_path / "x") == results
     assert len(list((tmp_path / "x" / "figures").iterdir())) == 12
 
 

@@ -60,20 +60,20 @@ def keys(folder):
 
 
 def test_what_was_found_stands_in_the_recipe_which_repeats_the_run_without_a_search(recipe, tmp_path):
-    run.distil(recipe, tmp_path / "x")
+    run.distill(recipe, tmp_path / "x")
     found = read_run_recipe(tmp_path / "x")
     assert found.search == ()
     assert found.teacher.batch_size == found.student.batch_size == 32
     assert found.teacher.clip_norm == found.student.clip_norm == 1
     assert found.teacher.epochs == found.student.epochs == 1
     assert found.student.learning_rate in search.STUDENT_RATES
-    run.distil(found, tmp_path / "y")
+    run.distill(found, tmp_path / "y")
     assert weights(tmp_path / "y") == weights(tmp_path / "x")
     assert not (tmp_path / "y" / search.FILE).exists()
 
 
 def test_the_better_half_goes_on_and_the_best_is_taken(recipe, tmp_path):
-    run.distil(recipe, tmp_path / "x")
+    run.distill(recipe, tmp_path / "x")
     for section, candidates in {"student": 4, "teacher": 4}.items():
         trials = [one for one in read_record(tmp_path / "x")["trials"] if one["key"].startswith(section)]
         first = {one["key"][:-9]: one["brier"] for one in trials if one["key"].endswith("round 1")}
@@ -86,13 +86,13 @@ def test_the_better_half_goes_on_and_the_best_is_taken(recipe, tmp_path):
 
 @pytest.mark.parametrize("stop_at", [5, 8, 12, 17])
 def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, recipe, tmp_path, monkeypatch):
-    run.distil(recipe, tmp_path / "whole")
+    run.distill(recipe, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run.distil(recipe, tmp_path / "x", Notes(stop_at))
+        run.distill(recipe, tmp_path / "x", Notes(stop_at))
     before, tried = keys(tmp_path / "x"), []
     real = search.fit
     monkeypatch.setattr(search, "fit", lambda *arguments: tried.append(1) or real(*arguments))
-    run.distil(read_run_recipe(tmp_path / "x"), tmp_path / "x")
+    run.distill(read_run_recipe(tmp_path / "x"), tmp_path / "x")
     assert before
     assert len(tried) == len(keys(tmp_path / "x")) - len(before)
     assert weights(tmp_path / "x") == weights(tmp_path / "whole")
@@ -100,7 +100,7 @@ def test_a_search_that_was_stopped_goes_on_and_tries_nothing_twice(stop_at, reci
 
 def test_a_record_of_other_data_or_settings_is_not_used(recipe, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run.distil(recipe, tmp_path / "x", Notes(8))
+        run.distill(recipe, tmp_path / "x", Notes(8))
     record = json.loads((tmp_path / "x" / search.FILE).read_text())
     one = search.Search(replace(recipe, seed=1), job_data(recipe), None, tmp_path / "x", print)
     assert one.trials == []
@@ -118,7 +118,7 @@ def test_what_is_given_stays(recipe, tmp_path):
         student=replace(recipe.student, learning_rate=1e-3),
         search=("teacher.batch_size", "student.batch_size"),
     )
-    run.distil(recipe, tmp_path / "x")
+    run.distill(recipe, tmp_path / "x")
     found = read_run_recipe(tmp_path / "x")
     assert (found.teacher.model, found.teacher.shift, found.student.learning_rate) == ("wide", 0.5, 1e-3)
     assert (found.teacher.learning_rate, found.student.clip_norm) == (0.1, 0)
@@ -130,8 +130,8 @@ def test_the_test_images_have_no_part_in_it(recipe, tmp_path, data):
     rng = np.random.default_rng(0)
     arrays["test_images"] = rng.integers(0, 255, arrays["test_images"].shape, np.uint8)
     np.savez(tmp_path / "other.npz", **arrays)
-    run.distil(recipe, tmp_path / "x")
-    run.distil(replace(recipe, data=str(tmp_path / "other.npz")), tmp_path / "y")
+    run.distill(recipe, tmp_path / "x")
+    run.distill(replace(recipe, data=str(tmp_path / "other.npz")), tmp_path / "y")
     assert read_record(tmp_path / "x") == read_record(tmp_path / "y")
 
 
@@ -142,7 +142,7 @@ def test_rounds_hold_out_other_images_and_train_on_none_of_them(recipe, tmp_path
     monkeypatch.setattr(
         search, "logits_of", lambda model, views, map_: asked.append(views) or real_logits(model, views, map_)
     )
-    run.distil(recipe, tmp_path / "x")
+    run.distill(recipe, tmp_path / "x")
     for training, held in zip(seen, asked, strict=True):
         parts = [{image.tobytes() for image in views.images} for views in (training, held)]
         assert not parts[0] & parts[1]
@@ -152,7 +152,7 @@ def test_rounds_hold_out_other_images_and_train_on_none_of_them(recipe, tmp_path
 
 def test_a_candidate_whose_loss_runs_away_is_never_taken(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "STUDENT_RATES", (1e30, 2e-3))
-    run.distil(recipe, tmp_path / "x")
+    run.distill(recipe, tmp_path / "x")
     assert read_run_recipe(tmp_path / "x").student.learning_rate == 2e-3
 
 
@@ -160,7 +160,7 @@ def test_where_no_teacher_is_better_what_helps_is_tried_and_the_rest_is_said(rec
     real = budgets.teacher_settings
     monkeypatch.setattr(budgets, "teacher_settings", lambda *sizes: {**real(*sizes), "learning_rate": 1e-12})
     notes = Notes()
-    run.distil(recipe, tmp_path / "x", notes)
+    run.distill(recipe, tmp_path / "x", notes)
     assert any("3 x steps" in key for key in keys(tmp_path / "x"))
     assert any("wide" in key for key in keys(tmp_path / "x"))
     assert any("expect the baseline to be as good" in text for text in notes.texts)
@@ -168,7 +168,7 @@ def test_where_no_teacher_is_better_what_helps_is_tried_and_the_rest_is_said(rec
 
 def test_a_network_that_cannot_take_the_images_is_left_out(tmp_path, recipe):
     data = write_data(tmp_path / "small.npz", size=(6, 10))
-    run.distil(replace(recipe, data=str(data)), tmp_path / "x")
+    run.distill(replace(recipe, data=str(data)), tmp_path / "x")
     assert not any("vgg" in key for key in keys(tmp_path / "x"))
     assert any("cnn" in key for key in keys(tmp_path / "x"))
 
@@ -191,7 +191,7 @@ def test_one_image_of_each_class_is_enough_to_go_on_by_rule(tmp_path, recipe):
     write_data(tmp_path / "few.npz", count=4)
     assert len(load_dataset(str(tmp_path / "few.npz")).train_labels) == 3
     with pytest.warns(Notice, match="too few to hold any out"):
-        run.distil(replace(recipe, data=str(tmp_path / "few.npz")), tmp_path / "x")
+        run.distill(replace(recipe, data=str(tmp_path / "few.npz")), tmp_path / "x")
     assert not (tmp_path / "x" / search.FILE).exists()
 
 
@@ -227,16 +227,16 @@ def test_a_student_that_ran_away_starts_again_beside_its_baseline(recipe, tmp_pa
     with pytest.warns(
         Notice, match=r"student distilled: its loss ran away; both students start again .* 0.00125 instead of 0.005"
     ):
-        run.distil(recipe, tmp_path / "x")
+        run.distill(recipe, tmp_path / "x")
     found = read_run_recipe(tmp_path / "x")
     assert (found.student.learning_rate, found.student.clip_norm, found.teacher) == (0.00125, 1.0, recipe.teacher)
-    run.distil(found, tmp_path / "y")
+    run.distill(found, tmp_path / "y")
     assert weights(tmp_path / "y") == weights(tmp_path / "x")
-    assert run.distil(found, tmp_path / "x")["config"]["student"]["learning_rate"] == 0.00125
+    assert run.distill(found, tmp_path / "x")["config"]["student"]["learning_rate"] == 0.00125
 
 
 def test_a_teacher_that_ran_away_starts_again(recipe, tmp_path):
     wild = replace(recipe.teacher, optimizer="sgd", learning_rate=3e3, schedule="constant", clip_norm=0.0, momentum=0.0)
     with pytest.warns(Notice, match="teacher: its loss ran away; the teacher starts again"):
-        run.distil(replace(recipe, search=(), teacher=wild), tmp_path / "x")
+        run.distill(replace(recipe, search=(), teacher=wild), tmp_path / "x")
     assert read_run_recipe(tmp_path / "x").teacher.learning_rate < 3e3

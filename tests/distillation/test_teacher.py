@@ -158,5 +158,5 @@ def test_answers_that_no_memory_holds_are_refused(monkeypatch):
     model = problems.cnn()
     monkeypatch.setattr("minikd.memory.ASKED_FROM", 0)
     monkeypatch.setattr("minikd.memory.available", lambda: 10 * 3 * 4 - 1)
-    with pytest.raises(SizeError, match=r"a teacher's answers to 10 images would take 120 bytes .*; distil on fewer"):
+    with pytest.raises(SizeError, match=r"a teacher's answers to 10 images would take 120 bytes .*; distill on fewer"):
         teacher_for(model, problems.views(), map)

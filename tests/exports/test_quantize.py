@@ -183,7 +183,7 @@ def test_batch_norm_behind_a_pooling_is_folded_past_it_unless_it_turns_a_channel
 
 REFUSED = {
     "GELU": ([nn.GELU()], r"layer 2, GELU\(\): int8 knows no activation but ReLU"),
-    "LeakyReLU": ([nn.LeakyReLU()], r"layer 2, LeakyReLU\(slope=0.01\): int8 knows no activation"),
+    "LeakyReLU": ([nn.LeakyReLU()], r"layer 2, LeakyReLU\(negative_slope=0.01\): int8 knows no activation"),
     "LayerNorm": ([nn.LayerNorm(8), nn.ReLU()], r"layer 2, LayerNorm.*square root"),
     "Residual": ([nn.ReLU(), nn.Residual(nn.ReLU())], r"layer 3, Residual.*two scales"),
     "norm after ReLU": ([nn.ReLU(), nn.BatchNorm1d(8)], r"layer 3, BatchNorm1d.*does not stand right behind"),

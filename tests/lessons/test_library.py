@@ -85,6 +85,11 @@ def test_a_lesson_is_asked_for_by_number_name_or_file(asked):
     assert library.chosen(NAMES, asked) == "02_cross_entropy"
 
 
+@pytest.mark.parametrize("asked", ["13_distil_honestly", "lessons/13_distil_honestly.py", "13"])
+def test_a_lesson_is_found_by_its_old_name_too(asked):
+    assert library.chosen(["13_distill_honestly", "14_beyond_logits"], asked) == "13_distill_honestly"
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [

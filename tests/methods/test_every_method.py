@@ -183,7 +183,7 @@ def test_every_number_of_a_method_makes_a_difference(name, one):
         ("soft_targets", {"alpha": 1.5}, r"alpha is 1.5, but must lie in 0 to 1"),
         ("soft_targets", {"final_alpha": -0.1}, r"final_alpha is -0.1, but must lie in 0 to 1"),
         ("soft_targets", {"final_temperature": "hot"}, r"final_temperature is 'hot', but must be of type float"),
-        ("soft_targets", {"course": "bent"}, r"course is 'bent', but must be one of linear, cosine"),
+        ("soft_targets", {"schedule": "bent"}, r"schedule is 'bent', but must be one of linear, cosine"),
         ("curriculum_temperature", {"temperature": 1.0}, r"temperature is 1.0, but must be less than 21 and above 1"),
         ("deep_mutual_learning", {"peers": 0}, r"peers is 0, but must be less than 101 and at least 1"),
         ("hint", {"stage": 1.0}, r"stage is 1.0, but must be less than 1"),
@@ -192,7 +192,7 @@ def test_every_number_of_a_method_makes_a_difference(name, one):
             {"wieght": 1.0},
             r"rkd: unknown setting 'wieght'; did you mean 'weight'\? known are temperature=4.0, .*",
         ),
-        ("distil", {}, r"method is 'distil', but must be one of soft_targets, "),
+        ("distill", {}, r"method is 'distill', but must be one of soft_targets, "),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_right(name, settings, words):

@@ -14,8 +14,8 @@ def test_soft_targets_are_the_distillation_loss_to_the_bit(temperature, alpha, b
     objective = objective_of("soft_targets", student, [teacher], views, temperature=temperature, alpha=alpha)
     batch = views.batch(0, np.array([3, 1, 8]))
     found = total(student, objective, batch)
-    goal = objective.teacher(batch).logits
-    loss, dlogits = distillation_loss(student(batch.images), goal, batch.labels, temperature, alpha)
+    teacher_logits = objective.teacher(batch).logits
+    loss, dlogits = distillation_loss(student(batch.images), teacher_logits, batch.labels, temperature, alpha)
     if backend.name == "numpy":
         assert found.loss == loss
         assert np.array_equal(found.dlogits, dlogits)

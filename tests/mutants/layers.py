@@ -185,7 +185,11 @@ POOLING = [
 
 def norm_parts(scene):
     layer, x = scene.layer, scene.x
-    axes = layer.axes if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) else tuple(range(-len(layer.shape), 0))
+    axes = (
+        layer.axes
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+        else tuple(range(-len(layer.normalized_shape), 0))
+    )
     gamma = layer.params["weight"]
     if isinstance(layer, nn.BatchNorm2d):
         gamma = gamma[:, None, None]
@@ -257,7 +261,9 @@ NORMALISATION += [
     Mutant(
         "LayerNorm",
         "dγ summed over the features",
-        in_parameter(nn.LayerNorm, "weight", lambda s: np.broadcast_to(s.grads["weight"].mean(), s.layer.shape).copy()),
+        in_parameter(
+            nn.LayerNorm, "weight", lambda s: np.broadcast_to(s.grads["weight"].mean(), s.layer.normalized_shape).copy()
+        ),
         LAYER,
     ),
     Mutant(
@@ -326,7 +332,7 @@ ACTIVATIONS = [
         in_layer(
             nn.Dropout,
             lambda self, x, training, rng: (
-                (x * (m := (rng.random(x.shape) > self.rate).astype(x.dtype)), m) if training else (x, 1)
+                (x * (m := (rng.random(x.shape) > self.p).astype(x.dtype)), m) if training else (x, 1)
             ),
             lambda self, dy, m: (dy * m, {}),
         ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minikd.distillation import teacher
-from minikd.methods import courses, curriculum_temperature, ensemble, features, logits, mutual
+from minikd.methods import curriculum_temperature, ensemble, features, logits, mutual, schedule
 from minikd.methods.method import Answer
 from minikd.nn import container
 from minikd.training import loop as training
@@ -41,14 +41,14 @@ def own_gradient(mutate):
     """Return a plant in the objective's part of the flat gradient."""
 
     def replace(real):
-        def with_own(self, gradient, grads):
+        def with_extra(self, gradient, grads):
             whole, size = real(self, gradient, grads), self.model.size
             whole[size:] = mutate(whole[size:])
             return whole
 
-        return with_own
+        return with_extra
 
-    return attribute(training.Run, "with_own", replace)
+    return attribute(training.Run, "with_extra", replace)
 
 
 def in_shards(real):
@@ -281,7 +281,7 @@ MUTANTS = [
     Mutant(
         "schedule",
         "the other way round",
-        attribute(courses, "moved", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
+        attribute(schedule, "moved", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
         SCHEDULE,
     ),
     Mutant(

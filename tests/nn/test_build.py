@@ -31,7 +31,7 @@ def test_settings_survive_the_description():
     twin = build(json.loads(json.dumps({"layer": "Conv2d", **layer.config()})), shapes_of(layer))
     for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"):
         assert getattr(twin, name) == getattr(layer, name)
-    norm = build({"layer": "BatchNorm1d", "features": 3, "eps": 0.5, "momentum": 0.25}, {"weight": (3,)})
+    norm = build({"layer": "BatchNorm1d", "num_features": 3, "eps": 0.5, "momentum": 0.25}, {"weight": (3,)})
     assert (norm.eps, norm.momentum) == (0.5, 0.25)
 
 
@@ -44,8 +44,8 @@ def test_settings_survive_the_description():
         ({}, "unknown layer None"),
         ({"layer": "Linear", "in_features": 3}, "Linear cannot be made from.*out_features"),
         ({"layer": "ReLU", "slope": 1}, "ReLU cannot be made from.*slope"),
-        ({"layer": "Dropout", "rate": 2}, "Dropout cannot be made from.*rate is 2"),
-        ({"layer": "Dropout", "rate": "much"}, "Dropout cannot be made from"),
+        ({"layer": "Dropout", "p": 2}, "Dropout cannot be made from.*p is 2"),
+        ({"layer": "Dropout", "p": "much"}, "Dropout cannot be made from"),
         ({"layer": "Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": [3]}, "kernel_size is"),
         ({"layer": "Sequential"}, "Sequential is described by.*needs a list of layers alone"),
         ({"layer": "Residual", "layers": {"layer": "ReLU"}}, "needs a list of layers alone"),

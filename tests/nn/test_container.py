@@ -368,7 +368,7 @@ def test_a_chain_is_shown_a_layer_a_line_with_its_parameters():
         "  (0) Conv2d(in_channels=1, out_channels=4, kernel_size=(5, 5), stride=(2, 2))  104 parameters",
         "  (1) Residual of 156 parameters, float32",
         "    (0) Conv2d(in_channels=4, out_channels=4, kernel_size=(3, 3), padding=(1, 1))  148 parameters",
-        "    (1) BatchNorm2d(features=4)  8 parameters",
+        "    (1) BatchNorm2d(num_features=4)  8 parameters",
         "  (2) Flatten()",
         "  (3) Linear(in_features=576, out_features=10)  5,770 parameters",
     ]
@@ -380,10 +380,10 @@ def test_a_chain_in_one_line_has_every_setting_for_it_identifies_a_training():
     model = nn.Sequential(nn.Residual(nn.MaxPool2d(2)), nn.LeakyReLU(), nn.BatchNorm2d(4, eps=0.1))
     assert model.in_one_line() == (
         "Sequential(Residual(MaxPool2d(kernel_size=(2, 2), stride=(2, 2), padding=(0, 0))), "
-        "LeakyReLU(slope=0.01), BatchNorm2d(features=4, eps=0.1, momentum=0.1))"
+        "LeakyReLU(negative_slope=0.01), BatchNorm2d(num_features=4, eps=0.1, momentum=0.1))"
     )
     assert repr(model.layers[1]) == "LeakyReLU()"
-    assert repr(model.layers[2]) == "BatchNorm2d(features=4, eps=0.1)"
+    assert repr(model.layers[2]) == "BatchNorm2d(num_features=4, eps=0.1)"
 
 
 def test_a_layer_of_ones_own_is_shown_as_it_shows_itself():

@@ -190,8 +190,8 @@ def test_what_is_one_in_the_original_is_one_in_the_copy():
 
 def test_an_objective_that_trains_peers_can_be_copied():
     objective = copy.deepcopy(minikd.methods.mutual.MutualObjective([problems.mlp(1), problems.mlp(2)]))
-    assert tuple(objective.peers) == objective.own.layers
-    objective.own.vector[:] = 7
+    assert tuple(objective.peers) == objective.extra_parameters.layers
+    objective.extra_parameters.vector[:] = 7
     assert all((peer.vector == 7).all() and (peer.layers[1].params["weight"] == 7).all() for peer in objective.peers)
 
 

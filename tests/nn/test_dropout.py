@@ -56,5 +56,5 @@ def test_training_without_a_generator_is_refused_with_the_fix():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
 def test_a_rate_that_cannot_be_is_refused(rate):
-    with pytest.raises(ConfigError, match=f"rate is {rate}, but must be at least 0 and less than 1"):
+    with pytest.raises(ConfigError, match=f"p is {rate}, but must be at least 0 and less than 1"):
         nn.Dropout(rate)

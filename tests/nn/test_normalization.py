@@ -99,12 +99,12 @@ def test_layer_norm_is_the_same_in_training_and_does_not_look_across_the_batch()
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.BatchNorm1d(0), "BatchNorm1d's features is 0"),
+        (lambda: nn.BatchNorm1d(0), "BatchNorm1d's num_features is 0"),
         (lambda: nn.BatchNorm2d(2, eps=0), "BatchNorm2d's eps is 0, but must be positive"),
         (lambda: nn.BatchNorm2d(2, momentum=0), "momentum is 0"),
         (lambda: nn.BatchNorm2d(2, momentum=1.5), r"momentum is 1\.5"),
-        (lambda: nn.LayerNorm((3, 0)), r"LayerNorm's shape is \(3, 0\)"),
-        (lambda: nn.LayerNorm(()), r"LayerNorm's shape is \(\)"),
+        (lambda: nn.LayerNorm((3, 0)), r"LayerNorm's normalized_shape is \(3, 0\)"),
+        (lambda: nn.LayerNorm(()), r"LayerNorm's normalized_shape is \(\)"),
         (lambda: nn.LayerNorm(3, eps=-1), "LayerNorm's eps is -1"),
     ],
 )

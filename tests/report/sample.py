@@ -5,7 +5,7 @@ import numpy as np
 from minikd.report import Evidence
 
 
-def results(control=158, distilled=115, p=0.00002, only_control=81, only_distilled=38, dataset="mnist"):
+def results(baseline=158, distilled=115, p=0.00002, only_baseline=81, only_distilled=38, dataset="mnist"):
     def model(text, parameters, macs, errors, latency):
         return {
             "model": text,
@@ -34,10 +34,10 @@ def results(control=158, distilled=115, p=0.00002, only_control=81, only_distill
             "image_shape": (1, 28, 28),
         },
         "teacher": model("conv 3x3x32 - pool - conv 3x3x64 - pool - 128 - 10", 421_642, 4_241_152, 61, 0.91),
-        "student_baseline": {**model(student, 101_770, 101_632, control, 0.021), "agreement": 0.9853},
+        "student_baseline": {**model(student, 101_770, 101_632, baseline, 0.021), "agreement": 0.9853},
         "student_distilled": {**model(student, 101_770, 101_632, distilled, 0.021), "agreement": 0.9901},
         "mcnemar_p": p,
-        "mcnemar": {"only_baseline_wrong": only_control, "only_distilled_wrong": only_distilled},
+        "mcnemar": {"only_baseline_wrong": only_baseline, "only_distilled_wrong": only_distilled},
         "method": "soft_targets",
         "method_args": {"temperature": 4.0, "alpha": 0.9},
         "seed": 0,

@@ -16,7 +16,7 @@ CONFIG = {
 
 def small(teacher=60, baseline=3, distilled=33, p=1e-6, config=CONFIG, **fields):
     """Return the results of a run on 1,294 images, where distillation did harm."""
-    results = sample.results(control=baseline, distilled=distilled, p=p)
+    results = sample.results(baseline=baseline, distilled=distilled, p=p)
     results["teacher"].update(errors=teacher, accuracy=1 - teacher / 360)
     results["dataset"].update(train=1294, test=360)
     return {**results, "config": config, **fields}

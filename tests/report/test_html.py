@@ -140,9 +140,9 @@ def test_the_errors_are_the_tables_first_line(tmp_path, figures):
     assert table.startswith("teacher baseline distilled student errors in the test 61 158 115 Wrong answers")
 
 
-@pytest.mark.parametrize(("control", "distilled", "column"), [(158, 115, 2), (115, 158, 1)])
-def test_the_student_to_use_is_marked_in_the_table(control, distilled, column, tmp_path, figures):
-    page = page_of(sample.results(control, distilled), figures, tmp_path)
+@pytest.mark.parametrize(("baseline", "distilled", "column"), [(158, 115, 2), (115, 158, 1)])
+def test_the_student_to_use_is_marked_in_the_table(baseline, distilled, column, tmp_path, figures):
+    page = page_of(sample.results(baseline, distilled), figures, tmp_path)
     cells = [one.get("class") == "use" for one in page.all("td") if one.get("class") != "meaning"]
     assert [cells[k::3] for k in range(3)] == [[k == column] * len(MEASURES) for k in range(3)]
 
@@ -204,7 +204,7 @@ def test_the_bars_are_in_proportion_to_the_errors(tmp_path, figures):
 
 
 def test_a_run_without_errors_has_a_page_too(tmp_path, figures):
-    results = sample.results(control=0, distilled=0, p=1.0, only_control=0, only_distilled=0)
+    results = sample.results(baseline=0, distilled=0, p=1.0, only_baseline=0, only_distilled=0)
     results["teacher"]["errors"] = 0
     assert "both students make 0 errors" in page_of(results, figures, tmp_path).words
 
@@ -217,7 +217,7 @@ def test_the_shipped_recipe_of_each_figure_is_told():
 @pytest.mark.parametrize("width", [320, 400, 800, 1200])
 def test_nothing_is_off_the_screen(width, tmp_path, figures):
     """In a browser, with the longest of numbers, and a heading that has no blanks."""
-    results = sample.results(control=10_000, distilled=9_999, p=1.0)
+    results = sample.results(baseline=10_000, distilled=9_999, p=1.0)
     for key in KEYS:
         results[key].update(parameters=999_949, bytes=999.4e6, macs=99.9e9, nll=12.3456, ece=0.9999, latency_ms=9_999.0)
     found = seen(write_report(results, figures, tmp_path, CONFIG), width)
@@ -267,7 +267,7 @@ def seen(path, width, *flags):
     )
 
 
-def test_a_name_in_the_page_has_no_control_characters_and_may_be_no_utf8(tmp_path):
+def test_a_name_in_the_page_has_no_baseline_characters_and_may_be_no_utf8(tmp_path):
     folder = tmp_path / "caf\udce9"
     folder.mkdir()
     results = {**sample.results(dataset="a\x1b[2Jb\u202ec"), "name": "caf\udce9"}

@@ -38,7 +38,7 @@ def test_the_summary_has_a_column_for_each_model_with_every_number():
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_summary_fits_a_terminal_even_with_large_numbers(width, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
-    results = sample.results(control=10_000, distilled=9_999, p=1.0)
+    results = sample.results(baseline=10_000, distilled=9_999, p=1.0)
     for key in "teacher", "student_baseline", "student_distilled":
         results[key].update(parameters=999_949, bytes=999.4e6, macs=99.9e9, nll=12.3456, ece=0.9999, latency_ms=9_999.0)
     table = summary_table(results)
@@ -54,7 +54,7 @@ def test_the_terms_of_the_table_are_explained_in_a_line_each_below_it():
 
 
 @pytest.mark.parametrize(
-    ("control", "distilled", "p", "only", "headline", "sentence"),
+    ("baseline", "distilled", "p", "only", "headline", "sentence"),
     [
         (158, 115, 2e-5, (81, 38), "Distillation helped: 115 errors instead of 158", "beats the baseline"),
         (158, 155, 0.7, (20, 17), "No proof that distillation helped", "is not clearly better than"),
@@ -63,20 +63,20 @@ def test_the_terms_of_the_table_are_explained_in_a_line_each_below_it():
         (115, 158, 2e-5, (38, 81), "Use the baseline: it makes 115 errors, the distilled student 158", "is worse than"),
     ],
 )
-def test_the_verdict_says_what_happened(control, distilled, p, only, headline, sentence):
-    results = sample.results(control, distilled, p, *only)
+def test_the_verdict_says_what_happened(baseline, distilled, p, only, headline, sentence):
+    results = sample.results(baseline, distilled, p, *only)
     said = verdict.comparison(results)
     assert verdict.headline(results).startswith(headline)
     assert f"The distilled student {sentence}" in said
-    assert f"{distilled} errors against {control} on 10,000 test images" in said
-    assert ("chance" in said) == (p >= 0.05 and control != distilled)
-    difference = "as many" if control == distilled else f"{abs(control - distilled)} "
-    assert difference + ("" if control == distilled else "fewer" if distilled < control else "more") in said
+    assert f"{distilled} errors against {baseline} on 10,000 test images" in said
+    assert ("chance" in said) == (p >= 0.05 and baseline != distilled)
+    difference = "as many" if baseline == distilled else f"{abs(baseline - distilled)} "
+    assert difference + ("" if baseline == distilled else "fewer" if distilled < baseline else "more") in said
     assert f"Only the baseline misses {only[0]} images, only the distilled student {only[1]}" in said
 
 
 def test_one_error_is_singular():
-    results = sample.results(control=2, distilled=1, p=1.0, only_control=1, only_distilled=0)
+    results = sample.results(baseline=2, distilled=1, p=1.0, only_baseline=1, only_distilled=0)
     said = verdict.comparison(results)
     assert "1 error against 2" in said
     assert "misses 1 image," in said

@@ -56,3 +56,10 @@ def test_arrays_of_other_shape_dtype_or_order_have_other_digests():
     found = {digest(a), digest(a.reshape(2, 3)), digest(a.astype(np.float64)), digest(a[::-1]), digest(a, a)}
     assert len(found) == 5
     assert digest(a.reshape(2, 3).T) == digest(np.ascontiguousarray(a.reshape(2, 3).T))
+
+
+def test_a_setting_that_has_been_renamed_is_no_change():
+    before = '{"epochs": 5, "weight_limit": 0.0, "soft_targets.course": "linear"}'
+    now = '{"epochs": 5, "max_norm": 0.0, "soft_targets.schedule": "linear"}'
+    assert not changes(before, now)
+    assert changes(before, now.replace("0.0", "3.0")) == "max_norm was 0.0 and is 3.0"

@@ -32,11 +32,11 @@ class Toward(Objective):
     def __init__(self, weight=0.5, hidden=8):
         super().__init__()
         self.weight, self.seen = weight, []
-        self.own = nn.layer.Layer()
-        self.own.params["goal"] = np.ones(hidden, np.float32)
+        self.extra_parameters = nn.layer.Layer()
+        self.extra_parameters.params["goal"] = np.ones(hidden, np.float32)
 
     def __call__(self, logits, taps, batch, step):
-        gap, N = taps["2"] - self.own.params["goal"], len(logits)
+        gap, N = taps["2"] - self.extra_parameters.params["goal"], len(logits)
         self.seen.append((N, step.progress))
         loss = (gap * gap).sum() * (0.5 / N)
         hard = Term("hard", 1.0, *losses.cross_entropy(logits, batch.labels))
@@ -96,7 +96,7 @@ def loss_of(model, objective, views, index):
 def test_a_steps_gradient_is_the_derivative_of_its_loss_by_model_and_objective(shards):
     """By differences along a random direction through the one vector that is trained."""
     model, objective = problems.mlp().astype("float64"), Toward()
-    objective.own = objective.own.astype("float64")
+    objective.extra_parameters = objective.extra_parameters.astype("float64")
     views, index = problems.views(dtype=np.float64), np.arange(7)
     run = Run(model, views, objective, replace(PLAN, shards=shards, batch_size=7), "model")
     assert run.vector.size == model.size + 8
@@ -124,12 +124,12 @@ def test_a_gradient_of_what_is_not_trained_is_refused():
 
 def test_what_an_objective_trains_is_trained_and_the_model_keeps_its_vector():
     model, objective = problems.mlp(), Toward()
-    vector, before, goal = model.vector, model.vector.copy(), objective.own.params["goal"].copy()
+    vector, before, goal = model.vector, model.vector.copy(), objective.extra_parameters.params["goal"].copy()
     fit(model, problems.views(), objective, PLAN)
     assert model.vector is vector
     assert vector.shape == before.shape
     assert not np.array_equal(vector, before)
-    assert not np.isclose(objective.own.params["goal"], goal).any()
+    assert not np.isclose(objective.extra_parameters.params["goal"], goal).any()
     assert all(np.shares_memory(value, vector) for value in model.params.values())
 
 
@@ -155,17 +155,17 @@ def test_what_an_objective_trains_survives_a_stop(looks, tmp_path, monkeypatch):
     model, objective = problems.mlp(), Toward()
     resumed = fit(model, problems.views(), objective, PLAN, checkpoint=path)
     assert problems.same_bits(model, whole)
-    assert objective.own.params["goal"].tobytes() == wanted.own.params["goal"].tobytes()
+    assert objective.extra_parameters.params["goal"].tobytes() == wanted.extra_parameters.params["goal"].tobytes()
     for name in ("hard_loss", "hard_gradient", "feature_loss", "feature_gradient"):
         assert [row[name] for row in resumed] == [row[name] for row in rows]
 
 
 def test_the_norm_that_is_clipped_is_that_of_all_that_is_trained():
     model, objective = problems.mlp(), Toward(weight=100.0)
-    before = np.concatenate([model.vector, objective.own.params["goal"]])
+    before = np.concatenate([model.vector, objective.extra_parameters.params["goal"]])
     plan = Plan(epochs=1, batch_size=10, optimizer="sgd", momentum=0.0, learning_rate=0.5, schedule="constant")
     fit(model, problems.views(), objective, replace(plan, clip_norm=0.01))
-    after = np.concatenate([model.vector, objective.own.params["goal"]])
+    after = np.concatenate([model.vector, objective.extra_parameters.params["goal"]])
     assert np.linalg.norm(after - before) == pytest.approx(0.5 * 0.01, rel=1e-3)
 
 
@@ -284,10 +284,10 @@ def test_a_regressor_learns_and_stays_out_of_the_student():
     student, teacher, views = problems.mlp(), problems.cnn(), problems.views(30)
     pair = Pair(student, (teacher,), problems.SHAPE)
     objective = Hint(weight=1.0).objective(pair, lambda layers, _: teacher_for(teacher, views, map, layers), rng(3))
-    before = {name: value.copy() for name, value in objective.own.params.items()}
+    before = {name: value.copy() for name, value in objective.extra_parameters.params.items()}
     names = list(student.state_dict())
     rows = fit(student, views, objective, Plan(epochs=20, batch_size=10, learning_rate=0.02))
     assert rows[-1]["feature_loss"] < 0.5 * rows[0]["feature_loss"]
     assert list(student.state_dict()) == names
-    for name, value in objective.own.params.items():
+    for name, value in objective.extra_parameters.params.items():
         assert not np.isclose(value, before[name]).all()

@@ -145,7 +145,7 @@ def test_a_gradient_is_cut_to_the_largest_norm():
 
 def test_every_units_incoming_weights_are_cut_to_the_largest_length():
     plan = Plan(epochs=1, batch_size=5, optimizer="sgd", momentum=0.0, learning_rate=0.5, schedule="constant")
-    free, cut = (trained(problems.cnn(norm=False), replace(plan, weight_limit=limit)) for limit in (0.0, 0.5))
+    free, cut = (trained(problems.cnn(norm=False), replace(plan, max_norm=limit)) for limit in (0.0, 0.5))
     for name, value in cut.params.items():
         lengths = np.linalg.norm(to_host(value).reshape(len(value), -1), axis=1)
         if name.endswith("bias"):
@@ -297,7 +297,7 @@ def test_no_images_are_refused():
             ("seed", 0.5),
             ("clip_norm", -1.0),
             ("clip_norm", math.nan),
-            ("weight_limit", -1.0),
+            ("max_norm", -1.0),
             ("warm_up", -1),
             ("warm_up", math.inf),
         ),

@@ -1,4 +1,4 @@
-"""The main job as a process in minikd, shortened: a teacher, a control, a distilled student, and their test errors.
+"""The main job as a process in minikd, shortened: a teacher, a baseline, a distilled student, and their test errors.
 
 Its twin is torch_job.py. Both train the networks of `minikd distill` by its recipe, but for fewer epochs and without
 augmentation, so that both do the same work; both keep pixels as uint8, cache the teacher's logits, and write the three
@@ -36,12 +36,12 @@ def main() -> None:
         replace(recipe.teacher, epochs=arguments.teacher_epochs, warm_up=warm_up).plan(SEED),
         watcher=None,
     )
-    control = models.mlp(data.image_shape, how.hidden, data.classes, rng)
-    student = control.copy()
-    minikd.train(control, data, how.plan(SEED), watcher=None)
+    baseline = models.mlp(data.image_shape, how.hidden, data.classes, rng)
+    student = baseline.copy()
+    minikd.train(baseline, data, how.plan(SEED), watcher=None)
     minikd.distill(teacher, student, data, how.plan(SEED), watcher=None)
 
-    named = {"teacher": teacher, "control": control, "student": student}
+    named = {"teacher": teacher, "baseline": baseline, "student": student}
     for name, model in named.items():
         minikd.save(arguments.out / f"{name}.safetensors", model, data)
     print(json.dumps({name: minikd.evaluate(model, data).accuracy for name, model in named.items()}))

@@ -133,14 +133,14 @@ def main() -> None:
 
     teacher = cnn()
     train_teacher(teacher, data, arguments.teacher_epochs)
-    control = mlp()
-    student = deepcopy(control)
-    train_student(control, data, arguments.student_epochs, lambda z, index: F.cross_entropy(z, data.labels[index]))
+    baseline = mlp()
+    student = deepcopy(baseline)
+    train_student(baseline, data, arguments.student_epochs, lambda z, index: F.cross_entropy(z, data.labels[index]))
     targets = F.softmax(logits_of(teacher, data, data.images).clone() / TEMPERATURE, 1)
     train_student(student, data, arguments.student_epochs, distillation(data, targets))
 
     accuracies = {}
-    for name, model in {"teacher": teacher, "control": control, "student": student}.items():
+    for name, model in {"teacher": teacher, "baseline": baseline, "student": student}.items():
         torch.save(model.state_dict(), arguments.out / f"{name}.pt")
         right = logits_of(model, data, data.test_images).argmax(1) == data.test_labels
         accuracies[name] = float(right.float().mean())

@@ -99,7 +99,7 @@ def seed_on_labels(stage: Stage) -> Problem:
 
 
 def student_on_labels(stage: Stage) -> Problem:
-    """Return the training of the main job's control."""
+    """Return the training of the main job's baseline."""
     return Training(student(128), None, Recipe().student.shards)
 
 
@@ -127,7 +127,7 @@ def one_image(stage: Stage) -> Problem:
 WORKS = (
     Work("teacher", "training step, teacher", on_labels, 1.7, 1.0),
     Work("seed-teacher", "training step, seed's teacher", seed_on_labels, 1.7, 1.0),
-    Work("control", "training step, 784-128-10", student_on_labels),
+    Work("baseline", "training step, 784-128-10", student_on_labels),
     Work("student", "distillation, 784-128-10, cached", on_cached, 3.0, 2.0),
     Work("large-student", "distillation, 784-800-800-10, live", on_live, 1.7, 1.0),
     Work("inference-teacher", "inference, teacher, 1,000 images", many_images, 1.5, 1.0),

@@ -26,8 +26,11 @@ from minikd.typing import Floats, Ints
 
 FIX = "remove it, and the cell runs again"
 
-ROLES = {"teacher": "teacher", "control": "student_baseline", "student": "student_distilled"}
+ROLES = {"teacher": "teacher", "baseline": "student_baseline", "student": "student_distilled"}
 """What a cell trains, and the name of its weights file."""
+
+WORDS_BEFORE = ("control", "alone")
+"""What earlier versions called the baseline in the names of rows; their folders are still read."""
 
 PATIENCE = 10.0
 """Seconds that a cell waits for its folder: a worker of a killed experiment needs a moment to notice and end."""
@@ -69,8 +72,8 @@ Outcomes = dict[str, Outcome]
 class Cell:
     """A model to train: a row of the table, one seed of it.
 
-    name: the row. recipe: how, with its seed. role: "teacher", "control" (labels alone) or "student". teacher: the row
-    whose model of the same seed teaches, or for a control is compared with; trained in an earlier stage. against: the
+    name: the row. recipe: how, with its seed. role: "teacher", "baseline" (labels alone) or "student". teacher: the row
+    whose model of the same seed teaches, or for a baseline is compared with; trained in an earlier stage. against: the
     rows that this one is held against, by McNemar's test. candidate: trained to choose settings, on validation images
     alone. change: what is changed of the job that trains it, where a recipe cannot say it. look: what else is told of
     its test logits (N, K), the outcome's `parts`. ensemble: the keys of the cells that teach together instead.
@@ -98,7 +101,7 @@ class Cell:
 
     @property
     def taught_by(self) -> tuple[str, ...]:
-        """The keys of the teacher's cells, which a control is compared with."""
+        """The keys of the teacher's cells, which a baseline is compared with."""
         return self.ensemble or ((key_of(self.teacher, self.seed),) if self.teacher else ())
 
     @property
@@ -130,7 +133,7 @@ def train(cell: Cell, folder: Path) -> Outcome:
             distillation=replace(recipe.distillation, ensemble=tuple(others)),
         )
     place = RunFolder(folder / "cells" / cell.key, patience=PATIENCE)
-    with Job(recipe, place, threads=1, kept=folder / "answers") as job:
+    with Job(recipe, place, threads=1, teacher_cache=folder / "answers") as job:
         if cell.change:
             cell.change(job)
         return outcome(cell, job)
@@ -140,7 +143,7 @@ def outcome(cell: Cell, job: Job) -> Outcome:
     """Train the cell's model of a job, and measure it."""
     if cell.role == "teacher":
         model = job.teacher()
-    elif cell.role == "control":
+    elif cell.role == "baseline":
         model = job.baseline()
     else:
         model = job.distilled(job.given[0].model.to(job.backend))
@@ -188,13 +191,19 @@ def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
 
     Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
     """
-    path = folder / "cells" / f"{cell.key}.json"
+    path = path_of(cell, folder / "cells")
     found = read_table(path, Outcome, FIX)
     if found and not is_whole(found["test"]):
         raise CheckpointError(f"{path} is broken (its predictions, errors and images do not agree); {FIX}")
     if found and found["recipe"] != cell.recipe.to_toml():
         raise ConfigError(f"{path} is of another recipe than {cell.name} has now; choose another folder with --folder")
-    return found
+    return None if found is None else Outcome({**found, "name": cell.name})
+
+
+def path_of(cell: Cell, cells: Path) -> Path:
+    """Return where a cell's outcome lies: under its key, or under the one that an earlier version gave a baseline."""
+    keys = [cell.key, *(cell.key.replace("baseline", word) for word in WORDS_BEFORE)]
+    return next((path for key in keys if (path := cells / f"{key}.json").exists()), cells / f"{cell.key}.json")
 
 
 def is_whole(test: Measured | None) -> bool:

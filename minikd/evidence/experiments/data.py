@@ -1,6 +1,6 @@
-"""Few labels: so many images keep theirs, the teacher and the control learn from these, the student from all images.
+"""Few labels: so many images keep theirs, the teacher and the baseline learn from these, the student from all images.
 
-All are trained for as many steps: where labels are few, teacher and control see those images more often. The control
+All are trained for as many steps: where labels are few, teacher and baseline see those images more often. The baseline
 has the learning rate that is best for it on the held-out images, the student its default.
 """
 
@@ -36,34 +36,34 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     return [Cell(f"{count} teacher", recipe, "teacher") for count, recipe in recipes(setup)]
 
 
-def controls(setup: Setup) -> list[list[Cell]]:
-    """Return the control's cells at its defaults, one for each seed, for each number of labels."""
+def baselines(setup: Setup) -> list[list[Cell]]:
+    """Return the baseline's cells at its defaults, one for each seed, for each number of labels."""
     found: dict[int, list[Cell]] = {}
     for count, recipe in recipes(setup):
-        cell = Cell(f"{count} control", recipe, "control", f"{count} teacher")
+        cell = Cell(f"{count} baseline", recipe, "baseline", f"{count} teacher")
         found.setdefault(count, []).append(cell)
     return list(found.values())
 
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
-    """The learning rates of each control, for the tuning seeds."""
-    return [one for cells in controls(setup) for one in tries(cells[: setup.size.tuning], ({}, *RATES))]
+    """The learning rates of each baseline, for the tuning seeds."""
+    return [one for cells in baselines(setup) for one in tries(cells[: setup.size.tuning], ({}, *RATES))]
 
 
 def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
-    """A control and a student for each."""
+    """A baseline and a student for each."""
     found = []
-    for cells in controls(setup):
+    for cells in baselines(setup):
         found += at_its_best(setup, outcomes, cells, RATES)
         against = (found[-1].name,)
         for cell in cells:
-            name = cell.name.replace("control", "distilled")
+            name = cell.name.replace("baseline", "distilled")
             found.append(Cell(name, cell.recipe, "student", cell.teacher, against))
     return found
 
 
 def figure(report: Report) -> "Figure":
-    """Draw test errors over the number of labels, a line each for teacher, control and student."""
+    """Draw test errors over the number of labels, a line each for teacher, baseline and student."""
     places = {row["name"]: float(row["name"].split()[0]) for row in report["rows"]}
     return lines(report, "Test errors by the number of labelled images", "images with a label", places)
 
@@ -79,6 +79,6 @@ DATA = Experiment(
     },
     recipe=Recipe(),
     stages=(teachers, candidates, students),
-    against=("control",),
+    against=("baseline",),
     draw=figure,
 )

@@ -26,7 +26,7 @@ TINY_TRAIN, TINY_TEST = 600, 300
 class Size:
     """How long a preset trains: epochs of a teacher and of a student, and the minutes of all on two cores, five seeds.
 
-    tuning: the seeds that candidates are trained for; none: nothing is tuned. editions: where the students' images are
+    tuning: the seeds that candidates are trained for; none: nothing is tuned. copies: where the students' images are
     varied once and for all, how often each is there; an epoch is then a pass over all of them.
     """
 
@@ -34,7 +34,7 @@ class Size:
     student: int
     minutes: float
     tuning: int = 0
-    editions: int = 0
+    copies: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LOOKS = {
     "teacher": (style.INK, "s", "teacher"),
-    "control": (style.ORANGE, "^", "control: labels alone"),
+    "baseline": (style.ORANGE, "^", "baseline: labels alone"),
     "student": (style.BLUE, "o", "taught by a method"),
 }
 """Colour, marker and meaning of each role: a grey print still tells the markers apart."""

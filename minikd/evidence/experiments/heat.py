@@ -1,4 +1,4 @@
-"""A grid of rows as a heat map, with the control's line on its scale."""
+"""A grid of rows as a heat map, with the baseline's line on its scale."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,17 +18,17 @@ def heat_map(
     axes: Sequence[tuple[str, Sequence[str]]],
     names: Sequence[Sequence[str]],
 ) -> "Figure":
-    """Draw mean test errors over two settings; below each number, by how much it differs from the control's.
+    """Draw mean test errors over two settings; below each number, by how much it differs from the baseline's.
 
-    The control's line is on the scale. axes: the title and ticks of x, then of y. names: the rows' names, (y, x). A row
-    that failed stays empty.
+    A line on the scale marks the baseline. axes: the title and ticks of x, then of y. names: the rows' names, (y, x).
+    The cell of a row that failed stays empty.
     """
     mean = {row["name"]: row["mean"] for row in report["rows"]}
-    control = next((row["name"] for row in report["rows"] if row["role"] == "control"), "")
+    baseline = next((row["name"] for row in report["rows"] if row["role"] == "baseline"), "")
     values = np.array([[mean.get(name, np.nan) for name in line] for line in names])
     figure = style.new_figure(8, 5.6, title)
     ax = figure.subplots()
-    seen = [*values[np.isfinite(values)], *([mean[control]] if control in mean else [])] or [0.0]
+    seen = [*values[np.isfinite(values)], *([mean[baseline]] if baseline in mean else [])] or [0.0]
     room = max(1.0, 0.05 * (max(seen) - min(seen)))
     low, high = float(min(seen) - room), float(max(seen) + room)
     # cividis rises evenly in lightness: it reads alike for every eye, and on a grey print
@@ -36,14 +36,14 @@ def heat_map(
     for (y, x), value in np.ndenumerate(values):
         if np.isfinite(value):
             dark = value > (low + high) / 2
-            words = f"{value:.1f}" + (f"\n({value - mean[control]:+.1f})" if control in mean else "")
+            words = f"{value:.1f}" + (f"\n({value - mean[baseline]:+.1f})" if baseline in mean else "")
             ax.text(x, y, words, ha="center", va="center", fontsize=9, color="white" if dark else style.INK)
     (x_title, x_ticks), (y_title, y_ticks) = axes
     ax.set_xticks(range(len(x_ticks)), x_ticks)
     ax.set_yticks(range(len(y_ticks)), y_ticks)
-    style.tidy(ax, "in brackets: more or fewer than the control", x_title, y_title, grid=False)
+    style.tidy(ax, "in brackets: more or fewer than the baseline", x_title, y_title, grid=False)
     scale = figure.colorbar(shown, ax=ax, label="errors on the test images, mean over seeds")
-    if control in mean:
-        scale.ax.axhline(mean[control], color=style.RED, linewidth=2)
-        scale.ax.text(-0.2, mean[control], "control", color=style.RED, ha="right", va="center", fontsize=9)
+    if baseline in mean:
+        scale.ax.axhline(mean[baseline], color=style.RED, linewidth=2)
+        scale.ax.text(-0.2, mean[baseline], "baseline", color=style.RED, ha="right", va="center", fontsize=9)
     return figure

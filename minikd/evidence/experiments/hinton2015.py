@@ -18,7 +18,7 @@ from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size
 from minikd.evidence.experiments.figures import LOOKS
 from minikd.evidence.experiments.lines import STROKES
-from minikd.evidence.experiments.missing import only, tell
+from minikd.evidence.experiments.missing_classes import only, tell
 from minikd.evidence.experiments.rows import Report
 from minikd.evidence.experiments.tuning import with_settings
 from minikd.report import style
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RECIPE = Recipe(
     teacher=Teacher(
         model="wide", optimizer="adam", learning_rate=1e-3, schedule="one_cycle", warm_up=0.0, weight_decay=0.0,
-        dropout=0.5, weight_limit=15**0.5, shift=2.0, rotation=0.0, scale=0.0,
+        dropout=0.5, max_norm=15**0.5, shift=2.0, rotation=0.0, scale=0.0,
     ),
     student=Student(learning_rate=1e-3, hidden=(800, 800)),
 )  # fmt: skip
@@ -45,16 +45,16 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def students(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Students of three widths, alone and at every temperature; and those whose transfer set lacks classes."""
+    """Students of three widths, baselines and at every temperature; and those whose transfer set lacks classes."""
     found = []
     for recipe in setup.recipes():
         for width in WIDTHS:
             how = replace(recipe, student=replace(recipe.student, hidden=(width, width)))
-            alone = f"{width} alone"
-            found.append(Cell(alone, how, "control", "teacher"))
+            baseline = f"{width} baseline"
+            found.append(Cell(baseline, how, "baseline", "teacher"))
             for temperature in TEMPERATURES:
                 soft = with_settings(how, {"temperature": temperature})
-                found.append(Cell(f"{width} T={temperature:g}", soft, "student", "teacher", (alone,)))
+                found.append(Cell(f"{width} T={temperature:g}", soft, "student", "teacher", (baseline,)))
         for name, (moved, kept) in MISSING.items():
             soft = with_settings(recipe, {"temperature": 20.0})
             found.append(Cell(name, soft, "student", "teacher", change=partial(only, kept), look=partial(tell, moved)))
@@ -62,11 +62,11 @@ def students(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def figure(report: Report) -> "Figure":
-    """Draw errors over temperature, a panel for each width, with lines for the control and the teacher."""
+    """Draw errors over temperature, a panel for each width, with lines for the baseline and the teacher."""
     rows = {row["name"]: row for row in report["rows"]}
     drawing = style.new_figure(10, 4, "Hinton, Vinyals & Dean 2015, §3: two hidden layers, by temperature")
     for width, ax in zip(WIDTHS, drawing.subplots(1, len(WIDTHS)), strict=True):
-        for name, role in ("teacher", "teacher"), (f"{width} alone", "control"):
+        for name, role in ("teacher", "teacher"), (f"{width} baseline", "baseline"):
             if name in rows:
                 colour, _, meaning = LOOKS[role]
                 ax.axhline(rows[name]["mean"], color=colour, linestyle=STROKES[role], label=meaning)
@@ -96,11 +96,11 @@ HINTON2015 = Experiment(
     },
     recipe=RECIPE,
     stages=(teachers, students),
-    against=("alone",),
+    against=("baseline",),
     draw=figure,
     published=(
         Published("teacher 784-1200-1200-10", "teacher", "", "67"),
-        Published("784-800-800-10 alone", "800 alone", "", "146"),
+        Published("784-800-800-10 baseline", "800 baseline", "", "146"),
         Published("784-800-800-10 distilled, T = 20", "800 T=20", "", "74"),
         Published("transfer set without 3s", "no 3s", "", "206"),
         Published("  of them 3s", "no 3s", "moved classes", "133"),

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-STROKES = {"teacher": ":", "control": "--", "student": "-"}
-ASIDE = {"teacher": 0.96, "control": 1.0, "student": 1.04}
+STROKES = {"teacher": ":", "baseline": "--", "student": "-"}
+ASIDE = {"teacher": 0.96, "baseline": 1.0, "student": 1.04}
 """Each role stands a little aside, so that no interval hides another."""
 
 

@@ -1,8 +1,8 @@
 """Every method that the default pair can use, at equal budget, with its default and with tuned settings.
 
-Tuning is alike for all, the control too: two settings are tried beside the default one, each a training of the same
+Tuning is alike for all, the baseline too: two settings are tried beside the default one, each a training of the same
 length, and the held-out images of the tuning seeds choose (fewest errors, then likelihood). Where the default wins
-there is no second row. A default row is held against plain soft targets and the control at their defaults, a tuned row
+there is no second row. A default row is held against plain soft targets and the baseline at their defaults, a tuned row
 against both as tuned. Schedules and schemes, who teaches whom rather than what is matched, stand at the end, untuned.
 """
 
@@ -23,12 +23,12 @@ from minikd.methods import Pair, usable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTROL, PLAIN = "control", "soft_targets"
+BASELINE, PLAIN = "baseline", "soft_targets"
 
 MIXED: Sequence[Settings] = ({"temperature": 2.0}, {"alpha": 0.5})
 
 GRID: Mapping[str, Sequence[Settings]] = {
-    CONTROL: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
+    BASELINE: ({"learning_rate": 3e-3}, {"learning_rate": 2e-3}),
     **dict.fromkeys(("soft_targets", "reverse_kl", "jensen_shannon", "soft_cross_entropy", "noisy_teacher"), MIXED),
     "logit_matching": ({"alpha": 0.5}, {"alpha": 0.99}),
     "dkd": ({"beta": 2.0}, {"temperature": 2.0}),
@@ -60,26 +60,26 @@ student that is taught by the first student."""
 
 
 def base_rows(recipe: Recipe) -> list[str]:
-    """Return the control and the methods that the recipe's pair can use."""
+    """Return the baseline and the methods that the recipe's pair can use."""
     dataset = load_dataset(recipe.data)
     pair = Pair(first_student(recipe, dataset), [first_teacher(recipe, dataset)], dataset.image_shape)
-    return [CONTROL, *usable(pair)]
+    return [BASELINE, *usable(pair)]
 
 
-def row(setup: Setup, base: str, settings: Settings, plain: str, control: str) -> list[Cell]:
-    """Return the cells of a row, one for each seed, held against plain soft targets and the control."""
-    name, role = named(base, settings), "control" if base == CONTROL else "student"
-    method = PLAIN if base == CONTROL else base
-    against = ("" if base == PLAIN else plain, "" if base == CONTROL else control)
+def row(setup: Setup, base: str, settings: Settings, plain: str, baseline: str) -> list[Cell]:
+    """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
+    name, role = named(base, settings), "baseline" if base == BASELINE else "student"
+    method = PLAIN if base == BASELINE else base
+    against = ("" if base == PLAIN else plain, "" if base == BASELINE else baseline)
     recipes = [with_settings(taught(recipe, method, {}), settings) for recipe in setup.recipes()]
     return [Cell(name, recipe, role, "teacher", against) for recipe in recipes]
 
 
 def defaults(setup: Setup, _: Outcomes) -> list[Cell]:
-    """The control and every method, as they are; and what is tried beside them, for the tuning seeds."""
+    """The baseline and every method, as they are; and what is tried beside them, for the tuning seeds."""
     found = []
     for base in base_rows(setup.recipe):
-        cells = row(setup, base, {}, PLAIN, CONTROL)
+        cells = row(setup, base, {}, PLAIN, BASELINE)
         found += [*cells, *tries(cells[: setup.size.tuning], GRID[base])]
     return found
 
@@ -89,25 +89,25 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
     found = []
     for recipe in setup.recipes():
         rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
-        found += [Cell(name, how, "student", "teacher", (PLAIN, CONTROL)) for name, how in rows.items()]
+        found += [Cell(name, how, "student", "teacher", (PLAIN, BASELINE)) for name, how in rows.items()]
         if setup.seeds > 1:
             plain, all_seeds = taught(recipe, PLAIN, {}), tuple(cell.key for cell in teachers(setup, {}))
-            found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, CONTROL), ensemble=all_seeds))
+            found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, BASELINE), ensemble=all_seeds))
     return found
 
 
 def tuned(setup: Setup, outcomes: Outcomes) -> list[Cell]:
-    """The control and every method with the settings that did best on the held-out images, where not the default's."""
+    """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
     chosen = {base: best(setup, outcomes, base, GRID[base]) for base in base_rows(setup.recipe)}
-    plain, control = (named(base, chosen[base]) for base in (PLAIN, CONTROL))
+    plain, baseline = (named(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
-        cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, control)
+        cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, baseline)
     ]
 
 
 def figure(report: Report) -> "Figure":
-    """Draw every row, best first, with the control's line."""
-    return dots(report, "Every method at equal budget, default and tuned", CONTROL)
+    """Draw every row, best first, with the baseline's line."""
+    return dots(report, "Every method at equal budget, default and tuned", BASELINE)
 
 
 METHODS = Experiment(
@@ -121,6 +121,6 @@ METHODS = Experiment(
     },
     recipe=Recipe(),
     stages=(teachers, defaults, tuned, schemes),
-    against=("soft", "control"),
+    against=("soft", "baseline"),
     draw=figure,
 )

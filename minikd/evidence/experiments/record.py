@@ -1,12 +1,13 @@
-"""The best feed-forward students that we can distil from CNNs: large and small, trained long on varied images.
+"""The best feed-forward students that we can distill from CNNs: large and small, trained long on varied images.
 
-The teachers are two deep CNNs whose probabilities are averaged. They and the students see MNIST's images shifted,
-turned, scaled and bent, the students' turned and bent further; these are made once for all of them (`editions`).
-Students learn with batch norm, which is folded into their weights after. The control stands beside: the same network,
-as long, on the same images, with as many tries at its learning rate. (Simard et al. 2003 and Cireşan et al. 2010 need
-no teacher for less than 1 % of errors: without that control the numbers would say nothing about distillation.)
+The teachers are two deep CNNs whose probabilities are averaged. Teachers and students see MNIST's images shifted,
+rotated, scaled and bent, the students' images more strongly; these are computed once for all students
+(`precomputed_augmentation`). Students train with batch norm, which is folded into their weights afterwards. The
+baseline is the same network, trained as long, on the same images, with as many learning rates tried. (Simard
+et al. 2003 and Cireşan et al. 2010 make less than 1 % of errors without a teacher: without the baseline the numbers
+would say nothing about distillation.)
 
-Learning rates are tried in one pass over the editions, three for the small student, and chosen on held-out images. All
+Learning rates are tried in one pass over the copies, three for the small student, and chosen on held-out images. All
 seeds hold out the same images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
 """
 
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING
 from minikd.data import Augmentation
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.editions import in_editions, same_images
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught
 from minikd.evidence.experiments.figures import dots
+from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import Report
 from minikd.evidence.experiments.tuning import Settings, at_its_best, tries
 
@@ -46,7 +47,7 @@ class Net:
 
     @property
     def grid(self) -> Sequence[Settings]:
-        """What is tried beside the first rate, for the control as for the student."""
+        """What is tried beside the first rate, for the baseline as for the student."""
         return [{"learning_rate": rate} for rate in self.rates[1:]]
 
 
@@ -54,7 +55,7 @@ NETS: Mapping[str, Net] = {
     "800-800": Net((800, 800), 1, 4.0, (4e-3, 2e-3, 8e-3, 1.6e-2)),
     "128": Net((128,), 3, 2.0, (5e-3, 2.5e-3, 1e-2, 2e-2)),
 }
-KINDS = ("control", "distilled")
+KINDS = ("baseline", "distilled")
 
 
 def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
@@ -62,15 +63,15 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     return [Cell("teacher", recipe, "teacher", change=same_images) for recipe in setup.recipes()[:TEACHERS]]
 
 
-def row(setup: Setup, size: str, kind: str, passes: int, control: str = "") -> list[Cell]:
+def row(setup: Setup, size: str, kind: str, passes: int, baseline: str = "") -> list[Cell]:
     """Return the cells of a row at the recipe's settings, one for each seed."""
-    net, change = NETS[size], partial(in_editions, setup.size.editions, VARIED)
-    found, role = [], "control" if kind == "control" else "student"
+    net, change = NETS[size], partial(precompute_augmentation, setup.size.copies, VARIED)
+    found, role = [], "baseline" if kind == "baseline" else "student"
     together = tuple(cell.key for cell in teachers(setup, {}))
     for recipe in setup.recipes():
         student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rates[0], epochs=passes)
         how = taught(replace(recipe, student=student), "soft_targets", {"temperature": net.temperature})
-        against = (control,) if control else ()
+        against = (baseline,) if baseline else ()
         found.append(Cell(f"{size} {kind}", how, role, "teacher", against, change=change, ensemble=together))
     return found
 
@@ -85,15 +86,15 @@ def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
-    """Controls and students with the settings that did best on the held-out images."""
+    """Baselines and students with the settings that did best on the held-out images."""
     found = []
     for size, net in NETS.items():
-        control = ""
+        baseline = ""
         for kind in KINDS:
             passes = setup.size.student * net.longer
-            cells = row(setup, size, kind, passes, control)
+            cells = row(setup, size, kind, passes, baseline)
             found += at_its_best(setup, outcomes, cells, net.grid)
-            control = found[-1].name
+            baseline = found[-1].name
     return found
 
 
@@ -107,12 +108,12 @@ RECORD = Experiment(
     summary="the best feed-forward students, 784-800-800-10 and 784-128-10, long trained on varied images",
     compares="each with an equally long, equally tuned student trained on the same images' labels alone",
     sizes={
-        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, editions=3),
-        "short": Size(teacher=3, student=1, minutes=20, tuning=1, editions=6),
-        "full": Size(teacher=14, student=5, minutes=100, tuning=1, editions=20),
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, copies=3),
+        "short": Size(teacher=3, student=1, minutes=20, tuning=1, copies=6),
+        "full": Size(teacher=14, student=5, minutes=100, tuning=1, copies=20),
     },
     recipe=Recipe(teacher=Teacher(model="deep", elastic=0.5), student=Student(norm="batch")),
     stages=(teachers, candidates, students),
-    against=("control",),
+    against=("baseline",),
     draw=figure,
 )

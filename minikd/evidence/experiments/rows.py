@@ -1,4 +1,4 @@
-"""From outcomes to rows: each cell name's seeds taken together, held against its controls and its teacher."""
+"""From outcomes to rows: each cell name's seeds taken together, held against its baselines and its teacher."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -30,7 +30,7 @@ class Row(TypedDict):
     """A row of the table: means over seeds. `half` is half the 95 % interval of the errors, None for one seed.
 
     validation: errors on the held-out images, a fraction. agreement: with the teacher of the seed, or with each of
-    several that teach together; None where there is none. versus: beside each control that the seeds share. parts: the
+    several that teach together; None where there is none. versus: beside each baseline that the seeds share. parts: the
     means of what else was counted.
     """
 
@@ -59,7 +59,7 @@ class Beside(TypedDict):
 
 
 class Report(TypedDict):
-    """What results.json holds: the rows, and by key why cells failed; `against` names the controls' columns."""
+    """What results.json holds: the rows, and by key why cells failed; `against` names the baselines' columns."""
 
     experiment: str
     preset: str

@@ -1,7 +1,7 @@
 """Plain soft targets over temperature and α: a map of where they help, and by how much. Nothing is chosen by it.
 
-The control has the learning rate that is best for it on the held-out images: the default was settled for a student that
-is distilled.
+The baseline has the learning rate that is best for it on the held-out images: the default was chosen for the distilled
+student.
 """
 
 from typing import TYPE_CHECKING
@@ -25,19 +25,19 @@ def name(temperature: float, alpha: float) -> str:
     return f"T={temperature:g} alpha={alpha:g}"
 
 
-def controls(setup: Setup) -> list[Cell]:
-    """Return the control's cells at its defaults, one for each seed."""
-    return [Cell("control", recipe, "control", "teacher") for recipe in setup.recipes()]
+def baselines(setup: Setup) -> list[Cell]:
+    """Return the baseline's cells at its defaults, one for each seed."""
+    return [Cell("baseline", recipe, "baseline", "teacher") for recipe in setup.recipes()]
 
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
-    """The control's learning rates, for the tuning seeds."""
-    return tries(controls(setup)[: setup.size.tuning], ({}, *RATES))
+    """The baseline's learning rates, for the tuning seeds."""
+    return tries(baselines(setup)[: setup.size.tuning], ({}, *RATES))
 
 
 def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
-    """The control, and a student for each temperature and α."""
-    found = at_its_best(setup, outcomes, controls(setup), RATES)
+    """The baseline, and a student for each temperature and α."""
+    found = at_its_best(setup, outcomes, baselines(setup), RATES)
     against = (found[0].name,)
     for temperature in TEMPERATURES:
         for alpha in ALPHAS:
@@ -48,7 +48,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
 
 
 def figure(report: Report) -> "Figure":
-    """Draw the mean test errors as a heat map beside the control's."""
+    """Draw the mean test errors as a heat map beside the baseline's."""
     return heat_map(
         report,
         "Soft targets: test errors by temperature and α",
@@ -71,6 +71,6 @@ TEMPERATURE = Experiment(
     },
     recipe=Recipe(),
     stages=(teachers, candidates, students),
-    against=("control",),
+    against=("baseline",),
     draw=figure,
 )

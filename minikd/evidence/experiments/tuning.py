@@ -12,7 +12,7 @@ Settings = Mapping[str, float]
 """Settings of the student's training, or of its method, by name."""
 
 RATES: Sequence[Settings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-3})
-"""What is tried for a control beside the default student's learning rate, which was settled for a distilled one."""
+"""What is tried for a baseline beside the default student's learning rate, which was settled for a distilled one."""
 
 
 def named(base: str, settings: Settings) -> str:

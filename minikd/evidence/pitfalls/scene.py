@@ -35,7 +35,7 @@ class Taught(Objective):
         return terms(self.wiring, logits, self.teacher(batch).logits, batch.labels, self.alpha)
 
 
-def terms(wiring: Wiring, logits: Floats, goal: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
+def terms(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
     """Return the teacher's terms, with and without labels, and the labels': means over the batch."""
     parts = []
     for soft, weight, rows in (
@@ -43,7 +43,9 @@ def terms(wiring: Wiring, logits: Floats, goal: Floats, labels: Ints, alpha: flo
         (wiring.bare, 1.0, np.flatnonzero(labels == NO_LABEL)),
     ):
         if len(rows):
-            parts.append(Term("soft", weight, *spread(soft(logits[rows], goal[rows], TEMPERATURE), rows, logits)))
+            parts.append(
+                Term("soft", weight, *spread(soft(logits[rows], teacher_logits[rows], TEMPERATURE), rows, logits))
+            )
     return *parts, *hard(1.0 - alpha, logits, labels)
 
 

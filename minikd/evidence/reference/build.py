@@ -100,11 +100,11 @@ def as_module(layer: Layer) -> "torch.nn.Module":
         case AvgPool2d():
             return nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding)
         case BatchNorm1d():
-            return nn.BatchNorm1d(layer.features, eps=layer.eps, momentum=layer.momentum)
+            return nn.BatchNorm1d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
         case BatchNorm2d():
-            return nn.BatchNorm2d(layer.features, eps=layer.eps, momentum=layer.momentum)
+            return nn.BatchNorm2d(layer.num_features, eps=layer.eps, momentum=layer.momentum)
         case LayerNorm():
-            return nn.LayerNorm(layer.shape, eps=layer.eps)
+            return nn.LayerNorm(layer.normalized_shape, eps=layer.eps)
     return simple_module(layer)
 
 
@@ -120,7 +120,7 @@ def simple_module(layer: Layer) -> "torch.nn.Module":
         case ReLU():
             return nn.ReLU()
         case LeakyReLU():
-            return nn.LeakyReLU(layer.slope)
+            return nn.LeakyReLU(layer.negative_slope)
         case Sigmoid():
             return nn.Sigmoid()
         case Tanh():
@@ -128,5 +128,5 @@ def simple_module(layer: Layer) -> "torch.nn.Module":
         case GELU():
             return nn.GELU()
         case Dropout():
-            return nn.Dropout(layer.rate)
+            return nn.Dropout(layer.p)
     raise ConfigError(f"{layer!r} has no counterpart in PyTorch here; add one to minikd/evidence/reference/build.py")

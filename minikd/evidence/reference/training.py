@@ -1,6 +1,6 @@
-"""Twenty steps of the whole job on both sides: a CNN teacher on labels, then an MLP student that distils it.
+"""Twenty steps of the whole job on both sides: a CNN teacher on labels, then an MLP student that distills it.
 
-Both sides start from the same weights and see the same batches; each distils the teacher that it trained itself. So
+Both sides start from the same weights and see the same batches; each distills the teacher that it trained itself. So
 every part is in it at once: layers, losses, gradients, clipping, optimiser, schedule.
 """
 

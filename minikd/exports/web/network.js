@@ -16,7 +16,7 @@ const FORWARD = {
   Flatten: (x) => ({ data: x.data, shape: [x.data.length] }),
   Dropout: (x) => x, // it drops in training alone
   ReLU: (x) => mapped(x, (v) => Math.max(v, 0)),
-  LeakyReLU: (x, layer) => mapped(x, (v) => (v > 0 ? v : layer.slope * v)),
+  LeakyReLU: (x, layer) => mapped(x, (v) => (v > 0 ? v : layer.negative_slope * v)),
   Sigmoid: (x) => mapped(x, (v) => 0.5 * (1 + Math.tanh(0.5 * v))),
   Tanh: (x) => mapped(x, Math.tanh),
   GELU: (x) => mapped(x, (v) => 0.5 * v * (1 + erf(v * Math.SQRT1_2))),
@@ -141,7 +141,7 @@ function globalAvgPool2d(x) {
 
 // y = weight (x - mean) / sqrt(var + eps) + bias, with the mean and variance that training left for each channel
 function batchNorm(x, layer) {
-  const area = x.data.length / layer.features;
+  const area = x.data.length / layer.num_features;
   const scale = layer.weight.map((w, c) => w / Math.sqrt(layer.running_var[c] + layer.eps));
   const value = (v, c) => scale[c] * (v - layer.running_mean[c]) + layer.bias[c];
   return { data: x.data.map((v, i) => value(v, Math.floor(i / area))), shape: x.shape };

@@ -102,7 +102,7 @@ def test_minikds_proof_is_its_first_steps(stage):
     """The gradient comes from Adam's mean: held here against one computed without the training loop."""
     from minikd.losses import cross_entropy
 
-    problem = problem_of("control", stage)
+    problem = problem_of("baseline", stage)
     proof = our_side(problem, stage).proof()
     index = stage.batch(0)
     logits, cache = problem.model.forward(stage.views.clean(index), training=True)
@@ -125,18 +125,18 @@ def test_an_engine_agrees_or_says_what_it_lacks(name, work, stage, monkeypatch):
     for side in sides:
         assert check_agreement(work.title, [our_side(problem, stage), side]) <= BOUND
         side.run(range(1))
-    if work.name in ("control", "inference-student") or name == "tinynn":
+    if work.name in ("baseline", "inference-student") or name == "tinynn":
         assert not lacking  # dense layers and labels are what all of them have; tinynn has everything
 
 
 def test_an_engine_that_is_not_installed_has_no_side(stage, monkeypatch):
     monkeypatch.setattr(engines.sides, "ENGINES", {"nowhere": engines.sides.Engine("nowhere-at-all", "x", "X")})
-    assert engine_sides(problem_of("control", stage), stage) == ([], {})
+    assert engine_sides(problem_of("baseline", stage), stage) == ([], {})
 
 
 def test_an_engine_that_cannot_be_imported_says_so(stage, monkeypatch):
     monkeypatch.setitem(sys.modules, "tinynn.core.layer", None)
     monkeypatch.setattr(engines.sides, "installed", lambda: {"tinynn": "1"})
-    sides, lacking = engine_sides(problem_of("control", stage), stage)
+    sides, lacking = engine_sides(problem_of("baseline", stage), stage)
     assert not sides
     assert lacking["tinynn"].startswith("import fails")

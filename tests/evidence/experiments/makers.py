@@ -15,13 +15,13 @@ def recipe_of(data, seed=0):
 
 
 def cells_of(data, seeds=2):
-    """(teachers, a control and a student of each)."""
+    """(teachers, a baseline and a student of each)."""
     recipes = [recipe_of(data, seed) for seed in range(seeds)]
     teachers = [Cell("teacher", recipe, "teacher") for recipe in recipes]
     students = []
     for recipe in recipes:
-        students.append(Cell("control", recipe, "control", "teacher"))
-        students.append(Cell("distilled", recipe, "student", "teacher", ("control",)))
+        students.append(Cell("baseline", recipe, "baseline", "teacher"))
+        students.append(Cell("distilled", recipe, "student", "teacher", ("baseline",)))
     return teachers, students
 
 

@@ -33,7 +33,7 @@ def test_an_experiment_runs_to_its_end(name, tmp_path, monkeypatch):
     monkeypatch.setattr("minikd.console.layout.WIDE", 300)
     monkeypatch.setenv("COLUMNS", "300")
     assert all(row["name"] in text(report) for row in report["rows"])
-    assert {"control", "student", "teacher"} == {row["role"] for row in report["rows"]}
+    assert {"baseline", "student", "teacher"} == {row["role"] for row in report["rows"]}
 
 
 def test_every_method_is_declared_for_the_default_pair(data):
@@ -43,7 +43,7 @@ def test_every_method_is_declared_for_the_default_pair(data):
     assert rows == set(methods.base_rows(setup.recipe)) <= set(methods.GRID)
     for base in rows:
         tried = [cell for cell in cells if cell.candidate and cell.name.startswith(f"try {base} ")]
-        assert len(tried) == 2  # the same number for each, the control too
+        assert len(tried) == 2  # the same number for each, the baseline too
         assert {cell.seed for cell in tried} == {0}
     assert {cell.recipe.student.epochs for cell in cells} == {1}
 
@@ -51,21 +51,21 @@ def test_every_method_is_declared_for_the_default_pair(data):
 def test_tuned_rows_stand_beside_tuned_controls(data):
     setup = Setup(recipe_of(data), Size(1, 1, 1, tuning=1), 1, 160)
     outcomes = {cell.key: outcome(0.2) for cell in methods.defaults(setup, {})}
-    outcomes |= {"try_control_learning_rate=0.002-seed0": outcome(0.1), "try_dkd_beta=2-seed0": outcome(0.1)}
-    control, dkd = methods.tuned(setup, outcomes)
-    assert (control.name, control.recipe.student.learning_rate) == ("control learning_rate=0.002", 0.002)
+    outcomes |= {"try_baseline_learning_rate=0.002-seed0": outcome(0.1), "try_dkd_beta=2-seed0": outcome(0.1)}
+    baseline, dkd = methods.tuned(setup, outcomes)
+    assert (baseline.name, baseline.recipe.student.learning_rate) == ("baseline learning_rate=0.002", 0.002)
     assert (dkd.name, dkd.recipe.distillation.method_args["beta"]) == ("dkd beta=2", 2.0)
-    assert dkd.against == ("soft_targets", "control learning_rate=0.002")
+    assert dkd.against == ("soft_targets", "baseline learning_rate=0.002")
 
 
-def test_the_records_control_has_the_same_tries_images_and_length(data):
+def test_the_records_baseline_has_the_same_tries_images_and_length(data):
     recipe = recipe_of(data)
     recipe = replace(recipe, student=replace(recipe.student, norm="batch"))
     assert record.RECORD.recipe.student.norm == "batch"
-    setup = Setup(recipe, Size(1, 5, 1, tuning=1, editions=3), 2, 160)
+    setup = Setup(recipe, Size(1, 5, 1, tuning=1, copies=3), 2, 160)
     tried = record.candidates(setup, {})
     outcomes = {cell.key: outcome(0.2) for cell in tried}
-    outcomes |= {"try_128_control_learning_rate=0.02-seed0": outcome(0.1)}
+    outcomes |= {"try_128_baseline_learning_rate=0.02-seed0": outcome(0.1)}
     outcomes |= {"try_128_distilled_learning_rate=0.0025-seed0": outcome(0.1)}
     finished = record.students(setup, outcomes)
     for size, net in record.NETS.items():
@@ -80,28 +80,28 @@ def test_the_records_control_has_the_same_tries_images_and_length(data):
         assert {cell.recipe.distillation.method_args["temperature"] for cell in both + theirs} == {net.temperature}
     assert {repr(cell.change) for cell in tried + finished} == {repr(tried[0].change)}
     chosen = {(cell.name, cell.recipe.student.learning_rate) for cell in finished if cell.name.startswith("128")}
-    assert chosen == {("128 control learning_rate=0.02", 0.02), ("128 distilled learning_rate=0.0025", 0.0025)}
-    assert [cell.against for cell in finished if cell.role == "student"][-1] == ("128 control learning_rate=0.02",)
+    assert chosen == {("128 baseline learning_rate=0.02", 0.02), ("128 distilled learning_rate=0.0025", 0.0025)}
+    assert [cell.against for cell in finished if cell.role == "student"][-1] == ("128 baseline learning_rate=0.02",)
 
 
 def test_the_methods_run_to_their_end_in_all_stages(tmp_path, monkeypatch):
-    monkeypatch.setattr(methods, "base_rows", lambda recipe: ["control", "soft_targets", "dkd"])
+    monkeypatch.setattr(methods, "base_rows", lambda recipe: ["baseline", "soft_targets", "dkd"])
     report = run(EXPERIMENTS["methods"], "tiny", 1, 1, tmp_path)
     assert report["failed"] == {}
     rows = {row["name"]: row for row in report["rows"]}
-    assert {"teacher", "control", "soft_targets", "dkd", "assistant 400", "generations 2"} <= rows.keys()
-    assert [one["row"] for one in rows["dkd"]["versus"]] == ["soft_targets", "control"]
+    assert {"teacher", "baseline", "soft_targets", "dkd", "assistant 400", "generations 2"} <= rows.keys()
+    assert [one["row"] for one in rows["dkd"]["versus"]] == ["soft_targets", "baseline"]
     assert (tmp_path / "figure.png").exists()
 
 
 def test_a_row_of_fewer_seeds_says_so(tmp_path, monkeypatch):
     stages = (
-        lambda setup, outcomes: [*methods.teachers(setup, outcomes), *methods.row(setup, "control", {}, "", "")[:1]],
+        lambda setup, outcomes: [*methods.teachers(setup, outcomes), *methods.row(setup, "baseline", {}, "", "")[:1]],
     )
     report = run(replace(EXPERIMENTS["methods"], stages=stages), "tiny", 2, 1, tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    control, teacher = text(report).splitlines()[4], text(report).splitlines()[3]
-    assert control.startswith("control (1 of 2 seeds)")
+    baseline, teacher = text(report).splitlines()[4], text(report).splitlines()[3]
+    assert baseline.startswith("baseline (1 of 2 seeds)")
     assert teacher.startswith("teacher  ")
 
 
@@ -125,36 +125,36 @@ def at_one_rate(setup, declared, prefix):
     return found
 
 
-def test_the_map_stands_beside_a_tuned_control(data):
+def test_the_map_stands_beside_a_tuned_baseline(data):
     setup = Setup(recipe_of(data), Size(1, 1, 1, tuning=2), 2, 160)
-    outcomes = at_one_rate(setup, temperature, "try control")
+    outcomes = at_one_rate(setup, temperature, "try baseline")
     assert len(outcomes) == 3 * 2  # its own rate and two others, two seeds
     cells = temperature.students(setup, outcomes)
-    controls = [cell for cell in cells if cell.role == "control"]
-    assert {(cell.name, cell.recipe.student.learning_rate) for cell in controls} == {
-        ("control learning_rate=0.003", 3e-3)
+    baselines = [cell for cell in cells if cell.role == "baseline"]
+    assert {(cell.name, cell.recipe.student.learning_rate) for cell in baselines} == {
+        ("baseline learning_rate=0.003", 3e-3)
     }
-    assert {cell.against for cell in cells if cell.role == "student"} == {("control learning_rate=0.003",)}
+    assert {cell.against for cell in cells if cell.role == "student"} == {("baseline learning_rate=0.003",)}
 
 
-def test_each_number_of_labels_has_its_own_tuned_control(data):
+def test_each_number_of_labels_has_its_own_tuned_baseline(data):
     setup = Setup(recipe_of(data), Size(1, 1, 1, tuning=1), 2, 160)
     cells = few_labels.students(setup, at_one_rate(setup, few_labels, "try 100 "))
     assert [(cell.key, cell.against) for cell in cells] == [
-        ("100_control_learning_rate=0.003-seed0", ()),
-        ("100_control_learning_rate=0.003-seed1", ()),
-        ("100_distilled-seed0", ("100 control learning_rate=0.003",)),
-        ("100_distilled-seed1", ("100 control learning_rate=0.003",)),
-        ("160_control-seed0", ()),
-        ("160_control-seed1", ()),
-        ("160_distilled-seed0", ("160 control",)),
-        ("160_distilled-seed1", ("160 control",)),
+        ("100_baseline_learning_rate=0.003-seed0", ()),
+        ("100_baseline_learning_rate=0.003-seed1", ()),
+        ("100_distilled-seed0", ("100 baseline learning_rate=0.003",)),
+        ("100_distilled-seed1", ("100 baseline learning_rate=0.003",)),
+        ("160_baseline-seed0", ()),
+        ("160_baseline-seed1", ()),
+        ("160_distilled-seed0", ("160 baseline",)),
+        ("160_distilled-seed1", ("160 baseline",)),
     ]
     assert {cell.recipe.student.learning_rate for cell in cells if "distilled" in cell.name} == {5e-3}
 
 
 def test_the_map_has_the_controls_line_and_each_difference_from_it():
-    rows = [row("control learning_rate=0.003", "control", 50.0), row("a", "student", 40.0), row("b", "student", 55.0)]
+    rows = [row("baseline learning_rate=0.003", "baseline", 50.0), row("a", "student", 40.0), row("b", "student", 55.0)]
     figure = heat_map({"rows": rows}, "", [("x", ["1", "2"]), ("y", ["3"])], [["a", "b"]])
     grid, scale = figure.axes
     assert {text.get_text() for text in grid.texts} == {"40.0\n(-10.0)", "55.0\n(+5.0)"}
@@ -184,7 +184,7 @@ def test_settings_find_their_place(data):
     assert recipe.student == replace(recipe_of(data).student, learning_rate=0.5)
 
 
-@pytest.mark.parametrize("base", sorted(set(methods.GRID) - {"control"}))
+@pytest.mark.parametrize("base", sorted(set(methods.GRID) - {"baseline"}))
 def test_the_grid_holds_settings_of_its_methods(base):
     for settings in methods.GRID[base]:
         assert build(base, settings) != build(base, {})
@@ -200,7 +200,7 @@ def test_published_numbers_stand_beside_rows_that_are_there(tmp_path):
     assert all(one["ours"] is not None for one in report["beside"])
     ours = {one["what"]: one["ours"] for one in report["beside"]}
     rows = {row["name"]: row for row in report["rows"]}
-    assert ours["784-800-800-10 alone"] == rows["800 alone"]["mean"]
+    assert ours["784-800-800-10 baseline"] == rows["800 baseline"]["mean"]
     assert rows["teacher"]["parameters"] == 784 * 1200 + 1200 + 1200 * 1200 + 1200 + 1200 * 10 + 10
     tuned = rows["no 3s"]["parts"]
     assert tuned["test-tuned"] <= min(tuned["chosen"], rows["no 3s"]["mean"])

@@ -21,8 +21,8 @@ from minikd.evidence.experiments import cell as cells_module
 from minikd.evidence.experiments import whole as whole_module
 from minikd.evidence.experiments.catalogue import EXPERIMENTS
 from minikd.evidence.experiments.cell import Cell, key_of
-from minikd.evidence.experiments.editions import in_editions, same_images
-from minikd.evidence.experiments.missing import only
+from minikd.evidence.experiments.missing_classes import only
+from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import rows_of, versus
 from minikd.evidence.experiments.run import Progress, run_cells
 from minikd.evidence.experiments.statistics import interval
@@ -36,6 +36,16 @@ SECONDS = {"seconds": 0.0}
 VARIED = Augmentation(shift=1.0)
 
 pytestmark = pytest.mark.numpy_only("cells run in processes of their own, which take their own backend")
+
+
+@pytest.mark.parametrize(("now", "before"), [("100 baseline lr=2", "100 control lr=2"), ("30 baseline", "30 alone")])
+def test_a_folder_in_which_the_baseline_has_its_old_name_is_read(now, before, data, tmp_path):
+    cell = Cell(now, recipe_of(data), "baseline")
+    trained = cells_module.run_cell(cell, tmp_path)
+    cells_module.write_json(tmp_path / "cells" / f"{key_of(before, 0)}.json", {**trained, "name": before})
+    (tmp_path / "cells" / f"{cell.key}.json").unlink()
+    assert cells_module.read_outcome(cell, tmp_path) == trained
+    assert cells_module.read_outcome(Cell("another", cell.recipe, "baseline"), tmp_path) is None
 
 
 def run(stages, folder, jobs=1):
@@ -74,18 +84,18 @@ def test_what_has_ended_is_not_run_again(data, tmp_path, monkeypatch):
     monkeypatch.setattr(cells_module, "train", lambda cell, folder: ran.append(cell.key) or whole_train(cell, folder))
     again = run([teachers, students], tmp_path)
     assert ran == ["distilled-seed0"]
-    assert again.outcomes["control-seed0"] == first.outcomes["control-seed0"]
+    assert again.outcomes["baseline-seed0"] == first.outcomes["baseline-seed0"]
 
 
 def test_a_failure_is_named_and_loses_nobody_else(data, tmp_path):
     teachers, students = cells_of(data)
     found = run([[broken(teachers[0]), teachers[1]], students], tmp_path)
-    assert set(found.outcomes) == {"teacher-seed1", "control-seed0", "control-seed1", "distilled-seed1"}
+    assert set(found.outcomes) == {"teacher-seed1", "baseline-seed0", "baseline-seed1", "distilled-seed1"}
     assert "nowhere.npz" in found.failed["teacher-seed0"]
     assert found.failed["distilled-seed0"] == "it needs teacher-seed0, which failed"
     rows = {row["name"]: row for row in rows_of([*teachers, *students], found.outcomes)}
-    assert (rows["control"]["seeds"], rows["distilled"]["seeds"]) == (2, 1)
-    assert rows["control"]["agreement"] is not None
+    assert (rows["baseline"]["seeds"], rows["distilled"]["seeds"]) == (2, 1)
+    assert rows["baseline"]["agreement"] is not None
 
 
 def fails(job):
@@ -104,7 +114,7 @@ def test_a_candidate_never_sees_the_test_images(data, tmp_path, monkeypatch):
         raise AssertionError("the test images were read")
 
     monkeypatch.setattr(cells_module, "test_logits", refuse)
-    candidate = Cell("try", recipe_of(data), "control", candidate=True)
+    candidate = Cell("try", recipe_of(data), "baseline", candidate=True)
     found = run([[candidate]], tmp_path)
     assert found.failed == {}
     assert found.outcomes["try-seed0"]["test"] is None
@@ -127,14 +137,14 @@ def test_a_finished_model_reads_the_test_images_once(data, tmp_path, monkeypatch
 
 
 def test_a_cell_that_holds_out_no_images_is_refused(data, tmp_path):
-    found = run([[Cell("control", replace(recipe_of(data), validation=0), "control")]], tmp_path)
-    assert "holds out no images" in found.failed["control-seed0"]
+    found = run([[Cell("baseline", replace(recipe_of(data), validation=0), "baseline")]], tmp_path)
+    assert "holds out no images" in found.failed["baseline-seed0"]
 
 
 def test_rows_hold_the_seeds_together(whole, data):
     rows = {row["name"]: row for row in rows_of([cell for stage in cells_of(data) for cell in stage], whole.outcomes)}
     tests = [whole.outcomes[key_of("distilled", seed)]["test"] for seed in range(2)]
-    others = [whole.outcomes[key_of("control", seed)]["test"] for seed in range(2)]
+    others = [whole.outcomes[key_of("baseline", seed)]["test"] for seed in range(2)]
     taught = rows["distilled"]
     assert taught["mean"] == sum(test["errors"] for test in tests) / 2
     assert all(len(test["wrong"]) == test["errors"] for test in tests)
@@ -157,7 +167,7 @@ def test_agreement_is_with_each_teacher_that_teaches(whole, data):
     assert rows_of([replace(cell, ensemble=("teacher-seed0", "teacher-seed1"))], outcomes)[0]["agreement"] == 0.5
 
 
-def test_a_row_whose_control_failed_stands_beside_nothing(whole, data):
+def test_a_row_whose_baseline_failed_stands_beside_nothing(whole, data):
     _, students = cells_of(data)
     assert versus(students[1:2], "nobody", whole.outcomes) is None
 
@@ -175,7 +185,7 @@ def test_another_recipe_and_a_broken_file_are_refused(data, tmp_path):
 
 
 def test_names_that_would_share_a_file_are_refused(data, tmp_path):
-    cells = [Cell(name, recipe_of(data), "control") for name in ("a b", "a/b")]
+    cells = [Cell(name, recipe_of(data), "baseline") for name in ("a b", "a/b")]
     with pytest.raises(ConfigError, match="both be a_b-seed0"):
         run([cells], tmp_path)
 
@@ -214,7 +224,7 @@ def half_done(cell, folder):
 CHANGES = {
     "classes": (partial(only, (0, 1)), partial(only, (1, 2))),
     "held-out images": (None, same_images),
-    "editions": (partial(in_editions, 2, VARIED), partial(in_editions, 3, VARIED)),
+    "copies": (partial(precompute_augmentation, 2, VARIED), partial(precompute_augmentation, 3, VARIED)),
 }
 
 

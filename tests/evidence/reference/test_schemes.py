@@ -72,7 +72,10 @@ def test_the_learned_temperature_climbs_what_the_student_descends(torch):
     objective = CurriculumObjective(method, lambda _: Answer(v), z)
     terms = objective(z, {}, batch, Step(0.5, rng))
 
-    logits, theta = torch.tensor(z, requires_grad=True), torch.tensor(objective.own.params["theta"], requires_grad=True)
+    logits, theta = (
+        torch.tensor(z, requires_grad=True),
+        torch.tensor(objective.extra_parameters.params["theta"], requires_grad=True),
+    )
     T = 1 + 20 * torch.sigmoid((1 + climb) * theta.detach() - climb * theta)
     q, p = F.log_softmax(logits / T, 1), F.softmax(torch.tensor(v) / T, 1)
     soft = T * T * F.kl_div(q, p, reduction="batchmean")

@@ -8,8 +8,8 @@ import pytest
 from minikd.backends import to_host
 from minikd.console.notices import Notice
 from minikd.data import Augmentation
-from minikd.distillation.kept import digest, kept
 from minikd.distillation.teacher import LiveTeacher, teacher_for
+from minikd.distillation.teacher_cache import cached_outputs, digest
 from minikd.training.parallel import workers
 from tests import problems
 
@@ -30,8 +30,8 @@ def never():
 
 def test_what_was_computed_is_found_again(model, views, tmp_path):
     outputs = np.arange(6.0).reshape(3, 2), {"0": np.arange(3.0), "3": np.ones((3, 1, 2))}
-    kept(tmp_path / "answers", model, views, ("0", "3"), lambda: outputs)
-    logits, taps = kept(tmp_path / "answers", model.copy(), views, ("0", "3"), never)
+    cached_outputs(tmp_path / "answers", model, views, ("0", "3"), lambda: outputs)
+    logits, taps = cached_outputs(tmp_path / "answers", model.copy(), views, ("0", "3"), never)
     np.testing.assert_array_equal(logits, outputs[0])
     assert taps.keys() == outputs[1].keys()
     for name, value in outputs[1].items():
@@ -59,7 +59,7 @@ def test_every_part_of_a_question_counts(model, views):
 
 
 def test_the_digest_of_many_images_looks_at_all_of_them(model, views, monkeypatch):
-    monkeypatch.setattr("minikd.distillation.kept.ROWS", 3)
+    monkeypatch.setattr("minikd.distillation.teacher_cache.ROWS", 3)
     turned = views.images.copy()
     turned[-1, 0, 0, 0] += 1
     assert digest(model, views, ()) != digest(model, replace(views, images=turned), ())
@@ -95,13 +95,13 @@ def test_a_damaged_file_is_said_and_the_teacher_asked_again(damage, model, views
         asked.append(1)
         return outputs
 
-    kept(tmp_path, model, views, ("0",), compute)
+    cached_outputs(tmp_path, model, views, ("0",), compute)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     with pytest.warns(Notice, match=r"is (damaged|broken).*; it is written anew: the teacher is asked again"):
-        logits, _ = kept(tmp_path, model, views, ("0",), compute)
+        logits, _ = cached_outputs(tmp_path, model, views, ("0",), compute)
     np.testing.assert_array_equal(logits, outputs[0])
     assert path.read_bytes() == whole
     assert len(asked) == 2
-    kept(tmp_path, model, views, ("0",), never)
+    cached_outputs(tmp_path, model, views, ("0",), never)

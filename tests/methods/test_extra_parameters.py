@@ -34,7 +34,7 @@ def test_the_temperature_climbs_the_loss_by_its_own_slope():
     student, views = smooth().astype("float64"), problems.views(dtype=np.float64)
     teacher = problems.cnn().astype("float64")
     objective = objective_of("curriculum_temperature", student, [teacher], views, strength=0.7, alpha=0.4)
-    batch, theta = views.batch(0, np.arange(6)), objective.own.params["theta"]
+    batch, theta = views.batch(0, np.arange(6)), objective.extra_parameters.params["theta"]
     found, T, eps = total(student, objective, batch, progress=1.0).grads["theta"], objective.temperature, 1e-6
     temperatures = []
     for sign in (1, -1):
@@ -81,14 +81,14 @@ def test_a_stage_of_hints_leaves_the_head_and_the_rest_leaves_the_regressor():
         objective = objective_of("hint", student, [problems.cnn()], views, stage=stage)
         plan = Plan(epochs, batch_size=10, optimizer="sgd", momentum=0.0, learning_rate=0.1, schedule="constant")
         fit(student, views, objective, plan)
-        return student.params["3.weight"], objective.own.params["weight"]
+        return student.params["3.weight"], objective.extra_parameters.params["weight"]
 
     first = problems.mlp().params["3.weight"]
     head, regressor = after(0.9, 1)  # the one step of this run is at progress 0
     assert np.array_equal(head, first)
     head_later, regressor_later = after(0.9, 2)  # and the second step of two at progress 1
     assert not np.array_equal(head_later, first)
-    start = objective_of("hint", problems.mlp(), [problems.cnn()], problems.views()).own.params["weight"]
+    start = objective_of("hint", problems.mlp(), [problems.cnn()], problems.views()).extra_parameters.params["weight"]
     assert not np.array_equal(regressor, start)
     assert np.array_equal(regressor_later, regressor)
 
@@ -129,7 +129,7 @@ def test_a_run_in_two_stages_survives_a_stop(looks, tmp_path, monkeypatch):
     student, objective = problems.mlp(), hinted(problems.mlp())
     fit(student, views, objective, plan, checkpoint=path)
     assert problems.same_bits(student, whole)
-    assert objective.own.params["weight"].tobytes() == wanted.own.params["weight"].tobytes()
+    assert objective.extra_parameters.params["weight"].tobytes() == wanted.extra_parameters.params["weight"].tobytes()
 
 
 def test_a_stage_is_as_long_as_the_hint():
@@ -152,7 +152,7 @@ def test_the_regressor_meets_the_features_of_both():
     found = total(student, objective, batch)
     fs = student.forward_with_taps(batch.images, ("2",))[1]["2"]
     ft = teacher.forward_with_taps(batch.images, ("4",))[1]["4"]
-    w, b = objective.own.params["weight"], objective.own.params["bias"]
+    w, b = objective.extra_parameters.params["weight"], objective.extra_parameters.params["bias"]
     assert w.dtype == np.float64
     loss, dfs, dw, db = hint(fs, ft, w, b)
     assert found.loss == pytest.approx(3 * loss + cross_entropy(student(batch.images), batch.labels)[0])
@@ -210,9 +210,11 @@ def test_noise_is_the_steps_own_and_of_the_size_that_was_asked_for():
             seen.append(v)
             return super().soft(z, v, T)
 
-    goal, labels = np.ones((4000, 3), np.float32), np.zeros(4000, int)
+    teacher_logits, labels = np.ones((4000, 3), np.float32), np.zeros(4000, int)
     for seed in (0, 0, 1):
-        Spy(alpha=1.0, sigma=0.5, share=0.25).terms(goal, goal, labels, Step(0.0, np.random.default_rng(seed)))
+        Spy(alpha=1.0, sigma=0.5, share=0.25).terms(
+            teacher_logits, teacher_logits, labels, Step(0.0, np.random.default_rng(seed))
+        )
     assert np.array_equal(seen[0], seen[1])
     assert not np.array_equal(seen[0], seen[2])
     assert seen[0].dtype == np.float32

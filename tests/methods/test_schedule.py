@@ -7,9 +7,9 @@ import pytest
 
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, SoftTargets, build
-from minikd.methods.courses import moved
 from minikd.methods.features import FeatureMethod
 from minikd.methods.logits import MixedMethod, WeightedMethod
+from minikd.methods.schedule import moved
 from minikd.training import Plan, fit
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth, total
@@ -42,10 +42,10 @@ def test_without_a_final_value_nothing_moves():
     assert {SoftTargets().at(progress) for progress in (0.0, 0.4, 1.0)} == {(4.0, 0.9)}
 
 
-@pytest.mark.parametrize("course", ["linear", "cosine"])
-def test_a_value_goes_from_first_to_last(course):
-    part = 0.25 if course == "linear" else (1 - math.cos(math.pi / 4)) / 2
-    found = [moved(8.0, 1.0, progress, course) for progress in (0.0, 0.25, 0.5, 1.0)]
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_value_goes_from_first_to_last(schedule):
+    part = 0.25 if schedule == "linear" else (1 - math.cos(math.pi / 4)) / 2
+    found = [moved(8.0, 1.0, progress, schedule) for progress in (0.0, 0.25, 0.5, 1.0)]
     assert found == pytest.approx([8.0, 8.0 - 7.0 * part, 4.5, 1.0])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd.distillation.job import Job
-from minikd.evidence.experiments.missing import best_move, errors, moved, only
+from minikd.evidence.experiments.missing_classes import best_move, errors, moved, only
 from tests.evidence.experiments.makers import recipe_of
 
 

@@ -8,12 +8,12 @@ networks", teacher annealing).
 
 import math
 
-COURSES = ("linear", "cosine")
+SCHEDULES = ("linear", "cosine")
 
 
-def moved(first: float, last: float | None, progress: float, course: str) -> float:
+def moved(first: float, last: float | None, progress: float, schedule: str) -> float:
     """Return the value at `progress`, 0 to 1, of the way from first to last; the first where there is no last."""
     if last is None:
         return first
-    part = progress if course == "linear" else (1 - math.cos(math.pi * progress)) / 2
+    part = progress if schedule == "linear" else (1 - math.cos(math.pi * progress)) / 2
     return first + (last - first) * part

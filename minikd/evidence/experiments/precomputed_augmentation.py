@@ -1,9 +1,9 @@
-"""Training images in many editions: each varied so many times, once and for all, and kept in a file.
+"""Augmented copies of the training images, computed once and kept in a file.
 
-A student that is shown new variations in every epoch pays for the warping and for the teacher's look at each of them,
-again and again for every seed and setting. Editions are paid for once: thirty of MNIST's 55,000 images are 1.65 million
-images, which no student learns by heart, and on them a teacher's answers can be kept. The first edition is the images
-as they are.
+Augmentation in every epoch costs the warping and a forward pass of the teacher for each new image, and each seed and
+setting pays again. Precomputed copies are paid for once, and the teacher's logits on them can be cached. Thirty copies
+of MNIST's 55,000 images are 1.65 million images, too many for a student to memorise. The first copy is the images
+without augmentation.
 """
 
 from dataclasses import replace
@@ -35,22 +35,24 @@ def same_images(job: Job) -> None:
     job.data = replace(data, train=train, transfer=transfer)
 
 
-def in_editions(count: int, augmentation: Augmentation, job: Job) -> None:
-    """Let a job's students learn from so many editions of the training images; see `same_images` for which these are.
+def precompute_augmentation(count: int, augmentation: Augmentation, job: Job) -> None:
+    """Let a job's students learn from `count` augmented copies of the training images; see `same_images` for which.
 
     The file lies in the experiment's folder, two levels above the job's.
     """
     same_images(job)
     views = job.data.train
-    images = editions(job.folder.parent.parent / f"editions-{count}.safetensors", views.images, count, augmentation)
+    images = augmented_copies(
+        job.folder.parent.parent / f"editions-{count}.safetensors", views.images, count, augmentation
+    )
     many = replace(views, images=images, labels=np.tile(views.labels, count))
     job.data = replace(job.data, train=many, transfer=many, labelled=len(many))
 
 
-def editions(path: Path, images: Pixels, count: int, augmentation: Augmentation) -> Pixels:
+def augmented_copies(path: Path, images: Pixels, count: int, augmentation: Augmentation) -> Pixels:
     """Return the images `count` times, (count·N, C, H, W) in their dtype, from the file, else made and left there.
 
-    All who learn from the file share its memory. One that is damaged, or of other images, is made anew.
+    All processes that read the file share its memory. A damaged file, or one of other images, is computed again.
     """
     what = f"{count} by {augmentation} of {checksums.of_tensors({'images': images}, {})}"
     if (found := kept(path, what)) is not None:
@@ -68,7 +70,7 @@ def kept(path: Path, what: str) -> Pixels | None:
     if not path.exists():
         return None
     try:
-        found, metadata = map_images(path, "it is made anew")
+        found, metadata = map_images(path, "it is computed again")
     except CheckpointError as error:
         notice(str(error))
         return None
@@ -76,7 +78,7 @@ def kept(path: Path, what: str) -> Pixels | None:
 
 
 def varied(images: Pixels, augmentation: Augmentation, number: int) -> Pixels:
-    """Return one edition of the images: each varied by its number and the edition's, whatever the seed."""
+    """Return one augmented copy; it depends on each image's number and on the copy's, and not on the seed."""
     made = np.empty_like(images)
     for start in range(0, len(images), ROWS):
         index = np.arange(start, min(start + ROWS, len(images)))

@@ -1,4 +1,4 @@
-"""Training images in many editions, made once; and several seeds' teachers who teach together."""
+"""Augmented copies of the training images, made once; and several seeds' teachers who teach together."""
 
 from dataclasses import replace
 from functools import partial
@@ -9,8 +9,8 @@ import pytest
 from minikd.console.notices import Notice
 from minikd.data import Augmentation
 from minikd.distillation.job import Job
-from minikd.evidence.experiments import editions as editions_module
-from minikd.evidence.experiments.editions import editions, in_editions, same_images
+from minikd.evidence.experiments import precomputed_augmentation
+from minikd.evidence.experiments.precomputed_augmentation import augmented_copies, precompute_augmentation, same_images
 from minikd.evidence.experiments.run import Progress, run_cells
 from tests.evidence.experiments.makers import cells_of, recipe_of
 
@@ -25,9 +25,9 @@ def images(dtype=np.uint8):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
-def test_the_first_edition_is_the_images_and_no_two_are_alike(dtype, tmp_path):
+def test_the_first_copy_is_the_images_and_no_two_are_alike(dtype, tmp_path):
     own = images(dtype)
-    made = editions(tmp_path / "e.safetensors", own, 3, VARIED)
+    made = augmented_copies(tmp_path / "e.safetensors", own, 3, VARIED)
     first, second, third = np.split(made, 3)
     assert made.dtype == own.dtype
     np.testing.assert_array_equal(first, own)
@@ -35,34 +35,36 @@ def test_the_first_edition_is_the_images_and_no_two_are_alike(dtype, tmp_path):
     assert (second != third).any(axis=(1, 2, 3)).sum() >= 6
 
 
-def test_editions_are_made_once_and_in_parts_as_at_once(tmp_path, monkeypatch):
-    made = np.array(editions(tmp_path / "e.safetensors", images(), 2, VARIED))
-    monkeypatch.setattr(editions_module, "ROWS", 3)
-    np.testing.assert_array_equal(editions(tmp_path / "parts.safetensors", images(), 2, VARIED), made)
-    monkeypatch.setattr(editions_module, "varied", lambda *_: pytest.fail("it is made again"))
-    np.testing.assert_array_equal(editions(tmp_path / "e.safetensors", images(), 2, VARIED), made)
+def test_copies_are_made_once_and_in_parts_as_at_once(tmp_path, monkeypatch):
+    made = np.array(augmented_copies(tmp_path / "e.safetensors", images(), 2, VARIED))
+    monkeypatch.setattr(precomputed_augmentation, "ROWS", 3)
+    np.testing.assert_array_equal(augmented_copies(tmp_path / "parts.safetensors", images(), 2, VARIED), made)
+    monkeypatch.setattr(precomputed_augmentation, "varied", lambda *_: pytest.fail("it is made again"))
+    np.testing.assert_array_equal(augmented_copies(tmp_path / "e.safetensors", images(), 2, VARIED), made)
 
 
-def test_a_damaged_file_of_editions_is_made_anew_and_said(tmp_path):
+def test_a_damaged_file_of_copies_is_made_anew_and_said(tmp_path):
     path = tmp_path / "e.safetensors"
-    made = np.array(editions(path, images(), 2, VARIED))
+    made = np.array(augmented_copies(path, images(), 2, VARIED))
     damaged = bytearray(path.read_bytes())
     damaged[-1] ^= 1
     path.write_bytes(damaged)
-    with pytest.warns(Notice, match=r"e\.safetensors is damaged: its checksum is wrong; it is made anew"):
-        np.testing.assert_array_equal(editions(path, images(), 2, VARIED), made)
-    np.testing.assert_array_equal(editions(path, images(), 2, VARIED), made)
+    with pytest.warns(Notice, match=r"e\.safetensors is damaged: its checksum is wrong; it is computed again"):
+        np.testing.assert_array_equal(augmented_copies(path, images(), 2, VARIED), made)
+    np.testing.assert_array_equal(augmented_copies(path, images(), 2, VARIED), made)
 
 
-def test_editions_of_other_images_or_of_another_kind_are_made_anew(tmp_path):
+def test_copies_of_other_images_or_of_another_kind_are_made_anew(tmp_path):
     path, own = tmp_path / "e.safetensors", images()
     for asked in ((own, 2, VARIED), (own[::-1].copy(), 2, VARIED), (own, 3, VARIED), (own, 2, Augmentation(shift=1))):
-        np.testing.assert_array_equal(editions(path, *asked), editions(tmp_path / "new.safetensors", *asked))
+        np.testing.assert_array_equal(
+            augmented_copies(path, *asked), augmented_copies(tmp_path / "new.safetensors", *asked)
+        )
         (tmp_path / "new.safetensors").unlink()
 
 
-def test_processes_share_the_memory_of_editions(tmp_path):
-    found = editions(tmp_path / "e.safetensors", images(), 2, VARIED)
+def test_processes_share_the_memory_of_copies(tmp_path):
+    found = augmented_copies(tmp_path / "e.safetensors", images(), 2, VARIED)
     assert isinstance(found, np.memmap)
     assert not found.flags.writeable
 
@@ -72,7 +74,7 @@ def test_every_seed_learns_from_the_same_images_with_their_labels(data, tmp_path
     apart = [job.data.watched.images for job in jobs]
     assert not np.array_equal(*apart)
     for job in jobs:
-        in_editions(2, VARIED, job)
+        precompute_augmentation(2, VARIED, job)
     for name in ("watched", "train", "transfer"):
         views = [getattr(job.data, name) for job in jobs]
         np.testing.assert_array_equal(views[0].images, views[1].images)
@@ -87,7 +89,7 @@ def test_every_seed_learns_from_the_same_images_with_their_labels(data, tmp_path
 
 def test_several_teachers_teach_every_seed(data, tmp_path):
     teachers, students = cells_of(data)
-    change = partial(in_editions, 2, VARIED)
+    change = partial(precompute_augmentation, 2, VARIED)
     both = "teacher-seed0", "teacher-seed1"
     taught = [replace(cell, change=change, ensemble=both) for cell in students if cell.role == "student"]
     assert taught[1].needs == both

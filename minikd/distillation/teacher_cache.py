@@ -1,4 +1,4 @@
-"""A teacher's answers to images that never change, kept in a folder for all who ask the same teacher the same.
+"""Disk cache of teacher outputs for unaugmented images.
 
 An experiment trains dozens of students on one teacher's answers. A file's name is a digest of the teacher's weights, of
 the pixels and of the layers that are asked, so an answer can neither be stale nor belong to others. A damaged file is
@@ -26,7 +26,7 @@ ROWS = 10_000
 """Images that are digested at a time."""
 
 
-def kept(
+def cached_outputs(
     folder: Path, teacher: Sequential, views: Views, layers: tuple[str, ...], compute: Callable[[], Outputs]
 ) -> Outputs:
     """Return the teacher's outputs for the clean views: from the folder, else computed and left there.

@@ -28,7 +28,7 @@ from minikd.models import mlp
 from minikd.report.style import BLUE, GREEN, GREY, ORANGE, RED, new_figure, tidy
 from minikd.training import Plan, fit
 
-lesson = Lesson("13_distil_honestly")
+lesson = Lesson("13_distill_honestly")
 rng = np.random.default_rng(13)
 COUNT, EPOCHS, SEEDS = lesson.pick(full=(10_000, 12, 5), quick=(500, 6, 2))
 MORE = lesson.pick(full=60_000, quick=1000)  # images that the teacher has learned from
@@ -36,11 +36,11 @@ MORE = lesson.pick(full=60_000, quick=1000)  # images that the teacher has learn
 # %% [markdown]
 # ## A fair comparison
 #
-# "With a teacher the student makes 300 errors." Is that good? Only beside a **control**: a student that had everything
+# "With a teacher the student makes 300 errors." Is that good? Only beside a **baseline**: a student that had everything
 # else, and no teacher. Everything else is the same network with **the same first weights**, the same images in **the
 # same batches**, and **the same number of steps**, with the same learning rates.
 #
-# That is the control that learns from the **labels**. Two more ask what else could explain a gain. One learns from
+# That is the baseline that learns from the **labels**. Two more ask what else could explain a gain. One learns from
 # **smoothed labels**: 0.9 for the label's class, and 0.1 shared among all ten. They are soft, but know nothing about
 # the image, and need no teacher. The other gets **more labels**. For the teacher has seen more images than these
 # students, and whoever has labels for all of them could give them to the student as well: in as many steps, so each
@@ -87,15 +87,15 @@ def trained(objective, seed, epochs=EPOCHS, views=views):
 
 # %% [markdown]
 # Is it fair? There is a strong test. With alpha = 0 the teacher's part has no weight, so the distilled student must
-# become **the control itself**. Any difference would be something else than the teacher.
+# become **the baseline itself**. Any difference would be something else than the teacher.
 
 # %%
-control, control_steps = trained(Labels(), seed=0, epochs=2)
+baseline, baseline_steps = trained(Labels(), seed=0, epochs=2)
 no_weight, steps = trained(objectives(alpha=0.0)["distilled"], seed=0, epochs=2)
-lesson.close("distilled with alpha = 0: the control's very weights", no_weight.vector, control.vector, within=1e-5)
-lesson.true("in the same number of steps", steps == control_steps, f"{steps}")
+lesson.close("distilled with alpha = 0: the baseline's very weights", no_weight.vector, baseline.vector, within=1e-5)
+lesson.true("in the same number of steps", steps == baseline_steps, f"{steps}")
 other, _ = trained(Labels(), seed=1, epochs=2)
-lesson.caught("a control with other first weights", other.vector, control.vector)
+lesson.caught("a baseline with other first weights", other.vector, baseline.vector)
 
 # %% [markdown]
 # ## The runs
@@ -163,11 +163,11 @@ lesson.close("10 against 30: and that of 200,000 times 40 coins", share, mcnemar
 
 wrong = {name: [one.argmax(1) != test_labels for one in found] for name, found in logits.items()}
 found = []
-print("\nseed   only control wrong   only distilled wrong       p")
+print("\nseed   only baseline wrong   only distilled wrong       p")
 for seed, (theirs, ours) in enumerate(zip(wrong["labels"], wrong["distilled"], strict=True)):
     b, c = int(np.sum(theirs & ~ours)), int(np.sum(ours & ~theirs))
     found.append(mcnemar_p(b, c))
-    print(f"{seed:4} {b:20} {c:22} {found[-1]:7.2g}")
+    print(f"{seed:4} {b:21} {c:22} {found[-1]:7.2g}")
     assert b - c == errors["labels"][seed] - errors["distilled"][seed], "the boxes hold the difference of the errors"
 pairs = zip(logits["labels"], logits["distilled"], strict=True)
 lesson.close("every seed's p is the engine's", found, [metrics.mcnemar(*pair, test_labels).p for pair in pairs], 1e-9)
@@ -213,15 +213,15 @@ lesson.caught(f"1.96 for three seeds: says 95 %, holds it in {by_normal:.0%}", b
 # ## What came out
 
 # %%
-for name, beside in (("smoothed labels", "labels"), *(("distilled", control) for control in list(logits)[:3])):
+for name, beside in (("smoothed labels", "labels"), *(("distilled", other) for other in list(logits)[:3])):
     d = (errors[name] - errors[beside]).astype(float)
     low, high = d.mean() - half_width(d), d.mean() + half_width(d)
     verdict = "these seeds show no difference" if low <= 0 <= high else "fewer errors" if high < 0 else "more errors"
     print(f"{name} less {beside}: {d.mean():+.1f} errors, 95 % from {low:+.1f} to {high:+.1f}: {verdict}")
     print(f"    fewer in {np.sum(d < 0)} of {SEEDS} seeds: {', '.join(f'{one:+.0f}' for one in d)}")
-control_errors = np.mean([metrics.errors(one[few], test_labels[few]) for one in logits["labels"]])
-worse = "fewer" if teacher_errors < control_errors else "not fewer: it teaches its own mistakes, too"
-print(f"of the first {few.stop}, the control gets {control_errors:.0f} wrong; the teacher {teacher_errors}, {worse}")
+baseline_errors = np.mean([metrics.errors(one[few], test_labels[few]) for one in logits["labels"]])
+worse = "fewer" if teacher_errors < baseline_errors else "not fewer: it teaches its own mistakes, too"
+print(f"of the first {few.stop}, the baseline gets {baseline_errors:.0f} wrong; the teacher {teacher_errors}, {worse}")
 everyone = {name: np.concatenate(found) for name, found in logits.items()}
 repeated = np.tile(test_labels, SEEDS)
 bars = {name: metrics.reliability(found, repeated, bins=10) for name, found in everyone.items()}
@@ -233,7 +233,7 @@ lesson.true("smoothed labels make a student less sure than labels", drop > 0.01,
 
 # %% [markdown]
 # Whatever stands above is this run's result; no row claims that the distilled student is the best. Three questions to
-# ask of it. **Is the teacher better than the control?** If not, there is little to learn from it but its mistakes.
+# ask of it. **Is the teacher better than the baseline?** If not, there is little to learn from it but its mistakes.
 # **Are smoothed labels as good?** Then the gain is not the teacher's knowledge. They have a price of their own: the
 # student is unsure even where it is right. **Are more labels as good?** Then the teacher gave what its images would
 # have given. That is still worth having where these images, or their labels, are not at hand any more; but it is
@@ -241,15 +241,15 @@ lesson.true("smoothed labels make a student less sure than labels", drop > 0.01,
 #
 # ## Wrong versions
 #
-# **A control with fewer steps.** "The student converges faster with a teacher, so we stopped the control early." Then
-# the steps are compared, not the teacher. Here is a control against a control:
+# **A baseline with fewer steps.** "The student converges faster with a teacher, so we stopped the baseline early." Then
+# the steps are compared, not the teacher. Here is a baseline against a baseline:
 
 # %%
 short = np.array(
     [metrics.errors(trained(Labels(), seed, EPOCHS // 3)[0](test_images), test_labels) for seed in range(2)]
 )
 gained = short - errors["labels"][:2]
-lesson.caught("a control with a third of the steps: its errors", short, errors["labels"][:2], beyond=0.05)
+lesson.caught("a baseline with a third of the steps: its errors", short, errors["labels"][:2], beyond=0.05)
 lesson.true("it makes more errors, and flatters what it is compared with", np.all(gained > 0), f"{gained}")
 
 # %% [markdown]
@@ -340,7 +340,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 13` puts the skeleton into `work/13_distil_honestly.py` the first time and checks it from then on.
+# `minikd check 13` puts the skeleton into `work/13_distill_honestly.py` the first time and checks it from then on.
 #
 # 1. `sign_test`: the coin toss for seeds instead of images: in how many seeds was ours better, and is that luck?
 # 2. `expected_calibration_error`: the number behind the right half of the figure.

@@ -1,4 +1,4 @@
-"""Controls: what a student learns without any teacher, from labels made softer. A real teacher has to beat them."""
+"""Methods without a teacher: labels made softer. A real teacher has to beat them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LabelSmoothing(Method):
     """Cross-entropy with smoothed labels."""
 
     name = "label_smoothing"
-    summary = "control: no teacher, labels that leave every class a little"
+    summary = "no teacher: labels that give every class a small probability"
     paper = "Szegedy et al. 2016, Rethinking the inception architecture for computer vision, §7"
     needs = ("labels",)
 
@@ -37,7 +37,7 @@ class VirtualTeacher(Method):
     """Soft targets by a teacher that knows the label and nothing else."""
 
     name = "virtual_teacher"
-    summary = "control: soft targets by a teacher made by hand, that knows the label and nothing else"
+    summary = "no teacher: soft targets made by hand from the label"
     paper = "Yuan et al. 2020, Revisiting knowledge distillation via label smoothing regularization (Tf-KD)"
     needs = ("labels",)
 
@@ -62,6 +62,6 @@ class VirtualObjective(Objective):
         self.method = method
 
     def __call__(self, logits: Floats, taps: Taps, batch: Batch, step: Step) -> Sequence[Term]:
-        goal = virtual_teacher(batch.labels, logits.shape[1], self.method.correct).astype(logits.dtype.name)
-        soft = kl_divergence(logits, module_of(logits).asarray(goal), self.method.temperature)
+        teacher_logits = virtual_teacher(batch.labels, logits.shape[1], self.method.correct).astype(logits.dtype.name)
+        soft = kl_divergence(logits, module_of(logits).asarray(teacher_logits), self.method.temperature)
         return Term("soft", self.method.alpha, *soft), *hard(1.0 - self.method.alpha, logits, batch.labels)
