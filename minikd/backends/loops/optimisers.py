@@ -1,6 +1,6 @@
 """The optimisers' rules as one loop over the weights: every array is read once and written once.
 
-NumPy needs a dozen passes, each a loop of its own over a block. Measured by `minikd bench --only control`.
+NumPy needs a dozen passes, each a loop of its own over a block. Measured by `minikd bench --only baseline`.
 """
 
 import numpy as np

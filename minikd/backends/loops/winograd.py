@@ -25,7 +25,7 @@ import numpy as np
 from minikd.backends.loops.any_convolution import place_inside
 from minikd.backends.loops.compiling import kernel, wide
 from minikd.backends.loops.pool_relu import Winners, pool_relu, unpool
-from minikd.typing import Floats, Scalar
+from minikd.typing import Floats
 
 Two = tuple[int, int]
 
@@ -36,7 +36,7 @@ FLOATS_AT_A_TIME = 2**18
 
 
 def transformed(w: Floats) -> Floats:
-    """Return U (16, C, O) from the kernels (O, C, 3, 3): G g Gᵀ of each, as one product with the Kronecker square of G."""
+    """Return U (16, C, O) from the kernels (O, C, 3, 3): G g Gᵀ of each, one product with the Kronecker square of G."""
     O, C = w.shape[:2]
     taps = w.transpose(2, 3, 1, 0).reshape(9, C * O)
     U: Floats = np.kron(G, G).astype(w.dtype) @ taps  # (16, CO) = (16, 9) @ (9, CO)
@@ -54,8 +54,8 @@ def transformed_back(dU: Floats) -> Floats:
 def forward(
     x: Floats, U: Floats, b: Floats, y: Floats, winner: Winners, size: Two, padding: Two, window: Two, relu: bool
 ) -> None:
-    """Fill y and winner (N, P, Q, O) from x (N, H, W, C) and U (16, C, O); `size` is that of the convolution's output."""
-    N, C, O = len(x), U.shape[1], U.shape[2]
+    """Fill y and winner (N, P, Q, O) from x (N, H, W, C) and U (16, C, O); size: the convolution's output."""
+    N, O = len(x), U.shape[2]
     padded, V, M, z = room(x, O, size)
     for start in range(0, N, V.shape[1]):
         here = min(V.shape[1], N - start)

@@ -5,6 +5,7 @@ import pytest
 
 from minikd import losses, optim
 from minikd.backends.host import numpy_alone
+from minikd.data import Views
 from minikd.nn.activations import relu, relu_backward
 from minikd.nn.conv import conv2d, conv2d_backward
 from minikd.nn.pooling import max_pool2d, max_pool2d_backward
@@ -147,6 +148,24 @@ def test_a_strided_convolution_adds_its_windows_back(dtype):
         w = rng.standard_normal((6, 4 // groups, 3, 2)).astype(dtype)
         y, cache = conv2d(x, w, b, stride, padding, dilation, groups)
         assert_close(*both(conv2d_backward, y, cache), scale=40)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pixels", ["uint8", "float32", "float64"])
+def test_pixels_are_normalized_alike(pixels, dtype):
+    rng = np.random.default_rng(5)
+    for shape in ((7, 1, 28, 28), (3, 3, 5, 4), (2, 2, 1, 1)):
+        images = rng.integers(0, 256, shape).astype("u1") if pixels == "uint8" else rng.random(shape).astype(pixels)
+        for stored in (images, images.transpose(0, 1, 3, 2), np.repeat(images, 2, axis=0)[::2]):
+            stored.flags.writeable = False
+            C = shape[1]
+            views = Views(
+                stored, np.zeros(len(stored), int), (0.25,) * C, (0.5, 0.25, 0.1)[:C], dtype=np.dtype(dtype).type
+            )
+            for index in (slice(1, None), slice(0, 0), np.array([1, 0, 1])):
+                assert_close(*both(views.clean, index), scale=4)
+    broken = Views(np.array([[[[np.nan, np.inf]]]], "f"), np.zeros(1, int), (0.0,), (1.0,))
+    np.testing.assert_array_equal(*both(broken.clean))
 
 
 def test_numpy_alone_is_numpy_alone():
