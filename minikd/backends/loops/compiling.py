@@ -84,7 +84,7 @@ def announce() -> None:
 def wide(context: object) -> tuple[object, object]:
     """Let the compiler use registers of 512 bits in the kernel that calls this, where the processor has them.
 
-    LLVM's default on some processors is 256, at which a convolution takes a third longer.
+    LLVM's default on some processors is 256. Where an attribute of this name means nothing, nothing changes.
     """
 
     def generate(context: object, builder: object, signature: object, arguments: object) -> object:
