@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypedDict
 
-PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "cupy-cuda12x", "cupy-cuda13x", "torch")
+PACKAGES = ("minikd", "numpy", "scipy", "matplotlib", "safetensors", "numba", "cupy-cuda12x", "cupy-cuda13x", "torch")
 
 
 class Machine(TypedDict):

@@ -78,7 +78,9 @@ def pytest_report_header(config):
     if config.getoption("--backend") == "cupy":
         where = "the stand-in device, no GPU" if cupy_on_cpu.installed() else "a GPU"
         return f"backend: CuPy {sys.modules['cupy'].__version__} on {where}"
-    return f"backend: NumPy {np.__version__}"
+    from minikd.backends import which_loops
+
+    return f"backend: NumPy {np.__version__}; loops: {which_loops()}"
 
 
 def pytest_terminal_summary(terminalreporter):

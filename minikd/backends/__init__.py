@@ -14,8 +14,26 @@ from types import ModuleType
 
 import numpy as np
 
+from minikd.backends.host import host_loops, which_loops
 from minikd.errors import BackendError, ConfigError
 from minikd.typing import Array, ArrayT
+
+__all__ = [
+    "CHOICES",
+    "Backend",
+    "address_of",
+    "choose",
+    "cupy_problem",
+    "device_errors",
+    "device_name",
+    "extra_for",
+    "kernels_of",
+    "module_of",
+    "of_cupy",
+    "special_of",
+    "to_host",
+    "which_loops",
+]
 
 CHOICES = ("auto", "numpy", "cupy")
 
@@ -38,8 +56,11 @@ def special_of(x: object) -> ModuleType:
 
 
 def kernels_of(x: object) -> ModuleType | None:
-    """Return the engine's own kernels for `x`, `minikd.backends.cuda`, or None where `x` lies on the host."""
-    return None if module_of(x) is np else import_module("minikd.backends.cuda")
+    """Return the engine's own kernels for `x`: `minikd.backends.cuda` for a device's array, compiled loops for NumPy's.
+
+    None where NumPy's lines do the work: Numba, the extra `fast`, is not there.
+    """
+    return host_loops() if module_of(x) is np else import_module("minikd.backends.cuda")
 
 
 def to_host(x: ArrayT) -> ArrayT:

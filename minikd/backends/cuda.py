@@ -9,7 +9,7 @@ beside it. CuPy compiles a kernel when it first meets a dtype, T, and keeps it.
 
 import cupy
 
-from minikd.typing import Array, Floats, Mask, Shape
+from minikd.typing import Array, Floats, Ints, Mask, Scalar, Shape
 
 # w ← w − rate · m / (√v + ε), the running means brought up to date before; what is smaller than `tiny` becomes 0.
 _adam = cupy.ElementwiseKernel(
@@ -109,11 +109,12 @@ _cross_entropy = cupy.ElementwiseKernel(
 )
 
 
-def cross_entropy(logq: Floats, labels: Array, smoothing: float) -> tuple[Floats, Floats]:
-    """Return the terms of the sum over n and k, and the gradient by the logits, both (N, K); labels int64 (N,)."""
-    N, K = logq.shape
-    term, dlogits = _cross_entropy(logq, labels, K, smoothing, 1.0 / N)
-    return term, dlogits
+def cross_entropy(logits: Floats, labels: Ints, smoothing: float) -> tuple[Scalar, Floats]:
+    """Return the mean cross-entropy against class numbers (N,), int64 on the host, and its gradient (N, K)."""
+    N, K = logits.shape
+    logq = log_softmax(logits, 1.0)
+    term, dlogits = _cross_entropy(logq, cupy.asarray(labels), K, smoothing, 1.0 / N)
+    return term.sum() / -N, dlogits
 
 
 # T²·p (log p − log q), and T (q − p)/N.
@@ -129,10 +130,11 @@ _kl = cupy.ElementwiseKernel(
 )
 
 
-def kl(logp: Floats, logq: Floats, share: float) -> tuple[Floats, Floats]:
-    """Return p (log p - log q) and share·(q - p), both (N, K)."""
-    term, dlogits = _kl(logp, logq, share)
-    return term, dlogits
+def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
+    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient by the student's logits (N, K)."""
+    N, T = len(student_logits), temperature
+    term, dlogits = _kl(log_softmax(teacher_logits, T), log_softmax(student_logits, T), T / N)
+    return term.sum() * (T * T / N), dlogits
 
 
 # α a + β b
@@ -190,15 +192,20 @@ _window_max_backward = cupy.ElementwiseKernel(
 )
 
 
-def window_max(x: Floats, axis: int, kernel: int, stride: int, padding: int, best: Floats, winner: Mask) -> None:
-    """Fill `best` and `winner` with the maximum of each window of x along an axis, and its first pixel's position."""
-    _window_max(x, x.shape[axis], _inner(x, axis), best.shape[axis], kernel, stride, padding, best, winner)
+def window_max(x: Floats, axis: int, size: int, stride: int, padding: int, windows: int) -> tuple[Floats, Mask]:
+    """Return the maximum of each window of x (N, C, H, W) along an axis, and its first pixel's position."""
+    first = x[(slice(None),) * axis + (slice(0, stride * (windows - 1) + 1, stride),)]
+    best, winner = cupy.empty_like(first), cupy.empty_like(first, "u1" if size <= 256 else "u4")
+    _window_max(x, x.shape[axis], _inner(x, axis), windows, size, stride, padding, best, winner)
+    return best, winner
 
 
-def window_max_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride: int, dx: Floats) -> None:
-    """Fill dx with each dbest at its winner."""
-    sizes = dx.shape[axis], _inner(dx, axis), dbest.shape[axis]
-    _window_max_backward(dbest, winner, *sizes, kernel, stride, dx)
+def window_max_backward(dbest: Floats, winner: Mask, axis: int, kernel_size: int, stride: int, size: int) -> Floats:
+    """Return dx, of length `size` along the axis: each dbest at its winner, summed where windows overlap."""
+    N, C, H, W = tuple(size if i == axis else length for i, length in enumerate(dbest.shape))
+    dx: Floats = cupy.empty((N, H, W, C), dbest.dtype).transpose(0, 3, 1, 2)
+    _window_max_backward(dbest, winner, size, _inner(dx, axis), dbest.shape[axis], kernel_size, stride, dx)
+    return dx
 
 
 def _inner(x: Floats, axis: int) -> int:

@@ -26,17 +26,18 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print versions, processor, BLAS, and the backend with its reason; or what files are."""
-    from minikd.backends import choose
+    """Print versions, processor, BLAS, and the backend with its reason, and who runs the loops; or what files are."""
+    from minikd.backends import choose, which_loops
     from minikd.machine import machine, versions
 
     if arguments.files:
         return tell_files(arguments.files, arguments.json)
-    backend, here = choose(arguments.backend), machine()
+    backend, here, loops = choose(arguments.backend), machine(), which_loops()
     if arguments.json:
-        print(json_text({"backend": backend.name, "reason": backend.reason, "machine": here, "versions": versions()}))
+        found = {"backend": backend.name, "reason": backend.reason, "loops": loops}
+        print(json_text({**found, "machine": here, "versions": versions()}))
         return 0
-    rows = {"backend": f"{backend.name} ({backend.reason})", **here, **versions()}
+    rows = {"backend": f"{backend.name} ({backend.reason})", "loops": loops, **here, **versions()}
     for name, value in rows.items():
         print(paragraph(f"{name:<12} {value}", hanging=13))
     program = as_typed()

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from minikd.backends import kernels_of
 from minikd.data.augment import Augmentation, augment
 from minikd.errors import ConfigError, DataError
 from minikd.typing import Floats, Ints, Pixels
@@ -72,6 +73,10 @@ class Views:
 
     def _normalised(self, images: Pixels) -> Floats:
         """Return (images / top - mean) / std as one multiply and one add, (N, C, H, W) in `dtype`."""
+        y: Floats
+        if kernels := kernels_of(images):
+            y = kernels.normalized(images, self._scale, self._shift)
+            return y
         y = images.astype(self.dtype)
         y *= self._scale
         y -= self._shift

@@ -101,7 +101,7 @@ class Discordant(TypedDict):
 class RunConditions(TypedDict):
     """What a run's numbers depend on; `stages` maps a model to the seconds of its training.
 
-    `config` is the recipe as a table; results of earlier versions have none.
+    `config` is the recipe as a table, `loops` says who ran NumPy's loops; results of earlier versions have neither.
     """
 
     seed: int
@@ -109,6 +109,7 @@ class RunConditions(TypedDict):
     stages: Mapping[str, float]
     backend: str
     backend_reason: str
+    loops: NotRequired[str]
     machine: Machine
     versions: Mapping[str, str]
 

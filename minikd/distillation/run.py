@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from minikd import metrics
+from minikd.backends import which_loops
 from minikd.console.notices import notice
 from minikd.distillation.ended import as_table, check_settings, lies_elsewhere
 from minikd.distillation.folder import RunFolder, quoted
@@ -191,6 +192,7 @@ def circumstances(job: Job) -> RunConditions:
         stages=seconds,
         backend=job.backend.name,
         backend_reason=job.backend.reason,
+        loops=which_loops(),
         machine=machine(),
         versions=versions(),
     )

@@ -36,14 +36,14 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
         check_pair(logits, labels, "logits", "labels")
     else:
         check_labels(labels, logits.shape)
-    logq, xp, kernels = log_softmax(logits), module_of(logits), kernels_of(logits)
-    if kernels and labels.ndim == 1:
-        terms, dlogits = kernels.cross_entropy(logq, xp.asarray(labels.astype(np.int64)), smoothing)
-    else:
-        target = soft_labels(labels, logits, smoothing)
-        terms = target * counted(target, logq)
-        dlogits = (xp.exp(logq) * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
-    loss: Scalar = terms.sum() / -len(logits)
+    loss: Scalar
+    dlogits: Floats
+    if labels.ndim == 1 and (kernels := kernels_of(logits)):
+        loss, dlogits = kernels.cross_entropy(logits, labels.astype(np.int64, copy=False), smoothing)
+        return loss, dlogits
+    logq, target = log_softmax(logits), soft_labels(labels, logits, smoothing)
+    loss = (target * counted(target, logq)).sum() / -len(logits)
+    dlogits = (module_of(logits).exp(logq) * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
     return loss, dlogits
 
 

@@ -30,11 +30,12 @@ def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: f
     """
     check_networks(student_logits, teacher_logits)
     xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
+    loss: Scalar
+    dstudent_logits: Floats
+    if kernels := kernels_of(student_logits):
+        loss, dstudent_logits = kernels.kl_divergence(student_logits, teacher_logits, T)
+        return loss, dstudent_logits
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
-    if kernels := kernels_of(logq):
-        terms, dstudent_logits = kernels.kl(logp, logq, T / N)
-    else:
-        p, q = xp.exp(logp), xp.exp(logq)
-        terms, dstudent_logits = p * log_ratio(p, logp, logq), (q - p) * (T / N)
-    loss: Scalar = terms.sum() * (T * T / N)
-    return loss, dstudent_logits
+    p, q = xp.exp(logp), xp.exp(logq)
+    loss = (p * log_ratio(p, logp, logq)).sum() * (T * T / N)
+    return loss, (q - p) * (T / N)

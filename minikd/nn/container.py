@@ -20,8 +20,9 @@ import numpy as np
 
 from minikd.backends import module_of
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
+from minikd.nn import blocks
 from minikd.nn.arrays import Arrays, check_apart, write
-from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache, pair_of
+from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
 from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
 from minikd.typing import Array, Floats, Shape
 
@@ -134,14 +135,14 @@ class Sequential(Layer):
         wanted = frozenset(names)
         caches: list[object] = []
         taps: dict[str, Floats] = {}
-        for i, layer in enumerate(self.layers):
+        while (i := len(caches)) < len(self.layers):
             try:
-                x, cache = pair_of(layer, "forward", layer.forward(x, training, rng))
+                x, found = blocks.forward(self.layers, i, x, wanted, training, rng)
             except MinikdError as error:
-                raise _named(i, layer, error) from error
-            caches.append(cache)
-            if wanted and str(i) in wanted:
-                taps[str(i)] = x
+                raise _named(i, self.layers[i], error) from error
+            caches += found
+            if wanted and (last := str(len(caches) - 1)) in wanted:
+                taps[last] = x
         return x, taps, ChainCache(caches)
 
     def _check_names(self, names: Iterable[str]) -> None:
@@ -154,12 +155,13 @@ class Sequential(Layer):
 
     def __call__(self, x: Floats) -> Floats:
         """Return the output in evaluation mode, keeping no cache."""
-        for i, layer in enumerate(self.layers):
+        i = 0
+        while i < len(self.layers):
             try:
-                result = layer.forward(x)
-                x = result[0] if type(result) is tuple else pair_of(layer, "forward", result)[0]
+                x, caches = blocks.forward(self.layers, i, x, (), False, None)
             except MinikdError as error:
-                raise _named(i, layer, error) from error
+                raise _named(i, self.layers[i], error) from error
+            i += len(caches)
         return x
 
     def backward(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> tuple[Floats, Grads]:
@@ -167,7 +169,7 @@ class Sequential(Layer):
 
         `dtaps` are gradients with respect to layers' outputs (see `forward_with_taps`), of their shapes and dtype.
         """
-        self._check_back(dy, dtaps)
+        self._check_back(dy, cache, dtaps)
         dx, found = self._backward_to(0, dy, self._own(cache), dtaps)
         return dx, self._in_order(found)
 
@@ -176,11 +178,12 @@ class Sequential(Layer):
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
-        self._check_back(dy, dtaps)
+        self._check_back(dy, cache, dtaps)
         caches = self._own(cache)
         dy, found = self._backward_to(first + 1, dy, caches, dtaps)
         try:
-            found[first] = self.layers[first].parameter_gradients(_joined(first, dy, dtaps), caches[first])
+            dy = _joined(first, dy, dtaps)
+            found[first] = blocks.parameter_gradients(self.layers[first], dy, caches[first])
         except MinikdError as error:
             raise _named(first, self.layers[first], error) from error
         return self._in_order(found)
@@ -190,15 +193,15 @@ class Sequential(Layer):
         found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
             try:
-                result = self.layers[i].backward(_joined(i, dy, dtaps), caches[i])
-                dy, found[i] = pair_of(self.layers[i], "backward", result)
+                dy, found[i] = blocks.backward(self.layers[i], _joined(i, dy, dtaps), caches[i])
             except MinikdError as error:
                 raise _named(i, self.layers[i], error) from error
         return dy, found
 
-    def _check_back(self, dy: Floats, dtaps: Taps) -> None:
-        """Refuse gradients that lie elsewhere than the parameters, and those of no layer."""
+    def _check_back(self, dy: Floats, cache: object, dtaps: Taps) -> None:
+        """Refuse gradients that lie elsewhere than the parameters, and those of no layer or of one inside a block."""
         self._check_names(dtaps)
+        blocks.check_taps(dtaps, self._own(cache))
         for gradient in (dy, *dtaps.values()):
             if self._vector.size and module_of(gradient) is not module_of(self.vector):
                 raise DtypeError(

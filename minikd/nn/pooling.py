@@ -114,8 +114,7 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding
     xp, views = module_of(x), [_place(x, axis, k, stride, windows) for k in range(kernel)]
     best, dtype = views[0], np.dtype("u1" if kernel <= 256 else "u4")
     if kernels := kernels_of(x):
-        best, winner = xp.empty_like(best), xp.empty_like(best, dtype)
-        kernels.window_max(x, axis, kernel, stride, padding, best, winner)
+        best, winner = kernels.window_max(x, axis, kernel, stride, padding, windows)
         return best, winner
     winner = xp.zeros_like(best, dtype) if kernel == 1 else (views[1] > best).view("u1").astype(dtype, copy=False)
     for k, view in enumerate(views[1:], start=1):
@@ -132,11 +131,12 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding
 def _round_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride: int, size: int) -> Floats:
     """Return the gradient with respect to the round's input, `size` long on the axis: each dbest at its winner."""
     xp, windows = module_of(dbest), dbest.shape[axis]
+    dx: Floats
+    if kernels := kernels_of(dbest):
+        dx = kernels.window_max_backward(dbest, winner, axis, kernel, stride, size)
+        return dx
     tiled = kernel == stride and size == stride * windows  # each pixel lies in one window: none needs a zero first
     dx = _channels_last(xp.empty if tiled else xp.zeros, dbest, (*dbest.shape[:axis], size, *dbest.shape[axis + 1 :]))
-    if kernels := kernels_of(dx):
-        kernels.window_max_backward(dbest, winner, axis, kernel, stride, dx)
-        return dx
     for k in range(kernel):
         target = _place(dx, axis, k, stride, windows)
         if kernel <= stride:  # no pixel lies in two windows: written once, not read, added to and written

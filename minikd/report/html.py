@@ -162,6 +162,7 @@ def facts(results: Results) -> dict[str, str]:
         "time": " · ".join([units.seconds(results["seconds"]), *stages]),
         "machine": f"{here['cpu']}, {here['cores']} cores, {here['threads']} threads, {here['blas']}",
         "backend": f"{results['backend']} ({results['backend_reason']})",
+        **({"loops": results["loops"]} if "loops" in results else {}),
         "versions": ", ".join(f"{name} {number}" for name, number in results["versions"].items()),
     }
 

@@ -15,11 +15,14 @@ class BenchRow(TypedDict):
     matrix products alone, and `ratio_roofline` minikd's time divided by it. `target_default` and `target_best` are the
     least that these ratios should be, `target_roofline` the most. `all_ms` has every side's median, `spread_ms` the
     quartiles of its bursts, `engines_ms` the medians of other engines, `lacking` what keeps the rest from this work.
+    `numpy_ms` is minikd's time without compiled loops, where it has any, and `first_call_s` the seconds that
+    torch.compile's first call took.
     """
 
     work: str
     title: str
     minikd_ms: float | None
+    numpy_ms: float | None
     torch_default_ms: float | None
     torch_best_ms: float | None
     roofline_ms: float | None
@@ -34,6 +37,7 @@ class BenchRow(TypedDict):
     target_roofline: float | None
     engines_ms: dict[str, float]
     lacking: dict[str, str]
+    first_call_s: dict[str, float]
     all_ms: dict[str, float]
     spread_ms: dict[str, tuple[float, float]]
     repeats: int
@@ -43,6 +47,7 @@ EMPTY = BenchRow(
     work="",
     title="",
     minikd_ms=None,
+    numpy_ms=None,
     torch_default_ms=None,
     torch_best_ms=None,
     roofline_ms=None,
@@ -57,6 +62,7 @@ EMPTY = BenchRow(
     target_roofline=None,
     engines_ms={},
     lacking={},
+    first_call_s={},
     all_ms={},
     spread_ms={},
     repeats=1,
@@ -75,6 +81,7 @@ def timed_row(
     return {
         **EMPTY,
         "minikd_ms": ours,
+        "numpy_ms": medians.get("minikd, NumPy alone"),
         "torch_default_ms": default_ms,
         "torch_best_ms": best_ms,
         "roofline_ms": medians.get(roofline),

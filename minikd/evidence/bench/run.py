@@ -7,15 +7,16 @@ from typing import TypedDict
 
 import numpy as np
 
+from minikd.backends.host import host_loops
 from minikd.evidence.bench import whole
 from minikd.evidence.bench.agreement import check_agreement
 from minikd.evidence.bench.circumstances import BenchConditions, circumstances
 from minikd.evidence.bench.engines import engine_sides
-from minikd.evidence.bench.ours import our_side
+from minikd.evidence.bench.ours import NumpyAlone, our_side
 from minikd.evidence.bench.roofline import Roofline
 from minikd.evidence.bench.rows import BenchRow, timed_row
-from minikd.evidence.bench.theirs import torch_sides
-from minikd.evidence.bench.timing import Side, race
+from minikd.evidence.bench.theirs import TorchInference, TorchTraining, torch_sides
+from minikd.evidence.bench.timing import race
 from minikd.evidence.bench.works import WORKS, Benchmark, TeacherAndStudent
 from minikd.training.parallel import workers
 
@@ -72,14 +73,17 @@ def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> BenchRe
 def measure(work: Benchmark, stage: TeacherAndStudent, effort: Effort, with_torch: bool) -> BenchRow:
     """Check that all sides of a work agree, let them race, and return its line."""
     problem = work.problem(stage)
-    ours, roofline = our_side(problem, stage), Roofline(problem, stage)
-    theirs: Sequence[Side] = torch_sides(problem, stage) if with_torch else []
+    roofline, ours = Roofline(problem, stage), [our_side(problem, stage)]
+    if host_loops() is not None:
+        ours.append(NumpyAlone(problem, stage))
+    theirs: Sequence[TorchTraining | TorchInference] = torch_sides(problem, stage) if with_torch else []
     engines, lacking = engine_sides(problem, stage)
-    check_agreement(work.title, [ours, *theirs, *engines])
-    times = race([ours, *theirs, *engines, roofline], effort.repeats, effort.burst, np.random.default_rng(0))
+    check_agreement(work.title, [*ours, *theirs, *engines])
+    times = race([*ours, *theirs, *engines, roofline], effort.repeats, effort.burst, np.random.default_rng(0))
     return {
         **timed_row(times, [side.name for side in theirs], [side.name for side in engines], roofline.name),
         "lacking": lacking,
+        "first_call_s": {side.name: side.first_seconds for side in theirs if side.compiled},
         "work": work.name,
         "title": work.title,
         "target_default": work.against_default,

@@ -25,9 +25,10 @@ def text(report: BenchReport) -> str:
 def amounts(report: BenchReport) -> str:
     """Return the table of what each side takes."""
     engines = [name for name in ENGINES if any(name in row["engines_ms"] for row in report["rows"])]
+    alone = any(row["numpy_ms"] is not None for row in report["rows"])  # the same without compiled loops
     header = (
-        ("what it takes", "", "PyTorch", "PyTorch", "products", *("" for _ in engines), ""),
-        ("", "minikd", "defaults", "best", "alone", *engines, "spread"),
+        ("what it takes", "", *["minikd,"] * alone, "PyTorch", "PyTorch", "products", *("" for _ in engines), ""),
+        ("", "minikd", *["no loops"] * alone, "defaults", "best", "alone", *engines, "spread"),
     )
     rows = []
     for row in report["rows"]:
@@ -37,7 +38,10 @@ def amounts(report: BenchReport) -> str:
         else:
             ours, default, best = (milliseconds(row[key]) for key in ("minikd_ms", "torch_default_ms", "torch_best_ms"))
         rows.append(
-            (row["title"], ours, default, best, milliseconds(row["roofline_ms"]), *others, percent(spread(row)))
+            (
+                *(row["title"], ours, *[milliseconds(row["numpy_ms"])] * alone, default, best),
+                *(milliseconds(row["roofline_ms"]), *others, percent(spread(row))),
+            )
         )
     return aligned(header, rows)
 
@@ -136,6 +140,10 @@ def machine_lines(here: BenchConditions, rows: Sequence[BenchRow]) -> str:
     }
     if here["torch"]:
         lines["PyTorch"] = here["torch"]
+    if first := [seconds for row in rows for seconds in row["first_call_s"].values()]:
+        lines["torch.compile"] = (
+            f"its first calls took {min(first):.1f} to {max(first):.1f} s, which no time above holds"
+        )
     if lack := lacks(rows):
         lines["lacking"] = lack
     if here["environment"]:

@@ -1,7 +1,9 @@
 """PyTorch's side: the same work as its users write it, and the configurations that may make it faster."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +36,7 @@ class TorchSettings:
     fused: bool = False
     foreach: bool = False
     inference_mode: bool = False
+    compiled: bool = False
 
     @property
     def name(self) -> str:
@@ -43,6 +46,7 @@ class TorchSettings:
             "fused Adam": self.fused,
             "foreach Adam": self.foreach,
             "inference mode": self.inference_mode,
+            "compiled": self.compiled,
         }
         return ", ".join([DEFAULT, *(word for word, chosen in words.items() if chosen)])
 
@@ -64,6 +68,8 @@ def training_settings(problem: TrainingStep) -> Iterator[TorchSettings]:
         yield TorchSettings(channels_last)
         yield TorchSettings(channels_last, fused=True)
         yield TorchSettings(channels_last, foreach=True)
+        if compiler():
+            yield TorchSettings(channels_last, fused=True, compiled=True)
 
 
 def inference_settings(problem: Inference) -> Iterator[TorchSettings]:
@@ -73,6 +79,20 @@ def inference_settings(problem: Inference) -> Iterator[TorchSettings]:
     if has_convolution(problem.model):
         yield TorchSettings(channels_last=True)
         yield TorchSettings(channels_last=True, inference_mode=True)
+    if compiler():
+        yield TorchSettings(channels_last=has_convolution(problem.model), inference_mode=True, compiled=True)
+
+
+@cache
+def compiler() -> bool:
+    """Return whether torch.compile works here: it needs a C++ compiler and Python's headers."""
+    import torch
+
+    try:
+        torch.compile(torch.exp)(torch.ones(1))
+    except Exception:  # whatever it lacks
+        return False
+    return True
 
 
 def has_convolution(*models: Sequential) -> bool:
@@ -123,7 +143,7 @@ class TorchTraining:
     def __init__(self, problem: TrainingStep, stage: TeacherAndStudent, settings: TorchSettings) -> None:
         import torch
 
-        self.name = settings.name
+        self.name, self.compiled, self.first_seconds = settings.name, settings.compiled, 0.0
         self.model = twin_of(problem.model, settings.channels_last).train()
         self.pixels = TorchPixels(stage, settings.channels_last)
         self.labels = torch.tensor(stage.views.labels)
@@ -133,6 +153,7 @@ class TorchTraining:
             self.teacher = twin_of(problem.teacher, settings.channels_last)
         elif problem.teacher is not None:
             self.teacher = torch.tensor(problem.teacher)
+        self.loss_of = torch.compile(self.loss) if settings.compiled else self.loss
         fused, foreach = settings.fused or None, settings.foreach or None  # None leaves the choice to PyTorch
         self.optimizer = torch.optim.Adam(self.model.parameters(), LEARNING_RATE, fused=fused, foreach=foreach)
 
@@ -143,16 +164,17 @@ class TorchTraining:
         index = self.batches[number % len(self.batches)]
         x = self.pixels.at(index)
         self.optimizer.zero_grad()
-        loss = self.loss(self.model(x), x, index)
+        loss = self.loss_of(x, index)
         torch.autograd.backward(loss)
         self.optimizer.step()
         return float(loss.item())
 
-    def loss(self, logits: "torch.Tensor", x: "torch.Tensor", index: "torch.Tensor") -> "torch.Tensor":
+    def loss(self, x: "torch.Tensor", index: "torch.Tensor") -> "torch.Tensor":
         """Return cross-entropy, or the distillation loss where there is a teacher."""
         import torch
         from torch.nn import functional as F
 
+        logits = self.model(x)
         hard = F.cross_entropy(logits, self.labels[index])
         if self.teacher is None:
             return hard
@@ -167,7 +189,9 @@ class TorchTraining:
             self.step(number)
 
     def proof(self) -> Mapping[str, Floats]:
+        begin = time.perf_counter()
         losses = [self.step(0)]
+        self.first_seconds = time.perf_counter() - begin
         means = [self.optimizer.state[weight]["exp_avg"] for weight in self.model.parameters()]
         gradient = np.concatenate([mean.contiguous().numpy().ravel() for mean in means]) / (1 - BETA)
         losses += [self.step(number) for number in range(1, PROOF_STEPS)]
@@ -178,8 +202,12 @@ class TorchInference:
     """Answers of a network in PyTorch, from uint8 pixels to logits."""
 
     def __init__(self, problem: Inference, stage: TeacherAndStudent, settings: TorchSettings) -> None:
+        import torch
+
         self.name, self.count, self.settings = settings.name, problem.images, settings
-        self.model = twin_of(problem.model, settings.channels_last)
+        self.compiled, self.first_seconds = settings.compiled, 0.0
+        twin = twin_of(problem.model, settings.channels_last)
+        self.model = torch.compile(twin) if settings.compiled else twin
         self.pixels = TorchPixels(stage, settings.channels_last)
 
     def logits(self, number: int) -> "torch.Tensor":
@@ -196,4 +224,7 @@ class TorchInference:
             self.logits(number)
 
     def proof(self) -> Mapping[str, Floats]:
-        return {"logits": self.logits(0).numpy()}
+        begin = time.perf_counter()
+        answers: Floats = self.logits(0).numpy()
+        self.first_seconds = time.perf_counter() - begin
+        return {"logits": answers}

@@ -1,0 +1,33 @@
+"""The engine's own kernels for NumPy's arrays: the loops of the derivations, in Python, compiled by Numba.
+
+What NumPy does in several passes over memory, a loop does in one. Each function here has a twin in NumPy's lines, which
+are the reference: they stand where the function is called (`backends.kernels_of`), the suite holds both against each
+other, and where a function returns None they do the work. Nothing outside `backends` imports this package, which needs
+Numba.
+"""
+
+from minikd.backends.loops.activations import relu_backward
+from minikd.backends.loops.block import Block, block, block_backward, block_backward_parameters
+from minikd.backends.loops.losses import cross_entropy, kl_divergence, log_softmax, mix
+from minikd.backends.loops.optimisers import adam, sgd
+from minikd.backends.loops.pixels import normalized
+from minikd.backends.loops.pooling import window_max, window_max_backward
+from minikd.backends.loops.windows import gather_windows
+
+__all__ = [
+    "Block",
+    "adam",
+    "block",
+    "block_backward",
+    "block_backward_parameters",
+    "cross_entropy",
+    "gather_windows",
+    "kl_divergence",
+    "log_softmax",
+    "mix",
+    "normalized",
+    "relu_backward",
+    "sgd",
+    "window_max",
+    "window_max_backward",
+]

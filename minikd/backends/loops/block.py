@@ -1,0 +1,108 @@
+"""A convolution with the max pooling and the ReLU behind it, or without: which loop covers it, and its gradients."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minikd.backends.loops import any_convolution, winograd
+from minikd.backends.loops.pool_relu import LARGEST, Winners
+from minikd.typing import Floats
+
+Two = tuple[int, int]
+
+FEW_WINDOWS = 24
+"""A product of fewer windows with the weights is not worth its call."""
+
+FEW_CHANNELS = 8
+"""With fewer, the transforms cost more than the products that they save."""
+
+
+class Block(NamedTuple):
+    """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU."""
+
+    stride: Two
+    padding: Two
+    dilation: Two
+    window: Two
+    relu: bool
+
+
+class BlockCache(NamedTuple):
+    """The input, channels-last (N, H, W, C); the weight (O, C, R, S); the winners (N, P, Q, O); the moves."""
+
+    x: Floats
+    w: Floats
+    winner: Winners
+    moves: Block
+
+
+def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, BlockCache] | None:
+    """Return the outputs (N, O, P, Q) and the cache, or None where no loop covers these shapes.
+
+    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,). Of windows that reach over the edge nothing is computed.
+    """
+    if not covers(x, w, b, moves):
+        return None
+    P, Q = outputs(x, w, moves)
+    rows = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    y = np.empty((len(x), P, Q, len(w)), x.dtype)
+    winner = np.empty(y.shape, np.uint8)
+    stride, padding, dilation, window, relu = moves
+    if by_winograd(w, moves):
+        size = outputs(x, w, moves._replace(window=(1, 1)))
+        winograd.forward(rows, winograd.transformed(w), b, y, winner, size, padding, window, relu)
+    else:
+        matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, len(w))
+        any_convolution.forward(rows, matrix, b, y, winner, w.shape[2:], stride, padding, dilation, window, relu)
+    return y.transpose(0, 3, 1, 2), BlockCache(rows, w, winner, moves)
+
+
+def block_backward(dy: Floats, cache: BlockCache) -> tuple[Floats, Floats, Floats]:
+    """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q)."""
+    dx = np.empty_like(cache.x)
+    return dx.transpose(0, 3, 1, 2), *_gradients(dy, cache, dx)
+
+
+def block_backward_parameters(dy: Floats, cache: BlockCache) -> tuple[Floats, Floats]:
+    """Return dw and db alone."""
+    return _gradients(dy, cache, cache.x[:0])
+
+
+def _gradients(dy: Floats, cache: BlockCache, dx: Floats) -> tuple[Floats, Floats]:
+    """Fill dx, unless it is empty, and return dw and db."""
+    x, w, winner, (stride, padding, dilation, window, _) = cache
+    O, C, R, S = w.shape
+    gradient, db = np.ascontiguousarray(dy.transpose(0, 2, 3, 1)), np.empty(O, w.dtype)
+    if by_winograd(w, cache.moves):
+        turned, dU = winograd.transformed(w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)), np.empty((16, C, O), w.dtype)
+        size = outputs(x.transpose(0, 3, 1, 2), w, cache.moves._replace(window=(1, 1)))
+        winograd.backward(x, turned, gradient, winner, dU, db, dx, size, padding, window)
+        return winograd.transformed_back(dU), db
+    matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, O)
+    dmatrix = np.empty_like(matrix)
+    moves = ((R, S), stride, padding, dilation, window)
+    any_convolution.backward(x, matrix, gradient, winner, dmatrix, db, dx, *moves)
+    return np.ascontiguousarray(dmatrix.reshape(R, S, C, O).transpose(3, 2, 0, 1)), db
+
+
+def covers(x: Floats, w: Floats, b: Floats, moves: Block) -> bool:
+    """Return whether a loop covers a block; where not, as for arrays that do not match, its layers do the work."""
+    if not (x.ndim == w.ndim == 4 and x.dtype == w.dtype == b.dtype and x.shape[1] == w.shape[1] and len(x)):
+        return False
+    small = w.size * FEW_WINDOWS <= any_convolution.UNPACKED or by_winograd(w, moves)
+    return small and max(moves.window) <= LARGEST and min(outputs(x, w, moves)) > 0
+
+
+def by_winograd(w: Floats, moves: Block) -> bool:
+    """Return whether Winograd's transform computes a convolution of w (O, C, R, S)."""
+    plain = w.shape[2:] == (3, 3) and moves.stride == moves.dilation == (1, 1) and max(moves.padding) <= 2
+    return plain and min(w.shape[:2]) >= FEW_CHANNELS
+
+
+def outputs(x: Floats, w: Floats, moves: Block) -> Two:
+    """Return the height and width of the outputs, (P, Q)."""
+    P, Q = (
+        ((length + 2 * padding - dilation * (taps - 1) - 1) // stride + 1) // window
+        for length, taps, stride, padding, dilation, window in zip(x.shape[2:], w.shape[2:], *moves[:4], strict=True)
+    )
+    return P, Q

@@ -1,0 +1,94 @@
+"""How a loop becomes machine code: Numba compiles it at its first call for a dtype, and keeps the code for later runs.
+
+`kernel` marks a function that is compiled. The loop stays plain Python: `adam.py_func(...)` runs it uncompiled. It lets
+go of the interpreter's lock, so that shards run side by side.
+
+Of the licences that a compiler may take with floats, two are given: `contract` joins a product and a sum into one
+operation, `nsz` lets it forget the sign of a zero. Neither drops a NaN or changes the order of a sum.
+
+The code lies in the user's cache folder, in a folder of its own for each version of these files, of Numba and of
+NumPy. A lock guards it, for two processes that write at once would mix up their files.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+import pooch
+from filelock import FileLock
+from numba.core import types
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
+
+from minikd.console.terminal import say
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+
+def kernel(function: FunctionT) -> FunctionT:
+    """Return the function, compiled at its first call."""
+    compiled = numba.njit(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")(function)
+    if folder() is not None:
+        compiled._cache = Kept(compiled.py_func)
+    return cast(FunctionT, compiled)
+
+
+@cache
+def folder() -> Path | None:
+    """Return where the code is kept, None where nothing can be written there: then every process compiles anew."""
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    versions = f"{numba.__version__} {np.__version__}".encode()
+    found = Path(pooch.os_cache("minikd")) / "loops" / hashlib.sha256(sources + versions).hexdigest()[:16]
+    try:
+        found.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return found if os.access(found, os.W_OK) else None
+
+
+class Kept(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function's code, in `folder`."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())  # read by the constructor alone
+        try:
+            super().__init__(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+    def load_overload(self, signature: object, context: object) -> object:
+        """Return the code for these types, or None, which is announced: it is compiled next."""
+        found = super().load_overload(signature, context)
+        if found is None:
+            announce()
+        return found
+
+    def save_overload(self, signature: object, code: object) -> None:
+        """Keep the code."""
+        with FileLock(f"{folder()}/lock"):
+            super().save_overload(signature, code)
+
+
+@cache
+def announce() -> None:
+    """Say once that something is compiled."""
+    say("compiling loops for this machine, once (up to 20 s) ...")
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def wide(context: object) -> tuple[object, object]:
+    """Let the compiler use registers of 512 bits in the kernel that calls this, where the processor has them.
+
+    LLVM's default on some processors is 256. Where an attribute of this name means nothing, nothing changes.
+    """
+
+    def generate(context: object, builder: object, signature: object, arguments: object) -> object:
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # type: ignore[attr-defined]
+        return context.get_dummy_value()  # type: ignore[attr-defined]
+
+    return types.void(), generate
