@@ -270,7 +270,7 @@ def learn(model, batches, steps, loss, peak):
 
 
 few = np.log(np.array([[0.5, 0.3, 0.2]]))
-drawn = np.bincount(draw(np.repeat(few, 200_000, 0), rng)) / 200_000
+drawn = np.bincount(draw(np.repeat(few, 200_000, 0), rng).astype(np.intp)) / 200_000
 lesson.close("200,000 letters drawn: their shares are the softmax", drawn, np.exp(few[0]), within=0.02)
 
 teacher = writer(96, seed=0)

@@ -32,3 +32,6 @@ Shape: TypeAlias = tuple[int, ...]
 
 Mask: TypeAlias = npt.NDArray[np.bool_] | npt.NDArray[np.unsignedinteger]
 """True or False, or a small code, for each element of another array."""
+
+HeightWidth: TypeAlias = tuple[int, int]
+"""A number for the rows and one for the columns: of a kernel, its stride, an image."""

@@ -29,7 +29,7 @@ from minikd.distillation.search import FILE, Trial, read_record
 from minikd.distillation.teacher_cache import cached_outputs
 from minikd.errors import MinikdError
 from minikd.evidence.experiments.cell import read_outcome
-from minikd.evidence.experiments.precomputed_augmentation import editions
+from minikd.evidence.experiments.precomputed_augmentation import augmented_copies
 from minikd.methods import Labels
 from minikd.storage.jsonfiles import write_json
 from minikd.training import Plan
@@ -123,11 +123,11 @@ def answers(folder):
     return next(folder.iterdir()), read
 
 
-def many_editions(folder):
-    path, images = folder / "editions.safetensors", problems.views(4).images
+def copies(folder):
+    path, images = folder / "copies.safetensors", problems.views(4).images
 
     def read():
-        return editions(path, images, 2, Augmentation(shift=1)).tolist()
+        return augmented_copies(path, images, 2, Augmentation(shift=1)).tolist()
 
     read()
     return path, read
@@ -156,7 +156,7 @@ def picture(folder):
 
 
 FORMATS = (
-    *(weights, checkpoint, results, history, recipe, search, outcome, answers, many_editions),
+    *(weights, checkpoint, results, history, recipe, search, outcome, answers, copies),
     *(zipped, idx, picture),  # the last two have no checksum over all pixels, so any pixels are right
 )
 
@@ -211,7 +211,7 @@ def test_a_thousand_damages(make, tmp_path_factory, monkeypatch):
     assert set(path.parent.iterdir()) == others
 
 
-@pytest.mark.parametrize("make", [weights, checkpoint, answers, many_editions, results, search, outcome, history])
+@pytest.mark.parametrize("make", [weights, checkpoint, answers, copies, results, search, outcome, history])
 def test_every_single_bit_is_missed(make, tmp_path_factory, monkeypatch):
     """What minikd writes with a checksum never becomes something else by one bit: a sample of all of them."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

@@ -43,7 +43,7 @@ def table(work: Work, rng: np.random.Generator) -> None:
     ids, dy = rng.integers(0, 5, (4, 6)), rng.standard_normal((4, 6, 3))
     ids[0] = 2
     want = embedding_backward(dy, embedding(ids, np.zeros((7, 3)))[1])
-    once, places = np.zeros_like(want), np.bincount(ids.ravel(), minlength=7)[:, None]
+    once, places = np.zeros_like(want), np.bincount(ids.ravel().astype(np.intp), minlength=7)[:, None]
     once[ids] += dy
     work.same(
         "embedding_backward",

@@ -129,6 +129,6 @@ def unknown_flags(of: argparse.ArgumentParser, unknown: list[str]) -> str:
     """Say which arguments a subcommand does not know, and for the first which of its flags may be meant."""
     wrong = unknown[0].split("=")[0]
     flags = [word for word in of.format_help().replace(",", " ").split() if word.startswith("--")]
-    near = [flag for flag in flags if flag.endswith(wrong[1:])] or difflib.get_close_matches(wrong, flags)
+    near = [flag for flag in flags if flag.endswith(wrong[1:])] or difflib.get_close_matches(wrong, flags, cutoff=0.7)
     hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else f"see {of.prog} --help"
     return f"unknown: {' '.join(unknown)}; {hint}"

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.nn.geometry import HeightWidth
-from minikd.typing import Array, Shape
+from minikd.typing import Array, HeightWidth, Shape
 
 TYPES = {"float32": "float", "int32": "int32_t", "int8": "int8_t", "uint8": "uint8_t"}
 

@@ -41,10 +41,9 @@ import numpy.typing as npt
 
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.conv import conv2d
-from minikd.nn.geometry import HeightWidth
 from minikd.nn.pooling import max_pool2d
 from minikd.training.parallel import workers
-from minikd.typing import Floats, Shape
+from minikd.typing import Floats, HeightWidth, Shape
 
 Int8 = npt.NDArray[np.int8]
 UInt8 = npt.NDArray[np.uint8]

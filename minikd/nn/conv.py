@@ -33,12 +33,12 @@ import numpy as np
 from minikd.backends import module_of
 from minikd.checks import whole
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn.geometry import HeightWidth, check_image, output_size, pair
+from minikd.nn.geometry import check_image, output_size, pair
 from minikd.nn.initialization import initial_weight
 from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
 from minikd.nn.products import inner_product, tall_product
 from minikd.nn.windows import Steps, add_windows, pad, pieces, runs
-from minikd.typing import Floats, Shape
+from minikd.typing import Floats, HeightWidth, Shape
 
 
 class ConvCache(NamedTuple):

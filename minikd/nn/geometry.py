@@ -7,10 +7,7 @@ from typing import SupportsIndex
 from minikd.backends import module_of
 from minikd.checks import check_float
 from minikd.errors import ConfigError, ShapeError
-from minikd.typing import Floats, Shape
-
-HeightWidth = tuple[int, int]
-"""A height and a width."""
+from minikd.typing import Floats, HeightWidth, Shape
 
 
 def pair(value: SupportsIndex | Sequence[SupportsIndex], name: str, least: int) -> HeightWidth:

@@ -21,9 +21,9 @@ import numpy as np
 
 from minikd.backends import kernels_of, module_of
 from minikd.errors import ConfigError, ShapeError
-from minikd.nn.geometry import HeightWidth, channels_last, check_image, output_size, pair, taps
+from minikd.nn.geometry import channels_last, check_image, output_size, pair, taps
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
-from minikd.typing import Floats, Mask, Shape
+from minikd.typing import Floats, HeightWidth, Mask, Shape
 
 ONE = (1, 1)
 

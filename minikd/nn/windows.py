@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backends import kernels_of, module_of
-from minikd.nn.geometry import HeightWidth, taps
-from minikd.typing import Floats
+from minikd.nn.geometry import taps
+from minikd.typing import Floats, HeightWidth
 
 PIECE_BYTES = {"numpy": 2**20, "cupy": 2**28}
 """How much of the matrix exists at a time. On the host half of one core's second-level cache of 2 MiB: the teacher's

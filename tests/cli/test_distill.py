@@ -271,7 +271,6 @@ def test_recipes_survive_their_file(tmp_path):
 
 def test_bars_do_nothing_before_they_start():
     bars = Bars()
-    bars.step(1)
-    bars.look(0.0, 0.0)
-    bars.stop()
+    bars.on_step(None, None)
+    bars.on_end(None)
     assert bars.bar is None

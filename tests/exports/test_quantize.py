@@ -41,7 +41,7 @@ def test_whole_numbers_stay_near_the_floats(name, seed):
     rng = np.random.default_rng(seed)
     data = networks.pictures((3, 9, 8), 5, seed=seed)
     model = networks.shaken(networks.in_whole_numbers(rng)[name], seed)
-    assert far(model, networks.card_of(data), data) < 0.06
+    assert far(model, networks.card_of(data), data) < 0.08
 
 
 def test_normalisation_forgotten_or_doubled_is_far_off():
@@ -175,7 +175,7 @@ def test_batch_norm_behind_a_pooling_is_folded_past_it_unless_it_turns_a_channel
     features = [nn.Conv2d(1, 4, 3, rng, padding=1), nn.MaxPool2d(2), norm, nn.ReLU(), nn.Flatten()]
     model = networks.shaken(nn.Sequential(*features, nn.Linear(36, 3, rng)), 0)
     norm.params["weight"][...] = np.abs(norm.params["weight"])
-    assert far(model, networks.card_of(data), data) < 0.06
+    assert far(model, networks.card_of(data), data) < 0.08
     norm.params["weight"][2] = -0.5
     with pytest.raises(ConfigError, match=r"layer 2, BatchNorm2d.* turns channel 2 round \(its weight is negative\)"):
         quantize(model, networks.card_of(data), data.train_images)

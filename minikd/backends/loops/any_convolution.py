@@ -9,9 +9,7 @@ import numpy as np
 
 from minikd.backends.loops.compiling import kernel, wide
 from minikd.backends.loops.pool_relu import Winners, pool_relu, unpool
-from minikd.typing import Floats
-
-Two = tuple[int, int]
+from minikd.typing import Floats, HeightWidth
 
 UNPACKED = 10**6
 """Multiply-adds of the largest product for which OpenBLAS packs nothing: below, it is up to twice as fast."""
@@ -24,11 +22,11 @@ def forward(
     b: Floats,
     y: Floats,
     winner: Winners,
-    size: Two,
-    stride: Two,
-    padding: Two,
-    dilation: Two,
-    window: Two,
+    size: HeightWidth,
+    stride: HeightWidth,
+    padding: HeightWidth,
+    dilation: HeightWidth,
+    window: HeightWidth,
     relu: bool,
 ) -> None:
     """Fill y and winner (N, P, Q, O) from x (N, H, W, C), matrix (R·S·C, O) and b (O,); `window` is the pooling's."""
@@ -54,11 +52,11 @@ def backward(
     dmatrix: Floats,
     db: Floats,
     dx: Floats,
-    size: Two,
-    stride: Two,
-    padding: Two,
-    dilation: Two,
-    window: Two,
+    size: HeightWidth,
+    stride: HeightWidth,
+    padding: HeightWidth,
+    dilation: HeightWidth,
+    window: HeightWidth,
 ) -> None:
     """Fill dmatrix, db, and dx where it is not empty, from dy and winner (N, P, Q, O); the windows are taken again."""
     (N, P, Q, O), (rows, columns), moves = dy.shape, window, (size, stride, dilation)
@@ -84,7 +82,14 @@ def backward(
 
 
 @kernel
-def convolve(padded: Floats, spare: Floats, matrix: Floats, z: Floats, top: int, moves: tuple[Two, Two, Two]) -> None:
+def convolve(
+    padded: Floats,
+    spare: Floats,
+    matrix: Floats,
+    z: Floats,
+    top: int,
+    moves: tuple[HeightWidth, HeightWidth, HeightWidth],
+) -> None:
     """Fill z (L, Q, O) with the product of the windows, from line `top` on, and the matrix."""
     L, Q, O = z.shape
     z, K = z.reshape(L * Q, O), len(matrix)
@@ -99,7 +104,14 @@ def convolve(padded: Floats, spare: Floats, matrix: Floats, z: Floats, top: int,
 
 
 @kernel
-def weigh(padded: Floats, spare: Floats, dz: Floats, dmatrix: Floats, top: int, moves: tuple[Two, Two, Two]) -> None:
+def weigh(
+    padded: Floats,
+    spare: Floats,
+    dz: Floats,
+    dmatrix: Floats,
+    top: int,
+    moves: tuple[HeightWidth, HeightWidth, HeightWidth],
+) -> None:
     """Fill dmatrix with the product of the windows, from line `top` on, transposed, and dz (L, Q, O)."""
     L, Q, O = dz.shape
     dz, K = dz.reshape(L * Q, O), len(dmatrix)
@@ -115,7 +127,12 @@ def weigh(padded: Floats, spare: Floats, dz: Floats, dmatrix: Floats, top: int, 
 
 @kernel
 def send_back(
-    dz: Floats, turned: Floats, spare: Floats, dpadded: Floats, top: int, moves: tuple[Two, Two, Two]
+    dz: Floats,
+    turned: Floats,
+    spare: Floats,
+    dpadded: Floats,
+    top: int,
+    moves: tuple[HeightWidth, HeightWidth, HeightWidth],
 ) -> None:
     """Add the product of dz (L, Q, O) and the matrix, transposed, to the pixels of dpadded that each window read."""
     (L, Q, O), ((R, S), stride, dilation), C = dz.shape, moves, dpadded.shape[2]
@@ -133,7 +150,9 @@ def send_back(
 
 
 @kernel
-def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: tuple[Two, Two, Two]) -> None:
+def take_windows(
+    padded: Floats, cols: Floats, top: int, Q: int, moves: tuple[HeightWidth, HeightWidth, HeightWidth]
+) -> None:
     """Fill cols (L·Q, R·S·C) with the windows of an image (H, W, C), a row each, from line `top` on."""
     wide()
     ((R, S), stride, dilation), C = moves, padded.shape[2]
@@ -149,13 +168,13 @@ def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: tuple[Tw
 
 
 @kernel
-def runs_of(S: int, C: int, dilation: Two) -> Two:
+def runs_of(S: int, C: int, dilation: HeightWidth) -> HeightWidth:
     """Return how many neighbouring floats a window's line reads at a time, and how often."""
     return (S * C, 1) if dilation[1] == 1 else (C, S)
 
 
 @kernel
-def take_planes(padded: Floats, planes: Floats, top: int, moves: tuple[Two, Two, Two]) -> None:
+def take_planes(padded: Floats, planes: Floats, top: int, moves: tuple[HeightWidth, HeightWidth, HeightWidth]) -> None:
     """Fill planes (R·S, L, Q) with what each place of the kernel reads of a grey image (H, W): longer runs to copy."""
     wide()
     (_, S), (sy, sx), (dy, dx) = moves
@@ -171,14 +190,14 @@ def take_planes(padded: Floats, planes: Floats, top: int, moves: tuple[Two, Two,
 
 
 @kernel
-def bordered(x: Floats, padding: Two) -> Floats:
+def bordered(x: Floats, padding: HeightWidth) -> Floats:
     """Return zeros for one image of x (N, H, W, C) with its border."""
     _, H, W, C = x.shape
     return np.zeros((H + 2 * padding[0], W + 2 * padding[1], C), x.dtype)
 
 
 @kernel
-def place_inside(x: Floats, padded: Floats, padding: Two) -> None:
+def place_inside(x: Floats, padded: Floats, padding: HeightWidth) -> None:
     """Copy an image x (H, W, C) inside the border of zeros of `padded`."""
     H, W, C = x.shape
     for i in range(H):

@@ -6,9 +6,7 @@ import numpy as np
 
 from minikd.backends.loops import any_convolution, winograd
 from minikd.backends.loops.pool_relu import LARGEST, Winners
-from minikd.typing import Floats
-
-Two = tuple[int, int]
+from minikd.typing import Floats, HeightWidth
 
 FEW_WINDOWS = 24
 """A product of fewer windows with the weights is not worth its call."""
@@ -20,14 +18,14 @@ FEW_CHANNELS = 8
 class Block(NamedTuple):
     """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU."""
 
-    stride: Two
-    padding: Two
-    dilation: Two
-    window: Two
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth
+    window: HeightWidth
     relu: bool
 
 
-class BlockCache(NamedTuple):
+class Saved(NamedTuple):
     """The input, channels-last (N, H, W, C); the weight (O, C, R, S); the winners (N, P, Q, O); the moves."""
 
     x: Floats
@@ -36,7 +34,7 @@ class BlockCache(NamedTuple):
     moves: Block
 
 
-def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, BlockCache] | None:
+def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, Saved] | None:
     """Return the outputs (N, O, P, Q) and the cache, or None where no loop covers these shapes.
 
     Shapes: x (N, C, H, W), w (O, C, R, S), b (O,). Of windows that reach over the edge nothing is computed.
@@ -54,21 +52,21 @@ def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, BlockC
     else:
         matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, len(w))
         any_convolution.forward(rows, matrix, b, y, winner, w.shape[2:], stride, padding, dilation, window, relu)
-    return y.transpose(0, 3, 1, 2), BlockCache(rows, w, winner, moves)
+    return y.transpose(0, 3, 1, 2), Saved(rows, w, winner, moves)
 
 
-def block_backward(dy: Floats, cache: BlockCache) -> tuple[Floats, Floats, Floats]:
+def block_backward(dy: Floats, cache: Saved) -> tuple[Floats, Floats, Floats]:
     """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q)."""
     dx = np.empty_like(cache.x)
     return dx.transpose(0, 3, 1, 2), *_gradients(dy, cache, dx)
 
 
-def block_backward_parameters(dy: Floats, cache: BlockCache) -> tuple[Floats, Floats]:
+def block_backward_parameters(dy: Floats, cache: Saved) -> tuple[Floats, Floats]:
     """Return dw and db alone."""
     return _gradients(dy, cache, cache.x[:0])
 
 
-def _gradients(dy: Floats, cache: BlockCache, dx: Floats) -> tuple[Floats, Floats]:
+def _gradients(dy: Floats, cache: Saved, dx: Floats) -> tuple[Floats, Floats]:
     """Fill dx, unless it is empty, and return dw and db."""
     x, w, winner, (stride, padding, dilation, window, _) = cache
     O, C, R, S = w.shape
@@ -99,7 +97,7 @@ def by_winograd(w: Floats, moves: Block) -> bool:
     return plain and min(w.shape[:2]) >= FEW_CHANNELS
 
 
-def outputs(x: Floats, w: Floats, moves: Block) -> Two:
+def outputs(x: Floats, w: Floats, moves: Block) -> HeightWidth:
     """Return the height and width of the outputs, (P, Q)."""
     P, Q = (
         ((length + 2 * padding - dilation * (taps - 1) - 1) // stride + 1) // window

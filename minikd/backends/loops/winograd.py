@@ -25,9 +25,7 @@ import numpy as np
 from minikd.backends.loops.any_convolution import place_inside
 from minikd.backends.loops.compiling import kernel, wide
 from minikd.backends.loops.pool_relu import Winners, pool_relu, unpool
-from minikd.typing import Floats
-
-Two = tuple[int, int]
+from minikd.typing import Floats, HeightWidth
 
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
@@ -52,7 +50,15 @@ def transformed_back(dU: Floats) -> Floats:
 
 @kernel
 def forward(
-    x: Floats, U: Floats, b: Floats, y: Floats, winner: Winners, size: Two, padding: Two, window: Two, relu: bool
+    x: Floats,
+    U: Floats,
+    b: Floats,
+    y: Floats,
+    winner: Winners,
+    size: HeightWidth,
+    padding: HeightWidth,
+    window: HeightWidth,
+    relu: bool,
 ) -> None:
     """Fill y and winner (N, P, Q, O) from x (N, H, W, C) and U (16, C, O); size: the convolution's output."""
     N, O = len(x), U.shape[2]
@@ -77,9 +83,9 @@ def backward(
     dU: Floats,
     db: Floats,
     dx: Floats,
-    size: Two,
-    padding: Two,
-    window: Two,
+    size: HeightWidth,
+    padding: HeightWidth,
+    window: HeightWidth,
 ) -> None:
     """Fill dU (16, C, O), db, and dx where it is not empty, from dy and winner (N, P, Q, O).
 
@@ -111,7 +117,7 @@ def backward(
 
 
 @kernel
-def room(x: Floats, O: int, size: Two) -> tuple[Floats, Floats, Floats, Floats]:
+def room(x: Floats, O: int, size: HeightWidth) -> tuple[Floats, Floats, Floats, Floats]:
     """Return space: an image in its border, some images' tiles of C and of O channels, and one image's outputs."""
     N, C, (down, across) = len(x), x.shape[3], ((size[0] + 1) // 2, (size[1] + 1) // 2)
     T = down * across
@@ -122,7 +128,7 @@ def room(x: Floats, O: int, size: Two) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 @kernel
-def room_back(dz: Floats, C: int, size: Two, images: int) -> tuple[Floats, Floats, Floats, Floats]:
+def room_back(dz: Floats, C: int, size: HeightWidth, images: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Return the same for the convolution that makes dx, of so many images at a time."""
     O, (down, across) = dz.shape[2], ((size[0] + 1) // 2, (size[1] + 1) // 2)
     T = down * across
