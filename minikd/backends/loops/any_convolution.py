@@ -11,6 +11,9 @@ from minikd.backends.loops.compiling import kernel, wide
 from minikd.backends.loops.pool_relu import Winners, pool_relu, unpool
 from minikd.typing import Floats, HeightWidth
 
+WindowMoves = tuple[HeightWidth, HeightWidth, HeightWidth]
+"""A window's size, stride and dilation."""
+
 UNPACKED = 10**6
 """Multiply-adds of the largest product for which OpenBLAS packs nothing: below, it is up to twice as fast."""
 
@@ -88,7 +91,7 @@ def convolve(
     matrix: Floats,
     z: Floats,
     top: int,
-    moves: tuple[HeightWidth, HeightWidth, HeightWidth],
+    moves: WindowMoves,
 ) -> None:
     """Fill z (L, Q, O) with the product of the windows, from line `top` on, and the matrix."""
     L, Q, O = z.shape
@@ -110,7 +113,7 @@ def weigh(
     dz: Floats,
     dmatrix: Floats,
     top: int,
-    moves: tuple[HeightWidth, HeightWidth, HeightWidth],
+    moves: WindowMoves,
 ) -> None:
     """Fill dmatrix with the product of the windows, from line `top` on, transposed, and dz (L, Q, O)."""
     L, Q, O = dz.shape
@@ -132,7 +135,7 @@ def send_back(
     spare: Floats,
     dpadded: Floats,
     top: int,
-    moves: tuple[HeightWidth, HeightWidth, HeightWidth],
+    moves: WindowMoves,
 ) -> None:
     """Add the product of dz (L, Q, O) and the matrix, transposed, to the pixels of dpadded that each window read."""
     (L, Q, O), ((R, S), stride, dilation), C = dz.shape, moves, dpadded.shape[2]
@@ -150,9 +153,7 @@ def send_back(
 
 
 @kernel
-def take_windows(
-    padded: Floats, cols: Floats, top: int, Q: int, moves: tuple[HeightWidth, HeightWidth, HeightWidth]
-) -> None:
+def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: WindowMoves) -> None:
     """Fill cols (L·Q, R·S·C) with the windows of an image (H, W, C), a row each, from line `top` on."""
     wide()
     ((R, S), stride, dilation), C = moves, padded.shape[2]
@@ -174,7 +175,7 @@ def runs_of(S: int, C: int, dilation: HeightWidth) -> HeightWidth:
 
 
 @kernel
-def take_planes(padded: Floats, planes: Floats, top: int, moves: tuple[HeightWidth, HeightWidth, HeightWidth]) -> None:
+def take_planes(padded: Floats, planes: Floats, top: int, moves: WindowMoves) -> None:
     """Fill planes (R·S, L, Q) with what each place of the kernel reads of a grey image (H, W): longer runs to copy."""
     wide()
     (_, S), (sy, sx), (dy, dx) = moves
