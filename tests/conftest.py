@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from tests import cupy_on_cpu
 
 launched = {"tests": 0, "kernels": 0}
+
+ON_THE_HOST = ("docs/", "report/", "own_data/", "evidence/check_loss/")
+"""Folders of tests in which nothing meets a device's array: documents, drawings, and NumPy's own numbers."""
 
 
 def pytest_addoption(parser):
@@ -41,6 +45,8 @@ def a_driver_answers():
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--backend") == "cupy":
         for item in items:
+            if item.path.relative_to(Path(__file__).parent).as_posix().startswith(ON_THE_HOST):
+                item.add_marker(pytest.mark.skip(reason="NumPy only: what is tested never meets a device's array"))
             for mark in item.iter_markers("numpy_only"):
                 item.add_marker(pytest.mark.skip(reason=f"NumPy only: {mark.args[0]}"))
 

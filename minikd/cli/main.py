@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if "command" in arguments:
                 with printed():
                     run_layers(arguments)
-                    status = int(module_of(arguments.command).run(arguments))
+                    status = int(command_module(arguments.command).run(arguments))
         except SystemExit as stop:  # argparse's, after --help and where it cannot read a flag
             raise SystemExit(status_of(out, int(stop.code or 0))) from None
         except MinikdError as error:
@@ -116,11 +116,11 @@ def parser(command: str = "", complete: bool = False) -> argparse.ArgumentParser
         made = commands.add_parser(name, help=line, description=described, formatter_class=RAW, add_help=not own_help)
         made.set_defaults(parser=made, command=name)
         if complete or name == command:
-            module_of(name).add_flags(made)
+            command_module(name).add_flags(made)
     return top
 
 
-def module_of(command: str) -> ModuleType:
+def command_module(command: str) -> ModuleType:
     """Return the module of a command."""
     return import_module(f"minikd.cli.{command.replace('-', '_')}")
 

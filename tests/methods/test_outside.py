@@ -55,6 +55,7 @@ def test_a_function_works_in_several_shards(shards):
     assert problems.same_bits(taught(classic, plan), taught("soft_targets", plan))
 
 
+@pytest.mark.numpy_only("a device fuses operations, and rounds otherwise")
 def test_a_method_object_and_its_class_are_taken_too():
     plain = taught("soft_targets", temperature=2.0)
     for student in (taught(SoftTargets(temperature=2.0)), taught(SoftTargets, temperature=2.0), taught(Sharper(2.0))):

@@ -16,7 +16,7 @@ from minikd.evidence.gradcheck import suite
 from minikd.evidence.gradcheck.features import FeatureCase, feature_cases
 from minikd.evidence.gradcheck.numeric import tie_free
 from minikd.evidence.gradcheck.subjects import LossOfLogits
-from minikd.nn import Layer, Sequential
+from minikd.nn import Embedding, Layer, Sequential
 from minikd.typing import Array, Floats, Scalar, Shape
 
 BOUNDS = {"float64": 1e-10, "float32": 1e-4}
@@ -92,6 +92,7 @@ def cases(rng: np.random.Generator) -> Iterator[DeviceCase]:
     """Yield every layer, loss and model of the suite."""
     for name, layer, shape, training in suite.layers(rng):
         yield DeviceCase(name, layer_case(layer, tie_free(shape, rng), training))
+    yield DeviceCase("Embedding", embedding_case())
     for name, loss, _ in suite.loss_cases(rng):
         yield DeviceCase(name, loss_case(loss, tie_free((5, 4), rng)))
     yield DeviceCase("kl_with_temperature", temperature_case(tie_free((5, 4), rng), rng.standard_normal((5, 4))))
@@ -112,6 +113,19 @@ def layer_case(layer: Layer, x: Floats, training: bool) -> Callable[[Backend, st
         dy = np.random.default_rng(2).standard_normal(y.shape)
         dx, grads = here.backward(backend.put(dy.astype(dtype)), cache)
         return {"y": y, "dx": dx, **grads}
+
+    return run
+
+
+def embedding_case() -> Callable[[Backend, str], NamedResults]:
+    """Return a case of both passes of an embedding, whose input is whole numbers."""
+    ids, layer = np.array([[0, 4, 0], [2, 0, 4], [1, 1, 0], [5, 2, 2]]), Embedding(7, 2, np.random.default_rng(1))
+
+    def run(backend: Backend, dtype: str) -> NamedResults:
+        here = layer.astype(dtype).to(backend)
+        y, cache = here.forward(backend.put(ids))
+        dy = np.random.default_rng(2).standard_normal(y.shape)
+        return {"y": y, **here.parameter_gradients(backend.put(dy.astype(dtype)), cache)}
 
     return run
 
