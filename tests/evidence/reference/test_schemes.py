@@ -41,7 +41,7 @@ def test_deep_mutual_learning_pulls_everyone_towards_the_others(torch):
     z = rng.standard_normal((N, K))
     peers = [mlp((1, 2, 3), (), K, np.random.default_rng(seed)).astype("float64") for seed in (2, 3)]
     batch = Batch(np.arange(N), images, labels)
-    terms = MutualObjective(peers)(z, {}, batch, Step(0.0, rng))
+    terms = MutualObjective(peers).terms(Answer(z), Answer(z), batch, Step(0.0, rng))
 
     student, wanted = torch.tensor(z, requires_grad=True), torch.tensor(labels)
     weights = [{name: torch.tensor(a, requires_grad=True) for name, a in peer.params.items()} for peer in peers]
