@@ -16,7 +16,7 @@ import numpy as np
 
 from minikd.backends.host import host_loops, which_loops
 from minikd.errors import BackendError, ConfigError
-from minikd.typing import Array, ArrayT
+from minikd.typing import FLOATS, Array, ArrayT
 
 __all__ = [
     "CHOICES",
@@ -58,9 +58,12 @@ def special_of(x: object) -> ModuleType:
 def kernels_of(x: object) -> ModuleType | None:
     """Return the engine's own kernels for `x`: `minikd.backends.cuda` for a device's array, compiled loops for NumPy's.
 
-    None where NumPy's lines do the work: Numba, the extra `fast`, is not there.
+    None where NumPy's lines do the work: Numba, the extra `fast`, is not there, or `x` is of another dtype than the
+    engine computes in.
     """
-    return host_loops() if module_of(x) is np else import_module("minikd.backends.cuda")
+    if module_of(x) is not np:
+        return import_module("minikd.backends.cuda")
+    return host_loops() if getattr(x, "dtype", None) in FLOATS else None
 
 
 def to_host(x: ArrayT) -> ArrayT:

@@ -74,7 +74,7 @@ class Views:
     def _normalised(self, images: Pixels) -> Floats:
         """Return (images / top - mean) / std as one multiply and one add, (N, C, H, W) in `dtype`."""
         y: Floats
-        if kernels := kernels_of(images):
+        if kernels := kernels_of(self._scale):
             y = kernels.normalized(images, self._scale, self._shift)
             return y
         y = images.astype(self.dtype)
