@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from minikd.errors import ConfigError
-from minikd.nn import Conv2d, Dropout, Layer, Linear, Residual, Sequential
+from minikd.nn import Conv2d, Dropout, Embedding, Layer, Linear, Residual, Sequential
 from minikd.nn.build import CHAINS, LAYERS
 from minikd.nn.folding import with_bias
 
-OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()}
-"""The layers that the exports know."""
+OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()} - {Embedding}
+"""The layers that the exports know: those of images."""
 
 
 class NamedLayer(NamedTuple):
@@ -52,6 +52,8 @@ def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
 def replacement(named: NamedLayer) -> Sequence[Layer]:
     """Return copies of what a layer of somebody else's says that it computes. Raises ConfigError."""
     export = getattr(named.layer, "export", None)
+    if isinstance(named.layer, Embedding):
+        raise ConfigError(f"{named} takes whole numbers, and what can be exported takes images")
     if export is None:
         raise ConfigError(
             f"{named} is not one of minikd's layers, so nothing is known of how to write it down; give "

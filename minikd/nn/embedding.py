@@ -76,8 +76,8 @@ def embedding_backward(dy: Floats, cache: EmbeddingCache) -> Floats:
 class Embedding(Layer):
     """A table `weight` (num_embeddings, embedding_dim), which starts from N(0, 1) as PyTorch's does.
 
-    The first layer of a model of texts: its input is whole numbers (N, ...), its output (N, ..., embedding_dim). It has
-    no place in a file of `minikd.save`, whose models look at images; `state_dict` and `load_state_dict` move weights.
+    The first layer of a model of texts: its input is whole numbers (N, ...), its output (N, ..., embedding_dim). No
+    export takes it: what leaves Python looks at images.
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, rng: np.random.Generator) -> None:
