@@ -68,6 +68,15 @@ class FileResult(ModelResult):
     images: int
 
 
+def tell_rounding(who: str, model: Sequential) -> None:
+    """Say that a model was trained to answer in whole numbers, where it answers in float32 here."""
+    if model.activation_bits:
+        notice(
+            f"{who} was trained to answer in whole numbers, which cut large activations off; in float32, as here, it "
+            "answers otherwise. `minikd export --quantize` tells its errors as it is meant"
+        )
+
+
 def measure_files(
     paths: Sequence[Path], source: str, size: tuple[int, int] | None, backend: Backend, map_: Map
 ) -> dict[str, FileResult]:
@@ -77,11 +86,7 @@ def measure_files(
     """
     models = {str(path): load_model(path, "float32") for path in paths}
     for path, (model, _) in models.items():
-        if model.activation_bits:
-            notice(
-                f"{path} was trained to answer in whole numbers, which cut large activations off; in float32, as here, "
-                "it answers otherwise. `minikd export --quantize` tells its errors as it is meant"
-            )
+        tell_rounding(path, model)
     dataset = load_dataset(source, size)
     tests = {path: test_of(card, dataset, path) for path, (_, card) in models.items()}
     found = {}

@@ -9,6 +9,7 @@ import numpy as np
 
 from minikd.data import Views
 from minikd.distillation.class_names import match
+from minikd.distillation.measure import tell_rounding
 from minikd.distillation.seeing import PreparedPicture, Ways, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
 from minikd.losses import softmax
@@ -51,6 +52,8 @@ def predictions(
     picture, what the models saw of it and their probabilities, and returns the file. Raises CheckpointError for models
     of different classes, and Diverged for answers that are NaN or infinite.
     """
+    for name, (model, _) in models.items():
+        tell_rounding(f"the {name}", model)
     first = next(iter(models))
     names = models[first][1].class_names
     each = {

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minikd
 from minikd.backends import choose
@@ -15,6 +16,7 @@ from minikd.data import Views
 from minikd.distillation.job import Job
 from minikd.distillation.measure import measure_files
 from minikd.distillation.networks import prepared
+from minikd.distillation.predict import predictions
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.errors import CheckpointError, ConfigError, DtypeError
 from minikd.exports.integer import LEVELS, integer_logits
@@ -210,3 +212,6 @@ def test_evaluating_the_weights_file_in_float32_says_that_it_was_trained_otherwi
     path = tmp_path / "run" / "student_baseline.safetensors"
     with pytest.warns(Notice, match="trained to answer in whole numbers"):
         measure_files([path], str(squares), None, choose("numpy"), map)
+    Image.fromarray(grey().test_images[0, 0]).save(tmp_path / "picture.png")
+    with pytest.warns(Notice, match="the baseline was trained to answer in whole numbers"):
+        predictions({"baseline": load_model(path)}, [tmp_path / "picture.png"])
