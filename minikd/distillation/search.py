@@ -31,9 +31,9 @@ from minikd.backends import choose, module_of
 from minikd.console import units as units_of
 from minikd.console.notices import notice
 from minikd.data import Views
-from minikd.data.splits import split_by_class, stratified_folds
 from minikd.distillation import budgets, networks
 from minikd.distillation.budgets import Settings
+from minikd.distillation.held_out import held_out, splits
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Recipe, Training
 from minikd.errors import Diverged, MinikdError
@@ -52,15 +52,6 @@ FIX = "remove it, and the search starts again"
 
 SHARES = (1 / 6, 1 / 3)
 """The parts of its budget that a candidate is trained for, round by round."""
-
-HELD_OUT, LEAST, MOST = 0.2, 20, 2000
-"""The part of the training images that a round holds out, and how many these are at least and at most."""
-
-ENOUGH = 100, 300
-"""The held-out images that are enough, round by round, to drop the worse half and to choose the best."""
-
-FOLDS = 3
-"""Parts of a set whose fifth is fewer images than are enough."""
 
 FOLD = 0.5
 """The part of a round's share for which a candidate is trained on each of the folds: three take half as long again."""
@@ -343,19 +334,3 @@ def with_settings(recipe: Recipe, section: str, settings: Settings) -> Recipe:
 def part_of(views: Views, index: Ints) -> Views:
     """Return some of the images."""
     return replace(views, images=views.images[index], labels=views.labels[index])
-
-
-def splits(labels: Ints, number: int, seed: int) -> list[tuple[Ints, Ints]]:
-    """Return the images that a round trains on and those that it holds out: of one split, or of each fold."""
-    seed, count = seed + number + 1, held_out(labels)
-    if count >= ENOUGH[-1]:
-        return [split_by_class(labels, count, seed)]
-    folds = [one for one in stratified_folds(labels, FOLDS, seed) if len(one[1])]
-    return folds[:1] if len(folds[0][1]) >= ENOUGH[number] else folds
-
-
-def held_out(labels: Ints) -> int:
-    """Return how many images one split holds out; 0 where there are too few to learn anything from."""
-    wanted = min(max(LEAST, round(HELD_OUT * len(labels))), MOST)
-    most = min(len(labels) // 2, len(labels) - len(np.unique(labels)))
-    return min(wanted, most)

@@ -15,8 +15,9 @@ from minikd.backends import kernels_of
 from minikd.errors import ConfigError
 from minikd.nn.activations import ReLU
 from minikd.nn.conv import Conv2d
-from minikd.nn.layer import Grads, Layer, check_upstream, pair_of
+from minikd.nn.layer import Grads, Layer, check_upstream
 from minikd.nn.pooling import MaxPool2d
+from minikd.nn.returned import pair_of
 from minikd.typing import Floats
 
 

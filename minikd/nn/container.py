@@ -24,6 +24,7 @@ from minikd.nn import blocks
 from minikd.nn.arrays import Arrays, check_apart, write
 from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
 from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
+from minikd.nn.returned import check_grads
 from minikd.typing import Array, Floats, Shape
 
 Taps = Mapping[str, Floats]
@@ -224,7 +225,7 @@ class Sequential(Layer):
             return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
         except (KeyError, TypeError) as error:
             for i, grads in found.items():
-                _check_grads(i, self.layers[i], grads)
+                check_grads(i, self.layers[i], grads)
             raise ConfigError(f"{self.in_one_line()}: there is no gradient of {error}") from error
 
     def flat_gradient(self, grads: Grads) -> Floats:
@@ -341,13 +342,3 @@ def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
 def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
     """Return the error with the layer of the chain that it comes from."""
     return type(error)(f"layer {i}, {layer.in_one_line()}: {error}")
-
-
-def _check_grads(i: int, layer: Layer, grads: object) -> None:
-    """Refuse gradients that are no dict with one for each of a layer's parameters."""
-    found = list(grads) if isinstance(grads, dict) else type(grads).__name__
-    if found != [*layer.params] and not (isinstance(grads, dict) and grads.keys() == layer.params.keys()):
-        raise ConfigError(
-            f"layer {i}, {layer.in_one_line()}: its backward returned the gradients {found}, but its parameters are "
-            f"{[*layer.params]}; return a dict with a gradient for each of them"
-        )

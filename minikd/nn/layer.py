@@ -17,6 +17,7 @@ from minikd.backends import Backend, module_of
 from minikd.checks import check_alike, check_float
 from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.nn.arrays import Arrays, check_apart, overlap
+from minikd.nn.returned import pair_of
 from minikd.typing import FLOATS, Floats, Shape
 
 Grads = dict[str, Floats]
@@ -279,24 +280,6 @@ def _arrays_in(held: object, seen: set[int]) -> Iterator[object]:
             waiting += one
         else:
             waiting += (one if isinstance(one, dict) else getattr(one, "__dict__", {})).values()
-
-
-def pair_of(layer: Layer, way: str, result: tuple[Floats, CacheT]) -> tuple[Floats, CacheT]:
-    """Return what a pass returned, or refuse what is no pair, such as the None of a pass without a return."""
-    if isinstance(result, tuple) and len(result) == 2 and hasattr(result[0], "shape"):
-        return result
-    wanted = "(y, cache)" if way == "forward" else "(dx, gradients by name), as in `return dx, {}`"
-    raise DtypeError(
-        f"{layer.in_one_line()}.{way} returned {_in_words(result)}, but must return {wanted}; "
-        "minikd gradcheck FILE.py:NAME checks a layer"
-    )
-
-
-def _in_words(result: object) -> str:
-    """Return in words what a pass returned."""
-    if isinstance(result, tuple):
-        return f"({', '.join(map(_in_words, result))})"
-    return "None" if result is None else f"one {type(result).__name__}"
 
 
 def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:

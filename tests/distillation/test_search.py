@@ -10,8 +10,9 @@ from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.distillation import budgets, run, search
 from minikd.distillation import job as job_module
+from minikd.distillation.held_out import held_out, splits
 from minikd.distillation.recipe import SEARCHED, Recipe, Student, Teacher, read_run_recipe
-from minikd.distillation.search import held_out, read_record
+from minikd.distillation.search import read_record
 from minikd.errors import ConfigError, Diverged
 from minikd.training import Callback
 from tests.cli.makers import write_data
@@ -178,7 +179,7 @@ def test_rounds_hold_out_other_images_and_train_on_none_of_them(recipe, tmp_path
 def test_where_a_third_is_few_images_every_image_is_asked_about_before_the_choice(images, asked):
     labels = np.arange(images) % 4
     for number, sizes in enumerate(asked):
-        parts = search.splits(labels, number, 7)
+        parts = splits(labels, number, 7)
         assert [len(taken) for _, taken in parts] == sizes
         for kept, taken in parts:
             assert set(labels[kept]) == set(labels)
@@ -189,14 +190,14 @@ def test_where_a_third_is_few_images_every_image_is_asked_about_before_the_choic
 
 def test_a_class_of_two_images_is_asked_about_and_one_of_a_single_image_always_learned():
     labels = np.repeat([0, 1, 2, 3], [20, 3, 2, 1])
-    parts = search.splits(labels, 1, 0)
+    parts = splits(labels, 1, 0)
     asked = np.concatenate([labels[taken] for _, taken in parts])
     np.testing.assert_array_equal(np.bincount(asked), [20, 3, 2])
     assert all(set(labels[kept]) == {0, 1, 2, 3} for kept, _ in parts)
 
 
 def test_four_images_of_three_classes_have_no_empty_fold():
-    assert [len(taken) for _, taken in search.splits(np.array([0, 0, 1, 2]), 1, 0)] == [1, 1]
+    assert [len(taken) for _, taken in splits(np.array([0, 0, 1, 2]), 1, 0)] == [1, 1]
 
 
 def test_the_mean_over_all_folds_chooses_and_not_the_luck_of_one(recipe, tmp_path, monkeypatch):

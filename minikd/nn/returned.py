@@ -1,0 +1,39 @@
+"""What a layer's passes return is checked: a layer may be somebody else's, and a missing return is a common mistake."""
+
+from typing import TYPE_CHECKING, TypeVar
+
+from minikd.errors import ConfigError, DtypeError
+from minikd.typing import Floats
+
+if TYPE_CHECKING:
+    from minikd.nn.layer import Layer
+
+CacheT = TypeVar("CacheT")
+
+
+def pair_of(layer: "Layer", way: str, result: tuple[Floats, CacheT]) -> tuple[Floats, CacheT]:
+    """Return what a pass returned, or refuse what is no pair, such as the None of a pass without a return."""
+    if isinstance(result, tuple) and len(result) == 2 and hasattr(result[0], "shape"):
+        return result
+    wanted = "(y, cache)" if way == "forward" else "(dx, gradients by name), as in `return dx, {}`"
+    raise DtypeError(
+        f"{layer.in_one_line()}.{way} returned {_in_words(result)}, but must return {wanted}; "
+        "minikd gradcheck FILE.py:NAME checks a layer"
+    )
+
+
+def _in_words(result: object) -> str:
+    """Return in words what a pass returned."""
+    if isinstance(result, tuple):
+        return f"({', '.join(map(_in_words, result))})"
+    return "None" if result is None else f"one {type(result).__name__}"
+
+
+def check_grads(i: int, layer: "Layer", grads: object) -> None:
+    """Refuse gradients that are no dict with one for each parameter of the layer, which is layer i of a chain."""
+    found = list(grads) if isinstance(grads, dict) else type(grads).__name__
+    if found != [*layer.params] and not (isinstance(grads, dict) and grads.keys() == layer.params.keys()):
+        raise ConfigError(
+            f"layer {i}, {layer.in_one_line()}: its backward returned the gradients {found}, but its parameters are "
+            f"{[*layer.params]}; return a dict with a gradient for each of them"
+        )
