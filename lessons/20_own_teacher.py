@@ -424,7 +424,7 @@ lesson.save(figure)
 #   probabilities where logits are expected. Lower T, or take the logits.
 # - **The teacher is right, and the student is worse than the baseline.** Ask the teacher again for one picture, and
 #   compare with the answer that the student got. Cause: answers kept in another order, or of pictures that were
-#   augmented anew since. Keep them by index.
+#   augmented again since. Keep them by index.
 # - **The value of the loss looks right, and nothing is learned.** Ask `minikd check-loss`. Cause: a mean over the
 #   classes, or no T². Lesson 12.
 # - **All of that is right, and nothing is gained.** Look at the teacher's errors beside the baseline's. Cause: the

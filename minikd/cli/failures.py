@@ -27,7 +27,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "a file is nested too deeply to be read; it may be damaged"
     if isinstance(error, ImportError):
-        return f"{error}: a package that minikd needs is missing or broken; install minikd anew"
+        return f"{error}: a package that minikd needs is missing or broken; install minikd again"
     if isinstance(error, OSError) and error.filename is not None:
         fix = "allow it, or take another place" if isinstance(error, PermissionError) else "check path and disk"
         return f"{os.fsdecode(error.filename)}: {error.strerror}; {fix}"

@@ -19,7 +19,7 @@ CHECKSUM = "crc32"
 LIMIT = 64 * 2**20
 """Bytes of the largest file that is read."""
 
-FIX = "remove the file: the curves begin anew, and what is trained stays"
+FIX = "remove the file: the curves begin again, and what is trained stays"
 
 
 def write_history(path: Path, rows: list[Row]) -> None:

@@ -295,5 +295,5 @@ def check_stage(path: Path, stage: str) -> None:
     elif told := changes(found, stage):
         raise CheckpointError(
             f"{path} was trained otherwise: {told}; restore that, remove this file and what was trained after it to "
-            "train them anew, or start afresh under another --name"
+            "train them again, or start afresh under another --name"
         )

@@ -8,7 +8,7 @@ from minikd.machine import Machine
 from minikd.storage.jsonfiles import broken, read_json, write_json
 from minikd.storage.schema import fitted
 
-FIX = "remove it, and --resume writes it anew"
+FIX = "remove it, and --resume writes it again"
 
 SETTINGS = ("method_args", "config")
 """What of the results is settings, which have limits of their own."""

@@ -28,7 +28,7 @@ from minikd.training.parallel import Map, workers
 from minikd.typing import Floats
 
 KEPT_BYTES = 2**30
-"""The most that is kept of hidden layers; what is larger is computed for each batch anew. The maps of the default
+"""The most that is kept of hidden layers; what is larger is computed for each batch. The maps of the default
 teacher's second convolution, 64 of 7 x 7 for each of 55,000 images, take 0.7 GB."""
 
 

@@ -47,9 +47,9 @@ def cached_outputs(
 
 def read(path: Path, views: Views, layers: tuple[str, ...]) -> Outputs:
     """Return the outputs that a file holds. Raises CheckpointError for a damaged file."""
-    tensors, _ = read_tensors(path, "it is written anew")
+    tensors, _ = read_tensors(path, "it is written again")
     if tensors.keys() != {"logits", *layers} or tensors["logits"].ndim != 2:
-        raise CheckpointError(f"{path} holds no answers of these layers; it is written anew")
+        raise CheckpointError(f"{path} holds no answers of these layers; it is written again")
     found = {name: np.asarray(value, views.dtype) for name, value in tensors.items()}
     return found["logits"], {name: found[name] for name in layers}
 

@@ -1,6 +1,6 @@
 """Checksums of what a file holds, kept inside the file: one flipped bit, and it is damage and not another number.
 
-They tell of what is read, and not of the bytes on the disk: a JSON file that was set out anew is still right.
+They tell of what is read, and not of the bytes on the disk: a JSON file that was set out again is still right.
 """
 
 import hashlib

@@ -34,7 +34,7 @@ COLUMNS = (
 )
 """What a row holds."""
 
-FIX = "remove it, and this training begins anew"
+FIX = "remove it, and this training begins again"
 
 
 @dataclass

@@ -40,7 +40,7 @@ def kernel(function: FunctionT) -> FunctionT:
 
 @cache
 def folder() -> Path | None:
-    """Return where the code is kept, None where nothing can be written there: then every process compiles anew."""
+    """Return where the code is kept, None where nothing can be written there: then every process compiles again."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     versions = f"{numba.__version__} {np.__version__}".encode()
     found = Path(pooch.os_cache("minikd")) / "loops" / hashlib.sha256(sources + versions).hexdigest()[:16]

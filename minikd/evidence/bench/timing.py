@@ -1,7 +1,7 @@
 """Fair clocks: the sides of a race take turns in short bursts, and the medians of many turns are compared.
 
 A machine that other people use is now fast, now slow. Turns of a tenth of a second put every side through the same
-weather, the order is drawn anew for every round, and a median does not mind a burst that was disturbed. Before a burst
+weather, the order is drawn again for every round, and a median does not mind a burst that was disturbed. Before a burst
 all is still for a moment: a library's threads go on spinning for a while after their work, and would take a core from
 the next side.
 """

@@ -36,7 +36,7 @@ class InOrder:
 
 
 def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
-    """The loader shuffles anew in each pass: the one that fills the cache, and those that read it."""
+    """The loader shuffles again in each pass: the one that fills the cache, and those that read it."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
     return InOrder(ensemble_logits(logits, temperature), views.seed)
 
@@ -79,7 +79,7 @@ DATA = (
     Pitfall(
         "stale-cache",
         "data",
-        "answers cached in the first epoch, images augmented anew in each",
+        "answers cached in the first epoch, images augmented again in each",
         "A cache saves most of the time, and the augmentation sits out of sight in the loader.",
         "The answer is to another view of the image: a little wrong for small shifts, worse the stronger the change.",
         Wiring(ask=stale),
