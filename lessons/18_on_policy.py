@@ -285,8 +285,8 @@ print("".join(LETTERS[i] for i in of_teacher[0][CONTEXT:]))
 #
 # All students of a seed begin with the same weights and learn in the same way first: forward KL on texts of the
 # teacher's. That is the **start**. Then each goes on for as many steps again, in one of four ways: the divergence
-# forward or reverse, the prefixes the teacher's or the student's own, written again for each step. The temperature is 1:
-# the student is to write as the teacher does.
+# forward or reverse, the prefixes the teacher's or the student's own, written for each step. The temperature is 1: the
+# student is to write as the teacher does.
 
 # %%
 WAYS = [(loss, author) for loss in ("forward", "reverse") for author in ("teacher", "own")]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TEACHERS = 2
 VARIED = Augmentation(shift=1.0, rotation=10.0, scale=0.12, elastic=1.0)
-"""How the students' images are varied, once and for all; a teacher's are varied as in the main job, again in each epoch,
+"""How the students' images are varied, once and for all; a teacher's are varied in each epoch, as in the main job,
 and a little bent."""
 
 

@@ -79,7 +79,7 @@ DATA = (
     Pitfall(
         "stale-cache",
         "data",
-        "answers cached in the first epoch, images augmented again in each",
+        "answers cached in the first epoch, images augmented anew in each",
         "A cache saves most of the time, and the augmentation sits out of sight in the loader.",
         "The answer is to another view of the image: a little wrong for small shifts, worse the stronger the change.",
         Wiring(ask=stale),

@@ -24,7 +24,7 @@ class ScikitLearn:
             alpha=0.0,
             shuffle=False,
         )
-        # The first call makes the arrays; then they get our weights, and the optimiser is made again for its first step.
+        # The first call makes the arrays; then they get our weights, and a new optimiser for its first step.
         start = np.zeros((BATCH, dense[0].in_features), np.float32)
         self.classifier.partial_fit(start, np.arange(BATCH) % CLASSES, classes=np.arange(CLASSES))
         for layer, w, b in zip(dense, self.classifier.coefs_, self.classifier.intercepts_, strict=True):
