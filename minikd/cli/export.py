@@ -35,7 +35,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--int8", dest="quantize", action="store_const", const="int8", help="short for --quantize int8 (default: no)"
     )
     to.add_argument(
-        "--model", choices=("teacher", "baseline", "student"), help="of a run (default: student; html: all)"
+        "--model", choices=("teacher", "baseline", "student"), help="which model of a run (default: student; html: all)"
     )
     to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
     add_layers(to)

@@ -43,7 +43,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
     start.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
     )
-    start.add_argument("--seed-recipe", action="store_true", help="start from the seed notebook's own experiment")
+    start.add_argument("--seed-recipe", action="store_true", help="repeat the PyTorch notebook that minikd grew from")
     common.add_argument("--quantise", type=spelled_otherwise, help=argparse.SUPPRESS)
     common.add_argument(
         "--no-search",
@@ -71,7 +71,7 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=argparse.SUPPRESS,
         metavar="NAME=VALUE",
-        help="a setting of the method, may be repeated; minikd methods lists them (default: the method's own)",
+        help="a setting of the method, may be repeated; minikd methods NAME lists them (default: the method's own)",
     )
     for name in SHORT:
         group.add_argument(

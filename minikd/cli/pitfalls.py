@@ -20,7 +20,7 @@ NEXT = {
 
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add which pitfalls to examine, and how."""
-    to.add_argument("names", nargs="*", metavar="NAME", help="pitfalls to tell all about (default: a table of all)")
+    to.add_argument("names", nargs="*", metavar="NAME", help="bugs to describe in full (default: a table of all)")
     to.add_argument(
         "--train",
         action=argparse.BooleanOptionalAction,

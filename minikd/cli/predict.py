@@ -19,7 +19,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the pictures, the run whose models answer, and how the pictures are prepared."""
     to.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture: PNG, JPEG, GIF, BMP, TIFF, WebP")
     to.add_argument(
-        "--run", type=Path, help="folder of the run whose models answer (default: the newest whole one in runs/)"
+        "--run", type=Path, help="folder of the run whose models answer (default: the newest finished one in runs/)"
     )
     to.add_argument(
         "--invert", action="store_true", help="turn light and dark around, as for ink on paper (default: as they are)"

@@ -90,7 +90,7 @@ class Student(Training):
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp")
     norm: str = setting(
         "none",
-        "of hidden layers in training; folded into the weights after, which no weight limit survives",
+        "batch norm of hidden layers in training, then folded into the weights, which may exceed --student-max-norm",
         choices=("none", "batch"),
     )
 
