@@ -11,7 +11,7 @@ import pytest
 from minikd.cli import main
 from minikd.cli.distill import EXAMPLES
 from minikd.cli.flags import choices_of
-from minikd.cli.main import COMMANDS, module_of, parser
+from minikd.cli.main import COMMANDS, command_module, parser
 from minikd.cli.next_steps import next_steps, print_next
 from minikd.distillation.folder import holding
 from minikd.distillation.networks import first_teacher
@@ -67,7 +67,7 @@ def test_the_help_answers_without_numpy_and_the_modules_of_the_commands():
 
 def test_every_command_is_a_module_with_its_flags_and_its_body():
     for name in COMMANDS:
-        module = module_of(name)
+        module = command_module(name)
         assert callable(module.add_flags), name
         assert callable(module.run), name
         assert name in module.__doc__, name

@@ -11,7 +11,7 @@ from minikd.backends.loops.compiling import kernel, wide
 from minikd.backends.loops.pool_relu import Winners, pool_relu, unpool
 from minikd.typing import Floats, HeightWidth
 
-WindowMoves = tuple[HeightWidth, HeightWidth, HeightWidth]
+WindowGrid = tuple[HeightWidth, HeightWidth, HeightWidth]
 """A window's size, stride and dilation."""
 
 UNPACKED = 10**6
@@ -91,7 +91,7 @@ def convolve(
     matrix: Floats,
     z: Floats,
     top: int,
-    moves: WindowMoves,
+    moves: WindowGrid,
 ) -> None:
     """Fill z (L, Q, O) with the product of the windows, from line `top` on, and the matrix."""
     L, Q, O = z.shape
@@ -113,7 +113,7 @@ def weigh(
     dz: Floats,
     dmatrix: Floats,
     top: int,
-    moves: WindowMoves,
+    moves: WindowGrid,
 ) -> None:
     """Fill dmatrix with the product of the windows, from line `top` on, transposed, and dz (L, Q, O)."""
     L, Q, O = dz.shape
@@ -135,7 +135,7 @@ def send_back(
     spare: Floats,
     dpadded: Floats,
     top: int,
-    moves: WindowMoves,
+    moves: WindowGrid,
 ) -> None:
     """Add the product of dz (L, Q, O) and the matrix, transposed, to the pixels of dpadded that each window read."""
     (L, Q, O), ((R, S), stride, dilation), C = dz.shape, moves, dpadded.shape[2]
@@ -153,7 +153,7 @@ def send_back(
 
 
 @kernel
-def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: WindowMoves) -> None:
+def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: WindowGrid) -> None:
     """Fill cols (L·Q, R·S·C) with the windows of an image (H, W, C), a row each, from line `top` on."""
     wide()
     ((R, S), stride, dilation), C = moves, padded.shape[2]
@@ -175,7 +175,7 @@ def runs_of(S: int, C: int, dilation: HeightWidth) -> HeightWidth:
 
 
 @kernel
-def take_planes(padded: Floats, planes: Floats, top: int, moves: WindowMoves) -> None:
+def take_planes(padded: Floats, planes: Floats, top: int, moves: WindowGrid) -> None:
     """Fill planes (R·S, L, Q) with what each place of the kernel reads of a grey image (H, W): longer runs to copy."""
     wide()
     (_, S), (sy, sx), (dy, dx) = moves
