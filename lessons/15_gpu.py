@@ -161,7 +161,7 @@ lesson.caught("a look at the loss in each step", wrong[FROM], right[FROM], beyon
 print(f"a batch is {images.nbytes:,} bytes, the weights are {4 * student.size:,}")
 
 # %% [markdown]
-# minikd holds to that: a test counts the copies of every kind of training step, and README prints them.
+# minikd holds to that: a test counts the copies of every kind of training step, and docs/gpu.md prints them.
 #
 # ## 3. The device works while you look away
 #
@@ -428,8 +428,8 @@ lesson.save(figure)
 # ## What this does not show
 #
 # Without a GPU: no speed, no GPU's own rounding, nothing about NVIDIA's libraries. A GPU also multiplies and adds in
-# one step with one rounding, which gives other bits again, inside the same kind of bound. README says what of minikd
-# has run on a GPU and what has not. Several GPUs, float16 and streams are left out, here and in minikd.
+# one step with one rounding, which gives other bits again, inside the same kind of bound. docs/gpu.md says what of
+# minikd has run on a GPU and what has not. Several GPUs, float16 and streams are left out, here and in minikd.
 #
 # ## Read on
 #

@@ -45,8 +45,8 @@ lesson = Lesson("17_whole_experiment", own_data=True)
 #
 #     python lessons/17_whole_experiment.py --data PATH
 #
-# where PATH is an .npz file, a folder of IDX files or a folder with one folder of pictures for each class (README,
-# "Your own data"). In a notebook, set the environment variable MINIKD_DATA before you start it. No line below says
+# where PATH is an .npz file, a folder of IDX files or a folder with one folder of pictures for each class (see
+# docs/own-data.md). In a notebook, set the environment variable MINIKD_DATA before you start it. No line below says
 # "digits", and none that it computes with says 10.
 
 # %%
@@ -219,8 +219,8 @@ print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 
 # %% [markdown]
 # These sentences are what may be said about this run, and no more: one seed, one teacher. In another run of the
-# notebook's recipe (README, `minikd distill --seed-recipe`) the student made 280 errors and its baseline 222: no gain,
-# rather a loss.
+# notebook's recipe (docs/run.md, `minikd distill --seed-recipe`) the student made 280 errors and its baseline 222: no
+# gain, rather a loss.
 #
 # If yours show no gain either, look at the last line: a teacher can give only what it has, and this one learned for
 # five epochs. With the teacher of `minikd distill`, which makes 64 errors, with T = 4 and forty epochs, the student
@@ -264,7 +264,7 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# How good a student can get: `minikd distill` uses a better teacher, and README has its numbers over seeds. Whether
+# How good a student can get: `minikd distill` uses a better teacher; docs/run.md has its numbers over seeds. Whether
 # your data behave like MNIST. And the runs were looked at on the test images after every epoch, as the notebook's;
 # nothing was chosen by it, but where you choose settings of your own, hold images out (lesson 13).
 #

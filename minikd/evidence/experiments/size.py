@@ -62,7 +62,8 @@ POINTS = (
     Point("Brevitas SFC, 1 bit", 42_000, 219),
     Point("Brevitas SFC, 2 bits", 84_000, 134),
 )
-"""BitNetMCU: its README. Deep Compression: Han, Mao & Dally 2016, tables 1 to 3. Brevitas: its bnn_pynq examples."""
+"""As published: by BitNetMCU (single runs), by Han, Mao & Dally 2016 (Deep Compression: the size of a compressed file, not
+of flash that runs), and by Brevitas for its quantised networks."""
 
 
 @dataclass(frozen=True)
