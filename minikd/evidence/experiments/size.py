@@ -62,8 +62,8 @@ POINTS = (
     Point("Brevitas SFC, 1 bit", 42_000, 219),
     Point("Brevitas SFC, 2 bits", 84_000, 134),
 )
-"""As published: by BitNetMCU (single runs), by Han, Mao & Dally 2016 (Deep Compression: the size of a compressed file, not
-of flash that runs), and by Brevitas for its quantised networks."""
+"""As published: by BitNetMCU (single runs); by Han, Mao & Dally 2016 (Deep Compression: the size of a compressed file,
+not of flash that runs); by Brevitas for its quantised networks."""
 
 
 @dataclass(frozen=True)
