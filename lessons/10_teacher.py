@@ -324,7 +324,7 @@ before = teacher.params["0.weight"].copy()
 curve = Curve(lambda: 100 * metrics.errors(answers(teacher, held_images), held_labels) / len(held_labels))
 plan = Plan(epochs=EPOCHS, batch_size=lesson.pick(full=128, quick=32), learning_rate=2e-3)
 begin = time.perf_counter()
-fit(teacher, views, Labels(), plan, [curve])
+fit(teacher, views, Labels(), plan, [curve, minikd.Bars()])
 print(f"{EPOCHS} epochs of {len(views):,} images: {time.perf_counter() - begin:.0f} s")
 for row in curve.rows:
     print(f"epoch {row['epoch']}   loss {row['loss']:.4f}   {row['images_per_second']:,.0f} images a second")
