@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minikd import nn
+from minikd.backends.host import numpy_alone
 from minikd.evidence import reference
 from minikd.evidence.reference import Comparison, compare_all, layers, losses, optimizers, table
 from minikd.evidence.reference.rows import DTYPES, compare, difference
@@ -86,7 +87,8 @@ def test_a_planted_error_of_a_hundred_thousandth_is_found(
     torch, monkeypatch, module, function, place, rows_of, where, what
 ):
     monkeypatch.setattr(module, function, scaled(getattr(module, function), place))
-    failed = [row for row in rows_of() if not row.ok]
+    with numpy_alone():  # the bug lies in NumPy's lines, which compiled loops would pass by
+        failed = [row for row in rows_of() if not row.ok]
     for dtype in DTYPES:
         assert {row.what for row in failed if row.name == where and row.dtype == dtype} == what
     assert "ReLU, with zeros" not in names_that_fail(failed)
