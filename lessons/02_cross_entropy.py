@@ -90,7 +90,7 @@ print("logits of the first image", z[0].round(1))
 
 # %%
 def cross_entropy(z, y):
-    """Return the loss, a number, and its gradient by the logits, (N, K)."""
+    """Return the loss, a number, and its gradient with respect to the logits, (N, K)."""
     rows = np.arange(len(z))
     m = z.max(axis=1, keepdims=True)  # (N, 1)
     e = np.exp(z - m)  # (N, K)

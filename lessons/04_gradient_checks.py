@@ -275,7 +275,7 @@ def planted(backward, change):
 
 
 def parameters_only(forward, backward, arrays, u):
-    """Difference the parameters; the gradient by the input is never looked at."""
+    """Difference the parameters; the gradient with respect to the input is never looked at."""
     x, *parameters = arrays
     return every_element(lambda *p: forward(x, *p), lambda dy, *p: backward(dy, x, *p)[1:], parameters, u)
 

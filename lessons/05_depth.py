@@ -86,9 +86,9 @@ lesson.caught("a mask made of dy: it asks the wrong one who was positive", dy * 
 # A network is a chain, $h_0 = x$, $h_1 = f_1(h_0)$, up to $h_L$, the logits. The chain rule says how a change of $h_0$
 # reaches the loss: through $h_1$, and through that $h_2$, and so on.
 #
-# 4. Let $dh_l$ be the gradient of the loss by $h_l$, of $h_l$'s own shape. The loss gives $dh_L$ (lesson 2).
-# 5. Layer $l$ knows how to turn the gradient by its output into that by its input: $dh_{l-1}$ from $dh_l$ (lesson 3).
-#    On the way it finds the gradient by its own parameters.
+# 4. Let $dh_l$ be the gradient of the loss with respect to $h_l$, of its shape. The loss gives $dh_L$ (lesson 2).
+# 5. Layer $l$ turns the gradient with respect to its output into that with respect to its input: $dh_{l-1}$ from
+#    $dh_l$ (lesson 3). On the way it finds the gradient with respect to its own parameters.
 # 6. So the backward pass is **the forward loop in reverse**, and each layer is handed its own cache. That is all of
 #    "backpropagation". No layer knows its neighbours.
 
@@ -105,7 +105,7 @@ def forward(x, weights):
 
 
 def backward(dy, caches):
-    """The gradient by the logits -> the gradient by x, and (dw, db) of each layer in the order of the forward pass."""
+    """dlogits -> dx, and (dw, db) of each layer in the order of the forward pass."""
     grads = []
     for of_linear, mask in reversed(caches):
         dy = dy if mask is None else relu_backward(dy, mask)
@@ -146,10 +146,10 @@ engine_logits, engine_cache = model.forward(x)
 _, dlogits = cross_entropy(logits, labels)
 engine_dx, engine_grads = model.backward(dlogits, engine_cache)
 lesson.close("the engine's Sequential: the same logits", engine_logits, logits)
-lesson.close("the same gradient by x", engine_dx, backward(dlogits, caches)[0])
+lesson.close("the same gradient with respect to x", engine_dx, backward(dlogits, caches)[0])
 ours = [g for pair in backward(dlogits, caches)[1] for g in pair]
 for name, mine in zip(engine_grads, ours, strict=True):
-    lesson.close(f"the same gradient by {name}", engine_grads[name], mine)
+    lesson.close(f"the same gradient with respect to {name}", engine_grads[name], mine)
 
 # %% [markdown]
 # `Sequential` is this loop and a little more: it keeps all parameters in one vector, so that an optimiser (lesson 6)

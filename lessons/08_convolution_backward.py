@@ -43,7 +43,7 @@ rng = np.random.default_rng(8)
 #
 # ## The image
 #
-# 4. Each window is a sample of that dense layer, so the gradient by its pixels is
+# 4. Each window is a sample of that dense layer, so the gradient with respect to its pixels is
 #    $dcols = g \, w$, of shape (N·P·Q, C·R·S).
 # 5. A pixel lies in several windows, and reaches the loss through each. The chain rule adds:
 #    **each pixel gets back from every window that it was in.**
@@ -66,7 +66,7 @@ def take(wide, kernel, stride):
 
 
 def add_back(dcols, shape, stride):
-    """dcols (N, P, Q, C, R, S) -> the gradient by the padded image: each entry at the pixel that it was read from."""
+    """dcols (N, P, Q, C, R, S) -> the padded image's gradient: each entry at the pixel that it was read from."""
     dwide, (_, P, Q, _, R, S) = np.zeros(shape), dcols.shape
     for r, s in np.ndindex(R, S):
         rows = slice(r, r + stride[0] * (P - 1) + 1, stride[0])

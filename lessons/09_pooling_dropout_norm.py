@@ -187,7 +187,7 @@ lesson.caught("kept activations that are not made larger: the mean is off", (x *
 # The surprise: **a sample's output depends on the whole batch**, through $\mu$ and $\sigma$. For one feature:
 #
 # 6. $d\gamma = \sum_n dy_n \hat x_n$ and $d\beta = \sum_n dy_n$, as for any scale and shift. From here on
-#    $g_n = \gamma \, dy_n$ is the gradient by $\hat x_n$.
+#    $g_n = \gamma \, dy_n$ is the gradient with respect to $\hat x_n$.
 # 7. The mean: $\frac{\partial \mu}{\partial x_j} = \frac{1}{N}$.
 # 8. The variance: $\sigma^2 = \frac{1}{N} \sum_n (x_n - \mu)^2$, so
 #    $\frac{\partial \sigma^2}{\partial x_j} = \frac{2}{N} (x_j - \mu)$ (the part through $\mu$ is

@@ -94,7 +94,7 @@ lesson.true("most is computed in a convolution", by_hand["conv 32 to 64"][1] > 0
 # set). An **epoch** is one pass over all images in a new random order, cut into batches. For each batch:
 #
 # 1. forward: images (N, 1, 28, 28) to logits (N, 10), and what the backward pass will need (the cache);
-# 2. loss: cross-entropy, the mean over the N images (lesson 2), and its gradient by the logits (N, 10);
+# 2. loss: cross-entropy, the mean over the N images (lesson 2), and its gradient with respect to the logits (N, 10);
 # 3. backward: from there to a gradient for every parameter;
 # 4. one step of the optimiser, Adam (lesson 6), with the learning rate that the schedule has for this step.
 #

@@ -21,7 +21,7 @@ from minikd.lessons.teacher import teacher_of
 from minikd.losses import softmax
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.models import cnn, mlp
-from minikd.report.softness import mean_entropy
+from minikd.report.soft_targets import mean_entropy
 from minikd.report.style import BLUE, INK, ORANGE, new_figure, show_picture, tidy
 from minikd.training import Plan, fit
 
@@ -358,7 +358,7 @@ lesson.save(figure)
 # - Shannon 1948, [*A mathematical theory of communication*](https://doi.org/10.1002/j.1538-7305.1948.tb01338.x):
 #   entropy and bits.
 # - [`minikd/losses/softmax.py`](../minikd/losses/softmax.py),
-#   [`minikd/report/softness.py`](../minikd/report/softness.py) (the same figure for your own run),
+#   [`minikd/report/soft_targets.py`](../minikd/report/soft_targets.py) (the same figure for your own run),
 #   [`minikd/methods/`](../minikd/methods/).
 # - Lesson 12 derives the loss that the student was taught by.
 #

@@ -91,7 +91,7 @@ def log_probabilities(logits, T):
 
 
 def soft_loss(z, v, T):
-    """Student's and teacher's logits (N, K) -> the value T²·KL, and its gradient by z (N, K)."""
+    """Student's and teacher's logits (N, K) -> the value T²·KL, and its gradient with respect to z (N, K)."""
     logq, logp = log_probabilities(z, T), log_probabilities(v, T)
     q, p = np.exp(logq), np.exp(logp)
     return T**2 * np.sum(p * (logp - logq)) / len(z), T * (q - p) / len(z)

@@ -44,7 +44,7 @@ w, b = rng.standard_normal((DT, DS)), rng.standard_normal(DT)
 #
 # Here $J^\top$ is the backward pass of the layers above. So all that changes is one addition, when the backward pass
 # comes by that layer. Below it nothing knows that there were two parts. In the engine, `forward_with_taps` hands out a
-# layer's output (a **tap**), and `backward` takes the gradient by it as `dtaps`.
+# layer's output (a **tap**), and `backward` takes the gradient with respect to it as `dtaps`.
 
 # %%
 model = Sequential(Linear(4, DS, rng), ReLU(), Linear(DS, 3, rng)).astype("float64")
@@ -163,7 +163,7 @@ def alike(f):
 
 
 def relation(fs, ft):
-    """Features (N, DS) and (N, DT) -> the value, and its gradient by fs."""
+    """Features (N, DS) and (N, DT) -> the value, and its gradient with respect to fs."""
     (A, length), (B, _) = alike(fs), alike(ft)
     dA = 2 * (A - B) / len(fs) ** 2
     dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length

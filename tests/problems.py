@@ -53,7 +53,7 @@ def same_bits(one, two):
 
 
 class Asked(Objective):
-    """An objective made of a function: (logits, batch) -> (loss, gradient by the logits)."""
+    """An objective made of a function: (logits, batch) -> (loss, gradient with respect to the logits)."""
 
     def __init__(self, function, name="hard"):
         super().__init__()

@@ -7,7 +7,7 @@ import numpy as np
 
 from minikd.lessons import Work
 from minikd.losses import softmax
-from minikd.report.softness import mean_entropy
+from minikd.report.soft_targets import mean_entropy
 from minikd.typing import Floats, Ints
 
 

@@ -19,7 +19,7 @@ def smoothed_loss(logits, labels, smoothing):
 
 
 def smoothed_cross_entropy(logits, labels, smoothing):
-    """Return the smoothed loss, a number, and its gradient by the logits, (N, K).
+    """Return the smoothed loss, a number, and its gradient with respect to the logits, (N, K).
 
     Repeat the lesson's steps 3 to 6 with t in place of Y. Where did they need that a row of Y sums to 1?
     Both results have the logits' number type, 32 or 64 bits. A new array of it: np.full_like(logits, number).

@@ -22,7 +22,7 @@ def smoothed_loss(logits, labels, smoothing):
 
 
 def smoothed_cross_entropy(logits, labels, smoothing):
-    """Return the smoothed loss, a number, and its gradient by the logits, (N, K).
+    """Return the smoothed loss, a number, and its gradient with respect to the logits, (N, K).
 
     -Σ_k t_k log p_k = Σ_k t_k (log-sum-exp - z_k) = log-sum-exp - Σ_k t_k z_k, as the t_k sum to 1; by z_j: p_j - t_j.
     """

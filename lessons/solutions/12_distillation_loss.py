@@ -17,7 +17,7 @@ def reverse_kl(student_logits, teacher_logits, temperature):
 
 
 def reverse_kl_gradient(student_logits, teacher_logits, temperature):
-    """Return its gradient by the student's logits, (N, K).
+    """Return its gradient with respect to the student's logits, (N, K).
 
     Σ_k q_k r_k has the derivative r_k + 1 by q_k (as log q_k has 1/q_k). Softmax's backward pass, q (dq - Σ q dq)/T,
     drops the 1, which is the same for all classes: q (r - Σ q r)/T, times T²/N.

@@ -96,7 +96,7 @@ def log_softmax(logits: Floats, temperature: float) -> Floats:
     return logq
 
 
-# t_nk = (1 − ε)·[k is the label] + ε/K: the term t log q of the sum, and its gradient by the logit, (q − t)/N.
+# t_nk = (1 − ε)·[k is the label] + ε/K: the term t log q of the sum, and dlogits = (q − t)/N.
 _cross_entropy = cupy.ElementwiseKernel(
     "T logq, raw int64 labels, int64 K, T smoothing, T share",
     "T term, T dlogits",
@@ -131,7 +131,7 @@ _kl = cupy.ElementwiseKernel(
 
 
 def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
-    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient by the student's logits (N, K)."""
+    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient with respect to student_logits."""
     N, T = len(student_logits), temperature
     term, dlogits = _kl(log_softmax(teacher_logits, T), log_softmax(student_logits, T), T / N)
     return term.sum() * (T * T / N), dlogits

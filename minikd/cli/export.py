@@ -102,8 +102,8 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     path = arguments.output or default_path(found.folder, "page", "html", kind)
     check_file("html", path)
     make_folder(path.parent)
-    softness = {} if found.temperature is None else {"temperature": found.temperature}
-    page = write_page(by_key(found), found.data(arguments.data), path, kind, **softness)
+    settings = {} if found.temperature is None else {"temperature": found.temperature}
+    page = write_page(by_key(found), found.data(arguments.data), path, kind, **settings)
     if arguments.json:
         print(json_text({**page._asdict(), "path": str(page.path)}))
         return 0

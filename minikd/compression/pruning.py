@@ -1,9 +1,9 @@
 """Pruning by magnitude: the smallest weights are taken out while the network learns, few at first, then more.
 
-The fraction that is out at step t grows along a cubic curve, from 0 at step `begin` to the goal at step `end` (Zhu &
+The fraction that is out at step t grows along a cubic curve, from 0 at step `begin` to `final` at step `end` (Zhu &
 Gupta 2017, To prune or not to prune, eq. 1):
 
-    fraction(t) = goal · (1 - (1 - (t - begin) / (end - begin))³)
+    fraction(t) = final · (1 - (1 - (t - begin) / (end - begin))³)
 
 It is steep at first, where many weights do nothing, and flat at the end. After `end`, the weights that stayed go on
 learning. A weight that is out is multiplied by 0, y = w · mask, so its gradient is 0 too: dw = dy · mask. It does not
@@ -20,10 +20,10 @@ EVERY = 50
 """Steps between two prunings."""
 
 
-def fraction_out(progress: float, goal: float) -> float:
+def fraction_out(progress: float, final: float) -> float:
     """Return which fraction of the weights is out; `progress` is 0 at the first step and 1 at the last."""
     done = min(1.0, max(0.0, (progress - BEGIN) / (END - BEGIN)))
-    return goal * (1 - (1 - done) ** 3)
+    return final * (1 - (1 - done) ** 3)
 
 
 def smallest_out(weight: Floats, fraction: float) -> Floats:

@@ -3,8 +3,8 @@
     p = (1/M) Σ_m softmax(v_m/T),   as logits: v = T·log p, for then softmax(v/T) = p
 
 Why probabilities. A student that is to be as close as it can to all teachers at once descends (1/M) Σ_m KL(p_m ‖ q),
-whose gradient by its logits is (1/M) Σ_m T (q - p_m)/N = T (q - p)/N: that of KL(p ‖ q) with the mean of the
-probabilities. (The two losses differ by what the teachers disagree about, a constant.) The mean of the logits is
+whose gradient with respect to its logits is (1/M) Σ_m T (q - p_m)/N = T (q - p)/N: that of KL(p ‖ q) with the mean
+of the probabilities. (The two losses differ by what the teachers disagree about, a constant.) The mean of the logits is
 another teacher: softmax(mean v_m) is the normalised product of the p_m to the power 1/M, in which one teacher's veto,
 p_m ≈ 0, rules a class out whatever the others say, and a teacher with larger logits has more than its share.
 

@@ -27,7 +27,7 @@ from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, T
 from minikd.typing import Floats, Scalar
 
 Compared = tuple[Scalar, Floats, Mapping[str, Floats]]
-"""The loss between two features, its gradient by the student's, and by what is trained beside the student."""
+"""The loss between two features, its gradient with respect to the student's, and to what is trained beside it."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, T
 from minikd.typing import Floats, Ints, Scalar
 
 Loss = tuple[Scalar, Floats]
-"""A loss, a mean over samples, and its gradient by their logits (N, K)."""
+"""A loss, a mean over samples, and its gradient with respect to their logits (N, K)."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class MutualObjective(Objective):
 
 
 def towards(logits: Floats, others: Sequence[Floats]) -> tuple[Scalar, Floats]:
-    """Return the mean divergence from the others' answers, and its gradient by `logits`."""
+    """Return the mean divergence from the others' answers, and its gradient with respect to `logits`."""
     parts = [kl_divergence(logits, other, 1.0) for other in others]
     share = 1.0 / len(parts)
     return weighted_sum([(share, loss) for loss, _ in parts]), weighted_sum([(share, found) for _, found in parts])

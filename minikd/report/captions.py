@@ -11,7 +11,7 @@ from minikd.metrics import confusion_matrix, reliability
 from minikd.report import style
 from minikd.report.figure_data import FigureData, HistoryRow
 from minikd.report.pictures import UNITS, disagreeing
-from minikd.report.softness import interesting
+from minikd.report.soft_targets import interesting
 
 READING = {
     "training_curves": "The losses of the two students are of different kinds and do not compare; their errors do.",

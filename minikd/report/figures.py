@@ -12,7 +12,7 @@ from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
 from minikd.report.figure_data import FigureData
 from minikd.report.pictures import disagreements, first_layer_filters
-from minikd.report.softness import soft_targets
+from minikd.report.soft_targets import soft_targets
 from minikd.report.svg import svg
 from minikd.storage.files import make_folder, write_atomically
 

@@ -1,4 +1,5 @@
 import signal
+import sys
 import threading
 
 import pytest
@@ -109,3 +110,4 @@ def test_without_standard_error_nothing_is_said(monkeypatch):
     for stream in (None, object()):
         monkeypatch.setattr("sys.stderr", stream)
         say_stopped()
+        assert sys.stderr is stream  # nothing raised, and nothing put in its place

@@ -33,10 +33,14 @@ def test_a_name_in_a_notice_cannot_write_to_the_terminal():
 
 @pytest.mark.parametrize("error", [OSError(), ValueError("closed"), AttributeError("no write")])
 def test_a_notice_that_cannot_be_shown_ends_nothing(error, monkeypatch):
+    asked = []
+
     def show(*_):
+        asked.append(True)
         raise error
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         monkeypatch.setattr(warnings, "showwarning", show)
         notice("found that")
+    assert asked  # it was to be shown, and the error ended nothing

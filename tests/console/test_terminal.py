@@ -120,6 +120,7 @@ def test_standard_error_may_be_anything_or_nothing(monkeypatch):
     for stream in (None, object(), Failing(OSError()), io.TextIOWrapper(io.BytesIO(), "ascii")):
         monkeypatch.setattr(sys, "stderr", stream)
         say("the teacher looks → at α")
+    assert b"the teacher looks" in sys.stderr.buffer.getvalue()  # the last of them can show it, in its own letters
 
 
 def test_the_usual_streams_are_back_afterwards():

@@ -141,7 +141,8 @@ def test_a_link_within_the_folder_and_a_link_to_the_folder_are_fine(tmp_path):
     claimed(tmp_path / "run").release()
     (tmp_path / "run" / "first.toml").symlink_to("config.toml")
     (tmp_path / "newest").symlink_to("run")
-    claimed(tmp_path / "newest")
+    place = claimed(tmp_path / "newest")
+    assert (place.path / "config.toml").read_text() == (tmp_path / "run" / "first.toml").read_text()
 
 
 def test_what_is_no_run_is_not_gone_on_with(tmp_path):

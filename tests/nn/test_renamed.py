@@ -65,4 +65,6 @@ def test_the_names_are_pytorchs():
         (nn.Linear(2, 3, np.random.default_rng(0)), torch_nn.Linear),
         (nn.Conv2d(2, 3, 1, np.random.default_rng(0)), torch_nn.Conv2d),
     ):
-        theirs(**ours.config())
+        twin = theirs(**ours.config())
+        shapes = {name: tuple(value.shape) for name, value in twin.named_parameters()}
+        assert shapes == {name: value.shape for name, value in ours.params.items()}

@@ -20,7 +20,7 @@ from minikd.report.curves import training_curves
 from minikd.report.decisions import confusion, reliability_diagram
 from minikd.report.figures import FIGURES, narrow_of, write_figures
 from minikd.report.pictures import COLUMNS, disagreements, first_layer_filters
-from minikd.report.softness import mean_entropy, soft_targets
+from minikd.report.soft_targets import mean_entropy, soft_targets
 from minikd.report.svg import SVG, safe, svg
 from tests.report import sample
 

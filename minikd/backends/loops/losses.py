@@ -72,7 +72,7 @@ def _cross_entropy(logits: Floats, labels: Ints, smoothing: float, dlogits: Floa
 
 
 def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
-    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient by the student's logits (N, K)."""
+    """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient with respect to student_logits."""
     dlogits = np.empty(student_logits.shape, student_logits.dtype)
     loss = _kl_divergence(student_logits, teacher_logits, temperature, dlogits)
     return student_logits.dtype.type(loss), dlogits

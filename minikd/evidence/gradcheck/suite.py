@@ -95,7 +95,7 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
 
 
 def check_embedding(rng: np.random.Generator, full: bool) -> GradientReport:
-    """Check the embedding's gradient by its table; ids turn up twice and more, and one row is never looked up."""
+    """Check the embedding's gradient with respect to its table; ids are repeated, and one row is never looked up."""
     ids, table = np.array([[0, 4, 0], [2, 0, 4], [1, 1, 0], [5, 2, 2]]), nn.Embedding(7, 2, rng)
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
