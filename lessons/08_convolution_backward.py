@@ -308,7 +308,7 @@ lesson.save(figure)
 # - Dilation and groups, which add nothing new: each place $p s_y + r$ becomes $p s_y + r \delta_y$, and each group is a
 #   convolution by itself. The engine has both.
 # - That the fast way is always the one product. On a graphics card each pixel collects from its windows by itself, so
-#   that no two write to the same place (`minikd/backends/cuda.py`, lesson 15).
+#   that no two write to the same place (`minikd/backends/cuda`, lesson 15).
 # - What happens at the checkerboard in a trained network. It is where to look when generated images have a grid.
 #
 # ## Read on

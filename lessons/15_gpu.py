@@ -79,7 +79,7 @@ print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count
 # One copy and five launches (`sub` and `truediv` are Python's names for `-` and `/`). To give an order costs some
 # millionths of a second, for ten numbers as for ten million. A GPU wins on large batches; with a small network and a
 # small batch the launches are what a step costs. The engine therefore has a few functions of its own for a GPU in
-# `minikd/backends/cuda.py`: Adam's step, a dozen launches as NumPy writes it, is one there.
+# `minikd/backends/cuda`: Adam's step, a dozen launches as NumPy writes it, is one there.
 #
 # **Why not a switch?** Many libraries have one: `from backend import xp`, set once when the program starts. It is
 # shorter, and wrong as soon as one program holds both kinds of array: a model on the GPU and one on the host to compare
@@ -436,7 +436,7 @@ lesson.save(figure)
 # Higham, [*Accuracy and Stability of Numerical Algorithms*](https://doi.org/10.1137/1.9780898718027) (2nd edition,
 # 2002), chapter 4: orders of summation. CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the
 # engine: [`minikd/backends/__init__.py`](../minikd/backends/__init__.py),
-# [`minikd/backends/cuda.py`](../minikd/backends/cuda.py), [`minikd/evidence/gpu_check`](../minikd/evidence/gpu_check).
+# [`minikd/backends/cuda`](../minikd/backends/cuda), [`minikd/evidence/gpu_check`](../minikd/evidence/gpu_check).
 # Lesson 8 has the loop that is turned round here, lesson 16 ships the student.
 #
 # ## Exercises

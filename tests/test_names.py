@@ -11,7 +11,7 @@ import minikd
 
 PACKAGE = Path(minikd.__file__).parent
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-ROOMS = ("nn/", "losses/", "optim.py", "backends/cuda.py")
+ROOMS = ("nn/", "losses/", "optim.py", "backends/cuda/")
 ENGINE = [path for path in TREES if path.relative_to(PACKAGE).as_posix().startswith(ROOMS)]
 
 ABSENT = {"where", "initial", "stable", "device", "like", "mode", "min", "max"}
@@ -86,7 +86,7 @@ def test_numpy_and_cupy_have_it(file, name, cupy):
 
 def test_cupy_has_every_name_that_backend_and_kernels_ask_for(cupy):
     found = set()
-    for path in (PACKAGE / "backends" / "__init__.py", PACKAGE / "backends" / "cuda.py"):
+    for path in (PACKAGE / "backends" / "__init__.py", *(PACKAGE / "backends" / "cuda").glob("*.py")):
         for node in ast.walk(TREES[path]):
             root, name = root_and_path(node)
             if name and isinstance(root, ast.Name) and root.id == "cupy":
@@ -124,8 +124,9 @@ def test_only_the_backend_knows_that_cupy_exists():
             modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             modules += [str(a.value) for a in node.args if isinstance(a, ast.Constant)] if is_import(node) else []
             if any(module.split(".")[0] in ("cupy", "cupyx") for module in modules):
-                knowing.add(path.relative_to(PACKAGE).as_posix())
-    assert knowing == {"backends/__init__.py", "backends/cuda.py", "evidence/gpu_check/device.py"}
+                place = path.relative_to(PACKAGE)
+                knowing.add("backends/cuda/" if place.parent.as_posix() == "backends/cuda" else place.as_posix())
+    assert knowing == {"backends/__init__.py", "backends/cuda/", "evidence/gpu_check/device.py"}
 
 
 def is_import(node):
