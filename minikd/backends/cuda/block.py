@@ -23,17 +23,18 @@ LARGEST = 15
 
 ONE = (1, 1)
 
+# Places are counted in 32 bits: a device divides them several times faster than 64.
 _pool_relu = cupy.ElementwiseKernel(
-    "raw T z, int64 H, int64 W, int64 O, int64 P, int64 Q, int64 rows, int64 columns, bool relu, uint8 blocked",
+    "raw T z, int32 H, int32 W, int32 O, int32 P, int32 Q, int32 rows, int32 columns, bool relu, uint8 blocked",
     "T y, uint8 winner",
     """
-    long long o = i % O, q = i / O % Q, p = i / O / Q % P, n = i / O / Q / P;
-    long long first = ((n * H + p * rows) * W + q * columns) * O + o;
+    int at = i, o = at % O, q = at / O % Q, p = at / O / Q % P, n = at / O / Q / P;
+    int first = ((n * H + p * rows) * W + q * columns) * O + o, number = 0;
     y = z[first];
     winner = 0;
-    for (int k = 1; k < rows * columns; ++k) {
-        T value = z[first + (k / columns * W + k % columns) * O];
-        if (value > y) winner = k;  // strictly larger, so the first of equals stays
+    for (int row = 0; row < rows; ++row) for (int column = 0; column < columns; ++column, ++number) {
+        T value = z[first + (row * W + column) * O];
+        if (value > y) winner = number;  // strictly larger, so the first of equals stays
         if (value > y || value != value) y = value;
     }
     if (relu && !(y > 0)) {
@@ -44,15 +45,15 @@ _pool_relu = cupy.ElementwiseKernel(
     "minikd_pool_relu",
 )
 
-# A pixel of z has the gradient of its window's output if it won there, and 0 otherwise.
+# A pixel of z has the gradient of its window's output if it won there, and 0 otherwise. dy may lie in any order.
 _pool_relu_backward = cupy.ElementwiseKernel(
-    "raw T dy, raw uint8 winner, int64 H, int64 W, int64 O, int64 P, int64 Q, int64 rows, int64 columns",
+    "raw T dy, raw uint8 winner, int32 H, int32 W, int32 O, int32 P, int32 Q, int32 rows, int32 columns",
     "T dz",
     """
-    long long o = i % O, w = i / O % W, h = i / O / W % H, n = i / O / W / H;
-    long long p = h / rows, q = w / columns, at = ((n * P + p) * Q + q) * O + o;
-    bool won = p < P && q < Q && winner[at] == h % rows * columns + w % columns;
-    dz = won ? dy[at] : T(0);
+    int at = i, o = at % O, w = at / O % W, h = at / O / W % H, n = at / O / W / H, p = h / rows, q = w / columns;
+    const ptrdiff_t place[4] = {n, p, q, o};
+    bool inside = p < P && q < Q;
+    dz = inside && winner[((n * P + p) * Q + q) * O + o] == h % rows * columns + w % columns ? dy[place] : T(0);
     """,
     "minikd_pool_relu_backward",
 )

@@ -119,20 +119,20 @@ _WEIGHTS = """
 extern "C" __global__ void __launch_bounds__(256) weight_gradient(
     const T* x, const T* dy, T* parts, Image image, Moves move, int O, int rows
 ) {
-    __shared__ __align__(16) T left[16][64], right[16][16 * WIDE];
+    __shared__ __align__(16) T left[16][16 * TALL], right[16][16 * WIDE];
     int M = image.N * move.P * move.Q, K = move.R * move.S * image.C;
-    int k0 = blockIdx.x * 64, column0 = blockIdx.y * 16 * WIDE, first = blockIdx.z * rows;
+    int k0 = blockIdx.x * 16 * TALL, column0 = blockIdx.y * 16 * WIDE, first = blockIdx.z * rows;
     int across = threadIdx.x % 16, down = threadIdx.x / 16, last = min(M, first + rows);
-    Place taps[4];                                                   // of the columns of A that this thread gathers
-    for (int i = 0; i < 4; ++i) {
+    Place taps[TALL];                                                // of the columns of A that this thread gathers
+    for (int i = 0; i < TALL; ++i) {
         int k = k0 + across + 16 * i;
         taps[i] = tap_of(k / (image.C * move.S), k / image.C % move.S, k % image.C, image, move);
     }
-    T sum[4][WIDE] = {};
+    T sum[TALL][WIDE] = {};
     for (int m0 = first; m0 < last; m0 += 16) {
         int m = m0 + down;
         Place point = point_of(m, last, image, move);
-        for (int i = 0; i < 4; ++i) {
+        for (int i = 0; i < TALL; ++i) {
             int k = k0 + across + 16 * i;
             left[down][across + 16 * i] = k < K ? pixel(x, point, taps[i], image, move) : T(k == K && m < last);
         }
@@ -143,15 +143,15 @@ extern "C" __global__ void __launch_bounds__(256) weight_gradient(
         __syncthreads();
         #pragma unroll
         for (int i16 = 0; i16 < 16; ++i16) {
-            T a[4], b[WIDE];
-            for (int i = 0; i < 4; ++i) a[i] = left[i16][4 * down + i];
+            T a[TALL], b[WIDE];
+            for (int i = 0; i < TALL; ++i) a[i] = left[i16][TALL * down + i];
             for (int j = 0; j < WIDE; ++j) b[j] = right[i16][WIDE * across + j];
-            for (int i = 0; i < 4; ++i) for (int j = 0; j < WIDE; ++j) sum[i][j] += a[i] * b[j];
+            for (int i = 0; i < TALL; ++i) for (int j = 0; j < WIDE; ++j) sum[i][j] += a[i] * b[j];
         }
         __syncthreads();
     }
-    for (int i = 0; i < 4; ++i) for (int j = 0; j < WIDE; ++j) {
-        int k = k0 + 4 * down + i, o = column0 + WIDE * across + j;
+    for (int i = 0; i < TALL; ++i) for (int j = 0; j < WIDE; ++j) {
+        int k = k0 + TALL * down + i, o = column0 + WIDE * across + j;
         if (k <= K && o < O) parts[((long long)blockIdx.z * (K + 1) + k) * O + o] = sum[i][j];
     }
 }
@@ -180,6 +180,13 @@ class Moves(NamedTuple):
     stride: HeightWidth
     padding: HeightWidth
     dilation: HeightWidth
+
+
+class Tile(NamedTuple):
+    """How many rows and columns a thread computes; a block computes 16 times as many of each."""
+
+    tall: int
+    wide: int
 
 
 class Walk(NamedTuple):
@@ -221,7 +228,7 @@ def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: Walk, relu:
     grid = -(-(y.size // O) // (16 * TALL)), -(-O // (16 * wide))
     numbers = (np.int32(O), np.int32(b is not None), np.int32(relu))
     arguments = (x, w, w if b is None else b, y, _image(x), walk.moves, walk.weight, *numbers)
-    _kernel("convolution", _FORWARD, x.dtype.char, wide, walk.divide)(grid, (THREADS,), arguments)
+    _kernel("convolution", _FORWARD, x.dtype.char, Tile(TALL, wide), walk.divide)(grid, (THREADS,), arguments)
     return y
 
 
@@ -229,15 +236,16 @@ def backward_parameters(x: Floats, dz: Floats, moves: Moves, dw: Floats, db: Flo
     """Fill dw (O, C, R, S) and db (O,) from dz (N, P, Q, O), rows in order."""
     O, C, R, S = dw.shape
     M, K, wide = dz.size // O, C * R * S, _wide(O)
-    tiles = -(-(K + 1) // 64), -(-O // (16 * wide))
+    tall = 4 if K + 1 > 16 else 1
+    tiles = -(-(K + 1) // (16 * tall)), -(-O // (16 * wide))
     count = max(1, min(-(-M // 64), BLOCKS // (tiles[0] * tiles[1])))
     rows = -(-M // count)
     parts = cupy.empty((count, K + 1, O), dw.dtype)
     arguments = (x, dz, parts, _image(x), _forward_moves(dw, moves, dz.shape[1:3]), np.int32(O), np.int32(rows))
-    _kernel("weight_gradient", _WEIGHTS, x.dtype.char, wide, False)((*tiles, count), (THREADS,), arguments)
+    _kernel("weight_gradient", _WEIGHTS, x.dtype.char, Tile(tall, wide))((*tiles, count), (THREADS,), arguments)
     numbers = (np.int32(count), np.int32(C), np.int32(R * S), np.int32(O))
     grid = (-(-(K + 1) * O // 32),)
-    _kernel("add_parts", _WEIGHTS, x.dtype.char, wide, False)(grid, (32, 8), (parts, dw, db, *numbers))
+    _kernel("add_parts", _WEIGHTS, x.dtype.char, Tile(tall, wide))(grid, (32, 8), (parts, dw, db, *numbers))
 
 
 def _image(x: Floats) -> Array:
@@ -257,9 +265,9 @@ def _wide(O: int) -> int:
 
 
 @cache
-def _kernel(name: str, source: str, char: str, wide: int, divide: bool) -> cupy.RawKernel:
-    """Return a kernel for a dtype and a width."""
+def _kernel(name: str, source: str, char: str, tile: Tile, divide: bool = False) -> cupy.RawKernel:
+    """Return a kernel for a dtype and a tile."""
     number = {"f": "float", "d": "double"}[char]
-    names = {"TYPE": number, "TALL": TALL, "WIDE": wide, "DIVIDE": int(divide)}
+    names = {"TYPE": number, "TALL": tile.tall, "WIDE": tile.wide, "DIVIDE": int(divide)}
     lines = [f"#define {name} {value}" for name, value in names.items()]
     return cupy.RawKernel("\n".join([*lines, _GATHER, source]), name)
