@@ -11,6 +11,7 @@ from minikd.backends.cuda.activations import relu_backward
 from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import adam, sgd
 from minikd.backends.cuda.pooling import window_max, window_max_backward
+from minikd.backends.cuda.products import product
 from minikd.backends.cuda.windows import gather_windows
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "kl_divergence",
     "log_softmax",
     "mix",
+    "product",
     "relu_backward",
     "sgd",
     "window_max",
