@@ -76,11 +76,11 @@ COPIES = {
     "student, live": 2,
 }
 LAUNCHES = {
-    "teacher": (32, 8),
-    "teacher, dropout": (34, 8),
-    "student, labels": (15, 7),
-    "student, cached": (23, 7),
-    "student, live": (30, 9),
+    "teacher": (22, 6),
+    "teacher, dropout": (24, 6),
+    "student, labels": (9, 5),
+    "student, cached": (17, 5),
+    "student, live": (23, 7),
 }
 
 
