@@ -5,10 +5,14 @@
 A sum, so the gradient is the same sum of the two gradients (Hinton, Vinyals & Dean 2015, §2).
 """
 
+import numpy as np
+
+from minikd.backends import kernels_of
 from minikd.checks import number
 from minikd.errors import ConfigError
-from minikd.losses.cross_entropy import cross_entropy
+from minikd.losses.cross_entropy import check_labels, cross_entropy
 from minikd.losses.kl import kl_divergence
+from minikd.losses.softmax import check_networks, check_temperature
 from minikd.losses.weighted import weighted_sum
 from minikd.typing import Floats, Ints, Scalar
 
@@ -30,6 +34,15 @@ def distillation_loss(
     logit of -∞) costs nothing. Raises ShapeError, DtypeError, DataError and ConfigError.
     """
     alpha = check_alpha(alpha)
+    kernels = kernels_of(student_logits) if labels.ndim == 1 and 0 < alpha < 1 else None
+    if kernels and hasattr(kernels, "distillation_loss"):
+        check_networks(student_logits, teacher_logits)
+        check_labels(labels, student_logits.shape)
+        arguments = labels.astype(np.int64, copy=False), check_temperature(temperature), alpha
+        loss: Scalar
+        dlogits: Floats
+        loss, dlogits = kernels.distillation_loss(student_logits, teacher_logits, *arguments)
+        return loss, dlogits
     soft, dsoft = kl_divergence(student_logits, teacher_logits, temperature)
     hard, dhard = cross_entropy(student_logits, labels)
     rest = 1.0 - alpha

@@ -16,14 +16,15 @@
 # time is noted, and the next one starts. Nothing is downloaded, and no setting of the card is touched.
 #
 #   step    limit   what it answers
-#   env      30 s   which card, driver and versions; does each of CUDA's libraries answer; the card's two ceilings
-#   device   60 s   the border between host and device: if these tests fail, read no further
-#   check   110 s   minikd gpu-check: every layer, loss and model beside NumPy, float64 and float32
-#   steps   100 s   what a training step costs, host and device apart, float32 and TF32, batch 128 and 1,024
-#   torch    80 s   the same networks in PyTorch: eager, fused Adam, channels-last, each as a CUDA graph
+#   env      30 s   which card, driver and versions; does each of CUDA's libraries answer; the card's ceilings
+#   device   45 s   the border between host and device: if these tests fail, read no further
+#   check    60 s   minikd gpu-check: every layer, loss and model beside NumPy, float64 and float32
+#   steps    60 s   what a training step costs, one by one and as a CUDA graph, float32 and TF32, batch 128 and 1,024
+#   torch    70 s   the same networks in PyTorch: eager, fused Adam, channels-last, each as a CUDA graph
+#   job      80 s   the main job on the device, seed 0: its errors beside NumPy's
 #   lesson   40 s   lesson 15's section on a GPU
-#   job     110 s   the main job on the device, seed 0: its errors beside NumPy's
-#   suite   150 s   the test suite on CuPy
+#   suite   110 s   the tests of all that meets the device's arrays
+#   rest     60 s   the other tests
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 OUT=$(realpath -m "${OUT:-gpu-run}") PY=${PY:-python3} WORKERS=${WORKERS:-12} DRY=${DRY:-}
@@ -35,7 +36,10 @@ PYTEST="$PY -m pytest -p no:cacheprovider --backend cupy" SPREAD=""
 if [[ -z $DRY ]] && "$PY" -c 'import xdist' 2>/dev/null && ((WORKERS > 1)); then
     PYTEST="$PYTEST -p xdist.plugin" SPREAD="-n $WORKERS --dist worksteal"
 fi
-export PYTEST SPREAD
+ON_THE_DEVICE="tests/nn tests/losses tests/methods tests/training tests/backends tests/compression tests/distillation
+    tests/test_device.py tests/test_optim.py tests/test_gradients.py tests/test_models.py tests/test_weights.py"
+export PYTEST SPREAD ON_THE_DEVICE
+"$PY" tests/gpu/requirements.py "$FOUND"
 
 # step NAME LIMIT COMMAND: run it unless it is done; its whole output goes to the log, its last lines to the screen.
 step() {
@@ -56,17 +60,18 @@ step() {
 }
 
 step env 30 '"$PY" tests/gpu/env.py "$FOUND"'
-step device 60 '$PYTEST -x tests/test_device.py ${DRY:+-k mixed}'
-step check 110 '"$PY" -m minikd gpu-check --output "$OUT/gpu-check.json" ${DRY:+--batch-size 4 --steps 2}'
-step steps 100 '
+step device 45 '$PYTEST tests/test_device.py ${DRY:+-k mixed}'
+step check 60 '"$PY" -m minikd gpu-check --output "$OUT/gpu-check.json" ${DRY:+--batch-size 4 --steps 2}'
+step steps 60 '
     "$PY" tests/gpu/steps.py "$FOUND" float32 ${DRY:-128 1024} && [[ -n $DRY ]] ||
-    CUPY_TF32=1 "$PY" tests/gpu/steps.py "$FOUND" TF32 ${DRY:-128 1024}'
-step torch 80 '"$PY" tests/gpu/torch_steps.py "$FOUND" ${DRY:-128 1024}'
-step lesson 40 '"$PY" lessons/15_gpu.py --quick'
-step job 110 '
+    CUPY_TF32=1 MINIKD_TF32=1 "$PY" tests/gpu/steps.py "$FOUND" TF32 ${DRY:-128 1024}'
+step torch 70 '"$PY" tests/gpu/torch_steps.py "$FOUND" ${DRY:-128 1024}'
+step job 80 '
     rm -rf "$OUT/done/runs"
     "$PY" -m minikd distill --backend cupy --runs "$OUT/done/runs" --name cupy --quiet $("$PY" tests/gpu/job.py flags "$OUT/done") &&
     "$PY" tests/gpu/job.py compare "$OUT/done/runs/cupy/results.json" "$FOUND"'
-step suite 150 '$PYTEST $SPREAD --junitxml="$OUT/suite.xml" ${DRY:+tests/nn/test_linear.py}'
+step lesson 40 '"$PY" lessons/15_gpu.py --quick'
+step suite 110 'TESTS=suite.jsonl $PYTEST $SPREAD -p tests.gpu.as_they_end $([[ -n $DRY ]] && echo tests/nn/test_linear.py || echo $ON_THE_DEVICE)'
+[[ -z $DRY ]] && step rest 60 'TESTS=rest.jsonl $PYTEST $SPREAD -p tests.gpu.as_they_end tests $(printf " --ignore=%s" $ON_THE_DEVICE)'
 
 "$PY" tests/gpu/summary.py "$OUT" && echo "read $OUT/summary.md; to report, attach the folder $OUT to an issue"

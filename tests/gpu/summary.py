@@ -2,8 +2,8 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
-from xml.etree import ElementTree
 
 
 def rows_of(folder):
@@ -34,7 +34,9 @@ def machine(rows):
 def steps(rows):
     """Return what became of each step; the last try counts."""
     tried = {row["step"]: row for row in rows if "step" in row}
-    lines = ["| step | result | seconds |", "|---|---|---|"]
+    absent = last(rows, "missing").get("missing")
+    lines = [f"Not installed, and needed by some steps: {', '.join(absent)}.", ""] if absent else []
+    lines += ["| step | result | seconds |", "|---|---|---|"]
     return lines + [f"| {name} | {row['result']} | {row['seconds']} |" for name, row in tried.items()]
 
 
@@ -79,15 +81,17 @@ def job(rows):
     return [*lines, "", f"{found['seconds']:.0f} seconds in all, on {found['backend']}."]
 
 
-def suite(folder):
-    path = folder / "suite.xml"
-    if not path.exists():
-        return ["The test suite has not run to its end."]
-    cases = list(ElementTree.parse(path).getroot().iter("testcase"))
-    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    lines = [f"{len(cases) - len(failed) - skipped} passed, {len(failed)} failed, {skipped} skipped."]
-    return lines + [f"- failed: `{case.get('classname')}.{case.get('name')}`" for case in failed]
+def tests(folder):
+    lines = []
+    for name, path in (("all that meets the device", "suite.jsonl"), ("the rest", "rest.jsonl")):
+        if not (folder / path).exists():
+            lines.append(f"- {name}: not run.")
+            continue
+        ended = {row["test"]: row["outcome"] for row in map(json.loads, (folder / path).read_text().splitlines())}
+        counts = Counter(ended.values())
+        said = f"{counts['passed']:,} passed, {counts['failed']:,} failed, {counts['skipped']:,} skipped"
+        lines += [f"- {name}: {said}.", *(f"  - failed: `{test}`" for test, how in ended.items() if how == "failed")]
+    return lines
 
 
 def page(folder):
@@ -99,7 +103,7 @@ def page(folder):
         "Differences from NumPy": differences(folder),
         "A training step": times(rows),
         "The main job": job(rows),
-        "The test suite on CuPy": suite(folder),
+        "The test suite on CuPy": tests(folder),
     }
     heads = ["#", *["##"] * (len(parts) - 1)]
     texts = (f"{head} {title}\n\n" + "\n".join(body) for head, (title, body) in zip(heads, parts.items(), strict=True))

@@ -10,7 +10,7 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 from minikd.backends.cuda.activations import relu_backward
 from minikd.backends.cuda.block import Block, block, block_backward, block_backward_parameters
 from minikd.backends.cuda.dense import column_sums, dense, dense_backward, dense_backward_parameters
-from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
+from minikd.backends.cuda.losses import cross_entropy, distillation_loss, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import adam, sgd
 from minikd.backends.cuda.pooling import window_max, window_max_backward
 from minikd.backends.cuda.products import product
@@ -27,6 +27,7 @@ __all__ = [
     "dense",
     "dense_backward",
     "dense_backward_parameters",
+    "distillation_loss",
     "gather_windows",
     "kl_divergence",
     "log_softmax",

@@ -1,6 +1,10 @@
 """Softmax and the losses made of it, with their gradients."""
 
+from functools import cache
+from typing import NamedTuple
+
 import cupy
+import numpy as np
 
 from minikd.typing import Floats, Ints, Scalar
 
@@ -29,45 +33,113 @@ def log_softmax(logits: Floats, temperature: float) -> Floats:
     return logq
 
 
-# t_nk = (1 − ε)·[k is the label] + ε/K: the term t log q of the sum, and dlogits = (q − t)/N.
-_cross_entropy = cupy.ElementwiseKernel(
-    "T logq, raw int64 labels, int64 K, T smoothing, T share",
-    "T term, T dlogits",
-    """
-    T target = (labels[i / K] == i % K ? 1 - smoothing : T(0)) + smoothing / K;
-    term = target == 0 ? T(0) : target * logq;
-    dlogits = (exp(logq) - target) * share;
-    """,
-    "minikd_cross_entropy",
-)
+# The loss of row n and its gradient, each term times its weight; z are the student's logits, v the teacher's:
+#
+#     soft · T²·Σ_k p_k (log p_k − log q_k),  p = softmax(v/T), q = softmax(z/T);    soft · T (q − p)/N
+#     −hard · Σ_k t_k log q_k,                t = (1 − ε)·[k is the label] + ε/K;    hard · (q − t)/N,  q = softmax(z)
+#
+# A thread a row, and a block for up to 1,024 rows. Its threads' losses are added in pairs, always the same ones.
+# A label that is no class makes its row NaN: nothing else would tell, for the host does not look.
+_LOSSES = """
+struct Row { T largest, rest; };                                     // log softmax(z/T)_k = z_k/T - largest - rest
+
+__device__ Row row_of(const T* z, int K, T temperature) {
+    T largest = z[0] / temperature, sum = 0;
+    for (int k = 1; k < K; ++k) {
+        T value = z[k] / temperature;
+        if (value > largest || value != value) largest = value;
+    }
+    for (int k = 0; k < K; ++k) sum += exp(z[k] / temperature - largest);
+    return {largest, log(sum)};
+}
+
+extern "C" __global__ void minikd_losses(
+    const T* z, const T* v, const long long* labels, T* dz, T* losses, int N, int K,
+    T temperature, T soft, T hard, T smoothing
+) {
+    __shared__ double sums[1024];
+    int n = blockIdx.x * blockDim.x + threadIdx.x;
+    double loss = 0;
+    if (n < N) {
+        z += (long long)n * K, dz += (long long)n * K;
+        for (int k = 0; k < K; ++k) dz[k] = 0;
+        if (soft != 0) {
+            v += (long long)n * K;
+            Row of_z = row_of(z, K, temperature), of_v = row_of(v, K, temperature);
+            for (int k = 0; k < K; ++k) {
+                T logp = v[k] / temperature - of_v.largest - of_v.rest, p = exp(logp);
+                T logq = z[k] / temperature - of_z.largest - of_z.rest;
+                if (p != 0) loss += soft * temperature * temperature * p * (logp - logq);
+                dz[k] = soft * temperature * (exp(logq) - p) / N;
+            }
+        }
+        if (hard != 0) {
+            Row of_z = row_of(z, K, 1);
+            long long label = labels[n];
+            T one = label >= 0 && label < K ? T(1) : T(NAN);
+            for (int k = 0; k < K; ++k) {
+                T logq = z[k] - of_z.largest - of_z.rest;
+                T target = one * ((k == label ? 1 - smoothing : T(0)) + smoothing / K);
+                if (target != 0) loss -= hard * target * logq;
+                dz[k] += hard * (exp(logq) - target) / N;
+            }
+        }
+    }
+    sums[threadIdx.x] = loss;
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
+    }
+    if (threadIdx.x == 0) losses[blockIdx.x] = sums[0] / N;
+}
+"""
+
+ROWS = 1024
+"""Rows of a block. Of more rows there is a sum for each block, which are added up in a second launch."""
+
+
+@cache
+def _losses(char: str) -> cupy.RawKernel:
+    """Return the kernel for a dtype."""
+    return cupy.RawKernel(f"typedef {'float' if char == 'f' else 'double'} T;{_LOSSES}", "minikd_losses")
+
+
+class Weights(NamedTuple):
+    """The weight of the soft term, of the hard one, and the label smoothing of the latter."""
+
+    soft: float
+    hard: float
+    smoothing: float
+
+
+def _weighted(z: Floats, v: Floats, labels: Ints, temperature: float, weights: Weights) -> tuple[Scalar, Floats]:
+    """Return the weighted loss, () on the device, and its gradient with respect to z, (N, K)."""
+    z, v, (N, K) = cupy.ascontiguousarray(z), cupy.ascontiguousarray(v), z.shape
+    threads = min(ROWS, 1 << max(5, (N - 1).bit_length()))
+    blocks = -(-N // threads)
+    dz, losses = cupy.empty_like(z), cupy.empty(blocks, z.dtype)
+    numbers = (z.dtype.type(number) for number in (temperature, *weights))
+    _losses(z.dtype.char)((blocks,), (threads,), (z, v, labels, dz, losses, np.int32(N), np.int32(K), *numbers))
+    return losses[0] if blocks == 1 else losses.sum(), dz
 
 
 def cross_entropy(logits: Floats, labels: Ints, smoothing: float) -> tuple[Scalar, Floats]:
-    """Return the mean cross-entropy against class numbers (N,), int64 on the host, and its gradient (N, K)."""
-    N, K = logits.shape
-    logq = log_softmax(logits, 1.0)
-    term, dlogits = _cross_entropy(logq, cupy.asarray(labels), K, smoothing, 1.0 / N)
-    return term.sum() / -N, dlogits
-
-
-# T²·p (log p − log q), and T (q − p)/N.
-_kl = cupy.ElementwiseKernel(
-    "T logp, T logq, T share",
-    "T term, T dlogits",
-    """
-    T p = exp(logp);
-    term = p == 0 ? T(0) : p * (logp - logq);
-    dlogits = (exp(logq) - p) * share;
-    """,
-    "minikd_kl",
-)
+    """Return the mean cross-entropy against class numbers (N,), int64, and its gradient (N, K)."""
+    return _weighted(logits, logits, cupy.asarray(labels), 1.0, Weights(0.0, 1.0, smoothing))
 
 
 def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
     """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient with respect to student_logits."""
-    N, T = len(student_logits), temperature
-    term, dlogits = _kl(log_softmax(teacher_logits, T), log_softmax(student_logits, T), T / N)
-    return term.sum() * (T * T / N), dlogits
+    no_labels = cupy.empty(0, "i8")
+    return _weighted(student_logits, teacher_logits, no_labels, temperature, Weights(1.0, 0.0, 0.0))
+
+
+def distillation_loss(
+    student_logits: Floats, teacher_logits: Floats, labels: Ints, temperature: float, alpha: float
+) -> tuple[Scalar, Floats]:
+    """Return alpha·`kl_divergence` + (1 - alpha)·`cross_entropy`, and its gradient, in one launch."""
+    there = cupy.asarray(labels)
+    return _weighted(student_logits, teacher_logits, there, temperature, Weights(alpha, 1.0 - alpha, 0.0))
 
 
 # α a + β b

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from minikd.backends import Backend
 from minikd.backends.host import numpy_alone
 from minikd.distillation.teacher import CachedTeacher, LiveTeacher
 from minikd.evidence.bench.timing import Side
@@ -29,6 +30,8 @@ from minikd.typing import Floats
 
 PROOF_STEPS = 3
 """Steps whose losses are compared; rounding grows from step to step."""
+
+HOST = Backend("numpy", "where the benchmark runs")
 
 BETA = 0.9
 """Adam's first: after one step its mean of the gradients is (1 - BETA) times the first gradient."""
@@ -56,6 +59,18 @@ class NumpyAlone:
             return self.side.proof()
 
 
+def objective_of(problem: TrainingStep, backend: Backend = HOST) -> Objective:
+    """Return what a step is taken for, with what it needs on a backend."""
+    method = SoftTargets(TEMPERATURE, ALPHA)
+    match problem.teacher:
+        case None:
+            return Labels()
+        case Sequential():
+            return LogitObjective(method, LiveTeacher(problem.teacher.copy().to(backend)))
+        case logits:
+            return LogitObjective(method, CachedTeacher(backend.put(logits)))
+
+
 class OurTraining:
     """Steps of `training.loop`, from uint8 pixels to new weights."""
 
@@ -64,15 +79,7 @@ class OurTraining:
     def __init__(self, problem: TrainingStep, stage: TeacherAndStudent) -> None:
         plan = Plan(batch_size=len(stage.batch(0)), shards=problem.shards)
         self.stage = stage
-        method = SoftTargets(TEMPERATURE, ALPHA)
-        match problem.teacher:
-            case None:
-                objective: Objective = Labels()
-            case Sequential():
-                objective = LogitObjective(method, LiveTeacher(problem.teacher))
-            case logits:
-                objective = LogitObjective(method, CachedTeacher(logits))
-        self.training = Run(problem.model.copy(), stage.views, objective, plan)
+        self.training = Run(problem.model.copy(), stage.views, objective_of(problem), plan)
         self.training.threads = stage.map_
 
     def step(self, number: int) -> float:

@@ -1,0 +1,99 @@
+"""The works of the table on a device, one after the other; one that fails is a row like the others."""
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import TypedDict
+
+from minikd.evidence.bench.on_device import ours, theirs
+from minikd.evidence.bench.theirs import TorchSettings
+from minikd.evidence.bench.works import WORKS, Benchmark, Problem, TeacherAndStudent
+from minikd.evidence.gpu_check.device import Device, describe
+
+COUNT, QUICK_COUNT, IMAGES = 50, 2, 16_384
+
+
+class DeviceRow(TypedDict):
+    """One side of a work: microseconds of the host and of the device, MiB of the device; `error` where it failed."""
+
+    work: str
+    title: str
+    batch: int
+    side: str
+    how: str
+    host_us: float
+    device_us: float
+    mib: float
+    error: str
+
+
+class DeviceReport(TypedDict):
+    """What `--json` writes."""
+
+    device: Device
+    tf32: bool
+    torch: str | None
+    rows: list[DeviceRow]
+
+
+def run(
+    names: Sequence[str], batches: Sequence[int], tf32: bool, quick: bool, each: Callable[[DeviceReport], None]
+) -> DeviceReport:
+    """Measure the works of these names; `each` is given the report after every row. torch.compile comes last."""
+    torch_version = version_with_cuda()
+    report = DeviceReport(device=describe(), tf32=tf32, torch=torch_version, rows=[])
+    if torch_version:
+        theirs.allow_tf32(tf32)
+    stage = TeacherAndStudent.of(max(IMAGES // (8 if quick else 1), *batches), map, 1)
+    for compiled in (False, True):
+        for batch in batches:
+            for work in WORKS:
+                if work.name in names:
+                    for row in rows_of(
+                        work, stage, batch, QUICK_COUNT if quick else COUNT, compiled, bool(torch_version)
+                    ):
+                        report["rows"].append(row)
+                        each(report)
+    return report
+
+
+def version_with_cuda() -> str | None:
+    """Return PyTorch's version where it reaches a device, else None."""
+    if find_spec("torch") is None:
+        return None
+    import torch
+
+    return str(torch.__version__) if torch.cuda.is_available() else None
+
+
+def rows_of(
+    work: Benchmark, stage: TeacherAndStudent, batch: int, count: int, compiled: bool, with_torch: bool
+) -> Iterator[DeviceRow]:
+    """Yield what minikd and PyTorch take for a work, or PyTorch's compiled ways alone."""
+    problem = work.problem(stage)
+    if not compiled:
+        yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), ours.memory)
+    for settings in theirs.settings_of(problem, compiled) if with_torch else ():
+        times = times_of(problem, stage, batch, count, settings)
+        yield from told(work, batch, "PyTorch", settings.name.removeprefix("PyTorch").strip(", "), times, theirs.memory)
+
+
+def times_of(
+    problem: Problem, stage: TeacherAndStudent, batch: int, count: int, settings: TorchSettings
+) -> Callable[[], ours.Rows]:
+    """Return what times PyTorch with these settings."""
+    return lambda: theirs.their_times(problem, stage, batch, count, settings)
+
+
+def told(
+    work: Benchmark, batch: int, side: str, settings: str, times: Callable[[], ours.Rows], memory: Callable[[], float]
+) -> Iterator[DeviceRow]:
+    """Yield a side's rows, and one more with the error where it fails."""
+    row = DeviceRow(
+        work=work.name, title=work.title, batch=batch, side=side, how=settings, host_us=0, device_us=0, mib=0, error=""
+    )
+    try:
+        for how, took in times():
+            named = ", ".join(filter(None, (how, settings)))
+            yield {**row, "how": named, "host_us": took.host, "device_us": took.device, "mib": memory()}
+    except Exception as error:  # whatever it is, the others must still be timed
+        yield {**row, "error": f"{type(error).__name__}: {error}"}
