@@ -18,6 +18,7 @@ from minikd.errors import Diverged
 from minikd.nn import Sequential
 from minikd.training.callbacks import Callback, Callbacks, History, SecondStage
 from minikd.training.checkpoints import Row
+from minikd.training.graph import Steps, own_stream
 from minikd.training.objective import Answer, Objective, Step, add_up
 from minikd.training.parallel import workers
 from minikd.training.plan import Plan
@@ -93,17 +94,22 @@ def fit(
     """
     run, given = Run(model, views, objective, plan), any(isinstance(one, History) for one in callbacks)
     hooks = Callbacks([*([] if given else [History()]), *callbacks, SecondStage()])
+    on_host = module_of(model.vector) is np
     try:
-        with workers(1 if module_of(model.vector) is not np else threads) as run.threads, stop_requests() as asked:
+        with (
+            workers(threads if on_host else 1) as run.threads,
+            own_stream(on_host),
+            stop_requests() as asked,
+        ):
             hooks.on_start(run)
+            take = Steps(run, step, callbacks)
             while run.position.epoch < plan.epochs:
                 with run.summing():
                     for index in run.batches_left():
                         if asked():
                             break
                         hooks.on_step_start(run)
-                        taken = step(run, index, run.schedule(run.position.step))
-                        run.advance(taken.loss, taken.images)
+                        taken = take(index)
                         hooks.on_step(run, taken)
                         if run.position.step % CHECK_EVERY == 0:
                             check_finite(run)

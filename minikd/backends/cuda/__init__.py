@@ -8,20 +8,27 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 """
 
 from minikd.backends.cuda.activations import relu_backward
+from minikd.backends.cuda.feed import batch, count, draw
 from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
-from minikd.backends.cuda.optimisers import adam, sgd
+from minikd.backends.cuda.optimisers import Table, adam, adam_by_table, sgd, sgd_by_table
 from minikd.backends.cuda.pooling import window_max, window_max_backward
 from minikd.backends.cuda.windows import gather_windows
 
 __all__ = [
+    "Table",
     "adam",
+    "adam_by_table",
+    "batch",
+    "count",
     "cross_entropy",
+    "draw",
     "gather_windows",
     "kl_divergence",
     "log_softmax",
     "mix",
     "relu_backward",
     "sgd",
+    "sgd_by_table",
     "window_max",
     "window_max_backward",
 ]

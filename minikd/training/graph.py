@@ -1,0 +1,176 @@
+"""A step as one CUDA graph: captured once for each batch length, and launched from then on.
+
+A step of a small network is some dozen kernels, and to launch them one by one takes the host longer than the device
+takes to run them. A graph is launched whole. What is captured is `loop.step` itself, fed from the device (`feed`): the
+first two steps of each length are taken one by one, so that kernels are compiled and memory is there, the third is
+captured. A graph writes each time into the arrays of its capture, so the `Taken` of the capture shows callbacks what
+the latest launch has computed.
+
+Steps that need the host are taken one by one, as on NumPy: `reason` says why.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minikd import optim
+from minikd.backends import module_of
+from minikd.console.notices import notice
+from minikd.errors import ConfigError
+from minikd.storage.reading import excerpt
+from minikd.training.callbacks import Callback
+from minikd.training.feed import Feed
+from minikd.training.run import Run
+from minikd.typing import Ints
+
+if TYPE_CHECKING:
+    from minikd.training.loop import Taken
+
+ONE_BY_ONE = 2
+"""Steps of each length that are taken before one is captured."""
+
+
+class Graph(NamedTuple):
+    """A captured step: `launch` runs it, `taken` holds the arrays that it writes, `pool` their memory."""
+
+    launch: Callable[[], None]
+    taken: "Taken"
+    pool: object
+
+
+class Steps:
+    """Takes a run's steps, each by `step` or as a graph of it. `reason`: why none is a graph; "" where they are."""
+
+    def __init__(self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback]) -> None:
+        self.run, self.step = run, step
+        self.reason = reason_for_none(run, callbacks)
+        self.seen: dict[int, int] = {}
+        self.graphs: dict[int, Graph] = {}
+        self.made_of: tuple[object, ...] = (None, None, None)
+        if not self.reason:
+            self.feed = run.feed = Feed(run)
+            run.optimizer = self.feed.optimizer
+
+    def __call__(self, index: Ints) -> "Taken":
+        """Take the next step."""
+        if not self.reason:
+            try:
+                return self.fed(index)
+            except Exception as error:  # whatever it is: one by one the step works, or says better what is wrong
+                self.give_up(error)
+        taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
+        self.run.advance(taken.loss, taken.images)
+        return taken
+
+    def fed(self, index: Ints) -> "Taken":
+        """Take the next step with what the feed has of it: one by one at first, then as a graph."""
+        run, feed, length = self.run, self.feed, len(index)
+        self.prepare(length)
+        seen = self.seen.get(length, 0)
+        if seen >= ONE_BY_ONE:
+            graph = self.graphs.get(length) or self.captured(index)
+            graph.launch()
+            taken = graph.taken
+        else:
+            taken = self.work(index)
+            if seen == 0:
+                feed.fill_tape(length)
+        self.seen[length] = seen + 1
+        run.optimizer_state["step"] += 1
+        run.count(length)
+        return taken
+
+    def prepare(self, length: int) -> None:
+        """Bring the feed to the step that comes next; where the run has other arrays by now, capture them."""
+        run, feed = self.run, self.feed
+        made_of = (run.network, run.vector, run.optimizer_state)
+        if any(one is not other for one, other in zip(made_of, self.made_of, strict=True)):
+            self.made_of = made_of
+            self.seen, self.graphs, feed.tapes, feed.epoch = {}, {}, {}, -1
+        if feed.epoch != run.position.epoch:
+            feed.start_epoch()
+        feed.length = length
+
+    def work(self, index: Ints) -> "Taken":
+        """Ask for the step's work: kernel by kernel, or into the graph that is being captured."""
+        taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
+        self.feed.count(taken.loss)
+        return taken
+
+    def captured(self, index: Ints) -> Graph:
+        """Capture the step for batches of this length, in memory of its own; nothing is computed."""
+        cupy = import_module("cupy")
+        stream, pool = cupy.cuda.get_current_stream(), cupy.cuda.MemoryPool()
+        with cupy.cuda.using_allocator(pool.malloc), nothing_copied(cupy):
+            stream.begin_capture()
+            try:
+                taken = self.work(index)
+            except BaseException:
+                with suppress(Exception):  # what broke the capture has been said
+                    stream.end_capture()
+                raise
+            made = stream.end_capture()
+        made.upload(stream)
+        graph = self.graphs[len(index)] = Graph(partial(made.launch, stream), taken, pool)
+        return graph
+
+    def give_up(self, error: Exception) -> None:
+        """Take the steps one by one from here on."""
+        self.reason = f"{type(error).__name__}: {error}"
+        notice(f"{self.run.name}: steps are taken one by one, and not as a CUDA graph ({excerpt(error)})")
+        self.run.feed, self.run.optimizer, self.graphs = None, self.feed.optimizer.rule, {}
+
+
+def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
+    """Say why the steps of a run cannot be graphs; "" where nothing is known to stand against it."""
+    if module_of(run.vector) is np:
+        return "on NumPy there are no graphs"
+    for callback in callbacks:
+        if type(callback).on_step_start is not Callback.on_step_start:
+            return f"the callback {type(callback).__name__} has work before each step"
+    if run.objective.eager:
+        return run.objective.eager
+    if not isinstance(run.optimizer, optim.SGD | optim.Adam):
+        return f"the optimiser {type(run.optimizer).__name__} is none of minikd's"
+    if (run.views.labels < 0).any():
+        return "some images have no label"
+    if run.views.augmentation is not None and run.views.augmentation.active:
+        return "images are varied on the host"
+    if not all(module_of(value) is not np for value in run.model.state.values()):
+        return "the model keeps state on the host"
+    return ""
+
+
+@contextmanager
+def nothing_copied(cupy: ModuleType) -> Iterator[None]:
+    """Refuse copies from the host: a graph would copy again what lies there by then."""
+
+    def refuse(size: int) -> None:
+        raise ConfigError("a step copies something from the host to the device")
+
+    cupy.cuda.set_pinned_memory_allocator(refuse)
+    try:
+        yield
+    finally:
+        cupy.cuda.set_pinned_memory_allocator(cupy.get_default_pinned_memory_pool().malloc)
+
+
+@contextmanager
+def own_stream(on_host: bool) -> Iterator[None]:
+    """On a device, work on a stream of one's own from here to the end: the default stream cannot be captured."""
+    if on_host:
+        yield
+        return
+    cupy = import_module("cupy")
+    cupy.cuda.get_current_stream().synchronize()
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        try:
+            yield
+        finally:
+            stream.synchronize()

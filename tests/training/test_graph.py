@@ -1,0 +1,117 @@
+"""A run whose steps are CUDA graphs has the bits of the run whose steps are taken one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minikd import models
+from minikd.backends import Backend, to_host
+from minikd.data import Views
+from minikd.methods import Labels
+from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
+from minikd.training import Callback, Plan, fit, graph
+
+DEVICE = Backend("cupy", "")
+PLAN = Plan(epochs=4, batch_size=8, shards=1, seed=3)
+
+
+@pytest.fixture(autouse=True)
+def on_a_device(counters):
+    """A graph is captured on a device only."""
+
+
+def images(count=36):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (count, 1, 6, 6), np.uint8)
+    return Views(pixels, rng.integers(0, 3, count), (0.4,), (0.3,))
+
+
+def mlp(*extra):
+    rng = np.random.default_rng(1)
+    return Sequential(Flatten(), Linear(36, 7, rng), *extra, ReLU(), Linear(7, 3, rng)).to(DEVICE)
+
+
+class Losses(Callback):
+    """Keeps each step's loss, and the norm of its gradient."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_step(self, run, taken):
+        self.seen.append((float(taken.loss), float((taken.gradient * taken.gradient).sum())))
+
+
+class Before(Losses):
+    """Has work before each step, so that no step is a graph."""
+
+    def on_step_start(self, run):
+        pass
+
+
+def trained(model, objective, plan, kind, views=None):
+    model, seen = model.copy(), kind()
+    history = fit(model, views or images(), objective, plan, [seen])
+    rows = [{name: value for name, value in row.items() if "second" not in name} for row in history]
+    return {name: to_host(value).tobytes() for name, value in model.state_dict().items()}, rows, seen.seen
+
+
+@pytest.fixture
+def launches(monkeypatch):
+    """How many steps were graphs."""
+    found = []
+    captured = graph.Steps.captured
+
+    def counting(self, index):
+        made = captured(self, index)
+        launch = made.launch
+
+        def counted():
+            found.append(len(index))
+            launch()
+
+        self.graphs[len(index)] = made._replace(launch=counted)
+        return self.graphs[len(index)]
+
+    monkeypatch.setattr(graph.Steps, "captured", counting)
+    return found
+
+
+def same_bits(model, objective, plan, launches, expected=18, views=None):
+    eager = trained(model, objective, plan, Before, views)
+    assert not launches
+    as_graph = trained(model, objective, plan, Losses, views)
+    assert len(launches) == expected
+    assert repr(as_graph) == repr(eager)
+
+
+def test_a_student_on_labels(launches):
+    """Of four epochs, each of four batches of 8 and one of 4: two of each length are taken one by one."""
+    same_bits(mlp(), Labels(), PLAN, launches, 14 + 2)
+
+
+def test_dropout_and_batch_norm(launches):
+    same_bits(mlp(BatchNorm1d(7), Dropout(0.4)), Labels(0.1), PLAN, launches, 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.05},
+        {"optimizer": "sgd", "weight_decay": 0.05, "learning_rate": 0.1},
+        {"optimizer": "nesterov", "learning_rate": 0.01},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"clip_norm": 0.5},
+        {"max_norm": 0.8},
+    ],
+    ids=str,
+)
+def test_optimisers(changes, launches):
+    same_bits(mlp(), Labels(), replace(PLAN, **changes), launches, 16)
+
+
+def test_a_convolutional_teacher(launches):
+    model = models.teacher("cnn", (1, 8, 8), 3, np.random.default_rng(0), 0.2).to(DEVICE)
+    rng = np.random.default_rng(0)
+    views = Views(rng.random((20, 1, 8, 8), np.float32), rng.integers(0, 3, 20), (0.4,), (0.3,))
+    same_bits(model, Labels(), replace(PLAN, epochs=2), launches, 2, views)
