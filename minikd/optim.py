@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from minikd.backends import kernels_of, module_of
+from minikd.backends import device_kernels, kernels_of, module_of
 from minikd.checks import check_float, number
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.memory import require
@@ -98,7 +98,7 @@ class SGD:
 
     def step_by_table(self, params: Floats, grads: Floats, state: State, table: object) -> None:
         """Take the step, on a device, whose `numbers` are a table's next row; `state["step"]` stays as it is."""
-        kernels_of(params).sgd_by_table(params, grads, state.get("velocity"), float(self.momentum), self.nesterov, table)
+        device_kernels().sgd_by_table(params, grads, state.get("velocity"), float(self.momentum), self.nesterov, table)
 
     def numbers(self, t: int, lr: float, params: Floats) -> Numbers:
         """Return what the rule needs of step t = 1, 2, … beside the vectors."""
@@ -171,7 +171,7 @@ class Adam:
 
     def step_by_table(self, params: Floats, grads: Floats, state: State, table: object) -> None:
         """Take the step, on a device, whose `numbers` are a table's next row; `state["step"]` stays as it is."""
-        kernels_of(params).adam_by_table(params, grads, state["m"], state["v"], tuple(map(float, self.betas)), table)
+        device_kernels().adam_by_table(params, grads, state["m"], state["v"], tuple(map(float, self.betas)), table)
 
     def numbers(self, t: int, lr: float, params: Floats) -> Numbers:
         """Return what the rule needs of step t = 1, 2, … beside the vectors: rate and ε hold the corrections."""

@@ -54,6 +54,8 @@ class CurriculumTemperature(Method):
 class CurriculumObjective(Objective):
     """Soft targets whose temperature is a parameter of the objective's own."""
 
+    eager = "the host has to know the temperature of each step"
+
     def __init__(self, method: CurriculumTemperature, teacher: TeacherAnswers, like: Floats) -> None:
         super().__init__()
         self.method, self.teacher = method, teacher

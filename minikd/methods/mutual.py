@@ -60,7 +60,7 @@ class MutualObjective(Objective):
 
     def __init__(self, peers: Sequence[Sequential]) -> None:
         super().__init__()
-        self.peers = peers
+        self.peers, self.eager = peers, ""
         self.extra_parameters = Sequential(*peers)  # a chain for its one vector; it is never run as a chain
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:

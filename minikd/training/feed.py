@@ -5,22 +5,26 @@ the device then, and kernels find their part by two counters that lie there too.
 it copies nothing, and it can be captured as a graph.
 """
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 
-from minikd.backends import kernels_of, module_of
+from minikd.backends import device_kernels, module_of
 from minikd.data import Batch, epoch_order
-from minikd.optim import Optimizer, State
-from minikd.training.run import Run
+from minikd.optim import SGD, Adam, State
 from minikd.training.tape import Tape
 from minikd.typing import Array, Floats, Scalar
+
+if TYPE_CHECKING:
+    from minikd.training.run import Run
 
 
 class Feed:
     """Hands out the next batch of a run and its draws, and counts the steps, all of it on the run's device."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: "Run", rule: SGD | Adam) -> None:
         self.run, views, xp = run, run.views, module_of(run.vector)
-        self.xp, self.kernels = xp, kernels_of(run.vector)
+        self.xp, self.kernels = xp, device_kernels()
         self.epoch, self.length = -1, 0
         self.pixels, self.labels = xp.asarray(views.images), xp.asarray(views.labels.astype(np.int64))
         self.scale, self.shift = (xp.asarray(value) for value in views.scale_and_shift)
@@ -28,7 +32,7 @@ class Feed:
         self.table: Floats = xp.empty((run.batches, 5), run.vector.dtype)
         self.loss_sum: Floats = xp.zeros(())
         self.tapes: dict[int, Tape] = {}
-        self.optimizer = ByTable(run.optimizer, self)
+        self.optimizer = ByTable(rule, self)
 
     def batch(self) -> Batch:
         """Return the batch that comes next."""
@@ -55,8 +59,8 @@ class Feed:
         order = epoch_order(len(self.run.views), size, self.run.plan.seed, position.epoch)
         self.put(self.order, np.concatenate(order))
         self.put(self.counter, np.array([position.batch * size, position.batch]))
-        self.loss_sum[...] = self.run.loss_sum
-        self.run.loss_sum = self.loss_sum
+        self.loss_sum[...] = cast(Floats, self.run.loss_sum)
+        self.run.loss_sum = cast(Scalar, self.loss_sum)
         for length in self.tapes:
             self.fill_tape(length)
         self.fill_table()
@@ -84,9 +88,9 @@ class Feed:
 
 
 class ByTable:
-    """An optimiser whose numbers come from the feed's table: the learning rate that a step is given counts for nothing."""
+    """An optimiser whose numbers, the learning rate too, come from the feed's table, not from a step's arguments."""
 
-    def __init__(self, rule: Optimizer, feed: Feed) -> None:
+    def __init__(self, rule: SGD | Adam, feed: Feed) -> None:
         self.rule, self.feed = rule, feed
 
     def init(self, params: Floats) -> State:

@@ -6,7 +6,7 @@ first two steps of each length are taken one by one, so that kernels are compile
 captured. A graph writes each time into the arrays of its capture, so the `Taken` of the capture shows callbacks what
 the latest launch has computed.
 
-Steps that need the host are taken one by one, as on NumPy: `reason` says why.
+StepTaker that need the host are taken one by one, as on NumPy: `reason` says why.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from minikd.training.loop import Taken
 
 ONE_BY_ONE = 2
-"""Steps of each length that are taken before one is captured."""
+"""StepTaker of each length that are taken before one is captured."""
 
 
-class Graph(NamedTuple):
+class CapturedStep(NamedTuple):
     """A captured step: `launch` runs it, `taken` holds the arrays that it writes, `pool` their memory."""
 
     launch: Callable[[], None]
@@ -43,17 +43,17 @@ class Graph(NamedTuple):
     pool: object
 
 
-class Steps:
+class StepTaker:
     """Takes a run's steps, each by `step` or as a graph of it. `reason`: why none is a graph; "" where they are."""
 
     def __init__(self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback]) -> None:
         self.run, self.step = run, step
         self.reason = reason_for_none(run, callbacks)
         self.seen: dict[int, int] = {}
-        self.graphs: dict[int, Graph] = {}
+        self.graphs: dict[int, CapturedStep] = {}
         self.made_of: tuple[object, ...] = (None, None, None)
-        if not self.reason:
-            self.feed = run.feed = Feed(run)
+        if not self.reason and isinstance(run.optimizer, optim.SGD | optim.Adam):
+            self.feed = run.feed = Feed(run, run.optimizer)
             run.optimizer = self.feed.optimizer
 
     def __call__(self, index: Ints) -> "Taken":
@@ -102,7 +102,7 @@ class Steps:
         self.feed.count(taken.loss)
         return taken
 
-    def captured(self, index: Ints) -> Graph:
+    def captured(self, index: Ints) -> CapturedStep:
         """Capture the step for batches of this length, in memory of its own; nothing is computed."""
         cupy = import_module("cupy")
         stream, pool = cupy.cuda.get_current_stream(), cupy.cuda.MemoryPool()
@@ -116,7 +116,7 @@ class Steps:
                 raise
             made = stream.end_capture()
         made.upload(stream)
-        graph = self.graphs[len(index)] = Graph(partial(made.launch, stream), taken, pool)
+        graph = self.graphs[len(index)] = CapturedStep(partial(made.launch, stream), taken, pool)
         return graph
 
     def give_up(self, error: Exception) -> None:

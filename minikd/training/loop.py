@@ -18,7 +18,7 @@ from minikd.errors import Diverged
 from minikd.nn import Sequential
 from minikd.training.callbacks import Callback, Callbacks, History, SecondStage
 from minikd.training.checkpoints import Row
-from minikd.training.graph import Steps, own_stream
+from minikd.training.graph import StepTaker, own_stream
 from minikd.training.objective import Answer, Objective, Step, add_up
 from minikd.training.parallel import workers
 from minikd.training.plan import Plan
@@ -27,7 +27,7 @@ from minikd.training.shards import BatchPart, Shard, cut, summed
 from minikd.typing import Floats, Ints, Scalar
 
 CHECK_EVERY = 50
-"""Steps between two checks that loss and weights are finite: each makes a device wait."""
+"""StepTaker between two checks that loss and weights are finite: each makes a device wait."""
 
 QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 """A run that diverges says so once, with advice (`check_finite`), and not in a flood of warnings from every layer."""
@@ -102,7 +102,7 @@ def fit(
             stop_requests() as asked,
         ):
             hooks.on_start(run)
-            take = Steps(run, step, callbacks)
+            take = StepTaker(run, step, callbacks)
             while run.position.epoch < plan.epochs:
                 with run.summing():
                     for index in run.batches_left():

@@ -9,7 +9,6 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,13 +19,11 @@ from minikd.errors import ConfigError
 from minikd.nn import Layer, Sequential
 from minikd.nn.layer import Grads
 from minikd.training.checkpoints import Position, Row
+from minikd.training.feed import Feed
 from minikd.training.objective import Objective
 from minikd.training.parallel import Map
 from minikd.training.plan import Plan
 from minikd.typing import Array, Floats, Ints, Scalar
-
-if TYPE_CHECKING:
-    from minikd.training.feed import Feed
 
 DROPOUT = 2**20
 """Seeds dropout's generators beside the seed and the step: beyond any epoch, which seeds the shuffles."""
@@ -50,7 +47,7 @@ class Run:
         self.views, self.objective, self.plan = views, objective, plan
         self.name, self.position = "model", Position()
         self.threads: Map = map
-        self.feed: "Feed | None" = None
+        self.feed: Feed | None = None
         self.batches = math.ceil(len(views) / plan.batch_size)
         self.steps, self.warm_up = self.batches * plan.epochs, round(plan.warm_up * self.batches)
         start = objective.second_stage_start

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from minikd.backends import kernels_of, module_of
+from minikd.backends import device_kernels, module_of
 from minikd.errors import ConfigError
 from minikd.typing import Array, Ints
 
@@ -40,9 +40,6 @@ class Stand(np.random.Generator):
     def __init__(self, answer: Callable[[Draw], Array]) -> None:
         super().__init__(np.random.PCG64(0))
         self.answer = answer
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise ConfigError("a step's draws cannot be copied")
 
 
 def _watched(method: str) -> Callable[..., Array]:
@@ -105,6 +102,6 @@ class Tape:
             if at >= len(self.draws) or self.draws[at] != draw:
                 raise ConfigError(f"two steps of as many samples draw differently: {draw} is new")
             self.next += 1
-            return cast(Array, kernels_of(self.counter).draw(self.rows[at], self.counter, self.first))
+            return cast(Array, device_kernels().draw(self.rows[at], self.counter, self.first))
 
         return Stand(answer)

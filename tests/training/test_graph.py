@@ -8,7 +8,8 @@ import pytest
 from minikd import models
 from minikd.backends import Backend, to_host
 from minikd.data import Views
-from minikd.methods import Labels
+from minikd.distillation.teacher import LiveTeacher, teacher_for
+from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
 from minikd.training import Callback, Plan, fit, graph
 
@@ -60,7 +61,7 @@ def trained(model, objective, plan, kind, views=None):
 def launches(monkeypatch):
     """How many steps were graphs."""
     found = []
-    captured = graph.Steps.captured
+    captured = graph.StepTaker.captured
 
     def counting(self, index):
         made = captured(self, index)
@@ -73,7 +74,7 @@ def launches(monkeypatch):
         self.graphs[len(index)] = made._replace(launch=counted)
         return self.graphs[len(index)]
 
-    monkeypatch.setattr(graph.Steps, "captured", counting)
+    monkeypatch.setattr(graph.StepTaker, "captured", counting)
     return found
 
 
@@ -88,6 +89,20 @@ def same_bits(model, objective, plan, launches, expected=18, views=None):
 def test_a_student_on_labels(launches):
     """Of four epochs, each of four batches of 8 and one of 4: two of each length are taken one by one."""
     same_bits(mlp(), Labels(), PLAN, launches, 14 + 2)
+
+
+def student(views):
+    """A student with a teacher that looks at each batch, or has looked at all images."""
+    teacher = mlp(BatchNorm1d(7))
+    return LogitObjective(SoftTargets(), teacher_for(teacher, views, map))
+
+
+def test_a_student_of_a_cached_teacher(launches):
+    same_bits(mlp(), student(images()), PLAN, launches, 16)
+
+
+def test_a_student_of_a_live_teacher(launches):
+    same_bits(mlp(), LogitObjective(SoftTargets(), LiveTeacher(mlp(BatchNorm1d(7)))), PLAN, launches, 16)
 
 
 def test_dropout_and_batch_norm(launches):
