@@ -12,6 +12,7 @@ from minikd.backends.cuda.feed import batch, count, draw
 from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import Table, adam, adam_by_table, sgd, sgd_by_table
 from minikd.backends.cuda.pooling import window_max, window_max_backward
+from minikd.backends.cuda.products import product
 from minikd.backends.cuda.windows import gather_windows
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "kl_divergence",
     "log_softmax",
     "mix",
+    "product",
     "relu_backward",
     "sgd",
     "sgd_by_table",
