@@ -16,7 +16,7 @@ from minikd.backends import kernels_of, module_of
 from minikd.checks import number
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
 from minikd.losses.softmax import check_logits, check_pair, counted, log_softmax
-from minikd.typing import Floats, Ints, Scalar
+from minikd.typing import Floats, Ints, Mask, Scalar
 
 
 def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float = 0.0) -> tuple[Scalar, Floats]:
@@ -49,12 +49,18 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
 
 def soft_labels(labels: Ints | Floats, logits: Floats, label_smoothing: float) -> Floats:
     """Return the target t (N, K) in the logits' dtype."""
-    whole = labels if labels.ndim == 2 else labels[:, None] == np.arange(logits.shape[1])
+    whole = labels if labels.ndim == 2 else one_hot(labels, logits.shape[1])
     target: Floats = whole.astype(logits.dtype, copy=False)
     if label_smoothing == 0.0:
         return target
     smooth: Floats = target * (1.0 - label_smoothing) + label_smoothing / logits.shape[1]
     return smooth
+
+
+def one_hot(labels: Ints | Floats, classes: int) -> Mask:
+    """Return where each sample's class is its label, (N, K), beside the labels."""
+    hot: Mask = labels[:, None] == module_of(labels).arange(classes)
+    return hot
 
 
 def check_labels(labels: Ints | Floats, shape: tuple[int, ...]) -> None:

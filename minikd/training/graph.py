@@ -22,6 +22,9 @@ from minikd import optim
 from minikd.backends import module_of
 from minikd.console.notices import notice
 from minikd.errors import ConfigError
+from minikd.memory import in_words
+from minikd.nn import Sequential
+from minikd.nn.layer import Layer
 from minikd.storage.reading import excerpt
 from minikd.training.callbacks import Callback
 from minikd.training.feed import Feed
@@ -30,6 +33,9 @@ from minikd.typing import Ints
 
 if TYPE_CHECKING:
     from minikd.training.loop import Taken
+
+SHARE = 0.5
+"""The most that a set's pixels may take of the device's free memory, so that training has the rest."""
 
 ONE_BY_ONE = 2
 """StepTaker of each length that are taken before one is captured."""
@@ -46,9 +52,11 @@ class CapturedStep(NamedTuple):
 class StepTaker:
     """Takes a run's steps, each by `step` or as a graph of it. `reason`: why none is a graph; "" where they are."""
 
-    def __init__(self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback]) -> None:
+    def __init__(
+        self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback], graphs: bool
+    ) -> None:
         self.run, self.step = run, step
-        self.reason = reason_for_none(run, callbacks)
+        self.reason = run.eager = reason_for_none(run, callbacks) if graphs else "asked for by --no-graph"
         self.seen: dict[int, int] = {}
         self.graphs: dict[int, CapturedStep] = {}
         self.made_of: tuple[object, ...] = (None, None, None)
@@ -121,9 +129,16 @@ class StepTaker:
 
     def give_up(self, error: Exception) -> None:
         """Take the steps one by one from here on."""
-        self.reason = f"{type(error).__name__}: {error}"
+        self.reason = self.run.eager = f"{type(error).__name__}: {error}"
         notice(f"{self.run.name}: steps are taken one by one, and not as a CUDA graph ({excerpt(error)})")
         self.run.feed, self.run.optimizer, self.graphs = None, self.feed.optimizer.rule, {}
+
+
+def layers_of(network: Layer) -> Iterator[Layer]:
+    """Yield the layers that a network consists of."""
+    for layer in network.layers if isinstance(network, Sequential) else ():
+        yield from layers_of(layer)
+    yield network
 
 
 def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
@@ -141,8 +156,13 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
         return "some images have no label"
     if run.views.augmentation is not None and run.views.augmentation.active:
         return "images are varied on the host"
-    if not all(module_of(value) is not np for value in run.model.state.values()):
-        return "the model keeps state on the host"
+    if foreign := next(
+        (layer for layer in layers_of(run.network) if not type(layer).__module__.startswith("minikd.nn.")), None
+    ):
+        return f"the layer {type(foreign).__name__} may do in a step what no graph repeats"
+    size = run.views.images.nbytes
+    if size > import_module("cupy").cuda.runtime.memGetInfo()[0] * SHARE:
+        return f"the images, {in_words(size)}, leave too little of the device's memory"
     return ""
 
 

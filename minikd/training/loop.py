@@ -85,11 +85,13 @@ def fit(
     plan: Plan,
     callbacks: Sequence[Callback] = (),
     threads: int | None = None,
+    graphs: bool = True,
 ) -> list[Row]:
     """Train `model` in place and return its history, a row for each epoch.
 
     callbacks: history, checkpoint, progress bars, see `callbacks`. threads (default: all cores; one on a device) change
-    no bit. Ctrl-C, SIGTERM and SIGHUP stop it between two steps: `Interrupted`. Raises ConfigError without images, and
+    no bit. graphs: on a device, take the steps as CUDA graphs where they can be, see `graph`; no bit depends on it.
+    Ctrl-C, SIGTERM and SIGHUP stop training between two steps: `Interrupted`. Raises ConfigError without images, and
     Diverged where the loss or a weight is no longer finite; a checkpoint then still holds the last good epoch.
     """
     run, given = Run(model, views, objective, plan), any(isinstance(one, History) for one in callbacks)
@@ -102,7 +104,7 @@ def fit(
             stop_requests() as asked,
         ):
             hooks.on_start(run)
-            take = StepTaker(run, step, callbacks)
+            take = StepTaker(run, step, callbacks, graphs)
             while run.position.epoch < plan.epochs:
                 with run.summing():
                     for index in run.batches_left():

@@ -37,7 +37,8 @@ class Run:
     and of the objective. position: how far the run has come. shards: how many parts a batch is cut into; one where a
     layer or the objective looks across the batch, or a device does the work. second: the step at which a second stage
     begins; 0 where there is one stage. threads: a `map` on threads, once `fit` has some. feed: what hands out batches
-    and draws on the device, where steps are captured as graphs; see `training.graph`.
+    and draws on the device, where steps are captured as graphs, see `training.graph`. eager: why they are not; "" where
+    they are.
     """
 
     def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan) -> None:
@@ -48,6 +49,7 @@ class Run:
         self.name, self.position = "model", Position()
         self.threads: Map = map
         self.feed: Feed | None = None
+        self.eager = ""
         self.batches = math.ceil(len(views) / plan.batch_size)
         self.steps, self.warm_up = self.batches * plan.epochs, round(plan.warm_up * self.batches)
         start = objective.second_stage_start

@@ -9,9 +9,11 @@ from minikd import models
 from minikd.backends import Backend, to_host
 from minikd.data import Views
 from minikd.distillation.teacher import LiveTeacher, teacher_for
-from minikd.methods import Labels, LogitObjective, SoftTargets
+from minikd.methods import METHODS, Labels, LogitObjective, SoftTargets, build
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
 from minikd.training import Callback, Plan, fit, graph
+from tests import problems
+from tests.methods.makers import convolutional, objective_of, smooth
 
 DEVICE = Backend("cupy", "")
 PLAN = Plan(epochs=4, batch_size=8, shards=1, seed=3)
@@ -130,3 +132,24 @@ def test_a_convolutional_teacher(launches):
     rng = np.random.default_rng(0)
     views = Views(rng.random((20, 1, 8, 8), np.float32), rng.integers(0, 3, 20), (0.4,), (0.3,))
     same_bits(model, Labels(), replace(PLAN, epochs=2), launches, 2, views)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_captured_or_says_why_not(name, launches):
+    """A batch of 5 in the last place, so that what is relative to a batch meets another length."""
+    views, layers = problems.views(13, dtype=np.float32), {"teacher_layer": "0"} if name == "attention_transfer" else {}
+    student = convolutional() if name == "attention_transfer" else smooth()
+    student, teacher = student.astype("float32").to(DEVICE), problems.cnn(norm=False).to(DEVICE)
+    plan = replace(PLAN, epochs=3)
+    made = [objective_of(name, student.copy(), [teacher], views, **layers) for _ in range(2)]
+    reason = build(name, {}).eager
+    assert (name, reason) == (name, made[0].eager)
+    if reason:
+        assert " " in reason
+        fit(student.copy(), views, made[0], plan, [Losses()])
+        assert not launches
+        return
+    eager = trained(student, made[0], plan, Before, views)
+    as_graph = trained(student, made[1], plan, Losses, views)
+    assert len(launches) == 2, "the third epoch's steps, one of each length"
+    assert repr(as_graph) == repr(eager)
