@@ -10,18 +10,15 @@ StepTaker that need the host are taken one by one, as on NumPy: `reason` says wh
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minikd import optim
-from minikd.backends import module_of
+from minikd.backends import device_kernels, module_of
 from minikd.console.notices import notice
-from minikd.errors import ConfigError
 from minikd.memory import in_words
 from minikd.nn import Sequential
 from minikd.nn.layer import Layer
@@ -32,6 +29,7 @@ from minikd.training.run import Run
 from minikd.typing import Ints
 
 if TYPE_CHECKING:
+    from minikd.backends.cuda.graphs import Captured
     from minikd.training.loop import Taken
 
 SHARE = 0.5
@@ -39,14 +37,6 @@ SHARE = 0.5
 
 ONE_BY_ONE = 2
 """StepTaker of each length that are taken before one is captured."""
-
-
-class CapturedStep(NamedTuple):
-    """A captured step: `launch` runs it, `taken` holds the arrays that it writes, `pool` their memory."""
-
-    launch: Callable[[], None]
-    taken: "Taken"
-    pool: object
 
 
 class StepTaker:
@@ -58,7 +48,7 @@ class StepTaker:
         self.run, self.step = run, step
         self.reason = run.eager = reason_for_none(run, callbacks) if graphs else "asked for by --no-graph"
         self.seen: dict[int, int] = {}
-        self.graphs: dict[int, CapturedStep] = {}
+        self.graphs: dict[int, Captured[Taken]] = {}
         self.made_of: tuple[object, ...] = (None, None, None)
         if not self.reason and isinstance(run.optimizer, optim.SGD | optim.Adam):
             self.feed = run.feed = Feed(run, run.optimizer)
@@ -83,7 +73,7 @@ class StepTaker:
         if seen >= ONE_BY_ONE:
             graph = self.graphs.get(length) or self.captured(index)
             graph.launch()
-            taken = graph.taken
+            taken = graph.result
         else:
             taken = self.work(index)
             if seen == 0:
@@ -110,22 +100,11 @@ class StepTaker:
         self.feed.count(taken.loss)
         return taken
 
-    def captured(self, index: Ints) -> CapturedStep:
-        """Capture the step for batches of this length, in memory of its own; nothing is computed."""
-        cupy = import_module("cupy")
-        stream, pool = cupy.cuda.get_current_stream(), cupy.cuda.MemoryPool()
-        with cupy.cuda.using_allocator(pool.malloc), nothing_copied(cupy):
-            stream.begin_capture()
-            try:
-                taken = self.work(index)
-            except BaseException:
-                with suppress(Exception):  # what broke the capture has been said
-                    stream.end_capture()
-                raise
-            made = stream.end_capture()
-        made.upload(stream)
-        graph = self.graphs[len(index)] = CapturedStep(partial(made.launch, stream), taken, pool)
-        return graph
+    def captured(self, index: Ints) -> "Captured[Taken]":
+        """Capture the step for batches of this length."""
+        made: Captured[Taken] = device_kernels().captured(partial(self.work, index))
+        self.graphs[len(index)] = made
+        return made
 
     def give_up(self, error: Exception) -> None:
         """Take the steps one by one from here on."""
@@ -161,36 +140,12 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
     ):
         return f"the layer {type(foreign).__name__} may do in a step what no graph repeats"
     size = run.views.images.nbytes
-    if size > import_module("cupy").cuda.runtime.memGetInfo()[0] * SHARE:
+    if size > device_kernels().free_bytes() * SHARE:
         return f"the images, {in_words(size)}, leave too little of the device's memory"
     return ""
 
 
-@contextmanager
-def nothing_copied(cupy: ModuleType) -> Iterator[None]:
-    """Refuse copies from the host: a graph would copy again what lies there by then."""
-
-    def refuse(size: int) -> None:
-        raise ConfigError("a step copies something from the host to the device")
-
-    cupy.cuda.set_pinned_memory_allocator(refuse)
-    try:
-        yield
-    finally:
-        cupy.cuda.set_pinned_memory_allocator(cupy.get_default_pinned_memory_pool().malloc)
-
-
-@contextmanager
-def own_stream(on_host: bool) -> Iterator[None]:
-    """On a device, work on a stream of one's own from here to the end: the default stream cannot be captured."""
-    if on_host:
-        yield
-        return
-    cupy = import_module("cupy")
-    cupy.cuda.get_current_stream().synchronize()
-    stream = cupy.cuda.Stream(non_blocking=True)
-    with stream:
-        try:
-            yield
-        finally:
-            stream.synchronize()
+def own_stream(on_host: bool) -> AbstractContextManager[None]:
+    """On a device, work on a stream that can be captured."""
+    where: AbstractContextManager[None] = nullcontext() if on_host else device_kernels().own_stream()
+    return where

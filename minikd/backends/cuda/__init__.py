@@ -9,6 +9,7 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 
 from minikd.backends.cuda.activations import relu_backward
 from minikd.backends.cuda.feed import batch, count, draw
+from minikd.backends.cuda.graphs import captured, free_bytes, own_stream
 from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import Table, adam, adam_by_table, sgd, sgd_by_table
 from minikd.backends.cuda.pooling import window_max, window_max_backward
@@ -20,13 +21,16 @@ __all__ = [
     "adam",
     "adam_by_table",
     "batch",
+    "captured",
     "count",
     "cross_entropy",
     "draw",
+    "free_bytes",
     "gather_windows",
     "kl_divergence",
     "log_softmax",
     "mix",
+    "own_stream",
     "product",
     "relu_backward",
     "sgd",
