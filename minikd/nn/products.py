@@ -35,6 +35,14 @@ def product(a: Floats, b: Floats, out: Floats | None = None) -> Floats:
     return there
 
 
+def column_sums(g: Floats) -> Floats:
+    """Return the sum of each column of g (M, O). BLAS sums them several times faster than g.sum(0)."""
+    if module_of(g) is np:
+        return product(np.ones(len(g), g.dtype), g)  # (O,) = (M,) @ (M, O)
+    sums: Floats = import_module("minikd.backends.cuda").column_sums(g)
+    return sums
+
+
 def tall_product(tall: Floats, matrix: Floats, out: Floats) -> None:
     """Write tall @ matrix into out: (M, N) = (M, K) @ (K, N)."""
     rows = _rows_a_piece(len(tall), len(matrix), matrix.shape[1], out)

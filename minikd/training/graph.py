@@ -131,8 +131,11 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
         return run.objective.eager
     if not isinstance(run.optimizer, optim.SGD | optim.Adam):
         return f"the optimiser {type(run.optimizer).__name__} is none of minikd's"
-    if (run.views.labels < 0).any():
+    labels, (classes,) = run.views.labels, run.model.output_shape(run.views.images.shape[1:])
+    if (labels < 0).any():
         return "some images have no label"
+    if (labels >= classes).any():
+        return "some labels are beyond the model's classes"
     if run.views.augmentation is not None and run.views.augmentation.active:
         return "images are varied on the host"
     if foreign := next(

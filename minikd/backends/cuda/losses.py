@@ -34,7 +34,8 @@ _cross_entropy = cupy.ElementwiseKernel(
     "T logq, raw int64 labels, int64 K, T smoothing, T share",
     "T term, T dlogits",
     """
-    T target = (labels[i / K] == i % K ? 1 - smoothing : T(0)) + smoothing / K;
+    long long label = labels[i / K];
+    T target = label < 0 || label >= K ? T(NAN) : (label == i % K ? 1 - smoothing : T(0)) + smoothing / K;
     term = target == 0 ? T(0) : target * logq;
     dlogits = (exp(logq) - target) * share;
     """,
@@ -43,7 +44,10 @@ _cross_entropy = cupy.ElementwiseKernel(
 
 
 def cross_entropy(logits: Floats, labels: Ints, smoothing: float) -> tuple[Scalar, Floats]:
-    """Return the mean cross-entropy against class numbers (N,), int64 on the host, and its gradient (N, K)."""
+    """Return the mean cross-entropy against class numbers (N,), int64, and its gradient (N, K).
+
+    Labels that lie on the device were not looked at: one out of range makes the loss NaN.
+    """
     N, K = logits.shape
     logq = log_softmax(logits, 1.0)
     term, dlogits = _cross_entropy(logq, cupy.asarray(labels), K, smoothing, 1.0 / N)
