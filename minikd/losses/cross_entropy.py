@@ -22,9 +22,10 @@ from minikd.typing import Floats, Ints, Mask, Scalar
 def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float = 0.0) -> tuple[Scalar, Floats]:
     """Return the mean cross-entropy over the batch and its gradient with respect to the logits (N, K).
 
-    `labels` are class numbers (N,), integers in 0..K-1 on the host, or probabilities (N, K) like the logits, whose rows
-    should sum to 1, on the logits' device. Class numbers are checked where they are, and copied to the logits' device:
-    the one copy of this function. A class with a logit of -∞ costs nothing where its label's probability is 0, and
+    `labels` are class numbers (N,), integers in 0..K-1, or probabilities (N, K) like the logits, whose rows should sum
+    to 1, on the logits' device. Class numbers on the host are checked and copied to the logits' device: the one copy of
+    this function. Those that lie on the device are not checked, for the host would wait: one out of range makes the
+    loss NaN. A class with a logit of -∞ costs nothing where its label's probability is 0, and
     makes the loss infinite where it is not. Raises ShapeError, DtypeError, DataError (a label out of range) and
     ConfigError.
     """
@@ -36,6 +37,10 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
         check_pair(logits, labels, "logits", "labels")
     else:
         check_labels(labels, logits.shape)
+        if module_of(labels) is not np and module_of(logits) is np:
+            raise DtypeError(
+                "labels is a cupy array, but logits is a numpy array; move it: minikd.backends.to_host(labels)"
+            )
     loss: Scalar
     dlogits: Floats
     if labels.ndim == 1 and (kernels := kernels_of(logits)):
