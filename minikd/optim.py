@@ -9,20 +9,20 @@ cache while the dozen operations of the rule pass over them; on CuPy the rule is
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from minikd.backends import kernels_of, module_of
+from minikd.backends import device_kernels, kernels_of, module_of
 from minikd.checks import check_float, number
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.memory import require
 from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
-Numbers = npt.NDArray[np.number]
-State = dict[str, Numbers]
+Vector = npt.NDArray[np.number]
+State = dict[str, Vector]
 """What an optimiser remembers: "step", the steps taken (int64, shape (), always on the host), and its vectors."""
 
 BLOCK = 32_768
@@ -37,6 +37,21 @@ themselves, so they would stay. Setting them to 0 does not change a bit of the w
 """
 
 NAMES = ("sgd", "nesterov", "adam", "adamw")
+
+
+class Numbers(NamedTuple):
+    """What a step's rule needs beside the vectors.
+
+    rate: the learning rate, with Adam's correction. eps: Adam's ε, with its correction. shrink: the factor of every
+    weight, for decoupled decay. decay: λ of weight decay in the gradient. tiny: what is smaller is set to 0 in the
+    optimiser's vectors; 0 in most steps, see `FLUSH_EVERY`.
+    """
+
+    rate: float
+    eps: float
+    shrink: float
+    decay: float
+    tiny: float
 
 
 class Optimizer(Protocol):
@@ -82,20 +97,27 @@ class SGD:
         """Return the step count, and the velocity where there is momentum."""
         return _state(params, ("velocity",) if self.momentum else ())
 
+    def step_by_table(self, params: Floats, grads: Floats, state: State, table: object) -> None:
+        """Take the step, on a device, whose `numbers` are a table's next row; `state["step"]` stays as it is."""
+        device_kernels().sgd_by_table(params, grads, state.get("velocity"), float(self.momentum), self.nesterov, table)
+
+    def numbers(self, t: int, lr: float, params: Floats) -> Numbers:
+        """Return what the rule needs of step t = 1, 2, … beside the vectors."""
+        return Numbers(lr, 0.0, 1.0, float(self.weight_decay), _tiny_at(t, params))
+
     def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
         """Take one step of size `lr`; see `Optimizer.step`."""
         vectors = [state[name] for name in _check_step(self, params, grads, state, lr)]
         xp, lr, momentum = module_of(params), float(lr), float(self.momentum)
         state["step"] += 1
-        flush = int(state["step"]) % FLUSH_EVERY == 0
+        numbers = self.numbers(int(state["step"]), lr, params)
         if kernels := kernels_of(params):
-            decay, tiny = float(self.weight_decay), _tiny(params) if flush else 0.0
-            kernels.sgd(params, grads, state.get("velocity"), momentum, self.nesterov, lr, decay, tiny)
+            kernels.sgd(params, grads, state.get("velocity"), momentum, self.nesterov, lr, numbers.decay, numbers.tiny)
             return
         for (p, g, *velocity), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
             g = _add_decay(g, p, self.weight_decay, out=decayed)
             for u in velocity:  # one, or none without momentum
-                if flush:
+                if numbers.tiny:
                     _flush(u, s)
                 xp.multiply(u, momentum, out=u)  # u ← μ u + g
                 xp.add(u, g, out=u)
@@ -148,26 +170,33 @@ class Adam:
         """Return the step count and the two running means, `m` and `v`."""
         return _state(params, ("m", "v"))
 
+    def step_by_table(self, params: Floats, grads: Floats, state: State, table: object) -> None:
+        """Take the step, on a device, whose `numbers` are a table's next row; `state["step"]` stays as it is."""
+        device_kernels().adam_by_table(params, grads, state["m"], state["v"], tuple(map(float, self.betas)), table)
+
+    def numbers(self, t: int, lr: float, params: Floats) -> Numbers:
+        """Return what the rule needs of step t = 1, 2, … beside the vectors: rate and ε hold the corrections."""
+        beta1, beta2 = map(float, self.betas)
+        c = math.sqrt(1 - beta2**t)
+        rate, eps = lr * c / (1 - beta1**t), float(self.eps) * c
+        shrink = 1 - lr * float(self.weight_decay) if self.decoupled else 1.0
+        return Numbers(rate, eps, shrink, 0.0 if self.decoupled else float(self.weight_decay), _tiny_at(t, params))
+
     def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
         """Take one step of size `lr`; see `Optimizer.step`."""
         vectors = [state[name] for name in _check_step(self, params, grads, state, lr)]
         xp, lr = module_of(params), float(lr)
         state["step"] += 1
-        t, beta1, beta2 = int(state["step"]), *map(float, self.betas)
-        c = math.sqrt(1 - beta2**t)
-        rate, eps = lr * c / (1 - beta1**t), float(self.eps) * c
-        shrink = 1 - lr * float(self.weight_decay) if self.decoupled else 1.0
-        decay = 0.0 if self.decoupled else float(self.weight_decay)
-        flush = t % FLUSH_EVERY == 0
+        numbers = self.numbers(int(state["step"]), lr, params)
+        (beta1, beta2), (rate, eps, shrink, decay, tiny) = map(float, self.betas), numbers
         if kernels := kernels_of(params):
-            tiny = _tiny(params) if flush else 0.0
-            kernels.adam(params, grads, *vectors, (beta1, beta2), rate, eps, shrink, decay, tiny)
+            kernels.adam(params, grads, *vectors, (beta1, beta2), *numbers)
             return
         for (p, g, m, v), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
             if shrink != 1.0:
                 xp.multiply(p, shrink, out=p)  # w ← (1 − η λ) w
             g = _add_decay(g, p, decay, out=decayed)
-            if flush:
+            if tiny:
                 _flush(m, s)
                 _flush(v, s)
             xp.multiply(m, beta1, out=m)  # m ← β₁ m + (1 − β₁) g
@@ -252,7 +281,7 @@ def _state(params: Floats, names: tuple[str, ...]) -> State:
     return state | {name: module_of(params).zeros_like(params) for name in names}
 
 
-def _blocks(vectors: list[Numbers], scratch: int) -> Iterator[tuple[list[Numbers], list[Numbers]]]:
+def _blocks(vectors: list[Vector], scratch: int) -> Iterator[tuple[list[Vector], list[Vector]]]:
     """Yield the same stretch of every vector, with that many scratch arrays of its length, until all is covered.
 
     The operations are elementwise, so the length of a block cannot change a bit of the result.
@@ -265,17 +294,17 @@ def _blocks(vectors: list[Numbers], scratch: int) -> Iterator[tuple[list[Numbers
         yield stretch, [array[: stretch[0].size] for array in spare]
 
 
-def _add_decay(g: Numbers, p: Numbers, weight_decay: float, out: Numbers) -> Numbers:
+def _add_decay(g: Vector, p: Vector, weight_decay: float, out: Vector) -> Vector:
     """Return g + λ w in `out`, or `g` itself where λ is 0."""
     if weight_decay == 0:
         return g
     xp = module_of(g)
     xp.multiply(p, float(weight_decay), out=out)
-    decayed: Numbers = xp.add(out, g, out=out)
+    decayed: Vector = xp.add(out, g, out=out)
     return decayed
 
 
-def _flush(vector: Numbers, s: Numbers) -> None:
+def _flush(vector: Vector, s: Vector) -> None:
     """Set subnormal elements to 0; `s` is scratch."""
     xp = module_of(vector)
     xp.abs(vector, out=s)
@@ -283,7 +312,12 @@ def _flush(vector: Numbers, s: Numbers) -> None:
     xp.multiply(vector, s, out=vector)
 
 
-def _tiny(vector: Numbers) -> float:
+def _tiny_at(t: int, vector: Vector) -> float:
+    """Return below what the optimiser's vectors are set to 0 in step t."""
+    return _tiny(vector) if t % FLUSH_EVERY == 0 else 0.0
+
+
+def _tiny(vector: Vector) -> float:
     """Return the smallest normal number of the vector's dtype."""
     return float(np.finfo(vector.dtype.name).tiny)
 

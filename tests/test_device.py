@@ -197,10 +197,20 @@ def test_mixed_logits_and_labels_are_refused_with_the_call_that_moves_them():
         losses.kl_divergence(there, here)
     with pytest.raises(DtypeError, match=r"logits is a cupy array, but labels is a numpy array.*backend\.put"):
         losses.cross_entropy(there, here)
-    for logits in (here, there):
-        with pytest.raises(DtypeError, match=r"labels is a cupy array.*checked on the host.*to_host\(labels\)"):
-            losses.cross_entropy(logits, DEVICE.put(labels))
+    with pytest.raises(DtypeError, match=r"labels is a cupy array, but logits is a numpy array.*to_host\(labels\)"):
+        losses.cross_entropy(here, DEVICE.put(labels))
     assert module_of(losses.cross_entropy(there, labels)[1]) is not np
+
+
+def test_labels_on_a_device_give_the_same_and_those_out_of_range_nan():
+    logits, labels = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32), np.array([0, 3, 1])
+    there = DEVICE.put(logits)
+    by_host, by_device = (losses.cross_entropy(there, which, 0.1) for which in (labels, DEVICE.put(labels)))
+    assert to_host(by_host[0]) == to_host(by_device[0])
+    np.testing.assert_array_equal(to_host(by_host[1]), to_host(by_device[1]))
+    for wrong in (-1, 4):
+        labels[1] = wrong
+        assert np.isnan(to_host(losses.cross_entropy(there, DEVICE.put(labels))[0]))
 
 
 def test_labels_out_of_range_cannot_wrap_around():

@@ -25,6 +25,7 @@ __all__ = [
     "choose",
     "cupy_problem",
     "device_errors",
+    "device_kernels",
     "device_name",
     "extra_for",
     "kernels_of",
@@ -62,8 +63,13 @@ def kernels_of(x: object) -> ModuleType | None:
     engine computes in.
     """
     if module_of(x) is not np:
-        return import_module("minikd.backends.cuda")
+        return device_kernels()
     return host_loops() if getattr(x, "dtype", None) in FLOATS else None
+
+
+def device_kernels() -> ModuleType:
+    """Return the engine's kernels for CuPy's arrays, `minikd.backends.cuda`; only where CuPy is in use."""
+    return import_module("minikd.backends.cuda")
 
 
 def to_host(x: ArrayT) -> ArrayT:

@@ -39,6 +39,11 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
     group.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
     )
+    group.add_argument(
+        "--no-graph",
+        action="store_true",
+        help="on a GPU, launch each kernel of a step by itself (default: steps are CUDA graphs where they can be)",
+    )
     add_layers(group)
     add_quiet(group)
     add_json(group)

@@ -71,6 +71,11 @@ class Views:
         """Return the images at `index` (default: all) normalised and not augmented: what evaluation sees."""
         return self._normalised(self.images[index])
 
+    @property
+    def scale_and_shift(self) -> tuple[Floats, Floats]:
+        """What pixels are multiplied by, and what is taken away then, a number a channel: (C,) each, in `dtype`."""
+        return self._scale.ravel(), self._shift.ravel()
+
     def _normalised(self, images: Pixels) -> Floats:
         """Return (images / top - mean) / std as one multiply and one add, (N, C, H, W) in `dtype`."""
         y: Floats

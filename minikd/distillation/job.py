@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from minikd.backends import choose
+from minikd.backends import choose, module_of
 from minikd.compression.job import Compressor
 from minikd.console.notices import notice
 from minikd.data import Views
@@ -39,6 +39,7 @@ from minikd.training.checkpoints import Row
 from minikd.training.identity import changes, digest_of, identity_of
 from minikd.training.objective import Objective
 from minikd.training.parallel import Map
+from minikd.training.run import Run
 from minikd.weights import load_model, save_model, stage_of
 
 LOWER = 4.0
@@ -56,6 +57,17 @@ class Stage:
     plan: Plan
     callbacks: Sequence[Callback]
     identity: str
+
+
+@dataclass(frozen=True)
+class HowSteps(Callback):
+    """Leaves in a table how a device took a model's steps: as CUDA graphs, or one by one and why."""
+
+    table: dict[str, str]
+
+    def on_end(self, run: Run) -> None:
+        if module_of(run.vector) is not np:
+            self.table[run.name] = f"one by one: {run.eager}" if run.eager else "CUDA graphs"
 
 
 class Job:
@@ -85,6 +97,7 @@ class Job:
         self.data, self.given = prepared
         self.models: dict[str, Sequential] = {}
         self.steps_back = 0
+        self.steps: dict[str, str] = {}
         self.make_networks()
         self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
         self.data.card("model")  # refuses class names that no weights file may hold, and not when the training is over
@@ -200,7 +213,7 @@ class Job:
                 continue
             model = small.before(model, views, plan).to(self.backend)
             checkpoint = Checkpoint(self.folder / f"{name}.checkpoint", identity)
-            callbacks = (self.history_of(name), checkpoint, *self.callbacks)
+            callbacks = (self.history_of(name), checkpoint, HowSteps(self.steps), *self.callbacks)
             yield Stage(name, model, views, self.objective(name, model, views), plan, callbacks, identity)
 
     @contextmanager

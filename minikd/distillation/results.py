@@ -102,6 +102,7 @@ class RunConditions(TypedDict):
     """What a run's numbers depend on; `stages` maps a model to the seconds of its training.
 
     `config` is the recipe as a table, `loops` says who ran NumPy's loops; results of earlier versions have neither.
+    `steps` says of each model that was trained on a device in the last session whether its steps were CUDA graphs.
     """
 
     seed: int
@@ -110,6 +111,7 @@ class RunConditions(TypedDict):
     backend: str
     backend_reason: str
     loops: NotRequired[str]
+    steps: NotRequired[Mapping[str, str]]
     machine: Machine
     versions: Mapping[str, str]
 

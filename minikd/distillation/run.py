@@ -44,12 +44,14 @@ STEPS_BACK = 3
 """How often a learning rate is lowered before a run ends whose loss runs away."""
 
 
-def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = ()) -> ModelResult:
+def train(
+    recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = (), graphs: bool = True
+) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
 
     Leaves the weights, history.csv and results.json, beside what that held already. `distill` may go on from there. A
     model whose row is there is not measured again, unless its data now lie elsewhere. Raises ConfigError and
-    CheckpointError where what is there is of other settings or data.
+    CheckpointError where what is there is of other settings or data. graphs: see `fit`.
     """
     name = "teacher" if role == "teacher" else "student_baseline"
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
@@ -61,7 +63,7 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequen
         job.search(role)
         for stage in job.stages(name):
             with stepping_back(job), job.training(stage):
-                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads, graphs)
         if name in earlier:
             check_test(earlier, job)
             done = earlier[name]
@@ -73,12 +75,14 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequen
     return row
 
 
-def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = ()) -> Results:
+def distill(
+    recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = (), graphs: bool = True
+) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
     is not run again: its results are read back, and what is gone of its figures and its report is made again. Raises
-    ConfigError and CheckpointError where what is there is of other settings or data.
+    ConfigError and CheckpointError where what is there is of other settings or data. graphs: see `fit`.
     """
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
     earlier = earlier_results(recipe, place)
@@ -94,7 +98,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
         job.search("teacher", "student")
         for stage in job.stages(*job.names):
             with stepping_back(job), job.training(stage):
-                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads, graphs)
         models = {name: job.models[name] for name in ("teacher", "student_baseline", "student_distilled")}
         if ended:
             check_test(earlier, job)
@@ -186,7 +190,7 @@ def circumstances(job: Job) -> RunConditions:
     """Return the seed, the whole recipe, the seconds of each stage, the backend, the machine and the versions."""
     names = dict.fromkeys(str(row["model"]) for row in job.history)
     seconds = {name: sum(float(row["seconds"]) for row in job.history if row["model"] == name) for name in names}
-    return RunConditions(
+    found = RunConditions(
         seed=job.recipe.seed,
         config=as_table(job.recipe),
         stages=seconds,
@@ -196,6 +200,9 @@ def circumstances(job: Job) -> RunConditions:
         machine=machine(),
         versions=versions(),
     )
+    if job.steps:
+        found["steps"] = job.steps
+    return found
 
 
 def kind_of(recipe: Recipe) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 
 from minikd.backends import module_of
 from minikd.errors import ShapeError
-from minikd.losses.cross_entropy import check_labels
+from minikd.losses.cross_entropy import check_labels, one_hot
 from minikd.losses.softmax import check_networks, check_share, check_temperature, log_ratio, log_softmax
 from minikd.losses.weighted import weighted_sum
 from minikd.typing import Floats, Ints, Mask, Scalar, Shape
@@ -66,7 +66,7 @@ def dkd(
     check_targets(labels, student_logits.shape)
     a, b = check_share(alpha, "alpha"), check_share(beta, "beta")
     (N, K), T = student_logits.shape, check_temperature(temperature)
-    hot = module_of(student_logits).asarray(labels[:, None] == np.arange(K))
+    hot = module_of(student_logits).asarray(one_hot(labels, K))
     xp, p, q = module_of(hot), split(teacher_logits, hot, T), split(student_logits, hot, T)
     p_target, p_rest, q_target = xp.exp(p.log_target), xp.exp(p.log_rest), xp.exp(q.log_target)
     coin = p_target * log_ratio(p_target, p.log_target, q.log_target)

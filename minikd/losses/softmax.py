@@ -106,8 +106,7 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 def counted(p: Floats, values: Floats) -> Floats:
     """Return the values, 0 where p is 0: what they are there must not count in Σ p·values, for 0·∞ is NaN."""
-    kept = values.copy()
-    kept[p == 0] = 0.0
+    kept: Floats = module_of(p).where(p == 0, 0.0, values)
     return kept
 
 
@@ -115,8 +114,8 @@ def log_ratio(p: Floats, logp: Floats, logq: Floats) -> Floats:
     """Return log p - log q, 0 where p is 0."""
     with np.errstate(invalid="ignore"):  # -∞ + ∞, for a class that both exclude
         ratio: Floats = logp - logq
-    ratio[p == 0] = 0.0
-    return ratio
+    kept: Floats = module_of(p).where(p == 0, 0.0, ratio)
+    return kept
 
 
 def softmax_backward(dq: Floats, q: Floats, temperature: float = 1.0) -> Floats:

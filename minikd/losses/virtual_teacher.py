@@ -12,16 +12,17 @@ The logits are log p, so softmax(v) = p. The paper's code takes softmax(p/T), of
 
 import numpy as np
 
+from minikd.backends import module_of
 from minikd.checks import number, whole
 from minikd.errors import ConfigError, ShapeError
-from minikd.losses.cross_entropy import check_labels
+from minikd.losses.cross_entropy import check_labels, one_hot
 from minikd.typing import Floats, Ints
 
 
 def virtual_teacher(labels: Ints, classes: int, correct: float = 0.9) -> Floats:
     """Return the logits (N, K) of a teacher that gives the label a probability of `correct`, and all others the same.
 
-    `labels` are class numbers (N,), integers in 0..K-1 on the host, where the logits are made, in float32; K is
+    `labels` are class numbers (N,), integers in 0..K-1; the logits are made where they are, in float32; K is
     `classes`, at least 2. `correct` lies above 1/K and below 1. Raises ShapeError, DtypeError, DataError (a label out
     of range) and ConfigError.
     """
@@ -34,6 +35,6 @@ def virtual_teacher(labels: Ints, classes: int, correct: float = 0.9) -> Floats:
     if labels.ndim != 1:
         raise ShapeError(f"labels has shape {labels.shape}, but must be class numbers (N,)")
     check_labels(labels, (len(labels), classes))
-    p = np.where(labels[:, None] == np.arange(classes), correct, (1.0 - correct) / (classes - 1))
-    logits: Floats = np.log(p).astype(np.float32)
+    right, wrong = (np.float32(np.log(p)) for p in (correct, (1.0 - correct) / (classes - 1)))
+    logits: Floats = module_of(labels).where(one_hot(labels, classes), right, wrong)
     return logits

@@ -38,6 +38,10 @@ class CurriculumTemperature(Method):
     strength: float = setting(1.0, "the largest λ, the weight of the temperature's climb", 0)
     rise: float = setting(0.1, "share of the run in which λ rises to it", 0, most=1)
 
+    @property
+    def eager(self) -> str:
+        return "the host has to know the temperature of each step"
+
     def refusal(self, pair: Pair) -> str:
         many = len(pair.teachers) > 1
         return "several teachers are averaged at one temperature, and its temperature moves" if many else ""
@@ -56,7 +60,7 @@ class CurriculumObjective(Objective):
 
     def __init__(self, method: CurriculumTemperature, teacher: TeacherAnswers, like: Floats) -> None:
         super().__init__()
-        self.method, self.teacher = method, teacher
+        self.method, self.teacher, self.eager = method, teacher, method.eager
         part = (method.temperature - LOWEST) / RANGE
         self.extra_parameters.params["theta"] = module_of(like).full(1, math.log(part / (1 - part)), like.dtype)
 

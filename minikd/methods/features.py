@@ -76,6 +76,12 @@ class FeatureMethod(MixedMethod):
         asked = self.student_layer, self.teacher_layer
         return choose(pair.student, pair.teachers[0], pair.image, asked, self.maps)
 
+    @property
+    def eager(self) -> str:
+        if self.final_weight is not None:
+            return "the weight of the term between the hidden layers moves from step to step"
+        return "it has a second stage" if self.second_stage_start else super().eager
+
     def refusal(self, pair: Pair) -> str:
         try:
             self.layers(pair)
@@ -97,6 +103,7 @@ class FeatureObjective(Objective):
         super().__init__()
         self.method, self.teacher, self.layers, self.extra_parameters = method, teacher, layers, extra
         self.taps, self.across_batch = (layers.student,), method.across_batch
+        self.eager = method.eager
         self.second_stage_start = method.second_stage_start
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:

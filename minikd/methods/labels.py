@@ -10,6 +10,8 @@ from minikd.training.objective import Answer, Objective, Step, Term
 class Labels(Objective):
     """Cross-entropy with the batch's labels, smoothed or not."""
 
+    eager = ""
+
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing

@@ -20,7 +20,10 @@ SCHEMES = {
 
 
 class Entry(TypedDict):
-    """A method: what it is, where it comes from, its settings' defaults and meanings, and whether it can be used."""
+    """A method: what it is, where it comes from, its settings' defaults and meanings, and whether it can be used.
+
+    steps: how a device takes its steps with these settings, see `training.graph`.
+    """
 
     name: str
     summary: str
@@ -28,6 +31,7 @@ class Entry(TypedDict):
     needs: list[str]
     settings: dict[str, object]
     help: dict[str, str]
+    steps: str
     usable: bool
     reason: str
 
@@ -45,6 +49,7 @@ def entries(pair: Pair, only: str | None = None) -> list[Entry]:
                 needs=list(kind.needs),
                 settings={one.name: one.default for one in fields(kind)},
                 help={one.name: one.metadata["help"] for one in fields(kind)},
+                steps=f"taken one by one: {kind().eager}" if kind().eager else "CUDA graphs",
                 usable=not reason,
                 reason=reason,
             )
@@ -72,6 +77,7 @@ def text(pair: Pair, one: Entry) -> str:
     lines += [
         paragraph(f"{name}={shown(one['settings'][name])}: {meaning}", 4, 8) for name, meaning in one["help"].items()
     ]
+    lines.append(paragraph(f"on a GPU its steps are {one['steps']}", 4))
     lines += [] if one["usable"] else [paragraph(f"cannot be used here: {one['reason']}", 4)]
     return "\n".join([*lines, "", "With it:", *(f"  {flags}\n{paragraph(what, 6)}" for flags, what in SCHEMES.items())])
 

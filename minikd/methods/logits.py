@@ -48,7 +48,7 @@ class LogitObjective(Objective):
 
     def __init__(self, method: LogitMethod, teacher: TeacherAnswers, across_batch: bool = False) -> None:
         super().__init__()
-        self.method, self.teacher, self.across_batch = method, teacher, across_batch
+        self.method, self.teacher, self.across_batch, self.eager = method, teacher, across_batch, method.eager
         self.terms = method.terms
 
 
@@ -61,6 +61,11 @@ class MixedMethod(LogitMethod):
     final_temperature: float | None = setting(None, "temperature at the end of the run; none: it stays", above=0)
     final_alpha: float | None = setting(None, "alpha at the end of the run; none: it stays", 0, most=1)
     schedule: str = setting("linear", "how what has a final value moves there", choices=SCHEDULES)
+
+    @property
+    def eager(self) -> str:
+        moving = self.final_temperature is not None or self.final_alpha is not None
+        return "temperature or alpha moves from step to step" if moving else super().eager
 
     def refusal(self, pair: Pair) -> str:
         if len(pair.teachers) > 1 and self.final_temperature is not None:
@@ -90,6 +95,10 @@ class WeightedMethod(LogitMethod):
     label_weight: float = setting(1.0, "weight of the labels' cross-entropy", 0)
     warm_up: float = setting(0.0, "share of the run in which the teacher's term rises from 0 to its weight", 0, most=1)
 
+    @property
+    def eager(self) -> str:
+        return "the weight of the teacher's term rises from step to step" if self.warm_up else super().eager
+
     @abstractmethod
     def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
         """Return the soft term, or none where the batch is too small for it."""
@@ -101,13 +110,20 @@ class WeightedMethod(LogitMethod):
         return *soft, *hard(self.label_weight, logits, labels)
 
 
+def without_label(labels: Ints) -> Ints:
+    """Return which of a batch's images have no label: none where labels lie on a device, see `training.graph`."""
+    none: Ints = np.flatnonzero(labels < 0) if module_of(labels) is np else np.empty(0, np.int64)
+    return none
+
+
 def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
     """Return the labels' term: a mean over the batch in which images without a label count as 0; none without any."""
-    known = np.flatnonzero(labels >= 0)
-    if len(known) == len(labels):
+    bare = without_label(labels)
+    if len(bare) == 0:
         return (Term("hard", weight, *cross_entropy(logits, labels)),)
-    if len(known) == 0:
+    if len(bare) == len(labels):
         return ()
+    known = np.flatnonzero(labels >= 0)
     some = cross_entropy(logits[module_of(logits).asarray(known)], labels[known])
     return (Term("hard", weight, *spread(some, known, logits)),)
 
@@ -116,7 +132,7 @@ def mixed(
     soft: Callable[[Floats, Floats], Loss], logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float
 ) -> Sequence[Term]:
     """Return alpha times the soft term, 1 times for images without a label, and the labels' term with the rest."""
-    bare = np.flatnonzero(labels < 0)
+    bare = without_label(labels)
     if len(bare) == 0:
         return Term("soft", alpha, *soft(logits, teacher_logits)), *hard(1.0 - alpha, logits, labels)
     xp, parts = module_of(logits), []

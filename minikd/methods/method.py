@@ -57,6 +57,12 @@ class Method(Section, ABC):
         """The temperature at which the teacher's probabilities are looked at; a method may have it as a setting."""
         return 1.0
 
+    @property
+    def eager(self) -> str:
+        """On a device, why its steps cannot be captured as a graph, see `Objective.eager`; "" where they can."""
+        own = type(self).__module__.startswith("minikd.")
+        return "" if own else "the method does not say that its steps can be captured"
+
     def refusal(self, pair: Pair) -> str:
         """Return why the method cannot be used on these networks; "" where it can."""
         return ""

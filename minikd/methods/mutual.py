@@ -43,7 +43,7 @@ class DeepMutualLearning(Method):
         return "the student keeps running statistics, which its peers would not" if pair.student.state else ""
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        return MutualObjective([redrawn(pair.student, rng) for _ in range(self.peers)])
+        return MutualObjective([redrawn(pair.student, rng) for _ in range(self.peers)], self.eager)
 
 
 def redrawn(model: Sequential, rng: np.random.Generator) -> Sequential:
@@ -58,9 +58,9 @@ def redrawn(model: Sequential, rng: np.random.Generator) -> Sequential:
 class MutualObjective(Objective):
     """Holds the peers, and trains them beside the student."""
 
-    def __init__(self, peers: Sequence[Sequential]) -> None:
+    def __init__(self, peers: Sequence[Sequential], eager: str) -> None:
         super().__init__()
-        self.peers = peers
+        self.peers, self.eager = peers, eager
         self.extra_parameters = Sequential(*peers)  # a chain for its one vector; it is never run as a chain
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:

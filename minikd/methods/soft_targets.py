@@ -11,7 +11,7 @@ from functools import partial
 
 from minikd.data import Batch
 from minikd.losses import distillation_loss, kl_divergence
-from minikd.methods.logits import Loss, MixedMethod
+from minikd.methods.logits import Loss, MixedMethod, without_label
 from minikd.training.objective import Answer, Step, Term
 from minikd.typing import Floats
 
@@ -26,7 +26,7 @@ class SoftTargets(MixedMethod):
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         one_by_one = partial(super().terms, student, teacher, batch, step)
-        if (batch.labels < 0).any():  # an image without a label learns from the teacher alone
+        if len(without_label(batch.labels)):  # an image without a label learns from the teacher alone
             return one_by_one()
         temperature, alpha = self.at(step.progress)
         loss, dlogits = distillation_loss(student.logits, teacher.logits, batch.labels, temperature, alpha)

@@ -57,7 +57,7 @@ class VirtualObjective(Objective):
 
     def __init__(self, method: VirtualTeacher) -> None:
         super().__init__()
-        self.method = method
+        self.method, self.eager = method, method.eager
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         logits = student.logits

@@ -18,6 +18,7 @@ from minikd.errors import Diverged
 from minikd.nn import Sequential
 from minikd.training.callbacks import Callback, Callbacks, History, SecondStage
 from minikd.training.checkpoints import Row
+from minikd.training.graph import StepTaker, own_stream
 from minikd.training.objective import Answer, Objective, Step, add_up
 from minikd.training.parallel import workers
 from minikd.training.plan import Plan
@@ -26,7 +27,7 @@ from minikd.training.shards import BatchPart, Shard, cut, summed
 from minikd.typing import Floats, Ints, Scalar
 
 CHECK_EVERY = 50
-"""Steps between two checks that loss and weights are finite: each makes a device wait."""
+"""StepTaker between two checks that loss and weights are finite: each makes a device wait."""
 
 QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 """A run that diverges says so once, with advice (`check_finite`), and not in a flood of warnings from every layer."""
@@ -85,26 +86,33 @@ def fit(
     plan: Plan,
     callbacks: Sequence[Callback] = (),
     threads: int | None = None,
+    graphs: bool = True,
 ) -> list[Row]:
     """Train `model` in place and return its history, a row for each epoch.
 
     callbacks: history, checkpoint, progress bars, see `callbacks`. threads (default: all cores; one on a device) change
-    no bit. Ctrl-C, SIGTERM and SIGHUP stop it between two steps: `Interrupted`. Raises ConfigError without images, and
+    no bit. graphs: on a device, take the steps as CUDA graphs where they can be, see `graph`; no bit depends on it.
+    Ctrl-C, SIGTERM and SIGHUP stop training between two steps: `Interrupted`. Raises ConfigError without images, and
     Diverged where the loss or a weight is no longer finite; a checkpoint then still holds the last good epoch.
     """
     run, given = Run(model, views, objective, plan), any(isinstance(one, History) for one in callbacks)
     hooks = Callbacks([*([] if given else [History()]), *callbacks, SecondStage()])
+    on_host = module_of(model.vector) is np
     try:
-        with workers(1 if module_of(model.vector) is not np else threads) as run.threads, stop_requests() as asked:
+        with (
+            workers(threads if on_host else 1) as run.threads,
+            own_stream(on_host),
+            stop_requests() as asked,
+        ):
             hooks.on_start(run)
+            take = StepTaker(run, step, callbacks, graphs)
             while run.position.epoch < plan.epochs:
                 with run.summing():
                     for index in run.batches_left():
                         if asked():
                             break
                         hooks.on_step_start(run)
-                        taken = step(run, index, run.schedule(run.position.step))
-                        run.advance(taken.loss, taken.images)
+                        taken = take(index)
                         hooks.on_step(run, taken)
                         if run.position.step % CHECK_EVERY == 0:
                             check_finite(run)

@@ -76,13 +76,16 @@ class Objective:
     whose outputs are wanted, see `Sequential.forward_with_taps`. across_batch: True where a sample's loss depends on
     the batch's other samples, so that a batch must not be cut into shards. extra_parameters: what is trained beside the
     model and is no part of it, such as a regressor; on the model's device, in its dtype. second_stage_start: the share
-    of the run after which a second stage begins, with a schedule and an optimiser of its own; 0 for none.
+    of the run after which a second stage begins, with a schedule and an optimiser of its own; 0 for none. eager: on a
+    device, why a step cannot be captured as a graph; "" where it can: then `terms` and `teacher` read nothing off the
+    device and copy nothing there, do the same in every step, and take labels and sample numbers that lie there.
     """
 
     terms: Terms
     taps: tuple[str, ...] = ()
     across_batch = False
     second_stage_start = 0.0
+    eager = "its objective does not say that a step of it can be captured"
 
     def __init__(self) -> None:
         self.extra_parameters = Layer()

@@ -19,6 +19,7 @@ from minikd.errors import ConfigError
 from minikd.nn import Layer, Sequential
 from minikd.nn.layer import Grads
 from minikd.training.checkpoints import Position, Row
+from minikd.training.feed import Feed
 from minikd.training.objective import Objective
 from minikd.training.parallel import Map
 from minikd.training.plan import Plan
@@ -35,7 +36,9 @@ class Run:
     a network of the same layers there, such as a copy with rounded weights. vector: all that is trained, of the model
     and of the objective. position: how far the run has come. shards: how many parts a batch is cut into; one where a
     layer or the objective looks across the batch, or a device does the work. second: the step at which a second stage
-    begins; 0 where there is one stage. threads: a `map` on threads, once `fit` has some.
+    begins; 0 where there is one stage. threads: a `map` on threads, once `fit` has some. feed: what hands out batches
+    and draws on the device, where steps are captured as graphs, see `training.graph`. eager: why they are not; "" where
+    they are.
     """
 
     def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan) -> None:
@@ -45,6 +48,8 @@ class Run:
         self.views, self.objective, self.plan = views, objective, plan
         self.name, self.position = "model", Position()
         self.threads: Map = map
+        self.feed: Feed | None = None
+        self.eager = ""
         self.batches = math.ceil(len(views) / plan.batch_size)
         self.steps, self.warm_up = self.batches * plan.epochs, round(plan.warm_up * self.batches)
         start = objective.second_stage_start
@@ -82,6 +87,8 @@ class Run:
 
     def batch(self, index: Ints) -> Batch:
         """Return the views of these samples in the epoch under way, on the model's device."""
+        if self.feed:
+            return self.feed.batch()
         batch = self.views.batch(self.position.epoch, index)
         return Batch(index, module_of(self.vector).asarray(batch.images), batch.labels)
 
@@ -92,7 +99,11 @@ class Run:
 
     def rng(self, shard: int) -> np.random.Generator:
         """Return the generator of a shard of the step that comes next: for dropout, and for what an objective draws."""
-        return np.random.default_rng((self.plan.seed, DROPOUT, self.position.step, shard))
+        return self.feed.rng() if self.feed else self.rng_at(self.position.step, shard)
+
+    def rng_at(self, step: int, shard: int) -> np.random.Generator:
+        """Return the generator of a shard of any step."""
+        return np.random.default_rng((self.plan.seed, DROPOUT, step, shard))
 
     def join(self) -> None:
         """Lay the model's parameters and the objective's into one vector, the one that is trained."""
@@ -167,6 +178,10 @@ class Run:
     def advance(self, loss: Scalar, images: int) -> None:
         """Count a step that has been taken: its mean loss, over so many images."""
         self.loss_sum = self.loss_sum + loss * images
+        self.count(images)
+
+    def count(self, images: int) -> None:
+        """Count a step over so many images, whose loss has been added up."""
         self.position.batch, self.position.step = self.position.batch + 1, self.position.step + 1
         self.position.images += images
 

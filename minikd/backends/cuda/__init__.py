@@ -8,33 +8,45 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 """
 
 from minikd.backends.cuda.activations import relu_backward
-from minikd.backends.cuda.block import Block, block, block_backward, block_backward_parameters
+from minikd.backends.cuda.block import block, block_backward, block_backward_parameters
 from minikd.backends.cuda.dense import column_sums, dense, dense_backward, dense_backward_parameters
+from minikd.backends.cuda.feed import batch, count, draw
+from minikd.backends.cuda.graphs import captured, free_bytes, own_stream
 from minikd.backends.cuda.losses import cross_entropy, distillation_loss, kl_divergence, log_softmax, mix
-from minikd.backends.cuda.optimisers import adam, sgd
+from minikd.backends.cuda.optimisers import Table, adam, adam_by_table, sgd, sgd_by_table
 from minikd.backends.cuda.pooling import window_max, window_max_backward
 from minikd.backends.cuda.products import product
 from minikd.backends.cuda.windows import gather_windows
+from minikd.backends.moves import Block
 
 __all__ = [
     "Block",
+    "Table",
     "adam",
+    "adam_by_table",
+    "batch",
     "block",
     "block_backward",
     "block_backward_parameters",
+    "captured",
     "column_sums",
+    "count",
     "cross_entropy",
     "dense",
     "dense_backward",
     "dense_backward_parameters",
     "distillation_loss",
+    "draw",
+    "free_bytes",
     "gather_windows",
     "kl_divergence",
     "log_softmax",
     "mix",
+    "own_stream",
     "product",
     "relu_backward",
     "sgd",
+    "sgd_by_table",
     "window_max",
     "window_max_backward",
 ]

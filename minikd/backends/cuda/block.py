@@ -13,6 +13,7 @@ import cupy
 
 from minikd.backends.cuda import convolution
 from minikd.backends.cuda.activations import relu_backward
+from minikd.backends.moves import Block
 from minikd.typing import Array, Floats, HeightWidth
 
 BLOCKED = 255
@@ -59,22 +60,7 @@ _pool_relu_backward = cupy.ElementwiseKernel(
 )
 
 
-class Block(NamedTuple):
-    """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU."""
-
-    stride: HeightWidth
-    padding: HeightWidth
-    dilation: HeightWidth
-    window: HeightWidth
-    relu: bool
-
-    @property
-    def convolution(self) -> convolution.Moves:
-        """How the convolution moves."""
-        return convolution.Moves(self.stride, self.padding, self.dilation)
-
-
-class Saved(NamedTuple):
+class BlockArrays(NamedTuple):
     """The input x and the output y, channels-last; the weight (O, C, R, S); z's height and width; the winners."""
 
     x: Floats
@@ -85,7 +71,7 @@ class Saved(NamedTuple):
     moves: Block
 
 
-def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, Saved] | None:
+def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, BlockArrays] | None:
     """Return the outputs (N, O, P, Q) and the cache, or None where the kernels do not cover these arrays.
 
     Shapes: x (N, C, H, W), w (O, C, R, S), b (O,) or None for no bias. Windows that reach over the edge are left out.
@@ -94,32 +80,34 @@ def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats,
         return None
     size, image = convolved_size(x, w, moves), x.transpose(0, 2, 3, 1)
     pooled = moves.window != ONE
-    y = convolution.forward(image, w, b, moves.convolution, size, moves.relu and not pooled)
+    y = convolution.forward(image, w, b, _moves(moves), size, moves.relu and not pooled)
     winner = None
     if pooled:
         z, (rows, columns), O = y, moves.window, len(w)
         P, Q = size[0] // rows, size[1] // columns
         y, winner = cupy.empty((len(x), P, Q, O), x.dtype), cupy.empty((len(x), P, Q, O), "u1")
         _pool_relu(z, *size, O, P, Q, rows, columns, moves.relu, BLOCKED, y, winner)
-    return y.transpose(0, 3, 1, 2), Saved(image, y, w, size, winner, moves)
+    return y.transpose(0, 3, 1, 2), BlockArrays(image, y, w, size, winner, moves)
 
 
-def block_backward(dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None) -> tuple[Floats, Floats, Floats]:
+def block_backward(
+    dy: Floats, cache: BlockArrays, into: Mapping[str, Floats] | None = None
+) -> tuple[Floats, Floats, Floats]:
     """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q); `into` holds the arrays to fill with dw and db."""
     dz = _before_pooling(dy, cache)
     dw, db = _parameters(dz, cache, into)
-    dx = convolution.backward_input(dz, cache.w, cache.moves.convolution, cache.x.shape[1:3])
+    dx = convolution.backward_input(dz, cache.w, _moves(cache.moves), cache.x.shape[1:3])
     return dx.transpose(0, 3, 1, 2), dw, db
 
 
 def block_backward_parameters(
-    dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None
+    dy: Floats, cache: BlockArrays, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
     """Return dw and db alone."""
     return _parameters(_before_pooling(dy, cache), cache, into)
 
 
-def _before_pooling(dy: Floats, cache: Saved) -> Floats:
+def _before_pooling(dy: Floats, cache: BlockArrays) -> Floats:
     """Return the gradient with respect to the convolution's output, (N, P, Q, O), rows in order."""
     dy, y = dy.transpose(0, 2, 3, 1), cache.y
     if cache.winner is None:
@@ -130,12 +118,17 @@ def _before_pooling(dy: Floats, cache: Saved) -> Floats:
     return dz
 
 
-def _parameters(dz: Floats, cache: Saved, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
+def _parameters(dz: Floats, cache: BlockArrays, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
     """Return dw and db, in the arrays of `into` where there are some."""
     w = cache.w
     dw, db = (into["weight"], into["bias"]) if into else (cupy.empty(w.shape, w.dtype), cupy.empty(len(w), w.dtype))
-    convolution.backward_parameters(cache.x, dz, cache.moves.convolution, dw, db)
+    convolution.backward_parameters(cache.x, dz, _moves(cache.moves), dw, db)
     return dw, db
+
+
+def _moves(block: Block) -> convolution.Moves:
+    """Return how the convolution of a block moves."""
+    return convolution.Moves(block.stride, block.padding, block.dilation)
 
 
 def covers(x: Floats, w: Floats, b: Floats | None, moves: Block) -> bool:

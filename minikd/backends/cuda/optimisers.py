@@ -1,12 +1,41 @@
-"""The optimisers' steps: one launch on the flat vectors."""
+"""The optimisers' steps: one launch on the flat vectors.
+
+A step's numbers (`optim.Numbers`) are given as numbers, or as a table on the device with a row a step (S, 5), of which
+a counter on the device says the row: a step that is captured as a graph reads another row each time. Both kernels of a
+rule have one body, so they give the same bits.
+"""
+
+from typing import NamedTuple
 
 import cupy
 
-from minikd.typing import Array
+from minikd.typing import Array, Floats, Ints
+
+
+class Table(NamedTuple):
+    """Each step's numbers (S, 5); the second element of `counter` is the next step's row."""
+
+    rows: Floats
+    counter: Ints
+
+
+NUMBERS = ("rate", "eps", "shrink", "decay", "tiny")
+
+
+def _both(inputs: str, outputs: str, body: str, name: str) -> tuple[cupy.ElementwiseKernel, cupy.ElementwiseKernel]:
+    """Return a rule's kernel that is given its numbers, and the one that reads them from a table."""
+    given = ", ".join(f"T {number}" for number in NUMBERS)
+    reading = "".join(f"T {number} = table[row * {len(NUMBERS)} + {i}]; " for i, number in enumerate(NUMBERS))
+    by_table = f"long long row = counter[1]; {reading}{body}"
+    return (
+        cupy.ElementwiseKernel(f"{inputs}, {given}", outputs, body, name),
+        cupy.ElementwiseKernel(f"{inputs}, raw T table, raw int64 counter", outputs, by_table, f"{name}_by_table"),
+    )
+
 
 # w ← w − rate · m / (√v + ε), the running means brought up to date before; what is smaller than `tiny` becomes 0.
-_adam = cupy.ElementwiseKernel(
-    "T g, T beta1, T beta2, T one_less_beta1, T one_less_beta2, T rate, T eps, T shrink, T decay, T tiny",
+_adam = _both(
+    "T g, T beta1, T beta2, T one_less_beta1, T one_less_beta2",
     "T w, T m, T v",
     """
     w *= shrink;
@@ -35,12 +64,18 @@ def adam(
 ) -> None:
     """Take Adam's or AdamW's step on w, m and v in place; `rate` and `eps` hold the corrections for the bias."""
     beta1, beta2 = betas
-    _adam(g, beta1, beta2, 1 - beta1, 1 - beta2, rate, eps, shrink, decay, tiny, w, m, v)
+    _adam[0](g, beta1, beta2, 1 - beta1, 1 - beta2, rate, eps, shrink, decay, tiny, w, m, v)
+
+
+def adam_by_table(w: Array, g: Array, m: Array, v: Array, betas: tuple[float, float], table: Table) -> None:
+    """Take the step of `adam` whose numbers are the table's next row."""
+    beta1, beta2 = betas
+    _adam[1](g, beta1, beta2, 1 - beta1, 1 - beta2, *table, w, m, v)
 
 
 # u ← μ u + g;  w ← w − η u, or w ← w − η (g + μ u).
-_sgd = cupy.ElementwiseKernel(
-    "T g, T momentum, bool nesterov, T rate, T decay, T tiny",
+_sgd = _both(
+    "T g, T momentum, bool nesterov",
     "T w, T u",
     """
     T gradient = g + decay * w;
@@ -51,7 +86,7 @@ _sgd = cupy.ElementwiseKernel(
     "minikd_sgd",
 )
 
-_plain_sgd = cupy.ElementwiseKernel("T g, T rate, T decay", "T w", "w -= (g + decay * w) * rate", "minikd_plain_sgd")
+_plain_sgd = _both("T g", "T w", "w -= (g + decay * w) * rate;", "minikd_plain_sgd")
 
 
 def sgd(
@@ -59,6 +94,14 @@ def sgd(
 ) -> None:
     """Take a step of gradient descent on w, and on the velocity where there is momentum, in place."""
     if velocity is None:
-        _plain_sgd(g, rate, decay, w)
+        _plain_sgd[0](g, rate, 0.0, 1.0, decay, tiny, w)
     else:
-        _sgd(g, momentum, nesterov, rate, decay, tiny, w, velocity)
+        _sgd[0](g, momentum, nesterov, rate, 0.0, 1.0, decay, tiny, w, velocity)
+
+
+def sgd_by_table(w: Array, g: Array, velocity: Array | None, momentum: float, nesterov: bool, table: Table) -> None:
+    """Take the step of `sgd` whose numbers are the table's next row."""
+    if velocity is None:
+        _plain_sgd[1](g, *table, w)
+    else:
+        _sgd[1](g, momentum, nesterov, *table, w, velocity)

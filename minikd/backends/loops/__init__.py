@@ -7,12 +7,13 @@ Numba.
 """
 
 from minikd.backends.loops.activations import relu_backward
-from minikd.backends.loops.block import Block, block, block_backward, block_backward_parameters
+from minikd.backends.loops.block import block, block_backward, block_backward_parameters
 from minikd.backends.loops.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.loops.optimisers import adam, sgd
 from minikd.backends.loops.pixels import normalized
 from minikd.backends.loops.pooling import window_max, window_max_backward
 from minikd.backends.loops.windows import gather_windows
+from minikd.backends.moves import Block
 
 __all__ = [
     "Block",

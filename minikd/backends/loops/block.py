@@ -7,6 +7,7 @@ import numpy as np
 
 from minikd.backends.loops import any_convolution, winograd
 from minikd.backends.loops.pool_relu import LARGEST, Winners
+from minikd.backends.moves import Block
 from minikd.typing import Floats, HeightWidth
 
 FEW_WINDOWS = 24
@@ -14,16 +15,6 @@ FEW_WINDOWS = 24
 
 FEW_CHANNELS = 8
 """With fewer, the transforms cost more than the products that they save."""
-
-
-class Block(NamedTuple):
-    """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU."""
-
-    stride: HeightWidth
-    padding: HeightWidth
-    dilation: HeightWidth
-    window: HeightWidth
-    relu: bool
 
 
 class Saved(NamedTuple):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from itertools import cycle
 
-
 from minikd.backends import Backend
 from minikd.evidence.bench.on_device.clock import Event, Microseconds, timed
 from minikd.evidence.bench.ours import objective_of
@@ -45,7 +44,7 @@ def eager(problem: TrainingStep, stage: TeacherAndStudent, batch: int, count: in
 def graph(problem: TrainingStep, stage: TeacherAndStudent, batch: int, count: int) -> Microseconds:
     """Time launches of a captured step, from pixels on the device."""
     run = training(problem, stage, batch)
-    take, batches = StepTaker(run, loop.step, ()), [index for index in run.batches_left() if len(index) == batch]
+    take, batches = StepTaker(run, loop.step, (), True), [index for index in run.batches_left() if len(index) == batch]
     for index in batches[:3]:
         take(index)
     if take.reason:

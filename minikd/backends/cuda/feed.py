@@ -1,0 +1,75 @@
+"""What feeds a step that is a graph: the batch, the step's draws, and the counters that say which batch comes next.
+
+`counter` holds, on the device, how many samples and how many batches of the epoch have been seen. A graph does the same
+each time it is launched, so all that changes from step to step is found by these two numbers.
+"""
+
+import cupy
+
+from minikd.typing import Array, Floats, Ints, Pixels, Scalar
+
+# The product is rounded before the sum, as on the host: a device's compiler would fuse them.
+_ROUNDED = """
+__device__ float times(float a, float b) { return __fmul_rn(a, b); }
+__device__ double times(double a, double b) { return __dmul_rn(a, b); }
+"""
+
+_batch = cupy.ElementwiseKernel(
+    "raw P pixels, raw int64 labels, raw int64 order, raw int64 counter, raw T scale, raw T shift, int64 C, int64 area",
+    "T image, raw int64 index, raw int64 label",
+    """
+    long long sample = i / (C * area), rest = i % (C * area), row = order[counter[0] + sample];
+    image = times(T(pixels[row * C * area + rest]), scale[rest / area]) - shift[rest / area];
+    if (rest == 0) {
+        index[sample] = row;
+        label[sample] = labels[row];
+    }
+    """,
+    "minikd_batch",
+    preamble=_ROUNDED,
+)
+
+
+def batch(
+    pixels: Pixels, labels: Ints, order: Ints, counter: Ints, scale: Floats, shift: Floats, count: int
+) -> tuple[Ints, Floats, Ints]:
+    """Return the next `count` samples: their numbers, their images normalised (count, C, H, W), and their labels."""
+    _, C, H, W = pixels.shape
+    images: Floats = cupy.empty((count, C, H, W), scale.dtype)
+    index: Ints = cupy.empty(count, cupy.int64)
+    label: Ints = cupy.empty(count, cupy.int64)
+    _batch(pixels, labels, order, counter, scale, shift, C, H * W, images, index, label)
+    return index, images, label
+
+
+_draw = cupy.ElementwiseKernel(
+    "raw T tape, raw int64 counter, int64 first, int64 size",
+    "T drawn",
+    "drawn = tape[(counter[1] - first) * size + i]",
+    "minikd_draw",
+)
+
+
+def draw(tape: Array, counter: Ints, first: int) -> Array:
+    """Return the row of a tape (S, ...) that belongs to the next batch; its first row belongs to batch `first`."""
+    drawn: Array = cupy.empty(tape.shape[1:], tape.dtype)
+    _draw(tape, counter, first, drawn.size, drawn)
+    return drawn
+
+
+_count = cupy.ElementwiseKernel(
+    "raw T loss, int64 images",
+    "raw float64 loss_sum, raw int64 counter",
+    """
+    T part = loss[0] * T(images);
+    loss_sum[0] += double(part);
+    counter[0] += images;
+    counter[1] += 1;
+    """,
+    "minikd_count",
+)
+
+
+def count(loss: Scalar, images: int, loss_sum: Floats, counter: Ints) -> None:
+    """Count a step that has been taken: add its mean loss, over so many images, to the sum, and move the counters."""
+    _count(loss, images, loss_sum, counter, size=1)

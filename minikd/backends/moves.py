@@ -1,0 +1,15 @@
+"""How the layers of a block move: what the compiled loops and a device's kernels are told of it."""
+
+from typing import NamedTuple
+
+from minikd.typing import HeightWidth
+
+
+class Block(NamedTuple):
+    """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU."""
+
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth
+    window: HeightWidth
+    relu: bool

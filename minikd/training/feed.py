@@ -1,0 +1,102 @@
+"""What feeds a run's steps on a device: pixels and labels once, and for each epoch all that differs from step to step.
+
+An epoch's order, the optimiser's numbers and the steps' random numbers are known before its first step. They are put on
+the device then, and kernels find their part by two counters that lie there too. So a step is the same work each time:
+it copies nothing, and it can be captured as a graph.
+"""
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from minikd.backends import device_kernels, module_of
+from minikd.data import Batch, epoch_order
+from minikd.optim import SGD, Adam, State
+from minikd.training.tape import Tape
+from minikd.typing import Array, Floats, Scalar
+
+if TYPE_CHECKING:
+    from minikd.training.run import Run
+
+
+class Feed:
+    """Hands out the next batch of a run and its draws, and counts the steps, all of it on the run's device."""
+
+    def __init__(self, run: "Run", rule: SGD | Adam) -> None:
+        self.run, views, xp = run, run.views, module_of(run.vector)
+        self.xp, self.kernels = xp, device_kernels()
+        self.epoch, self.length = -1, 0
+        self.pixels, self.labels = xp.asarray(views.images), xp.asarray(views.labels.astype(np.int64))
+        self.scale, self.shift = (xp.asarray(value) for value in views.scale_and_shift)
+        self.order, self.counter = xp.empty(len(views), np.int64), xp.zeros(2, np.int64)
+        self.table: Floats = xp.empty((run.batches, 5), run.vector.dtype)
+        self.loss_sum: Floats = xp.zeros(())
+        self.tapes: dict[int, Tape] = {}
+        self.optimizer = ByTable(rule, self)
+
+    def batch(self) -> Batch:
+        """Return the batch that comes next."""
+        where = self.pixels, self.labels, self.order, self.counter, self.scale, self.shift
+        return Batch(*self.kernels.batch(*where, self.length))
+
+    def rng(self) -> np.random.Generator:
+        """Return what stands in for the generator of the step that comes next."""
+        tape = self.tapes.get(self.length)
+        if tape is not None:
+            return tape.play()
+        first = 0 if self.length == self.run.plan.batch_size else self.run.batches - 1
+        tape = self.tapes[self.length] = Tape(self.counter, first)
+        return tape.watch(self.run.rng_at(self.run.position.step, 0))
+
+    def count(self, loss: Scalar) -> None:
+        """Count the step that was taken."""
+        self.kernels.count(loss, self.length, self.loss_sum, self.counter)
+
+    def start_epoch(self) -> None:
+        """Put there what the steps of the epoch under way need, from the batch on that comes next."""
+        position, size = self.run.position, self.run.plan.batch_size
+        self.epoch = position.epoch
+        order = epoch_order(len(self.run.views), size, self.run.plan.seed, position.epoch)
+        self.put(self.order, np.concatenate(order))
+        self.put(self.counter, np.array([position.batch * size, position.batch]))
+        self.loss_sum[...] = cast(Floats, self.run.loss_sum)
+        self.run.loss_sum = cast(Scalar, self.loss_sum)
+        for length in self.tapes:
+            self.fill_tape(length)
+        self.fill_table()
+
+    def fill_tape(self, length: int) -> None:
+        """Draw for the epoch's steps of so many samples."""
+        tape, first = self.tapes[length], self.run.position.step - self.run.position.batch
+        batches = self.run.batches
+        whole = len(self.run.views) // self.run.plan.batch_size
+        rows = range(whole) if tape.first == 0 else range(batches - 1, batches)
+        tape.fill(self.run.rng_at(first + row, 0) for row in rows)
+
+    def fill_table(self) -> None:
+        """Put there the numbers of the optimiser's rule, for what is left of the epoch."""
+        run = self.run
+        step, batch, taken = run.position.step, run.position.batch, int(run.optimizer_state["step"])
+        rows = np.zeros((run.batches, 5))
+        for i in range(run.batches - batch):
+            rows[batch + i] = self.optimizer.rule.numbers(taken + i + 1, run.schedule(step + i), run.vector)
+        self.put(self.table, rows.astype(self.table.dtype))
+
+    def put(self, there: Array, values: Array) -> None:
+        """Copy values from the host to an array that stays where it is: graphs read it."""
+        there[...] = self.xp.asarray(values)
+
+
+class ByTable:
+    """An optimiser whose numbers, the learning rate too, come from the feed's table, not from a step's arguments."""
+
+    def __init__(self, rule: SGD | Adam, feed: Feed) -> None:
+        self.rule, self.feed = rule, feed
+
+    def init(self, params: Floats) -> State:
+        """Return the rule's state before its first step."""
+        return self.rule.init(params)
+
+    def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
+        """Take the rule's step."""
+        self.rule.step_by_table(params, grads, state, self.feed.kernels.Table(self.feed.table, self.feed.counter))

@@ -1,0 +1,154 @@
+"""A step as one CUDA graph: captured once for each batch length, and launched from then on.
+
+A step of a small network is some dozen kernels, and to launch them one by one takes the host longer than the device
+takes to run them. A graph is launched whole. What is captured is `loop.step` itself, fed from the device (`feed`): the
+first two steps of each length are taken one by one, so that kernels are compiled and memory is there, the third is
+captured. A graph writes each time into the arrays of its capture, so the `Taken` of the capture shows callbacks what
+the latest launch has computed.
+
+StepTaker that need the host are taken one by one, as on NumPy: `reason` says why.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minikd import optim
+from minikd.backends import device_kernels, module_of
+from minikd.console.notices import notice
+from minikd.memory import in_words
+from minikd.nn import Sequential
+from minikd.nn.layer import Layer
+from minikd.storage.reading import excerpt
+from minikd.training.callbacks import Callback
+from minikd.training.feed import Feed
+from minikd.training.run import Run
+from minikd.typing import Ints
+
+if TYPE_CHECKING:
+    from minikd.backends.cuda.graphs import Captured
+    from minikd.training.loop import Taken
+
+SHARE = 0.5
+"""The most that a set's pixels may take of the device's free memory, so that training has the rest."""
+
+ONE_BY_ONE = 2
+"""StepTaker of each length that are taken before one is captured."""
+
+
+class StepTaker:
+    """Takes a run's steps, each by `step` or as a graph of it. `reason`: why none is a graph; "" where they are."""
+
+    def __init__(
+        self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback], graphs: bool
+    ) -> None:
+        self.run, self.step = run, step
+        self.reason = run.eager = reason_for_none(run, callbacks) if graphs else "asked for by --no-graph"
+        self.seen: dict[int, int] = {}
+        self.graphs: dict[int, Captured[Taken]] = {}
+        self.made_of: tuple[object, ...] = (None, None, None)
+        if not self.reason and isinstance(run.optimizer, optim.SGD | optim.Adam):
+            self.feed = run.feed = Feed(run, run.optimizer)
+            run.optimizer = self.feed.optimizer
+
+    def __call__(self, index: Ints) -> "Taken":
+        """Take the next step."""
+        if not self.reason:
+            try:
+                return self.fed(index)
+            except Exception as error:  # whatever it is: one by one the step works, or says better what is wrong
+                self.give_up(error)
+        taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
+        self.run.advance(taken.loss, taken.images)
+        return taken
+
+    def fed(self, index: Ints) -> "Taken":
+        """Take the next step with what the feed has of it: one by one at first, then as a graph."""
+        run, feed, length = self.run, self.feed, len(index)
+        self.prepare(length)
+        seen = self.seen.get(length, 0)
+        if seen >= ONE_BY_ONE:
+            graph = self.graphs.get(length) or self.captured(index)
+            graph.launch()
+            taken = graph.result
+        else:
+            taken = self.work(index)
+            if seen == 0:
+                feed.fill_tape(length)
+        self.seen[length] = seen + 1
+        run.optimizer_state["step"] += 1
+        run.count(length)
+        return taken
+
+    def prepare(self, length: int) -> None:
+        """Bring the feed to the step that comes next; where the run has other arrays by now, capture them."""
+        run, feed = self.run, self.feed
+        made_of = (run.network, run.vector, run.optimizer_state)
+        if any(one is not other for one, other in zip(made_of, self.made_of, strict=True)):
+            self.made_of = made_of
+            self.seen, self.graphs, feed.tapes, feed.epoch = {}, {}, {}, -1
+        if feed.epoch != run.position.epoch:
+            feed.start_epoch()
+        feed.length = length
+
+    def work(self, index: Ints) -> "Taken":
+        """Ask for the step's work: kernel by kernel, or into the graph that is being captured."""
+        taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
+        self.feed.count(taken.loss)
+        return taken
+
+    def captured(self, index: Ints) -> "Captured[Taken]":
+        """Capture the step for batches of this length."""
+        made: Captured[Taken] = device_kernels().captured(partial(self.work, index))
+        self.graphs[len(index)] = made
+        return made
+
+    def give_up(self, error: Exception) -> None:
+        """Take the steps one by one from here on."""
+        self.reason = self.run.eager = f"{type(error).__name__}: {error}"
+        notice(f"{self.run.name}: steps are taken one by one, and not as a CUDA graph ({excerpt(error)})")
+        self.run.feed, self.run.optimizer, self.graphs = None, self.feed.optimizer.rule, {}
+
+
+def layers_of(network: Layer) -> Iterator[Layer]:
+    """Yield the layers that a network consists of."""
+    for layer in network.layers if isinstance(network, Sequential) else ():
+        yield from layers_of(layer)
+    yield network
+
+
+def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
+    """Say why the steps of a run cannot be graphs; "" where nothing is known to stand against it."""
+    if module_of(run.vector) is np:
+        return "on NumPy there are no graphs"
+    for callback in callbacks:
+        if type(callback).on_step_start is not Callback.on_step_start:
+            return f"the callback {type(callback).__name__} has work before each step"
+    if run.objective.eager:
+        return run.objective.eager
+    if not isinstance(run.optimizer, optim.SGD | optim.Adam):
+        return f"the optimiser {type(run.optimizer).__name__} is none of minikd's"
+    labels, (classes,) = run.views.labels, run.model.output_shape(run.views.images.shape[1:])
+    if (labels < 0).any():
+        return "some images have no label"
+    if (labels >= classes).any():
+        return "some labels are beyond the model's classes"
+    if run.views.augmentation is not None and run.views.augmentation.active:
+        return "images are varied on the host"
+    if foreign := next(
+        (layer for layer in layers_of(run.network) if not type(layer).__module__.startswith("minikd.nn.")), None
+    ):
+        return f"the layer {type(foreign).__name__} may do in a step what no graph repeats"
+    size = run.views.images.nbytes
+    if size > device_kernels().free_bytes() * SHARE:
+        return f"the images, {in_words(size)}, leave too little of the device's memory"
+    return ""
+
+
+def own_stream(on_host: bool) -> AbstractContextManager[None]:
+    """On a device, work on a stream that can be captured."""
+    where: AbstractContextManager[None] = nullcontext() if on_host else device_kernels().own_stream()
+    return where

@@ -1,0 +1,107 @@
+"""A tape: the random numbers that a step draws, drawn on the host for all steps of an epoch and kept on the device.
+
+A step that is a graph cannot ask a generator. So the first step is watched: which draws does it make, of which shape?
+Every other step of as many samples makes the same draws from a generator of its own, and all of them can be made before
+the steps are taken. The numbers are those of the step's own generator, so no bit changes.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from minikd.backends import device_kernels, module_of
+from minikd.errors import ConfigError
+from minikd.typing import Array, Ints
+
+MOST = 2**30
+"""Bytes of the largest tape of an epoch."""
+
+WATCHED = ("random", "standard_normal")
+"""The methods of a generator that a tape knows."""
+
+
+class Draw(NamedTuple):
+    """One draw of a step: the generator's method, and its arguments."""
+
+    method: str
+    args: tuple[object, ...]
+    kwargs: tuple[tuple[str, object], ...]
+
+    def of(self, rng: np.random.Generator) -> Array:
+        """Return what a generator draws."""
+        drawn: Array = getattr(rng, self.method)(*self.args, **dict(self.kwargs))
+        return drawn
+
+
+class Stand(np.random.Generator):
+    """Stands in for a step's generator: hands on each draw that a tape knows, and refuses the others."""
+
+    def __init__(self, answer: Callable[[Draw], Array]) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.answer = answer
+
+
+def _watched(method: str) -> Callable[..., Array]:
+    def drawn(self: Stand, *args: object, **kwargs: object) -> Array:
+        return self.answer(Draw(method, args, tuple(kwargs.items())))
+
+    return drawn
+
+
+def _refused(method: str) -> Callable[..., Array]:
+    def drawn(self: Stand, *args: object, **kwargs: object) -> Array:
+        raise ConfigError(f"a step draws by {method}, which no tape knows; by random and standard_normal it can")
+
+    return drawn
+
+
+for _name in dir(np.random.Generator):
+    if not _name.startswith("_") and _name not in ("bit_generator", "spawn"):
+        setattr(Stand, _name, (_watched if _name in WATCHED else _refused)(_name))
+
+
+class Tape:
+    """The draws of an epoch's steps of as many samples as one that was watched; `first` is the first one's batch."""
+
+    def __init__(self, counter: Ints, first: int) -> None:
+        self.counter, self.first = counter, first
+        self.draws: list[Draw] = []
+        self.rows: list[Array] = []
+        self.next = 0
+
+    def watch(self, rng: np.random.Generator) -> np.random.Generator:
+        """Return a stand-in for the step's generator that remembers its draws."""
+        self.draws = []
+
+        def answer(draw: Draw) -> Array:
+            self.draws.append(draw)
+            return draw.of(rng)
+
+        return Stand(answer)
+
+    def fill(self, generators: Iterable[np.random.Generator]) -> None:
+        """Draw for an epoch's steps, each with its own generator."""
+        if not self.draws:
+            return
+        drawn = [[draw.of(rng) for draw in self.draws] for rng in generators]
+        tapes = [np.stack(step) for step in zip(*drawn, strict=True)]
+        xp = module_of(self.counter)
+        if self.rows:
+            for row, tape in zip(self.rows, tapes, strict=True):
+                row[...] = xp.asarray(tape)
+        else:
+            self.rows = [xp.asarray(tape) for tape in tapes]
+
+    def play(self) -> np.random.Generator:
+        """Return a stand-in for the step's generator that reads the draws off the device."""
+        self.next = 0
+
+        def answer(draw: Draw) -> Array:
+            at = self.next
+            if at >= len(self.draws) or self.draws[at] != draw:
+                raise ConfigError(f"two steps of as many samples draw differently: {draw} is new")
+            self.next += 1
+            return cast(Array, device_kernels().draw(self.rows[at], self.counter, self.first))
+
+        return Stand(answer)

@@ -1,0 +1,155 @@
+"""A run whose steps are CUDA graphs has the bits of the run whose steps are taken one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minikd import models
+from minikd.backends import Backend, to_host
+from minikd.data import Views
+from minikd.distillation.teacher import LiveTeacher, teacher_for
+from minikd.methods import METHODS, Labels, LogitObjective, SoftTargets, build
+from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
+from minikd.training import Callback, Plan, fit, graph
+from tests import problems
+from tests.methods.makers import convolutional, objective_of, smooth
+
+DEVICE = Backend("cupy", "")
+PLAN = Plan(epochs=4, batch_size=8, shards=1, seed=3)
+
+
+@pytest.fixture(autouse=True)
+def on_a_device(counters):
+    """A graph is captured on a device only."""
+
+
+def images(count=36):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (count, 1, 6, 6), np.uint8)
+    return Views(pixels, rng.integers(0, 3, count), (0.4,), (0.3,))
+
+
+def mlp(*extra):
+    rng = np.random.default_rng(1)
+    return Sequential(Flatten(), Linear(36, 7, rng), *extra, ReLU(), Linear(7, 3, rng)).to(DEVICE)
+
+
+class Losses(Callback):
+    """Keeps each step's loss, and the norm of its gradient."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_step(self, run, taken):
+        self.seen.append((float(taken.loss), float((taken.gradient * taken.gradient).sum())))
+
+
+class Before(Losses):
+    """Has work before each step, so that no step is a graph."""
+
+    def on_step_start(self, run):
+        pass
+
+
+def trained(model, objective, plan, kind, views=None):
+    model, seen = model.copy(), kind()
+    history = fit(model, views or images(), objective, plan, [seen])
+    rows = [{name: value for name, value in row.items() if "second" not in name} for row in history]
+    return {name: to_host(value).tobytes() for name, value in model.state_dict().items()}, rows, seen.seen
+
+
+@pytest.fixture
+def launches(monkeypatch):
+    """How many steps were graphs."""
+    found = []
+    captured = graph.StepTaker.captured
+
+    def counting(self, index):
+        made = captured(self, index)
+        launch = made.launch
+
+        def counted():
+            found.append(len(index))
+            launch()
+
+        self.graphs[len(index)] = made._replace(launch=counted)
+        return self.graphs[len(index)]
+
+    monkeypatch.setattr(graph.StepTaker, "captured", counting)
+    return found
+
+
+def same_bits(model, objective, plan, launches, expected=18, views=None):
+    eager = trained(model, objective, plan, Before, views)
+    assert not launches
+    as_graph = trained(model, objective, plan, Losses, views)
+    assert len(launches) == expected
+    assert repr(as_graph) == repr(eager)
+
+
+def test_a_student_on_labels(launches):
+    """Of four epochs, each of four batches of 8 and one of 4: two of each length are taken one by one."""
+    same_bits(mlp(), Labels(), PLAN, launches, 14 + 2)
+
+
+def student(views):
+    """A student with a teacher that looks at each batch, or has looked at all images."""
+    teacher = mlp(BatchNorm1d(7))
+    return LogitObjective(SoftTargets(), teacher_for(teacher, views, map))
+
+
+def test_a_student_of_a_cached_teacher(launches):
+    same_bits(mlp(), student(images()), PLAN, launches, 16)
+
+
+def test_a_student_of_a_live_teacher(launches):
+    same_bits(mlp(), LogitObjective(SoftTargets(), LiveTeacher(mlp(BatchNorm1d(7)))), PLAN, launches, 16)
+
+
+def test_dropout_and_batch_norm(launches):
+    same_bits(mlp(BatchNorm1d(7), Dropout(0.4)), Labels(0.1), PLAN, launches, 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.05},
+        {"optimizer": "sgd", "weight_decay": 0.05, "learning_rate": 0.1},
+        {"optimizer": "nesterov", "learning_rate": 0.01},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"clip_norm": 0.5},
+        {"max_norm": 0.8},
+    ],
+    ids=str,
+)
+def test_optimisers(changes, launches):
+    same_bits(mlp(), Labels(), replace(PLAN, **changes), launches, 16)
+
+
+def test_a_convolutional_teacher(launches):
+    model = models.teacher("cnn", (1, 8, 8), 3, np.random.default_rng(0), 0.2).to(DEVICE)
+    rng = np.random.default_rng(0)
+    views = Views(rng.random((20, 1, 8, 8), np.float32), rng.integers(0, 3, 20), (0.4,), (0.3,))
+    same_bits(model, Labels(), replace(PLAN, epochs=2), launches, 2, views)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_captured_or_says_why_not(name, launches):
+    """A batch of 5 in the last place, so that what is relative to a batch meets another length."""
+    views, layers = problems.views(13, dtype=np.float32), {"teacher_layer": "0"} if name == "attention_transfer" else {}
+    student = convolutional() if name == "attention_transfer" else smooth()
+    student, teacher = student.astype("float32").to(DEVICE), problems.cnn(norm=False).to(DEVICE)
+    plan = replace(PLAN, epochs=3)
+    made = [objective_of(name, student.copy(), [teacher], views, **layers) for _ in range(2)]
+    reason = build(name, {}).eager
+    assert (name, reason) == (name, made[0].eager)
+    if reason:
+        assert " " in reason
+        fit(student.copy(), views, made[0], plan, [Losses()])
+        assert not launches
+        return
+    eager = trained(student, made[0], plan, Before, views)
+    as_graph = trained(student, made[1], plan, Losses, views)
+    assert len(launches) == 2, "the third epoch's steps, one of each length"
+    assert repr(as_graph) == repr(eager)
