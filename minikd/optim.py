@@ -18,6 +18,7 @@ from minikd.backends import kernels_of, module_of
 from minikd.checks import check_float, number
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.memory import require
+from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
 Numbers = npt.NDArray[np.number]
@@ -229,7 +230,7 @@ def clip_by_norm(grads: Floats, max_norm: float) -> tuple[Floats, Scalar]:
     if grads.ndim != 1:
         raise ShapeError(f"clip_by_norm: grads has shape {grads.shape}, but must be the flat gradient (P,)")
     xp = module_of(grads)
-    norm: Scalar = xp.sqrt(grads @ grads)  # () = (P,) @ (P,)
+    norm: Scalar = xp.sqrt(product(grads, grads))  # () = (P,) @ (P,)
     scale = xp.minimum(float(max_norm) / (norm + 1e-6), 1.0)
     if xp is np and scale == 1.0:
         return grads, norm

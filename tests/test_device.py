@@ -76,11 +76,11 @@ COPIES = {
     "student, live": 2,
 }
 LAUNCHES = {
-    "teacher": (52, 15),
-    "teacher, dropout": (54, 15),
-    "student, labels": (15, 7),
-    "student, cached": (23, 7),
-    "student, live": (38, 11),
+    "teacher": (22, 6),
+    "teacher, dropout": (24, 6),
+    "student, labels": (9, 5),
+    "student, cached": (17, 5),
+    "student, live": (23, 7),
 }
 
 

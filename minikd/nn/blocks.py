@@ -1,24 +1,31 @@
-"""Blocks: a convolution, and the max pooling and the ReLU behind it, computed in one go where a kernel can.
+"""Blocks: layers in a row that are computed in one go where a kernel can.
 
-Between these layers lies the largest array of a step, and each layer alone would write it to memory and read it again.
-The layers stay what they are: a chain asks here at each convolution, and goes layer by layer where there is no kernel
-(`backends.kernels_of`), where it covers no such shapes, or where somebody wants an output inside the block.
+They are a convolution with the max pooling and the ReLU behind it, and a dense layer with its ReLU. Between the layers
+of a block lies a large array, which each layer alone would write to memory and read again. The layers stay what they
+are: a chain asks here at each layer, and goes layer by layer where there is no kernel (`backends.kernels_of`), where it
+covers no such shapes, or where somebody wants an output inside the block.
 """
 
-from collections.abc import Collection, Container, Sequence
-from types import ModuleType
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from functools import lru_cache
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
 
 from minikd.backends import kernels_of
-from minikd.errors import ConfigError
+from minikd.checks import check_alike
+from minikd.errors import ConfigError, ShapeError
 from minikd.nn.activations import ReLU
 from minikd.nn.conv import Conv2d
 from minikd.nn.layer import Grads, Layer, check_upstream
+from minikd.nn.linear import Linear, check_linear
 from minikd.nn.pooling import MaxPool2d
-from minikd.nn.returned import pair_of
+from minikd.nn.returned import check_grads, pair_of
 from minikd.typing import Floats
+
+Places = Mapping[str, Floats] | None
+"""Where the gradients of a layer's parameters shall be, by name; None where anywhere will do."""
 
 
 class Inside(NamedTuple):
@@ -26,9 +33,13 @@ class Inside(NamedTuple):
 
 
 class BlockCache(NamedTuple):
-    """The cache of a block's first layer: the kernels, their cache, the shape of the block's output."""
+    """The cache of a block's first layer: the kernels' backward passes, their cache, the shape of the block's output.
 
-    kernels: ModuleType
+    The backward passes get dy, the cache, and the arrays that the gradients shall be in, or None.
+    """
+
+    backward: Callable[[Floats, object, Places], tuple[Floats, Floats, Floats]]
+    backward_parameters: Callable[[Floats, object, Places], tuple[Floats, Floats]]
     cache: object
     shape: tuple[int, ...]
 
@@ -40,16 +51,49 @@ def forward(
 
     taps: the numbers of the layers whose outputs are wanted, which end a block.
     """
-    layer = layers[i]
-    kernels = kernels_of(x) if type(layer) is Conv2d and layer.groups == 1 and "bias" in layer.params else None
-    if isinstance(layer, Conv2d) and kernels and hasattr(kernels, "block"):
-        pool, relu = following(layers, i, taps)
-        moves = kernels.Block(layer.stride, layer.padding, layer.dilation, pool.stride if pool else (1, 1), relu)
-        if found := kernels.block(x, layer.params["weight"], layer.params["bias"], moves):
-            y, cache = found
-            return y, [BlockCache(kernels, cache, y.shape), *[Inside()] * (bool(pool) + relu)]
+    layer, block = layers[i], None
+    if type(layer) is Conv2d:
+        block = convolution(layer, layers, i, x, taps)
+    elif type(layer) is Linear:
+        block = dense(layer, layers, i, x, taps)
+    if block:
+        return block
     y, cache = pair_of(layer, "forward", layer.forward(x, training, rng))
     return y, [cache]
+
+
+def convolution(
+    layer: Conv2d, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
+) -> tuple[Floats, list[object]] | None:
+    """Run the block that begins at convolution i, or return None where no kernel covers it."""
+    kernels = kernels_of(x) if layer.groups == 1 and "bias" in layer.params else None
+    if not kernels or not hasattr(kernels, "block"):
+        return None
+    pool, relu = following(layers, i, taps)
+    moves = kernels.Block(layer.stride, layer.padding, layer.dilation, pool.stride if pool else (1, 1), relu)
+    found = kernels.block(x, layer.params["weight"], layer.params["bias"], moves)
+    if not found:
+        return None
+    y, cache = found
+    own = BlockCache(kernels.block_backward, kernels.block_backward_parameters, cache, y.shape)
+    return y, [own, *[Inside()] * (bool(pool) + relu)]
+
+
+def dense(
+    layer: Linear, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
+) -> tuple[Floats, list[object]] | None:
+    """Run dense layer i, with the ReLU behind it if there is one, or return None where no kernel covers it."""
+    kernels = kernels_of(x) if "bias" in layer.params else None
+    if not kernels or not hasattr(kernels, "dense"):
+        return None
+    w, b = layer.params["weight"], layer.params["bias"]
+    check_linear(x, w, b)
+    relu = str(i) not in taps and i + 1 < len(layers) and type(layers[i + 1]) is ReLU
+    y, cache = kernels.dense(x, w, b, relu)
+    return y, [
+        BlockCache(kernels.dense_backward, kernels.dense_backward_parameters, cache, y.shape),
+        *[Inside()] * relu,
+    ]
 
 
 def following(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[MaxPool2d | None, bool]:
@@ -76,21 +120,65 @@ def check_taps(dtaps: Collection[str], caches: Sequence[object]) -> None:
             )
 
 
-def backward(layer: Layer, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-    """Return the gradients with respect to the input and the parameters, of a layer or of a block that begins there."""
+def backward(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> tuple[Floats, Grads]:
+    """Return the gradients with respect to the input and the parameters, of a layer or of a block that begins there.
+
+    into: where the parameters' gradients shall be, laid out as the layer's part of its chain's vector; or None.
+    """
     if isinstance(cache, Inside):
         return dy, {}
-    if not isinstance(cache, BlockCache):
-        return pair_of(layer, "backward", layer.backward(dy, cache))
-    check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
-    dx, dw, db = cache.kernels.block_backward(dy, cache.cache)
-    return dx, {"weight": dw, "bias": db}
+    if isinstance(cache, BlockCache):
+        check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
+        dx, dw, db = cache.backward(dy, cache.cache, views(layer, into))
+        return dx, {"weight": dw, "bias": db}
+    if into is not None and takes_into(type(layer).backward):
+        return layer.backward(dy, cache, into=into)  # type: ignore[call-arg]
+    dx, grads = pair_of(layer, "backward", layer.backward(dy, cache))
+    return dx, placed(layer, grads, into)
 
 
-def parameter_gradients(layer: Layer, dy: Floats, cache: object) -> Grads:
+def parameter_gradients(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> Grads:
     """Return the gradients with respect to the parameters alone."""
-    if not isinstance(cache, BlockCache):
-        return layer.parameter_gradients(dy, cache)
-    check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
-    dw, db = cache.kernels.block_backward_parameters(dy, cache.cache)
-    return {"weight": dw, "bias": db}
+    if isinstance(cache, BlockCache):
+        check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
+        dw, db = cache.backward_parameters(dy, cache.cache, views(layer, into))
+        return {"weight": dw, "bias": db}
+    if into is not None and takes_into(type(layer).parameter_gradients):
+        return layer.parameter_gradients(dy, cache, into=into)  # type: ignore[call-arg]
+    return placed(layer, layer.parameter_gradients(dy, cache), into)
+
+
+@lru_cache
+def takes_into(way: Callable[..., object]) -> bool:
+    """Return whether a backward pass writes gradients where it is told, as a chain's does; somebody's own need not."""
+    return "into" in signature(way).parameters
+
+
+def placed(layer: Layer, grads: Grads, into: Floats | None) -> Grads:
+    """Return a layer's gradients, copied to where they shall be."""
+    found = views(layer, into)
+    if not found:
+        return grads
+    if not isinstance(grads, Mapping) or found.keys() - grads.keys():
+        check_grads(layer, grads)
+    for name, view in found.items():
+        check_alike(grads[name], view, f"the gradient of {name}", "the parameter")
+        if grads[name].shape != view.shape:
+            raise ShapeError(
+                f"the gradient of {name} has shape {grads[name].shape}, but the parameter {view.shape}: mend the "
+                "backward pass"
+            )
+        view[...] = grads[name]
+    return found
+
+
+def views(layer: Layer, into: Floats | None) -> Grads | None:
+    """Return the parts of a flat vector that stand for the layer's parameters, in their shapes."""
+    if into is None:
+        return None
+    found: Grads = {}
+    start = 0
+    for name, value in layer.params.items():
+        found[name] = into[start : start + value.size].reshape(value.shape)
+        start += value.size
+    return found

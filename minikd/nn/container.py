@@ -14,11 +14,13 @@ array, a checkpoint one write, a gradient check one random direction.
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 import numpy as np
 
 from minikd.backends import module_of
+from minikd.checks import check_alike
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn import blocks
 from minikd.nn.arrays import Arrays, check_apart, write
@@ -137,10 +139,8 @@ class Sequential(Layer):
         caches: list[object] = []
         taps: dict[str, Floats] = {}
         while (i := len(caches)) < len(self.layers):
-            try:
+            with naming(i, self.layers[i]):
                 x, found = blocks.forward(self.layers, i, x, wanted, training, rng)
-            except MinikdError as error:
-                raise _named(i, self.layers[i], error) from error
             caches += found
             if wanted and (last := str(len(caches) - 1)) in wanted:
                 taps[last] = x
@@ -158,49 +158,52 @@ class Sequential(Layer):
         """Return the output in evaluation mode, keeping no cache."""
         i = 0
         while i < len(self.layers):
-            try:
+            with naming(i, self.layers[i]):
                 x, caches = blocks.forward(self.layers, i, x, (), False, None)
-            except MinikdError as error:
-                raise _named(i, self.layers[i], error) from error
             i += len(caches)
         return x
 
-    def backward(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> tuple[Floats, Grads]:
+    def backward(
+        self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS, into: Floats | None = None
+    ) -> tuple[Floats, Grads]:
         """Return the gradient with respect to the input, and by each parameter under its dotted name.
 
         `dtaps` are gradients with respect to layers' outputs (see `forward_with_taps`), of their shapes and dtype.
+        `into` is a vector to be filled with the parameters' gradients, laid out as `vector`.
         """
-        self._check_back(dy, cache, dtaps)
-        dx, found = self._backward_to(0, dy, self._own(cache), dtaps)
+        parts = self._check_back(dy, cache, dtaps, into)
+        dx, found = self._backward_to(0, dy, self._own(cache), dtaps, parts)
         return dx, self._in_order(found)
 
-    def parameter_gradients(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> Grads:
+    def parameter_gradients(
+        self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS, into: Floats | None = None
+    ) -> Grads:
         """Return the gradients with respect to the parameters alone; first layers without parameters are left out."""
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
-        self._check_back(dy, cache, dtaps)
-        caches = self._own(cache)
-        dy, found = self._backward_to(first + 1, dy, caches, dtaps)
-        try:
+        parts, caches = self._check_back(dy, cache, dtaps, into), self._own(cache)
+        dy, found = self._backward_to(first + 1, dy, caches, dtaps, parts)
+        with naming(first, self.layers[first]):
             dy = _joined(first, dy, dtaps)
-            found[first] = blocks.parameter_gradients(self.layers[first], dy, caches[first])
-        except MinikdError as error:
-            raise _named(first, self.layers[first], error) from error
+            found[first] = blocks.parameter_gradients(self.layers[first], dy, caches[first], parts[first])
         return self._in_order(found)
 
-    def _backward_to(self, stop: int, dy: Floats, caches: ChainCache, dtaps: Taps) -> tuple[Floats, dict[int, Grads]]:
+    def _backward_to(
+        self, stop: int, dy: Floats, caches: ChainCache, dtaps: Taps, parts: Sequence[Floats | None]
+    ) -> tuple[Floats, dict[int, Grads]]:
         """Take dy back through the layers from the last to number `stop`."""
         found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
-            try:
-                dy, found[i] = blocks.backward(self.layers[i], _joined(i, dy, dtaps), caches[i])
-            except MinikdError as error:
-                raise _named(i, self.layers[i], error) from error
+            with naming(i, self.layers[i]):
+                dy, found[i] = blocks.backward(self.layers[i], _joined(i, dy, dtaps), caches[i], parts[i])
         return dy, found
 
-    def _check_back(self, dy: Floats, cache: object, dtaps: Taps) -> None:
-        """Refuse gradients that lie elsewhere than the parameters, and those of no layer or of one inside a block."""
+    def _check_back(self, dy: Floats, cache: object, dtaps: Taps, into: Floats | None) -> list[Floats | None]:
+        """Refuse gradients that lie elsewhere than the parameters, and those of no layer or of one inside a block.
+
+        Returns each layer's part of `into`.
+        """
         self._check_names(dtaps)
         blocks.check_taps(dtaps, self._own(cache))
         for gradient in (dy, *dtaps.values()):
@@ -209,6 +212,20 @@ class Sequential(Layer):
                     f"{self.in_one_line()}: dy is a {module_of(gradient).__name__} array, but the parameters are "
                     f"{module_of(self.vector).__name__} arrays; move it: dy = backend.put(dy)"
                 )
+        return [None] * len(self.layers) if into is None else list(self._cut(into))
+
+    def _cut(self, into: Floats) -> Iterator[Floats]:
+        """Yield each layer's part of a vector laid out as the chain's, or refuse one that is laid out otherwise."""
+        self._check_bound()
+        if into.shape != self._vector.shape:
+            raise ShapeError(
+                f"the gradients shall be in a vector of {into.shape}, but the parameters' has {self._vector.shape}"
+            )
+        check_alike(into, self._vector, "into", "the parameters' vector")
+        start = 0
+        for part in self._parts:
+            yield into[start : start + part.size]
+            start += part.size
 
     def _own(self, cache: object) -> ChainCache:
         """Return the layers' caches, or refuse those of a chain of another length."""
@@ -225,7 +242,8 @@ class Sequential(Layer):
             return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
         except (KeyError, TypeError) as error:
             for i, grads in found.items():
-                check_grads(i, self.layers[i], grads)
+                with naming(i, self.layers[i]):
+                    check_grads(self.layers[i], grads)
             raise ConfigError(f"{self.in_one_line()}: there is no gradient of {error}") from error
 
     def flat_gradient(self, grads: Grads) -> Floats:
@@ -339,6 +357,10 @@ def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
     return dy + dtap
 
 
-def _named(i: int, layer: Layer, error: MinikdError) -> MinikdError:
-    """Return the error with the layer of the chain that it comes from."""
-    return type(error)(f"layer {i}, {layer.in_one_line()}: {error}")
+@contextmanager
+def naming(i: int, layer: Layer) -> Iterator[None]:
+    """Say in every error from inside which layer of the chain it comes from."""
+    try:
+        yield
+    except MinikdError as error:
+        raise type(error)(f"layer {i}, {layer.in_one_line()}: {error}") from error

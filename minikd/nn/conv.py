@@ -36,7 +36,7 @@ from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import check_image, output_size, pair
 from minikd.nn.initialization import initial_weight
 from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
-from minikd.nn.products import inner_product, tall_product
+from minikd.nn.products import column_sums, inner_product, product, tall_product
 from minikd.nn.windows import Steps, add_windows, pad, pieces, runs
 from minikd.typing import Floats, HeightWidth, Shape
 
@@ -120,8 +120,7 @@ def conv2d_backward_parameters(dy: Floats, cache: ConvCache) -> tuple[Floats, Fl
         for rows, cols in pieces(padded[..., run_in], (R, S), steps, outputs):
             total += inner_product(cols, g[rows, run_out])  # (RSC, O) = (RSC, NPQ) @ (NPQ, O)
         dw[run_out] = total.reshape(R, S, C, -1).transpose(3, 2, 0, 1)
-    db: Floats = xp.ones(len(g), dy.dtype) @ g  # (O,) = (NPQ,) @ (NPQ, O)
-    return dw, db
+    return dw, column_sums(g)
 
 
 def conv2d_backward_input(dy: Floats, cache: ConvCache) -> Floats:
@@ -156,7 +155,7 @@ def _added_back(dy: Floats, cache: ConvCache) -> Floats:
         matrix = w[run_out].transpose(0, 2, 3, 1).reshape(run_out.stop - run_out.start, -1)
         for images in runs(padded[..., run_in], kernel, outputs):
             g = dy[images, run_out].transpose(0, 2, 3, 1).reshape(-1, len(matrix))
-            dcols = g @ matrix  # (NPQ, RSC) = (NPQ, O) @ (O, RSC)
+            dcols = product(g, matrix)  # (NPQ, RSC) = (NPQ, O) @ (O, RSC)
             add_windows(dpadded[images, :, :, run_in], dcols, kernel, steps, outputs)
     (ph, pw), (_, _, H, W) = steps.padding, _image(cache)
     dx: Floats = dpadded[:, ph : ph + H, pw : pw + W].transpose(0, 3, 1, 2)

@@ -25,6 +25,7 @@ from minikd.errors import DataError, DtypeError, ShapeError
 from minikd.memory import require
 from minikd.nn.initialization import DRAWING, by
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
+from minikd.nn.products import product
 from minikd.typing import Floats, Ints, Shape
 
 
@@ -69,7 +70,7 @@ def embedding_backward(dy: Floats, cache: EmbeddingCache) -> Floats:
     ids, (V, D), dtype = cache
     check_upstream(dy, (*ids.shape, D), dtype, "embedding")
     e = (ids.reshape(-1, 1) == module_of(dy).arange(V)).astype(dtype)
-    dw: Floats = e.T @ dy.reshape(-1, D)  # (V, D) = (V, M) @ (M, D)
+    dw = product(e.T, dy.reshape(-1, D))  # (V, D) = (V, M) @ (M, D)
     return dw
 
 

@@ -27,8 +27,10 @@ class Residual(Sequential):
     def __call__(self, x: Floats) -> Floats:
         return self.forward(x)[0]
 
-    def backward(self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS) -> tuple[Floats, Grads]:
-        dx, grads = super().backward(dy, cache, dtaps)
+    def backward(
+        self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS, into: Floats | None = None
+    ) -> tuple[Floats, Grads]:
+        dx, grads = super().backward(dy, cache, dtaps, into)
         return dy + dx, grads
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -29,11 +29,11 @@ def _in_words(result: object) -> str:
     return "None" if result is None else f"one {type(result).__name__}"
 
 
-def check_grads(i: int, layer: "Layer", grads: object) -> None:
-    """Refuse gradients that are no dict with one for each parameter of the layer, which is layer i of a chain."""
+def check_grads(layer: "Layer", grads: object) -> None:
+    """Refuse gradients that are no dict with one for each parameter of the layer."""
     found = list(grads) if isinstance(grads, dict) else type(grads).__name__
     if found != [*layer.params] and not (isinstance(grads, dict) and grads.keys() == layer.params.keys()):
         raise ConfigError(
-            f"layer {i}, {layer.in_one_line()}: its backward returned the gradients {found}, but its parameters are "
-            f"{[*layer.params]}; return a dict with a gradient for each of them"
+            f"its backward returned the gradients {found}, but its parameters are {[*layer.params]}; return a dict "
+            "with a gradient for each of them"
         )

@@ -63,7 +63,8 @@ def step(run: Run, index: Ints, learning_rate: float) -> Taken:
         teacher = objective.teacher(batch)
         terms = objective.terms(Answer(logits, taps), teacher, batch, Step(run.progress, rng))
         loss, dlogits, dtaps, extra_grads = add_up(terms, logits, part.share)
-        gradient = run.flat(network.parameter_gradients(dlogits, cache, dtaps), extra_grads)
+        gradient = run.flat(extra_grads)
+        network.parameter_gradients(dlogits, cache, dtaps, into=gradient[: network.size])
         return Shard(loss, gradient, cache, terms, part.share)
 
     shards = list(run.shard_map(gradient_of, cut(index, run.shards)))

@@ -103,20 +103,20 @@ class Run:
         for layer, part in self.parts:
             layer.bind(part)
 
-    def flat(self, grads: Grads, extra_grads: Grads) -> Floats:
-        """Return gradients of the model's parameters and of the objective's as one vector; 0 for what has none."""
-        gradient, params = self.network.flat_gradient(grads), self.objective.extra_parameters.params
+    def flat(self, extra_grads: Grads) -> Floats:
+        """Return a vector for the gradient: the objective's part is filled, 0 for what has none; the model's is not."""
+        params = self.objective.extra_parameters.params
         if not extra_grads.keys() <= params.keys():
             raise ConfigError(
                 f"the objective has gradients with respect to {list(extra_grads)}, but trains "
                 f"{list(params) or 'nothing'}"
             )
-        if not params:
-            return gradient
-        xp = module_of(gradient)
-        extra = [extra_grads.get(name, xp.zeros_like(value)).ravel() for name, value in params.items()]
-        whole: Floats = xp.concatenate([gradient, *extra])
-        return whole
+        flat: Floats = module_of(self.vector).empty_like(self.vector)
+        start = self.model.size
+        for name, value in params.items():
+            flat[start : start + value.size] = extra_grads[name].ravel() if name in extra_grads else 0
+            start += value.size
+        return flat
 
     def check_bound(self) -> None:
         """Refuse to go on where what is trained is no longer in the vector that is trained."""

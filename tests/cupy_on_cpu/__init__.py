@@ -12,7 +12,7 @@ import sys
 
 from tests.cupy_on_cpu import build, compiler, replaced_modules
 
-NAMES = ("mallocs", "h2d", "d2h", "d2d", "launches", "syncs", "bytes_h2d", "bytes_d2h")
+NAMES = ("mallocs", "h2d", "d2h", "d2d", "launches", "syncs", "bytes_h2d", "bytes_d2h", "memsets")
 
 _device = _cublas = None
 

@@ -22,7 +22,7 @@ thread_local int cur_dev = 0;
 std::recursive_mutex mu;
 struct Block { size_t n; int dev; bool host; };
 std::map<uintptr_t, Block> blocks;
-long long counters[8];   // 0 malloc 1 h2d 2 d2h 3 d2d 4 launches 5 syncs 6 bytes_h2d 7 bytes_d2h
+long long counters[9];   // 0 malloc 1 h2d 2 d2h 3 d2d 4 launches 5 syncs 6 bytes_h2d 7 bytes_d2h 8 memsets
 int ndev() { const char* s = getenv("CPUCUDA_DEVICES"); return s ? atoi(s) : 1; }
 size_t in_use;   // bytes of device memory
 size_t memory() { const char* s = getenv("CPUCUDA_MEMORY"); return s ? strtoull(s, nullptr, 10) : 8ull << 30; }
@@ -118,8 +118,8 @@ API cudaError_t cudaMemcpyPeer(void* d, int, const void* s, int, size_t n) { ret
 API cudaError_t cudaMemcpyPeerAsync(void* d, int, const void* s, int, size_t n, cudaStream_t) { return copy(d, s, n, cudaMemcpyDeviceToDevice); }
 API cudaError_t cudaMemcpy2D(void* d, size_t dp, const void* s, size_t sp, size_t w, size_t h, cudaMemcpyKind k) { for (size_t i = 0; i < h; i++) if (auto e = copy((char*)d + i * dp, (const char*)s + i * sp, w, k)) return e; return cudaSuccess; }
 API cudaError_t cudaMemcpy2DAsync(void* d, size_t dp, const void* s, size_t sp, size_t w, size_t h, cudaMemcpyKind k, cudaStream_t) { return cudaMemcpy2D(d, dp, s, sp, w, h, k); }
-API cudaError_t cudaMemset(void* p, int v, size_t n) { if (n && !cpucuda_is_device_pointer(p)) return cudaErrorInvalidValue; memset(p, v, n); return cudaSuccess; }
-API cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t) { if (recording) { keep([=] { memset(p, v, n); }); return cudaSuccess; } return cudaMemset(p, v, n); }
+API cudaError_t cudaMemset(void* p, int v, size_t n) { if (n && !cpucuda_is_device_pointer(p)) return cudaErrorInvalidValue; counters[8]++; memset(p, v, n); return cudaSuccess; }
+API cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t) { if (recording) { counters[8]++; keep([=] { memset(p, v, n); }); return cudaSuccess; } return cudaMemset(p, v, n); }
 API cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p) {
   std::lock_guard<std::recursive_mutex> g(mu); auto b = find(p); memset(a, 0, sizeof *a);
   a->type = !b ? cudaMemoryTypeUnregistered : b->host ? cudaMemoryTypeHost : cudaMemoryTypeDevice; a->device = b ? b->dev : -2; a->devicePointer = b ? (void*)p : nullptr; a->hostPointer = b && b->host ? (void*)p : nullptr; return cudaSuccess; }

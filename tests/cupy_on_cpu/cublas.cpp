@@ -15,6 +15,7 @@ API ll cpucuda_products() { return calls; }
 API int cublasCreate_v2(void** h) { *h = &g_math; return 0; }
 API int cublasDestroy_v2(void*) { return 0; }
 API int cublasGetVersion_v2(void*, int* v) { *v = 120900; return 0; }
+API int cublasSetWorkspace_v2(void*, void*, size_t) { return 0; }
 API int cublasSetStream_v2(void*, void* s) { g_stream = s; return 0; }
 API int cublasGetStream_v2(void*, void** s) { *s = g_stream; return 0; }
 API int cublasSetMathMode(void*, int m) { g_math = m; return 0; }
@@ -33,7 +34,7 @@ static void gemm(int ta, int tb, int m, int n, int k, W alpha, const TA* A, ll l
     for (int p = 0; p < k; p++) { W b = W(up(tb ? B[j + p * ldb] : B[p + j * ldb])); if (tb == 2) b = cj(b); const W* ap = &a[(size_t)p * m]; for (int i = 0; i < m; i++) col[i] += ap[i] * b; }
     for (int i = 0; i < m; i++) { TC& c = C[i + j * ldc]; W r = alpha * col[i]; if (beta != W(0)) r += beta * W(up(c)); down(c, r); } } }
 #define GEMM(S, T) API int cublas##S##gemm_v2(void*, int ta, int tb, int m, int n, int k, const T* al, const T* A, int lda, const T* B, int ldb, const T* be, T* C, int ldc) { calls++; if (cpucuda_capturing()) { T a0 = *al, b0 = *be; keep([=] { gemm<T>(ta, tb, m, n, k, a0, A, lda, B, ldb, b0, C, ldc); }); return 0; } gemm<T>(ta, tb, m, n, k, *al, A, lda, B, ldb, *be, C, ldc); return 0; } \
- API int cublas##S##gemmStridedBatched(void*, int ta, int tb, int m, int n, int k, const T* al, const T* A, int lda, ll sa, const T* B, int ldb, ll sb, const T* be, T* C, int ldc, ll sc, int bc) { calls++; for (int i = 0; i < bc; i++) gemm<T>(ta, tb, m, n, k, *al, A + i * sa, lda, B + i * sb, ldb, *be, C + i * sc, ldc); return 0; } \
+ API int cublas##S##gemmStridedBatched(void*, int ta, int tb, int m, int n, int k, const T* al, const T* A, int lda, ll sa, const T* B, int ldb, ll sb, const T* be, T* C, int ldc, ll sc, int bc) { calls++; T a0 = *al, b0 = *be; auto work = [=] { for (int i = 0; i < bc; i++) gemm<T>(ta, tb, m, n, k, a0, A + i * sa, lda, B + i * sb, ldb, b0, C + i * sc, ldc); }; if (cpucuda_capturing()) keep(work); else work(); return 0; } \
  API int cublas##S##gemmBatched(void*, int ta, int tb, int m, int n, int k, const T* al, const T* const* A, int lda, const T* const* B, int ldb, const T* be, T* const* C, int ldc, int bc) { calls++; for (int i = 0; i < bc; i++) gemm<T>(ta, tb, m, n, k, *al, A[i], lda, B[i], ldb, *be, C[i], ldc); return 0; } \
  API int cublas##S##axpy_v2(void*, int n, const T* a, const T* x, int ix, T* y, int iy) { for (int i = 0; i < n; i++) y[(ll)i * iy] += *a * x[(ll)i * ix]; return 0; } \
  API int cublas##S##scal_v2(void*, int n, const T* a, T* x, int ix) { for (int i = 0; i < n; i++) x[(ll)i * ix] *= *a; return 0; } \

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from minikd import nn, optim
+from minikd.backends import to_host
 from minikd.errors import ConfigError, DtypeError, ShapeError
+from tests import border
 
 
 def rng(seed=0):
@@ -201,7 +203,9 @@ def test_anothers_cache_is_refused(method):
     model = nn.Sequential(nn.ReLU(), nn.Linear(6, 3, rng()))
     y, cache = model.forward(batch())
     longer = nn.Sequential(nn.ReLU(), nn.Linear(6, 3, rng()), nn.ReLU()).forward(batch())[1]
-    with pytest.raises(DtypeError, match="got a LinearCache, but needs the ChainCache that its own forward returned"):
+    with pytest.raises(
+        DtypeError, match=r"got a (Linear|Block)Cache, but needs the ChainCache that its own forward returned"
+    ):
         getattr(model, method)(y, cache[1])
     with pytest.raises(DtypeError, match=r"layer 1, Linear.*got a OutputCache, but needs the LinearCache"):
         getattr(model, method)(y, type(cache)(reversed(cache)))
@@ -393,3 +397,48 @@ def test_a_layer_of_ones_own_is_shown_as_it_shows_itself():
 
     assert nn.Sequential(Own()).in_one_line() == "Sequential(mine)"
     assert repr(nn.Sequential(Own())).endswith("(0) mine")
+
+
+class Own(nn.Linear):
+    """A layer of somebody's own, whose backward pass knows nothing of vectors."""
+
+    def backward(self, dy, cache):
+        return super().backward(dy, cache)
+
+
+def deep(*before):
+    return nn.Sequential(
+        *before,
+        nn.Linear(6, 6, rng()),
+        nn.ReLU(),
+        nn.Residual(nn.Linear(6, 6, rng()), nn.ReLU(), nn.Sequential(Own(6, 6, rng()), nn.BatchNorm1d(6))),
+        nn.Linear(6, 3, rng()),
+    )
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["the first layer has parameters", "the first has none"])
+def test_gradients_go_straight_into_a_flat_vector(first, backend):
+    model = deep(*[nn.ReLU()] * first)
+    with border.closed():
+        model = model.to(backend)
+        y, cache = model.forward(backend.put(batch()), training=True)
+        dy = backend.put(np.linspace(-1, 1, y.size, dtype=np.float32).reshape(y.shape))
+        wanted = to_host(model.flat_gradient(model.parameter_gradients(dy, cache)))
+        wide = backend.put(np.full(model.size + 2, 7, np.float32))
+        found = model.parameter_gradients(dy, cache, into=wide[1:-1])
+        assert to_host(wide)[1:-1].tobytes() == wanted.tobytes()
+        assert to_host(wide)[[0, -1]].tolist() == [7, 7]
+        assert to_host(model.flat_gradient(found)).tobytes() == wanted.tobytes()
+        wide[1:-1] = 0
+        dx, _ = model.backward(dy, cache, into=wide[1:-1])
+        assert to_host(wide)[1:-1].tobytes() == wanted.tobytes()
+        assert to_host(dx).tobytes() == to_host(model.backward(dy, cache)[0]).tobytes()
+
+
+def test_a_vector_for_gradients_must_be_the_parameters_twin():
+    model = deep()
+    y, cache = model.forward(batch())
+    with pytest.raises(ShapeError, match=r"vector of \(4,\), but the parameters' has"):
+        model.parameter_gradients(np.ones_like(y), cache, into=np.zeros(4, np.float32))
+    with pytest.raises(DtypeError, match="into is float64, but the parameters' vector is float32"):
+        model.backward(np.ones_like(y), cache, into=np.zeros(model.size))

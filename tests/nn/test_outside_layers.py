@@ -16,6 +16,7 @@ from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.nn.build import OWN, build
 from minikd.nn.layer import KINDS
 from minikd.weights import Card, load_model, save_model
+from tests import border
 
 CARD = Card("mine", (1, 2, 3), (0.5,), (0.25,), ("a", "b"))
 
@@ -275,8 +276,10 @@ class Wrong(Scale):
         return super().backward(dy, cache) if self.backwards is None else self.backwards(dy)
 
 
-def gradient_of(model):
+def gradient_of(model, straight=False):
     y, cache = model.forward(X)
+    if straight:
+        return model.parameter_gradients(np.ones_like(y), cache, into=np.empty_like(model.vector))
     return model.flat_gradient(model.parameter_gradients(np.ones_like(y), cache))
 
 
@@ -310,3 +313,6 @@ def test_a_pass_that_returns_something_else_is_refused_by_name(layer, error, wor
         words_here = words.replace("layer 1", f"layer {1 + len(first)}").replace("1.gain", f"{1 + len(first)}.gain")
         with pytest.raises(error, match=words_here):
             gradient_of(model)
+        inside = words_here.replace(f"gradient of {1 + len(first)}.gain", "gradient of gain")
+        with border.closed(), pytest.raises(error, match=inside):
+            gradient_of(model, straight=True)

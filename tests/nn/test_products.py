@@ -42,3 +42,16 @@ def test_pieces_have_the_size_that_is_not_packed():
     assert products._rows_a_piece(3000, 9, 32, like) == 3000
     assert products._rows_a_piece(10_000, 9, 33, like) == 10_000
     assert products._rows_a_piece(10, 10**7, 1, like) == 1
+
+
+@pytest.mark.numpy_only("of NumPy's bits")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_on_numpy_a_product_has_the_bits_of_the_operator(dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((37, 300)).astype(dtype), rng.standard_normal((300, 41)).astype(dtype)
+    w = np.ascontiguousarray(b.T)
+    for left, right in ((a, b), (a, w.T), (a[0], b), (a, b[:, 0]), (a[0], a[1]), (a.T, a), (a[None], b[None])):
+        assert np.asarray(products.product(left, right)).tobytes() == np.asarray(left @ right).tobytes()
+    flat = np.zeros(37 * 41, dtype)
+    products.product(a, w.T, flat.reshape(37, 41))
+    assert flat.tobytes() == (a @ w.T).tobytes()

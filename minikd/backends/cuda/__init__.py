@@ -8,18 +8,30 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 """
 
 from minikd.backends.cuda.activations import relu_backward
+from minikd.backends.cuda.block import Block, block, block_backward, block_backward_parameters
+from minikd.backends.cuda.dense import column_sums, dense, dense_backward, dense_backward_parameters
 from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import adam, sgd
 from minikd.backends.cuda.pooling import window_max, window_max_backward
+from minikd.backends.cuda.products import product
 from minikd.backends.cuda.windows import gather_windows
 
 __all__ = [
+    "Block",
     "adam",
+    "block",
+    "block_backward",
+    "block_backward_parameters",
+    "column_sums",
     "cross_entropy",
+    "dense",
+    "dense_backward",
+    "dense_backward_parameters",
     "gather_windows",
     "kl_divergence",
     "log_softmax",
     "mix",
+    "product",
     "relu_backward",
     "sgd",
     "window_max",

@@ -1,5 +1,6 @@
 """A convolution with the max pooling and the ReLU behind it, or without: which loop covers it, and its gradients."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -55,32 +56,37 @@ def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, Saved]
     return y.transpose(0, 3, 1, 2), Saved(rows, w, winner, moves)
 
 
-def block_backward(dy: Floats, cache: Saved) -> tuple[Floats, Floats, Floats]:
-    """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q)."""
+def block_backward(dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None) -> tuple[Floats, Floats, Floats]:
+    """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q); `into` holds the arrays to fill with dw and db."""
     dx = np.empty_like(cache.x)
-    return dx.transpose(0, 3, 1, 2), *_gradients(dy, cache, dx)
+    return dx.transpose(0, 3, 1, 2), *_gradients(dy, cache, dx, into)
 
 
-def block_backward_parameters(dy: Floats, cache: Saved) -> tuple[Floats, Floats]:
+def block_backward_parameters(
+    dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None
+) -> tuple[Floats, Floats]:
     """Return dw and db alone."""
-    return _gradients(dy, cache, cache.x[:0])
+    return _gradients(dy, cache, cache.x[:0], into)
 
 
-def _gradients(dy: Floats, cache: Saved, dx: Floats) -> tuple[Floats, Floats]:
+def _gradients(dy: Floats, cache: Saved, dx: Floats, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
     """Fill dx, unless it is empty, and return dw and db."""
     x, w, winner, (stride, padding, dilation, window, _) = cache
     O, C, R, S = w.shape
-    gradient, db = np.ascontiguousarray(dy.transpose(0, 2, 3, 1)), np.empty(O, w.dtype)
+    dw, db = (into["weight"], into["bias"]) if into else (np.empty(w.shape, w.dtype), np.empty(O, w.dtype))
+    gradient = np.ascontiguousarray(dy.transpose(0, 2, 3, 1))
     if by_winograd(w, cache.moves):
         turned, dU = winograd.transformed(w[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)), np.empty((16, C, O), w.dtype)
         size = outputs(x.transpose(0, 3, 1, 2), w, cache.moves._replace(window=(1, 1)))
         winograd.backward(x, turned, gradient, winner, dU, db, dx, size, padding, window)
-        return winograd.transformed_back(dU), db
+        dw[...] = winograd.transformed_back(dU)
+        return dw, db
     matrix = np.ascontiguousarray(w.transpose(2, 3, 1, 0)).reshape(-1, O)
     dmatrix = np.empty_like(matrix)
     moves = ((R, S), stride, padding, dilation, window)
     any_convolution.backward(x, matrix, gradient, winner, dmatrix, db, dx, *moves)
-    return np.ascontiguousarray(dmatrix.reshape(R, S, C, O).transpose(3, 2, 0, 1)), db
+    dw[...] = dmatrix.reshape(R, S, C, O).transpose(3, 2, 0, 1)
+    return dw, db
 
 
 def covers(x: Floats, w: Floats, b: Floats, moves: Block) -> bool:

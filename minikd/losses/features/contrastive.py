@@ -20,6 +20,7 @@ from minikd.losses.features.projection import check_projection
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
 from minikd.losses.softmax import check_temperature, log_softmax
+from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
 
@@ -36,15 +37,15 @@ def contrastive(
         raise ShapeError(f"ws has shape {ws.shape}, but must be (E, {xs.shape[1]}) with a width E of at least 1")
     check_projection(ws, xs, len(ws), "ws", "fs")
     check_projection(wt, xt, len(ws), "wt", "ft")
-    a, a_length = unit_rows(xs @ ws.T)  # (N, E) = (N, Ds) @ (Ds, E)
-    e, e_length = unit_rows(xt @ wt.T)  # (N, E) = (N, Dt) @ (Dt, E)
+    a, a_length = unit_rows(product(xs, ws.T))  # (N, E) = (N, Ds) @ (Ds, E)
+    e, e_length = unit_rows(product(xt, wt.T))  # (N, E) = (N, Dt) @ (Dt, E)
     xp, N = module_of(xs), len(xs)
-    logq = log_softmax(a @ e.T, temperature)  # (N, N) = (N, E) @ (E, N)
+    logq = log_softmax(product(a, e.T), temperature)  # (N, N) = (N, E) @ (E, N)
     loss: Scalar = xp.trace(logq) * (-1.0 / N)
     dS = (xp.exp(logq) - xp.eye(N, dtype=xs.dtype)) * (1.0 / (N * check_temperature(temperature)))
-    dx = unit_rows_backward(dS @ e, a, a_length)  # (N, E) = (N, N) @ (N, E)
-    dy = unit_rows_backward(dS.T @ a, e, e_length)  # (N, E) = (N, N) @ (N, E)
-    dfs = (dx @ ws).reshape(fs.shape)  # (N, Ds) = (N, E) @ (E, Ds)
-    dws = dx.T @ xs  # (E, Ds) = (E, N) @ (N, Ds)
-    dwt = dy.T @ xt  # (E, Dt) = (E, N) @ (N, Dt)
+    dx = unit_rows_backward(product(dS, e), a, a_length)  # (N, E) = (N, N) @ (N, E)
+    dy = unit_rows_backward(product(dS.T, a), e, e_length)  # (N, E) = (N, N) @ (N, E)
+    dfs = product(dx, ws).reshape(fs.shape)  # (N, Ds) = (N, E) @ (E, Ds)
+    dws = product(dx.T, xs)  # (E, Ds) = (E, N) @ (N, Ds)
+    dwt = product(dy.T, xt)  # (E, Dt) = (E, N) @ (N, Dt)
     return loss, dfs, dws, dwt

@@ -18,6 +18,7 @@ counts each sample among its own neighbours, which the paper does not.
 from minikd.backends import module_of
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
+from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
 EPS = 1e-6
@@ -37,13 +38,13 @@ def pkt(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     own = xp.eye(N, dtype=xs.dtype)  # on the diagonal, log(0 + 1) and 0/(0 + 1)
     loss: Scalar = (p * (xp.log(p + own) - xp.log(q + own))).sum() * (1.0 / N)
     dk = (q - p) / (k + own) * (0.5 / N)
-    da = (dk + dk.T) @ a  # (N, D) = (N, N) @ (N, D)
+    da = product(dk + dk.T, a)  # (N, D) = (N, N) @ (N, D)
     return loss, unit_rows_backward(da, a, length).reshape(fs.shape)
 
 
 def neighbours(a: Floats) -> tuple[Floats, Floats]:
     """Return the kernel K and the probabilities Q, both (N, N) with 0 on the diagonal, of unit rows a (N, D)."""
     xp = module_of(a)
-    cosines = a @ a.T  # (N, N) = (N, D) @ (D, N)
+    cosines = product(a, a.T)  # (N, N) = (N, D) @ (D, N)
     k = (xp.maximum(0.5 + 0.5 * cosines, 0.0) + EPS) * (1.0 - xp.eye(len(a), dtype=a.dtype))
     return k, k / k.sum(1, keepdims=True)

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from minikd.backends import module_of
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
+from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
 ELEMENTS = 1 << 17
@@ -60,7 +61,7 @@ def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     dxs = xp.empty_like(xs)
     for at in slices(len(xs), xs.size):  # i, with r samples in a slice
         e, _ = unit_rows(xs[at, None] - xs)
-        dxs[at] = 2.0 * (dd[at, None] @ e)[:, 0]  # (r, 1, D) = (r, 1, N) @ (r, N, D)
+        dxs[at] = 2.0 * product(dd[at, None], e)[:, 0]  # (r, 1, D) = (r, 1, N) @ (r, N, D)
     return loss, dxs.reshape(fs.shape)
 
 
@@ -77,11 +78,11 @@ def rkd_angle(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     for at in slices(N, N * max(N, xs.shape[1], xt.shape[1])):  # j, with r samples in a slice
         e, length = unit_rows(xs - xs[at, None])
         t, _ = unit_rows(xt - xt[at, None])
-        psi = e @ e.swapaxes(1, 2)  # (r, N, N) = (r, N, D) @ (r, D, N)
-        phi = t @ t.swapaxes(1, 2)  # (r, N, N) = (r, N, D) @ (r, D, N)
+        psi = product(e, e.swapaxes(1, 2))  # (r, N, N) = (r, N, D) @ (r, D, N)
+        phi = product(t, t.swapaxes(1, 2))  # (r, N, N) = (r, N, D) @ (r, D, N)
         terms, slope = huber(psi - phi)
         loss = loss + (terms * others).sum()
-        de = 2.0 * ((slope * others) @ e)  # (r, N, D) = (r, N, N) @ (r, N, D)
+        de = 2.0 * product(slope * others, e)  # (r, N, D) = (r, N, N) @ (r, N, D)
         du = unit_rows_backward(de, e, length)
         dxs += du.sum(0)
         dxs[at] -= du.sum(1)

@@ -13,6 +13,7 @@ nothing; the other samples' rows still do.
 
 from minikd.losses.features.rows import feature_rows
 from minikd.losses.features.unit_rows import unit_rows, unit_rows_backward
+from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
 
@@ -23,10 +24,10 @@ def similarity_preserving(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     dtype; N >= 2. Raises ShapeError and DtypeError.
     """
     xs, xt = feature_rows(fs, ft, least=2)
-    a, length = unit_rows(xs @ xs.T)  # (N, N) = (N, D) @ (D, N)
-    b, _ = unit_rows(xt @ xt.T)  # (N, N) = (N, D) @ (D, N)
+    a, length = unit_rows(product(xs, xs.T))  # (N, N) = (N, D) @ (D, N)
+    b, _ = unit_rows(product(xt, xt.T))  # (N, N) = (N, D) @ (D, N)
     gap, pairs = a - b, len(xs) ** 2
     loss: Scalar = (gap * gap).sum() * (1.0 / pairs)
     dG = unit_rows_backward(gap * (2.0 / pairs), a, length)
-    dxs: Floats = (dG + dG.T) @ xs  # (N, D) = (N, N) @ (N, D)
+    dxs = product(dG + dG.T, xs)  # (N, D) = (N, N) @ (N, D)
     return loss, dxs.reshape(fs.shape)

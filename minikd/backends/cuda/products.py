@@ -1,0 +1,129 @@
+"""Matrix products on a device: cuBLAS called by its own names, through ctypes.
+
+CuPy's own `@` refuses to run while a stream is captured as a CUDA graph. cuBLAS itself does not, if its workspace was
+given to it beforehand: so each stream has a handle here, with a workspace of its own.
+
+cuBLAS reads matrices column by column. An array that lies row by row is its own transpose to it, so out = a b is asked
+for as outᵀ = bᵀ aᵀ, and no operand is copied.
+"""
+
+import ctypes
+import os
+from functools import cache
+from typing import NamedTuple
+
+import cupy
+from cupy.cuda import cublas, runtime
+
+from minikd.backends import address_of
+from minikd.typing import Floats, Shape
+
+WORKSPACE = 32 << 20
+"""Bytes: what NVIDIA advises for Hopper. A product that needs more takes a slower way."""
+
+TF32 = 3
+"""CUBLAS_TF32_TENSOR_OP_MATH: operands are rounded to 10 bits. CUPY_TF32=1 asks for it, for CuPy's own products too."""
+
+
+class Laid(NamedTuple):
+    """An operand as cuBLAS is told of it: its memory, whether it is a transposed view, elements from line to line."""
+
+    x: Floats
+    transposed: bool
+    line: int
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return cuBLAS, of the CUDA that CuPy is built for, or None where there is no such library."""
+    cublas.getVersion(cupy.cuda.device.get_cublas_handle())  # CuPy loads its own; the name then means that one
+    try:
+        return ctypes.CDLL(f"libcublas.so.{runtime.runtimeGetVersion() // 1000}")
+    except OSError:
+        return None
+
+
+def capturable() -> bool:
+    """Return whether products can be captured as a part of a CUDA graph."""
+    return library() is not None
+
+
+class Handle:
+    """cuBLAS's state for one stream. It is made at the stream's first product, which must not be under capture."""
+
+    def __init__(self, blas: ctypes.CDLL, stream: int) -> None:
+        self.blas, self.pointer, self.workspace = blas, ctypes.c_void_p(), cupy.empty(WORKSPACE, "u1")
+        self.call("cublasCreate_v2", pointer=ctypes.byref(self.pointer))
+        self.call("cublasSetStream_v2", ctypes.c_void_p(stream))
+        self.call(
+            "cublasSetWorkspace_v2", ctypes.c_void_p(self.workspace.data.ptr), ctypes.c_size_t(self.workspace.nbytes)
+        )
+        if os.environ.get("CUPY_TF32") == "1":
+            self.call("cublasSetMathMode", TF32)
+
+    def call(self, name: str, *arguments: object, pointer: object = None) -> None:
+        """Call a function of cuBLAS. Its error is CuPy's, which `backends.device_errors` explains."""
+        status = getattr(self.blas, name)(self.pointer if pointer is None else pointer, *arguments)
+        if status:
+            raise cublas.CUBLASError(status)
+
+
+@cache
+def handle_of(device: int, stream: int) -> Handle | None:
+    """Return the handle of a device's stream, None where there is no cuBLAS to call."""
+    return Handle(blas, stream) if (blas := library()) else None
+
+
+def product(a: Floats, b: Floats, out: Floats | None = None) -> Floats:
+    """Return a @ b, in `out` if it is given: of vectors, of matrices, or of two stacks of as many matrices.
+
+    Operands lie row by row or column by column; others are copied. Both are float32, or both float64.
+    """
+    stream = cupy.cuda.get_current_stream().ptr
+    handle = handle_of(runtime.getDevice(), stream)
+    if handle is None or a.dtype != b.dtype or a.dtype.char not in "fd" or a.ndim > 3:
+        whole: Floats = cupy.matmul(a, b, out=out)
+        return whole
+    left, right = (a[None] if a.ndim == 1 else a), (b[:, None] if b.ndim == 1 else b)
+    check_shapes(a, b, left.shape, right.shape)
+    shape = (*a.shape[:-1], *b.shape[max(1, b.ndim - 1) :])
+    target: Floats = cupy.empty(shape, a.dtype) if out is None or not out.flags.c_contiguous else out
+    if target.shape != shape:
+        raise ValueError(f"a product of shapes {a.shape} and {b.shape} does not fit out of shape {target.shape}")
+    if not left.shape[-1]:
+        target.fill(0)
+    elif target.size:
+        multiply(handle, laid(left), laid(right), target)
+    if out is None or target is out:
+        return target
+    out[...] = target
+    return out
+
+
+def check_shapes(a: Floats, b: Floats, left: Shape, right: Shape) -> None:
+    """Refuse operands that do not fit, with the error that `@` has."""
+    if len(left) != len(right) or left[:-2] != right[:-2] or left[-1] != right[-2]:
+        raise ValueError(f"a product of shapes {a.shape} and {b.shape}: the inner lengths, or the stacks, differ")
+
+
+def multiply(handle: Handle, left: Laid, right: Laid, target: Floats) -> None:
+    """Write left @ right into target (..., M, N)."""
+    kind = "D" if target.dtype.char == "d" else "S"
+    number = ctypes.c_double if kind == "D" else ctypes.c_float
+    one, zero = number(1), number(0)
+    (M, K), N = left.x.shape[-2:], right.x.shape[-1]
+    head = (int(right.transposed), int(left.transposed), N, M, K, ctypes.byref(one))
+    b, a, c = (ctypes.c_void_p(address_of(x)) for x in (right.x, left.x, target))
+    if left.x.ndim == 2:
+        handle.call(f"cublas{kind}gemm_v2", *head, b, right.line, a, left.line, ctypes.byref(zero), c, N)
+    else:
+        next_b, next_a, next_c = (ctypes.c_longlong(size) for size in (K * N, M * K, M * N))
+        tail = (b, right.line, next_b, a, left.line, next_a, ctypes.byref(zero), c, N, next_c, len(left.x))
+        handle.call(f"cublas{kind}gemmStridedBatched", *head, *tail)
+
+
+def laid(x: Floats) -> Laid:
+    """Return how the matrices of x (..., rows, columns) lie; copied where they lie neither way."""
+    if not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous:
+        return Laid(x, True, x.shape[-2])
+    return Laid(cupy.ascontiguousarray(x), False, x.shape[-1])
