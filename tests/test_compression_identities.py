@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from minikd.compression import layers, pruning, straight_through
+from minikd.compression import layers, low_rank, pruning, straight_through
 from minikd.compression.layers import CompressedLinear, Compression, RoundedReLU
 from minikd.exports.integer import LEVELS
-from minikd.nn import Linear
+from minikd.nn import Linear, Sequential
 from tests.compression.surrogate import check_layer, check_rounding
 
 pytestmark = pytest.mark.numpy_only("the surrogate is computed on the host")
@@ -49,3 +49,18 @@ def test_the_first_step_is_the_one_with_the_smallest_rounding_error():
             return ((step * np.clip(np.round(weight / step), -Q, Q) - weight) ** 2).sum(1)
 
         assert (error(bits) <= np.minimum(error(bits + 1), error(bits - 1))).all(), kind
+
+
+def test_two_thin_layers_miss_by_the_singular_values_that_are_cut_off_and_share_the_rest():
+    rng = np.random.default_rng(0)
+    model = Sequential(Linear(9, 6, rng)).astype("float64")
+    model.params["0.bias"][...] = rng.normal(size=6)
+    w = model.params["0.weight"]
+    thin = low_rank.low_rank(model, 2)
+    v, u = (layer.params["weight"] for layer in thin.layers)
+    left_out = np.linalg.eigvalsh(w @ w.T)[:4]  # (O, O) = (O, C) @ (C, O)
+    missed = np.square(w - u @ v).sum()  # (O, C) = (O, r) @ (r, C)
+    assert np.isclose(missed, left_out.sum())
+    assert np.allclose(np.square(u).sum(0), np.square(v).sum(1))
+    zero = np.zeros((1, 9))
+    assert np.allclose(thin(zero), model(zero))

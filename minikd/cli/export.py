@@ -9,13 +9,16 @@ from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_
 from minikd.cli.shared_flags import add_json, add_layers
 from minikd.console import units
 from minikd.console.layout import paragraph
+from minikd.console.notices import notice
 from minikd.distillation.folder import quoted
+from minikd.distillation.results import read_results
 from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS, NONE, check_kind
 from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_file, write
 from minikd.nn import Sequential
+from minikd.report.verdict import recommended
 from minikd.storage.files import make_folder
 from minikd.weights import Card
 
@@ -35,7 +38,9 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--int8", dest="quantize", action="store_const", const="int8", help="short for --quantize int8 (default: no)"
     )
     to.add_argument(
-        "--model", choices=("teacher", "baseline", "student"), help="which model of a run (default: student; html: all)"
+        "--model",
+        choices=("teacher", "baseline", "student"),
+        help="which model of a run (default: the better student; html: all)",
     )
     to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
     add_layers(to)
@@ -50,8 +55,23 @@ def run(arguments: argparse.Namespace) -> int:
         return export_list(arguments, subjects(arguments.source, arguments.model))
     if arguments.to == "html":
         return export_page(arguments, subjects(arguments.source, arguments.model))
-    model = arguments.model or ("student" if arguments.source.is_dir() else None)
+    model = arguments.model or (better_of(arguments.source) if arguments.source.is_dir() else None)
     return export_model(arguments, subjects(arguments.source, model))
+
+
+def better_of(folder: Path) -> str:
+    """Return the student that a run's results recommend; the distilled one where the run has no results of both."""
+    results = read_results(folder)
+    if "student_distilled" not in results:
+        return "student"
+    better = recommended(results)
+    if better == FILES["student"]:
+        return "student"
+    notice(
+        f"exporting the baseline, which this run recommends: it makes {units.errors(results[better]['errors'])} on the "
+        f"test images, the distilled student {results[FILES['student']]['errors']:,}; for that one add --model student"
+    )
+    return "baseline"
 
 
 def export_list(arguments: argparse.Namespace, found: Subjects) -> int:

@@ -9,12 +9,12 @@ from minikd.compression.layers import Compressed, CompressedConv2d, CompressedLi
 from minikd.compression.whole import InWholeNumbers
 from minikd.errors import ConfigError, DtypeError
 from minikd.exports.quantize import activation_bits, quantize, steps_of
-from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minikd.nn import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.layer import Layer
 from minikd.typing import Pixels
 from minikd.weights import Card
 
-TAKES = (Linear, Conv2d, MaxPool2d, Flatten, ReLU)
+TAKES = (Linear, Conv2d, MaxPool2d, Flatten, ReLU, Dropout)
 """The layers of a network that can be compressed while it trains."""
 
 
@@ -47,10 +47,14 @@ def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> No
         if not isinstance(layer, TAKES):
             raise ConfigError(
                 f"layer {i}, {layer.in_one_line()}, cannot be compressed while it trains: --quantize and --prune take "
-                "dense layers, convolutions, max pooling and ReLU; leave norm and dropout out of the student"
+                "dense layers, convolutions, max pooling, ReLU and dropout; leave other layers out of the student, or "
+                "train it without and add --int8 to minikd export, which folds batch norm"
             )
     if how.quantize and card.image[0] > 1:
-        raise ConfigError(f"--quantize trains on grey images, but these have {card.image[0]} channels; leave it out")
+        raise ConfigError(
+            f"--quantize trains on grey images, but these have {card.image[0]} channels; leave "
+            "it out, and add --int8 to minikd export afterwards"
+        )
     if how.quantize and images.dtype != np.uint8:
         raise DtypeError(
             f"--quantize takes pixels as bytes, but these images are {images.dtype}; store them as uint8 in 0-255"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from minikd.cli import main
+from minikd.distillation.results import read_results, write_results
 from minikd.weights import load_model, save_model, write_tensors
 from tests.exports import compiled
 
@@ -20,8 +21,17 @@ NEEDS_ONNX = "the extra export is not installed: pip install 'minikd[export]'"
 
 @pytest.fixture
 def run(finished, tmp_path):
-    """A copy of a finished run's folder, to write into."""
-    return shutil.copytree(finished, tmp_path / "run")
+    """A copy of a finished run's folder, to write into, in which the distilled student is the better one."""
+    folder = shutil.copytree(finished, tmp_path / "run")
+    set_errors(folder, 5, 4)
+    return folder
+
+
+def set_errors(run, baseline, distilled):
+    """Write the errors of both students into a run's results."""
+    results = dict(read_results(run))
+    results["student_baseline"]["errors"], results["student_distilled"]["errors"] = baseline, distilled
+    write_results(run, results)
 
 
 def told(capsys, *arguments):
@@ -115,6 +125,32 @@ def test_c_is_written_in_a_folder_of_its_own_and_compiles(run, capsys, int8):
     assert (folder / "student").exists()
     classes, _, _ = compiled.answers(compiled.build(folder), np.zeros((2, 1, 12, 10), np.uint8))
     assert len(classes) == 2
+
+
+@pytest.mark.parametrize(
+    ("errors", "flags", "exported"),
+    [
+        ((5, 4), [], "student"),
+        ((4, 5), [], "baseline"),
+        ((4, 4), [], "baseline"),
+        ((4, 5), ["--model", "student"], "student"),
+        ((5, 4), ["--model", "baseline"], "baseline"),
+    ],
+)
+def test_the_student_that_the_run_recommends_is_exported_unless_told_otherwise(run, capsys, errors, flags, exported):
+    set_errors(run, *errors)
+    status, _, err = told(capsys, run, "--to", "c", *flags)
+    assert status == 0, err
+    assert [path.name for path in (run / "export").iterdir()] == [f"{exported}-c"]
+    said = " ".join(err.split())
+    assert ("exporting the baseline, which this run recommends" in said) == (exported == "baseline" and not flags)
+    assert "Traceback" not in err
+
+
+def test_without_results_the_distilled_student_is_exported(run, capsys):
+    (run / "results.json").unlink()
+    assert told(capsys, run, "--to", "c")[0] == 0
+    assert [path.name for path in (run / "export").iterdir()] == ["student-c"]
 
 
 def test_a_path_that_is_not_there_is_answered_with_the_runs_that_are(run, tmp_path, monkeypatch, capsys):

@@ -23,7 +23,7 @@ from minikd.exports.integer import LEVELS, integer_logits
 from minikd.exports.quantize import quantize
 from minikd.exports.write import Order, write
 from minikd.models import small_cnn
-from minikd.nn import BatchNorm1d, Flatten, Linear, ReLU, Sequential
+from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
 from minikd.training import Plan
 from minikd.weights import Card, load_model, save_model
 from tests import problems
@@ -215,3 +215,21 @@ def test_evaluating_the_weights_file_in_float32_says_that_it_was_trained_otherwi
     Image.fromarray(grey().test_images[0, 0]).save(tmp_path / "picture.png")
     with pytest.warns(Notice, match="the baseline was trained to answer in whole numbers"):
         predictions({"baseline": load_model(path)}, [tmp_path / "picture.png"])
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "ternary"])
+def test_dropout_is_there_in_training_and_gone_in_whole_numbers(kind):
+    data, rng = grey(), np.random.default_rng(0)
+    model = Sequential(Flatten(), Linear(36, 8, rng), ReLU(), Dropout(0.5), Linear(8, 3, rng))
+    minikd.train(model, data, Plan(epochs=2, batch_size=8), callbacks=[], quantize=kind)
+    without = Sequential(*(layer.copy() for layer in model.layers if not isinstance(layer, Dropout)))
+    without.activation_bits = model.activation_bits
+    card = card_of(data)
+    found, wanted = (
+        integer_logits(quantize(one, card, data.train_images, kind=kind), data.test_images) for one in (model, without)
+    )
+    assert np.array_equal(found, wanted)
+    small = compressed(model, Compression(kind), card, data.train_images)
+    x = np.ones((4, 1, 6, 6), np.float32)
+    first, second = (small.forward(x, True, np.random.default_rng(seed))[0] for seed in (0, 1))
+    assert not np.array_equal(first, second)

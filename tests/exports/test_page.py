@@ -15,7 +15,7 @@ from minikd.console import units
 from minikd.data import Views, load_image
 from minikd.data.ink import centred, ink_of
 from minikd.errors import CheckpointError, ConfigError, Diverged, DtypeError, ShapeError
-from minikd.exports.integer import integer_logits
+from minikd.exports.integer import LEVELS, integer_logits
 from minikd.exports.layers import described
 from minikd.exports.page import MOST_IMAGES, images_shown, write_page
 from minikd.exports.quantize import quantize
@@ -124,8 +124,9 @@ def test_the_page_answers_200_test_images_as_python_does_and_draws(written):
 
 
 @needs_chromium
-def test_in_whole_numbers_the_page_gives_the_same_integers(trio, digits, tmp_path):
-    page = write_page(trio, digits, tmp_path / "page.html", kind="int8")
+@pytest.mark.parametrize("kind", sorted(LEVELS))
+def test_in_whole_numbers_the_page_gives_the_same_integers(trio, digits, tmp_path, kind):
+    page = write_page(trio, digits, tmp_path / "page.html", kind=kind)
     found = selftest(page.path)
     assert found["passed"]
     assert [one["difference"] for one in found["models"].values()] == [0] * 3
@@ -160,11 +161,12 @@ def test_every_layer_and_random_networks_give_the_packages_numbers(odd):
 
 
 @needs_chromium
-def test_every_layer_and_random_networks_of_whole_numbers_give_the_packages_integers(odd):
+@pytest.mark.parametrize("kind", sorted(LEVELS))
+def test_every_layer_and_random_networks_of_whole_numbers_give_the_packages_integers(odd, kind):
     data, rng = pictures((3, 9, 8), 5, 20), np.random.default_rng(5)
     data.test_images[:3] = [[[[0]]], [[[255]]], [[[33]]]]
     made = in_whole_numbers(rng) | {f"random {i}": at_random(rng, whole=True) for i in range(40)}
-    whole = {name: quantize(shaken(model, 6), card_of(data), data.train_images) for name, model in made.items()}
+    whole = {n: quantize(shaken(model, 6), card_of(data), data.train_images, kind=kind) for n, model in made.items()}
     found = answers(odd, {name: described(model) for name, model in whole.items()}, data.test_images, card_of(data), 0)
     for name, model in whole.items():
         sums = integer_logits(model, data.test_images)

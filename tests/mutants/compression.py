@@ -1,16 +1,17 @@
-"""Bugs of rounding, of its gradient, and of pruning."""
+"""Bugs of rounding, of its gradient, of pruning, and of low rank."""
 
 import math
 
 import numpy as np
 
-from minikd.compression import layers, pruning, straight_through
+from minikd.compression import layers, low_rank, pruning, straight_through
 from minikd.compression.layers import Compressed
 from tests.mutants.planting import Mutant, attribute
 
 ROUNDING = "identity: rounding has the gradient with its errors kept fixed"
 LAYERS = "identity: small layers have the gradients with their rounding kept fixed"
 PRUNING = "identity: pruning follows the cubic curve and takes the smallest"
+LOW_RANK = "identity: two thin layers miss by the singular values that are cut off and share the rest"
 
 
 def backward(dx=None, dstep=None):
@@ -67,6 +68,24 @@ def bits_of_one_weight(layer, dw, grads):
     return {**grads, "weight_bits": grads["weight_bits"] / shared}
 
 
+def factors_of(wrong):
+    """Return a plant: wrong(U, S, Vᵀ, rank) gives the factors u, v in place of the right ones."""
+    return attribute(
+        low_rank, "factors", lambda real: lambda w, rank: wrong(*np.linalg.svd(w, full_matrices=False), rank)
+    )
+
+
+def bias_forgotten(real):
+    """The old bias is forgotten."""
+
+    def wrong(layer, rank):
+        *before, last = real(layer, rank)
+        last.params["bias"][...] = 0
+        return [*before, last]
+
+    return wrong
+
+
 MUTANTS = [
     Mutant("rounding", "the gradient passes outside the range, too", backward(dx=lambda dy, cache: dy), ROUNDING),
     Mutant("rounding", "the true derivative, 0", backward(dx=lambda dy, cache: 0 * dy), ROUNDING),
@@ -109,4 +128,23 @@ MUTANTS = [
         attribute(pruning, "smallest_out", lambda real: lambda weight, fraction: real(-1 / weight, fraction)),
         PRUNING,
     ),
+    Mutant(
+        "low rank",
+        "the smallest singular values are kept",
+        factors_of(lambda U, S, V, r: (U[:, -r:] * np.sqrt(S[-r:]), np.sqrt(S[-r:])[:, None] * V[-r:])),
+        LOW_RANK,
+    ),
+    Mutant(
+        "low rank",
+        "both factors have the whole singular values",
+        factors_of(lambda U, S, V, r: (U[:, :r] * S[:r], S[:r, None] * V[:r])),
+        LOW_RANK,
+    ),
+    Mutant(
+        "low rank",
+        "one factor has all of the singular values",
+        factors_of(lambda U, S, V, r: (U[:, :r] * S[:r], V[:r])),
+        LOW_RANK,
+    ),
+    Mutant("low rank", "the bias is forgotten", attribute(low_rank, "thin", bias_forgotten), LOW_RANK),
 ]

@@ -81,6 +81,13 @@ def test_a_block_is_its_layers_one_by_one(convolution, tail, dtype):
     assert_close(*both(passes, model, x, upstream(model, x)), scale=40)
 
 
+@pytest.mark.parametrize(("convolution", "covered"), [("groups", False), ("3x3, few channels", True)])
+def test_a_convolution_in_groups_is_left_to_numpy(convolution, covered):
+    model, x = network(convolution, "pool and relu", "float32"), pictures(convolution, "float32")
+    _, caches = model.forward(x)
+    assert isinstance(caches[0], BlockCache) == covered
+
+
 @pytest.mark.parametrize("memory", ["gaps", "channels first"])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_memory_order_and_number_of_images_do_not_matter(memory, count):
