@@ -35,7 +35,7 @@ from minikd.weights import Card, save_model
 
 @dataclass(frozen=True)
 class Scores:
-    """How good a model is on a test set: wrong answers, accuracy, negative log-likelihood, expected calibration error."""
+    """What a model is worth on a test set: wrong answers, accuracy, likelihood and calibration error."""
 
     errors: int
     accuracy: float
@@ -87,14 +87,14 @@ def distill(
     """Train `student` in place on the teacher's answers and on the labels.
 
     `method` is a name in `minikd.METHODS`, and `settings` are that method's settings, such as `temperature=4.0,
-    alpha=0.9` of the default (Hinton, Vinyals & Dean 2015). It may also be an object of your own `Method`, FILE.py:NAME,
+    alpha=0.9` of the default (Hinton, Vinyals & Dean 2015). It may also be an object of your own, FILE.py:NAME,
     or a function (student_logits, teacher_logits, labels) -> (loss, gradient with respect to the student's logits),
-    whose further arguments are its settings (`minikd.methods.function`). The teacher sees the same augmented images as
-    the student, in evaluation mode. The probabilities of several teachers are averaged. If a teacher knows its classes'
+    whose further arguments are its settings (`minikd.methods.function`). The teacher sees the student's augmented
+    images, in evaluation mode. The probabilities of several teachers are averaged. If a teacher knows its classes'
     names, its outputs are matched with the data's classes by name. `unlabelled`: more images of the data's shape and
-    dtype, which only the teacher answers. callbacks, quantize, prune: as in `train`. Raises as `train`, ConfigError
-    where the method cannot be used here, DtypeError for a teacher of another dtype or device than the student's, and
-    DataError where `unlabelled` are not images.
+    dtype; the teacher alone has an answer for them. callbacks, quantize, prune: as in `train`. Raises as `train`,
+    ConfigError where the method cannot be used here, DtypeError where teacher and student differ in dtype or device,
+    and DataError where `unlabelled` are not images.
     """
     data, plan, views = prepared(student, "student", data, plan, augmentation, callbacks)
     teachers = teachers_for(teacher, student, data, views)
@@ -104,8 +104,7 @@ def distill(
     check(by, pair)
 
     told = chosen(callbacks)
-    rng = np.random.default_rng((plan.seed, EXTRA))
-    objective = by.objective(pair, asking(teachers, views, told), rng)
+    objective = by.objective(pair, asking(teachers, views, told), np.random.default_rng((plan.seed, EXTRA)))
     student.class_names = data.class_names
 
     def train(student: Sequential) -> None:
@@ -122,7 +121,7 @@ def prepared(
     augmentation: Augmentation | None,
     callbacks: Sequence[Callback] | Literal["auto"],
 ) -> tuple[Dataset, Plan, Views]:
-    """Check what `train` and `distill` are given; return the data in the model's class order, the plan and the views."""
+    """Check the arguments; return the data in the order of the model's classes, the plan and the views."""
     check_model(model, role)
     check_data(data)
     check_choices(plan, augmentation, callbacks)
