@@ -64,7 +64,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
 def check_alone(arguments: argparse.Namespace) -> None:
     """Refuse settings beside --resume: the run's own recipe decides."""
     given = list(given_settings(arguments))
-    given += [name for name in ("config", "seed_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
+    given += [name for name in ("config", "original_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
     if given:
         raise ConfigError(
             f"--resume goes on by the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "

@@ -9,7 +9,7 @@ from pathlib import Path
 from minikd.console.notices import notice
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
-from minikd.settings import new_name
+from minikd.settings import new_name, new_value
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
 """Settings that say where something lies: what it holds is compared instead, with the weights' own record."""
@@ -72,4 +72,5 @@ def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, ob
         if isinstance(value, Mapping):
             yield from flat(value, f"{place}{name}.")
         else:
-            yield new_name(f"{place}{name}"), value
+            new = new_name(f"{place}{name}")
+            yield new, new_value(new, value)

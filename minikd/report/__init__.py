@@ -2,6 +2,6 @@
 
 from minikd.distillation.results import MODELS, Results
 from minikd.report.figure_data import FigureData, HistoryRow
-from minikd.report.tables import seed_tables, summary_table
+from minikd.report.tables import original_tables, summary_table
 
-__all__ = ["MODELS", "FigureData", "HistoryRow", "Results", "seed_tables", "summary_table"]
+__all__ = ["MODELS", "FigureData", "HistoryRow", "Results", "original_tables", "summary_table"]
