@@ -141,7 +141,7 @@ class Terminal:
                 self.stream.flush()
 
     def isatty(self) -> bool:
-        """Return whether somebody is looking."""
+        """Return whether progress is shown to a person."""
         try:
             return self.stream is not None and bool(self.stream.isatty())
         except Exception:
@@ -174,7 +174,7 @@ def standard_error() -> Terminal:
 
 
 def watched() -> bool:
-    """Return whether somebody reads standard error as it is written: at a terminal, or in a notebook."""
+    """Return whether standard error is shown as it is written: at a terminal or in a notebook."""
     return standard_error().isatty() or hasattr(builtins, "__IPYTHON__")
 
 

@@ -96,7 +96,7 @@ class Student(Training):
 
 
 SHORT = ("temperature", "alpha")
-"""Settings of a method that may also stand beside its name, in [distillation] and as flags of their own."""
+"""Settings of a method that may also stand directly in [distillation], and have their own flags."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from minikd.typing import Shape
 
 
 class Layers(NamedTuple):
-    """The student's layer and the teacher's that are compared, and the shapes of a sample's outputs."""
+    """The two layers that are compared, and the shapes of their outputs for one sample."""
 
     student: str
     teacher: str

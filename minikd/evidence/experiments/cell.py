@@ -1,4 +1,4 @@
-"""A cell: one model of one seed, trained in a folder of its own and measured once.
+"""A cell: one model of one seed, trained in its own folder and measured once.
 
 Its outcome is one JSON file, written aside and renamed when all is over. What is on disk is not computed again, so an
 experiment that was stopped goes on where it was, and a cell that was stopped goes on from its own checkpoint.

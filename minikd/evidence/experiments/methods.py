@@ -63,7 +63,7 @@ student that is taught by the first student."""
 
 
 Bases = Callable[[Recipe], list[str]]
-"""Which rows have a default of their own: the baseline, and the names of methods, or FILE.py:NAME."""
+"""The rows with default settings: the baseline, and the names of methods, or FILE.py:NAME."""
 
 
 def base_rows(recipe: Recipe) -> list[str]:

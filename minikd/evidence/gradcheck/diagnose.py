@@ -1,4 +1,4 @@
-"""From a wrong gradient to a sentence: which of the usual suspects explains it, or at least where it is wrong."""
+"""Explains a wrong gradient in a sentence: which common mistake it fits, or at least where it is wrong."""
 
 from collections.abc import Iterator
 

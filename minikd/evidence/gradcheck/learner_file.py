@@ -1,4 +1,4 @@
-"""What of somebody's file can be checked: a layer, or a function beside its backward pass."""
+"""Finds in a user's file what can be checked: a layer, or a function with its backward pass."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Bugs of the loss. Each stands beside the right line, and has the right gradient of its own wrong value but one.
+"""Bugs in the loss, each beside the correct line. All but one have the correct gradient of their wrong value.
 
     right:  L = T²·(1/N) Σ_n Σ_k p_nk (log p_nk - log q_nk),   dz = T (q - p)/N
 

@@ -82,7 +82,7 @@ def paragraphs(one: Examined, cost: Cost | None) -> str:
 
 
 def verdict(one: Examined) -> str:
-    """Say whether the named check does its work, and nobody cries wolf."""
+    """Say whether the named check finds the bug, and whether no other check reports one."""
     alarms = [f"{name} ({finding})" for name, finding in one.alarms.items() if finding]
     if alarms:
         return words(f"WRONG: complaints of the right version: {', '.join(alarms)}.")

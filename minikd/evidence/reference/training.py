@@ -1,6 +1,6 @@
 """Twenty steps of the whole job on both sides: a CNN teacher on labels, then an MLP student that distills it.
 
-minikd's side is `training.fit`, the loop of every run; PyTorch's is a loop of its own. Both start from the same weights
+minikd's side is `training.fit`, the loop of every run; PyTorch has a separate loop. Both start from the same weights
 and see the same batches; each distills the teacher that it trained itself. So every part is in it at once: layers,
 losses, gradients, clipping, optimiser, schedule.
 """
