@@ -76,11 +76,11 @@ COPIES = {
     "student, live": 2,
 }
 LAUNCHES = {
-    "teacher": (52, 15),
-    "teacher, dropout": (54, 15),
+    "teacher": (32, 8),
+    "teacher, dropout": (34, 8),
     "student, labels": (15, 7),
     "student, cached": (23, 7),
-    "student, live": (38, 11),
+    "student, live": (30, 9),
 }
 
 

@@ -8,13 +8,18 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 """
 
 from minikd.backends.cuda.activations import relu_backward
+from minikd.backends.cuda.block import Block, block, block_backward, block_backward_parameters
 from minikd.backends.cuda.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import adam, sgd
 from minikd.backends.cuda.pooling import window_max, window_max_backward
 from minikd.backends.cuda.windows import gather_windows
 
 __all__ = [
+    "Block",
     "adam",
+    "block",
+    "block_backward",
+    "block_backward_parameters",
     "cross_entropy",
     "gather_windows",
     "kl_divergence",

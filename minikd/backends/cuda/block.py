@@ -1,0 +1,159 @@
+"""A convolution with the max pooling and the ReLU behind it, or without: two launches forward, four backward.
+
+    y = relu(max over a window of z),   z the convolution
+
+Kept for the backward pass is one byte an output: which pixel of its window won, counted in row order, or BLOCKED where
+ReLU lets no gradient through.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import cupy
+
+from minikd.backends.cuda import convolution
+from minikd.backends.cuda.activations import relu_backward
+from minikd.typing import Array, Floats, HeightWidth
+
+BLOCKED = 255
+"""The winner of an output that is 0 by ReLU: no pixel."""
+
+LARGEST = 15
+"""The longest side of a window whose pixels a byte can number."""
+
+ONE = (1, 1)
+
+# Places are counted in 32 bits: a device divides them several times faster than 64.
+_pool_relu = cupy.ElementwiseKernel(
+    "raw T z, int32 H, int32 W, int32 O, int32 P, int32 Q, int32 rows, int32 columns, bool relu, uint8 blocked",
+    "T y, uint8 winner",
+    """
+    int at = i, o = at % O, q = at / O % Q, p = at / O / Q % P, n = at / O / Q / P;
+    int first = ((n * H + p * rows) * W + q * columns) * O + o, number = 0;
+    y = z[first];
+    winner = 0;
+    for (int row = 0; row < rows; ++row) for (int column = 0; column < columns; ++column, ++number) {
+        T value = z[first + (row * W + column) * O];
+        if (value > y) winner = number;  // strictly larger, so the first of equals stays
+        if (value > y || value != value) y = value;
+    }
+    if (relu && !(y > 0)) {
+        winner = blocked;
+        if (y < 0) y = 0;  // NaN stays
+    }
+    """,
+    "minikd_pool_relu",
+)
+
+# A pixel of z has the gradient of its window's output if it won there, and 0 otherwise. dy may lie in any order.
+_pool_relu_backward = cupy.ElementwiseKernel(
+    "raw T dy, raw uint8 winner, int32 H, int32 W, int32 O, int32 P, int32 Q, int32 rows, int32 columns",
+    "T dz",
+    """
+    int at = i, o = at % O, w = at / O % W, h = at / O / W % H, n = at / O / W / H, p = h / rows, q = w / columns;
+    const ptrdiff_t place[4] = {n, p, q, o};
+    bool inside = p < P && q < Q;
+    dz = inside && winner[((n * P + p) * Q + q) * O + o] == h % rows * columns + w % columns ? dy[place] : T(0);
+    """,
+    "minikd_pool_relu_backward",
+)
+
+
+class Block(NamedTuple):
+    """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU."""
+
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth
+    window: HeightWidth
+    relu: bool
+
+    @property
+    def convolution(self) -> convolution.Moves:
+        """How the convolution moves."""
+        return convolution.Moves(self.stride, self.padding, self.dilation)
+
+
+class Saved(NamedTuple):
+    """The input x and the output y, channels-last; the weight (O, C, R, S); z's height and width; the winners."""
+
+    x: Floats
+    y: Floats
+    w: Floats
+    size: HeightWidth
+    winner: Array | None
+    moves: Block
+
+
+def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, Saved] | None:
+    """Return the outputs (N, O, P, Q) and the cache, or None where the kernels do not cover these arrays.
+
+    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,) or None for no bias. Windows that reach over the edge are left out.
+    """
+    if not covers(x, w, b, moves):
+        return None
+    size, image = convolved_size(x, w, moves), x.transpose(0, 2, 3, 1)
+    pooled = moves.window != ONE
+    y = convolution.forward(image, w, b, moves.convolution, size, moves.relu and not pooled)
+    winner = None
+    if pooled:
+        z, (rows, columns), O = y, moves.window, len(w)
+        P, Q = size[0] // rows, size[1] // columns
+        y, winner = cupy.empty((len(x), P, Q, O), x.dtype), cupy.empty((len(x), P, Q, O), "u1")
+        _pool_relu(z, *size, O, P, Q, rows, columns, moves.relu, BLOCKED, y, winner)
+    return y.transpose(0, 3, 1, 2), Saved(image, y, w, size, winner, moves)
+
+
+def block_backward(dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None) -> tuple[Floats, Floats, Floats]:
+    """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q); `into` holds the arrays to fill with dw and db."""
+    dz = _before_pooling(dy, cache)
+    dw, db = _parameters(dz, cache, into)
+    dx = convolution.backward_input(dz, cache.w, cache.moves.convolution, cache.x.shape[1:3])
+    return dx.transpose(0, 3, 1, 2), dw, db
+
+
+def block_backward_parameters(
+    dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None
+) -> tuple[Floats, Floats]:
+    """Return dw and db alone."""
+    return _parameters(_before_pooling(dy, cache), cache, into)
+
+
+def _before_pooling(dy: Floats, cache: Saved) -> Floats:
+    """Return the gradient with respect to the convolution's output, (N, P, Q, O), rows in order."""
+    dy, y = dy.transpose(0, 2, 3, 1), cache.y
+    if cache.winner is None:
+        return relu_backward(dy, y) if cache.moves.relu else cupy.ascontiguousarray(dy)
+    dz: Floats = cupy.empty((len(y), *cache.size, y.shape[3]), y.dtype)
+    sizes = (*cache.size, y.shape[3], *y.shape[1:3], *cache.moves.window)
+    _pool_relu_backward(dy, cache.winner, *sizes, dz)
+    return dz
+
+
+def _parameters(dz: Floats, cache: Saved, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
+    """Return dw and db, in the arrays of `into` where there are some."""
+    w = cache.w
+    dw, db = (into["weight"], into["bias"]) if into else (cupy.empty(w.shape, w.dtype), cupy.empty(len(w), w.dtype))
+    convolution.backward_parameters(cache.x, dz, cache.moves.convolution, dw, db)
+    return dw, db
+
+
+def covers(x: Floats, w: Floats, b: Floats | None, moves: Block) -> bool:
+    """Return whether the kernels cover a block; where not, as for arrays that do not match, its layers do the work."""
+    arrays = [x, w] if b is None else [x, w, b]
+    if not all(isinstance(array, cupy.ndarray) and array.dtype == w.dtype for array in arrays) or not x.size:
+        return False
+    if not (x.ndim == w.ndim == 4 and x.shape[1] == w.shape[1] and w.size and max(moves.window) <= LARGEST):
+        return False
+    size = convolved_size(x, w, moves)
+    largest = max(x.size, len(x) * size[0] * size[1] * len(w))
+    return min(size[0] // moves.window[0], size[1] // moves.window[1]) > 0 and largest < convolution.LARGEST
+
+
+def convolved_size(x: Floats, w: Floats, moves: Block) -> HeightWidth:
+    """Return the height and width of the convolution's outputs."""
+    P, Q = (
+        (length + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+        for length, taps, stride, padding, dilation in zip(x.shape[2:], w.shape[2:], *moves[:3], strict=True)
+    )
+    return P, Q

@@ -1,0 +1,273 @@
+"""Convolutions as products whose left factor is never laid out: each tile of it is gathered as it is needed.
+
+A convolution is a product of the matrix of windows and the weights (`nn.conv`):
+
+    y[m, o] = Σ_k A[m, k] w[k, o],   m = (n, p, q) an output's place,   k = (r, s, c) a pixel of its window
+
+A holds R·S copies of each pixel. So a block of threads, which computes a tile of y, gathers a tile of A from the image
+into its own shared memory, and forgets it after use: the device's memory holds images alone.
+
+    product(A, w)     y of a convolution. With dy in place of x, dx: each pixel meets the windows that read it.
+    product(Aᵀ, dy)   dw, and db: the bias is a weight whose input is always 1, so A gets one more column, of ones.
+
+Each thread holds a small tile of its block's tile in registers: a number that it reads from shared memory is used as
+often as the small tile is wide. Sums run in a fixed order, so a result does not change from run to run.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import cupy
+import numpy as np
+
+from minikd.typing import Array, Floats, HeightWidth
+
+THREADS = 256
+"""Threads of a block, as 16 rows of 16."""
+
+TALL = 8
+"""Rows of y that a thread computes; a block computes 16 times as many."""
+
+BLOCKS = 528
+"""Blocks of a weight gradient: as many runs of rows as give each of some hundred processors a few."""
+
+LARGEST = 2**31
+"""Kernels count elements in 32 bits, which a device divides several times faster than 64."""
+
+# Where a window lies, and which pixel of it is meant. Both sides of a convolution read the image at "point + tap":
+# the forward pass reads x at  p·stride - padding + r·dilation;
+# dx reads dy at  (h + padding - r·dilation) / stride,  where that is a whole number; DIVIDE: a stride is not 1.
+_GATHER = """
+typedef TYPE T;
+struct Image { int N, H, W, C, n, h, w, c; };                        // its sizes, and the strides between its elements
+struct Moves { int P, Q, R, S, step_y, step_x, from_y, from_x, tap_y, tap_x, divide_y, divide_x; };
+struct Place { int y, x, at; };                                      // of a window, or in it; `at` in memory
+
+__device__ inline Place point_of(int m, int M, Image image, Moves move) {
+    if (m >= M) return {-(1 << 30), 0, 0};                           // beyond the last: every read is outside
+    int q = m % move.Q, p = m / move.Q % move.P, n = m / (move.Q * move.P);
+    int y = p * move.step_y + move.from_y, x = q * move.step_x + move.from_x;
+    return {y, x, n * image.n + (DIVIDE ? 0 : y * image.h + x * image.w)};
+}
+
+__device__ inline Place tap_of(int r, int s, int c, Image image, Moves move) {
+    int y = r * move.tap_y, x = s * move.tap_x;
+    return {y, x, c * image.c + (DIVIDE ? 0 : y * image.h + x * image.w)};
+}
+
+__device__ inline T pixel(const T* image_, Place point, Place tap, Image image, Moves move) {
+    int y = point.y + tap.y, x = point.x + tap.x, at = point.at + tap.at;
+    if (DIVIDE) {
+        if (y < 0 || x < 0 || y % move.divide_y || x % move.divide_x) return 0;
+        y /= move.divide_y, x /= move.divide_x;
+        at += y * image.h + x * image.w;
+    }
+    bool inside = (unsigned)y < (unsigned)image.H && (unsigned)x < (unsigned)image.W;  // a negative one is very large
+    return inside ? image_[at] : T(0);
+}
+"""
+
+_FORWARD = """
+struct Weight { int r, s, in, out; };                                // the strides between its elements
+
+// y (M, O), M = N·P·Q. A thread computes TALL rows and WIDE columns of its block's tile, which is 16 times as large.
+extern "C" __global__ void __launch_bounds__(256) convolution(
+    const T* x, const T* w, const T* bias, T* y, Image image, Moves move, Weight weight, int O, int has_bias, int relu
+) {
+    __shared__ __align__(16) T left[16][16 * TALL + 4], right[16][16 * WIDE + 4];  // + 4: fewer threads share a bank
+    int M = image.N * move.P * move.Q, K = move.R * move.S * image.C;
+    int row0 = blockIdx.x * 16 * TALL, column0 = blockIdx.y * 16 * WIDE;
+    int across = threadIdx.x % 16, down = threadIdx.x / 16;
+    Place points[TALL];                                              // of the rows that this thread gathers
+    for (int i = 0; i < TALL; ++i) points[i] = point_of(row0 + down + 16 * i, M, image, move);
+    T sum[TALL][WIDE] = {}, a[TALL], b[WIDE];
+    for (int k0 = -16; k0 < K; k0 += 16) {
+        if (k0 >= 0) {                                               // the tiles that were gathered in the last round
+            __syncthreads();
+            for (int i = 0; i < TALL; ++i) left[across][down + 16 * i] = a[i];
+            for (int j = 0; j < WIDE; ++j) right[across][down + 16 * j] = b[j];
+            __syncthreads();
+        }
+        int k = k0 + 16 + across, c = k % image.C, s = k / image.C % move.S, r = k / (image.C * move.S);
+        Place tap = tap_of(r, s, c, image, move);
+        const T* row = w + r * weight.r + s * weight.s + c * weight.in;
+        for (int i = 0; i < TALL; ++i) a[i] = k < K ? pixel(x, points[i], tap, image, move) : T(0);
+        for (int j = 0; j < WIDE; ++j) {
+            int o = column0 + down + 16 * j;
+            b[j] = k < K && o < O ? row[o * weight.out] : T(0);
+        }
+        if (k0 < 0) continue;
+        #pragma unroll
+        for (int k = 0; k < 16; ++k) {
+            T u[TALL], v[WIDE];
+            for (int i = 0; i < TALL; ++i) u[i] = left[k][TALL * down + i];
+            for (int j = 0; j < WIDE; ++j) v[j] = right[k][WIDE * across + j];
+            for (int i = 0; i < TALL; ++i) for (int j = 0; j < WIDE; ++j) sum[i][j] += u[i] * v[j];
+        }
+    }
+    for (int i = 0; i < TALL; ++i) for (int j = 0; j < WIDE; ++j) {
+        int m = row0 + TALL * down + i, o = column0 + WIDE * across + j;
+        if (m >= M || o >= O) continue;
+        T value = sum[i][j] + (has_bias ? bias[o] : T(0));
+        y[(long long)m * O + o] = relu && value < 0 ? T(0) : value;  // NaN stays
+    }
+}
+"""
+
+_WEIGHTS = """
+// parts (blocks along z, K + 1, O): what each run of rows adds to dw, and in the last row to db.
+extern "C" __global__ void __launch_bounds__(256) weight_gradient(
+    const T* x, const T* dy, T* parts, Image image, Moves move, int O, int rows
+) {
+    __shared__ __align__(16) T left[16][16 * TALL], right[16][16 * WIDE];
+    int M = image.N * move.P * move.Q, K = move.R * move.S * image.C;
+    int k0 = blockIdx.x * 16 * TALL, column0 = blockIdx.y * 16 * WIDE, first = blockIdx.z * rows;
+    int across = threadIdx.x % 16, down = threadIdx.x / 16, last = min(M, first + rows);
+    Place taps[TALL];                                                // of the columns of A that this thread gathers
+    for (int i = 0; i < TALL; ++i) {
+        int k = k0 + across + 16 * i;
+        taps[i] = tap_of(k / (image.C * move.S), k / image.C % move.S, k % image.C, image, move);
+    }
+    T sum[TALL][WIDE] = {};
+    for (int m0 = first; m0 < last; m0 += 16) {
+        int m = m0 + down;
+        Place point = point_of(m, last, image, move);
+        for (int i = 0; i < TALL; ++i) {
+            int k = k0 + across + 16 * i;
+            left[down][across + 16 * i] = k < K ? pixel(x, point, taps[i], image, move) : T(k == K && m < last);
+        }
+        for (int j = 0; j < WIDE; ++j) {
+            int o = column0 + across + 16 * j;
+            right[down][across + 16 * j] = m < last && o < O ? dy[(long long)m * O + o] : T(0);
+        }
+        __syncthreads();
+        #pragma unroll
+        for (int i16 = 0; i16 < 16; ++i16) {
+            T a[TALL], b[WIDE];
+            for (int i = 0; i < TALL; ++i) a[i] = left[i16][TALL * down + i];
+            for (int j = 0; j < WIDE; ++j) b[j] = right[i16][WIDE * across + j];
+            for (int i = 0; i < TALL; ++i) for (int j = 0; j < WIDE; ++j) sum[i][j] += a[i] * b[j];
+        }
+        __syncthreads();
+    }
+    for (int i = 0; i < TALL; ++i) for (int j = 0; j < WIDE; ++j) {
+        int k = k0 + TALL * down + i, o = column0 + WIDE * across + j;
+        if (k <= K && o < O) parts[((long long)blockIdx.z * (K + 1) + k) * O + o] = sum[i][j];
+    }
+}
+
+// dw (O, C, R, S) and db (O,) from the parts. Eight threads an element take every eighth part; then they are added up.
+extern "C" __global__ void add_parts(const T* parts, T* dw, T* db, int count, int C, int RS, int O) {
+    __shared__ T sums[8][32];
+    int K = RS * C, i = blockIdx.x * 32 + threadIdx.x;
+    T sum = 0;
+    if (i < (K + 1) * O)
+        for (int part = threadIdx.y; part < count; part += 8) sum += parts[(long long)part * (K + 1) * O + i];
+    sums[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.y || i >= (K + 1) * O) return;
+    for (int y = 1; y < 8; ++y) sum += sums[y][threadIdx.x];
+    int o = i % O, k = i / O;
+    if (k == K) db[o] = sum;
+    else dw[(o * C + k % C) * RS + k / C] = sum;
+}
+"""
+
+
+class Moves(NamedTuple):
+    """How a convolution moves."""
+
+    stride: HeightWidth
+    padding: HeightWidth
+    dilation: HeightWidth
+
+
+class Tile(NamedTuple):
+    """How many rows and columns a thread computes; a block computes 16 times as many of each."""
+
+    tall: int
+    wide: int
+
+
+class Walk(NamedTuple):
+    """How a kernel walks: the sizes of its result, its structs `Moves` and `Weight`, and whether it divides."""
+
+    outputs: HeightWidth
+    moves: Array
+    weight: Array
+    divide: bool
+
+
+def forward(x: Floats, w: Floats, b: Floats | None, moves: Moves, outputs: HeightWidth, relu: bool) -> Floats:
+    """Return the convolution, with its bias and with ReLU where that is asked for, channels-last: (N, P, Q, O).
+
+    x (N, H, W, C) may lie in memory in any order. w (O, C, R, S), b (O,).
+    """
+    R, S = w.shape[2:]
+    weight = _struct(S, 1, R * S, w[0].size)
+    return _convolved(x, w, b, len(w), Walk(outputs, _forward_moves(w, moves, outputs), weight, False), relu)
+
+
+def backward_input(dz: Floats, w: Floats, moves: Moves, size: HeightWidth) -> Floats:
+    """Return dx (N, H, W, C) from dz (N, P, Q, O): a convolution of dz with the roles of the channels exchanged."""
+    R, S = w.shape[2:]
+    (sy, sx), (py, px), (dy, dx) = moves
+    move, weight = _struct(*size, R, S, 1, 1, py, px, -dy, -dx, sy, sx), _struct(S, 1, w[0].size, R * S)
+    return _convolved(dz, w, None, w.shape[1], Walk(size, move, weight, max(moves.stride) > 1), False)
+
+
+def _forward_moves(w: Floats, moves: Moves, outputs: HeightWidth) -> Array:
+    """Return the kernels' `Moves` where they read windows as the forward pass does."""
+    (sy, sx), (py, px), (dy, dx) = moves
+    return _struct(*outputs, *w.shape[2:], sy, sx, -py, -px, dy, dx, 1, 1)
+
+
+def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: Walk, relu: bool) -> Floats:
+    y: Floats = cupy.empty((len(x), *walk.outputs, O), x.dtype)
+    wide = _wide(O)
+    grid = -(-(y.size // O) // (16 * TALL)), -(-O // (16 * wide))
+    numbers = (np.int32(O), np.int32(b is not None), np.int32(relu))
+    arguments = (x, w, w if b is None else b, y, _image(x), walk.moves, walk.weight, *numbers)
+    _kernel("convolution", _FORWARD, x.dtype.char, Tile(TALL, wide), walk.divide)(grid, (THREADS,), arguments)
+    return y
+
+
+def backward_parameters(x: Floats, dz: Floats, moves: Moves, dw: Floats, db: Floats) -> None:
+    """Fill dw (O, C, R, S) and db (O,) from dz (N, P, Q, O), rows in order."""
+    O, C, R, S = dw.shape
+    M, K, wide = dz.size // O, C * R * S, _wide(O)
+    tall = 4 if K + 1 > 16 else 1
+    tiles = -(-(K + 1) // (16 * tall)), -(-O // (16 * wide))
+    count = max(1, min(-(-M // 64), BLOCKS // (tiles[0] * tiles[1])))
+    rows = -(-M // count)
+    parts = cupy.empty((count, K + 1, O), dw.dtype)
+    arguments = (x, dz, parts, _image(x), _forward_moves(dw, moves, dz.shape[1:3]), np.int32(O), np.int32(rows))
+    _kernel("weight_gradient", _WEIGHTS, x.dtype.char, Tile(tall, wide))((*tiles, count), (THREADS,), arguments)
+    numbers = (np.int32(count), np.int32(C), np.int32(R * S), np.int32(O))
+    grid = (-(-(K + 1) * O // 32),)
+    _kernel("add_parts", _WEIGHTS, x.dtype.char, Tile(tall, wide))(grid, (32, 8), (parts, dw, db, *numbers))
+
+
+def _image(x: Floats) -> Array:
+    """Return the sizes and strides of x (N, H, W, C) as the kernels take them."""
+    return _struct(*x.shape, *(stride // x.itemsize for stride in x.strides))
+
+
+def _struct(*numbers: int) -> Array:
+    """Return whole numbers as a struct of C, which a launch takes by value."""
+    struct: Array = np.array([numbers], "i4").view(np.dtype((np.void, 4 * len(numbers))))[0]
+    return struct
+
+
+def _wide(O: int) -> int:
+    """Return how many columns a thread computes: few channels fill a narrow tile."""
+    return 4 if O > 32 else 2 if O > 16 else 1
+
+
+@cache
+def _kernel(name: str, source: str, char: str, tile: Tile, divide: bool = False) -> cupy.RawKernel:
+    """Return a kernel for a dtype and a tile."""
+    number = {"f": "float", "d": "double"}[char]
+    names = {"TYPE": number, "TALL": tile.tall, "WIDE": tile.wide, "DIVIDE": int(divide)}
+    lines = [f"#define {name} {value}" for name, value in names.items()]
+    return cupy.RawKernel("\n".join([*lines, _GATHER, source]), name)
