@@ -53,7 +53,7 @@ class White(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """What was found: the number taken as white, whether the file says so, and the highest number in it."""
+    """The result: the number taken as white, whether the file states it, and the highest number in the picture."""
 
     white: float
     stated: bool

@@ -143,7 +143,7 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
 
 
 def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
-    """Return each network to distill with its teachers, in order. Raises CheckpointError for teachers of other pixels."""
+    """Return each network to distill with its teachers, in order. Raises CheckpointError for other normalisations."""
     for one in given:
         check_prepared(one, data.train)
     own = [] if recipe.teacher.weights else [first_teacher(recipe, data.dataset)]

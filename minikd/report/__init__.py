@@ -1,4 +1,4 @@
-"""What a finished run shows: tables for the terminal, figures, and one HTML page that holds them all."""
+"""The report of a finished run: tables for the terminal, figures, and one HTML page."""
 
 from minikd.distillation.results import MODELS, Results
 from minikd.report.figure_data import FigureData, HistoryRow

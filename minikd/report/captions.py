@@ -144,4 +144,4 @@ SHOWN: dict[str, Callable[[FigureData], str]] = {
     "first_layer_filters": _filters,
     "disagreements": _disagreements,
 }
-"""What each figure shows of a run."""
+"""The caption of each figure."""

@@ -1,4 +1,4 @@
-"""How every figure looks: colours for every eye and for grey printers, axes without clutter, labels that are safe."""
+"""The style of every figure: colours that differ in grey and for colour-blind readers, plain axes, safe labels."""
 
 import logging
 import os

@@ -22,7 +22,7 @@ TERMS = {
     "multiply-adds": "the work of one answer, on any machine",
     "one image": "time of one answer; images / s: in batches",
 }
-"""What the rows of a model's table mean, in a line each."""
+"""The meaning of each row of a model's table."""
 
 CELLS = (
     *("parameters", "size", "multiply-adds", "test errors", "95 % interval", "accuracy"),

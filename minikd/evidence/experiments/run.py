@@ -29,7 +29,7 @@ WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
 
 @dataclass
 class Progress:
-    """What an experiment has by now: the outcomes of its cells, and by key why others have none."""
+    """The present state of an experiment: the outcomes of its cells, and the errors of others by key."""
 
     outcomes: Outcomes = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 One random direction d over all inputs and parameters at once and one random upstream gradient u decide the question
 with a handful of forward passes: <u, J d> by finite differences against <Jᵀu, d> from the backward pass. A wrong
 element changes the second number and not the first. Only when they disagree, or with `full`, is each element
-differenced in turn, to say which one is wrong and why.
+differenced, to find which one is wrong and why.
 """
 
 import math

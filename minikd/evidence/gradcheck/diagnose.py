@@ -30,7 +30,7 @@ SUSPECTS = (
     suspects.moved_about,
     suspects.never_enters,
 )
-"""In the order in which they are heard: the first one whose story fits is believed."""
+"""In the order in which they are tried. The first that fits is reported."""
 
 
 def diagnose(evidence: WrongGradient) -> Iterator[str]:

@@ -28,4 +28,4 @@ def _to_check(key: str, value: object, names: Mapping[str, object]) -> bool:
 
 
 LEARNER = Wanted("what to check", "no layer and no f with f_backward", "my_layer.py:MyLayer", _to_check)
-"""What `minikd gradcheck` looks for in a file."""
+"""The names that `minikd gradcheck` accepts in a file."""

@@ -1,4 +1,4 @@
-"""What a gradient check found: a value that a test asserts on, a table prints and a learner reads."""
+"""The result of a gradient check, for tests, tables and readers."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,4 +1,4 @@
-"""Bugs of who is in which mode, and of who is who.
+"""Bugs of training and evaluation mode, and of swapped networks.
 
 right:  the teacher answers in evaluation mode; the student learns in training mode, in every epoch
 """

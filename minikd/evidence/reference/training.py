@@ -38,7 +38,7 @@ rate out of the little gradient that differs. So weights are measured on the sca
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a side has after its twenty steps: the loss of each, and the trained weights."""
+    """The result of twenty steps: the loss of each step, and the trained weights."""
 
     losses: Floats
     weights: Mapping[str, Floats]
