@@ -40,8 +40,8 @@ SEAL = "# SHA-256 of the other lines: "
 class Training(PlanSettings):
     """How one model is trained, and how its training images are varied."""
 
-    shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
-    rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
+    shift: float = setting(0.0, "augmentation: shift by up to this many pixels", 0, most=MOST)
+    rotation: float = setting(0.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
     scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0, below=1)
     elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0, most=MOST)
 
@@ -70,10 +70,10 @@ class Teacher(Training):
     schedule: str = setting("cosine", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(1.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(5e-4, "weight decay", 0)
-    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0, most=MOST)
-    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
+    shift: float = setting(1.5, "augmentation: shift by up to this many pixels", 0, most=MOST)
+    rotation: float = setting(8.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
-    model: str = setting("cnn", "network: cnn, deep, vgg, original, wide (an MLP)", choices=tuple(models.TEACHERS))
+    model: str = setting("cnn", "network; original is the notebook's, wide an MLP", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
     label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
     weights: str = setting("", "a teacher's .safetensors file to use instead of training one")
