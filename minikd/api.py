@@ -1,4 +1,4 @@
-"""The package in five verbs: load a data set, train a model, distill one into another, evaluate, save and load."""
+"""The main functions: train a model, distill one into another, evaluate a model, save it."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +35,7 @@ from minikd.weights import Card, save_model
 
 @dataclass(frozen=True)
 class Scores:
-    """A model's answers on a test set: wrong ones, the share of right ones, likelihood, calibration error."""
+    """What a model is worth on a test set: wrong answers, accuracy, likelihood and calibration error."""
 
     errors: int
     accuracy: float
@@ -54,19 +54,15 @@ def train(
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
-    The plan's default is five epochs of Adam. callbacks: what happens around the steps, see `minikd.training.Callback`;
-    by default progress bars on standard error, [] for silence. The model has the data's class names from then on, as
-    `model.class_names`. One that has names already keeps their order: the labels are matched with them by name.
-    quantize: round its weights to "int8", "int4" or "ternary" in each step, so that `export` to that kind loses
-    nothing. prune: the fraction of its weights that is taken out meanwhile. Raises ShapeError where the model does not
-    turn the data's images into its classes, ConfigError where it has names for others, and Diverged.
+    The default plan is five epochs of Adam. callbacks: what happens around the steps, see `minikd.training.Callback`;
+    by default progress bars on standard error, [] for silence. The model gets the data's class names, as
+    `model.class_names`. If it has names already, it keeps their order, and the labels are matched with them by name.
+    quantize: round the weights to "int8", "int4" or "ternary" in each step, so that `export` to that kind changes
+    nothing. prune: the fraction of the weights that is set to zero during the training. Raises ShapeError where the
+    model does not turn the data's images into its classes, ConfigError where it has names of other classes, and
+    Diverged.
     """
-    check_model(model, "model")
-    check_data(data)
-    check_choices(plan, augmentation, callbacks)
-    data, plan = matched(model, data, "the model"), plan or Plan()
-    check_trainable(model, "model")
-    views = views_for(model, data, augmentation, plan.seed)
+    data, plan, views = prepared(model, "model", data, plan, augmentation, callbacks)
     model.class_names = data.class_names
 
     def train(model: Sequential) -> None:
@@ -88,39 +84,27 @@ def distill(
     prune: float = 0.0,
     **settings: object,
 ) -> None:
-    """Train `student` in place on what the teacher knows, and on the labels.
+    """Train `student` in place on the teacher's answers and on the labels.
 
-    `method` names one of `minikd.METHODS`, and `settings` are the method's own, such as `temperature=4.0, alpha=0.9` of
-    the default (Hinton, Vinyals & Dean 2015). It may also be a method of yours (`minikd.methods.Method`), FILE.py:NAME,
+    `method` is a name in `minikd.METHODS`, and `settings` are that method's settings, such as `temperature=4.0,
+    alpha=0.9` of the default (Hinton, Vinyals & Dean 2015). It may also be an object of your own, FILE.py:NAME,
     or a function (student_logits, teacher_logits, labels) -> (loss, gradient with respect to the student's logits),
-    whose further arguments are its settings (`minikd.methods.function`). The teacher sees the very views that the
-    student sees, in evaluation mode; the probabilities of several teachers are averaged. A teacher that knows its
-    classes' names, as one does that was trained or loaded, is asked for the data's by name, whatever its order.
-    `unlabelled` are more images to learn on, of the data's shape and dtype, for which the teacher alone has an answer.
-    callbacks, quantize, prune: as in `train`.
-    Raises as `train`, ConfigError where the method cannot be used on what is given, DtypeError for a teacher of
-    another dtype or device than the student's, and DataError for `unlabelled` that are no images.
+    whose further arguments are its settings (`minikd.methods.function`). The teacher sees the student's augmented
+    images, in evaluation mode. The probabilities of several teachers are averaged. If a teacher knows its classes'
+    names, its outputs are matched with the data's classes by name. `unlabelled`: more images of the data's shape and
+    dtype; the teacher alone has an answer for them. callbacks, quantize, prune: as in `train`. Raises as `train`,
+    ConfigError where the method cannot be used here, DtypeError where teacher and student differ in dtype or device,
+    and DataError where `unlabelled` are not images.
     """
-    check_model(student, "student")
-    check_data(data)
-    check_choices(plan, augmentation, callbacks)
-    data = matched(student, data, "the student")
-    check_trainable(student, "student")
-    teachers = [reordered(one, order_of(one, data, "the teacher")) for one in teachers_of(teacher, student)]
-    by, plan = build(method, settings), plan or Plan()
-    views = views_for(student, data, augmentation, plan.seed)
-    for one in teachers:
-        try_out(one, views, "the teacher")
-    if unlabelled is not None:
-        bare = checked_unlabelled(unlabelled, data, "unlabelled")
-        images, labels = joined(views.images, views.labels, bare)
-        views = replace(views, images=images, labels=labels)
+    data, plan, views = prepared(student, "student", data, plan, augmentation, callbacks)
+    teachers = teachers_for(teacher, student, data, views)
+    by = build(method, settings)
+    views = with_unlabelled(views, unlabelled, data)
     pair = Pair(student, teachers, data.image_shape, unlabelled is None)
     check(by, pair)
 
     told = chosen(callbacks)
-    rng = np.random.default_rng((plan.seed, EXTRA))
-    objective = by.objective(pair, asking(teachers, views, told), rng)
+    objective = by.objective(pair, asking(teachers, views, told), np.random.default_rng((plan.seed, EXTRA)))
     student.class_names = data.class_names
 
     def train(student: Sequential) -> None:
@@ -129,8 +113,43 @@ def distill(
     fit_small(student, compression_of(quantize, prune, views, plan), data, views, train)
 
 
+def prepared(
+    model: Sequential,
+    role: str,
+    data: Dataset,
+    plan: Plan | None,
+    augmentation: Augmentation | None,
+    callbacks: Sequence[Callback] | Literal["auto"],
+) -> tuple[Dataset, Plan, Views]:
+    """Check the arguments; return the data in the order of the model's classes, the plan and the views."""
+    check_model(model, role)
+    check_data(data)
+    check_choices(plan, augmentation, callbacks)
+    data, plan = matched(model, data, f"the {role}"), plan or Plan()
+    check_trainable(model, role)
+    return data, plan, views_for(model, data, augmentation, plan.seed)
+
+
+def teachers_for(
+    teacher: Sequential | Iterable[Sequential], student: Sequential, data: Dataset, views: Views
+) -> list[Sequential]:
+    """Return the teachers with their outputs in the order of the data's classes, each tried out on the first views."""
+    teachers = [reordered(one, order_of(one, data, "the teacher")) for one in teachers_of(teacher, student)]
+    for one in teachers:
+        try_out(one, views, "the teacher")
+    return teachers
+
+
+def with_unlabelled(views: Views, unlabelled: Pixels | None, data: Dataset) -> Views:
+    """Return the views with the unlabelled images after the labelled ones, where there are any."""
+    if unlabelled is None:
+        return views
+    images, labels = joined(views.images, views.labels, checked_unlabelled(unlabelled, data, "unlabelled"))
+    return replace(views, images=images, labels=labels)
+
+
 def compression_of(quantize: str, prune: float, views: Views, plan: Plan) -> Compression:
-    """Return how the weights become small in the steps of a plan."""
+    """Return how the weights are rounded and pruned during the steps of a plan."""
     steps = math.ceil(len(views) / plan.batch_size) * plan.epochs
     return Compression(check_kind(quantize), True, check_fraction(prune), steps)
 
@@ -138,7 +157,7 @@ def compression_of(quantize: str, prune: float, views: Views, plan: Plan) -> Com
 def fit_small(
     model: Sequential, how: Compression, data: Dataset, views: Views, train: Callable[[Sequential], None]
 ) -> None:
-    """Train a model in place as it is, or with small weights where that is asked for."""
+    """Train a model in place, with rounded or pruned weights where `how` says so."""
     if not how.quantize and not how.prune:
         train(model)
         return
@@ -146,10 +165,10 @@ def fit_small(
 
 
 def evaluate(model: Sequential, data: Dataset) -> Scores:
-    """Return what the model is worth on the test images, prepared as the training images were.
+    """Measure the model on the test images, normalised as the training images were.
 
-    Where the model knows its classes' names, as one does that was trained or loaded, they are matched with the data's.
-    Raises as `train`; Diverged where an answer is NaN or infinite.
+    If the model knows its classes' names, they are matched with the data's. Raises as `train`; Diverged where an answer
+    is NaN or infinite.
     """
     check_model(model, "model")
     check_data(data)

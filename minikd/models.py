@@ -57,8 +57,8 @@ def vgg(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0
     return _with_dense_head(features, image, classes, rng, dropout)
 
 
-def seed_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
-    """Return the seed notebook's teacher: conv 5x5x32, pool 5, dense 128, dense `classes`."""
+def original_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
+    """Return the teacher of the notebook that minikd grew from: conv 5x5x32, pool 5, dense 128, dense `classes`."""
     features = [Conv2d(image[0], 32, 5, rng), MaxPool2d(5), ReLU()]
     return _with_dense_head(features, image, classes, rng, dropout)
 
@@ -107,7 +107,7 @@ TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequentia
     "cnn": cnn,
     "deep": deep_cnn,
     "vgg": vgg,
-    "seed": seed_cnn,
+    "original": original_cnn,
     "wide": wide_mlp,
 }
 

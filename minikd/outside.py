@@ -5,6 +5,7 @@ it: nothing here is called by reading a weights file or a recipe. Whatever goes 
 file's own line.
 """
 
+import ast
 import difflib
 import hashlib
 import sys
@@ -69,10 +70,28 @@ def absolute(spec: str) -> str:
 
 
 def file_digest(spec: str) -> str:
-    """Return 32 hexadecimal digits of a file's text: a changed file has others. Raises ConfigError."""
-    path = split(spec)[0]
+    """Return 32 hexadecimal digits that change with a file's text, or with a file that it imports from its own folder.
+
+    Raises ConfigError where the file is not there or cannot be read.
+    """
+    path = split(spec)[0].expanduser()
     check_there(path, "put it back, or name the place where it is now")
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    files = [path]
+    for file in files:  # grows as long as a file imports another one
+        files += [one for one in imported_neighbours(file) if one not in files]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:32]
+
+
+def imported_neighbours(path: Path) -> list[Path]:
+    """Return the files that a file imports from its own folder by `import NAME` or `from NAME import ...`, sorted."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # told where the file is run
+        return []
+    names = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    files = {path.with_name(f"{name.split('.')[0]}.py") for name in names}
+    return sorted(file for file in files if file.is_file())
 
 
 def find(spec: str, wanted: Wanted) -> OutsideThing:

@@ -23,6 +23,9 @@ LARGEST = 2**63 - 1
 RENAMED = {"weight_limit": "max_norm", "course": "schedule"}
 """Settings that had another name: the old name, and the new one. Files, flags and results of old names still load."""
 
+RENAMED_VALUES = {("model", "seed"): "original"}
+"""Values that had another name: the setting and its old value, and the new value."""
+
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -59,7 +62,7 @@ class Section:
         """Bring each setting into its type, and check it, but those `apart`."""
         for one in fields(self):
             if one.name not in apart:
-                value = converted(one, getattr(self, one.name))
+                value = with_new_name(one, converted(one, getattr(self, one.name)))
                 check_value(one, value)
                 object.__setattr__(self, one.name, value)
 
@@ -98,6 +101,20 @@ def new_name(name: str) -> str:
     """Return the new name of a setting: "teacher.max_norm" for "teacher.weight_limit"."""
     place, dot, last = name.rpartition(".")
     return f"{place}{dot}{RENAMED.get(last, last)}"
+
+
+def new_value(name: str, value: object) -> object:
+    """Return the new name of a setting's value: "original" for the "seed" of "teacher.model"."""
+    return RENAMED_VALUES.get((name.rpartition(".")[2], value), value) if isinstance(value, str) else value
+
+
+def with_new_name(one: Field[object], value: object) -> object:
+    """Return a field's value under its new name, and say so where it had an old one."""
+    new = new_value(one.name, value)
+    if new == value or new not in one.metadata["choices"]:
+        return value
+    notice(f"the {one.name} {value} is called {new} now")
+    return new
 
 
 def with_values(section: SectionT, values: Mapping[str, object]) -> SectionT:

@@ -239,7 +239,7 @@ COMMANDS = (
     ("info", WEIGHTS, lambda run: ("info", run)),
     ("distill", "results.json", lambda run: ("distill", "--resume", run, "--quiet")),
     ("distill", "config.toml", lambda run: ("distill", "--resume", run, "--quiet")),
-    ("train", "history.csv", lambda run: ("train", "--model", "student", "--resume", run, "--quiet")),
+    ("train", "history.csv", lambda run: ("train", "--model", "baseline", "--resume", run, "--quiet")),
 )
 
 

@@ -28,7 +28,7 @@ def rng(seed=0):
             "conv 3x3x32 · pool 2 · conv 3x3x64 · conv 3x3x64 · pool 2 · conv 3x3x128 · pool 2 · dense 128 · dense 10",
         ),
         (
-            lambda: models.seed_cnn(MNIST, 10, rng()),
+            lambda: models.original_cnn(MNIST, 10, rng()),
             (25 * 32 + 32) + (512 * 128 + 128) + (128 * 10 + 10),
             24 * 24 * 25 * 32 + 512 * 128 + 128 * 10,
             "conv 5x5x32 · pool 5 · dense 128 · dense 10",
@@ -52,7 +52,7 @@ def rng(seed=0):
             "784-1200-1200-10",
         ),
     ],
-    ids=["teacher", "deep teacher", "seed's teacher", "student", "larger student", "Hinton's teacher"],
+    ids=["teacher", "deep teacher", "original teacher", "student", "larger student", "Hinton's teacher"],
 )
 def test_the_main_jobs_networks(make, parameters, macs, words):
     model = make()
@@ -69,7 +69,7 @@ def test_any_image_size_channels_and_classes(image, classes):
     for model in (
         models.cnn(image, classes, rng(), 0.5),
         models.deep_cnn(image, classes, rng(), 0.5),
-        models.seed_cnn(image, classes, rng()),
+        models.original_cnn(image, classes, rng()),
         models.mlp(image, (5,), classes, rng()),
         models.wide_mlp(image, classes, rng()),
     ):
@@ -83,7 +83,7 @@ def test_no_hidden_layer_is_a_linear_classifier():
 
 def test_an_image_too_small_for_the_network_is_refused():
     with pytest.raises(ShapeError, match=r"MaxPool2d.* does not fit into an image of 3x3"):
-        models.seed_cnn((1, 7, 7), 10, rng())
+        models.original_cnn((1, 7, 7), 10, rng())
 
 
 @pytest.mark.parametrize("name", [name for name in models.TEACHERS if name != "vgg"])  # it does not grow so
@@ -138,7 +138,7 @@ def small_student(image, classes, rng):
     return models.mlp(image, (128,), classes, rng)
 
 
-@pytest.mark.parametrize("make", [models.cnn, models.deep_cnn, models.seed_cnn, small_student])
+@pytest.mark.parametrize("make", [models.cnn, models.deep_cnn, models.original_cnn, small_student])
 def test_a_generator_decides_the_weights(make):
     one, same, other = (make(MNIST, 10, rng(seed)).vector for seed in (0, 0, 1))
     assert np.array_equal(one, same)
@@ -153,9 +153,9 @@ def test_first_logits_are_of_the_size_of_one(make):
 
 
 def test_teachers_by_name():
-    model = models.teacher("seed", MNIST, 10, rng(), 0.0)
-    assert models.describe(model) == models.describe(models.seed_cnn(MNIST, 10, rng()))
-    with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, deep, vgg, seed, wide"):
+    model = models.teacher("original", MNIST, 10, rng(), 0.0)
+    assert models.describe(model) == models.describe(models.original_cnn(MNIST, 10, rng()))
+    with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, deep, vgg, original"):
         models.teacher("resnet", MNIST, 10, rng(), 0.0)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from minikd import settings
 from minikd.console.notices import Notice
+from minikd.distillation.recipe import Student, Teacher
 from minikd.errors import ConfigError
 from minikd.settings import Section, listed, setting
 
@@ -156,6 +157,15 @@ def test_a_setting_of_an_old_name_is_taken_and_tells_its_new_name(monkeypatch):
         assert Some.of({"speed": 0.25}, "r.toml").rate == 0.25
     with pytest.raises(ConfigError, match="speed and rate are one setting; leave out speed, its old name"):
         Some.of({"speed": 0.25, "rate": 0.5}, "r.toml")
+
+
+def test_a_value_of_an_old_name_is_taken_and_tells_its_new_name():
+    with pytest.warns(Notice, match="the model seed is called original now"):
+        assert Teacher(model="seed").model == "original"
+    with pytest.raises(ConfigError, match="model is 'seed', but must be one of mlp, cnn"):
+        Student(model="seed")
+    assert settings.new_value("teacher.model", "seed") == "original"
+    assert settings.new_value("seed", 3) == 3
 
 
 def test_a_new_name_stands_for_the_last_part_of_a_place(monkeypatch):

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minikd.cli.dry_run import dry_run
     from minikd.distillation import run as job
     from minikd.distillation.history import read_history
-    from minikd.report.tables import seed_tables, summary_table
+    from minikd.report.tables import original_tables, summary_table
     from minikd.report.verdict import recommended
 
     recipe, place = run_of(arguments)
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return 0
-    if results["recipe"] == "seed":
-        print(seed_tables(read_history(folder / "history.csv")), end="\n\n")
+    if results["recipe"] in ("original", "seed"):  # "seed" in results of earlier versions
+        print(original_tables(read_history(folder / "history.csv")), end="\n\n")
     print(summary_table(results))
     steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
     if arguments.quick:

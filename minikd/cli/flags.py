@@ -1,13 +1,14 @@
 """The recipe's flags, made from its fields: a name, a type, a help line and a default for each."""
 
 import argparse
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
+from minikd.console.notices import notice
 from minikd.data.sources import NAMES
-from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, Recipe, read_recipe, seed_recipe
+from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, Recipe, original_recipe, read_recipe
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, kind_of
 from minikd.outside import absolute, is_spec
@@ -34,7 +35,7 @@ QUICK = {"teacher.epochs": 1, "teacher.warm_up": 0.2, "student.epochs": 1, "stud
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._ArgumentGroup | None = None) -> None:
-    """Add --config, --seed-recipe and a flag for each setting of a recipe, some in the group of the most needed."""
+    """Add --config, --original-recipe and a flag for each setting of a recipe, some in the group of the most needed."""
     common = parser.add_argument_group("the run")
     for one in fields(Recipe):
         if one.name not in (*SECTIONS, "search"):
@@ -43,7 +44,10 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
     start.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
     )
-    start.add_argument("--seed-recipe", action="store_true", help="repeat the PyTorch notebook that minikd grew from")
+    start.add_argument(
+        "--original-recipe", action="store_true", help="repeat the PyTorch notebook that minikd grew from (default: no)"
+    )
+    start.add_argument("--seed-recipe", dest="original_recipe", action=OldFlag, help=argparse.SUPPRESS)
     common.add_argument("--quantise", type=spelled_otherwise, help=argparse.SUPPRESS)
     common.add_argument(
         "--no-search",
@@ -56,6 +60,19 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
             if one.name not in ("method_args", "method_digest"):
                 add_flag(group, one, PREFIX[name], f"{name}.")
     add_method_flags(group)
+
+
+class OldFlag(argparse.Action):
+    """A switch under its old name: it sets the switch of the new name, and says so."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=False, help=help)
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        notice(f"{option} is called --{self.dest.replace('_', '-')} now")
+        setattr(namespace, self.dest, True)
 
 
 def spelled_otherwise(_: str) -> str:
@@ -140,8 +157,8 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     recipe = Recipe()
     if arguments.config:
         recipe = read_recipe(arguments.config)
-    elif arguments.seed_recipe:
-        recipe = seed_recipe()
+    elif arguments.original_recipe:
+        recipe = original_recipe()
     given = given_settings(arguments)
     quick = getattr(arguments, "quick", False)
     if quick:
@@ -154,7 +171,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     common = {key: value for key, value in given.items() if "." not in key}
     sections = {"teacher": teacher, "student": student, "distillation": distillation}
     whole = replaced(recipe, {**common, **sections}, "")
-    if arguments.config or arguments.seed_recipe or arguments.no_search or quick:
+    if arguments.config or arguments.original_recipe or arguments.no_search or quick:
         return whole
     return replace(whole, search=to_search(whole, given))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next
-from minikd.cli.shared_flags import add_backend, add_json
+from minikd.cli.shared_flags import add_backend, add_json, add_layers
 from minikd.console.layout import paragraph
 from minikd.errors import CheckpointError
 
@@ -22,6 +22,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         help="a run's files, or its folder: what each is, and whether it is damaged",
     )
     add_backend(to, "backend to ask for")
+    add_layers(to)
     add_json(to)
 
 

@@ -61,9 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     with safe_streams() as out:
         try:
-            status, arguments = 0, parsed(argv)
-            if "command" in arguments:
-                with printed():
+            with printed():
+                status, arguments = 0, parsed(argv)
+                if "command" in arguments:
                     run_layers(arguments)
                     status = int(command_module(arguments.command).run(arguments))
         except SystemExit as stop:  # argparse's, after --help and where it cannot read a flag

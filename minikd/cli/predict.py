@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next
-from minikd.cli.shared_flags import add_json, add_quiet, check_least
+from minikd.cli.shared_flags import add_json, add_layers, add_quiet, check_least
 
 if TYPE_CHECKING:
     from minikd.distillation.predict import Prediction
@@ -34,6 +34,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--explain", action="store_true", help="write a picture of what the models saw to seen/ (default: do not)"
     )
     to.add_argument("--top", type=int, default=3, metavar="N", help="classes of each model to show (default: 3)")
+    add_layers(to)
     add_quiet(to)
     add_json(to)
 

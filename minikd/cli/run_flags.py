@@ -26,11 +26,11 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
     group = to.add_argument_group("what most people need")
     group.add_argument("-h", "--help", action="help", help="show all this")
     add_recipe_flags(to, group)
-    group.add_argument("--quick", action="store_true", help="one epoch each, to see that all runs (default: minutes)")
+    group.add_argument("--quick", action="store_true", help="one epoch of each model, as a trial (default: minutes)")
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the recipe, the memory and the time alone (default: run)",
+        help="print the recipe, the memory and the time, and train nothing (default: run)",
     )
     group.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
     group.add_argument(
@@ -69,7 +69,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
 def check_alone(arguments: argparse.Namespace) -> None:
     """Refuse settings beside --resume: the run's own recipe decides."""
     given = list(given_settings(arguments))
-    given += [name for name in ("config", "seed_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
+    given += [name for name in ("config", "original_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
     if given:
         raise ConfigError(
             f"--resume goes on by the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "

@@ -1,4 +1,4 @@
-"""What the main job does to make its students small: before a student's training, after it, and when it answers."""
+"""Compression in the main job: before a student's training, after it, and when the student answers."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ STUDENTS = ("student_baseline", "student_distilled")
 
 
 class Choices(Protocol):
-    """What a recipe says of it."""
+    """The settings of a recipe for it."""
 
     @property
     def quantize(self) -> str: ...
@@ -47,7 +47,7 @@ class Compressor:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """What decides the trained weights, for the stage's identity; nothing where nothing is made small."""
+        """The compression settings for the stage's identity; empty where nothing is compressed."""
         if self.how is None:
             return {}
         return {"quantize": self.how.quantize, "learned_steps": self.how.learned, "prune": self.how.prune}

@@ -71,7 +71,7 @@ class SmallWeights(NamedTuple):
 
 
 class Compressed(Layer):
-    """What the dense layer and the convolution share.
+    """The common base of the dense layer and the convolution.
 
     params: "weight", "bias", and where steps are trained "weight_bits", k for each output, or one k for a last layer,
     whose outputs are compared. state: "mask" and the number of "steps" where weights are pruned, "weight_bits" where

@@ -34,7 +34,7 @@ BYTE = 255
 
 
 class RoundedCache(NamedTuple):
-    """What the backward pass needs: x/s, q, and the bounds."""
+    """The cache for the backward pass: x/s, q, and the bounds."""
 
     scaled: Floats
     whole: Floats

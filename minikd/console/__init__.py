@@ -1,1 +1,1 @@
-"""How the package speaks with a terminal, and how it is interrupted."""
+"""Terminal output, and interrupts."""

@@ -142,7 +142,7 @@ def deaf_children() -> Iterator[None]:
 
 
 def kill_children() -> None:
-    """Kill the processes that multiprocessing has started here: it would wait for those that nobody has told to end."""
+    """Kill the processes that multiprocessing has started here; it would wait for those that are not told to end."""
     if "multiprocessing" in sys.modules:
         from multiprocessing import active_children
 

@@ -106,7 +106,7 @@ def groups(widths: Mapping[int, int], limit: int) -> Iterator[dict[int, int]]:
 
 
 def part(lines: Sequence[Sequence[str]], header: int, widths: Mapping[int, int], left: Container[int]) -> str:
-    """Return the columns of these numbers, each as wide as said, as a table of its own."""
+    """Return the columns of these numbers as a separate table, with the given widths."""
     names = not lines[header - 1][0]
     drawn = []
     for number, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""What is printed reaches its reader in characters that he can see, and a stream that fails never ends the work.
+"""Prints in characters that the terminal can show. A stream that fails never ends the work.
 
 Standard output and error may be anything: a terminal of another encoding, a pipe whose reader has gone, a full disk,
 an object of a notebook's or a logger's, or nothing at all. `Terminal` stands before each. What an encoding lacks is
@@ -21,7 +21,7 @@ LOOK_ALIKES = {
     **{"²": "^2", "³": "^3", "µ": "u", "λ": "lambda", "∂": "d", "‖": "||", "°": " degrees", "≤": "<=", "≥": ">="},
     **{"≠": "!=", "≈": "~", "∞": "inf", "§": "section ", "“": '"', "”": '"', "‘": "'", "’": "'", "\u2044": "/"},
 }
-"""What the package prints beyond ASCII, beside Greek letters and letters with a mark."""
+"""The characters beyond ASCII that the package prints, besides Greek and accented letters."""
 
 CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Control characters but tab and line feed, line separators, and what turns the direction of writing."""
@@ -141,7 +141,7 @@ class Terminal:
                 self.stream.flush()
 
     def isatty(self) -> bool:
-        """Return whether somebody is looking."""
+        """Return whether progress is shown to a person."""
         try:
             return self.stream is not None and bool(self.stream.isatty())
         except Exception:
@@ -174,7 +174,7 @@ def standard_error() -> Terminal:
 
 
 def watched() -> bool:
-    """Return whether somebody reads standard error as it is written: at a terminal, or in a notebook."""
+    """Return whether standard error is shown as it is written: at a terminal or in a notebook."""
     return standard_error().isatty() or hasattr(builtins, "__IPYTHON__")
 
 

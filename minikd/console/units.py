@@ -61,7 +61,7 @@ def errors(number: int) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Return "47–79" or "0.4–12": rounded outwards, and a bound above 0 is not told as 0."""
+    """Return "47–79" or "0.4–12": rounded outwards; a bound above 0 is not shown as 0."""
     least, most = math.floor(round(low, 6)), math.ceil(round(high, 6))
     return f"{low:.1f}–{most:,}" if 0.05 < low < 1 else f"{least:,}–{most:,}"
 

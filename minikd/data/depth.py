@@ -53,7 +53,7 @@ class White(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """What was found: the number taken as white, whether the file says so, and the highest number in it."""
+    """The result: the number taken as white, whether the file states it, and the highest number in the picture."""
 
     white: float
     stated: bool
@@ -83,7 +83,7 @@ def white_of(file: "Image.Image", path: Path) -> White | None:
 def white_of_tiff(tags: dict[int, object], mode: str) -> White:
     """Return what the tags of a TIFF say: its largest sample, at the next customary depth, or the bits of a sample.
 
-    The largest that so many bits can hold says nothing: it is what a program writes that does not know better.
+    The largest value that this number of bits can hold says nothing: programs write it by default.
     """
     inverted = tags.get(PHOTOMETRIC) == 0
     largest = number(tags.get(LARGEST_OF_FORMAT)) or number(tags.get(LARGEST))

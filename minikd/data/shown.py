@@ -24,7 +24,7 @@ def composed(name: str) -> str:
 
 
 def alike(name: str) -> str:
-    """Return a name without what nobody sees: invisible characters, and which blanks there are and how many."""
+    """Return a name without invisible characters, with single plain blanks."""
     return " ".join("".join(letter for letter in composed(name) if unicodedata.category(letter) != "Cf").split())
 
 

@@ -90,7 +90,7 @@ DATA = Wanted("which function returns the data set", "no function and no Dataset
 
 
 def read_by_function(spec: str) -> Dataset:
-    """Return the data set that a function of somebody else's returns, called without arguments: FILE.py:NAME.
+    """Return the data set that a user's function (FILE.py:NAME, without arguments) returns.
 
     What a `Dataset` must be, it has checked itself when it was made. Raises DataError with the file's line where the
     function fails.

@@ -16,7 +16,7 @@ FEWEST_STEPS = 250
 """Steps below which no network here has learned anything."""
 
 TEACHER_IMAGES = 48_000, 30, 300_000
-"""Images that a teacher sees in all: the least, so many for each that there is, the most (MNIST's recipe: 275,000)."""
+"""Images that a teacher sees in total: the least, the number for each training image, the most (MNIST: 275,000)."""
 
 STUDENT_IMAGES = 160_000, 60, 2_200_000
 """The same of a student (MNIST's recipe: 2,200,000)."""
@@ -50,7 +50,7 @@ def epochs(wanted: tuple[int, int, int], known: int, images: int, batch: int, mo
 
 
 def teacher_settings(known: int, images: int, macs: int) -> dict[str, object]:
-    """Return how a teacher of so many multiply-adds is trained."""
+    """Return the training of a teacher with this number of multiply-adds."""
     batch = batch_size(known)
     return {
         "batch_size": batch,

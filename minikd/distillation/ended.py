@@ -1,4 +1,4 @@
-"""Has a run ended, and by the settings of now? Its results say by which; where data and weights lie is no setting."""
+"""Checks whether a run has ended, and with the same settings. The paths of data and weights do not count."""
 
 import json
 import shlex
@@ -9,17 +9,17 @@ from pathlib import Path
 from minikd.console.notices import notice
 from minikd.distillation.recipe import SECTIONS, Recipe
 from minikd.errors import ConfigError
-from minikd.settings import new_name
+from minikd.settings import new_name, new_value
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
-"""Settings that say where something lies: what it holds is compared instead, with the weights' own record."""
+"""Settings that are paths. Their contents are compared instead, with the record in the weights files."""
 
 DECIDED_BY = {
     "teacher": ("teacher",),
     "student_baseline": ("student",),
     "student_distilled": ("teacher", "student", "distillation"),
 }
-"""The sections of a recipe that decide each model, beside the settings of the whole run."""
+"""The sections of a recipe that each model depends on, besides the settings of the whole run."""
 
 
 def as_table(recipe: Recipe) -> dict[str, object]:
@@ -72,4 +72,5 @@ def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, ob
         if isinstance(value, Mapping):
             yield from flat(value, f"{place}{name}.")
         else:
-            yield new_name(f"{place}{name}"), value
+            new = new_name(f"{place}{name}")
+            yield new, new_value(new, value)

@@ -65,7 +65,7 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
 
 
 def what_it_is(folder: Path) -> str:
-    """Return what is in the place of a run's folder, and what to do about it."""
+    """Return what this path is instead of a run's folder, and how to mend it."""
     if not folder.exists():
         return "is not there; give the folder of a run, such as one in runs/"
     if not folder.is_dir():

@@ -28,7 +28,7 @@ NOTHING_DONE = {LOCK, CONFIG, "history.csv"}
 """All that lies in the folder of a run that has not finished anything."""
 
 YOUNG = 0.2
-"""Seconds for which a folder under its hidden name may be without a lock: somebody is making it."""
+"""Seconds for which a folder under its hidden name may be without a lock, because it is being made."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system says that has no locks."""

@@ -35,7 +35,7 @@ def text(value: str | int | float) -> str:
 
 
 def checksum(line: str, number: int, lines: int) -> int:
-    """Return the checksum of a line, the `number`-th of so many."""
+    """Return the checksum of line `number` of `lines`."""
     return zlib.crc32(f"{number}/{lines},{line}".encode())
 
 

@@ -71,7 +71,7 @@ class HowSteps(Callback):
 
 
 class Job:
-    """A run of a recipe on its data, in a folder, on so many threads (default: all cores).
+    """A run of a recipe on its data, in a folder, on a number of threads (default: all cores).
 
         for stage in job.stages("teacher", "student_baseline"):
             with job.training(stage):

@@ -98,7 +98,7 @@ def measure_files(
 
 
 def test_of(card: Card, dataset: Dataset, path: str) -> Views:
-    """Return the test images as a model wants them, their labels the numbers of its own classes."""
+    """Return the test images normalised for a model, with labels in the order of its classes."""
     check_fits(card, dataset, path)
     order = match(card.class_names, dataset.class_names, path, dataset.name)
     return Views(dataset.test_images, np.array(order)[dataset.test_labels], card.mean, card.std)

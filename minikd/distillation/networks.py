@@ -1,4 +1,4 @@
-"""The networks of a recipe: the teachers that are given, and every network that is trained, before its training."""
+"""The networks of a recipe: the given teachers, and every network that is trained, with its first weights."""
 
 import math
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ from minikd.training.inference import try_out
 from minikd.weights import Card, load_model
 
 TEACHER, STUDENT, EXTRA, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
-"""What the seed is for: the first weights of a teacher, of the students, of what is trained beside a student, of an
-assistant, of a generation. Beyond any epoch, which seeds the shuffles."""
+"""Purposes that a random seed is combined with: first weights of a teacher, a student, extra parameters, an
+assistant, a generation. The numbers are larger than any epoch, which is the purpose of the shuffles."""
 
 APART = 0.01
-"""By how much of a pixel's deviation two teachers' normalisations may differ: what another choice of held-out images
-makes of one data set, and no more."""
+"""The largest difference between two teachers' normalisations, as a fraction of the pixels' deviation. Another choice
+of held-out images of the same data set stays below it."""
 
 
 class Given(NamedTuple):
@@ -127,7 +127,8 @@ def check_step(model: Sequential, dataset: Dataset, batch_size: int, role: str) 
 
 
 def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
-    """Return those who are taught, before training, in order: each is the next one's teacher, the last is the student.
+    """Return the networks that are distilled, before training, in order. Each teaches the next one; the last is the
+    student.
 
     A teacher assistant is a network between the two in size (Mirzadeh et al. 2020, Improved knowledge distillation via
     teacher assistant). Generations are students of one size, each a fresh start (Furlanello et al. 2018, Born-again
@@ -142,7 +143,7 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
 
 
 def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
-    """Return each that is taught with its teachers, in order. Raises CheckpointError for teachers of other pixels."""
+    """Return each network to distill with its teachers, in order. Raises CheckpointError for other normalisations."""
     for one in given:
         check_prepared(one, data.train)
     own = [] if recipe.teacher.weights else [first_teacher(recipe, data.dataset)]
@@ -155,7 +156,7 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
 
 
 def check_prepared(given: Given, views: Views) -> None:
-    """Refuse one of several teachers that wants its pixels otherwise than this run prepares them."""
+    """Refuse a teacher of an ensemble whose pixels are normalised differently from this run's."""
     mean, std = given.card.mean, given.card.std
     wanted, ours = np.array([mean, std]), np.array([views.mean, views.std])
     if (abs(wanted - ours) > APART * ours[1]).any():

@@ -164,7 +164,7 @@ def first(views: Views, count: int) -> Views:
 
 
 def tried(run: Run, map_: Map) -> float:
-    """Return the mean seconds of a training step: so many are taken as there is time for."""
+    """Return the mean seconds of a training step, over as many steps as there is time for."""
     images, taken, run.threads = np.arange(len(run.views)), 0, map_
     index = images[: run.plan.batch_size]
     step(run, index, run.schedule(0))

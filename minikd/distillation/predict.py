@@ -1,4 +1,4 @@
-"""What the models of a run answer to pictures from disk."""
+"""The answers of a run's models to picture files."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ def predictions(
     crop: bool = True,
     draw: Callable[[Path, PreparedPicture, Mapping[str, Mapping[str, float]]], Path] | None = None,
 ) -> tuple[list[Prediction], list[MinikdError]]:
-    """Return what each model says of each picture, and what is wrong with the pictures that cannot be read.
+    """Return each model's probabilities for each picture, and an error for each picture that cannot be read.
 
     invert: light and dark are turned around. crop: characters are cut out for models that know them so. draw: draws a
     picture, what the models saw of it and their probabilities, and returns the file. Raises CheckpointError for models
@@ -75,7 +75,7 @@ def predictions(
 
 
 def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
-    """Return one error for all pictures that could not be read, of so many."""
+    """Return one error for all pictures that could not be read; `images`: how many were given."""
     if images == 1:
         return failures[0]
     return DataError(f"{len(failures)} of {images} pictures could not be read: {'; '.join(map(str, failures))}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minikd.training.run import Run
 
 LINES = 10
-"""About so many epochs of a model get a line of their own; a long training prints every n-th."""
+"""About this many epochs of a model get their own line; a long training prints every n-th."""
 
 FORMATS = {
     60: "{desc} {percentage:3.0f}% {remaining}{postfix}",

@@ -40,8 +40,8 @@ SEAL = "# SHA-256 of the other lines: "
 class Training(PlanSettings):
     """How one model is trained, and how its training images are varied."""
 
-    shift: float = setting(0.0, "augmentation: shift by up to so many pixels", 0, most=MOST)
-    rotation: float = setting(0.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
+    shift: float = setting(0.0, "augmentation: shift by up to this many pixels", 0, most=MOST)
+    rotation: float = setting(0.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
     scale: float = setting(0.0, "augmentation: scale by up to this fraction", 0, below=1)
     elastic: float = setting(0.0, "augmentation: elastic distortion, root mean square in pixels", 0, most=MOST)
 
@@ -70,10 +70,10 @@ class Teacher(Training):
     schedule: str = setting("cosine", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(1.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(5e-4, "weight decay", 0)
-    shift: float = setting(1.5, "augmentation: shift by up to so many pixels", 0, most=MOST)
-    rotation: float = setting(8.0, "augmentation: rotate by up to so many degrees", 0, most=MOST)
+    shift: float = setting(1.5, "augmentation: shift by up to this many pixels", 0, most=MOST)
+    rotation: float = setting(8.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
-    model: str = setting("cnn", "network: cnn, deep, vgg, seed, wide (an MLP)", choices=tuple(models.TEACHERS))
+    model: str = setting("cnn", "network; original is the notebook's, wide an MLP", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
     label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
     weights: str = setting("", "a teacher's .safetensors file to use instead of training one")
@@ -96,7 +96,7 @@ class Student(Training):
 
 
 SHORT = ("temperature", "alpha")
-"""Settings of a method that may also stand beside its name, in [distillation] and as flags of their own."""
+"""Settings of a method that may also stand directly in [distillation], and have their own flags."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,13 @@ class Distillation(Section):
         return build(self.method, self.method_args)
 
     def tell_changed(self) -> None:
-        """Say so where the method's file has changed since the recipe was made."""
+        """Give a notice where the method's file, or one that it imports, has changed since the recipe was made."""
         path = split(self.method)[0]
         if self.method_digest and path.exists() and self.method_digest != file_digest(self.method):
-            notice(f"{path} has changed since this run began; what was trained by it before stays as it is")
+            notice(
+                f"{path}, or a file that it imports, has changed since this run began; models that are trained already "
+                "stay as they are"
+            )
 
     @property
     def label(self) -> str:
@@ -303,7 +306,7 @@ def is_sealed(text: str) -> bool | None:
     return all(line == f"{SEAL}{whole}\n" for line in seals) if seals else None
 
 
-def seed_recipe() -> Recipe:
-    """Return the shipped recipe that repeats the seed notebook's experiment."""
-    text = files("minikd").joinpath("recipes", "seed.toml").read_text(encoding="utf-8")
-    return Recipe.from_toml(text, "the seed recipe")
+def original_recipe() -> Recipe:
+    """Return the shipped recipe that repeats the experiment of the PyTorch notebook that minikd grew from."""
+    text = files("minikd").joinpath("recipes", "original.toml").read_text(encoding="utf-8")
+    return Recipe.from_toml(text, "the original recipe")

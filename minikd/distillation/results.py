@@ -1,4 +1,4 @@
-"""results.json: the numbers of a run (`Results`), or the part of them that is there by now (`Begun`)."""
+"""results.json: the numbers of a finished run (`Results`), or those that exist so far (`Begun`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from minikd.storage.schema import fitted
 FIX = "remove it, and --resume writes it again"
 
 SETTINGS = ("method_args", "config")
-"""What of the results is settings, which have limits of their own."""
+"""The parts of the results that are settings, whose limits are checked elsewhere."""
 
 FRACTIONS = ("accuracy", "ece", "agreement", "mcnemar_p")
 

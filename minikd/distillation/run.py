@@ -16,7 +16,7 @@ from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
 from minikd.distillation.networks import prepared
-from minikd.distillation.recipe import Recipe, seed_recipe
+from minikd.distillation.recipe import Recipe, original_recipe
 from minikd.distillation.results import (
     DatasetResult,
     Discordant,
@@ -47,20 +47,20 @@ STEPS_BACK = 3
 def train(
     recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = (), graphs: bool = True
 ) -> ModelResult:
-    """Train one model of a recipe on the labels, "teacher" or "student", and return its row of the table.
+    """Train one model of a recipe on the labels, "teacher" or "baseline", and return its row of the table.
 
-    Leaves the weights, history.csv and results.json, beside what that held already. `distill` may go on from there. A
-    model whose row is there is not measured again, unless its data now lie elsewhere. Raises ConfigError and
-    CheckpointError where what is there is of other settings or data. graphs: see `fit`.
+    Writes the weights, history.csv and results.json, and keeps what results.json held before. `distill` may go on from
+    there. A model that has a row already is not measured again, unless its data are in another place now. Raises
+    ConfigError and CheckpointError where the folder holds results of other settings or data. graphs: see `fit`.
     """
-    name = "teacher" if role == "teacher" else "student_baseline"
+    name, section = ("teacher", "teacher") if role == "teacher" else ("student_baseline", "student")
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
     earlier = earlier_results(recipe, place)
     if name in earlier and not lies_elsewhere(earlier, recipe):
         done: ModelResult = earlier[name]
         return done
     with Job(recipe, place, prepared(recipe), callbacks) as job:
-        job.search(role)
+        job.search(section)
         for stage in job.stages(name):
             with stepping_back(job), job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads, graphs)
@@ -206,9 +206,9 @@ def circumstances(job: Job) -> RunConditions:
 
 
 def kind_of(recipe: Recipe) -> str:
-    """Return "default", "seed" or "own": which shipped recipe this is, whatever its seed and backend."""
+    """Return which shipped recipe this is, whatever its seed and backend: "default", "original", or "own" for none."""
     same = replace(recipe, seed=0, backend="auto")
-    return "default" if same == Recipe() else "seed" if same == seed_recipe() else "own"
+    return "default" if same == Recipe() else "original" if same == original_recipe() else "own"
 
 
 def dataset_result(job: Job) -> DatasetResult:

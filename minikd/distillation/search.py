@@ -154,7 +154,7 @@ class Search:
         )
 
     def student(self, hidden: tuple[int, ...]) -> Sequential:
-        """Return a student with so many hidden units."""
+        """Return a student with this number of hidden units."""
         student = replace(self.recipe.student, hidden=hidden)
         return networks.first_student(self.recipe.with_section(student), self.data.dataset)
 

@@ -10,7 +10,7 @@ def largest_difference(found: Array, wanted: Array, floor: float = 0.0) -> float
 
     So rounding in an element near zero is measured on the scale of its array. Where the largest element is at most
     `floor`, or infinite, the difference is absolute. Infinite for another shape, and where one array alone has a NaN
-    or an infinity in a place: what cannot be compared is not near.
+    or an infinity in a place.
     """
     one, other = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
     if one.shape != other.shape:

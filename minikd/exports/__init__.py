@@ -1,11 +1,11 @@
-"""The student leaves Python: as ONNX, as C, as a page. In float32, or in whole numbers that are the same everywhere.
+"""Exports of a model as ONNX, C or an HTML page, in float32 or in integers that give the same result everywhere.
 
     chain         a model as a flat list of layers, which all exports start from
     integer       the arithmetic in whole numbers, derived and computed in NumPy
     quantize      from floats to it      calibration   the scales of activations      packing   its weights as bytes
     onnx          float32 as ONNX    onnx_int8   whole numbers as ONNX    graph, runtime          built and run
     c             C99: c_float, c_int8, c_source, and the functions themselves in c_parts/
-    write         the files of an export, and what they were found to do on the test images
+    write         the files of an export, and their errors on the test images
 
 `minikd.export` is its one public function.
 """

@@ -79,7 +79,7 @@ class Source:
         self.calls.append(f"{function}({', '.join(map(str, arguments))});")
 
     def take(self, size: int) -> str:
-        """Return a buffer's name for so many activations: the smallest free one that fits, or the largest grown."""
+        """Return the name of a buffer of this size: the smallest free one that fits, else the largest one, enlarged."""
         fitting = [i for i in self._free if self.buffers[i] >= size]
         if fitting:
             chosen = min(fitting, key=self.buffers.__getitem__)
@@ -105,7 +105,7 @@ class Source:
         self._held[x] -= 1
 
     def release(self, x: str) -> None:
-        """Make a buffer free, unless somebody holds it."""
+        """Make a buffer free, unless it is still held."""
         if x.startswith("buffer_") and not self._held[x]:
             self._free.add(int(x.removeprefix("buffer_")))
 

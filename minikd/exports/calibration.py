@@ -4,7 +4,7 @@ A larger m makes the steps finer and the range 255·2^-m shorter, and what lies 
 
     maximum         the largest m whose range holds every activation seen: nothing is cut, one outlier costs all a bit
     percentile      the largest m whose range holds 99.99 % of them
-    squared error   the m with the smallest mean of (h - h')², where h' is what the byte stands for
+    squared error   the m with the smallest mean of (h - h')², where h' is the value that the byte represents
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from minikd.typing import Floats
 
 LOWEST, HIGHEST = -32, 32
-"""The scales that are tried: activations of 2^-40 or 2^40 are no network's."""
+"""The scales that are tried. No network has activations of 2^-40 or 2^40."""
 
 HELD = 99.99
 """The share of activations, in percent, that the percentile's range holds."""

@@ -50,7 +50,7 @@ def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
 
 
 def replacement(named: NamedLayer) -> Sequence[Layer]:
-    """Return copies of what a layer of somebody else's says that it computes. Raises ConfigError."""
+    """Return copies of the minikd layers that a user's layer is equivalent to. Raises ConfigError."""
     export = getattr(named.layer, "export", None)
     if isinstance(named.layer, Embedding):
         raise ConfigError(f"{named} takes whole numbers, and what can be exported takes images")

@@ -195,7 +195,7 @@ def apply(layer: QuantizedLayer, a: UInt8 | Int32) -> UInt8 | Int32:
 
 
 def with_border(a: UInt8 | Int32, layer: QuantizedConv2d) -> UInt8 | Int32:
-    """Return the images inside a border of the layer's padding, each channel's of its own byte."""
+    """Return the images with the layer's padding around them; each channel is padded with its own byte."""
     (ph, pw), (N, C, H, W) = layer.padding, a.shape
     wide = np.empty((N, H + 2 * ph, W + 2 * pw, C), a.dtype).transpose(0, 3, 1, 2)  # channels-last, as conv2d works
     wide[:] = layer.border[:, None, None]

@@ -19,7 +19,7 @@ TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "uint8": "u1"}
 
 
 def described(model: Sequential | QuantizedModel) -> list[LayerDescription]:
-    """Return the model's layers in order, in evaluation. Raises ConfigError for a layer that nobody can describe."""
+    """Return the model's layers in order, in evaluation. Raises ConfigError for a layer without a description."""
     if isinstance(model, QuantizedModel):
         return [integer_layer(layer) for layer in model.layers]
     return [float_layer(named) for named in flat(model)]

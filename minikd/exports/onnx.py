@@ -1,6 +1,6 @@
 """A network as ONNX in float32: what each layer is called there. Normalisation is inside, so raw pixels go in.
 
-Its subtraction and division stay nodes of their own. Folded into a convolution that pads, they would be wrong at the
+Its subtraction and division stay separate nodes. Folded into a convolution that pads, they would be wrong at the
 border: the network pads the normalised image with 0, the mean pixel, and not the raw one with black.
 """
 

@@ -84,7 +84,7 @@ def write_page(
     temperature: float = 4.0,
     alpha: float = 0.9,
 ) -> Page:
-    """Write one HTML file in which the models answer what somebody draws, loads or picks from the test images.
+    """Write one HTML file in which the models classify a drawing, a loaded picture or a test image.
 
     The keys of `models` are those of a run: "teacher", "student_baseline", "student_distilled", any of them; another
     key is its model's name. kind: of whole numbers that the networks compute in, of `integer.LEVELS`, "" for float32.
@@ -148,7 +148,7 @@ def images_shown(telling: Ints, total: int, size: int) -> Ints:
 
 
 def spread(numbers: Ints, most: int) -> Ints:
-    """Return at most so many of the numbers, evenly spread over them."""
+    """Return at most `most` of the numbers, evenly spread."""
     places = np.linspace(0, len(numbers) - 1, min(most, len(numbers))).astype(int)
     found: Ints = numbers[places]
     return found

@@ -196,7 +196,7 @@ def c(order: Order, one: Subject) -> Exported:
 
 
 def write_c(path: Path, files: CFiles) -> tuple[Path, ...]:
-    """Write the three files, but not over a main.c that somebody has made his own."""
+    """Write the three files, but do not overwrite a main.c that the user has edited."""
     header, main = path.with_suffix(".h"), path.with_name("main.c")
     write_atomically(header, files.header.encode())
     write_atomically(path, files.source.encode())

@@ -11,7 +11,7 @@ The gradient goes back through the length (`unit_rows`), and through the centrin
 It is orthogonal to 1 and to a: a constant or a positive factor on the row changes nothing.
 
 A row that does not vary has no standard form, and as ‖c‖ → 0 the gradient grows without bound. Where no element of c is
-larger than a few roundings of a, and where ‖c‖ is below 1e-12, u and the gradient are 0 by decree: such a row says
+larger than a few roundings of a, and where ‖c‖ is below 1e-12, u and the gradient are set to 0: such a row says
 nothing and is told nothing.
 """
 

@@ -7,7 +7,7 @@ given whole. Through log-softmax's backward pass,
 
     dz = (1/N)·(q Σ_k t_k - t) = (q - t)/N   where the rows of t sum to 1
 
-What the network says, less what it should say: the Jacobians of the logarithm and of softmax cancel.
+The gradient is the prediction minus the target, because the Jacobians of the logarithm and of softmax cancel.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Soft targets whose temperature is learned too: the divergence with its gradient with respect to T.
+"""Soft targets with a learned temperature: the divergence, and its gradient with respect to T.
 
     L = T²·(1/N) Σ_n D_n(T),   D = Σ_k p_k (log p_k - log q_k),   p = softmax(v/T), q = softmax(z/T)
 
@@ -19,8 +19,8 @@ sees. With dL/dT = 2T D + T² ∂D/∂T,
 of small numbers only, where logits of 1e4 would cancel.
 
 CTKD (Li et al. 2023, its Global-T) sets T = 1 + 20·sigmoid(θ) and lets θ climb, against the student, by λ times the
-gradient: the lesson gets harder as the student learns. dθ = dT·(T - 1)(21 - T)/20, and whoever takes the step turns its
-sign; λ, from 0 to 1 on a cosine, is the curriculum.
+gradient: the task gets harder as the student learns. dθ = dT·(T - 1)(21 - T)/20, and the method that takes the step
+turns its sign; λ, from 0 to 1 on a cosine, is the curriculum.
 """
 
 from minikd.backends import module_of

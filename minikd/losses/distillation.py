@@ -2,7 +2,8 @@
 
     L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
 
-A sum, so the gradient is the same sum of the two gradients (Hinton, Vinyals & Dean 2015, §2).
+The loss is a weighted sum, so its gradient is the same weighted sum of the two gradients (Hinton, Vinyals & Dean 2015,
+§2).
 """
 
 import numpy as np

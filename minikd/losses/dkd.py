@@ -1,4 +1,4 @@
-"""Decoupled knowledge distillation: the target class against the rest, and the rest among themselves, weighted apart.
+"""Decoupled knowledge distillation: one term for the target class against the rest, one for the rest among themselves.
 
 Of a sample whose label is t the teacher p = softmax(v/T) makes two distributions: a coin, (p_t, 1 - p_t), and the
 others' shares of the rest, p̂_k = p_k/(1 - p_t) for k ≠ t, p̂_t = 0. Likewise the student q = softmax(z/T). With
@@ -34,7 +34,7 @@ from minikd.typing import Floats, Ints, Mask, Scalar, Shape
 
 
 class Split(NamedTuple):
-    """A network's probabilities, taken apart at the labels."""
+    """A network's probabilities, split into the label's class and the others."""
 
     log_target: Floats
     """log q_t, (N, 1)"""

@@ -1,4 +1,4 @@
-"""The generalised Jensen-Shannon divergence: teacher and student are each compared with a mixture of both.
+"""The generalised Jensen-Shannon divergence: teacher and student are each compared with their mixture.
 
     L = T²/(β(1-β))·(1/N) Σ_n [β KL(p ‖ m) + (1-β) KL(q ‖ m)],   m = βp + (1-β)q,   0 < β < 1
 

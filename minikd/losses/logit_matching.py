@@ -1,4 +1,4 @@
-"""Regression on the teacher's logits, each row freed of its mean.
+"""Regression on the teacher's logits, after the mean of each row is subtracted.
 
     L = 1/(2NK) Σ_n ‖C (z_n - v_n)‖²,   C = 1 - 11ᵀ/K, which takes the mean off
 

@@ -1,4 +1,4 @@
-"""The divergence the other way round: from the student to the teacher, both softened by T.
+"""The reverse KL divergence: from the student to the teacher, both softened by T.
 
     L = T²·(1/N) Σ_n Σ_k q_nk r_nk,   r = log q - log p,   p = softmax(v/T) the teacher, q = softmax(z/T) the student
 

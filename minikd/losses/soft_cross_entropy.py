@@ -1,4 +1,4 @@
-"""Cross-entropy with the teacher's softened probabilities in the place of labels.
+"""Cross-entropy with the teacher's softened probabilities instead of labels.
 
     L = -T²·(1/N) Σ_n Σ_k p_nk log q_nk,   p = softmax(v/T) the teacher, q = softmax(z/T) the student
 

@@ -1,4 +1,4 @@
-"""A teacher made by hand, that knows the label and nothing else. A real teacher has to beat it.
+"""A virtual teacher: its probabilities are computed from the label. A real teacher should be better.
 
     p_k = a where k is the label, (1 - a)/(K - 1) elsewhere;   v = log p
 

@@ -1,4 +1,4 @@
-"""The methods of distillation, by name: what each is, where it comes from, what it needs, and its settings."""
+"""The methods of distillation by name, and how one is built from its name and its settings."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ METHODS: dict[str, type[Method]] = {kind.name: kind for kind in KINDS}
 
 
 def kind_of(name: str) -> type[Method]:
-    """Return the method of a name, or of FILE.py:NAME, which is run. Raises ConfigError for what is none."""
+    """Return the class of a method by its name or FILE.py:NAME; the file is run. Raises ConfigError."""
     if is_spec(name):
         return kind_in_file(absolute(name))
     if name not in METHODS:
@@ -59,19 +59,19 @@ def build(method: object, settings: Mapping[str, object]) -> Method:
 
 
 def refusal(method: Method, pair: Pair) -> str:
-    """Return why a method cannot be used on what is at hand; "" where it can."""
+    """Return why a method cannot be used on these networks and images; "" where it can."""
     if "labels" in method.needs and not pair.labelled:
         return "it needs a label for each image, and some have none"
     return method.refusal(pair)
 
 
 def usable(pair: Pair) -> list[str]:
-    """Return the names of the methods that can be used on what is at hand, with their default settings."""
+    """Return the names of the methods that can be used on these networks and images, with their default settings."""
     return [name for name, kind in METHODS.items() if not refusal(kind(), pair)]
 
 
 def check(method: Method, pair: Pair) -> None:
-    """Raise ConfigError where a method cannot be used on what is at hand: with the reason, and the methods that can."""
+    """Raise ConfigError, with the reason and the methods that can be used, where a method cannot be used."""
     if reason := refusal(method, pair):
         raise ConfigError(f"{method.name} cannot be used: {reason}; these would work: {', '.join(usable(pair))}")
 

@@ -1,4 +1,4 @@
-"""Methods that take the classes apart, or compare how they relate; each with its paper's weight for the labels."""
+"""Methods that weight the classes separately, or compare relations between them. Each has its paper's label weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class DKD(WeightedMethod):
 
 @dataclass(frozen=True)
 class Dist(WeightedMethod):
-    """Correlations."""
+    """DIST: Pearson correlations between the probabilities of both networks."""
 
     name = "dist"
     summary = "correlation with the teacher's probabilities"
@@ -57,7 +57,7 @@ class Dist(WeightedMethod):
 
 @dataclass(frozen=True)
 class StandardizedKL(WeightedMethod):
-    """Soft targets of standardised logits."""
+    """Soft targets whose logits are standardised first."""
 
     name = "standardized_kl"
     summary = "soft targets from standardised logits"

@@ -1,6 +1,6 @@
-"""A temperature that is learned against the student, so that the lesson gets harder as it learns.
+"""A learned temperature: it is trained to make the student's task harder while the student learns.
 
-    T = 1 + 20·sigmoid(θ),   the student descends T²·KL by its weights, θ ascends it by λ times its gradient
+    T = 1 + 20·sigmoid(θ),   the student minimises T²·KL; θ maximises it, with λ times the gradient
 
 dT/dθ = 20 s (1 - s) = (T - 1)(21 - T)/20. The gradient that is handed to the optimiser is therefore -λ·dL/dT·dT/dθ. λ
 rises from 0 along half a cosine: easy first. (The gradients: `losses.kl_with_temperature`.) On a device each step waits
@@ -50,13 +50,13 @@ class CurriculumTemperature(Method):
         return CurriculumObjective(self, ask((), self.temperature), pair.student.vector)
 
     def climb(self, progress: float) -> float:
-        """Return λ at a time of the run, 0 to 1."""
+        """Return λ at this progress of the run, 0 to 1."""
         part = 1.0 if progress >= self.rise else progress / self.rise
         return self.strength * (1 - math.cos(math.pi * part)) / 2
 
 
 class CurriculumObjective(Objective):
-    """Soft targets whose temperature is a parameter of the objective's own."""
+    """Soft targets whose temperature is a parameter of the objective."""
 
     def __init__(self, method: CurriculumTemperature, teacher: TeacherAnswers, like: Floats) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class CurriculumObjective(Objective):
 
     @property
     def temperature(self) -> float:
-        """The temperature of now."""
+        """The present temperature."""
         return LOWEST + RANGE / (1 + math.exp(-float(self.extra_parameters.params["theta"][0])))
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:

@@ -1,4 +1,4 @@
-"""Other distances between the teacher's outputs and the student's, in the place of soft targets' divergence."""
+"""Methods that replace the KL divergence of soft targets by another distance between the outputs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class ReverseKL(MixedMethod):
 
 @dataclass(frozen=True)
 class JensenShannon(MixedMethod):
-    """Both networks against a mixture of both."""
+    """The generalised Jensen-Shannon divergence: both networks are compared with their mixture."""
 
     name = "jensen_shannon"
     summary = "a bounded divergence, between KL and reverse KL"
@@ -41,7 +41,7 @@ class JensenShannon(MixedMethod):
 
 @dataclass(frozen=True)
 class SoftCrossEntropy(MixedMethod):
-    """Soft targets up to a constant."""
+    """Cross-entropy with soft targets: the KL divergence plus a constant."""
 
     name = "soft_cross_entropy"
     summary = "cross-entropy with the teacher's probabilities"
@@ -53,7 +53,7 @@ class SoftCrossEntropy(MixedMethod):
 
 @dataclass(frozen=True)
 class LogitMatching(LogitMethod):
-    """Regression on logits; no temperature."""
+    """Regression on the teacher's logits, without a temperature."""
 
     name = "logit_matching"
     summary = "squared difference of the centred logits"

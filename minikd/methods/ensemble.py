@@ -1,6 +1,6 @@
-"""Several teachers as one: their probabilities are averaged, at the temperature at which the student is taught.
+"""Several teachers as one: their probabilities are averaged at the temperature of the distillation.
 
-    p = (1/M) Σ_m softmax(v_m/T),   as logits: v = T·log p, for then softmax(v/T) = p
+    p = (1/M) Σ_m softmax(v_m/T),   as logits: v = T·log p, because then softmax(v/T) = p
 
 Why probabilities. A student that is to be as close as it can to all teachers at once descends (1/M) Σ_m KL(p_m ‖ q),
 whose gradient with respect to its logits is (1/M) Σ_m T (q - p_m)/N = T (q - p)/N: that of KL(p ‖ q) with the mean
@@ -37,7 +37,7 @@ def ensemble_logits(answers: Sequence[Floats], temperature: float) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Asks every teacher. Hidden layers are each teacher's own, so there are none to hand out."""
+    """Asks every teacher. It returns no hidden features, because those of different teachers cannot be averaged."""
 
     teachers: Sequence[TeacherAnswers]
     temperature: float

@@ -1,8 +1,8 @@
-"""Methods that look into the teacher: a term between a hidden layer of each network, added to soft targets.
+"""Methods that add to soft targets a term between a hidden layer of the student and one of the teacher.
 
     L = α·T²·KL(teacher ‖ student) + (1 - α)·CE(student, labels) + weight·FEATURE(student's layer, teacher's layer)
 
-With alpha=0 the teacher's answers are left out, and its hidden layer alone is added to the labels.
+With alpha=0 the teacher's logits are left out: the student learns from the labels and the teacher's hidden layer.
 """
 
 import math
@@ -27,7 +27,7 @@ from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, T
 from minikd.typing import Floats, Scalar
 
 Compared = tuple[Scalar, Floats, Mapping[str, Floats]]
-"""The loss between two features, its gradient with respect to the student's, and to what is trained beside it."""
+"""The loss between two features; its gradients with respect to the student's feature and to the extra parameters."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,16 @@ class FeatureMethod(MixedMethod):
     maps: ClassVar[bool] = False
     across_batch: ClassVar[bool] = False
     least: ClassVar[int] = 1
-    """Samples that a batch must have for the term; the last batch of an epoch may have fewer, and goes without."""
+    """Samples that a batch needs for the term. A smaller last batch is trained without it."""
 
     weight: float = setting(1.0, "weight of the term between the hidden layers", 0)
     final_weight: float | None = setting(None, "weight at the end of the run; none: it stays", 0)
-    student_layer: str = setting("", "number of the student's layer; none: the last hidden one that fits")
-    teacher_layer: str = setting("", "number of the teacher's layer; none: the last hidden one that fits")
+    student_layer: str = setting(
+        "", "the student's layer, as relu_2 or its number; none: the last hidden one that fits"
+    )
+    teacher_layer: str = setting(
+        "", "the teacher's layer, as relu_2 or its number; none: the last hidden one that fits"
+    )
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
         return kl_divergence(logits, teacher_logits, temperature)
@@ -53,7 +57,7 @@ class FeatureMethod(MixedMethod):
         """Return the loss between the student's feature and the teacher's, a mean over the batch, with gradients."""
 
     def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
-        """Return what is trained beside the student, for features of so many values a sample; nothing by default."""
+        """Return the extra parameters, given both features' sizes per sample; by default there are none."""
         return Layer()
 
     @property
@@ -62,11 +66,11 @@ class FeatureMethod(MixedMethod):
         return 0.0
 
     def parts(self, progress: float) -> tuple[bool, bool]:
-        """Return whether the feature's term, and whether the others, count at a time of the run, 0 to 1."""
+        """Return whether the feature term counts, and whether the others count, at this progress of the run, 0 to 1."""
         return True, True
 
     def weight_at(self, progress: float) -> float:
-        """Return the weight of the feature's term at a time of the run, 0 to 1."""
+        """Return the weight of the feature term at this progress of the run, 0 to 1."""
         return moved(self.weight, self.final_weight, progress, self.schedule)
 
     def layers(self, pair: Pair) -> Layers:
@@ -97,7 +101,7 @@ class FeatureMethod(MixedMethod):
 
 
 class FeatureObjective(Objective):
-    """Asks the teacher for its logits and its feature, and the method for its terms."""
+    """Gets the teacher's logits and feature, and returns the method's terms."""
 
     def __init__(self, method: FeatureMethod, teacher: TeacherAnswers, layers: Layers, extra: Layer) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A method from a plain function of somebody else's: (student_logits, teacher_logits, labels) -> (loss, gradient).
+"""A method made of a user's plain function (student_logits, teacher_logits, labels) -> (loss, gradient).
 
 The loss is a mean over the batch, and the gradient is with respect to the student's logits. The function is tried once
 before anything is trained, on a few random logits: what it returns must have the right shapes and dtypes, its gradient
@@ -23,12 +23,12 @@ from minikd.training.objective import Answer, Objective, Step, Term
 from minikd.typing import Floats, Ints, Scalar
 
 LossFunction = Callable[..., object]
-"""A loss as somebody wrote it; what it returns is checked."""
+"""A user's loss function. Its return value is checked."""
 
 SIGNATURE = "(student_logits, teacher_logits, labels)"
 
 SAMPLES, DIRECTIONS = 6, 4
-"""How many samples a function is tried on, and along how many random directions its gradient is checked."""
+"""The number of samples for the trial of a function, and of random directions for the check of its gradient."""
 
 STEP, CLOSE = 1e-5, 1e-4
 """The step of a central difference in float64, whose error is about STEP², and the relative error that is allowed."""
@@ -50,7 +50,7 @@ class FunctionMethod(LogitMethod):
         return (Term("soft", 1.0, *self.loss(student.logits, teacher.logits, batch.labels)),)
 
     def loss(self, student_logits: Floats, teacher_logits: Floats, labels: Ints) -> Loss:
-        """Return what the function returns. Raises ConfigError, ShapeError and DtypeError for what is no loss."""
+        """Return the function's loss and gradient. Raises ConfigError, ShapeError and DtypeError for invalid ones."""
         settings = {one.name: getattr(self, one.name) for one in fields(self)}
         found = type(self).function(student_logits, teacher_logits, labels, **settings)
         return checked(found, student_logits, self.name)
@@ -149,7 +149,7 @@ def from_function(function: LossFunction, name: str = "") -> type[Method]:
     name = name or getattr(function, "__name__", type(function).__name__)
     parameters = settings_of(function, name)
     settings = [(one.name, type(one.default), described(one.name, one.default)) for one in parameters]
-    doc = inspect.getdoc(function) or "a loss of somebody else's"
+    doc = inspect.getdoc(function) or "a loss function of the user"
     namespace = {
         **{"name": name, "summary": doc.splitlines()[0].rstrip("."), "paper": "", "function": staticmethod(function)},
         "across_batch": bool(getattr(function, "across_batch", False)),
@@ -159,7 +159,7 @@ def from_function(function: LossFunction, name: str = "") -> type[Method]:
 
 
 def described(name: str, default: Any) -> Any:
-    """Return the field of a setting of which the default alone is known."""
+    """Return the field of a setting whose default is all that is known."""
     if name == "temperature":
         return setting(float(default), "softens student and teacher", above=0)
     return setting(default, "an argument of the function's own")

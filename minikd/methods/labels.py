@@ -1,4 +1,4 @@
-"""Learning from the labels alone: what teachers and baselines do."""
+"""Learning from the labels alone, as teachers and baselines do."""
 
 from collections.abc import Sequence
 

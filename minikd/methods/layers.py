@@ -1,5 +1,6 @@
-"""Which layers of a pair of networks are compared: the numbers that were asked for, or the usual ones."""
+"""Which hidden layers of the student and the teacher a method compares: those of the settings, or the last that fit."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from minikd.errors import ConfigError
@@ -9,7 +10,7 @@ from minikd.typing import Shape
 
 
 class Layers(NamedTuple):
-    """The student's layer and the teacher's that are compared, and the shapes of a sample's outputs."""
+    """The two layers that are compared, and the shapes of their outputs for one sample."""
 
     student: str
     teacher: str
@@ -26,9 +27,20 @@ def shapes(model: Sequential, image: Shape) -> dict[str, Shape]:
     return found
 
 
+def names(model: Sequential) -> dict[str, str]:
+    """Return the name of each layer and its number: "relu_2", the second ReLU from the input, may be layer "5"."""
+    found, count = {}, Counter[str]()
+    for i, layer in enumerate(model.layers):
+        kind = type(layer).__name__.lower()
+        count[kind] += 1
+        found[f"{kind}_{count[kind]}"] = str(i)
+    return found
+
+
 def hidden(model: Sequential, image: Shape) -> dict[str, Shape]:
-    """Return the outputs that are learned and are not yet the answer: between the first layer with parameters and the
-    last. Dropout's are left out, for a part of such an output is chance.
+    """Return the shapes of the hidden layers: from the first layer with parameters to the one before the last such.
+
+    Dropout is left out, because a part of its output is random.
     """
     trained = [i for i, layer in enumerate(model.layers) if layer.params]
     between = range(trained[0], trained[-1]) if trained else ()
@@ -37,10 +49,11 @@ def hidden(model: Sequential, image: Shape) -> dict[str, Shape]:
 
 
 def candidates(model: Sequential, image: Shape, layer: str, who: str, maps: bool) -> dict[str, Shape]:
-    """Return the layers of a network that may be compared: the one that was asked for, or all hidden ones."""
-    every = shapes(model, image)
+    """Return the layers of a network that may be compared: the one of this name or number, or all hidden ones."""
+    every, named = shapes(model, image), names(model)
+    layer = named.get(layer.lower(), layer)
     if layer and layer not in every:
-        known = ", ".join(f"{i} {type(one).__name__}" for i, one in enumerate(model.layers))
+        known = ", ".join(f"{number} {name}" for name, number in named.items())
         raise ConfigError(f"{who}_layer is {layer!r}, but the {who}'s layers are {known}")
     found = {layer: every[layer]} if layer else hidden(model, image)
     where = f"at layer {layer}" if layer else "at any hidden layer"
@@ -52,9 +65,9 @@ def candidates(model: Sequential, image: Shape, layer: str, who: str, maps: bool
 
 
 def choose(student: Sequential, teacher: Sequential, image: Shape, asked: tuple[str, str], maps: bool) -> Layers:
-    """Return the layers to compare: those `asked` for by number, or where that is "" the last hidden ones.
+    """Return the layers to compare: those `asked` for by name or number; for "" the last hidden ones.
 
-    With `maps` they are the last whose outputs are maps (C, H, W) of one height and width. Raises ConfigError.
+    With `maps`, the outputs must be maps (C, H, W) of the same height and width. Raises ConfigError.
     """
     ours = candidates(student, image, asked[0], "student", maps)
     theirs = candidates(teacher, image, asked[1], "teacher", maps)

@@ -1,4 +1,4 @@
-"""The methods and schemes as a list: for `minikd methods`."""
+"""The list of methods and schemes that `minikd methods` prints."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -16,7 +16,7 @@ SCHEMES = {
     "--labelled 1000, --unlabelled DATA": "a transfer set with images that have no label, or more of them",
     "--method-arg final_temperature=1": "a schedule, where a method has the setting; final_weight=0, schedule=cosine",
 }
-"""What goes with any method, or with those that have the settings, by its flags."""
+"""Schemes that can be combined with methods, by their flags."""
 
 
 class Entry(TypedDict):
@@ -37,7 +37,7 @@ class Entry(TypedDict):
 
 
 def entries(pair: Pair, only: str | None = None) -> list[Entry]:
-    """Return every method, or one, with whether it can be used on what is at hand, and if not, why."""
+    """Return every method, or one, and why it cannot be used on these networks and images, if it cannot."""
     found = []
     for kind in METHODS.values() if only is None else [type(build(only, {}))]:
         reason = refusal(kind(), pair)
@@ -70,7 +70,7 @@ def table(pair: Pair, found: Sequence[Entry]) -> str:
 
 
 def text(pair: Pair, one: Entry) -> str:
-    """Return all about a method: its paper, what it needs, what its settings mean, and what goes with it."""
+    """Return the description of a method: its paper, its needs, its settings, and the schemes that fit it."""
     lines = [for_whom(pair), ""]
     lines += [paragraph(f"{one['name']}: {one['summary']}", hanging=4), paragraph(one["paper"], 4)]
     lines += [paragraph(f"needs {', '.join(one['needs'])}", 4)]
@@ -83,6 +83,6 @@ def text(pair: Pair, one: Entry) -> str:
 
 
 def for_whom(pair: Pair) -> str:
-    """Return which networks are at hand."""
+    """Return which student and teacher the list is about."""
     teachers = " and ".join(describe(teacher) for teacher in pair.teachers)
     return paragraph(f"For {teachers} teaching {describe(pair.student)}:")

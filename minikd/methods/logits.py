@@ -1,9 +1,9 @@
-"""Methods that look at logits: the objective that asks the teacher, and two ways to weigh its term against the labels.
+"""Methods that compare logits: their objective, and two ways to weight the teacher's term against the labels' term.
 
     mixed:     L = α·SOFT(student, teacher) + (1 - α)·CE(student, labels)
     weighted:  L = SOFT(student, teacher) + label_weight·CE(student, labels)
 
-An image may have no label (its class number is -1): the teacher is then all there is to learn from. For mixed methods α
+An image may have no label (its class number is -1). Then only the teacher's term counts. For mixed methods α
 counts as 1 for it: the batch is taken apart, and each part counts by its share of the samples. For all of them the
 labels' term is the mean over the batch with 0 for such images.
 """
@@ -44,7 +44,7 @@ class LogitMethod(Method):
 
 
 class LogitObjective(Objective):
-    """The terms of a method that looks at logits, with a teacher for it."""
+    """The objective of a method that compares logits."""
 
     def __init__(self, method: LogitMethod, teacher: TeacherAnswers, across_batch: bool = False) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class LogitObjective(Objective):
 
 @dataclass(frozen=True)
 class MixedMethod(LogitMethod):
-    """The base of methods that share their weight with the labels."""
+    """The base of methods in which α weights the soft term and 1 − α the labels."""
 
     temperature: float = setting(4.0, "softens student and teacher", above=0)
     alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
@@ -73,7 +73,7 @@ class MixedMethod(LogitMethod):
         return ""
 
     def at(self, progress: float) -> tuple[float, float]:
-        """Return temperature and alpha at a time of the run, 0 to 1."""
+        """Return temperature and alpha at this progress of the run, 0 to 1."""
         return (
             moved(self.temperature, self.final_temperature, progress, self.schedule),
             moved(self.alpha, self.final_alpha, progress, self.schedule),
@@ -90,7 +90,7 @@ class MixedMethod(LogitMethod):
 
 @dataclass(frozen=True)
 class WeightedMethod(LogitMethod):
-    """The base of methods whose papers give the labels a weight of their own."""
+    """The base of methods whose papers weight the labels separately."""
 
     label_weight: float = setting(1.0, "weight of the labels' cross-entropy", 0)
     warm_up: float = setting(0.0, "share of the run in which the teacher's term rises from 0 to its weight", 0, most=1)

@@ -1,4 +1,4 @@
-"""What every method of distillation is: its settings, what it needs, and the objective that it makes of a pair.
+"""The base class of all methods of distillation: settings, requirements, and the objective for a pair of networks.
 
 A method is a frozen dataclass. Its fields are its settings, with the paper's defaults. It says what it needs of the
 networks at hand (`refusal`), and returns what the student is trained to do (`objective`). To get the teacher's answers
@@ -18,11 +18,11 @@ from minikd.training.objective import Objective, TeacherAnswers
 from minikd.typing import Shape
 
 Ask = Callable[[tuple[str, ...], float], TeacherAnswers]
-"""(layers, temperature) -> the teacher, for these layers' outputs too; several teachers are one at that temperature."""
+"""(layers, temperature) -> the teacher's answers, with these layers' outputs; several teachers count as one."""
 
 
 class Pair(NamedTuple):
-    """What is at hand: who learns, who teaches, one or several, an image's shape, whether all images have labels."""
+    """The student, its teachers, the shape of an image, and whether all images have labels."""
 
     student: Sequential
     teachers: Sequence[Sequential]
@@ -35,12 +35,12 @@ class Method(Section, ABC):
     """The base of every method."""
 
     name: ClassVar[str]
-    """The class's own name, where it gives no other."""
+    """The method's name; by default that of the class."""
     summary: ClassVar[str]
-    """One line; the first of the class's docstring, where it gives no other."""
+    """One line; by default the first line of the class's docstring."""
     paper: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ("labels", "teacher's logits")
-    """Of "labels" (one for each image), "teacher's logits", "features" and "maps" (hidden layers of both networks)."""
+    """What the method needs: "labels" (for each image), "teacher's logits", "features", "maps" (of hidden layers)."""
 
     tries: ClassVar[Sequence[Mapping[str, float]]] = ()
     """Settings that `minikd experiment methods` tries beside the defaults."""
@@ -54,7 +54,7 @@ class Method(Section, ABC):
 
     @property
     def temperature(self) -> float:
-        """The temperature at which the teacher's probabilities are looked at; a method may have it as a setting."""
+        """The temperature at which the report shows the teacher's probabilities; a method may have it as a setting."""
         return 1.0
 
     @property
@@ -69,4 +69,4 @@ class Method(Section, ABC):
 
     @abstractmethod
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        """Return what the student is trained to do; `rng` draws the first values of what is trained beside it."""
+        """Return the student's objective; `rng` draws the first values of the extra parameters."""

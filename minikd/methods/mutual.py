@@ -1,8 +1,8 @@
-"""Deep mutual learning: students that learn together, each from the labels and from what the others say by now.
+"""Deep mutual learning: several students learn together, each from the labels and from the others' present answers.
 
     L_i = CE(z_i, labels) + (1/(M - 1)) Σ_{j≠i} KL(q_j ‖ q_i),   i = 1..M, temperature 1
 
-The others' answers count as given: no gradient flows into them from L_i. So for student i
+The others' answers are constants in L_i: no gradient flows into them. So for student i
 
     dz_i = [(q_i - y) + (q_i - mean_{j≠i} q_j)]/N
 
@@ -30,7 +30,7 @@ from minikd.typing import Floats, Scalar
 
 @dataclass(frozen=True)
 class DeepMutualLearning(Method):
-    """A cohort without a teacher."""
+    """Deep mutual learning: several students and no teacher."""
 
     name = "deep_mutual_learning"
     summary = "no teacher: several students teach each other"
@@ -56,7 +56,7 @@ def redrawn(model: Sequential, rng: np.random.Generator) -> Sequential:
 
 
 class MutualObjective(Objective):
-    """Holds the peers, and trains them beside the student."""
+    """Holds the other students, and trains them together with the student."""
 
     def __init__(self, peers: Sequence[Sequential], eager: str) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class MutualObjective(Objective):
 
 
 def towards(logits: Floats, others: Sequence[Floats]) -> tuple[Scalar, Floats]:
-    """Return the mean divergence from the others' answers, and its gradient with respect to `logits`."""
+    """Return the mean divergence from the other students' answers, and its gradient with respect to `logits`."""
     parts = [kl_divergence(logits, other, 1.0) for other in others]
     share = 1.0 / len(parts)
     return weighted_sum([(share, loss) for loss, _ in parts]), weighted_sum([(share, found) for _, found in parts])

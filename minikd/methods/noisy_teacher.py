@@ -1,4 +1,4 @@
-"""Soft targets from a teacher that is not always sure: noise on its logits regularises the student.
+"""Soft targets with noise on the teacher's logits, which regularises the student.
 
     v' = (1 + ξ)·v,   ξ ~ N(0, σ²) for each logit, for a random share of the batch's samples
 

@@ -1,4 +1,4 @@
-"""Methods of somebody else's: a subclass of Method, or a plain function, in Python or in a file of the command line."""
+"""Users' methods: a subclass of Method or a plain function, given in Python or as FILE.py:NAME on the command line."""
 
 import inspect
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ WHAT = f"a subclass of minikd.methods.Method, or a function {SIGNATURE} -> (loss
 
 
 def is_method(key: str, value: object, names: Mapping[str, object]) -> bool:
-    """Return whether a name of a file is a method's class or a function, and made in this very file."""
+    """Return whether a name in a file is a method's class or a function that is defined in that file."""
     own = getattr(value, "__module__", "") == names["__name__"]
     return own and ((inspect.isclass(value) and issubclass(value, Method)) or inspect.isfunction(value))
 
@@ -24,7 +24,7 @@ METHOD = Wanted("which is the method", "no method and no function", "my_method.p
 
 
 def kind_in_file(spec: str) -> type[Method]:
-    """Return the method that FILE.py:NAME names; the file is run once for each text that it has had."""
+    """Return the method of FILE.py:NAME. The file is run again only if its text has changed."""
     return _kind_in_file(spec, file_digest(spec))
 
 
@@ -50,7 +50,7 @@ def as_kind(thing: object, where: str, name: str = "") -> type[Method]:
 
 
 def check_kind(kind: type[Method], where: str) -> None:
-    """Refuse a class that cannot be a method yet, and say what it lacks."""
+    """Refuse a class that is not a complete method, and say what it lacks."""
     name = kind.__name__
     if lacking := sorted(getattr(kind, "__abstractmethods__", ())):
         raise ConfigError(f"{where}: the class {name} lacks {', '.join(lacking)}, which its base leaves open")

@@ -1,4 +1,4 @@
-"""Methods that bring a student's feature to the teacher's by dense layers of their own, trained beside the student."""
+"""Methods that map the student's feature to the teacher's with dense layers, which are trained beside the student."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from minikd.typing import Floats
 
 @dataclass(frozen=True)
 class Hint(FeatureMethod):
-    """FitNets: jointly, or with `stage` first the hint alone and then soft targets alone, a training of their own.
+    """FitNets: both terms together, or with `stage` first the hint alone, then soft targets alone with a new optimiser.
 
     Were Adam to go on with what it remembers of the hint, its first steps on soft targets would be three times too
     long: with m = 0.1 g and v = 0.001 g², and the corrections for the start long gone, |m/√v| is √10.
@@ -46,7 +46,7 @@ class Hint(FeatureMethod):
 
 @dataclass(frozen=True)
 class Cosine(FeatureMethod):
-    """A hint's direction."""
+    """The cosine between the mapped feature and the teacher's."""
 
     name = "cosine"
     summary = "hidden features point in the teacher's direction"
@@ -62,7 +62,7 @@ class Cosine(FeatureMethod):
 
 @dataclass(frozen=True)
 class Contrastive(FeatureMethod):
-    """InfoNCE with the batch's other samples."""
+    """InfoNCE, with the batch's other samples as negatives."""
 
     name = "contrastive"
     summary = "an image's features match, other images' do not"

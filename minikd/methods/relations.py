@@ -1,4 +1,4 @@
-"""Methods that compare features without a map between them: where they look, and how a batch's samples relate."""
+"""Methods that compare features without extra parameters: attention maps, or relations between a batch's samples."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from minikd.typing import Floats
 
 @dataclass(frozen=True)
 class AttentionTransfer(FeatureMethod):
-    """For two convolutional networks."""
+    """Attention maps of two convolutional networks."""
 
     name = "attention_transfer"
     summary = "attention maps over the image match the teacher's"
@@ -29,7 +29,7 @@ class AttentionTransfer(FeatureMethod):
 
 @dataclass(frozen=True)
 class SimilarityPreserving(FeatureMethod):
-    """Inner products within the batch."""
+    """Inner products between the samples of a batch."""
 
     name = "similarity_preserving"
     summary = "similarities between images match the teacher's"
@@ -45,7 +45,7 @@ class SimilarityPreserving(FeatureMethod):
 
 @dataclass(frozen=True)
 class RKD(FeatureMethod):
-    """Distances and angles within the batch."""
+    """Distances and angles between the samples of a batch."""
 
     name = "rkd"
     summary = "distances and angles between images' features match"
@@ -64,7 +64,7 @@ class RKD(FeatureMethod):
 
 @dataclass(frozen=True)
 class PKT(FeatureMethod):
-    """Neighbours within the batch."""
+    """Probabilities of neighbours among the samples of a batch."""
 
     name = "pkt"
     summary = "probabilities of neighbours within the batch match"

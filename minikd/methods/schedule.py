@@ -1,4 +1,4 @@
-"""A setting that moves over the run, from its own value to a final one, if one is given.
+"""A setting that changes during the run from its first value to a final one, where one is given.
 
 In a straight line, or along half a cosine, which stays longer at both ends. An early high temperature shows the
 teacher's second thoughts, a late low one what it decided (Jafari et al. 2021, "Annealing knowledge distillation"); an
@@ -12,7 +12,7 @@ SCHEDULES = ("linear", "cosine")
 
 
 def moved(first: float, last: float | None, progress: float, schedule: str) -> float:
-    """Return the value at `progress`, 0 to 1, of the way from first to last; the first where there is no last."""
+    """Return the value at `progress`, 0 to 1, between `first` and `last`; `first` where `last` is None."""
     if last is None:
         return first
     part = progress if schedule == "linear" else (1 - math.cos(math.pi * progress)) / 2

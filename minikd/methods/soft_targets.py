@@ -1,4 +1,4 @@
-"""Soft targets: the teacher's softened probabilities beside the labels, by the loss of the package's contract.
+"""Soft targets: the student learns the teacher's softened probabilities and the labels.
 
     L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
 
@@ -18,7 +18,7 @@ from minikd.typing import Floats
 
 @dataclass(frozen=True)
 class SoftTargets(MixedMethod):
-    """The classic."""
+    """Classic distillation (Hinton, Vinyals & Dean 2015)."""
 
     name = "soft_targets"
     summary = "the teacher's softened probabilities and the labels"

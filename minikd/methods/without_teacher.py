@@ -1,4 +1,4 @@
-"""Methods without a teacher: labels made softer. A real teacher has to beat them."""
+"""Methods without a teacher: they soften the labels. They show how much of a gain needs no teacher."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class LabelSmoothing(Method):
 
 @dataclass(frozen=True)
 class VirtualTeacher(Method):
-    """Soft targets by a teacher that knows the label and nothing else."""
+    """Soft targets that are computed from the label, without a network."""
 
     name = "virtual_teacher"
     summary = "no teacher: soft targets made by hand from the label"
@@ -53,7 +53,7 @@ class VirtualTeacher(Method):
 
 
 class VirtualObjective(Objective):
-    """Makes the teacher's logits of the batch's labels."""
+    """Computes the teacher's logits from the batch's labels."""
 
     def __init__(self, method: VirtualTeacher) -> None:
         super().__init__()

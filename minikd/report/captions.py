@@ -23,7 +23,7 @@ READING = {
     "model is too sure of itself, above it too modest. ECE is the mean distance, weighted by how many answers; the "
     "panels below count them, and a pale bar holds fewer than ten.",
     "first_layer_filters": "The weights that touch the pixels, one picture for each unit, those of the largest norm "
-    "first. Structure is learned; noise is what training had no need to change.",
+    "first. Structure is learned; noise is where the training changed little.",
     "disagreements": "Below each image stand its class, both students' answers and the teacher's.",
 }
 """How to read each figure, whatever the run."""
@@ -144,4 +144,4 @@ SHOWN: dict[str, Callable[[FigureData], str]] = {
     "first_layer_filters": _filters,
     "disagreements": _disagreements,
 }
-"""What each figure shows of a run."""
+"""The caption of each figure."""

@@ -1,4 +1,4 @@
-"""What the figures of a report are drawn from."""
+"""The data from which the figures of a report are drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ HistoryRow: TypeAlias = Mapping[str, str | int | float]
 
 @dataclass(frozen=True)
 class FigureData:
-    """What the figures are drawn from.
+    """The data for the figures.
 
     `test_images` (N, C, H, W) and `test_labels` (N,); `logits` maps "teacher", "student_baseline" and
     "student_distilled" to test logits (N, K). `filters` maps a model to its first layer's weights as pictures: a

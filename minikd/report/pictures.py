@@ -125,7 +125,7 @@ def disagreeing(evidence: FigureData) -> dict[str, npt.NDArray[np.intp]]:
 
 
 def _case(ax: "Axes", evidence: FigureData, sample: int, on_paper: bool, longest: int) -> None:
-    """Draw one image, and under it its class and what each model takes it for, in names of so many letters."""
+    """Draw one image, and below it its class and each model's answer, in names of at most `longest` letters."""
     style.show_picture(ax, evidence.test_images[sample], on_paper)
     true = int(evidence.test_labels[sample])
     lines = [(f"true {style.label(evidence.class_names[true], longest)}", style.INK)]

@@ -1,4 +1,4 @@
-"""The figure of temperature: what a teacher's answer says about the classes that it did not choose."""
+"""The figure of temperature: the teacher's probabilities for the classes that it did not choose."""
 
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def soft_targets(evidence: FigureData, narrow: bool = False) -> "Figure":
 
 
 def _title(evidence: FigureData, logits: Floats, order: npt.NDArray[np.intp]) -> str:
-    """Return what the teacher says of the image at the run's temperature."""
+    """Return the teacher's probabilities for the image at the run's temperature."""
     probabilities = softmax(logits[None], evidence.temperature)[0]
     guesses = (f"{style.label(evidence.class_names[k])} {probabilities[k]:.2f}" for k in order[:2])
     return f"At T = {evidence.temperature:g} the teacher says of this image: {', '.join(guesses)}"

@@ -1,4 +1,4 @@
-"""How every figure looks: colours for every eye and for grey printers, axes without clutter, labels that are safe."""
+"""The style of every figure: colours that differ in grey and for colour-blind readers, plain axes, safe labels."""
 
 import logging
 import os
@@ -74,7 +74,7 @@ def defaults() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float, title: str) -> "Figure":
-    """Return an empty figure of so many inches, under a title that says what it shows."""
+    """Return an empty figure of this size in inches, with a title above it."""
     load()
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -100,7 +100,7 @@ def tidy(ax: "Axes", title: str = "", x: str = "", y: str = "", grid: bool = Tru
 
 
 def wrapped(text: str, width: float, size: float = 13) -> str:
-    """Return a text in lines that fit a figure of so many inches, in letters of so many points."""
+    """Return a text in lines that fit a figure of this width in inches, in letters of this size in points."""
     return textwrap.fill(text, max(12, int(112 * width / size)))
 
 

@@ -1,9 +1,9 @@
 """A figure as SVG that its reader's page decides the colours of: light, dark or printed; its text is text.
 
 matplotlib draws. Its file is then made smaller and independent of time and place: colours become the variables of
-palette.css, ids that nobody refers to go, and the others begin with the figure's name, so that a page may hold several
-figures. `safe` reads such a file back, and only such a one: a run's folder may come from anybody, and what stands in a
-page could do harm there.
+palette.css, ids without a reference are removed, and the others begin with the figure's name, so that a page may hold
+several figures. `safe` reads such a file back, and only such a one: a run's folder may come from anybody, and what
+stands in a page could do harm there.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The tables that a run prints: the summary with its verdict, and the seed's experiment beside the published one."""
+"""The tables that a run prints: the summary with its verdict; the original experiment beside its published numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ TERMS = {
     "multiply-adds": "the work of one answer, on any machine",
     "one image": "time of one answer; images / s: in batches",
 }
-"""What the rows of a model's table mean, in a line each."""
+"""The meaning of each row of a model's table."""
 
 CELLS = (
     *("parameters", "size", "multiply-adds", "test errors", "95 % interval", "accuracy"),
@@ -35,7 +35,7 @@ ORDER = (
 PERCENT = ("accuracy", "ECE", "agreement")
 """A model's numbers by name: as `cells` gives them, as the table shows them, and those in percent."""
 
-_SEED = (("epoch", "loss", "accuracy %", "published %", "difference"),)
+_EPOCHS = (("epoch", "loss", "accuracy %", "published %", "difference"),)
 
 
 def summary_table(results: Results) -> str:
@@ -89,17 +89,17 @@ def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:
     )
 
 
-def seed_tables(history: Sequence[HistoryRow]) -> str:
-    """Return the seed notebook's two tables: our loss and accuracy by epoch, with the published accuracy beside them.
+def original_tables(history: Sequence[HistoryRow]) -> str:
+    """Return the original notebook's two tables: our loss and accuracy by epoch beside the published accuracy.
 
-    The notebook published no losses, so ours stand alone; an epoch that only one of the two has shows a dash.
+    The notebook published no losses, so ours have nothing beside them. A dash stands for a missing epoch.
     """
     return "\n\n".join(
-        _seed_table(title, published, _rows(history, key)) for key, (title, published) in PUBLISHED.items()
+        _original_table(title, published, _rows(history, key)) for key, (title, published) in PUBLISHED.items()
     )
 
 
-def _seed_table(title: str, published: Sequence[float], ours: Sequence[HistoryRow]) -> str:
+def _original_table(title: str, published: Sequence[float], ours: Sequence[HistoryRow]) -> str:
     rows = []
     for epoch in range(1, max(len(published), len(ours)) + 1):
         theirs = published[epoch - 1] if epoch <= len(published) else None
@@ -115,7 +115,7 @@ def _seed_table(title: str, published: Sequence[float], ours: Sequence[HistoryRo
             )
         )
     split = f", measured on the {ours[0]['evaluated_on']} images" if ours else ", not trained"
-    return f"{title}{split}\n{aligned(_SEED, rows)}"
+    return f"{title}{split}\n{aligned(_EPOCHS, rows)}"
 
 
 def _rows(history: Sequence[HistoryRow], model: str) -> list[HistoryRow]:

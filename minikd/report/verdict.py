@@ -1,4 +1,4 @@
-"""What the numbers say, in words that are as plain when distillation failed as when it worked."""
+"""The verdict in words, equally plain whether distillation worked or failed."""
 
 import math
 

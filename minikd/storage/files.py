@@ -22,7 +22,7 @@ _FIXES = {
 }
 
 ABANDONED = 600.0
-"""Seconds after which a file that nobody has gone on writing is taken for a killed process's."""
+"""Seconds without a write after which a temporary file counts as left behind by a killed process."""
 
 
 def make_folder(folder: Path) -> None:
@@ -81,7 +81,7 @@ def asides_in(folder: Path, name: str = "*") -> list[Path]:
 
 
 def remove_asides(folder: Path, name: str = "*", age: float = 0.0) -> None:
-    """Remove the files that killed processes have left so, untouched for so many seconds."""
+    """Remove temporary files of killed processes, which were not written to for this many seconds."""
     oldest = time.time() - age
     for path in asides_in(folder, name):
         with suppress(OSError):  # another has been faster, or it is not ours to remove

@@ -1,4 +1,4 @@
-"""Reading a file that may not be there, not be allowed, be no file, or be far too large: each is told as what it is.
+"""Reads a file that may be missing, unreadable, a folder or far too large, with an error message for each case.
 
 What a file holds is doubted elsewhere (`schema`, and each format's reader); whatever these say of it goes through
 `excerpt`, for a damaged file may hold line breaks and a terminal's commands.

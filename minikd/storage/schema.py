@@ -1,4 +1,4 @@
-"""What a file holds, held against the shape that is declared for it, before anything uses it.
+"""Checks a file's contents against a declared type before they are used.
 
 Every function here raises ValueError with the reason alone; the reader of a format adds the file and the fix.
 """

@@ -30,7 +30,7 @@ DTYPES = {
     **{"BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "F16": "<f2", "F32": "<f4", "F64": "<f8"},
     **{"I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
 }
-"""What safetensors calls the numbers that NumPy has, too, and what NumPy calls them as they lie in the file."""
+"""The dtypes that safetensors and NumPy share: safetensors' name, and NumPy's name with the file's byte order."""
 
 HEADER = 24 * 2**20
 """Bytes of the longest header that is read: that of a model of 100,000 layers. Its names take 25 times the memory."""

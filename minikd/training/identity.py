@@ -27,7 +27,7 @@ FOLLOWING = {
     "first_weights": "the first weights are others",
     "teachers": "the teacher's weights are others",
     "weights": "the weights given as teacher are others",
-    "method_file": "the method's file has changed",
+    "method_file": "the method's file, or a file that it imports, has changed",
     "view_seed": "the seed of the views is another",
     "mean": "the pixels' mean is another",
     "std": "the pixels' deviation is another",

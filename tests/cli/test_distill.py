@@ -18,7 +18,7 @@ from minikd.cli import main
 from minikd.cli.next_steps import as_typed
 from minikd.console.notices import Notice
 from minikd.distillation import networks, run
-from minikd.distillation.recipe import Recipe, read_recipe, seed_recipe
+from minikd.distillation.recipe import SEAL, Recipe, original_recipe, read_recipe
 from minikd.weights import load_model, save_model
 from tests.cli.makers import QUICK, write_data
 
@@ -209,13 +209,39 @@ def test_train_makes_one_model_and_distill_goes_on_from_it(data, tmp_path, finis
     assert weights(tmp_path / "steps") == weights(finished)
 
 
+def test_old_names_of_flags_and_models_are_taken_with_a_note(data, tmp_path, capsys):
+    begin = ["--runs", str(tmp_path), "--dry-run"]
+    assert main(["train", "--model", "student", "--data", str(data), *begin, *QUICK]) == 0
+    assert "note: --model student is called --model baseline now" in capsys.readouterr().err
+    assert main(["distill", "--seed-recipe", "--data", str(data), "--image-size", "28x28", *begin]) == 0
+    told = capsys.readouterr()
+    assert "note: --seed-recipe is called --original-recipe now" in told.err
+    assert 'model = "original"' in told.out
+
+
+def test_results_of_the_old_names_are_those_of_the_new(data, tmp_path):
+    flags = ["--data", str(data), "--runs", str(tmp_path), "--name", "old", "--quiet", *QUICK]
+    assert main(["train", *flags, "--teacher-model", "original", "--image-size", "28x28"]) == 0
+    for name in ("config.toml", "results.json"):
+        text = (tmp_path / "old" / name).read_text()
+        old = text.replace('"original"', '"seed"')
+        assert old != text
+        old = "".join(line for line in old.splitlines(keepends=True) if not line.startswith(SEAL))
+        table = json.loads(old) if name == "results.json" else {}
+        table.pop("sha256", None)
+        (tmp_path / "old" / name).write_text(json.dumps(table) if table else old)
+    with pytest.warns(Notice, match="the model seed is called original now"):
+        assert read_recipe(tmp_path / "old" / "config.toml").teacher.model == "original"
+    assert main(["train", "--resume", str(tmp_path / "old"), "--quiet"]) == 0
+
+
 def test_train_adds_to_the_results_and_takes_nothing_away(finished, data, tmp_path, capsys):
     before = (finished / "results.json").read_bytes()
-    assert main(["train", "--resume", str(finished), "--model", "student", "--quiet"]) == 0
+    assert main(["train", "--resume", str(finished), "--model", "baseline", "--quiet"]) == 0
     assert (finished / "results.json").read_bytes() == before
     arguments = ["--data", str(data), "--runs", str(tmp_path), "--name", "two", "--quiet", *QUICK]
     assert main(["train", *arguments]) == 0
-    assert main(["train", "--resume", str(tmp_path / "two"), "--model", "student", "--quiet"]) == 0
+    assert main(["train", "--resume", str(tmp_path / "two"), "--model", "baseline", "--quiet"]) == 0
     results = json.loads((tmp_path / "two" / "results.json").read_text())
     assert results.keys() >= {"teacher", "student_baseline"}
     assert results["stages"].keys() == {"teacher", "student_baseline"}
@@ -241,12 +267,12 @@ def test_the_command_to_go_on_is_called_as_this_one_was(program, known, words, t
     assert as_typed() == words
 
 
-def test_the_seed_recipe_prints_its_tables_beside_the_published(data, tmp_path, monkeypatch, capsys):
-    quick = replace(seed_recipe(), data=str(data), backend="auto")
+def test_the_original_recipe_prints_its_tables_beside_the_published(data, tmp_path, monkeypatch, capsys):
+    quick = replace(original_recipe(), data=str(data), backend="auto")
     small = {"image_size": "28x28"}
-    monkeypatch.setattr("minikd.cli.flags.seed_recipe", lambda: replace(quick, **small))
-    monkeypatch.setattr("minikd.distillation.run.seed_recipe", lambda: replace(quick, **small))
-    assert main(["distill", "--seed-recipe", "--runs", str(tmp_path), "--name", "seed", "--quiet"]) == 0
+    monkeypatch.setattr("minikd.cli.flags.original_recipe", lambda: replace(quick, **small))
+    monkeypatch.setattr("minikd.distillation.run.original_recipe", lambda: replace(quick, **small))
+    assert main(["distill", "--original-recipe", "--runs", str(tmp_path), "--name", "seed", "--quiet"]) == 0
     printed = capsys.readouterr().out
     for published in ("98.59", "97.31", "96.50", "97.12"):
         assert published in printed

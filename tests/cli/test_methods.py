@@ -207,7 +207,7 @@ def test_one_method_is_listed_with_what_its_settings_mean(data, capsys):
         (("--method", "dkd", "--method-arg", "beta=-1"), ("dkd", "beta is -1.0", "at least 0")),
         (("--method", "jensen_shannon", "--method-arg", "beta=1"), ("beta is 1.0", "less than 1")),
         (("--method", "logit_matching", "--temperature", "2"), ("logit_matching", "'temperature'", "alpha=0.9")),
-        (("--method", "hint", "--method-arg", "student_layer=9"), ("student_layer is '9'", "1 Linear", "2 ReLU")),
+        (("--method", "hint", "--method-arg", "student_layer=9"), ("student_layer is '9'", "1 linear_1", "2 relu_1")),
         (("--method", "attention_transfer"), ("needs maps", "120-8-3", "these would work: soft_targets")),
         (("--method-arg", "schedule=square"), ("schedule is 'square'", "linear, cosine")),
         (("--generations", "0"), ("--generations is 0", "at least 1")),

@@ -102,8 +102,8 @@ def test_a_run_is_gone_on_with_by_the_same_file_and_not_by_a_changed_one(distill
     capsys.readouterr()
     assert main(["distill", "--resume", str(folder), "--quiet"]) == 2
     told = " ".join(capsys.readouterr().err.split())
-    assert "my_method.py has changed since this run began" in told
-    assert "was trained otherwise: the method's file has changed" in told
+    assert "my_method.py, or a file that it imports, has changed since this run began" in told
+    assert "was trained otherwise: the method's file, or a file that it imports, has changed" in told
     (here / "my_method.py").unlink()
     assert "put it back" in refused(capsys, "distill", "--resume", str(folder), "--quiet")
 
@@ -222,5 +222,8 @@ def test_layers_names_the_file_whose_layers_the_weights_need(here, data, capsys)
     evaluate = ("evaluate", "mine.safetensors", "--data", str(data))
     assert "import my_layers first, or give --layers my_layers.py" in refused(capsys, *evaluate)
     assert main([*evaluate, "--layers", "my_layers.py"]) == 0
+    KINDS.pop("my_layers:Double")
+    assert main(["info", "mine.safetensors"]) == 2
+    assert main(["info", "mine.safetensors", "--layers", "my_layers.py"]) == 0
     (here / "my_layers.py").write_text("import nothing_of_that_name")
     assert "my_layers.py raised ModuleNotFoundError" in refused(capsys, *evaluate, "--layers", "my_layers.py")

@@ -32,7 +32,7 @@ def refused(capsys, *arguments):
         (("--teacher-epochs", "0"), ("--teacher-epochs is 0", "at least 1")),
         (("--teacher-optimizer", "sdg"), ("optimizer is 'sdg'", "sgd")),
         (("--student-schedule", "linear"), ("schedule is 'linear'", "cosine")),
-        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, deep, vgg, seed")),
+        (("--teacher-model", "resnet"), ("model is 'resnet'", "cnn, deep, vgg, original")),
         (("--student-learning-rate", "nan"), ("--student-learning-rate is nan", "finite")),
         (("--teacher-momentum", "1"), ("--teacher-momentum is 1.0", "less than 1")),
         (("--teacher-label-smoothing", "1"), ("--teacher-label-smoothing is 1.0", "less than 1")),
@@ -130,7 +130,7 @@ def test_a_finished_run_whose_settings_were_changed_says_so(finished, tmp_path, 
     run = Path(shutil.copytree(finished, tmp_path / "my run"))
     config = run / "config.toml"
     config.write_text(config.read_text().replace("seed = 0", "seed = 1"))
-    for command in (("distill",), ("train",), ("train", "--model", "student")):
+    for command in (("distill",), ("train",), ("train", "--model", "baseline")):
         said = refused(capsys, *command, "--resume", run, "--quiet")
         assert "results of other settings than its config.toml has now: seed was 0 and is 1; restore that" in said
         assert f"minikd distill --config '{config}'" in said

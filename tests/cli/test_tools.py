@@ -193,7 +193,7 @@ def test_every_flag_has_a_help_line_with_its_default(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     entries = re.split(r"\n  (?=-)", capsys.readouterr().out.split(OPTIONS.get(command, "options:"))[1])[1:]
-    flags = [entry for entry in entries if not entry.startswith(("-h", "--resume", "--seed-recipe"))]
+    flags = [entry for entry in entries if not entry.startswith(("-h", "--resume", "--original-recipe"))]
     assert len(flags) > 0
     for flag in flags:
         assert "(default: " in " ".join(flag.split()), flag

@@ -120,7 +120,7 @@ def test_scales_that_no_training_can_have_left_are_refused(bits):
 
 
 def recipe(path, **changes):
-    teacher = Teacher(epochs=1, batch_size=16, model="seed", shards=1)
+    teacher = Teacher(epochs=1, batch_size=16, model="original", shards=1)
     how = Student(epochs=3, batch_size=16, hidden=(8,))
     return replace(Recipe(data=str(path), validation=10, teacher=teacher, student=how), **changes)
 

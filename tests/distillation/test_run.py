@@ -156,7 +156,7 @@ def with_other_tests(data, path):
     return str(path)
 
 
-@pytest.mark.parametrize("again", [run.distill, lambda recipe, folder: run.train(recipe, folder, "student")])
+@pytest.mark.parametrize("again", [run.distill, lambda recipe, folder: run.train(recipe, folder, "baseline")])
 def test_results_are_not_told_again_as_those_of_other_test_images(again, recipe, folder, tmp_path):
     before = (folder / "results.json").read_bytes()
     other = replace(recipe, data=with_other_tests(recipe.data, tmp_path / "other.npz"))
@@ -262,10 +262,10 @@ def test_one_model_is_trained_by_its_own_section_alone(recipe, tmp_path):
     other = changed(recipe, {"student": {"hidden": (9,)}})
     assert run.train(other, folder, "teacher") == row
     with pytest.raises(ConfigError, match=r"teacher\.learning_rate was 0\.1 and is 0\.05"):
-        run.train(changed(recipe, TEACHER), folder, "student")
-    assert run.train(other, folder, "student")["model"] == "120-9-3"
+        run.train(changed(recipe, TEACHER), folder, "baseline")
+    assert run.train(other, folder, "baseline")["model"] == "120-9-3"
     with pytest.raises(ConfigError, match=r"student\.hidden was"):
-        run.train(recipe, folder, "student")
+        run.train(recipe, folder, "baseline")
 
 
 def test_two_runs_in_one_folder_at_once_are_refused(recipe, tmp_path):

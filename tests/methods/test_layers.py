@@ -5,7 +5,7 @@ import pytest
 
 from minikd import models, nn
 from minikd.errors import ConfigError
-from minikd.methods.layers import choose, hidden, shapes
+from minikd.methods.layers import choose, hidden, names, shapes
 from tests import problems
 
 IMAGE = (1, 28, 28)
@@ -34,6 +34,17 @@ def test_the_last_hidden_layers_are_compared_unless_others_are_asked_for():
     assert choose(student, teacher, IMAGE, ("1", "5"), maps=False) == ("1", "5", (30,), (64, 7, 7))
 
 
+def test_a_layer_has_a_name_beside_its_number():
+    student, teacher = models.mlp(IMAGE, (30,), 10, rng()), models.cnn(IMAGE, 10, rng())
+    assert names(student) == {"flatten_1": "0", "linear_1": "1", "relu_1": "2", "linear_2": "3"}
+    found = choose(student, teacher, IMAGE, ("linear_1", "ReLU_2"), maps=False)
+    assert found == choose(student, teacher, IMAGE, ("1", "5"), maps=False)
+    with pytest.raises(
+        ConfigError, match="teacher_layer is 'relu_9', but the teacher's layers are 0 conv2d_1, 1 maxpool2d_1"
+    ):
+        choose(student, teacher, IMAGE, ("", "relu_9"), maps=False)
+
+
 def test_maps_are_those_of_one_height_and_width_the_last_such():
     student = nn.Sequential(
         *(nn.Conv2d(1, 2, 3, rng(), padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2, 3, 3, rng())),
@@ -48,8 +59,12 @@ def test_maps_are_those_of_one_height_and_width_the_last_such():
 @pytest.mark.parametrize(
     ("asked", "maps", "words"),
     [
-        (("7", ""), False, "student_layer is '7', but the student's layers are 0 Flatten, 1 Linear, 2 ReLU, 3 Linear"),
-        (("", "x"), False, "teacher_layer is 'x', but the teacher's layers are 0 Conv2d, 1 BatchNorm2d"),
+        (
+            ("7", ""),
+            False,
+            "student_layer is '7', but the student's layers are 0 flatten_1, 1 linear_1, 2 relu_1, 3 linear_2",
+        ),
+        (("", "x"), False, "teacher_layer is 'x', but the teacher's layers are 0 conv2d_1, 1 batchnorm2d_1"),
         (("2", ""), True, "the student 36-8-3 has none at layer 2"),
     ],
 )

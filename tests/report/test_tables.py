@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from minikd.report import seed_tables, summary_table, verdict
+from minikd.report import original_tables, summary_table, verdict
 from tests.report import sample
 
 
@@ -137,8 +137,8 @@ def test_a_student_larger_slower_and_better_than_its_teacher_is_said_to_be_so():
     )
 
 
-def test_the_seed_tables_put_our_epochs_beside_the_published_ones():
-    first, second = seed_tables(sample.history(evaluated_on="test")).split("\n\n")
+def test_the_original_tables_put_our_epochs_beside_the_published_ones():
+    first, second = original_tables(sample.history(evaluated_on="test")).split("\n\n")
     assert first.startswith("Teacher (CNN), measured on the test images")
     assert second.startswith("Student (distilled), measured on the test images")
     assert rows_of(first)[0] == ["1", "0.4000", "97.00", "96.50", "+0.50"]
@@ -147,17 +147,17 @@ def test_the_seed_tables_put_our_epochs_beside_the_published_ones():
     assert rows_of(second)[0] == ["1", "0.4000", "94.00", "97.12", "-3.12"]
 
 
-def test_the_seed_tables_take_rows_in_any_order_and_as_text():
+def test_the_original_tables_take_rows_in_any_order_and_as_text():
     rows = [{key: str(value) for key, value in row.items()} for row in reversed(sample.history())]
-    assert seed_tables(rows) == seed_tables(sample.history())
+    assert original_tables(rows) == original_tables(sample.history())
 
 
 @pytest.mark.parametrize(
     ("epochs", "row"), [(3, ["4", "–", "–", "97.73", "–"]), (7, ["7", "0.0571", "99.06", "–", "–"])]
 )
 def test_epochs_that_only_one_side_has_show_a_dash(epochs, row):
-    assert row in rows_of(seed_tables(sample.history(epochs)).split("\n\n")[0])
+    assert row in rows_of(original_tables(sample.history(epochs)).split("\n\n")[0])
 
 
 def test_a_model_without_history_is_said_to_be_untrained():
-    assert seed_tables([]).startswith("Teacher (CNN), not trained")
+    assert original_tables([]).startswith("Teacher (CNN), not trained")

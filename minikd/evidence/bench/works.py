@@ -95,7 +95,7 @@ def on_labels(stage: TeacherAndStudent) -> Problem:
 
 def seed_on_labels(stage: TeacherAndStudent) -> Problem:
     """Return the training of the seed notebook's teacher."""
-    return TrainingStep(models.seed_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
+    return TrainingStep(models.original_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
 
 
 def student_on_labels(stage: TeacherAndStudent) -> Problem:

@@ -1,4 +1,4 @@
-"""`minikd check-loss`: is somebody's own distillation loss right? For functions of NumPy and of PyTorch.
+"""`minikd check-loss`: checks a user's distillation loss, written in NumPy or PyTorch.
 
 The loss is asked for its value and gradient at random logits. Its gradient is compared with those of known formulas,
 right ones and wrong ones (`formulas`, `identify`), and small checks ask for what holds for every distillation loss

@@ -1,4 +1,4 @@
-"""What is usually behind a finding: the slip, its mend, and how it looks in the reader's source."""
+"""The usual cause of each finding: the mistake, its fix, and how to recognise it in the source."""
 
 import json
 import re

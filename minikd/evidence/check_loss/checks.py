@@ -172,7 +172,7 @@ def overflow(subject: ExaminedLoss, setting: Setting) -> str:
 
 
 def large(point: LossInputs, gap: float) -> LossInputs:
-    """Return a point at T = 1 where each network is sure, by so much, of another class than the other."""
+    """Return a point at T = 1 where each network is confident of a different class; `gap`: between the logits."""
     samples, classes = point.student.shape
     row = np.arange(samples)
     student, teacher = 0.1 * point.student, 0.1 * point.teacher

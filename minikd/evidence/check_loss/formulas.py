@@ -53,7 +53,7 @@ def toward(q_logits: Floats, p: Floats, T: float) -> Floats:
 
 
 def through_softmax(z: Floats, p: Floats, T: float, inner: float) -> Floats:
-    """Return the gradient where the student's probabilities at `inner` are taken for logits, and divided by T."""
+    """Return the gradient of the mistake that treats probabilities at `inner` as logits and divides them by T."""
     probabilities = softmax(z, inner)
     d_probabilities = toward(probabilities / T, p, T)  # softmax_backward holds the 1/inner
     return softmax_backward(d_probabilities, probabilities, inner)

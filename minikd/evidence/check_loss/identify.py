@@ -1,4 +1,4 @@
-"""Which formula is it? A loss's gradient is a sum of two terms, so it is fitted by the gradients of known terms.
+"""Identifies a loss's formula. Its gradient is a sum of two terms, so the gradients of known terms are fitted to it.
 
     dz = w_s · soft(z, v, T) + w_h · hard(z, y) + w_e · smoothing(z)
 

@@ -15,7 +15,7 @@ from minikd.outside import Wanted, find, raised
 from minikd.typing import Array, Floats, Ints
 
 ROLES = ("student", "teacher", "labels", "temperature", "alpha")
-"""What an argument can be, in the order in which arguments of unknown names are taken."""
+"""The possible arguments of a loss, in the order in which unnamed ones are matched."""
 
 NAMES = {
     "student": r"student.*|.*_student|logits_s|s_logits|y_s|z_s|zs|z|s|outputs?|preds?|predictions?|logits",
@@ -24,7 +24,7 @@ NAMES = {
     "temperature": r"temperature|temp|tau|T|kd_T",
     "alpha": r"alpha|a|kd_alpha|lambda_?|lam|soft_weight",
 }
-"""How people call each argument, as regular expressions of the whole name; T is the temperature, t is not known."""
+"""Common names of each argument, as regular expressions of the whole name. T is the temperature; t is ambiguous."""
 
 
 class LossInputs(NamedTuple):
@@ -38,7 +38,7 @@ class LossInputs(NamedTuple):
 
 
 class LossOutputs(NamedTuple):
-    """What the loss says, float64. Gradients are None where there are none.
+    """The loss's answer, float64. Gradients are None where there are none.
 
     value: the loss. returned: the gradient that it returns beside its value. student, teacher: PyTorch's gradients with
     respect to both networks' logits.

@@ -1,1 +1,1 @@
-"""Experiments: many trainings side by side over several seeds, and what they say together."""
+"""Experiments: many trainings over several seeds, and their combined results."""

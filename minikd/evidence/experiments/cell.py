@@ -1,4 +1,4 @@
-"""A cell: one model of one seed, trained in a folder of its own and measured once.
+"""A cell: one model of one seed, trained in its own folder and measured once.
 
 Its outcome is one JSON file, written aside and renamed when all is over. What is on disk is not computed again, so an
 experiment that was stopped goes on where it was, and a cell that was stopped goes on from its own checkpoint.
@@ -30,17 +30,17 @@ from minikd.typing import Floats, Ints
 FIX = "remove it, and the cell runs again"
 
 ROLES = {"teacher": "teacher", "baseline": "student_baseline", "student": "student_distilled"}
-"""What a cell trains, and the name of its weights file."""
+"""The roles of a cell, and the name of each one's weights file."""
 
 WORDS_BEFORE = ("control", "alone")
-"""What earlier versions called the baseline in the names of rows; their folders are still read."""
+"""The baseline's name in the rows of earlier versions; their folders are still read."""
 
 PATIENCE = 10.0
 """Seconds that a cell waits for its folder: a worker of a killed experiment needs a moment to notice and end."""
 
 
 class Measured(TypedDict):
-    """What a finished model is worth on the test images; `wrong` are the numbers of those that it gets wrong."""
+    """A finished model's results on the test images; `wrong` holds the indices of its errors."""
 
     errors: int
     images: int
@@ -51,7 +51,7 @@ class Measured(TypedDict):
 
 
 class Outcome(TypedDict):
-    """What a cell leaves: `test` is None where the model is only a candidate, which no choice may look at.
+    """The results of a cell. `test` is None for a candidate: no choice may depend on the test images.
 
     `recipe` is the recipe's text, `parts` what else was counted, by name.
     """

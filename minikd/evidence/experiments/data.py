@@ -1,4 +1,5 @@
-"""Few labels: so many images keep theirs, the teacher and the baseline learn from these, the student from all images.
+"""Few labels: some images keep their labels. The teacher and the baseline learn from these, the student from all
+images.
 
 All are trained for as many steps: where labels are few, teacher and baseline see those images more often. The baseline
 has the learning rate that is best for it on the held-out images, the student its default.

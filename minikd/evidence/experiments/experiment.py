@@ -1,4 +1,4 @@
-"""What an experiment declares: its cells, stage by stage, how long it takes, and how its figure is drawn."""
+"""The description of an experiment: its cells by stage, its duration, and its figure."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the cells of one run of an experiment are made of."""
+    """The inputs from which the cells of an experiment's run are made."""
 
     recipe: Recipe
     size: Size

@@ -15,7 +15,7 @@ LOOKS = {
     "baseline": (style.ORANGE, "^", "baseline: labels alone"),
     "student": (style.BLUE, "o", "taught by a method"),
 }
-"""Colour, marker and meaning of each role: a grey print still tells the markers apart."""
+"""Colour, marker and meaning of each role. The markers can be distinguished without colour."""
 
 
 def dots(report: ExperimentReport, title: str, line: str = "") -> "Figure":

@@ -48,7 +48,7 @@ GRID: Mapping[str, Sequence[TunedSettings]] = {
     "label_smoothing": ({"smoothing": 0.05}, {"smoothing": 0.2}),
     "virtual_teacher": ({"alpha": 0.5}, {"correct": 0.99}),
 }
-"""What is tried beside the defaults, two settings for each. A method that is not here keeps its defaults."""
+"""The settings that are tried besides the defaults, two for each method. Other methods keep their defaults."""
 
 SCHEMES: Mapping[str, Distillation] = {
     "T=8 to 1": Distillation(method_args={"temperature": 8.0, "final_temperature": 1.0}),
@@ -63,7 +63,7 @@ student that is taught by the first student."""
 
 
 Bases = Callable[[Recipe], list[str]]
-"""Which rows have a default of their own: the baseline, and the names of methods, or FILE.py:NAME."""
+"""The rows with default settings: the baseline, and the names of methods, or FILE.py:NAME."""
 
 
 def base_rows(recipe: Recipe) -> list[str]:

@@ -118,7 +118,7 @@ def test_of(key: str, outcomes: Outcomes) -> Measured | None:
 
 
 def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | None:
-    """Return how a row stands beside another one; None where they share no seed."""
+    """Return the comparison of a row with another one; None where they share no seed."""
     pairs = []
     for cell in cells:
         ours, theirs = test_of(cell.key, outcomes), test_of(key_of(other, cell.seed), outcomes)

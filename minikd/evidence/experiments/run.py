@@ -29,7 +29,7 @@ WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
 
 @dataclass
 class Progress:
-    """What an experiment has by now: the outcomes of its cells, and by key why others have none."""
+    """The present state of an experiment: the outcomes of its cells, and the errors of others by key."""
 
     outcomes: Outcomes = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -78,11 +78,11 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
 def attempt(cell: Cell, folder: Path, experiment: int) -> tuple[str, Outcome | str]:
     """Return a cell's key with its outcome, or with the reason why there is none.
 
-    experiment: the number of the process that runs the experiment; a worker of its own ends with it.
+    experiment: the number of the process that runs the experiment; a worker process ends with it.
     """
     end_with(experiment)
     try:
-        with printed():  # a process of its own would print a warning as Python does
+        with printed():  # a worker process would print a warning as Python does
             return cell.key, run_cell(cell, folder)
     except MinikdError as error:
         return cell.key, str(error)
@@ -99,7 +99,7 @@ def end_with(parent: int) -> None:
 
 
 def watch(parent: int) -> None:
-    """End this process as soon as its parent has: nobody would ask for what it computes."""
+    """End this process when its parent has ended, because its result is no longer needed."""
     import psutil
 
     while os.getppid() == parent and psutil.pid_exists(parent):  # Windows goes on to name a parent that has ended

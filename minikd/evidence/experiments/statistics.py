@@ -1,4 +1,4 @@
-"""What several seeds say together: a mean with its interval, and a paired test against a baseline.
+"""Statistics over several seeds: a mean with its interval, and a paired test against a baseline.
 
     interval: mean ± t(0.975, n - 1) · s/√n, s the standard deviation of the n seeds' values (n - 1 below)
 

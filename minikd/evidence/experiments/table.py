@@ -77,7 +77,7 @@ def cells(row: ResultRow, report: ExperimentReport) -> tuple[str, ...]:
 
 
 def held_against(one: Versus | None) -> str:
-    """Return how a row stands beside another one: errors more or less, and whether that may be chance."""
+    """Return the comparison of a row with another one: the difference of errors, and whether it may be chance."""
     if one is None:
         return "–"
     stars = "**" if one["p"] < 0.001 else "*" if one["p"] < 0.05 else ""

@@ -1,4 +1,4 @@
-"""Gradient checks: is the backward pass the derivative of the forward pass, and if not, what is it instead?
+"""Checks backward passes against numerical derivatives and diagnoses mistakes.
 
 report = check_layer(MyLayer(), tie_free((5, 7), rng), rng)
 assert report.ok, report.message

@@ -1,9 +1,9 @@
-"""The gradient check: does the backward pass compute the derivative of the forward pass, and behave while it does?
+"""The gradient check: compares a backward pass with finite differences of its forward pass, and checks its behaviour.
 
 One random direction d over all inputs and parameters at once and one random upstream gradient u decide the question
 with a handful of forward passes: <u, J d> by finite differences against <Jᵀu, d> from the backward pass. A wrong
-element anywhere changes the second number and not the first. Only when they disagree (or when asked) is each element
-differenced in turn, to say which one is wrong and why.
+element changes the second number and not the first. Only when they disagree, or with `full`, is each element
+differenced, to find which one is wrong and why.
 """
 
 import math
@@ -61,7 +61,7 @@ def check_function(
     """Check `backward` against finite differences of `forward`, at the point `arrays`.
 
     `forward(arrays)` returns (y, cache), y an array or a scalar; `backward(dy, cache)` returns the gradient of every
-    array under its name. The arrays are taken as float64. Checked, each a finding of its own: the shape, dtype and
+    array under its name. The arrays are converted to float64. Separate findings report the shape, dtype and
     finiteness of each gradient; that no argument is written to; that the same call gives the same result, backward
     twice from one cache too; the derivative along a random direction; that float32 stays float32 and agrees.
 

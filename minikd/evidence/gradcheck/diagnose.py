@@ -1,4 +1,4 @@
-"""From a wrong gradient to a sentence: which of the usual suspects explains it, or at least where it is wrong."""
+"""Explains a wrong gradient in a sentence: which common mistake it fits, or at least where it is wrong."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ SUSPECTS = (
     suspects.moved_about,
     suspects.never_enters,
 )
-"""In the order in which they are heard: the first one whose story fits is believed."""
+"""In the order in which they are tried. The first that fits is reported."""
 
 
 def diagnose(evidence: WrongGradient) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a diagnosis may look at: one argument's gradient by hand, the numeric one, and the whole numeric Jacobian.
+"""The inputs of a diagnosis: one argument's gradient by hand, its numeric gradient, and the whole numeric Jacobian.
 
 With the Jacobian in hand a suspicion costs a matrix product: what the gradient would be, had the batch been scrambled,
 had only the first sample counted, had the upstream gradient been all ones.
@@ -16,7 +16,7 @@ from minikd.evidence.gradcheck.trial import FunctionUnderTest
 from minikd.typing import Floats
 
 MATCH = 1e-5
-"""How closely, relative to the largest element, a suspicion must reproduce the gradient by hand to be named."""
+"""The largest difference, relative to the largest element, at which a mistake counts as found."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class WrongGradient:
 
     @property
     def gradient(self) -> str:
-        """What the gradient is called: dx, dweight."""
+        """The gradient's name: dx, dweight."""
         return gradient_of(self.name)
 
     @property

@@ -1,4 +1,4 @@
-"""The losses of features as subjects of the check: each a function of the student's feature and of its own weights."""
+"""Gradient checks of the feature losses: each is a function of the student's feature and of the loss's weights."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def feature_cases(rng: np.random.Generator) -> Iterator[FeatureCase]:
 
 
 def _weighted(fs: Floats, ft: Floats, of: str, rng: np.random.Generator) -> Iterator[FeatureCase]:
-    """Yield the losses that have weights of their own."""
+    """Yield the losses that have weights."""
     width = fs[0].size
     regressor = {"fs": fs, "w": tie_free((Dt, width), rng), "b": tie_free((Dt,), rng)}
     for name in ("hint", "cosine"):

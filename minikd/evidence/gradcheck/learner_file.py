@@ -1,4 +1,4 @@
-"""What of somebody's file can be checked: a layer, or a function beside its backward pass."""
+"""Finds in a user's file what can be checked: a layer, or a function with its backward pass."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -28,4 +28,4 @@ def _to_check(key: str, value: object, names: Mapping[str, object]) -> bool:
 
 
 LEARNER = Wanted("what to check", "no layer and no f with f_backward", "my_layer.py:MyLayer", _to_check)
-"""What `minikd gradcheck` looks for in a file."""
+"""The names that `minikd gradcheck` accepts in a file."""

@@ -1,4 +1,4 @@
-"""What a gradient check found: a value that a test asserts on, a table prints and a learner reads."""
+"""The result of a gradient check, for tests, tables and readers."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ class Finding:
     """One thing that is wrong. `kind` is one word for a program to branch on, `text` is written for a person.
 
     Kinds: "error" (the code raised), "result" (forward or backward returned something else than it should), "missing"
-    (a gradient is missing or nobody's), "shape", "dtype", "finite", "random" (two equal calls, two results),
+    (a gradient is missing or belongs to no array), "shape", "dtype", "finite", "random" (two equal calls, two results),
     "mutation" (an argument was written to), "repeat" (a second backward differs), "layout" (memory order matters),
     "direction" (the random direction), "element" (full finite differences), "float32", "kink".
     """

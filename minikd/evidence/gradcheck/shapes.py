@@ -1,4 +1,4 @@
-"""What a gradient of the wrong shape gives away: a sum that was forgotten or of the wrong axis, a transposition."""
+"""Explains a gradient of the wrong shape: a missing sum, a sum over the wrong axis, or a transposition."""
 
 from collections.abc import Mapping
 from itertools import combinations, permutations

@@ -15,7 +15,7 @@ from minikd.nn.layer import Layer
 from minikd.typing import Floats, Scalar
 
 JITTER = 0.2
-"""How far parameters are moved from where they start: a bias of zeros and a scale of ones hide mistakes."""
+"""The size of the random change of parameters before a check: a bias of zeros and a scale of ones hide mistakes."""
 
 LossOfLogits = Callable[[Floats], tuple[Scalar, Floats]]
 """Takes the logits, returns the value and the gradient with respect to the logits."""
@@ -23,7 +23,7 @@ LossOfLogits = Callable[[Floats], tuple[Scalar, Floats]]
 
 @runtime_checkable
 class LayerLike(Protocol):
-    """What a layer must have to be checked; `params`, a dict of arrays, where it has parameters.
+    """The interface of a layer that can be checked; `params` is a dict of arrays, if it has parameters.
 
     `forward` may also take `training` and `rng`, and gets them if it does. `backward` returns dx, or dx and a dict with
     the gradient of each parameter.

@@ -61,7 +61,7 @@ def passed_through(e: WrongGradient) -> str | None:
     if same(e.by_hand + e.numeric, e.dy):
         return "dy goes through exactly where it should be stopped, and is stopped elsewhere: the mask is inverted"
     if same(e.by_hand - e.numeric, -e.dy):
-        return "exactly dy is missing from it: the path that skips (y = x + f(x)) has a gradient of its own, dy"
+        return "exactly dy is missing from it: the path that skips (y = x + f(x)) has its own gradient, dy"
     if same(e.by_hand - e.numeric, e.dy):
         return "it is exactly dy too much: the gradient of a path that is not there was added"
     return None
@@ -198,7 +198,7 @@ def diagonal(e: WrongGradient) -> str | None:
 
 
 def statistics(e: WrongGradient) -> str | None:
-    """A normalisation whose mean and variance were taken for constants."""
+    """A normalisation whose mean and variance were treated as constants."""
     if e.name != e.input or e.value.ndim < 2:
         return None
     n = e.value.ndim
@@ -215,12 +215,12 @@ def statistics(e: WrongGradient) -> str | None:
         if same(error, along):
             return f"the path through the variance {which} is missing: x moves the variance, and that every output"
         if same(error, flat + along):
-            return f"the mean and the variance {which} were taken for constants: x moves both, and they every output"
+            return f"the mean and the variance {which} were treated as constants: x moves both, and they every output"
     return None
 
 
 def wrong_point(e: WrongGradient) -> str | None:
-    """A derivative written in terms of the output, fed with the input, or the other way round."""
+    """A derivative that was given the input instead of the output, or the output instead of the input."""
     if not e.same_shape:
         return None
     x, y = e.value, e.trial.output(e.arrays)
@@ -236,7 +236,7 @@ def wrong_point(e: WrongGradient) -> str | None:
 
 
 def kernel_not_flipped(e: WrongGradient) -> str | None:
-    """dx right for a kernel turned by 180°, or for a matrix transposed."""
+    """The gradient is right for a kernel that is turned by 180°, or for a transposed matrix."""
     rng = np.random.default_rng(0)
     for name, a in e.arrays.items():
         if name == e.name or a.ndim < 2:
@@ -271,7 +271,7 @@ def _derivative_fits(e: WrongGradient, arrays: dict[str, Floats], rng: np.random
 
 
 def shifted(e: WrongGradient) -> str | None:
-    """The right numbers, some places further along the image."""
+    """The right numbers, shifted by some pixels."""
     if e.value.ndim < 3:
         return None
     for down in range(-3, 4):
@@ -301,7 +301,7 @@ def _places(down: int, right: int) -> str:
 
 
 def moved_about(e: WrongGradient) -> str | None:
-    """The right numbers in the wrong places, or the right sum shared out otherwise."""
+    """The right numbers in the wrong places, or the right sum divided wrongly."""
     if same(np.sort(e.by_hand.ravel()), np.sort(e.numeric.ravel())):
         return "all the right numbers are there, but in the wrong places: an index or a reshape goes astray"
     if e.value.ndim == 4 and e.name == e.input:

@@ -1,4 +1,4 @@
-"""Runs code under test with its hands tied: read-only arguments, results inspected, exceptions turned into findings."""
+"""Runs the code under test: with read-only arguments, checked results, and exceptions turned into findings."""
 
 from collections.abc import Callable, Mapping
 
@@ -74,14 +74,14 @@ class FunctionUnderTest:
         return dict(result)
 
     def gradients(self, arrays: NamedArrays, dy: Floats) -> dict[str, Floats]:
-        """Return the gradients at `arrays`, from a forward pass of their own."""
+        """Return the gradients at `arrays`, after a new forward pass."""
         frozen = self._frozen
         found = self.backward(dy, self.forward(arrays)[1])
         # The run that was caught writing has left a spoilt cache behind: what counts is a clean one.
         return found if frozen == self._frozen else self.backward(dy, self.forward(arrays)[1])
 
     def check_gradients(self, found: Mapping[str, object], arrays: NamedArrays, samples: int) -> None:
-        """Note every gradient that is missing, nobody's, or not an array like the array it belongs to."""
+        """Note every gradient that is missing, belongs to no array, or differs from its array in shape or dtype."""
         shapes = {name: a.shape for name, a in arrays.items()}
         for name in found.keys() - arrays.keys():
             text = f"backward returned a gradient for {name!r}, but there is no such array: {', '.join(arrays)}"

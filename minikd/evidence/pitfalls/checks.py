@@ -23,7 +23,7 @@ from minikd.typing import Floats
 
 
 class PitfallCheck(NamedTuple):
-    """A check: what must hold, and `run(wiring, scene)`, which says what it found, or ""."""
+    """A check: the property that must hold, and `run(wiring, scene)`, which returns what is wrong, or ""."""
 
     holds: str
     run: Callable[[Wiring, Scene], str]

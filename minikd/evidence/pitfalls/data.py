@@ -18,7 +18,7 @@ from minikd.nn import Sequential
 from minikd.typing import Floats
 
 CACHING = 0x5EED
-"""Seeds the order in which the cache is filled: a shuffle of its own, as a loader's second pass has."""
+"""Seeds the order in which the cache is filled, which differs from the training's, as in a loader's second pass."""
 
 
 class InOrder:
@@ -79,7 +79,7 @@ DATA = (
     Pitfall(
         "stale-cache",
         "data",
-        "answers cached in the first epoch, images augmented anew in each",
+        "answers cached in the first epoch, images augmented again in each epoch",
         "A cache saves most of the time, and the augmentation sits out of sight in the loader.",
         "The answer is to another view of the image: a little wrong for small shifts, worse the stronger the change.",
         Wiring(ask=stale),

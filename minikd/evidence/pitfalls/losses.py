@@ -1,4 +1,4 @@
-"""Bugs of the loss. Each stands beside the right line, and has the right gradient of its own wrong value but one.
+"""Bugs in the loss, each beside the correct line. All but one have the correct gradient of their wrong value.
 
     right:  L = T²·(1/N) Σ_n Σ_k p_nk (log p_nk - log q_nk),   dz = T (q - p)/N
 
@@ -34,7 +34,7 @@ def class_mean(z: Floats, v: Floats, T: float) -> LossAndGradient:
 
 
 def no_t_squared(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """The formula without the T² that stands in a sentence below it (Hinton et al. 2015, §2)."""
+    """The formula without T², which the paper mentions only in a sentence below it (Hinton et al. 2015, §2)."""
     total, dz = sum_of_kl(z, v, T)
     return total * (1.0 / len(z)), dz * (1.0 / len(z))  # right: T * T / N
 
@@ -46,7 +46,7 @@ def gradient_apart(z: Floats, v: Floats, T: float) -> LossAndGradient:
 
 
 def probabilities_for_logs(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """kl_div(softmax(z), p): a function whose first argument must be a logarithm, called with what its name suggests.
+    """kl_div(softmax(z), p): the first argument must be log-probabilities, but probabilities are given.
 
     L = T²/N Σ p (log p - q), so dq = -T² p/N.
     """

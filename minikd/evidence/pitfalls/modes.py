@@ -1,4 +1,4 @@
-"""Bugs of who is in which mode, and of who is who.
+"""Bugs of training and evaluation mode, and of swapped networks.
 
 right:  the teacher answers in evaluation mode; the student learns in training mode, in every epoch
 """
@@ -19,7 +19,7 @@ KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/029759377b4a5a7382e5f823928bb9
 
 
 def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
-    """A network that has just been built is in training mode, and nobody called eval()."""
+    """A new network is in training mode, and eval() was not called."""
     rng = np.random.default_rng(views.seed)
 
     def answer(batch: Batch) -> Answer:

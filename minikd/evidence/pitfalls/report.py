@@ -1,4 +1,4 @@
-"""What was found, for a reader: a table of all pitfalls, or a few paragraphs on one; and as numbers for a program."""
+"""Reports the results: a table of all pitfalls, or some paragraphs on one; as JSON, the numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -59,7 +59,7 @@ def recipe_text(recipe: PairedTraining, seeds: int, alone: Sequence[int]) -> str
 
 
 def paragraphs(one: Examined, cost: Cost | None) -> str:
-    """Return all there is to say of one pitfall."""
+    """Return the full description of one pitfall."""
     pitfall, bend = one.pitfall, one.gradient
     turned = "nothing of it reaches the student" if bend.cosine is None else f"cosine {bend.cosine:.3f}"
     finders = [paragraph(f"{name}: {finding}", 2, 4) for name, finding in one.found.items() if finding]
@@ -82,7 +82,7 @@ def paragraphs(one: Examined, cost: Cost | None) -> str:
 
 
 def verdict(one: Examined) -> str:
-    """Say whether the named check does its work, and nobody cries wolf."""
+    """Say whether the named check finds the bug, and whether no other check reports one."""
     alarms = [f"{name} ({finding})" for name, finding in one.alarms.items() if finding]
     if alarms:
         return words(f"WRONG: complaints of the right version: {', '.join(alarms)}.")

@@ -1,4 +1,4 @@
-"""What a pitfall costs: a short training with the bug beside the same training without it, over several seeds.
+"""The cost of a pitfall: short trainings with and without the bug, over several seeds.
 
 Both students of a pair start from the same weights and see the same images in the same order. The recipe is small on
 purpose (seconds a student) and is the same for all; errors are counted on training images that nobody learns from, so

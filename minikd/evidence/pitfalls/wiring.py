@@ -21,7 +21,7 @@ AskTeachers = Callable[[Sequence[Sequential], Views, float], TeacherAnswers]
 """(teachers, what the student sees, T) -> who answers for each batch; several teachers answer as one."""
 
 Roles = tuple[Sequential, Sequence[Sequential]]
-"""Who is trained, and who is asked."""
+"""The network that is trained, and the networks that answer."""
 
 
 def as_given(student: Sequential, teachers: Sequence[Sequential]) -> Roles:
@@ -65,7 +65,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Sighting:
-    """Where the bug was seen: a link, and what is told there."""
+    """A place where the bug was reported: a link, and the report in a few words."""
 
     link: str
     fact: str

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import torch
 
 FLOAT32 = 5e-6
-"""What a layer must reach in float32: some tens of units in the last place, for sums added in another order."""
+"""The bound for a layer in float32: some tens of units in the last place, because sums are added in another order."""
 
 IMAGE = (2, 3, 9, 7)
 """Uneven on purpose: a height taken for a width, or a batch for a channel, must show."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 FLOAT32 = 5e-6
-"""What a loss and its gradient must reach in float32."""
+"""The bound for a loss and its gradient in float32."""
 
 OurLoss = Callable[[Floats], tuple[Scalar, Floats]]
 TheirLoss = Callable[["torch.Tensor"], "torch.Tensor"]

@@ -12,7 +12,7 @@ from minikd.typing import Floats
 DTYPES = ("float64", "float32")
 
 TIGHT = 1e-10
-"""What every comparison in float64 must reach."""
+"""The bound for every comparison in float64."""
 
 
 @dataclass(frozen=True)

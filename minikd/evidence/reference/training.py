@@ -1,6 +1,6 @@
 """Twenty steps of the whole job on both sides: a CNN teacher on labels, then an MLP student that distills it.
 
-minikd's side is `training.fit`, the loop of every run; PyTorch's is a loop of its own. Both start from the same weights
+minikd's side is `training.fit`, the loop of every run; PyTorch has a separate loop. Both start from the same weights
 and see the same batches; each distills the teacher that it trained itself. So every part is in it at once: layers,
 losses, gradients, clipping, optimiser, schedule.
 """
@@ -38,7 +38,7 @@ rate out of the little gradient that differs. So weights are measured on the sca
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a side has after its twenty steps: the loss of each, and the trained weights."""
+    """The result of twenty steps: the loss of each step, and the trained weights."""
 
     losses: Floats
     weights: Mapping[str, Floats]

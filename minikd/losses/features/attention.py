@@ -1,4 +1,4 @@
-"""Attention transfer: student and teacher are to look at the same places of the image.
+"""Attention transfer: the student's attention map over the image should match the teacher's.
 
     Q_nx = Σ_c |A_ncx|^p  over the channels c, for each place x;   a_n = Q_n/‖Q_n‖
     L = (1/N) Σ_n ‖a_n - t_n‖²,   t the teacher's a

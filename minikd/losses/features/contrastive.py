@@ -1,4 +1,4 @@
-"""Contrastive distillation within the batch: a student's feature is to find its own teacher feature among N.
+"""Contrastive distillation: each student feature should be nearest to the teacher feature of the same sample.
 
     a = x/‖x‖,  x = fs wsᵀ;   e = y/‖y‖,  y = ft wtᵀ;   S_nm = <a_n, e_m>/τ
     L = -(1/N) Σ_n log q_nn,   q = softmax of the rows of S

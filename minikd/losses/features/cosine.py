@@ -1,4 +1,4 @@
-"""Cosine loss: the student's feature, through a linear regressor, is to point where the teacher's points.
+"""Cosine loss: the student's feature, after a linear regressor, should have the direction of the teacher's.
 
     L = (1/N) Σ_n (1 - <a_n, e_n>),   a = r/‖r‖,  r = fs wᵀ + b,  e = ft/‖ft‖
 

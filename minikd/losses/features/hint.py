@@ -1,4 +1,4 @@
-"""FitNets' hint: the student's feature, through a linear regressor, is to be the teacher's.
+"""FitNets' hint: the student's feature, after a linear regressor, should equal the teacher's.
 
     L = (1/N) Σ_n ½ Σ_o (r_no - t_no)²,   r = fs wᵀ + b
 

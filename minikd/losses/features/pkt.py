@@ -1,4 +1,4 @@
-"""Probabilistic knowledge transfer: each sample's neighbours, as probabilities, are to be the teacher's.
+"""Probabilistic knowledge transfer: the student's probabilities of neighbours should match the teacher's.
 
     a = f/‖f‖,   K_ij = ½ (1 + <a_i, a_j>) + ε,   Q_ij = K_ij/s_i,  s_i = Σ_{j≠i} K_ij
     L = (1/N) Σ_i Σ_{j≠i} P_ij log(P_ij/Q_ij),   P the teacher's Q

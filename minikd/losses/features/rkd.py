@@ -1,4 +1,4 @@
-"""Relational knowledge distillation: the shape that a batch's features form is to be the teacher's.
+"""Relational knowledge distillation: distances and angles between a batch's features should match the teacher's.
 
 Both losses compare a relation ψ of the student with the teacher's φ by Huber's h(x) = ½ x² for |x| <= 1, else |x| - ½,
 whose derivative h'(x) = x cut off at ±1 has no kink (Park, Kim, Lu & Cho 2019, §3.2).
@@ -38,7 +38,7 @@ from minikd.nn.products import product
 from minikd.typing import Floats, Scalar
 
 ELEMENTS = 1 << 17
-"""The most numbers that an array of differences or cosines holds, unless one sample's are more."""
+"""The largest size of an array of differences or cosines, unless those of a single sample need more."""
 
 
 def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:

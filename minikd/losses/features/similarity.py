@@ -1,4 +1,4 @@
-"""Similarity-preserving distillation: what the teacher finds alike within a batch, the student is to find alike.
+"""Similarity-preserving distillation: similarities between a batch's samples should match the teacher's.
 
     G = F Fᵀ  (N, N),   A = G with rows of length 1,   L = (1/N²) Σ_ij (A_ij - B_ij)²,   B the teacher's A
 

@@ -1,4 +1,4 @@
-"""Rows of length 1: what the losses compare that look at directions only.
+"""Rows scaled to length 1, for losses that compare directions only.
 
     a = x/‖x‖   for each row x
 

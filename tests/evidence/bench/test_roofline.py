@@ -37,7 +37,7 @@ def test_the_teachers_products_are_those_counted_by_hand():
 
 
 def test_the_seeds_teacher_has_no_padding():
-    found = list(products(models.seed_cnn(IMAGE, 10, np.random.default_rng(0)), IMAGE, N, training=True))
+    found = list(products(models.original_cnn(IMAGE, 10, np.random.default_rng(0)), IMAGE, N, training=True))
     assert flops(found) == 2 * N * (2 * 24 * 24 * 25 * 32 + 3 * (4 * 4 * 32 * 128 + 128 * 10))
 
 

@@ -65,7 +65,7 @@ WRONG = {
     "elementwise.py:jump": "y does not change with this input",
     "elementwise.py:mean_path_lost": "the path through the mean over axis 0 is missing",
     "elementwise.py:variance_path_lost": "the path through the variance over axis 0 is missing",
-    "elementwise.py:both_paths_lost": "the mean and the variance over axis 0 were taken for constants",
+    "elementwise.py:both_paths_lost": "the mean and the variance over axis 0 were treated as constants",
     "several.py:too_few": "each of x, w, b, in this order or as a dict. By their shapes it returned dx, dw, and left "
     "out db",
     "several.py:row_sums_added": "x never enters it: by hand it stays the same when x changes, but the true dx does",
