@@ -1,4 +1,4 @@
-"""Runs the cells of a lesson, and the checks of its exercise, in a page: Python's side of docs/_static/run/worker.js."""
+"""Runs a lesson's cells and its exercise's checks in a page: Python's side of docs/_static/run/worker.js."""
 
 import ast
 import importlib
@@ -58,9 +58,12 @@ class Cells:
         file = f"<cell {self.count}>"
         linecache.cache[file] = len(code), None, code.splitlines(keepends=True), file  # for tracebacks
         body = ast.parse(code, file)
-        last = body.body.pop() if body.body and isinstance(body.body[-1], ast.Expr) else None
+        end = body.body[-1] if body.body else None
+        last = end.value if isinstance(end, ast.Expr) else None
+        if last:
+            del body.body[-1]
         exec(compile(body, file, "exec"), self.names)
-        value = eval(compile(ast.Expression(last.value), file, "eval"), self.names) if last else None
+        value = eval(compile(ast.Expression(last), file, "eval"), self.names) if last else None
         as_png = getattr(value, "_repr_png_", None)
         return as_png() if as_png else None if value is None else repr(value)
 

@@ -35,8 +35,8 @@ def write_site(lessons: Path, folder: Path, quick: bool, pyodide: str = "") -> b
     """Write the site to `folder`; return whether every lesson ran to its end and every link leads somewhere.
 
     Each lesson runs as a notebook; what an earlier call has run, and is unchanged, does not run again. Sphinx reports
-    progress and warnings on standard error. `pyodide` is where pages load Pyodide from: an https address, or a folder in
-    the site; "" for its public address. Raises ConfigError where the folder of the lessons has no docs beside it.
+    progress and warnings on standard error. `pyodide` is where pages load Pyodide from: an https address, or a folder
+    in the site; "" for its public address. Raises ConfigError where the folder of the lessons has no docs beside it.
     """
     repository = lessons.resolve().parent
     if not (repository / "docs" / "conf.py").is_file():
