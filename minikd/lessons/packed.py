@@ -23,7 +23,7 @@ PACKED_TOO = ("tqdm", "threadpoolctl")
 NOT_IN_A_BROWSER = ("evidence/bench", "exports/c_parts", "backends/cuda", "cli")
 """Rooms of the package that no lesson enters there."""
 
-Member = tuple[str, bytes]
+PackedFile = tuple[str, bytes]
 """A file's path in the zip file, and its content."""
 
 
@@ -37,7 +37,7 @@ def pack(lessons: Path) -> bytes:
     return packed.getvalue()
 
 
-def members(lessons: Path) -> Iterator[Member]:
+def members(lessons: Path) -> Iterator[PackedFile]:
     """Yield the files of the zip file."""
     yield from of_package(Path(minikd.__file__).parent)
     yield f"minikd-{own_version()}.dist-info/METADATA", f"Name: minikd\nVersion: {own_version()}\n".encode()
@@ -50,7 +50,7 @@ def members(lessons: Path) -> Iterator[Member]:
                 yield file.as_posix(), file.read_binary()
 
 
-def of_package(package: Path) -> Iterator[Member]:
+def of_package(package: Path) -> Iterator[PackedFile]:
     """Yield the files of minikd, those of MNIST cut short."""
     for path in sorted(package.rglob("*")):
         name = path.relative_to(package).as_posix()
