@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "_sphinx"))
 
 project = "minikd"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings", "mathml", "source_links", "engine"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "plain_docstrings", "mathml", "source_links", "engine", "run_in_browser"]
 
 root_doc = "docs/index"
 include_patterns = [
@@ -45,6 +45,7 @@ nb_output_stderr = "remove"  # progress bars
 engine = sha256(b"".join(path.read_bytes() for path in sorted(Path(minikd.__file__).parent.rglob("*.py")))).hexdigest()
 NotebookClient.extra_arguments.default_args = (["--log-level=ERROR"],)  # not: that a kernel listens on this machine
 quick = os.environ.get("MINIKD_QUICK") == "1"
+pyodide = os.environ.get("MINIKD_PYODIDE", "")
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

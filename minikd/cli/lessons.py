@@ -1,8 +1,10 @@
 """`minikd lessons`: list the lessons, or write the site or notebooks."""
 
 import argparse
+import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -26,14 +28,30 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     written = to.add_mutually_exclusive_group()
     written.add_argument("--notebooks", type=Path, metavar="DIR", help="write notebooks here (default: list)")
     written.add_argument("--html", type=Path, metavar="DIR", help="run them; write the site here (default: list)")
-    to.add_argument("--quick", action="store_true", help="--html: run them in seconds each (default: minutes)")
+    to.add_argument("--serve", action="store_true", help="write the site (default: to site/), show it on this machine")
+    to.add_argument("--port", type=int, default=8000, help="--serve: the port; 0: any that is free (default: 8000)")
+    to.add_argument(
+        "--pyodide",
+        default="",
+        metavar="ADDRESS",
+        help="--html, --serve: where pages load Pyodide from: https://..., or a folder in the site (default: its CDN)",
+    )
+    to.add_argument("--quick", action="store_true", help="--html, --serve: seconds for each lesson (default: minutes)")
     add_json(to)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List lessons, or write the site or notebooks."""
+    if arguments.serve and arguments.notebooks:
+        raise ConfigError("--serve shows the site; leave out --notebooks")
+    if arguments.serve and arguments.json:
+        raise ConfigError("--serve runs until Ctrl-C; leave out --json")
+    if arguments.serve:
+        return served(arguments)
     if arguments.html:
         return site(arguments)
+    if arguments.pyodide:
+        raise ConfigError("--pyodide is for --html and --serve")
     found = cards(lessons_folder())
     names = [card.name for card in found]
     wanted = {chosen(names, asked) for asked in arguments.names} or set(names)
@@ -41,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.notebooks:
         return notebooks(arguments, picked)
     if arguments.quick:
-        raise ConfigError("--quick is for --html; a lesson alone takes it too")
+        raise ConfigError("--quick is for --html and --serve; a lesson alone takes it too")
     if arguments.json:
         print(json_text([{"name": card.name, **asdict(card), "path": str(card.path)} for card in picked]))
         return 0
@@ -80,17 +98,36 @@ def how_to_start(folder: Path) -> dict[str, str]:
 
 def site(arguments: argparse.Namespace) -> int:
     """Write the site; 1 where a lesson did not run to its end or a link leads nowhere."""
-    from minikd.lessons.publish import require_extra, write_site
-
-    if arguments.names:
-        raise ConfigError("--html writes the whole site; leave out the names of lessons")
-    require_extra()
-    right, page = write_site(lessons_folder(), arguments.html, arguments.quick), arguments.html / "index.html"
+    right, page = write(arguments), arguments.html / "index.html"
     if arguments.json:
         print(json_text({"ok": right, "written": str(page)}))
         return 0 if right else 1
     print(f"{'the site' if right else 'the site, with the faults named above'}: {page}")
     print_next({f"open {quoted(page)}": "read it"})
+    return 0 if right else 1
+
+
+def write(arguments: argparse.Namespace) -> bool:
+    """Write the site to --html; return whether it is without a fault."""
+    from minikd.lessons.publish import require_extra, write_site
+
+    if arguments.names:
+        raise ConfigError("the whole site is written; leave out the names of lessons")
+    require_extra()
+    return write_site(lessons_folder(), arguments.html, arguments.quick, arguments.pyodide)
+
+
+def served(arguments: argparse.Namespace) -> int:
+    """Write the site and serve it on this machine until Ctrl-C."""
+    from minikd.lessons.serve import address, server
+
+    arguments.html = arguments.html or Path("site")
+    with server(arguments.html, arguments.port) as pages:
+        right = write(arguments)
+        print(f"{'the site' if right else 'the site, with the faults named above'}: {address(pages)}  (Ctrl-C ends it)")
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            pages.serve_forever()
     return 0 if right else 1
 
 

@@ -17,6 +17,9 @@ MODULES = ("sphinx", "furo", "myst_nb", "jupytext", "ipykernel", "latex2mathml")
 
 STANDARD_ERROR = 2
 
+PYODIDE = "MINIKD_PYODIDE"
+"""The environment variable that tells docs/conf.py where pages load Pyodide from."""
+
 
 def require_extra() -> None:
     """Raise ConfigError where the extra `lessons` is not installed."""
@@ -28,17 +31,18 @@ def require_extra() -> None:
         )
 
 
-def write_site(lessons: Path, folder: Path, quick: bool) -> bool:
+def write_site(lessons: Path, folder: Path, quick: bool, pyodide: str = "") -> bool:
     """Write the site to `folder`; return whether every lesson ran to its end and every link leads somewhere.
 
     Each lesson runs as a notebook; what an earlier call has run, and is unchanged, does not run again. Sphinx reports
-    progress and warnings on standard error. Raises ConfigError where the folder of the lessons has no docs beside it.
+    progress and warnings on standard error. `pyodide` is where pages load Pyodide from: an https address, or a folder
+    in the site; "" for its public address. Raises ConfigError where the folder of the lessons has no docs beside it.
     """
     repository = lessons.resolve().parent
     if not (repository / "docs" / "conf.py").is_file():
         raise ConfigError(f"no docs/conf.py beside {lessons}: the site is built in a clone of minikd's repository")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", str(repository / "docs"), "-W", "--keep-going"]
-    environment = {**os.environ, QUICK: "1" if quick else ""}
+    environment = {**os.environ, QUICK: "1" if quick else "", PYODIDE: pyodide}
     ended = subprocess.run([*command, str(repository), str(folder)], stdout=STANDARD_ERROR, env=environment)
     return ended.returncode == 0
 

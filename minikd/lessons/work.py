@@ -63,3 +63,8 @@ def state(lessons: Path, name: str) -> str:
 def all_right(work: Work) -> bool:
     """Return whether there was something to check, and all of it was right."""
     return work.right > 0 and not work.wrong and not work.to_do
+
+
+def summary(work: Work) -> str:
+    """Return the counts of a reader's work in a line: 2 right, 0 wrong, 1 to do."""
+    return f"{work.right} right, {work.wrong} wrong, {work.to_do} to do{': well done.' if all_right(work) else ''}"

@@ -6,6 +6,7 @@ between them, which cost as much.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def can_start_threads() -> bool:
+    """Return whether this Python can start threads: the one in a browser cannot."""
+    return sys.platform != "emscripten"
+
+
 @contextmanager
 def workers(threads: int | None = None) -> Iterator[Map]:
     """Yield a `map` on so many threads (default: all cores), BLAS on one thread each until the end.
@@ -38,7 +44,7 @@ def workers(threads: int | None = None) -> Iterator[Map]:
     """
     from threadpoolctl import threadpool_limits
 
-    count = threads or cores()
+    count = (threads or cores()) if can_start_threads() else 1
     keep_freed_memory()
     with threadpool_limits(1, user_api="blas"):
         if count == 1:

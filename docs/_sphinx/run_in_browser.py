@@ -1,0 +1,50 @@
+"""Gives lesson pages what their buttons need: the scripts, minikd as a zip file, the exercises, where Pyodide is."""
+
+import json
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+from minikd.lessons.packed import TEST, TRAINING, pack
+from minikd.lessons.work import exercises
+
+PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"
+"""Its public address. The version is the one that the pages were tested with."""
+
+NOTE = (
+    "Run starts Python in this page; nothing is installed. Cells run with the sizes of --quick on a part of MNIST "
+    f"({TRAINING:,} and {TEST:,} images), so numbers differ from the recorded ones."
+)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the setting `pyodide` and the two steps."""
+    app.add_config_value("pyodide", "", "html", str)
+    app.connect("html-page-context", add_scripts)
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def add_scripts(app: Sphinx, page: str, *_: object) -> None:
+    """Add the script and the style to the pages of lessons."""
+    if page.startswith("lessons/"):
+        app.add_js_file("run/start.js")
+        app.add_css_file("run/run.css")
+
+
+def write(app: Sphinx, trouble: Exception | None) -> None:
+    """Write minikd.zip, the exercises and settings.json beside the scripts."""
+    folder, lessons = Path(app.outdir) / "_static" / "run", Path(app.srcdir) / "lessons"
+    if trouble or not folder.is_dir():
+        return
+    (folder / "minikd.zip").write_bytes(pack(lessons))
+    shutil.copytree(lessons / "exercises", folder / "exercises", dirs_exist_ok=True)
+    settings = {
+        "pyodide": app.config.pyodide.rstrip("/") + "/" if app.config.pyodide else PYODIDE,
+        "root": "../../",
+        "packed": "_static/run/minikd.zip",
+        "exercises": exercises(lessons),
+        "note": NOTE,
+    }
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
