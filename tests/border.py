@@ -146,7 +146,11 @@ def method(real):
         if not crosses(array) or on_device(self):
             return real(self, array, *others, **named)
         way = Crossing()
-        return way.fetch(real(self.to(DEVICE), way.put(array), *map(way.put, others), **named))
+        there = {name: way.put(value) for name, value in named.items()}
+        found = way.fetch(real(self.to(DEVICE), way.put(array), *map(way.put, others), **there))
+        if is_host(named.get("into")):  # written in place
+            named["into"][...] = to_host(there["into"])
+        return found
 
     return crossing
 

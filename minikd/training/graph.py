@@ -25,6 +25,7 @@ from minikd.nn.layer import Layer
 from minikd.storage.reading import excerpt
 from minikd.training.callbacks import Callback
 from minikd.training.feed import Feed
+from minikd.training.objective import Objective
 from minikd.training.run import Run
 from minikd.typing import Ints
 
@@ -127,6 +128,9 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
     for callback in callbacks:
         if type(callback).on_step_start is not Callback.on_step_start:
             return f"the callback {type(callback).__name__} has work before each step"
+    kind = type(run.objective)
+    if not kind.__module__.startswith("minikd.") and "eager" not in vars(kind):
+        return Objective.eager  # what a class of minikd says does not hold for one that was derived from it
     if run.objective.eager:
         return run.objective.eager
     if not isinstance(run.optimizer, optim.SGD | optim.Adam):

@@ -71,7 +71,8 @@ API char* cpucuda_stack(unsigned i, size_t bytes) {
 
 // ---- capture: what a stream is given is kept, and done when its graph is launched
 struct Node { void (*run)(void*); void* data; };
-static std::vector<Node>* recording; static cudaStream_t recorded;
+static thread_local std::vector<Node>* recording; static thread_local cudaStream_t recorded;   // two threads may capture, each its own stream
+static std::recursive_mutex one_stream;   // launches of several threads wait for each other, as on a stream
 API int cpucuda_capturing() { return recording != nullptr; }
 API void cpucuda_record(void (*run)(void*), void* data) { recording->push_back({run, data}); }
 static void keep(std::function<void()> work) { cpucuda_record([](void* w) { (*(std::function<void()>*)w)(); }, new std::function<void()>(std::move(work))); }
@@ -79,7 +80,7 @@ API cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) { 
 API cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t* g) { if (!recording || s != recorded) return cudaErrorIllegalState; *g = (cudaGraph_t)recording; recording = nullptr; return cudaSuccess; }
 API cudaError_t cudaGraphInstantiate(cudaGraphExec_t* e, cudaGraph_t g, unsigned long long) { *e = (cudaGraphExec_t)g; return cudaSuccess; }
 API cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
-API cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t) { for (auto& n : *(std::vector<Node>*)e) n.run(n.data); return cudaSuccess; }
+API cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t) { std::lock_guard<std::recursive_mutex> g(one_stream); for (auto& n : *(std::vector<Node>*)e) n.run(n.data); return cudaSuccess; }
 API cudaError_t cudaGraphDestroy(cudaGraph_t) { return cudaSuccess; }
 API cudaError_t cudaGraphExecDestroy(cudaGraphExec_t) { return cudaSuccess; }
 
@@ -164,8 +165,7 @@ CU cuModuleGetFunction(CUfunction* f, CUmodule m, const char* name) {
 CU cuModuleGetGlobal_v2(CUdeviceptr* d, size_t* n, CUmodule m, const char* name) { void* p = dlsym((void*)m, name); if (!p) return CUDA_ERROR_NOT_FOUND; *d = (CUdeviceptr)p; if (n) *n = 0; return CUDA_SUCCESS; }
 CU cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shm, CUstream, void** params, void**) {
   if ((unsigned long long)bx * by * bz > 1024 || !gx || !gy || !gz || !bx) return CUDA_ERROR_INVALID_VALUE;
-  static std::mutex one_stream;   // launches of several threads wait for each other, as on a stream
-  std::lock_guard<std::mutex> g(one_stream); counters[4]++;
+  std::lock_guard<std::recursive_mutex> g(one_stream); counters[4]++;
   ((void (*)(unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void**))f)(gx, gy, gz, bx, by, bz, shm, params); return CUDA_SUCCESS; }
 CU cuFuncGetAttribute(int* v, CUfunction_attribute a, CUfunction) { *v = a == CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK ? 1024 : 0; return CUDA_SUCCESS; }
 CU cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; }

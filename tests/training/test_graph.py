@@ -1,5 +1,7 @@
 """A run whose steps are CUDA graphs has the bits of the run whose steps are taken one by one."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +9,14 @@ import pytest
 
 from minikd import models
 from minikd.backends import Backend, to_host
+from minikd.console.notices import Notice
 from minikd.data import Views
 from minikd.distillation.teacher import LiveTeacher, teacher_for
+from minikd.errors import Diverged
 from minikd.methods import METHODS, Labels, LogitObjective, SoftTargets, build
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
-from minikd.training import Callback, Plan, fit, graph
+from minikd.training import Callback, Checkpoint, Interrupted, Plan, fit, graph
+from minikd.training.objective import Answer
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth
 
@@ -153,3 +158,97 @@ def test_every_method_is_captured_or_says_why_not(name, launches):
     as_graph = trained(student, made[1], plan, Losses, views)
     assert len(launches) == 2, "the third epoch's steps, one of each length"
     assert repr(as_graph) == repr(eager)
+
+
+class StopAt(Losses):
+    """Asks for a stop as Ctrl-C does, after so many steps."""
+
+    def __init__(self, step=0):
+        super().__init__()
+        self.at = step
+
+    def on_step(self, run, taken):
+        super().on_step(run, taken)
+        if run.position.step == self.at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [1, 7, 10, 14])
+def test_a_run_that_was_stopped_goes_on_with_the_same_bits(stop, launches, tmp_path):
+    """Stopped before its first graph, within an epoch, and at an epoch's end."""
+    model = mlp(BatchNorm1d(7), Dropout(0.4))
+    whole, halves = model.copy(), [model.copy(), model.copy()]
+    fit(whole, images(), Labels(), PLAN, [Before()])
+    with pytest.raises(Interrupted):
+        fit(halves[0], images(), Labels(), PLAN, [Checkpoint(tmp_path / "x", "x"), StopAt(stop)])
+    fit(halves[1], images(), Labels(), PLAN, [Checkpoint(tmp_path / "x", "x"), Losses()])
+    assert launches
+    for name, value in whole.state_dict().items():
+        np.testing.assert_array_equal(to_host(halves[1].state_dict()[name]), to_host(value), err_msg=name)
+
+
+def test_a_loss_that_runs_away_is_caught(launches):
+    with pytest.raises(Diverged):
+        fit(mlp(), images(), Labels(), replace(PLAN, optimizer="sgd", learning_rate=1e20), [Losses()])
+    assert launches
+
+
+def test_a_step_that_cannot_be_captured_is_told_once_and_taken_one_by_one(launches):
+    class Asks(Labels):
+        eager = ""
+
+        def terms(self, student, teacher, batch, step):
+            assert np.isfinite(float(student.logits.sum()))
+            return super().terms(student, teacher, batch, step)
+
+    eager = trained(mlp(), Asks(), PLAN, Before)
+    with pytest.warns(Notice, match="one by one, and not as a CUDA graph") as told:
+        found = trained(mlp(), Asks(), PLAN, Losses)
+    assert len(told) == 1
+    assert not launches
+    assert repr(found) == repr(eager)
+
+
+def test_a_step_that_copies_from_the_host_is_not_captured(launches):
+    class Copies(Labels):
+        eager = ""
+
+        def terms(self, student, teacher, batch, step):
+            there = DEVICE.put(np.zeros(3, np.float32))
+            return super().terms(Answer(student.logits + there), teacher, batch, step)
+
+    with pytest.warns(Notice, match="copied from the host"):
+        trained(mlp(), Copies(), PLAN, Losses)
+    assert not launches
+
+
+def test_an_objective_of_ones_own_is_captured_only_where_it_says_so(launches):
+    """What it was derived from may be captured; what it adds may differ from step to step."""
+
+    class Growing(Labels):
+        def terms(self, student, teacher, batch, step):
+            return [term._replace(weight=step.progress) for term in super().terms(student, teacher, batch, step)]
+
+    fit(mlp(), images(), Growing(), PLAN, [Losses()])
+    assert not launches
+
+
+def test_no_graph_is_taken_where_none_is_wanted(launches):
+    fit(mlp(), images(), Labels(), PLAN, [Losses()], graphs=False)
+    assert not launches
+
+
+def test_a_graph_copies_nothing_and_asks_for_nothing_of_the_host(counters):
+    """Within an epoch, once both lengths are captured: replays alone, which the stand-in counts as no launch."""
+
+    class Counts(Callback):
+        seen = ()
+
+        def on_step(self, run, taken):
+            now = counters()
+            if run.position.epoch == 3 and run.position.batch > 2:
+                spent = {name: now[name] - self.seen[name] for name in ("h2d", "d2h", "launches", "mallocs")}
+                assert spent == {"h2d": 0, "d2h": 0, "launches": 0, "mallocs": 0}
+            self.seen = now
+
+    fit(mlp(Dropout(0.3)), images(), Labels(), PLAN, [Counts()])

@@ -1,8 +1,10 @@
 """CUDA graphs: work that a stream is given is recorded, and launched as a whole from then on."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import partial
+from threading import Lock, get_ident
 from typing import Generic, NamedTuple, TypeVar
 
 import cupy
@@ -39,35 +41,46 @@ def captured(work: Callable[[], ResultT]) -> Captured[ResultT]:
     return Captured(partial(graph.launch, stream), result, pool)
 
 
+_one_captures = Lock()
+
+
 @contextmanager
 def nothing_copied() -> Iterator[None]:
-    """Refuse copies from the host: a graph would copy again what lies there by then."""
+    """Refuse this thread's copies from the host: a graph would copy again what lies there by then.
 
-    def refuse(size: int) -> None:
-        raise BackendError("something is copied from the host to the device")
+    Every such copy asks for pinned memory first. CuPy has one allocator of it for all threads, so one captures a time.
+    """
+    usual, here = cupy.get_default_pinned_memory_pool().malloc, get_ident()
 
-    cupy.cuda.set_pinned_memory_allocator(refuse)
-    try:
-        yield
-    finally:
-        cupy.cuda.set_pinned_memory_allocator(cupy.get_default_pinned_memory_pool().malloc)
+    def refuse(size: int) -> object:
+        if get_ident() == here:
+            raise BackendError("something is copied from the host to the device")
+        return usual(size)
+
+    with _one_captures:
+        cupy.cuda.set_pinned_memory_allocator(refuse)
+        try:
+            yield
+        finally:
+            cupy.cuda.set_pinned_memory_allocator(usual)
 
 
-@cache
-def _stream(device: int) -> cupy.cuda.Stream:
-    """Return the one stream beside the default on a device: handles and memory that belong to it stay in use."""
-    return cupy.cuda.Stream(non_blocking=True)
+_idle: defaultdict[int, list[cupy.cuda.Stream]] = defaultdict(list)
+"""By device, the streams that nobody works on: the next one takes them, with cuBLAS's handles and memory for them."""
 
 
 @contextmanager
 def own_stream() -> Iterator[None]:
-    """Work on another stream than the default from here to the end: the default stream cannot be captured."""
+    """Work on a stream of one's own from here to the end: the default stream cannot be captured."""
     cupy.cuda.get_current_stream().synchronize()
-    with _stream(cupy.cuda.runtime.getDevice()) as stream:
-        try:
+    idle = _idle[cupy.cuda.runtime.getDevice()]
+    stream = idle.pop() if idle else cupy.cuda.Stream(non_blocking=True)
+    try:
+        with stream:
             yield
-        finally:
-            stream.synchronize()
+    finally:
+        stream.synchronize()
+        idle.append(stream)
 
 
 def free_bytes() -> int:
