@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return dry_run(recipe, None, arguments, as_typed())
     with resumable("distill", place):
-        results = job.distill(recipe, place, callbacks_of(arguments), not arguments.no_graph)
+        results = job.distill(recipe, place, callbacks_of(arguments))
     folder = place.path
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")

@@ -96,7 +96,8 @@ def resumable(command: str, place: RunFolder) -> Iterator[None]:
 
 
 def callbacks_of(arguments: argparse.Namespace) -> "list[Callback]":
-    """Return the progress bars, or nothing with --quiet."""
+    """Return the progress bars, unless --quiet is given, and what --no-graph asks for."""
     from minikd.distillation.progress import Bars
+    from minikd.training.callbacks import NoGraph
 
-    return [] if arguments.quiet else [Bars()]
+    return [*([] if arguments.quiet else [Bars()]), *([NoGraph()] if arguments.no_graph else [])]

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return dry_run(recipe, name, arguments, as_typed())
     with resumable(f"train --model {role}", place):
-        row = job.train(recipe, place, role, callbacks_of(arguments), not arguments.no_graph)
+        row = job.train(recipe, place, role, callbacks_of(arguments))
     if arguments.json:
         print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0

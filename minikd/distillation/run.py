@@ -44,14 +44,12 @@ STEPS_BACK = 3
 """How often a learning rate is lowered before a run ends whose loss runs away."""
 
 
-def train(
-    recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = (), graphs: bool = True
-) -> ModelResult:
+def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = ()) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "baseline", and return its row of the table.
 
     Writes the weights, history.csv and results.json, and keeps what results.json held before. `distill` may go on from
     there. A model that has a row already is not measured again, unless its data are in another place now. Raises
-    ConfigError and CheckpointError where the folder holds results of other settings or data. graphs: see `fit`.
+    ConfigError and CheckpointError where the folder holds results of other settings or data.
     """
     name, section = ("teacher", "teacher") if role == "teacher" else ("student_baseline", "student")
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
@@ -63,7 +61,7 @@ def train(
         job.search(section)
         for stage in job.stages(name):
             with stepping_back(job), job.training(stage):
-                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads, graphs)
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         if name in earlier:
             check_test(earlier, job)
             done = earlier[name]
@@ -75,14 +73,12 @@ def train(
     return row
 
 
-def distill(
-    recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = (), graphs: bool = True
-) -> Results:
+def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = ()) -> Results:
     """Run a recipe in a folder, or go on with it there, and return the results.
 
     Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
     is not run again: its results are read back, and what is gone of its figures and its report is made again. Raises
-    ConfigError and CheckpointError where what is there is of other settings or data. graphs: see `fit`.
+    ConfigError and CheckpointError where what is there is of other settings or data.
     """
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
     earlier = earlier_results(recipe, place)
@@ -98,7 +94,7 @@ def distill(
         job.search("teacher", "student")
         for stage in job.stages(*job.names):
             with stepping_back(job), job.training(stage):
-                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads, graphs)
+                fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         models = {name: job.models[name] for name in ("teacher", "student_baseline", "student_distilled")}
         if ended:
             check_test(earlier, job)

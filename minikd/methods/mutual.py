@@ -58,7 +58,7 @@ def redrawn(model: Sequential, rng: np.random.Generator) -> Sequential:
 class MutualObjective(Objective):
     """Holds the other students, and trains them together with the student."""
 
-    def __init__(self, peers: Sequence[Sequential], eager: str) -> None:
+    def __init__(self, peers: Sequence[Sequential], eager: str = "") -> None:
         super().__init__()
         self.peers, self.eager = peers, eager
         self.extra_parameters = Sequential(*peers)  # a chain for its one vector; it is never run as a chain

@@ -141,6 +141,10 @@ class History(Callback):
             self.record(run.position.history)
 
 
+class NoGraph(Callback):
+    """Has a device take each step kernel by kernel, and not as a CUDA graph, see `training.graph`. No bit changes."""
+
+
 class SecondStage(Callback):
     """Starts the optimiser again where an objective's second stage begins; the schedule knows of it by itself."""
 

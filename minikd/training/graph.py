@@ -23,7 +23,7 @@ from minikd.memory import in_words
 from minikd.nn import Sequential
 from minikd.nn.layer import Layer
 from minikd.storage.reading import excerpt
-from minikd.training.callbacks import Callback
+from minikd.training.callbacks import Callback, NoGraph
 from minikd.training.feed import Feed
 from minikd.training.objective import Objective
 from minikd.training.run import Run
@@ -43,11 +43,9 @@ ONE_BY_ONE = 2
 class StepTaker:
     """Takes a run's steps, each by `step` or as a graph of it. `reason`: why none is a graph; "" where they are."""
 
-    def __init__(
-        self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback], graphs: bool
-    ) -> None:
+    def __init__(self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback]) -> None:
         self.run, self.step = run, step
-        self.reason = run.eager = reason_for_none(run, callbacks) if graphs else "asked for by --no-graph"
+        self.reason = run.eager = reason_for_none(run, callbacks)
         self.seen: dict[int, int] = {}
         self.graphs: dict[int, Captured[Taken]] = {}
         self.made_of: tuple[object, ...] = (None, None, None)
@@ -55,13 +53,12 @@ class StepTaker:
             self.feed = run.feed = Feed(run, run.optimizer)
             run.optimizer = self.feed.optimizer
 
-    def __call__(self, index: Ints) -> "Taken":
+    def take(self, index: Ints) -> "Taken":
         """Take the next step."""
-        if not self.reason:
-            try:
-                return self.fed(index)
-            except Exception as error:  # whatever it is: one by one the step works, or says better what is wrong
-                self.give_up(error)
+        try:
+            return self.fed(index)
+        except Exception as error:  # whatever it is: one by one the step works, or says better what is wrong
+            self.give_up(error)
         taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
         self.run.advance(taken.loss, taken.images)
         return taken
@@ -126,6 +123,8 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
     if module_of(run.vector) is np:
         return "on NumPy there are no graphs"
     for callback in callbacks:
+        if isinstance(callback, NoGraph):
+            return "asked for by --no-graph"
         if type(callback).on_step_start is not Callback.on_step_start:
             return f"the callback {type(callback).__name__} has work before each step"
     kind = type(run.objective)

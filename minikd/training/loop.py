@@ -86,14 +86,13 @@ def fit(
     plan: Plan,
     callbacks: Sequence[Callback] = (),
     threads: int | None = None,
-    graphs: bool = True,
 ) -> list[Row]:
     """Train `model` in place and return its history, a row for each epoch.
 
     callbacks: history, checkpoint, progress bars, see `callbacks`. threads (default: all cores; one on a device) change
-    no bit. graphs: on a device, take the steps as CUDA graphs where they can be, see `graph`; no bit depends on it.
-    Ctrl-C, SIGTERM and SIGHUP stop training between two steps: `Interrupted`. Raises ConfigError without images, and
-    Diverged where the loss or a weight is no longer finite; a checkpoint then still holds the last good epoch.
+    no bit. On a device the steps are CUDA graphs where they can be, see `graph`. Ctrl-C, SIGTERM and SIGHUP stop
+    training between two steps: `Interrupted`. Raises ConfigError without images, and Diverged where the loss or a
+    weight is no longer finite; a checkpoint then still holds the last good epoch.
     """
     run, given = Run(model, views, objective, plan), any(isinstance(one, History) for one in callbacks)
     hooks = Callbacks([*([] if given else [History()]), *callbacks, SecondStage()])
@@ -105,14 +104,18 @@ def fit(
             stop_requests() as asked,
         ):
             hooks.on_start(run)
-            take = StepTaker(run, step, callbacks, graphs)
+            graphs = StepTaker(run, step, callbacks)
             while run.position.epoch < plan.epochs:
                 with run.summing():
                     for index in run.batches_left():
                         if asked():
                             break
                         hooks.on_step_start(run)
-                        taken = take(index)
+                        if graphs.reason:  # on NumPy, and where a step needs the host
+                            taken = step(run, index, run.schedule(run.position.step))
+                            run.advance(taken.loss, taken.images)
+                        else:
+                            taken = graphs.take(index)
                         hooks.on_step(run, taken)
                         if run.position.step % CHECK_EVERY == 0:
                             check_finite(run)

@@ -16,6 +16,7 @@ from minikd.errors import Diverged
 from minikd.methods import METHODS, Labels, LogitObjective, SoftTargets, build
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
 from minikd.training import Callback, Checkpoint, Interrupted, Plan, fit, graph
+from minikd.training.callbacks import NoGraph
 from minikd.training.objective import Answer
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth
@@ -234,7 +235,7 @@ def test_an_objective_of_ones_own_is_captured_only_where_it_says_so(launches):
 
 
 def test_no_graph_is_taken_where_none_is_wanted(launches):
-    fit(mlp(), images(), Labels(), PLAN, [Losses()], graphs=False)
+    fit(mlp(), images(), Labels(), PLAN, [Losses(), NoGraph()])
     assert not launches
 
 

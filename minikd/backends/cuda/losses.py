@@ -104,7 +104,7 @@ def _losses(char: str) -> cupy.RawKernel:
     return cupy.RawKernel(f"typedef {'float' if char == 'f' else 'double'} T;{_LOSSES}", "minikd_losses")
 
 
-class Weights(NamedTuple):
+class TermWeights(NamedTuple):
     """The weight of the soft term, of the hard one, and the label smoothing of the latter."""
 
     soft: float
@@ -112,7 +112,7 @@ class Weights(NamedTuple):
     smoothing: float
 
 
-def _weighted(z: Floats, v: Floats, labels: Ints, temperature: float, weights: Weights) -> tuple[Scalar, Floats]:
+def _weighted(z: Floats, v: Floats, labels: Ints, temperature: float, weights: TermWeights) -> tuple[Scalar, Floats]:
     """Return the weighted loss, () on the device, and its gradient with respect to z, (N, K)."""
     z, v, (N, K) = cupy.ascontiguousarray(z), cupy.ascontiguousarray(v), z.shape
     threads = min(ROWS, 1 << max(5, (N - 1).bit_length()))
@@ -125,13 +125,13 @@ def _weighted(z: Floats, v: Floats, labels: Ints, temperature: float, weights: W
 
 def cross_entropy(logits: Floats, labels: Ints, smoothing: float) -> tuple[Scalar, Floats]:
     """Return the mean cross-entropy against class numbers (N,), int64, and its gradient (N, K)."""
-    return _weighted(logits, logits, cupy.asarray(labels), 1.0, Weights(0.0, 1.0, smoothing))
+    return _weighted(logits, logits, cupy.asarray(labels), 1.0, TermWeights(0.0, 1.0, smoothing))
 
 
 def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:
     """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient with respect to student_logits."""
     no_labels = cupy.empty(0, "i8")
-    return _weighted(student_logits, teacher_logits, no_labels, temperature, Weights(1.0, 0.0, 0.0))
+    return _weighted(student_logits, teacher_logits, no_labels, temperature, TermWeights(1.0, 0.0, 0.0))
 
 
 def distillation_loss(
@@ -139,7 +139,7 @@ def distillation_loss(
 ) -> tuple[Scalar, Floats]:
     """Return alpha·`kl_divergence` + (1 - alpha)·`cross_entropy`, and its gradient, in one launch."""
     there = cupy.asarray(labels)
-    return _weighted(student_logits, teacher_logits, there, temperature, Weights(alpha, 1.0 - alpha, 0.0))
+    return _weighted(student_logits, teacher_logits, there, temperature, TermWeights(alpha, 1.0 - alpha, 0.0))
 
 
 # α a + β b

@@ -67,6 +67,32 @@ class DeviceTime(NamedTuple):
     device: float
 
 
+def marks() -> tuple[Callable[[], object], Callable[[object, object], float]]:
+    """Return what puts a mark into the queue of the stream in use, and what waits for two and returns milliseconds."""
+    import cupy
+
+    def mark() -> object:
+        event = cupy.cuda.Event()
+        event.record()
+        return event
+
+    def milliseconds(first: object, second: object) -> float:
+        second.synchronize()  # type: ignore[attr-defined]
+        return float(cupy.cuda.get_elapsed_time(first, second))
+
+    return mark, milliseconds
+
+
+def memory() -> float:
+    """Return the MiB that CuPy holds on the device, and give back what nobody uses."""
+    import cupy
+
+    pool = cupy.get_default_memory_pool()
+    held = pool.total_bytes() / 2**20
+    pool.free_all_blocks()
+    return float(held)
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Return how long some work takes, from an idle device to an idle device."""
     import cupy

@@ -7,6 +7,7 @@ from minikd.backends import Backend
 from minikd.evidence.bench.on_device.clock import Event, Microseconds, timed
 from minikd.evidence.bench.ours import objective_of
 from minikd.evidence.bench.works import LEARNING_RATE, Inference, Problem, TeacherAndStudent, TrainingStep
+from minikd.evidence.gpu_check.device import marks
 from minikd.training import loop
 from minikd.training.graph import StepTaker, own_stream
 from minikd.training.plan import Plan
@@ -38,25 +39,25 @@ def eager(problem: TrainingStep, stage: TeacherAndStudent, batch: int, count: in
     """Time steps whose kernels are launched one by one, from pixels on the host."""
     run = training(problem, stage, batch)
     batches = cycle(index for index in run.batches_left() if len(index) == batch)
-    return timed(warm(lambda: loop.step(run, next(batches), LEARNING_RATE)), count, events(), nothing)
+    return timed(warm(lambda: loop.step(run, next(batches), LEARNING_RATE)), count, Event(*marks()), nothing)
 
 
 def graph(problem: TrainingStep, stage: TeacherAndStudent, batch: int, count: int) -> Microseconds:
     """Time launches of a captured step, from pixels on the device."""
     run = training(problem, stage, batch)
-    take, batches = StepTaker(run, loop.step, (), True), [index for index in run.batches_left() if len(index) == batch]
+    take, batches = StepTaker(run, loop.step, ()), [index for index in run.batches_left() if len(index) == batch]
     for index in batches[:3]:
-        take(index)
+        take.take(index)
     if take.reason:
         raise RuntimeError(take.reason)
     run.position.batch = run.position.step = 0
-    return timed(take.graphs[batch].launch, min(count, len(batches)), events(), take.feed.start_epoch)
+    return timed(take.graphs[batch].launch, min(count, len(batches)), Event(*marks()), take.feed.start_epoch)
 
 
 def inference(problem: Inference, stage: TeacherAndStudent, count: int) -> Microseconds:
     """Time a network's answers to images that lie on the device."""
     model, images = problem.model.copy().to(DEVICE), DEVICE.put(stage.views.clean(slice(0, problem.images)))
-    return timed(warm(lambda: model(images)), count, events(), nothing)
+    return timed(warm(lambda: model(images)), count, Event(*marks()), nothing)
 
 
 def warm(work: Callable[[], object]) -> Callable[[], object]:
@@ -68,29 +69,3 @@ def warm(work: Callable[[], object]) -> Callable[[], object]:
 
 def nothing() -> None:
     """Do nothing before a burst."""
-
-
-def events() -> Event:
-    """Return how CuPy times its device, on the stream in use."""
-    import cupy
-
-    def mark() -> object:
-        event = cupy.cuda.Event()
-        event.record()
-        return event
-
-    def milliseconds(first: object, second: object) -> float:
-        second.synchronize()  # type: ignore[attr-defined]
-        return float(cupy.cuda.get_elapsed_time(first, second))
-
-    return Event(mark, milliseconds)
-
-
-def memory() -> float:
-    """Return the MiB that CuPy holds on the device, and give back what nobody uses: the next row starts anew."""
-    import cupy
-
-    pool = cupy.get_default_memory_pool()
-    held = pool.total_bytes() / 2**20
-    pool.free_all_blocks()
-    return float(held)

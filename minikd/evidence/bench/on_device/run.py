@@ -7,7 +7,7 @@ from typing import TypedDict
 from minikd.evidence.bench.on_device import ours, theirs
 from minikd.evidence.bench.theirs import TorchSettings
 from minikd.evidence.bench.works import WORKS, Benchmark, Problem, TeacherAndStudent
-from minikd.evidence.gpu_check.device import Device, describe
+from minikd.evidence.gpu_check.device import Device, describe, memory
 
 COUNT, QUICK_COUNT, IMAGES = 50, 2, 16_384
 
@@ -26,7 +26,7 @@ class DeviceRow(TypedDict):
     error: str
 
 
-class DeviceReport(TypedDict):
+class CardReport(TypedDict):
     """What `--json` writes."""
 
     device: Device
@@ -36,11 +36,11 @@ class DeviceReport(TypedDict):
 
 
 def run(
-    names: Sequence[str], batches: Sequence[int], tf32: bool, quick: bool, each: Callable[[DeviceReport], None]
-) -> DeviceReport:
+    names: Sequence[str], batches: Sequence[int], tf32: bool, quick: bool, each: Callable[[CardReport], None]
+) -> CardReport:
     """Measure the works of these names; `each` is given the report after every row. torch.compile comes last."""
     torch_version = version_with_cuda()
-    report = DeviceReport(device=describe(), tf32=tf32, torch=torch_version, rows=[])
+    report = CardReport(device=describe(), tf32=tf32, torch=torch_version, rows=[])
     if torch_version:
         theirs.allow_tf32(tf32)
     stage = TeacherAndStudent.of(max(IMAGES // (8 if quick else 1), *batches), map, 1)
@@ -71,7 +71,7 @@ def rows_of(
     """Yield what minikd and PyTorch take for a work, or PyTorch's compiled ways alone."""
     problem = work.problem(stage)
     if not compiled:
-        yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), ours.memory)
+        yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), memory)
     for settings in theirs.settings_of(problem, compiled) if with_torch else ():
         times = times_of(problem, stage, batch, count, settings)
         yield from told(work, batch, "PyTorch", settings.name.removeprefix("PyTorch").strip(", "), times, theirs.memory)
@@ -85,7 +85,7 @@ def times_of(
 
 
 def told(
-    work: Benchmark, batch: int, side: str, settings: str, times: Callable[[], ours.Rows], memory: Callable[[], float]
+    work: Benchmark, batch: int, side: str, settings: str, times: Callable[[], ours.Rows], held: Callable[[], float]
 ) -> Iterator[DeviceRow]:
     """Yield a side's rows, and one more with the error where it fails."""
     row = DeviceRow(
@@ -94,6 +94,6 @@ def told(
     try:
         for how, took in times():
             named = ", ".join(filter(None, (how, settings)))
-            yield {**row, "how": named, "host_us": took.host, "device_us": took.device, "mib": memory()}
+            yield {**row, "how": named, "host_us": took.host, "device_us": took.device, "mib": held()}
     except Exception as error:  # whatever it is, the others must still be timed
         yield {**row, "error": f"{type(error).__name__}: {error}"}

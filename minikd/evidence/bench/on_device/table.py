@@ -1,7 +1,7 @@
 """The benchmark of a device on the terminal, and as a table of Markdown."""
 
 from minikd.console.layout import aligned, paragraph
-from minikd.evidence.bench.on_device.run import DeviceReport, DeviceRow
+from minikd.evidence.bench.on_device.run import CardReport, DeviceRow
 
 
 def best(rows: list[DeviceRow], side: str, how: str) -> DeviceRow | None:
@@ -10,7 +10,7 @@ def best(rows: list[DeviceRow], side: str, how: str) -> DeviceRow | None:
     return min(found, key=lambda row: row["device_us"], default=None)
 
 
-def cells(report: DeviceReport) -> list[tuple[str, ...]]:
+def cells(report: CardReport) -> list[tuple[str, ...]]:
     """Return a line for each work and batch: µs of the device, the fastest of PyTorch's ways, and the ratio."""
     lines = []
     for title, batch in dict.fromkeys((row["title"], row["batch"]) for row in report["rows"]):
@@ -23,7 +23,7 @@ def cells(report: DeviceReport) -> list[tuple[str, ...]]:
     return lines
 
 
-def text(report: DeviceReport) -> str:
+def text(report: CardReport) -> str:
     """Return the table for the terminal, the failures, and what was measured on."""
     header = (
         ("µs on the device", "", "minikd", "minikd", "PyTorch", "PyTorch", "PyTorch graph"),
@@ -38,7 +38,7 @@ def text(report: DeviceReport) -> str:
     return "\n\n".join([aligned(header, cells(report)), *map(paragraph, failed), paragraph(on)])
 
 
-def markdown(report: DeviceReport) -> list[str]:
+def markdown(report: CardReport) -> list[str]:
     """Return the table as lines of Markdown."""
     names = ("work", "batch", "minikd eager", "minikd graph", "PyTorch eager", "PyTorch graph", "ratio of the graphs")
     lines = [f"| {' | '.join(names)} |", "|---|" + "---|" * (len(names) - 1)]
