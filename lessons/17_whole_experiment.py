@@ -273,7 +273,7 @@ lesson.save(figure)
 # - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
 #   §3: their experiment on MNIST.
 # - `minikd distill --seed-recipe` is the same as one command, with a report;
-#   [`minikd/recipes/seed.toml`](../minikd/recipes/seed.toml) its settings.
+#   [`minikd/recipes/original.toml`](../minikd/recipes/original.toml) its settings.
 # - `minikd experiment hinton2015`: the paper's own numbers, repeated.
 #
 # ## Exercises

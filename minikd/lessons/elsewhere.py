@@ -23,6 +23,8 @@ OTHERS = ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert")
 VIEWS = ("reshape", "transpose", "ravel", "squeeze", "swapaxes", "T", "real")
 """What only looks at the same numbers in another way: no work for a device."""
 
+KERNELS = "minikd.backends.cuda"
+
 ArrayFunction = Callable[..., object]
 
 
@@ -160,12 +162,22 @@ def lent(result: object, calls: Counter[str]) -> object:
 
 @contextmanager
 def elsewhere() -> Iterator[Library]:
-    """Put the stand-in where CuPy would be, and yield it."""
-    before, library = sys.modules.get("cupy"), Library()
-    sys.modules["cupy"] = library
+    """Put the stand-in where CuPy would be, and plain lines where its kernels would be, and yield it."""
+    library = Library()
+    places: dict[str, ModuleType] = {"cupy": library, KERNELS: plain_kernels()}
+    before = {name: sys.modules.get(name) for name in places}
+    sys.modules.update(places)
     try:
         yield library
     finally:
-        del sys.modules["cupy"]
-        if before is not None:
-            sys.modules["cupy"] = before
+        for name, module in before.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
+
+
+def plain_kernels() -> ModuleType:
+    """Return what a dense layer asks of a device's kernels, in plain lines."""
+    kernels = ModuleType(KERNELS)
+    vars(kernels).update(product=lambda a, b, out=None: a @ b, column_sums=lambda g: g.sum(0))
+    return kernels

@@ -41,8 +41,8 @@ def own_gradient(mutate):
     """Return a plant in the objective's part of the flat gradient."""
 
     def replace(real):
-        def flat(self, grads, extra_grads):
-            whole, size = real(self, grads, extra_grads), self.model.size
+        def flat(self, extra_grads):
+            whole, size = real(self, extra_grads), self.model.size
             whole[size:] = mutate(whole[size:])
             return whole
 
