@@ -82,7 +82,7 @@ def learn(model, objective, plan=AS_IT_WAS, views=train):
     return fit(model, views, objective, plan, [History(evaluate=look)])
 
 
-teacher = models.teacher("seed", data.image_shape, data.classes, np.random.default_rng(1), 0.0)
+teacher = models.teacher("original", data.image_shape, data.classes, np.random.default_rng(1), 0.0)
 print(f"teacher: {models.describe(teacher)}, {teacher.size:,} parameters")
 teacher_rows = learn(teacher, Labels())
 

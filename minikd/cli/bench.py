@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minikd.backends import cupy_problem
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next
 from minikd.cli.shared_flags import add_json, add_output, check_least, check_path
 from minikd.console import terminal
-from minikd.errors import ConfigError
+from minikd.errors import BackendError, ConfigError
 from minikd.evidence.bench.circumstances import OPENBLAS
 from minikd.evidence.bench.run import NAMES
 from minikd.storage.files import write_atomically
@@ -24,6 +25,8 @@ NEXT = {
     "distill --dry-run": "how long the main job takes here",
 }
 """What makes sense after a measurement."""
+
+NEXT_ON_DEVICE = {"distill --backend cupy": "the main job there"}
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +44,17 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--scaling", action="store_true", help="instead: how time and memory grow, 1 thread against all (default: no)"
     )
     to.add_argument("--quick", action="store_true", help="seconds, to see that all runs (default: minutes)")
+    to.add_argument(
+        "--backend",
+        choices=("numpy", "cupy"),
+        default="numpy",
+        help="cupy: the training steps and the inference on a GPU, beside PyTorch's (default: numpy)",
+    )
+    to.add_argument(
+        "--batch-size", type=int, nargs="+", metavar="N", help="with --backend cupy: images in a step (default: 128)"
+    )
+    to.add_argument("--tf32", action="store_true", help="with --backend cupy: let products round to TF32 (default: no)")
+    to.add_argument("--no-compile", action="store_true", help="with --backend cupy: leave torch.compile out")
     add_json(to)
     add_output(to)
     to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios here (default: nowhere)")
@@ -52,6 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1, 10**6)
     for flag, path in {"--output": arguments.output, "--figure": arguments.figure}.items():
         check_path(flag, path)
+    if arguments.backend == "cupy":
+        return on_device(arguments, names)
+    if arguments.batch_size or arguments.tf32 or arguments.no_compile:
+        raise ConfigError("--batch-size, --tf32 and --no-compile are of --backend cupy; add it")
     if found := [name for name in OPENBLAS if name in os.environ]:
         return again_without(found, arguments.typed)
     return scaling(arguments, threads) if arguments.scaling else race(arguments, names, threads)
@@ -68,6 +86,31 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     if arguments.figure:
         draw(arguments.figure, ratio_figure(report))
     return say(report, arguments, lambda: text(report), NEXT)
+
+
+def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
+    """Time the works of these names on a GPU. The numbers are written after every row."""
+    os.environ["CUPY_TF32"] = str(int(arguments.tf32))  # CuPy reads it once, when it is imported
+    if problem := cupy_problem():
+        raise BackendError(problem)
+    from minikd.evidence.bench.on_device import run
+    from minikd.evidence.bench.on_device.table import text
+
+    def each(report: run.CardReport) -> None:
+        row = report["rows"][-1]
+        terminal.say(f"{row['title']}, batch {row['batch']:,}: {row['side']} {row['how']} {row['error']}".rstrip())
+        if arguments.output:
+            write_atomically(arguments.output, (json_text(report) + "\n").encode())
+
+    works = [name for name in names if name in run.NAMES]
+    if not works:
+        raise ConfigError(f"--backend cupy has nothing of --only {' '.join(names)}; it knows {', '.join(run.NAMES)}")
+    batches = arguments.batch_size or [128]
+    for batch in batches:
+        check_least("--batch-size", batch, 1, 60_000)
+    way = run.Way(batches, arguments.tf32, arguments.quick, not arguments.no_compile)
+    report = run.run(works, way, each)
+    return say(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
 
 
 def scaling(arguments: argparse.Namespace, threads: int) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 
 import cupy
@@ -43,11 +44,34 @@ def ceilings():
     }
 
 
+def launches():
+    """Return what a launch of a small kernel costs: the host to ask for it, the device in a graph of twenty."""
+    from minikd.backends.cuda import captured, own_stream
+
+    with own_stream():
+        x = cupy.zeros(1, "f4")
+
+        def twenty():
+            for _ in range(20):
+                cupy.add(x, 1, out=x)
+
+        twenty()
+        start = time.perf_counter()
+        twenty()
+        host = time.perf_counter() - start
+        graph = captured(twenty)
+        return {
+            "eager, µs of the host": 1e6 * host / 20,
+            "in a graph, µs of the device": microseconds(lambda: graph.launch()) / 20,
+        }
+
+
 QUESTIONS = {
     "NVRTC, a kernel": lambda: (cupy.arange(3) + 1).sum().item(),
     "cuBLAS, a product": lambda: float((cupy.ones((8, 8), "f4") @ cupy.ones((8, 8), "f4")).sum()),
     "CUB, a sum of rows": lambda: float(cupy.ones((64, 1000), "f4").sum(1).max()),
     "ceilings": ceilings,
+    "a launch": launches,
 }
 
 

@@ -19,12 +19,13 @@
 #   env      30 s   which card, driver and versions; does each of CUDA's libraries answer; the card's ceilings
 #   device   45 s   the border between host and device: if these tests fail, read no further
 #   check    60 s   minikd gpu-check: every layer, loss and model beside NumPy, float64 and float32
-#   steps    60 s   what a training step costs, one by one and as a CUDA graph, float32 and TF32, batch 128 and 1,024
-#   torch    70 s   the same networks in PyTorch: eager, fused Adam, channels-last, each as a CUDA graph
+#   bench    90 s   what a training step costs, one by one and as a CUDA graph, beside PyTorch; batch 128 and 1,024
+#   tf32     50 s   the same with products rounded to TF32
 #   job      80 s   the main job on the device, seed 0: its errors beside NumPy's
 #   lesson   40 s   lesson 15's section on a GPU
 #   suite   110 s   the tests of all that meets the device's arrays
 #   rest     60 s   the other tests
+#   compiled 60 s   the teacher's and the student's step beside torch.compile
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 OUT=$(realpath -m "${OUT:-gpu-run}") PY=${PY:-python3} WORKERS=${WORKERS:-12} DRY=${DRY:-}
@@ -62,10 +63,10 @@ step() {
 step env 30 '"$PY" tests/gpu/env.py "$FOUND"'
 step device 45 '$PYTEST tests/test_device.py ${DRY:+-k mixed}'
 step check 60 '"$PY" -m minikd gpu-check --output "$OUT/gpu-check.json" ${DRY:+--batch-size 4 --steps 2}'
-step steps 60 '
-    "$PY" tests/gpu/steps.py "$FOUND" float32 ${DRY:-128 1024} && [[ -n $DRY ]] ||
-    CUPY_TF32=1 MINIKD_TF32=1 "$PY" tests/gpu/steps.py "$FOUND" TF32 ${DRY:-128 1024}'
-step torch 70 '"$PY" tests/gpu/torch_steps.py "$FOUND" ${DRY:-128 1024}'
+BENCH='"$PY" -m minikd bench --backend cupy --batch-size'
+QUICK='4 --quick --only baseline student'
+step bench 90 "$BENCH $([[ -n $DRY ]] && echo "$QUICK" || echo 128 1024) --no-compile --output \"\$OUT/bench.json\""
+[[ -z $DRY ]] && step tf32 50 "$BENCH 128 1024 --tf32 --no-compile --output \"\$OUT/tf32.json\""
 step job 80 '
     rm -rf "$OUT/done/runs"
     "$PY" -m minikd distill --backend cupy --runs "$OUT/done/runs" --name cupy --quiet $("$PY" tests/gpu/job.py flags "$OUT/done") &&
@@ -73,5 +74,6 @@ step job 80 '
 step lesson 40 '"$PY" lessons/15_gpu.py --quick'
 step suite 110 'TESTS=suite.jsonl $PYTEST $SPREAD -p tests.gpu.as_they_end $([[ -n $DRY ]] && echo tests/nn/test_linear.py || echo $ON_THE_DEVICE)'
 [[ -z $DRY ]] && step rest 60 'TESTS=rest.jsonl $PYTEST $SPREAD -p tests.gpu.as_they_end tests $(printf " --ignore=%s" $ON_THE_DEVICE)'
+[[ -z $DRY ]] && step compiled 60 "$BENCH 128 --only teacher student --output \"\$OUT/compiled.json\""
 
 "$PY" tests/gpu/summary.py "$OUT" && echo "read $OUT/summary.md; to report, attach the folder $OUT to an issue"

@@ -5,6 +5,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from minikd.evidence.bench.on_device.table import markdown
+
 
 def rows_of(folder):
     """Return the findings, the last of a name where one was found more than once."""
@@ -28,6 +30,8 @@ def machine(rows):
     ]
     if isinstance(env.get("ceilings"), dict):
         lines += ["", "Ceilings: " + "; ".join(f"{name} {value:.3g}" for name, value in env["ceilings"].items()) + "."]
+    if isinstance(env.get("a launch"), dict):
+        lines += ["", "A launch: " + "; ".join(f"{name} {value:.3g}" for name, value in env["a launch"].items()) + "."]
     return lines
 
 
@@ -59,16 +63,20 @@ def differences(folder):
     return [*lines, *(f"\nNot within bounds: {name}" for name in bad)]
 
 
-def times(rows):
-    timed = {(row["kind"], row["batch"], row["side"], row.get("how", "")): row for row in rows if "kind" in row}
-    lines = ["| step | batch | side | host µs | device µs | images/s |", "|---|---|---|---|---|---|"]
-    for (kind, batch, side, how), row in sorted(timed.items()):
-        who = f"{side}, {how}" if how else side
-        if "error" in row:
-            lines.append(f"| {kind} | {batch} | {who} | {row['error'][:80]} | | |")
-        else:
-            speed = f"{row['images_per_second']:,.0f}"
-            lines.append(f"| {kind} | {batch} | {who} | {row['host_us']:,.0f} | {row['device_us']:,.0f} | {speed} |")
+def times(folder):
+    lines = []
+    for file, how in (("bench", "float32"), ("tf32", "TF32"), ("compiled", "float32, with torch.compile")):
+        if not (path := folder / f"{file}.json").exists():
+            lines += [f"`{file}.json` is not there: {how} was not timed.", ""]
+            continue
+        report = json.loads(path.read_text(encoding="utf-8"))
+        lines += [
+            f"Microseconds of the device, {how}. Of PyTorch's ways the fastest counts.",
+            "",
+            *markdown(report),
+            "",
+        ]
+        lines += [f"- {row['title']}, {row['side']}: {row['error']}" for row in report["rows"] if row["error"]]
     return lines
 
 
@@ -97,11 +105,12 @@ def tests(folder):
 def page(folder):
     """Return the page."""
     rows = rows_of(folder)
+    card = (last(rows, "env").get("env") or {}).get("device", {}).get("name", "a GPU")
     parts = {
-        "minikd on a GPU": machine(rows),
+        f"minikd on {card}": machine(rows),
         "Steps of the script": steps(rows),
         "Differences from NumPy": differences(folder),
-        "A training step": times(rows),
+        "Beside PyTorch": times(folder),
         "The main job": job(rows),
         "The test suite on CuPy": tests(folder),
     }

@@ -29,7 +29,7 @@ def folder(backend, tmp_path_factory):
 
 def test_every_step_runs_to_its_end(folder):
     page, log = (folder / "summary.md").read_text(), (folder / "run.log").read_text()
-    for name in ("env", "device", "check", "steps", "job", "suite"):
+    for name in ("env", "device", "check", "bench", "job", "suite"):
         assert f"| {name} | ok |" in page, log[-4000:]
     # Then the lesson stops on the stand-in: a clock that does not wait is right where nothing runs beside the host.
     assert "GPU: every layer, loss and model agrees with NumPy, float32" in " ".join(log.split())
@@ -39,7 +39,7 @@ def test_the_page_holds_what_was_found(folder):
     page = (folder / "summary.md").read_text()
     assert "compute capability" in page
     assert "| float32 | " in page
-    assert "| student, cached teacher | 4 | minikd, float32 |" in page
+    assert "| distillation, 784-128-10, cached | 4 |" in page
     assert "| student_distilled | " in page
     assert " passed, 0 failed, " in page
 

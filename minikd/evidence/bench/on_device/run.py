@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from minikd.evidence.bench.on_device import ours, theirs
 from minikd.evidence.bench.theirs import TorchSettings
@@ -10,6 +10,7 @@ from minikd.evidence.bench.works import WORKS, Benchmark, Problem, TeacherAndStu
 from minikd.evidence.gpu_check.device import Device, describe, memory
 
 COUNT, QUICK_COUNT, IMAGES = 50, 2, 16_384
+NAMES = tuple(work.name for work in WORKS)
 
 
 class DeviceRow(TypedDict):
@@ -35,21 +36,28 @@ class CardReport(TypedDict):
     rows: list[DeviceRow]
 
 
-def run(
-    names: Sequence[str], batches: Sequence[int], tf32: bool, quick: bool, each: Callable[[CardReport], None]
-) -> CardReport:
+class Way(NamedTuple):
+    """How the works are measured: images in a step, TF32 or float32, few repeats, and whether with torch.compile."""
+
+    batches: Sequence[int]
+    tf32: bool
+    quick: bool
+    compiled: bool
+
+
+def run(names: Sequence[str], way: Way, each: Callable[[CardReport], None]) -> CardReport:
     """Measure the works of these names; `each` is given the report after every row. torch.compile comes last."""
     torch_version = version_with_cuda()
-    report = CardReport(device=describe(), tf32=tf32, torch=torch_version, rows=[])
+    report = CardReport(device=describe(), tf32=way.tf32, torch=torch_version, rows=[])
     if torch_version:
-        theirs.allow_tf32(tf32)
-    stage = TeacherAndStudent.of(max(IMAGES // (8 if quick else 1), *batches), map, 1)
-    for compiled in (False, True):
-        for batch in batches:
+        theirs.allow_tf32(way.tf32)
+    stage = TeacherAndStudent.of(max(IMAGES // (8 if way.quick else 1), *way.batches), map, 1)
+    for compiled in (False, True) if way.compiled else (False,):
+        for batch in way.batches:
             for work in WORKS:
                 if work.name in names:
                     for row in rows_of(
-                        work, stage, batch, QUICK_COUNT if quick else COUNT, compiled, bool(torch_version)
+                        work, stage, batch, QUICK_COUNT if way.quick else COUNT, compiled, bool(torch_version)
                     ):
                         report["rows"].append(row)
                         each(report)
