@@ -1,12 +1,20 @@
 """The stand-in device itself: does it count, refuse and compile what the rest of the suite relies on?"""
 
 import os
+import pkgutil
+import re
+from importlib import import_module
 
 import numpy as np
 import pytest
 
 from minikd import losses, models, optim
 from minikd.backends import Backend
+from minikd.data import Views
+from minikd.losses.weighted import weighted_sum
+from minikd.methods import Labels
+from minikd.nn import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minikd.training import Plan, fit
 from tests import border
 from tests.cupy_on_cpu import compiler
 
@@ -115,9 +123,14 @@ def test_nvidias_compiler_accepts_every_kernel_of_the_engine_in_both_dtypes(nvrt
     found = {}
     for name, digest in compiler.checked:
         found.setdefault(name, set()).add(digest)
-    own = {value.name for value in vars(kernels).values() if type(value).__name__ == "ElementwiseKernel"}
-    assert len(own) >= 10
-    assert all(len(found.get(name, ())) >= 2 for name in own), {name: len(found.get(name, ())) for name in own}
+    modules = [import_module(f"{kernels.__name__}.{one.name}") for one in pkgutil.iter_modules(kernels.__path__)]
+    values = [value for module in modules for value in vars(module).values()]
+    own = {value.name for value in values if type(value).__name__ == "ElementwiseKernel"}
+    for source in (value for value in values if isinstance(value, str)):
+        own |= set(re.findall(r"__global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(", source))
+    assert len(own) >= 15
+    few = {name: len(found.get(name, ())) for name in own if len(found.get(name, ())) < 2}
+    assert few == {"minikd_draw": 1}, "the draws of a Generator are float32 whatever the model's dtype is"
 
 
 def use_every_kernel(dtype):
@@ -127,3 +140,19 @@ def use_every_kernel(dtype):
     gradient = model.flat_gradient(model.backward(dlogits, cache)[1])
     for optimizer in (optim.SGD(), optim.SGD(momentum=0.9), optim.Adam()):
         optimizer.step(model.vector, gradient, optimizer.init(model.vector), 0.1)
+    rng, x = np.random.default_rng(2), DEVICE.put(np.ones((2, 2, 9, 9), dtype))
+    others = Sequential(Conv2d(2, 2, 3, rng, stride=2, groups=2), ReLU(), MaxPool2d(3, 1)).astype(dtype).to(DEVICE)
+    y, cache = others.forward(x)
+    others.backward(y, cache)
+    losses.log_softmax(logits)
+    weighted_sum([(0.5, logits), (0.5, logits)])
+    images = rng.integers(0, 255, (7, 1, 4, 4), np.uint8)
+    views = Views(images, np.arange(7) % 3, (0.5,), (0.5,), dtype=np.dtype(dtype).type)
+    for optimizer, momentum in (("adam", 0.9), ("sgd", 0.9), ("sgd", 0.0)):
+        layers = Flatten(), Linear(16, 4, rng), ReLU(), Dropout(0.2), Linear(4, 3, rng)
+        fit(
+            Sequential(*layers).astype(dtype).to(DEVICE),
+            views,
+            Labels(),
+            Plan(epochs=2, batch_size=2, optimizer=optimizer, momentum=momentum),
+        )

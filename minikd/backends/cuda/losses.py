@@ -76,7 +76,7 @@ extern "C" __global__ void minikd_losses(
         if (hard != 0) {
             Row of_z = row_of(z, K, 1);
             long long label = labels[n];
-            T one = label >= 0 && label < K ? T(1) : T(NAN);
+            T one = label >= 0 && label < K ? T(1) : T(nan(""));
             for (int k = 0; k < K; ++k) {
                 T logq = z[k] - of_z.largest - of_z.rest;
                 T target = one * ((k == label ? 1 - smoothing : T(0)) + smoothing / K);
