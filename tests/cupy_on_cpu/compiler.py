@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KERNEL = re.compile(r'extern\s*"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
-FLAGS = ("-std=c++17", "-O1", "-w", "-fpermissive", "-fPIC", "-fno-strict-aliasing")
+FLAGS = ("-std=c++17", "-U_FORTIFY_SOURCE", "-O1", "-w", "-fpermissive", "-fPIC", "-fno-strict-aliasing")
 GPU_ROUNDING = ("-O2", "-mfma", "-ffp-contract=fast", "-DCPUCUDA_FLUSH")
 """Multiply and add are fused and float32's subnormals are 0, as CuPy has a GPU do it."""
 CUPY_HEADERS = ("complex.cuh", "carray.cuh", "atomics.cuh", "math_constants.h")

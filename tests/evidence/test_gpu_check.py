@@ -87,7 +87,8 @@ def test_a_case_and_a_training_that_fail_are_rows_and_the_others_are_still_run(
 
     from minikd.backends import cuda as kernels
 
-    monkeypatch.setattr(kernels, "relu_backward", failing)
+    for name in ("relu_backward", "dense_backward"):
+        monkeypatch.setattr(kernels, name, failing)
     assert main([*SMALL, str(tmp_path / "found.json")]) == 1
     found, printed = json.loads((tmp_path / "found.json").read_text()), capsys.readouterr().out
     assert "FAILED: ReLU, float32: RuntimeError: a kernel is lost" in printed

@@ -27,6 +27,7 @@
 #   rest     60 s   the other tests
 #   compiled 60 s   the teacher's and the student's step beside torch.compile
 set -uo pipefail
+unset PYTEST_XDIST_WORKER  # of a test that tries this script
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 OUT=$(realpath -m "${OUT:-gpu-run}") PY=${PY:-python3} WORKERS=${WORKERS:-12} DRY=${DRY:-}
 FOUND=$OUT/findings.jsonl LOG=$OUT/run.log

@@ -12,11 +12,11 @@ from tests import cupy_on_cpu
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def folder(backend, tmp_path_factory):
+@pytest.fixture
+def folder(backend, tmp_path):
     if backend.name == "numpy" or not cupy_on_cpu.installed():
         pytest.skip("on the stand-in device alone: pytest --backend cupy")
-    out = tmp_path_factory.mktemp("gpu") / "out"
+    out = tmp_path / "out"
     path = os.pathsep.join([str(HERE / "stand_in"), str(HERE.parents[1])])
     environment = os.environ | {"OUT": str(out), "PY": sys.executable, "DRY": "4", "PYTHONPATH": path}
     subprocess.run(["bash", HERE / "run.sh"], env=environment, capture_output=True, text=True)
@@ -27,16 +27,13 @@ def folder(backend, tmp_path_factory):
     return out
 
 
-def test_every_step_runs_to_its_end(folder):
+def test_every_step_runs_to_its_end_and_the_page_holds_what_was_found(folder):
     page, log = (folder / "summary.md").read_text(), (folder / "run.log").read_text()
     for name in ("env", "device", "check", "bench", "job", "suite"):
         assert f"| {name} | ok |" in page, log[-4000:]
     # Then the lesson stops on the stand-in: a clock that does not wait is right where nothing runs beside the host.
     assert "GPU: every layer, loss and model agrees with NumPy, float32" in " ".join(log.split())
 
-
-def test_the_page_holds_what_was_found(folder):
-    page = (folder / "summary.md").read_text()
     assert "compute capability" in page
     assert "| float32 | " in page
     assert "| distillation, 784-128-10, cached | 4 |" in page
