@@ -54,7 +54,9 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, nargs="+", metavar="N", help="with --backend cupy: images in a step (default: 128)"
     )
     to.add_argument("--tf32", action="store_true", help="with --backend cupy: let products round to TF32 (default: no)")
-    to.add_argument("--no-compile", action="store_true", help="with --backend cupy: leave torch.compile out")
+    to.add_argument(
+        "--no-compile", action="store_true", help="with --backend cupy: leave torch.compile out (default: no)"
+    )
     add_json(to)
     add_output(to)
     to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios here (default: nowhere)")

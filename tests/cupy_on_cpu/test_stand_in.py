@@ -130,7 +130,7 @@ def test_nvidias_compiler_accepts_every_kernel_of_the_engine_in_both_dtypes(nvrt
         own |= set(re.findall(r"__global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(", source))
     assert len(own) >= 15
     few = {name: len(found.get(name, ())) for name in own if len(found.get(name, ())) < 2}
-    assert few == {"minikd_draw": 1}, "the draws of a Generator are float32 whatever the model's dtype is"
+    assert few.keys() <= {"minikd_draw"}, few  # draws may be float32 whatever the model's dtype is
 
 
 def use_every_kernel(dtype):

@@ -13,9 +13,13 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def folder(backend, tmp_path):
+def stand_in(backend):
     if backend.name == "numpy" or not cupy_on_cpu.installed():
         pytest.skip("on the stand-in device alone: pytest --backend cupy")
+
+
+@pytest.fixture
+def folder(stand_in, tmp_path):
     out = tmp_path / "out"
     path = os.pathsep.join([str(HERE / "stand_in"), str(HERE.parents[1])])
     environment = os.environ | {"OUT": str(out), "PY": sys.executable, "DRY": "4", "PYTHONPATH": path}
@@ -41,7 +45,7 @@ def test_every_step_runs_to_its_end_and_the_page_holds_what_was_found(folder):
     assert " passed, 0 failed, " in page
 
 
-def test_a_step_that_fails_does_not_cost_the_rest(folder, tmp_path):
+def test_a_step_that_fails_does_not_cost_the_rest(stand_in, tmp_path):
     path = os.pathsep.join([str(HERE / "stand_in"), str(HERE.parents[1])])
     environment = os.environ | {"OUT": str(tmp_path), "PY": "false", "ONLY": "env lesson", "PYTHONPATH": path}
     done = subprocess.run(["bash", HERE / "run.sh"], env=environment, capture_output=True, text=True)
