@@ -7,7 +7,7 @@ from minikd.cli.next_steps import after_distill, as_typed, columns_of, print_nex
 from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
 
 EXAMPLES = {
-    "minikd distill --quick": "one epoch of each model, to see it run",
+    "minikd distill --quick": "few images and steps, to see it run",
     "minikd distill --data my_pictures": "a folder for each class",
     "minikd distill --student-hidden 64,32": "another student",
     "minikd distill --method dkd --seed 1": "see minikd methods",
@@ -45,6 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
     if arguments.quick:
         again = shlex.join(word for word in arguments.typed if word != "--quick")
-        steps = {f"{as_typed()} {again}": "the same with all its steps: one epoch teaches little"} | steps
+        steps = {f"{as_typed()} {again}": "the same with all images and steps: few teach little"} | steps
     print_next(steps)
     return 0

@@ -91,7 +91,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
     begin = time.perf_counter()
     with Job(recipe, place, prepared(recipe), callbacks) as job:
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
-        job.search("teacher", "student")
+        job.search("teacher", "student", "distillation")
         for stage in job.stages(*job.names):
             with stepping_back(job), job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
