@@ -10,7 +10,7 @@ from math import sqrt
 import numpy as np
 
 from minikd.data.draws import keys, uniform
-from minikd.data.warp import motions, sample, source_points
+from minikd.data.warp import motions, warped
 from minikd.errors import ConfigError, ShapeError
 from minikd.settings import brief, converted
 from minikd.typing import Floats, Ints, Pixels
@@ -75,15 +75,12 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int, i
     for_motion, for_elastic = keys(seed, epoch, 2)
     height, width = images.shape[2:]
     smooth = [smoothing(side, augmentation.elastic_smoothing) for side in (height, width) if augmentation.elastic]
-    out = np.empty(images.shape, np.float32)
+    moved, out = motion(augmentation, for_motion, index), np.empty(images.shape, np.float32)
     step = max(1, CHUNK // (height * width))
     for start in range(0, len(images), step):
         part = slice(start, start + step)
-        y, x = source_points(motion(augmentation, for_motion, index[part]), height, width)
-        if augmentation.elastic:
-            dy, dx = displacements(augmentation.elastic, for_elastic, index[part], *smooth)
-            y, x = y + dy, x + dx
-        out[part] = sample(images[part], y, x)
+        further = displacements(augmentation.elastic, for_elastic, index[part], *smooth) if smooth else None
+        out[part] = warped(images[part], moved[part], further)
     return out
 
 

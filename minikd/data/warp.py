@@ -6,6 +6,7 @@ pixels ask their source (backward warping), so nothing is torn. Outside its fram
 
 import numpy as np
 
+from minikd.backends import kernels_of
 from minikd.typing import Floats, Pixels
 
 PAD = 1  # pixels of 0 before the image; one more follows it, for the right neighbour of the last padded pixel
@@ -31,6 +32,20 @@ def source_points(motion: Floats, height: int, width: int) -> tuple[Floats, Floa
     down = np.arange(height, dtype=np.float32)[:, None] - middle_y - move_down  # (N, H, 1)
     right = np.arange(width, dtype=np.float32) - middle_x - move_right  # (N, 1, W)
     return (down * cos + middle_y) + right * sin, (middle_x - down * sin) + right * cos
+
+
+def warped(images: Pixels, motion: Floats, displaced: tuple[Floats, Floats] | None = None) -> Floats:
+    """Return the images (N, C, H, W) after their motion (N, 4) as float32.
+
+    displaced: how much further down, and right, each output pixel looks, (N, H, W) each.
+    """
+    if kernels := kernels_of(motion):
+        y: Floats = kernels.warped(images, motion, displaced)
+        return y
+    down, right = source_points(motion, *images.shape[2:])
+    if displaced:
+        down, right = down + displaced[0], right + displaced[1]
+    return sample(images, down, right)
 
 
 def sample(images: Pixels, y: Floats, x: Floats) -> Floats:
