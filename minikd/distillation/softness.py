@@ -46,12 +46,17 @@ def softened(
     """Return a teacher's answers, softened as far as its answers to the first epoch's views need it; 0 leaves them."""
     if not softness:
         return answers
+    return SoftenedTeacher(answers, factor_of(answers, teacher, views, temperature, softness))
+
+
+def factor_of(answers: TeacherAnswers, teacher: Sequential, views: Views, temperature: float, softness: float) -> float:
+    """Return the factor for a teacher's logits, from its answers to the first epoch's views."""
     put, found = module_of(teacher.vector).asarray, []
     index = np.arange(0, len(views), max(1, len(views) // LOOKED_AT))
     for start in range(0, len(index), AT_A_TIME):
         batch = views.batch(0, index[start : start + AT_A_TIME])
         found.append(to_host(answers(Batch(batch.index, put(batch.images), batch.labels)).logits))
-    return SoftenedTeacher(answers, factor_for(np.concatenate(found), temperature, softness))
+    return factor_for(np.concatenate(found), temperature, softness)
 
 
 def factor_for(logits: Floats, temperature: float, softness: float) -> float:

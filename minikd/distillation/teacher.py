@@ -16,7 +16,7 @@ import numpy as np
 from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
-from minikd.distillation.softness import softened
+from minikd.distillation.softness import SoftenedTeacher, softened
 from minikd.distillation.teacher_cache import cached_outputs
 from minikd.methods import Answer, Ask, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
@@ -74,7 +74,12 @@ def asking(
             Callbacks(callbacks).note(f"the teacher looks at {len(views):,} images ...")
         on_host = module_of(teachers[0].vector) is np
         with workers(threads if on_host else 1) as map_:
-            return answers(teachers, views, map_, layers, temperature, folder, softness)
+            found = answers(teachers, views, map_, layers, temperature, folder, softness)
+        if isinstance(found, SoftenedTeacher) and found.factor < 1:
+            Callbacks(callbacks).note(
+                f"the teacher is too sure to teach: its logits are multiplied by {found.factor:g}"
+            )
+        return found
 
     return ask
 

@@ -9,9 +9,20 @@ from scipy.special import softmax
 from minikd.backends import module_of, to_host
 from minikd.data import Augmentation, Batch
 from minikd.distillation.softness import SoftenedTeacher, factor_for
-from minikd.distillation.teacher import LiveTeacher, answers
+from minikd.distillation.teacher import LiveTeacher, answers, asking
+from minikd.training import Callback
 from minikd.training.inference import logits_of
 from tests import problems
+
+
+class Told(Callback):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.texts = []
+
+    def note(self, text):
+        self.texts.append(text)
 
 
 def left(logits, temperature):
@@ -75,3 +86,11 @@ def test_without_softness_the_teacher_answers_as_it_is():
     assert isinstance(
         answers([problems.cnn()], problems.views(augmentation=Augmentation(shift=1)), map, (), 4.0), LiveTeacher
     )
+
+
+def test_the_run_says_how_far_its_teacher_is_softened():
+    model, told = problems.cnn(), Told()
+    model.vector[...] *= 8
+    ask = asking([model], problems.views(augmentation=Augmentation(shift=1)), [told], softness=0.3)
+    factor = ask((), 4.0).factor
+    assert told.texts == [f"the teacher is too sure to teach: its logits are multiplied by {factor:g}"]
