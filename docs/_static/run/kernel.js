@@ -24,7 +24,7 @@ export class Kernel {
                 }
             };
         });
-        const address = (one) => new URL(one, new URL(this.settings.root, import.meta.url)).href;
+        const address = (one) => new URL(one, import.meta.url).href;
         this.worker.postMessage({ pyodide: address(this.settings.pyodide), packed: address(this.settings.packed) });
     }
 

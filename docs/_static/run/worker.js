@@ -14,7 +14,8 @@ self.onmessage = ({ data }) => {
 const say = (message) => self.postMessage({ id: asked, ...message });
 
 async function start({ pyodide, packed }) {
-    const fetched = fetch(packed).then((answer) => answer.arrayBuffer()); // while Python starts
+    const fetched = bytesAt(packed); // while Python starts
+    fetched.catch(() => {}); // told below
     try {
         self.importScripts(`${pyodide}pyodide.js`);
         python = await self.loadPyodide({ indexURL: pyodide });
@@ -27,6 +28,12 @@ async function start({ pyodide, packed }) {
     } catch (error) {
         self.postMessage({ failed: `Python did not start, from ${pyodide}: ${error.message}` });
     }
+}
+
+async function bytesAt(address) {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`${address} could not be loaded (${answer.status})`);
+    return answer.arrayBuffer();
 }
 
 function prepare() {
