@@ -18,7 +18,7 @@ from minikd.lessons.work import checked, exercises, summary
 
 IMPORTED_LATE = {
     **{"matplotlib": "matplotlib", "scipy": "scipy", "PIL": "pillow", "joblib": "joblib", "msgspec": "msgspec"},
-    **{"safetensors": "safetensors", "jinja2": "jinja2", "tomli_w": "tomli-w"},
+    **{"jinja2": "jinja2", "tomli_w": "tomli-w"},
 }
 """Modules that are loaded when they are first imported, and the names of their packages in Pyodide."""
 

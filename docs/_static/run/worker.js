@@ -45,6 +45,8 @@ function prepare() {
         from pyodide.ffi import can_run_sync, run_sync
         import page
         from minikd.lessons.browser import Cells, LateImports, say_lines_at_once, told
+        from minikd.lessons.safetensors_in_page import lend
+        lend()
         def load(package):
             if can_run_sync():
                 run_sync(page.load_package(package))
