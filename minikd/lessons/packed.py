@@ -20,7 +20,7 @@ TRAINING, TEST = 4_000, 2_000
 PACKED_TOO = ("tqdm", "threadpoolctl")
 """Packages of pure Python that every lesson's training needs, and that some versions of Pyodide lack."""
 
-NOT_IN_A_BROWSER = ("evidence/bench", "exports/c_parts", "backends/cuda", "cli")
+NOT_IN_A_BROWSER = ("evidence/bench", "backends/cuda", "cli")
 """Rooms of the package that no lesson enters there."""
 
 PackedFile = tuple[str, bytes]

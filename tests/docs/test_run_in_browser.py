@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from minikd.errors import ConfigError
 from minikd.lessons.pyodide import CORE, LOCK, PUBLIC
+from tests.docs import pyodide
 from tests.docs.pages import REPOSITORY
 from tests.lessons.makers import needs_extra, write_lessons
 
@@ -18,6 +20,7 @@ def extension(monkeypatch):
     monkeypatch.syspath_prepend(str(REPOSITORY / "docs" / "_sphinx"))
     import run_in_browser
 
+    monkeypatch.setattr(run_in_browser, "pack", lambda lessons: b"packed")  # tests/lessons/test_packed.py packs
     return run_in_browser
 
 
@@ -57,6 +60,7 @@ def test_beside_the_scripts_lie_minikd_and_the_exercises(extension, app):
     assert settings(app)["exercises"] == ["01_first", "02_second"]
     assert settings(app)["packed"] == "minikd.zip"
     assert {path.name for path in scripts.iterdir()} == {"minikd.zip", "exercises", "settings.json"}
+    assert (scripts / "minikd.zip").read_bytes() == b"packed"
     assert {path.name for path in (scripts / "exercises").iterdir()} == {"01_first.py", "02_second.py"}
     extension.write(app, None)  # again, as for a site that is built again
 
@@ -86,3 +90,11 @@ def test_a_build_that_failed_and_one_without_pages_write_nothing(extension, app)
     app.outdir = Path(app.outdir / "text")
     extension.write(app, None)
     assert not app.outdir.exists()
+
+
+def test_another_release_of_pyodide_is_not_what_the_tests_take(tmp_path):
+    assert {*pyodide.CORE} == {*CORE}
+    for name in CORE:
+        (tmp_path / name).write_text('{"packages": {}}')
+    with pytest.raises(ConfigError, match=r"another release .*pyodide\.js, .*pyodide\.asm\.wasm"):
+        pyodide.check(tmp_path)

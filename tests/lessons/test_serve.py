@@ -54,6 +54,17 @@ def test_this_machine_alone_is_answered_and_no_file_beside_the_site(tmp_path):
             urlopen(f"{here}../secret")
 
 
+def test_a_reader_who_leaves_while_a_file_is_sent_is_no_error(tmp_path, capfd):
+    (tmp_path / "large").write_bytes(bytes(50_000_000))
+    with served(tmp_path) as here:
+        left = urlopen(f"{here}large")
+        left.read(1)
+        left.close()
+        with urlopen(f"{here}large") as answer:  # the server goes on
+            assert len(answer.read()) == 50_000_000
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("port", [-1, 65_536])
 def test_a_port_that_is_none_is_refused(port, tmp_path):
     with pytest.raises(ConfigError, match=rf"port {port} .*--port 0"):
@@ -87,7 +98,7 @@ def test_the_address_is_told_and_ctrl_c_ends_it(right, tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(publish, "require_extra", lambda: None)
     monkeypatch.setattr(publish, "write_site", write_site)
-    monkeypatch.setattr(serve.ThreadingHTTPServer, "serve_forever", interrupted)
+    monkeypatch.setattr(serve.SiteServer, "serve_forever", interrupted)
     assert main(["lessons", "--serve", "--port", "0", "--quick", "--pyodide", "https://a.b/c"]) == (0 if right else 1)
     told = capsys.readouterr().out
     assert "http://127.0.0.1:" in told

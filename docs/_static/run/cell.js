@@ -4,8 +4,8 @@ import { editor } from "./editor.js";
 import { Output } from "./output.js";
 
 export class Cell {
-    constructor(place, kernel) {
-        Object.assign(this, { place, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
+    constructor(place, name, kernel) {
+        Object.assign(this, { place, name, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
         this.shown = place.querySelector(".cell_input");
         this.recorded = [...place.querySelectorAll(":scope > .cell_output, :scope > details .cell_output")];
         this.given = this.shown.querySelector("pre").textContent.trimEnd();
@@ -30,7 +30,7 @@ export class Cell {
             button("Reset", () => this.reset()),
             button("Copy", (event) => copy(this.code, event.currentTarget)),
         );
-        bar.setAttribute("aria-label", "this cell");
+        bar.setAttribute("aria-label", this.name);
         return bar;
     }
 
@@ -68,7 +68,7 @@ export class Cell {
         const folded = this.shown.closest("details");
         if (folded) folded.open = true;
         if (!this.field) {
-            this.field = editor(this.given, "the code of this cell", () => this.runWithThoseAbove());
+            this.field = editor(this.given, `the code of ${this.name}`, () => this.runWithThoseAbove());
             this.shown.hidden = true;
             this.shown.after(this.field);
         }
