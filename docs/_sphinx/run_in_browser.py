@@ -12,7 +12,7 @@ from minikd.lessons.work import exercises
 
 NOTE = (
     "Run starts Python in this page; nothing is installed. Cells run with the sizes of --quick on a part of MNIST "
-    f"({TRAINING:,} and {TEST:,} images), so numbers differ from the recorded ones."
+    f"({TRAINING:,} and {TEST:,} images), so results on MNIST differ from the recorded ones."
 )
 
 

@@ -5,7 +5,7 @@
 
     function answer(what, [code, exercise]) {
         if (what === "check") return say("text", `${exercise.includes("NotImplementedError") ? 0 : 5} right, 0 wrong, 5 to do\n`);
-        if (code.includes("1 / 0")) throw new Error('Traceback (most recent call last):\n  File "<cell 1>", line 2\nZeroDivisionError: division by zero');
+        if (code.includes("1 / 0")) throw new Error('Traceback (most recent call last):\n  File "<cell 2>", line 2\nZeroDivisionError: division by zero');
         while (code.includes("while True")); // as endless as Python's
         say("progress", "a bar: 50%\r");
         say("text", `ran: ${code.split("\n")[0]}\n`);

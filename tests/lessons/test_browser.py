@@ -37,24 +37,24 @@ def cells(tmp_path, monkeypatch):
     ],
 )
 def test_a_cell_is_worth_its_last_line(code, value, cells):
-    assert cells.run(code) == value
+    assert cells.run(code, 1) == value
 
 
 def test_cells_share_names_with_those_above_and_run_with_quick_sizes(cells):
-    cells.run("from minikd.lessons import Lesson\nquick = Lesson('01_first').quick")
-    assert cells.run("quick, __name__") == "(True, '__main__')"
+    cells.run("from minikd.lessons import Lesson\nquick = Lesson('01_first').quick", 1)
+    assert cells.run("quick, __name__", 2) == "(True, '__main__')"
 
 
 def test_a_figure_is_png(cells, tmp_path):
     (tmp_path / "it.png").write_bytes(b"PNG")
     cells.names["figure"] = SavedFigure(tmp_path / "it.png")
-    assert cells.run("figure") == b"PNG"
+    assert cells.run("figure", 1) == b"PNG"
 
 
 def test_a_traceback_begins_in_the_cell_and_shows_its_lines(cells):
-    cells.run("def f():\n    return 1 / 0")
+    cells.run("def f():\n    return 1 / 0", 1)
     with pytest.raises(ZeroDivisionError) as stopped:
-        cells.run("x = 1\nf()")
+        cells.run("x = 1\nf()", 2)
     assert told(stopped.value).splitlines()[:5] == [
         "Traceback (most recent call last):",
         '  File "<cell 2>", line 2, in <module>',
@@ -65,9 +65,22 @@ def test_a_traceback_begins_in_the_cell_and_shows_its_lines(cells):
     assert "browser.py" not in told(stopped.value)
 
 
+def test_a_cell_that_ran_before_is_told_from_its_earlier_self(cells):
+    cells.run("def f():\n    return 1 / 0", 1)
+    cells.run("g = f", 1)
+    with pytest.raises(ZeroDivisionError) as stopped:
+        cells.run("\ng()", 1)
+    assert told(stopped.value).splitlines()[1:5] == [
+        '  File "<cell 1, run 3>", line 2, in <module>',
+        "    g()",
+        '  File "<cell 1>", line 2, in f',
+        "    return 1 / 0",
+    ]
+
+
 def test_an_error_of_syntax_names_the_line(cells):
     with pytest.raises(SyntaxError) as stopped:
-        cells.run("x = 1\ny = (")
+        cells.run("x = 1\ny = (", 1)
     assert '"<cell 1>", line 2' in told(stopped.value)
     assert "browser.py" not in told(stopped.value)
 
@@ -75,7 +88,7 @@ def test_an_error_of_syntax_names_the_line(cells):
 def test_an_error_of_minikds_is_told_in_its_words_and_with_the_cell_where_one_called(cells):
     assert told(ConfigError("this and that")) == "this and that"
     with pytest.raises(MinikdError) as stopped:
-        cells.run("from minikd.losses import softmax\nimport numpy as np\nsoftmax(np.zeros(3), 1.0)")
+        cells.run("from minikd.losses import softmax\nimport numpy as np\nsoftmax(np.zeros(3), 1.0)", 1)
     assert told(stopped.value).startswith("Traceback")
     assert "<cell 1>" in told(stopped.value)
 

@@ -4,16 +4,15 @@ import { editor } from "./editor.js";
 import { Output } from "./output.js";
 
 export class Cell {
-    constructor(place, name, kernel) {
-        Object.assign(this, { place, name, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
+    constructor(place, number, count, kernel) {
+        Object.assign(this, { place, number, name: `cell ${number} of ${count}`, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
         this.shown = place.querySelector(".cell_input");
         this.recorded = [...place.querySelectorAll(":scope > .cell_output, :scope > details .cell_output")];
         this.given = this.shown.querySelector("pre").textContent.trimEnd();
         this.output = new Output();
         this.buttons = this.makeButtons();
-        this.shown.after(this.buttons);
+        (this.shown.closest("details") ?? this.shown).after(this.buttons); // of folded code too they can be seen
         place.append(this.output.progress, this.output.place);
-        if (this.shown.closest("details")) place.insertBefore(this.buttons, this.output.progress); // folded code, open buttons
     }
 
     get code() {
@@ -50,7 +49,7 @@ export class Cell {
         this.output.clear();
         let failed = false;
         try {
-            await this.kernel.ask({ run: this.code, columns: this.output.columns() }, (message) => {
+            await this.kernel.ask({ run: this.code, place: this.number, columns: this.output.columns() }, (message) => {
                 failed ||= Boolean(message.error);
                 this.output.hear(message);
             });

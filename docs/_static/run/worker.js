@@ -1,6 +1,6 @@
 // The worker of a lesson page: Python (Pyodide), in a thread of its own, so that the page answers while a cell runs.
 //
-// It is asked { id, run: code, columns } or { id, check: name, code, columns }, and says, in order,
+// It is asked { id, run: code, place, columns } or { id, check: name, code, columns }, and says, in order,
 // { id, text } for what is printed, { id, progress } for what a bar on standard error shows, { id, picture } for a PNG,
 // { id, error } for a traceback, and { id, done: true }. The first message it gets is { pyodide, packed }: addresses.
 
@@ -73,16 +73,17 @@ const loadPackage = (name) => {
     return python.loadPackage(name, { messageCallback() {}, checkIntegrity: true });
 };
 
-async function answer({ id, run, check, code, columns }) {
+async function answer({ id, run, place, check, code, columns }) {
     asked = id;
+    const work = check ? [cells.check, check, code] : [cells.run, run, place];
     try {
         python.runPython(`import os; os.environ["COLUMNS"] = "${Number(columns)}"`);
         await python.loadPackagesFromImports(run ?? code, { messageCallback() {} });
-        let [value, error, wanted] = await attempt(run, check, code);
+        let [value, error, wanted] = await attempt(work);
         while (wanted) { // a browser in which Python cannot wait for a package: load it, and run the cell again
             await loadPackage(wanted);
             say({ again: true });
-            [value, error, wanted] = await attempt(run, check, code);
+            [value, error, wanted] = await attempt(work);
         }
         if (error) say({ error });
         else if (typeof value === "string") say({ text: `${value}\n` });
@@ -93,8 +94,7 @@ async function answer({ id, run, check, code, columns }) {
     say({ done: true });
 }
 
-async function attempt(run, check, code) {
-    const work = check ? [cells.check, check, code] : [cells.run, run];
+async function attempt(work) {
     const found = await late.callPromising(...work);
     const [value, error, wanted] = [found.get(0), found.get(1), found.get(2)];
     found.destroy();
