@@ -79,7 +79,7 @@ class Tab:
         """Wait until an expression is true in the page."""
         until = time.monotonic() + seconds
         while not self.js(f"Boolean({expression})"):
-            assert not self.complaints
+            assert not self.complaints, self.complaints
             assert time.monotonic() < until, f"not within {seconds} s: {expression}"
             time.sleep(0.05)
 
