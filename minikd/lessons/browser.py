@@ -18,8 +18,7 @@ from minikd.lessons.lesson import QUICK
 from minikd.lessons.work import checked, exercises, summary
 
 IMPORTED_LATE = {
-    **{"matplotlib": "matplotlib", "scipy": "scipy", "PIL": "pillow"},
-    **{"joblib": "joblib", "msgspec": "msgspec", "tomli_w": "tomli-w"},
+    **{"matplotlib": "matplotlib", "scipy": "scipy", "PIL": "pillow", "msgspec": "msgspec", "tomli_w": "tomli-w"},
 }
 """Modules that are loaded when they are first imported, and the names of their packages in Pyodide."""
 

@@ -10,18 +10,16 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from minikd.lessons.pyodide import CORE, LOCK, take_in
-from minikd.lessons.serve import address, server
 from tests.docs.chromium import chromium
 from tests.docs.pages import REPOSITORY
 from tests.docs.pyodide import check
 from tests.exports.chromium import needs_chromium
-from tests.lessons.makers import needs_extra
+from tests.lessons.makers import needs_extra, served
 
 pytestmark = [needs_extra, needs_chromium, pytest.mark.numpy_only("a page runs on NumPy")]
 
@@ -77,14 +75,12 @@ def kernel(request, site, tmp_path_factory):
 @pytest.fixture(scope="module")
 def opened(site, kernel):
     """The lesson's page. Python starts in it once."""
-    with server(site, 0) as pages, chromium() as tab:
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
+    with served(site) as here, chromium() as tab:
         tab.look(1280, 900)
-        tab.open(f"{address(pages)}lessons/{NAME}.html")
+        tab.open(f"{here}lessons/{NAME}.html")
         tab.wait("document.documentElement.dataset.run", 20)
         tab.js(HELP)
         yield tab
-        pages.shutdown()
 
 
 @pytest.fixture
@@ -145,6 +141,16 @@ def test_an_edited_cell_runs_from_the_keyboard_and_errors_begin_in_it(tab):
     assert re.match(r'Traceback \(most recent call last\):\n  File "<cell 2(, run \d+)?>", line ', told)
     assert "ZeroDivisionError: division by zero" in told
     assert "browser.py" not in told
+
+
+def test_where_a_cell_above_fails_the_one_that_was_pressed_says_so_and_keeps_its_results(tab):
+    tab.js("press(cells[2], 'Edit')")
+    tab.js("document.activeElement.value = '1 / 0'")
+    tab.js("press(cells[4], 'Run')")
+    tab.wait("cells[4].querySelector('.run-error') && !busy()", 120)
+    assert tab.js("shown(cells[4])") == "cell 3 of 9, above, did not run to its end: see there"
+    assert tab.js("recorded(cells[4]).every((one) => one.offsetHeight > 0)")
+    assert tab.js("shown(cells[3])") == ""
 
 
 def test_enter_keeps_the_indentation(tab):
@@ -230,6 +236,21 @@ def test_nothing_is_wider_than_the_screen(width, tab):
     )
     assert tab.js(wide) == []
     assert tab.js("document.documentElement.scrollWidth") <= width
+
+
+def test_where_pyodide_cannot_be_loaded_the_cell_says_from_where_and_keeps_its_results(site):
+    settings = site / "_static" / "run" / "settings.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"pyodide": "nowhere/"}))
+    with served(site) as here, chromium() as tab:
+        tab.open(f"{here}lessons/{NAME}.html")
+        tab.wait("document.documentElement.dataset.run", 20)
+        tab.js(HELP)
+        tab.js("press(cells[1], 'Run')")
+        tab.wait("cells[0].querySelector('.run-error')", 20)
+        told = tab.js("shown(cells[0])")
+        assert told.startswith(f"Python did not start, from {here}_static/run/nowhere/: ")
+        tab.wait("!busy()")
+        assert tab.js("recorded(cells[1]).every((one) => one.offsetHeight > 0)")
 
 
 def test_from_disk_the_page_says_how_to_run_its_cells(site):

@@ -1,7 +1,5 @@
 """The site on this machine: files with the types that a browser needs, and a clear word where a port is taken."""
 
-import threading
-from contextlib import contextmanager
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -10,19 +8,10 @@ import pytest
 from minikd.cli import main
 from minikd.errors import ConfigError
 from minikd.lessons import publish, serve
-from minikd.lessons.serve import HOST, address, server
-from tests.lessons.makers import write_lessons
+from minikd.lessons.serve import HOST, server
+from tests.lessons.makers import served, write_lessons
 
 pytestmark = pytest.mark.numpy_only("a server has no device")
-
-
-@contextmanager
-def served(folder):
-    """Serve a folder while a test runs; yields its address."""
-    with server(folder, 0) as pages:
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
-        yield address(pages)
-        pages.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -35,31 +35,54 @@ export class Cell {
 
     // A cell needs the names of those above it: they run first, where they have not run yet.
     async runWithThoseAbove() {
-        for (const cell of this.above) {
-            if (cell.ran !== this.kernel.age && !(await cell.run())) return;
+        if (this.running) return;
+        this.begin();
+        const late = this.above.filter((cell) => cell.ran !== this.kernel.age);
+        let right = true;
+        for (const cell of late) {
+            this.output.hear({ progress: `${cell.name} runs first ...` });
+            right = await cell.run();
+            if (!right) this.output.hear({ error: `${cell.name}, above, did not run to its end: see there` });
+            if (!right) break;
         }
-        await this.run();
+        if (right) await this.answer();
+        this.end();
     }
 
     async run() {
         if (this.running) return false;
+        this.begin();
+        const right = await this.answer();
+        this.end();
+        return right;
+    }
+
+    begin() {
         this.running = true;
         this.runButton.textContent = "Stop";
-        this.recorded.forEach((one) => { one.hidden = true; });
         this.output.clear();
-        let failed = false;
-        try {
-            await this.kernel.ask({ run: this.code, place: this.number, columns: this.output.columns() }, (message) => {
-                failed ||= Boolean(message.error);
-                this.output.hear(message);
-            });
-            this.ran = failed ? -1 : this.kernel.age;
-        } catch (error) {
-            failed = true;
-            this.output.hear({ error: error.message, done: true });
-        }
+    }
+
+    end() {
         this.running = false;
         this.runButton.textContent = "Run";
+        this.output.hear({ done: true });
+    }
+
+    // Runs the code; returns whether it ran to its end.
+    async answer() {
+        let failed = false;
+        const hear = (message) => {
+            failed ||= Boolean(message.error);
+            if (!message.progress) this.recorded.forEach((one) => { one.hidden = true; }); // something new is there
+            this.output.hear(message);
+        };
+        try {
+            await this.kernel.ask({ run: this.code, place: this.number, columns: this.output.columns() }, hear);
+        } catch (error) {
+            hear({ error: error.message });
+        }
+        this.ran = failed ? -1 : this.kernel.age;
         return !failed;
     }
 
