@@ -192,6 +192,18 @@ def test_check_says_what_the_command_says_and_keeps_the_work(tab, kernel):
     assert tab.js(f"localStorage.getItem('minikd {NAME}')") == solution
 
 
+def test_work_is_reset_to_the_skeleton_after_a_question_and_a_browser_that_keeps_nothing_is_no_error(tab):
+    field = "exercise.querySelector('textarea')"
+    skeleton = (REPOSITORY / "lessons" / "exercises" / f"{NAME}.py").read_text(encoding="utf-8")
+    tab.js(f"{field}.value = 'mine'; window.confirm = () => false; press(exercise, 'Reset')")
+    assert tab.js(f"{field}.value") == "mine"
+    tab.js("window.confirm = () => true; press(exercise, 'Reset')")
+    assert tab.js(f"{field}.value") == skeleton
+    assert tab.js(f"localStorage.getItem('minikd {NAME}')") is None
+    blocked = "Object.defineProperty(window, 'localStorage', { configurable: true, get() { throw new Error('no'); } })"
+    tab.js(f"{blocked}; {field}.value = 'mine'; {field}.dispatchEvent(new Event('input')); delete window.localStorage")
+
+
 def test_an_endless_loop_is_stopped_and_the_next_run_starts_python_again(tab):
     tab.js("press(cells[0], 'Edit')")
     tab.js("document.activeElement.value = 'while True: pass'")
