@@ -15,7 +15,10 @@ SCRIPT = """
 import sys
 from pathlib import Path
 print(Path(sys.argv[1]).read_text(), len(sys.argv), __name__, "minikd" in sys.modules, "minikd.nn" in sys.modules)
-import minikd.errors
+try:
+    import minikd.errors
+except ImportError:  # a Python of its own may not have it
+    pass
 print("last")
 """
 
