@@ -23,9 +23,13 @@ LARGEST = 2**63 - 1
 RENAMED = {"weight_limit": "max_norm", "course": "schedule"}
 """Settings that had another name: the old name, and the new one. Files, flags and results of old names still load."""
 
-RENAMED_VALUES = {("model", "seed"): "original"}
-"""Values that had another name: the setting and its old value, and the new value."""
-
+RENAMED_VALUES = {
+    ("model", "seed"): "original",
+    ("--model", "student"): "baseline",
+    ("--only", "control"): "baseline",
+    ("--only", "seed-teacher"): "original-teacher",
+}
+"""Values that had another name: the setting, or the flag, and its old value; and the new value."""
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -62,7 +66,9 @@ class Section:
         """Bring each setting into its type, and check it, but those `apart`."""
         for one in fields(self):
             if one.name not in apart:
-                value = with_new_name(one, converted(one, getattr(self, one.name)))
+                value = converted(one, getattr(self, one.name))
+                if isinstance(value, str):
+                    value = with_new_name(one.name, value, one.metadata["choices"])
                 check_value(one, value)
                 object.__setattr__(self, one.name, value)
 
@@ -108,12 +114,12 @@ def new_value(name: str, value: object) -> object:
     return RENAMED_VALUES.get((name.rpartition(".")[2], value), value) if isinstance(value, str) else value
 
 
-def with_new_name(one: Field[object], value: object) -> object:
-    """Return a field's value under its new name, and say so where it had an old one."""
-    new = new_value(one.name, value)
-    if new == value or new not in one.metadata["choices"]:
+def with_new_name(name: str, value: str, choices: Container[str]) -> str:
+    """Return the value of a setting or a flag under its new name, and say so where it had an old one."""
+    new = RENAMED_VALUES.get((name, value), value)
+    if new == value or new not in choices:
         return value
-    notice(f"the {one.name} {value} is called {new} now")
+    notice(f"{name} {value} is called {new} now")
     return new
 
 

@@ -17,6 +17,7 @@ from minikd.console import terminal
 from minikd.errors import BackendError, ConfigError
 from minikd.evidence.bench.circumstances import OPENBLAS
 from minikd.evidence.bench.run import NAMES
+from minikd.settings import with_new_name
 from minikd.storage.files import write_atomically
 from minikd.training.parallel import cores
 
@@ -151,10 +152,8 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
     """Return the works to measure. Raises ConfigError for a name that is none."""
     if arguments.scaling and arguments.only:
         raise ConfigError("--scaling measures growth and no works, so --only cannot be given beside it; drop one")
-    names = arguments.only or NAMES
+    names = [with_new_name("--only", name, NAMES) for name in arguments.only or NAMES]
     for name in names:
-        if name == "control":
-            raise ConfigError("--only has 'control', which is now 'baseline'")
         if name not in NAMES:
             raise ConfigError(f"--only has {name!r}, but must name works among {', '.join(NAMES)}")
     kept = [name for name in names if name != "job" or arguments.job]

@@ -4,26 +4,20 @@ import argparse
 
 from minikd.cli.next_steps import as_typed, print_next
 from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
-from minikd.console.notices import notice
+from minikd.settings import with_new_name
+
+MODELS = ("teacher", "baseline")
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and which model to train."""
     add_run_flags(to, "train").add_argument(
         "--model",
-        type=model_name,
-        choices=("teacher", "baseline"),
+        type=lambda text: with_new_name("--model", text, MODELS),
+        choices=MODELS,
         default="teacher",
         help="the teacher, or the baseline: the student on labels alone (default: teacher)",
     )
-
-
-def model_name(text: str) -> str:
-    """Return the model of a name; "student", the baseline's old name, is taken too."""
-    if text != "student":
-        return text
-    notice("--model student is called --model baseline now")
-    return "baseline"
 
 
 def run(arguments: argparse.Namespace) -> int:
