@@ -60,12 +60,6 @@ def path_of(path: object) -> Path:
     return found
 
 
-def check_flag(value: object, what: str) -> None:
-    """Refuse what is neither True nor False: any text counts as True."""
-    if not isinstance(value, bool | np.bool_):
-        raise ConfigError(f"{what} is {value!r}, but must be True or False")
-
-
 def check_choices(plan: object, augmentation: object, callbacks: object) -> None:
     """Refuse a plan, an augmentation or callbacks that are none."""
     if plan is not None and not isinstance(plan, Plan):

@@ -3,6 +3,7 @@
 The functions are C as anyone would write it, in `c_parts/`: a file each, copied where a network needs it.
 """
 
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -42,6 +43,17 @@ class WindowMoves(NamedTuple):
     padding: HeightWidth
     dilation: HeightWidth = (1, 1)
     groups: int = 1
+
+
+class Value(NamedTuple):
+    """An array of the C file, and the shape of what it holds."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
 
 class Source:

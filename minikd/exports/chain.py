@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from minikd.backends import to_host
 from minikd.errors import ConfigError
 from minikd.nn import Conv2d, Dropout, Embedding, Layer, Linear, Residual, Sequential
 from minikd.nn.build import CHAINS, LAYERS
 from minikd.nn.folding import with_bias
+from minikd.typing import Array
 
 OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()} - {Embedding}
 """The layers that the exports know: those of images."""
@@ -20,6 +24,11 @@ class NamedLayer(NamedTuple):
 
     def __str__(self) -> str:
         return f"layer {self.name}, {self.layer.in_one_line()}"
+
+
+def float32(value: Array) -> Array:
+    """Return an array on the host, in float32."""
+    return to_host(value).astype(np.float32)
 
 
 def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:

@@ -147,7 +147,7 @@ class Work:
         except Exception as error:
             self._raised(claim, name, error)
             return
-        self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
+        self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True).named(name), usual)
 
     def _function(self, claim: str, name: str) -> Passes | None:
         """Return the reader's function of that name; None, and a row, where there is none."""

@@ -83,10 +83,10 @@ def _check_layer(file: OutsideThing, layer: object, shape: Shape | None, rng: np
     x, how = _input_for(layer, shape, examples(file, rng), rng)
     notes = [how, *_unseen_arrays(layer)]
     both = "training" in inspect.signature(layer.forward).parameters
-    report = check_layer(layer, x, rng, full=True, name=file.name)
+    report = check_layer(layer, x, rng, full=True)
     if not both or not report.ok:
         return report.named(file.name, *notes, *(["in evaluation mode"] if both else []))
-    report = check_layer(layer, x, rng, training=True, full=True, name=file.name)
+    report = check_layer(layer, x, rng, training=True, full=True)
     return report.named(file.name, *notes, "in evaluation and in training mode" if report.ok else "in training mode")
 
 

@@ -105,7 +105,7 @@ def check_pair(
     def backward(dy: Floats, cache: object) -> NamedArrays:
         return dict(_by_name(partner(dy, cache), floats))
 
-    return check_function(forward, backward, floats, rng, name=name, full=True)
+    return check_function(forward, backward, floats, rng, full=True).named(name)
 
 
 def _by_name(result: object, arguments: NamedArrays) -> Iterator[tuple[str, Floats]]:
@@ -157,7 +157,7 @@ def _check_loss(
             f"{file.path.name} has no {file.name}_backward(dy, cache) beside {file.name}; and as a loss, "
             f"{file.name} would return the pair (value, gradient), but it returned {describe(value)}"
         )
-    return check_loss(loss, inputs[first], rng, full=True, name=file.name)
+    return check_loss(loss, inputs[first], rng, full=True).named(file.name)
 
 
 def as_loss(thing: object) -> LossOfMany:

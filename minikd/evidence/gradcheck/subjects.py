@@ -45,8 +45,6 @@ def check_layer(
     *,
     training: bool = False,
     full: bool = False,
-    name: str | None = None,
-    constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check a layer's gradients with respect to its input x and all its parameters, in float64.
 
@@ -56,11 +54,9 @@ def check_layer(
     try:
         bound = BoundLayer(layer, training, int(rng.integers(2**32)))
     except Stopped as stop:
-        return GradientReport(name or _name(layer), findings=(stop.finding,))
+        return GradientReport(_name(layer), findings=(stop.finding,))
     arrays = {"x": x, **_jittered(bound.params, rng)}
-    return check_function(
-        bound.forward, bound.backward, arrays, rng, name=name or _name(layer), full=full, constants=constants
-    )
+    return check_function(bound.forward, bound.backward, arrays, rng, full=full).named(_name(layer))
 
 
 def check_loss(
@@ -69,7 +65,6 @@ def check_loss(
     rng: np.random.Generator,
     *,
     full: bool = False,
-    name: str | None = None,
     constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check that the gradient a loss returns is the gradient of the value that it returns.
@@ -77,9 +72,8 @@ def check_loss(
     `loss` gets float64 and float32 logits in turn; what it closes over must follow (`teacher.astype(z.dtype)`).
     """
     forward, backward = loss_as_function(loss)
-    return check_function(
-        forward, backward, {"logits": logits}, rng, name=name or _name(loss), full=full, constants=constants
-    )
+    report = check_function(forward, backward, {"logits": logits}, rng, full=full, constants=constants)
+    return report.named(_name(loss))
 
 
 def check_model(
@@ -90,8 +84,6 @@ def check_model(
     *,
     training: bool = False,
     full: bool = False,
-    name: str | None = None,
-    constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check the whole way from input and parameters to a loss of the model's output, both passes through."""
     bound = BoundLayer(model, training, int(rng.integers(2**32)))
@@ -108,7 +100,7 @@ def check_model(
         return bound.backward(loss_backward(dy, dlogits)["logits"], own)
 
     arrays = {"x": x, **_jittered(bound.params, rng)}
-    return check_function(forward, backward, arrays, rng, name=name or _name(model), full=full, constants=constants)
+    return check_function(forward, backward, arrays, rng, full=full).named(_name(model))
 
 
 def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
