@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from minikd import metrics
-from minikd.arguments import check_choices, check_data, check_model, check_trainable, path_of, teachers_of
+from minikd.arguments import check_choices, check_trainable, expect_data, expect_model, path_of, teachers_of
 from minikd.backends import module_of
 from minikd.compression.layers import Compression, check_fraction
 from minikd.compression.network import train_small
@@ -124,8 +124,8 @@ def prepared(
     callbacks: Sequence[Callback] | Literal["auto"],
 ) -> tuple[Dataset, Plan, Views]:
     """Check the arguments; return the data in the order of the model's classes, the plan and the views."""
-    check_model(model, role)
-    check_data(data)
+    expect_model(model, role)
+    expect_data(data)
     check_choices(plan, augmentation, callbacks)
     data, plan = matched(model, data, f"the {role}"), plan or Plan()
     check_trainable(model, role)
@@ -172,8 +172,8 @@ def evaluate(model: Sequential, data: Dataset) -> Scores:
     If the model knows its classes' names, they are matched with the data's. Raises as `train`; Diverged where an answer
     is NaN or infinite.
     """
-    check_model(model, "model")
-    check_data(data)
+    expect_model(model, "model")
+    expect_data(data)
     data = matched(model, data, "the model")
     train = views_for(model, data)
     test = replace(train, images=data.test_images, labels=data.test_labels)
@@ -193,8 +193,8 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
 
     Raises CheckpointError where it cannot be written, and as `evaluate`.
     """
-    check_model(model, "model")
-    check_data(data)
+    expect_model(model, "model")
+    expect_data(data)
     file = path_of(path)
     data = matched(model, data, "the model")
     save_model(file, model, Card.of(file.stem, data, *mean_and_std(data.train_images)))

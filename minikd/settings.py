@@ -76,7 +76,7 @@ class Section:
     def of(cls, table: Mapping[str, object], where: str) -> Self:
         """Return the section that a TOML table holds; what the table leaves out keeps its default."""
         known = {one.name: one for one in fields(cls)}
-        table = renamed(table, known)
+        table = with_new_names(table, known)
         for key in table:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
@@ -90,7 +90,7 @@ class Section:
             raise ConfigError(f"{where}: {reading.excerpt(error)}") from error
 
 
-def renamed(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
+def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
     """Return settings under their new names, and say which ones had an old name; `known` are the new names.
 
     Raises ConfigError where a setting is given under both.
@@ -131,10 +131,10 @@ def with_values(section: SectionT, values: Mapping[str, object]) -> SectionT:
 def listed(section: type[Section]) -> str:
     """Return a section's settings with their defaults, as "temperature=4.0, alpha=0.9"; "none" where it has none."""
     simple = [one for one in fields(section) if one.default is not MISSING]
-    return ", ".join(f"{one.name}={shown(one.default)}" for one in simple) or "none"
+    return ", ".join(f"{one.name}={default_text(one.default)}" for one in simple) or "none"
 
 
-def shown(default: object) -> str:
+def default_text(default: object) -> str:
     """Return a default as it is shown: "none" for what is left out."""
     if isinstance(default, tuple):
         return ",".join(map(str, default)) or "none"

@@ -88,7 +88,7 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, ratio_figure(report))
-    return say(report, arguments, lambda: text(report), NEXT)
+    return hand_out(report, arguments, lambda: text(report), NEXT)
 
 
 def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
@@ -113,7 +113,7 @@ def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
         check_least("--batch-size", batch, 1, 60_000)
     way = run.Way(batches, arguments.tf32, arguments.quick, not arguments.no_compile)
     report = run.run(works, way, each)
-    return say(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
+    return hand_out(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
 
 
 def scaling(arguments: argparse.Namespace, threads: int) -> int:
@@ -125,7 +125,7 @@ def scaling(arguments: argparse.Namespace, threads: int) -> int:
     found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, growth_figure(found))
-    return say(found, arguments, lambda: text(found), NEXT)
+    return hand_out(found, arguments, lambda: text(found), NEXT)
 
 
 def draw(path: Path, figure: "Figure") -> None:
@@ -135,7 +135,7 @@ def draw(path: Path, figure: "Figure") -> None:
     write_atomically(path, png(figure))
 
 
-def say(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
+def hand_out(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
     """Print the table and what to do next, or the numbers; write the numbers where they are asked for."""
     numbers = json_text(report) + "\n"
     if arguments.output:

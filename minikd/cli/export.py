@@ -16,7 +16,7 @@ from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS, NONE, check_kind
 from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
-from minikd.exports.write import SUFFIXES, Order, check_file, write
+from minikd.exports.write import SUFFIXES, Order, check_target, write
 from minikd.nn import Sequential
 from minikd.report.verdict import recommended
 from minikd.storage.files import make_folder
@@ -120,7 +120,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     small = found.trained_for("student") != NONE
     kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 holds all kinds, and the teacher too
     path = arguments.output or default_path(found.folder, "page", "html", kind)
-    check_file("html", path)
+    check_target("html", path)
     make_folder(path.parent)
     settings = {} if found.temperature is None else {"temperature": found.temperature}
     page = write_page(by_key(found), found.data(arguments.data), path, kind, **settings)

@@ -95,7 +95,7 @@ def lesson(python: str, number: str, what: str) -> dict[str, str]:
     return {f"{python} {quoted(path)}": what for path in found}
 
 
-def shown(path: Path) -> Path:
+def short_path(path: Path) -> Path:
     """Return a path as it is shortest to type: from the current folder where it lies in it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minikd.distillation import run as job
     from minikd.distillation.folder import quoted
     from minikd.distillation.results import name_of
-    from minikd.report.tables import models_table, terms
+    from minikd.report.tables import glossary, models_table
 
     (recipe, place), role = run_of(arguments), arguments.model
     name = "teacher" if role == "teacher" else "student_baseline"
@@ -38,6 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
         print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0
     models = {name_of(name): row}
-    print(f"{models_table(models)}\n\n{terms(models)}")
+    print(f"{models_table(models)}\n\n{glossary(models)}")
     print_next({f"{as_typed()} distill --resume {quoted(place.path)}": "train the other models, and compare"})
     return 0

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import zip_longest
 from textwrap import fill, wrap
 
-from minikd.console.terminal import CODES, Terminal, before, fitted, one_line, say, standard_error
+from minikd.console.terminal import CODES, Terminal, before, encodable, one_line, say, standard_error
 
 NARROW, USUAL, WIDE = 60, 80, 100
 """Columns: the fewest that texts are made for, those where there is no terminal, the most that are used."""
@@ -70,7 +70,7 @@ def tell(kind: str, text: str) -> None:
     out, line = standard_error(), f"minikd: {kind}: {one_line(text)}"
     if out.isatty():
         begin = f"minikd: {kind}:"
-        line = paragraph(fitted(line, out.encoding), hanging=2, width=columns(out))
+        line = paragraph(encodable(line, out.encoding), hanging=2, width=columns(out))
         line = styled(begin, "red" if kind == "error" else "yellow", out) + line.removeprefix(begin)
     say(line)
 

@@ -40,12 +40,12 @@ STYLES = re.compile(f"({'|'.join(map(re.escape, CODES.values()))})")
 
 def one_line(text: str) -> str:
     """Return a text from a file, a path or a library on one line: control characters by their numbers."""
-    return fitted(numbered(text, CONTROLS_AND_BREAKS), "utf-8")
+    return encodable(numbered(text, CONTROLS_AND_BREAKS), "utf-8")
 
 
 def visible(text: str) -> str:
     """Return a text of several lines with its control characters by their numbers."""
-    return fitted(numbered(text, CONTROLS), "utf-8")
+    return encodable(numbered(text, CONTROLS), "utf-8")
 
 
 def numbered(text: str, which: re.Pattern[str]) -> str:
@@ -73,7 +73,7 @@ def in_ascii(letter: str) -> str:
     return by_number(letter) if script != "GREEK" else name.capitalize() if letter.isupper() else name.lower()
 
 
-def fitted(text: str, encoding: str) -> str:
+def encodable(text: str, encoding: str) -> str:
     """Return a text as an encoding can write it: the characters that it lacks in ASCII."""
     return text.encode(encoding, "minikd").decode(encoding)
 
@@ -116,9 +116,9 @@ class Terminal:
         if self.stream is not None and self.trouble is None:
             with self.survived():
                 try:
-                    self.stream.write(fitted(safe, self.encoding))
+                    self.stream.write(encodable(safe, self.encoding))
                 except UnicodeError:  # its encoding is another than it tells
-                    self.stream.write(fitted(safe, "ascii"))
+                    self.stream.write(encodable(safe, "ascii"))
         return len(text)
 
     def without_controls(self, text: str) -> str:

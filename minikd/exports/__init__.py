@@ -42,18 +42,18 @@ def export(
     classes than the model's, and as `minikd.evaluate`.
     """
     from minikd.api import matched
-    from minikd.arguments import check_data, check_model, path_of
+    from minikd.arguments import expect_data, expect_model, path_of
     from minikd.data import mean_and_std
     from minikd.exports.integer import check_kind
-    from minikd.exports.write import Order, check_file, write
+    from minikd.exports.write import Order, check_target, write
     from minikd.losses.softmax import check_temperature
     from minikd.weights import Card
 
-    check_model(model, "model")
-    check_data(data)
+    expect_model(model, "model")
+    expect_data(data)
     kind, path, temperature = check_kind(quantize), path_of(path), check_temperature(temperature)
     data = matched(model, data, "the model")
-    check_file(to, path)
+    check_target(to, path)
     card = Card.of(path.stem, data, *mean_and_std(data.train_images))
     if to == "html":
         from minikd.exports.page import write_page

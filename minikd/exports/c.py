@@ -10,7 +10,7 @@ import numpy as np
 
 from minikd.exports.c_float import NEEDS_MATH, float_source
 from minikd.exports.c_int8 import integer_source
-from minikd.exports.c_source import LOGITS, Source, c_float, constant, part
+from minikd.exports.c_source import LOGITS, Source, array_definition, c_float, part
 from minikd.exports.integer import Int32, QuantizedModel, UInt8, integer_logits
 from minikd.machine import own_version
 from minikd.models import describe
@@ -126,7 +126,9 @@ def selftest(source: Source, words: Words, tests: Tests) -> dict[str, str]:
     """Return the selftest's part of the source."""
     word = "    union { float number; uint32_t bits; } word;\n" if words is FLOAT else ""
     return {
-        "tests": constant("test_images", tests.images.ravel()) + "\n" + constant("test_logits", tests.logits.ravel()),
+        "tests": array_definition("test_images", tests.images.ravel())
+        + "\n"
+        + array_definition("test_logits", tests.logits.ravel()),
         "hash_functions": part("hash"),
         "differs": part(f"{words.kind}_differs"),
         "word": word,

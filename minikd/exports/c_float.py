@@ -7,7 +7,7 @@ import numpy as np
 from minikd.backends import to_host
 from minikd.exports.c_source import LOGITS, Source, Value, WindowMoves, c_float
 from minikd.exports.chain import NamedLayer, flat, float32
-from minikd.exports.packing import LONGEST_GAP, listed
+from minikd.exports.packing import LONGEST_GAP, nonzero_entries
 from minikd.nn import (
     GELU,
     AvgPool2d,
@@ -123,7 +123,7 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
 def linear(source: Source, i: str, layer: Linear) -> tuple[str, tuple[object, ...]]:
     """Return the function of a dense layer: where it takes fewer bytes, the one that has its zeros left out."""
     sizes, weight = (layer.in_features, layer.out_features), float32(layer.params["weight"])
-    entries = [[*listed(row, LONGEST_GAP["int8"])] for row in weight]
+    entries = [[*nonzero_entries(row, LONGEST_GAP["int8"])] for row in weight]
     values = np.array([value for row in entries for _, value in row], np.float32)
     gaps = [byte for row in entries for byte in (len(row) % 256, len(row) // 256, *(gap for gap, _ in row))]
     if values.nbytes + len(gaps) >= weight.nbytes:

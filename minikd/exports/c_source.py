@@ -141,7 +141,7 @@ class Source:
 
     def constants(self) -> str:
         """Return the arrays and windows as C."""
-        texts = [constant(name, values) for name, values in self.arrays.items()]
+        texts = [array_definition(name, values) for name, values in self.arrays.items()]
         texts += [
             f"static const MINIKD_FLASH struct windows {name} = {{{value}}};\n" for name, value in self.windows.items()
         ]
@@ -159,7 +159,7 @@ class Source:
         ]
 
 
-def constant(name: str, values: Array) -> str:
+def array_definition(name: str, values: Array) -> str:
     """Return an array's definition."""
     return f"static const MINIKD_FLASH {c_type(values)} {name}[{values.size}] = {{\n{lines(written(values))}\n}};\n"
 

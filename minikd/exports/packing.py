@@ -53,7 +53,7 @@ DENSE: dict[str, Callable[[Int8], UInt8]] = {
 """How a dense row of each kind is stored."""
 
 
-def listed(row: Int8 | Floats, longest: int) -> Iterator[tuple[int, float]]:
+def nonzero_entries(row: Int8 | Floats, longest: int) -> Iterator[tuple[int, float]]:
     """Yield (gap, weight) for each listed weight of a row, with a weight of 0 wherever a gap would be too long."""
     place = 0
     for c in np.flatnonzero(row).tolist():
@@ -68,7 +68,7 @@ def pack_sparse(rows: Int8, kind: str) -> UInt8:
     """Return weights (O, n) as lists of those that are not 0, row after row."""
     found: list[int] = []
     for row in rows:
-        entries = [*listed(row, LONGEST_GAP[kind])]
+        entries = [*nonzero_entries(row, LONGEST_GAP[kind])]
         found += [len(entries) % 256, len(entries) // 256]
         for gap, weight in entries:
             q = int(weight)

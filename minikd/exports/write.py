@@ -101,7 +101,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
     Raises ConfigError for a layer that cannot be exported and for a name that does not fit, DtypeError for pixels that
     are no bytes where bytes are needed, CheckpointError for a model of other data and a file that cannot be written.
     """
-    check_file(order.to, order.path)
+    check_target(order.to, order.path)
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
     if data.test_images.dtype != np.uint8 and (order.kind or order.to == "c"):
         what = "C" if order.to == "c" else order.kind
@@ -114,7 +114,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
     return onnx(order, one) if order.to == "onnx" else c(order, one)
 
 
-def check_file(to: str, path: Path) -> None:
+def check_target(to: str, path: Path) -> None:
     """Refuse an unknown kind of export, and a file's name that does not fit it. Raises ConfigError."""
     if to not in SUFFIXES:
         raise ConfigError(f"to is {to!r}, but must be one of {', '.join(SUFFIXES)}")

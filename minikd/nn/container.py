@@ -23,16 +23,12 @@ from minikd.backends import module_of
 from minikd.checks import check_alike
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn import blocks
-from minikd.nn.arrays import Arrays, check_apart, write
-from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
-from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
+from minikd.nn.arrays import Arrays, check_apart, copy_into
+from minikd.nn.layer import BINDING, Grads, Layer, expect_cache
+from minikd.nn.one_vector import check_layers, in_a_row, named_by_layer
 from minikd.nn.returned import check_grads
+from minikd.nn.taps import NO_TAPS, Taps, by_number, number_of, with_tap
 from minikd.typing import Array, Floats, Shape
-
-Taps = Mapping[str, Floats]
-"""Outputs of a chain's layers, or gradients with respect to them, under the layers' numbers: "4" as in "4.weight"."""
-
-NO_TAPS: Taps = {}
 
 
 class ChainCache(tuple[object, ...]):
@@ -58,7 +54,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
-        check_links(layers)
+        check_layers(layers)
         self._layers = layers
         self.across_batch = any(layer.across_batch for layer in layers)
         self._join()
@@ -79,7 +75,7 @@ class Sequential(Layer):
 
     @vector.setter
     def vector(self, values: Floats) -> None:
-        write(self._vector, values, "vector")
+        copy_into(self._vector, values, "vector")
 
     def _lay(self, vector: Floats) -> None:
         self._parts, start = [], 0
@@ -129,30 +125,23 @@ class Sequential(Layer):
     def forward_with_taps(
         self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, dict[str, Floats], ChainCache]:
-        """Return the output, the outputs of the layers of these numbers by name, and the cache.
+        """Return the output, the outputs of the layers of these names or numbers, and the cache.
 
-        `backward` and `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises
-        ConfigError for a name that is none of the chain's own layers' numbers.
+        A layer is named "relu_2" for the second ReLU, or by its number, see `taps`. `backward` and
+        `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises ConfigError, with the
+        layers' names, for a name that is none of the chain's own layers'.
         """
-        self._check_names(names)
-        wanted = frozenset(names)
+        numbers = {name: number_of(name, self.layers) for name in names}
+        wanted = frozenset(numbers.values())
         caches: list[object] = []
-        taps: dict[str, Floats] = {}
+        outputs: dict[str, Floats] = {}
         while (i := len(caches)) < len(self.layers):
             with naming(i, self.layers[i]):
                 x, found = blocks.forward(self.layers, i, x, wanted, training, rng)
             caches += found
             if wanted and (last := str(len(caches) - 1)) in wanted:
-                taps[last] = x
-        return x, taps, ChainCache(caches)
-
-    def _check_names(self, names: Iterable[str]) -> None:
-        """Refuse names of taps that are no layers' numbers."""
-        numbers = set(map(str, range(len(self.layers)))) if names else ()
-        for name in names:
-            if name not in numbers:
-                known = ", ".join(f"{i} {type(layer).__name__}" for i, layer in enumerate(self.layers))
-                raise ConfigError(f"there is no layer {name!r} to tap; the chain's layers are {known or 'none'}")
+                outputs[last] = x
+        return x, {name: outputs[number] for name, number in numbers.items()}, ChainCache(caches)
 
     def __call__(self, x: Floats) -> Floats:
         """Return the output in evaluation mode, keeping no cache."""
@@ -171,6 +160,7 @@ class Sequential(Layer):
         `dtaps` are gradients with respect to layers' outputs (see `forward_with_taps`), of their shapes and dtype.
         `into` is a vector to be filled with the parameters' gradients, laid out as `vector`.
         """
+        dtaps = by_number(dtaps, self.layers)
         parts = self._check_back(dy, cache, dtaps, into)
         dx, found = self._backward_to(0, dy, self._own(cache), dtaps, parts)
         return dx, self._in_order(found)
@@ -182,10 +172,11 @@ class Sequential(Layer):
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
+        dtaps = by_number(dtaps, self.layers)
         parts, caches = self._check_back(dy, cache, dtaps, into), self._own(cache)
         dy, found = self._backward_to(first + 1, dy, caches, dtaps, parts)
         with naming(first, self.layers[first]):
-            dy = _joined(first, dy, dtaps)
+            dy = with_tap(first, dy, dtaps)
             found[first] = blocks.parameter_gradients(self.layers[first], dy, caches[first], parts[first])
         return self._in_order(found)
 
@@ -196,15 +187,14 @@ class Sequential(Layer):
         found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
             with naming(i, self.layers[i]):
-                dy, found[i] = blocks.backward(self.layers[i], _joined(i, dy, dtaps), caches[i], parts[i])
+                dy, found[i] = blocks.backward(self.layers[i], with_tap(i, dy, dtaps), caches[i], parts[i])
         return dy, found
 
     def _check_back(self, dy: Floats, cache: object, dtaps: Taps, into: Floats | None) -> list[Floats | None]:
-        """Refuse gradients that lie elsewhere than the parameters, and those of no layer or of one inside a block.
+        """Refuse gradients that lie elsewhere than the parameters, and those with respect to an output inside a block.
 
         Returns each layer's part of `into`.
         """
-        self._check_names(dtaps)
         blocks.check_taps(dtaps, self._own(cache))
         for gradient in (dy, *dtaps.values()):
             if self._vector.size and module_of(gradient) is not module_of(self.vector):
@@ -290,7 +280,7 @@ class Sequential(Layer):
             if value.shape != own[name].shape:
                 raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
         for name, value in values.items():
-            write(own[name], value, name)
+            copy_into(own[name], value, name)
 
     def with_layers(self, layers: Iterable[Layer]) -> Self:
         """Return a chain of this one's kind, of other layers: of a residual block a residual block."""
@@ -346,15 +336,6 @@ def _listed(number: int, layer: Layer) -> str:
     """Return the line, or the lines, of a chain's layer."""
     count = f"  {layer.size:,} parameters" if layer.size and not isinstance(layer, Sequential) else ""
     return textwrap.indent(f"({number}) {layer!r}{count}", "  ")
-
-
-def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
-    """Return the gradient with respect to layer i's output, from the layers above and from its tap."""
-    dtap = dtaps.get(str(i)) if dtaps else None
-    if dtap is None:
-        return dy
-    check_upstream(dtap, dy.shape, dy.dtype, "the tap's gradient")
-    return dy + dtap
 
 
 @contextmanager

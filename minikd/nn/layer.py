@@ -63,12 +63,15 @@ class Layer:
     _vector: Floats
     across_batch = False
     """True where an output depends on the other samples of the batch, so that a batch must not be cut into shards."""
+    short_name = "layer"
+    """What a layer of this class is called inside a chain, in lower case: the "relu" of "relu_2"."""
     chained = False
     """True once the layer stands in a chain, whose vector holds its parameters: it cannot stand in a second one."""
 
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__(**keywords)
         KINDS[kind_name(cls)] = cls
+        cls.short_name = vars(cls).get("short_name", cls.__name__.lower())
 
     def __init__(self) -> None:
         self.params = {}

@@ -13,7 +13,7 @@ from minikd.nn.layer import Layer
 from minikd.typing import FLOATS, Floats
 
 
-def check_links(layers: Sequence[Layer]) -> None:
+def check_layers(layers: Sequence[Layer]) -> None:
     """Refuse what cannot be a link of a new chain: no layer, one of another chain or twice, one that is not made."""
     seen: set[int] = set()
     for i, layer in enumerate(layers):

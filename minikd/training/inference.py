@@ -29,9 +29,10 @@ def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
 def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
+    """Return the logits of all clean images, and the outputs of layers (by name or number), on the host.
 
-    Raises DataError where there are no images, and Diverged where no probabilities follow from the logits.
+    The model is in evaluation mode. Raises DataError where there are no images, and Diverged where no probabilities
+    follow from the logits.
     """
     if not len(views):
         raise DataError("there are no images to look at; give one at least")

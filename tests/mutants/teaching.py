@@ -282,7 +282,7 @@ MUTANTS = [
     Mutant(
         "schedule",
         "the other way round",
-        attribute(schedule, "moved", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
+        attribute(schedule, "value_at", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
         SCHEDULE,
     ),
     Mutant(

@@ -26,7 +26,7 @@ from minikd.evidence.gradcheck.numeric import (
     random_direction,
     slope,
 )
-from minikd.evidence.gradcheck.report import ArgumentCheck, GradientReport, gradient_of
+from minikd.evidence.gradcheck.report import ArgumentCheck, GradientReport, gradient_name
 from minikd.evidence.gradcheck.trial import Backward, Forward, FunctionUnderTest, Stopped, wrong_dtype
 from minikd.typing import Floats
 
@@ -184,10 +184,10 @@ def _check_float32(here: AtPoint, grads: NamedArrays) -> None:
     for key, wanted in grads.items():
         g = np.asarray(found.get(key))
         if g.dtype != np.float32:
-            text = wrong_dtype(gradient_of(key), g.dtype, key, np.dtype(np.float32))
+            text = wrong_dtype(gradient_name(key), g.dtype, key, np.dtype(np.float32))
             trial.note("float32", key, text)
         elif not _close(wanted, g, FLOAT32_BOUND, noise):
-            text = f"{gradient_of(key)} in float32 differs from float64's by {np.abs(g - wanted).max():.1e}"
+            text = f"{gradient_name(key)} in float32 differs from float64's by {np.abs(g - wanted).max():.1e}"
             trial.note("float32", key, f"{text} (its largest element is {_largest([wanted]):.1e})")
 
 
@@ -200,7 +200,7 @@ def _element_by_element(
     notes = list(report.notes)
     for key, g in grads.items():
         if g.size * dy.size > JACOBIAN_LIMIT:
-            notes.append(f"{gradient_of(key)} was not differenced element by element: {g.size} elements are too many")
+            notes.append(f"{gradient_name(key)} was not differenced element by element: {g.size} elements are too many")
         elif g.size:
             rows[key] = jacobian(trial.output, point, key)
     numeric = {key: (rows[key] @ dy.ravel()).reshape(grads[key].shape) for key in rows}
@@ -213,7 +213,7 @@ def _element_by_element(
             others = {other: value for other, value in numeric.items() if other != key}
             evidence = WrongGradient(key, grads[key], found, rows[key], point, dy, trial, others, constants)
             check = replace(check, diagnosis=tuple(diagnose(evidence)))
-            trial.note("element", key, f"{gradient_of(key)} is wrong in {check.wrong} of {grads[key].size} elements")
+            trial.note("element", key, f"{gradient_name(key)} is wrong in {check.wrong} of {grads[key].size} elements")
         checks.append(check)
     return replace(report, arguments=tuple(checks), notes=tuple(notes))
 

@@ -10,7 +10,7 @@ import numpy as np
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.numeric import NamedArrays
 from minikd.evidence.gradcheck.report import Finding, GradientReport
-from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, describe
+from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, described_value
 from minikd.nn.layer import Layer
 from minikd.typing import Floats, Scalar
 
@@ -109,13 +109,13 @@ def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         result: object = loss(arrays["logits"])
         if not isinstance(result, tuple) or len(result) != 2:
-            text = f"the loss returned {describe(result)}; it must return the pair (value, gradient)"
+            text = f"the loss returned {described_value(result)}; it must return the pair (value, gradient)"
             raise Stopped(Finding("result", "forward", text))
         value, gradient = np.asarray(result[0]), result[1]
         if value.shape != () or not isinstance(gradient, np.ndarray):
             text = (
-                f"the loss returned {describe(result[0])} and {describe(gradient)}; it must return one number and the "
-                "array of its gradient"
+                f"the loss returned {described_value(result[0])} and {described_value(gradient)}; it must return one "
+                "number and the array of its gradient"
             )
             raise Stopped(Finding("result", "forward", text))
         return value, gradient
@@ -151,7 +151,9 @@ class BoundLayer:
         result: object = self._twin(dy.dtype).backward(dy, cache)
         dx, grads = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
         if dx is None or isinstance(dx, tuple | list | dict) or not isinstance(grads, Mapping):
-            text = f"backward returned {describe(result)}; it must return dx, or the pair (dx, gradients by name)"
+            text = (
+                f"backward returned {described_value(result)}; it must return dx, or the pair (dx, gradients by name)"
+            )
             raise Stopped(Finding("result", "backward", text))
         # "dw" for the gradient of "w" is what most people write; a parameter of that very name goes first.
         own = {name if name in self.params else name.removeprefix("d"): g for name, g in grads.items()}
@@ -176,10 +178,12 @@ def parameters(layer: LayerLike) -> dict[str, Floats]:
     """Return the layer's parameters; empty where it has none."""
     found = getattr(layer, "params", {})
     if not isinstance(found, dict):
-        raise Stopped(Finding("result", "params", f"params is {describe(found)}; it must be a dict of arrays by name"))
+        raise Stopped(
+            Finding("result", "params", f"params is {described_value(found)}; it must be a dict of arrays by name")
+        )
     for name, value in found.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-            text = f"params[{name!r}] is {describe(value)}; it must be an array of floats"
+            text = f"params[{name!r}] is {described_value(value)}; it must be an array of floats"
             raise Stopped(Finding("result", "params", text))
     return found
 
