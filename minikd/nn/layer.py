@@ -295,6 +295,11 @@ def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
     return cache
 
 
+def named_gradients(layer: Layer, dw: Floats, db: Floats) -> Grads:
+    """Return the gradients of a weight and a bias by name; of a layer without a bias, db has no name."""
+    return {"weight": dw, "bias": db} if "bias" in layer.params else {"weight": dw}
+
+
 def check_input(x: Floats, w: Floats, where: str) -> None:
     """Refuse an input that cannot meet the parameter `w`: on another device, or of another dtype."""
     if module_of(x) is not module_of(w):
