@@ -104,7 +104,6 @@ def distill(
     views = with_unlabelled(views, unlabelled, data)
     pair = Pair(student, teachers, data.image_shape, unlabelled is None)
     check(by, pair)
-
     told = chosen(callbacks)
     objective = by.objective(pair, asking(teachers, views, told), np.random.default_rng((plan.seed, EXTRA)))
     student.class_names = data.class_names

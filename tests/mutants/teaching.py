@@ -21,7 +21,7 @@ def joined(mutate):
 
         return join
 
-    return attribute(container, "_joined", replace)
+    return attribute(container, "with_tap", replace)
 
 
 def total(mutate):
