@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed
+from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed, with_layers
 from minikd.cli.shared_flags import add_json, add_layers
 from minikd.console import units
 from minikd.console.layout import paragraph
@@ -81,9 +81,14 @@ def export_list(arguments: argparse.Namespace, found: Subjects) -> int:
         print(json_text(made))
         return 0
     print(listing(made))
-    begin = f"{as_typed()} export {quoted(arguments.source)}"
+    begin = f"{as_typed()} export {again(arguments)}"
     print_next({f"{begin} --to {kind}": what for kind, what in KINDS.items()})
     return 0
+
+
+def again(arguments: argparse.Namespace) -> str:
+    """Return what a next command of `export` begins with: the source, and the layers that it needs."""
+    return f"{quoted(arguments.source)}{with_layers(arguments.layers)}"
 
 
 def check_plain(arguments: argparse.Namespace) -> None:
@@ -108,7 +113,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     print_next(
         compiling
         | lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
-        | {f"{as_typed()} export {quoted(arguments.source)} --to html": "a page that draws and answers"}
+        | {f"{as_typed()} export {again(arguments)} --to html": "a page that draws and answers"}
     )
     return 0 if exported.right else 1
 
