@@ -7,6 +7,7 @@ Numba.
 """
 
 from minikd.backends.loops.activations import relu_backward
+from minikd.backends.loops.augment import uniform, warped
 from minikd.backends.loops.block import block, block_backward, block_backward_parameters
 from minikd.backends.loops.losses import cross_entropy, kl_divergence, log_softmax, mix
 from minikd.backends.loops.optimisers import adam, sgd
@@ -29,6 +30,8 @@ __all__ = [
     "normalized",
     "relu_backward",
     "sgd",
+    "uniform",
+    "warped",
     "window_max",
     "window_max_backward",
 ]
