@@ -24,7 +24,7 @@ from minikd.nn import blocks
 from minikd.nn.layer import Grads, Layer, expect_cache
 from minikd.nn.one_vector import OneVector
 from minikd.nn.returned import check_grads
-from minikd.nn.taps import NO_TAPS, Taps, by_number, number_of, with_tap
+from minikd.nn.taps import NO_TAPS, Taps, by_number, numbers_of, with_tap
 from minikd.typing import Floats, Shape
 
 
@@ -60,7 +60,7 @@ class Sequential(OneVector):
         `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises ConfigError, with the
         layers' names, for a name that is none of the chain's own layers'.
         """
-        numbers = {name: number_of(name, self.layers) for name in names}
+        numbers = numbers_of(names, self.layers)
         wanted = frozenset(numbers.values())
         caches: list[object] = []
         outputs: dict[str, Floats] = {}

@@ -5,7 +5,7 @@ ReLU from the input.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from minikd.errors import ConfigError
 from minikd.nn.layer import Layer, check_upstream
@@ -31,21 +31,22 @@ def layer_list(layers: Sequence[Layer]) -> str:
     return ", ".join(f"{number} {name}" for name, number in names(layers).items()) or "none"
 
 
-def number_of(name: str, layers: Sequence[Layer]) -> str:
-    """Return the number of the layer of this name or number. Raises ConfigError where the chain has none."""
-    known = names(layers)
-    number = known.get(str(name).lower(), name)
-    if number not in known.values():
-        raise ConfigError(f"there is no layer {name!r} to tap; the chain's layers are {layer_list(layers)}")
-    return number
+def numbers_of(asked: Collection[str], layers: Sequence[Layer]) -> dict[str, str]:
+    """Return the number of each layer that is asked for by name or number. Raises ConfigError where there is none."""
+    known = names(layers) if asked else {}
+    numbers = {*known.values()}
+    found = {name: known.get(str(name).lower(), name) for name in asked}
+    for name, number in found.items():
+        if number not in numbers:
+            raise ConfigError(f"there is no layer {name!r} to tap; the chain's layers are {layer_list(layers)}")
+    return found
 
 
 def by_number(dtaps: Taps, layers: Sequence[Layer]) -> Taps:
     """Return gradients with respect to layers' outputs under the layers' numbers. Raises ConfigError."""
     found: dict[str, Floats] = {}
-    for name, dtap in dtaps.items():
-        number = number_of(name, layers)
-        found[number] = found[number] + dtap if number in found else dtap
+    for name, number in numbers_of(dtaps, layers).items():
+        found[number] = found[number] + dtaps[name] if number in found else dtaps[name]
     return found
 
 
