@@ -36,7 +36,7 @@ class TeacherAndStudent:
         return cls(views, epoch_order(len(views), BATCH, 0, 0)[:whole], map_, threads)
 
     def batch(self, number: int) -> Ints:
-        """Return the samples of batch number so and so, over and over again."""
+        """Return the samples of a batch by its number; after the last batch comes the first again."""
         return self.batches[number % len(self.batches)]
 
 
