@@ -121,7 +121,7 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
 
 
 def linear(source: Source, i: str, layer: Linear) -> tuple[str, tuple[object, ...]]:
-    """Return the function of a dense layer: where it takes fewer bytes, the one that has its zeros left out."""
+    """Return the function of a dense layer: the one that skips zeros where that takes fewer bytes."""
     sizes, weight = (layer.in_features, layer.out_features), float32(layer.params["weight"])
     entries = [[*nonzero_entries(row, LONGEST_GAP["int8"])] for row in weight]
     values = np.array([value for row in entries for _, value in row], np.float32)

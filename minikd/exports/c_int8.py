@@ -91,7 +91,7 @@ def shifts(source: Source, i: str, layer: Weighted) -> list[str]:
 
 
 def finished_by(source: Source, layer: Weighted, name: str, storage: str) -> str:
-    """Return the function for a layer whose weights are stored so: one that makes bytes, or hands out the sums."""
+    """Return the function of a layer with weights stored in this way: it gives bytes, or the last layer's sums."""
     if layer.shift is not None:
         source.use("int8_requantized")
     name = name if layer.shift is not None else f"{name}_last"

@@ -32,12 +32,11 @@ def float32(value: Array) -> Array:
 
 
 def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
-    """Return the model's layers in order: chains inside it opened, dropout left out, a bias of zeros where there is
-    none.
+    """Return the model's layers in order: chains opened, dropout left out, a bias of zeros where there is none.
 
-    A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
-    else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
-    its place. Raises ConfigError for one that has none.
+    A residual block stays one layer; with a `prefix` for their names, the layers inside it are returned. A user's
+    layer may have a method `export()` that returns minikd's layers which compute the same in evaluation; they replace
+    it. Raises ConfigError for a user's layer without it.
     """
     whole = NamedLayer("model", model)
     if type(model) not in CHAINS.values():

@@ -3,8 +3,8 @@
     int8      one weight a byte
     int4      two weights a byte, the first in the lower half: q + 8, 1 to 15
     ternary   five weights a byte. Their digits q + 1, of base 3, make a number v below 3⁵ = 243, and the byte is
-              v · 256/243, rounded up. Times 3, it carries the first digit out at the top and leaves the others:
-              the next times 3 carries out the second, so reading needs no division
+              v · 256/243, rounded up. Multiplied by 3, its carry is the first digit, and the lower byte holds the
+              others: multiplied by 3 again, its carry is the second. So reading needs no division
 
 A row with many zeros is smaller as a list of its other weights. It begins with their number, in two bytes. Each has a
 gap, the number of zeros that are skipped before it:

@@ -1,4 +1,4 @@
-"""Write an export's files, and hold what they answer on the test images beside what the package answers."""
+"""Writes an export's files, and compares their answers on the test images with the package's."""
 
 import re
 from dataclasses import dataclass
@@ -50,11 +50,12 @@ class Order(NamedTuple):
 class Exported:
     """What was written, and what it does on the test images.
 
-    size: bytes of the ONNX file, or of the C file's constants. working_bytes: of the C function's buffers. takes_bytes:
-    whether pixels go in as bytes. images: how many were answered, with so many logits in all; errors: of them by the
-    export, and package_errors by the package in float32. C is answered for by the arithmetic in NumPy that it repeats;
-    ONNX is run. difference: the largest of a logit from the package's, as a share of it where it is more than 1.
-    differing: how many logits in whole numbers differ from the package's.
+    size: bytes of the ONNX file, or of the C file's constants. working_bytes: of the C function's buffers.
+    takes_bytes: whether the pixels are bytes. images: the number of test images; logits: of their logits. errors: the
+    export's errors, and package_errors those of the package in float32. An ONNX file is run. A C file is not: its
+    answers are those of the same arithmetic in NumPy. difference: the largest difference of a logit from the
+    package's, as a share of that logit if it is more than 1. differing: how many logits in whole numbers differ from
+    the package's.
     """
 
     files: tuple[Path, ...]
