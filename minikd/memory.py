@@ -3,8 +3,7 @@
 A step frees what it allocates: windows, activations, gradients. Left alone, the C library hands large blocks back to
 the system at once, and gets them again in the next step, zeroed and page by page. Told to keep them, it gives the next
 step the same blocks again, of which the last are still in the cache. So memory is reused, and the layers stay pure
-functions that return new arrays. Measured on the teacher's step, batch 128: 3,500 to 5,500 page faults become none,
-68 ms become 61 on one thread and 40 become 36 on two.
+functions that return new arrays.
 """
 
 import ctypes

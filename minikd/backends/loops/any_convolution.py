@@ -2,7 +2,7 @@
 
 The lines are those of `nn.conv`: windows as rows of a matrix, one matrix product, and for the gradient the transposed
 products. Here the windows of a few lines stay in the core's cache until they are outputs, and a shard is one call,
-without the interpreter's lock. Measured by `minikd bench --only seed-teacher`.
+without the interpreter's lock. Measured by `minikd bench --only original-teacher`.
 """
 
 import numpy as np

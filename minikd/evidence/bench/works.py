@@ -36,7 +36,7 @@ class TeacherAndStudent:
         return cls(views, epoch_order(len(views), BATCH, 0, 0)[:whole], map_, threads)
 
     def batch(self, number: int) -> Ints:
-        """Return the samples of batch number so and so, over and over again."""
+        """Return the samples of a batch by its number; after the last batch comes the first again."""
         return self.batches[number % len(self.batches)]
 
 
@@ -93,8 +93,8 @@ def on_labels(stage: TeacherAndStudent) -> Problem:
     return TrainingStep(teacher(), None, Recipe().teacher.shards)
 
 
-def seed_on_labels(stage: TeacherAndStudent) -> Problem:
-    """Return the training of the seed notebook's teacher."""
+def original_on_labels(stage: TeacherAndStudent) -> Problem:
+    """Return the training of the original experiment's teacher."""
     return TrainingStep(models.original_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
 
 
@@ -126,7 +126,7 @@ def one_image(stage: TeacherAndStudent) -> Problem:
 
 WORKS = (
     Benchmark("teacher", "training step, teacher", on_labels, 1.7, 1.0),
-    Benchmark("seed-teacher", "training step, seed's teacher", seed_on_labels, 1.7, 1.0),
+    Benchmark("original-teacher", "training step, original teacher", original_on_labels, 1.7, 1.0),
     Benchmark("baseline", "training step, 784-128-10", student_on_labels),
     Benchmark("student", "distillation, 784-128-10, cached", on_cached, 3.0, 2.0),
     Benchmark("large-student", "distillation, 784-800-800-10, live", on_live, 1.7, 1.0),

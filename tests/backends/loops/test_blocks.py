@@ -20,7 +20,7 @@ CONVOLUTIONS = {
     "3x3, not padded": ((16, 8, 3), {}, (8, 10)),
     "3x3, padded by two": ((8, 8, 3), {"padding": 2}, (6, 6)),
     "3x3, a wide image": ((8, 16, 3), {"padding": 1}, (4, 38)),
-    "5x5, the seed's": ((1, 32, 5), {}, (28, 28)),
+    "5x5, the original teacher's": ((1, 32, 5), {}, (28, 28)),
     "stride 2": ((3, 8, 3), {"stride": 2, "padding": 1}, (17, 16)),
     "stride, dilation and padding of two axes": (
         (4, 6, (3, 2)),
@@ -99,7 +99,7 @@ def test_memory_order_and_number_of_images_do_not_matter(memory, count):
 
 
 def test_the_usual_networks_run_in_blocks():
-    cases = {"3x3, the teacher's first": 2, "3x3, the teacher's second": 2, "5x5, the seed's": 2}
+    cases = {"3x3, the teacher's first": 2, "3x3, the teacher's second": 2, "5x5, the original teacher's": 2}
     for convolution, inside in cases.items():
         model = network(convolution, "pool and relu", "float32")
         _, cache = model.forward(pictures(convolution, "float32"))
@@ -124,7 +124,7 @@ def test_what_is_not_finite_stays_visible(convolution, value):
 
 def test_of_equals_the_first_wins():
     """Few different values: every window has ties, exact ones, since all sums are small whole numbers."""
-    for convolution in ("3x3, the teacher's first", "3x3, the teacher's second", "5x5, the seed's", "1x1"):
+    for convolution in ("3x3, the teacher's first", "3x3, the teacher's second", "5x5, the original teacher's", "1x1"):
         model = network(convolution, "pool and relu", "float64")
         model.vector = np.random.default_rng(5).integers(-1, 2, model.vector.shape)
         x = np.round(pictures(convolution, "float64"))
