@@ -24,6 +24,7 @@ from minikd.checks import check_alike
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn import blocks
 from minikd.nn.arrays import Arrays, check_apart, write
+from minikd.nn.dense_rows import DenseRow, dense_rows
 from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
 from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
 from minikd.nn.returned import check_grads
@@ -55,6 +56,7 @@ class Sequential(Layer):
     activation_bits: tuple[int, ...] = ()
     """The scales of bytes, m of 2^-m, that it was trained to round its activations to, one for each ReLU."""
     _parts: list[Floats]
+    _rows: dict[int, DenseRow]
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__()
@@ -88,7 +90,7 @@ class Sequential(Layer):
             layer._lay(part)
             self._parts.append(part)
             start += layer.size
-        self._vector = vector
+        self._vector, self._rows = vector, dense_rows(self._layers, self._parts, vector)
         self._params.exchange(named_by_layer(self._layers, "params"))
         self._state.exchange(named_by_layer(self._layers, "state"))
         self._params.held = self._state.held = True
@@ -156,10 +158,13 @@ class Sequential(Layer):
 
     def __call__(self, x: Floats) -> Floats:
         """Return the output in evaluation mode, keeping no cache."""
-        i = 0
-        while i < len(self.layers):
-            with naming(i, self.layers[i]):
-                x, caches = blocks.forward(self.layers, i, x, (), False, None)
+        i, layers = 0, self._layers
+        while i < len(layers):
+            if (row := self._rows.get(i)) and (y := row.answer(x)) is not None:
+                x, i = y, row.stop
+                continue
+            with naming(i, layers[i]):
+                x, caches = blocks.forward(layers, i, x, (), False, None)
             i += len(caches)
         return x
 
