@@ -21,15 +21,14 @@ class DenseRow(NamedTuple):
     """L dense layers with ReLU between them, and the Flatten before them if there is one.
 
     sizes (L + 1,): how many features there are before, between and behind the layers. features: the first of these.
-    vector: their parameters, one after the other. layers, parts: the layers, and where in the vector each has its own.
+    vector: their parameters, one after the other. places: each layer, and its part of the vector.
     flat: whether a Flatten begins the row. relu: whether a ReLU ends it. stop: the number of the layer behind the row.
     """
 
     sizes: Ints
     features: int
     vector: Floats
-    layers: Sequence[Layer]
-    parts: Sequence[Floats]
+    places: Sequence[tuple[Layer, Floats]]
     flat: bool
     relu: bool
     stop: int
@@ -42,7 +41,7 @@ class DenseRow(NamedTuple):
         shaped = x.ndim == 2 or (self.flat and x.ndim)
         if not shaped or x.size != len(x) * self.features:
             return None
-        for layer, part in zip(self.layers, self.parts, strict=True):
+        for layer, part in self.places:
             if not layer.bound_to(part):
                 return None
         y: Floats = kernels.dense_row(x.reshape(len(x), self.features), self.vector, self.sizes, self.relu)
@@ -77,9 +76,9 @@ def row_at(layers: Sequence[Layer], parts: Sequence[Floats], vector: Floats, i: 
         return None
     weights = [layers[j].params["weight"] for j in dense]
     sizes = np.array([weights[0].shape[1], *map(len, weights)])
-    start, own = sum(part.size for part in parts[:i]), [parts[j] for j in dense]
-    row = vector[start : start + sum(part.size for part in own)]
-    return DenseRow(sizes, int(sizes[0]), row, [layers[j] for j in dense], own, flat, relu, stop)
+    start, end = (sum(part.size for part in parts[:j]) for j in (i, stop))
+    places = [(layers[j], parts[j]) for j in dense]
+    return DenseRow(sizes, int(sizes[0]), vector[start:end], places, flat, relu, stop)
 
 
 def continues(layers: Sequence[Layer], dense: Sequence[int], i: int) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backends.loops.compiling import kernel, wide
+from minikd.backends.loops.compiling import kernel, kernel_of_sums, wide
 from minikd.typing import Floats, Ints
 
 
@@ -63,10 +63,20 @@ def _gradients(dy: Floats, cache: DenseArrays, dx: Floats, into: Mapping[str, Fl
 @kernel
 def _dense(x: Floats, w: Floats, b: Floats, relu: bool, y: Floats) -> None:
     if len(x) == 1:
-        np.dot(w, x[0], y[0])  # (O,) = (O, C) @ (C,)
+        one_row(x[0], w, y[0])
     else:
         np.dot(x, w.T, y)  # (N, O) = (N, C) @ (C, O)
     bias_relu(y, b, relu)
+
+
+@kernel_of_sums
+def one_row(x: Floats, w: Floats, y: Floats) -> None:
+    """Fill y (O,) with the product of w (O, C) and x (C,): here the two plain loops are faster than BLAS."""
+    for o in range(y.size):
+        total = y.dtype.type(0)
+        for c in range(x.size):
+            total += w[o, c] * x[c]
+        y[o] = total
 
 
 @kernel
@@ -109,7 +119,7 @@ def dense_row(x: Floats, vector: Floats, sizes: Ints, relu: bool) -> Floats:
     sizes (L + 1,): how many features there are before, between and behind L layers. vector: w (O, C) and b (O,) of one
     layer after the other.
     """
-    return _dense_row(np.ascontiguousarray(x), vector, sizes, relu)
+    return _dense_row(x if x.flags.c_contiguous else x.copy(), vector, sizes, relu)
 
 
 @kernel

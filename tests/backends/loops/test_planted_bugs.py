@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import types
 
 import numpy as np
@@ -21,7 +22,7 @@ def plain(module, *changes):
         assert old in source, f"{module} has no {old!r} to plant a bug in"
         source = source.replace(old, new)
     made = types.ModuleType(module)
-    head, *rest = source.split("\n@kernel\n")
+    head, *rest = re.split(r"\n@kernel(?:_of_sums)?\n", source)
     exec(compile(head + "\n" + "\n".join(rest).replace("wide()", "pass"), module, "exec"), vars(made))
     return made
 
@@ -109,6 +110,7 @@ BUGS = {
     "distillation: the labels have the teacher's share": ("losses", losses, ("rest * dhard", "a * dhard")),
     "distillation: the loss has no shares": ("losses", losses, ("alpha * soft +", "soft +")),
     "dense: no bias for a single row": ("dense", dense, ("    bias_relu(y, b, relu)", "    bias_relu(y[1:], b, relu)")),
+    "dense: a single row's last input is left out": ("dense", dense, ("range(x.size)", "range(x.size - 1)")),
     "dense: ReLU loses NaN": (
         "dense",
         dense,
