@@ -23,7 +23,7 @@ import numpy as np
 import pooch
 from filelock import FileLock
 from numba.core import types
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.extending import intrinsic
 
 from minikd.console.terminal import say
@@ -44,8 +44,7 @@ def kernel_of_sums(function: FunctionT) -> FunctionT:
 def compiled_with(licences: set[str], function: FunctionT) -> FunctionT:
     """Return the function, compiled at its first call, where the compiler may do so much with floats."""
     compiled = numba.njit(nogil=True, fastmath=licences, error_model="numpy")(function)
-    if folder() is not None:
-        compiled._cache = Kept(compiled.py_func)
+    compiled._cache = Kept(compiled.py_func) if folder() else NotKept()
     return cast(FunctionT, compiled)
 
 
@@ -85,10 +84,19 @@ class Kept(FunctionCache):  # type: ignore[misc]
             super().save_overload(signature, code)
 
 
+class NotKept(NullCache):  # type: ignore[misc]
+    """In place of a cache, where no code can be kept."""
+
+    def load_overload(self, signature: object, context: object) -> None:
+        """Announce that the function is compiled next."""
+        announce()
+
+
 @cache
 def announce() -> None:
-    """Say once that something is compiled."""
-    say("compiling loops for this machine, once (up to 20 s) ...")
+    """Say once in a process that something is compiled."""
+    often = "once" if folder() else "in every process, as its cache folder is not writable"
+    say(f"compiling loops for this machine, {often} (up to 20 s) ...")
 
 
 @intrinsic  # type: ignore[untyped-decorator]

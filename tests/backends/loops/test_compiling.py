@@ -67,3 +67,22 @@ def test_products_inside_loops_run_on_one_thread_too():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("kept", "words"), [(True, "this machine, once"), (False, "in every process, as its cache")])
+def test_compiling_is_announced_once_also_where_no_code_can_be_kept(kept, words, monkeypatch, tmp_path, capsys):
+    from minikd.backends.loops import compiling
+
+    monkeypatch.setattr(compiling, "folder", lambda: tmp_path if kept else None)
+    compiling.announce.cache_clear()
+
+    @compiling.kernel
+    def double(x):
+        return 2 * x
+
+    for number in (np.float64(3), np.float32(3), np.float64(4)):
+        assert double(number) == 2 * number
+    told = capsys.readouterr().err
+    assert told.count("compiling") == 1
+    assert words in told
+    assert bool(list(tmp_path.rglob("*.nbc"))) == kept
