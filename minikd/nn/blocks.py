@@ -66,16 +66,17 @@ def convolution(
     layer: Conv2d, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
 ) -> tuple[Floats, list[object]] | None:
     """Run the block that begins at convolution i, or return None where no kernel covers it."""
-    kernels = kernels_of(x) if layer.groups == 1 and "bias" in layer.params else None
-    if not kernels or not hasattr(kernels, "block"):
+    kernels, name = kernels_of(x) if "bias" in layer.params else None, "block" if layer.groups == 1 else "grouped_block"
+    if not kernels or not hasattr(kernels, name) or x.ndim != 4 or x.shape[1] != layer.in_channels:
         return None
     pool, relu = following(layers, i, taps)
     moves = kernels.Block(layer.stride, layer.padding, layer.dilation, pool.stride if pool else (1, 1), relu)
-    found = kernels.block(x, layer.params["weight"], layer.params["bias"], moves)
+    found = getattr(kernels, name)(x, layer.params["weight"], layer.params["bias"], moves)
     if not found:
         return None
     y, cache = found
-    own = BlockCache(kernels.block_backward, kernels.block_backward_parameters, cache, y.shape)
+    passes = getattr(kernels, f"{name}_backward"), getattr(kernels, f"{name}_backward_parameters")
+    own = BlockCache(*passes, cache, y.shape)
     return y, [own, *[Inside()] * (bool(pool) + relu)]
 
 
