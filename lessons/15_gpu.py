@@ -81,6 +81,10 @@ print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count
 # small batch the launches are what a step costs. The engine therefore has a few functions of its own for a GPU in
 # `minikd/backends/cuda`: Adam's step, a dozen launches as NumPy writes it, is one there.
 #
+# The orders of a training step are the same in every step. So they can be recorded once, as a *CUDA graph*, and given
+# as one order from then on. That works only if a step asks the host for nothing: what differs from step to step (the
+# batch, the learning rate, dropout's masks) must lie on the device already. `minikd/training/graph.py` shows how.
+#
 # **Why not a switch?** Many libraries have one: `from backend import xp`, set once when the program starts. It is
 # shorter, and wrong as soon as one program holds both kinds of array: a model on the GPU and one on the host to compare
 # it with, as in `minikd gpu-check`. The switch says "host", the array lies on the device.

@@ -95,7 +95,9 @@ def numbers(path: Path) -> tuple[str, str]:
         if "trials" in table:
             return f"trials of a search for settings, {len(fitted(table, Record)['trials'])}", seal
         results = checked_results(table)
-        return f"results of the run {results['name']}, seed {results['seed']}", seal
+        steps = results.get("steps")
+        how = "".join(f"; steps of {name}: {how}" for name, how in steps.items()) if isinstance(steps, dict) else ""
+        return f"results of the run {results['name']}, seed {results['seed']}{how}", seal
     except ValueError as error:
         if isinstance(error, MinikdError):
             raise

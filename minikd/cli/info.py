@@ -34,13 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.files:
         return tell_files(arguments.files, arguments.json)
     backend, here, loops = choose(arguments.backend), machine(), which_loops()
+    steps = steps_on(backend.name)
     if arguments.json:
-        found = {"backend": backend.name, "reason": backend.reason, "loops": loops}
+        found = {"backend": backend.name, "reason": backend.reason, "loops": loops, "steps": steps}
         print(json_text({**found, "machine": here, "versions": versions()}))
         return 0
-    rows = {"backend": f"{backend.name} ({backend.reason})", "loops": loops, **here, **versions()}
+    rows = {"backend": f"{backend.name} ({backend.reason})", "loops": loops, "steps": steps, **here, **versions()}
     for name, value in rows.items():
-        print(paragraph(f"{name:<12} {value}", hanging=13))
+        if value != "":
+            print(paragraph(f"{name:<12} {value}", hanging=13))
     program = as_typed()
     print_next(
         {
@@ -50,6 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
         }
     )
     return 0
+
+
+def steps_on(backend: str) -> str:
+    """Return how a device takes a training step; "" on NumPy."""
+    from minikd.methods import METHODS, build
+
+    if backend == "numpy":
+        return ""
+    eager = ", ".join(name for name in METHODS if build(name, {}).eager)
+    return f"one CUDA graph each; kernel by kernel for some methods ({eager}: `minikd methods NAME` says why)"
 
 
 def tell_files(paths: Sequence[Path], as_json: bool) -> int:

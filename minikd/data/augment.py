@@ -10,7 +10,7 @@ from math import sqrt
 import numpy as np
 
 from minikd.data.draws import keys, uniform
-from minikd.data.warp import sample, source_points
+from minikd.data.warp import motions, warped
 from minikd.errors import ConfigError, ShapeError
 from minikd.settings import brief, converted
 from minikd.typing import Floats, Ints, Pixels
@@ -75,25 +75,20 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int, i
     for_motion, for_elastic = keys(seed, epoch, 2)
     height, width = images.shape[2:]
     smooth = [smoothing(side, augmentation.elastic_smoothing) for side in (height, width) if augmentation.elastic]
-    out = np.empty(images.shape, np.float32)
+    moved, out = motion(augmentation, for_motion, index), np.empty(images.shape, np.float32)
     step = max(1, CHUNK // (height * width))
     for start in range(0, len(images), step):
         part = slice(start, start + step)
-        y, x = motion(augmentation, for_motion, index[part], height, width)
-        if augmentation.elastic:
-            dy, dx = displacements(augmentation.elastic, for_elastic, index[part], *smooth)
-            y, x = y + dy, x + dx
-        out[part] = sample(images[part], y, x)
+        further = displacements(augmentation.elastic, for_elastic, index[part], *smooth) if smooth else None
+        out[part] = warped(images[part], moved[part], further)
     return out
 
 
-def motion(augmentation: Augmentation, key: np.uint64, index: Ints, height: int, width: int) -> tuple[Floats, Floats]:
-    """Return where each output pixel looks after each sample's own shift, rotation and scale: y, x (N, H, W)."""
+def motion(augmentation: Augmentation, key: np.uint64, index: Ints) -> Floats:
+    """Return each sample's shift, rotation and scale as `warp.motions` does, (N, 4)."""
     signed = 2 * uniform(key, index, 4) - 1  # (N, 4) in [-1, 1)
     angle = signed[:, 2] * (augmentation.rotation * np.pi / 180)
-    return source_points(
-        signed[:, :2] * augmentation.shift, angle, 1 + signed[:, 3] * augmentation.scale, height, width
-    )
+    return motions(signed[:, :2] * augmentation.shift, angle, 1 + signed[:, 3] * augmentation.scale)
 
 
 def displacements(strength: float, key: np.uint64, index: Ints, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
@@ -103,9 +98,14 @@ def displacements(strength: float, key: np.uint64, index: Ints, rows: Floats, co
     """
     height, width = len(rows), len(columns)
     noise = 2 * uniform(key, index, 2 * height * width) - 1
-    noise *= sqrt(3) * strength  # uniform in [-1, 1) has variance 1/3
+    noise *= noise_strength(strength)
     smooth = rows @ noise.reshape(-1, 2, height, width) @ columns.T  # (N, 2, H, W) = (H, H) @ (N, 2, H, W) @ (W, W)
     return smooth[:, 0], smooth[:, 1]
+
+
+def noise_strength(strength: float) -> float:
+    """Return what noise that is uniform in [-1, 1) is multiplied by: its variance is 1/3."""
+    return sqrt(3) * strength
 
 
 def smoothing(size: int, deviation: float) -> Floats:

@@ -8,6 +8,7 @@ its n-th number can be had at once, for many n in one expression, by any number 
 import numpy as np
 import numpy.typing as npt
 
+from minikd.backends import kernels_of
 from minikd.typing import Floats, Ints
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ divided by the golden ratio, made odd
@@ -24,6 +25,10 @@ def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
 
     Row i holds the numbers from index[i] · ⌈count / 2⌉ on of the stream of `key`, two from the halves of each.
     """
+    drawn = np.empty((len(index), count), np.float32)
+    if kernels := kernels_of(drawn):
+        kernels.uniform(key, index, drawn)
+        return drawn
     pairs = (count + 1) // 2
     first = index.astype(np.uint64) * np.uint64(pairs)
     z: npt.NDArray[np.uint64] = np.add(first[:, None], np.arange(1, pairs + 1, dtype=np.uint64))
@@ -36,4 +41,5 @@ def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
     z ^= z >> np.uint64(31)
     halves = z.astype("<u8", copy=False).view("<u4")[:, :count]
     halves = halves >> np.uint32(8)  # 24 bits: all that a float32 in [0, 1) can hold evenly
-    return halves.astype(np.float32) * np.float32(2.0**-24)
+    np.multiply(halves, np.float32(2.0**-24), out=drawn)
+    return drawn

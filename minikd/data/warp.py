@@ -6,25 +6,46 @@ pixels ask their source (backward warping), so nothing is torn. Outside its fram
 
 import numpy as np
 
+from minikd.backends import kernels_of
 from minikd.typing import Floats, Pixels
 
 PAD = 1  # pixels of 0 before the image; one more follows it, for the right neighbour of the last padded pixel
 
 
-def source_points(shift: Floats, angle: Floats, scale: Floats, height: int, width: int) -> tuple[Floats, Floats]:
-    """Return the (y, x) that each output pixel looks at, both (N, H, W) float32, for one motion per image.
+def motions(shift: Floats, angle: Floats, scale: Floats) -> Floats:
+    """Return one motion per image, (N, 4) float32: down, right, cos(angle) / scale, sin(angle) / scale.
 
     The content is scaled by `scale` (N,) and turned by `angle` (N,) radians about the centre, counter-clockwise as
-    seen, and then moved by `shift` (N, 2) pixels, (down, right). With o = output pixel - centre - shift this is
-    undone by y = (x_o sin + y_o cos) / scale and x = (x_o cos - y_o sin) / scale, back about the centre.
+    seen, and then moved by `shift` (N, 2) pixels, (down, right).
+    """
+    return np.column_stack((shift, np.cos(angle) / scale, np.sin(angle) / scale)).astype(np.float32)
+
+
+def source_points(motion: Floats, height: int, width: int) -> tuple[Floats, Floats]:
+    """Return the (y, x) that each output pixel looks at, both (N, H, W) float32, for one motion per image (`motions`).
+
+    With o = output pixel - centre - shift the motion is undone by y = (x_o sin + y_o cos) / scale and
+    x = (x_o cos - y_o sin) / scale, back about the centre.
     """
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
-    cos = (np.cos(angle) / scale).astype(np.float32)[:, None, None]
-    sin = (np.sin(angle) / scale).astype(np.float32)[:, None, None]
-    move = shift.astype(np.float32)[:, :, None, None]
-    down = np.arange(height, dtype=np.float32)[:, None] - middle_y - move[:, 0]  # (N, H, 1)
-    right = np.arange(width, dtype=np.float32) - middle_x - move[:, 1]  # (N, 1, W)
+    move_down, move_right, cos, sin = motion.T[:, :, None, None]
+    down = np.arange(height, dtype=np.float32)[:, None] - middle_y - move_down  # (N, H, 1)
+    right = np.arange(width, dtype=np.float32) - middle_x - move_right  # (N, 1, W)
     return (down * cos + middle_y) + right * sin, (middle_x - down * sin) + right * cos
+
+
+def warped(images: Pixels, motion: Floats, displaced: tuple[Floats, Floats] | None = None) -> Floats:
+    """Return the images (N, C, H, W) after their motion (N, 4) as float32.
+
+    displaced: how much further down, and right, each output pixel looks, (N, H, W) each.
+    """
+    if kernels := kernels_of(motion):
+        y: Floats = kernels.warped(images, motion, displaced)
+        return y
+    down, right = source_points(motion, *images.shape[2:])
+    if displaced:
+        down, right = down + displaced[0], right + displaced[1]
+    return sample(images, down, right)
 
 
 def sample(images: Pixels, y: Floats, x: Floats) -> Floats:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.backends import kernels_of
+from minikd.backends import kernels_of, module_of
 from minikd.checks import check_alike
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.activations import ReLU
@@ -66,17 +66,17 @@ def convolution(
     layer: Conv2d, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
 ) -> tuple[Floats, list[object]] | None:
     """Run the block that begins at convolution i, or return None where no kernel covers it."""
-    kernels, name = kernels_of(x) if "bias" in layer.params else None, "block" if layer.groups == 1 else "grouped_block"
-    if not kernels or not hasattr(kernels, name) or x.ndim != 4 or x.shape[1] != layer.in_channels:
+    kernels = kernels_of(x)
+    if not kernels or not hasattr(kernels, "block"):
         return None
     pool, relu = following(layers, i, taps)
-    moves = kernels.Block(layer.stride, layer.padding, layer.dilation, pool.stride if pool else (1, 1), relu)
-    found = getattr(kernels, name)(x, layer.params["weight"], layer.params["bias"], moves)
+    window = pool.stride if pool else (1, 1)
+    moves = kernels.Block(layer.stride, layer.padding, layer.dilation, window, relu, layer.groups)
+    found = kernels.block(x, layer.params["weight"], layer.params.get("bias"), moves)
     if not found:
         return None
     y, cache = found
-    passes = getattr(kernels, f"{name}_backward"), getattr(kernels, f"{name}_backward_parameters")
-    own = BlockCache(*passes, cache, y.shape)
+    own = BlockCache(kernels.block_backward, kernels.block_backward_parameters, cache, y.shape)
     return y, [own, *[Inside()] * (bool(pool) + relu)]
 
 
@@ -84,10 +84,10 @@ def dense(
     layer: Linear, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
 ) -> tuple[Floats, list[object]] | None:
     """Run dense layer i, with the ReLU behind it if there is one, or return None where no kernel covers it."""
-    kernels = kernels_of(x) if "bias" in layer.params else None
+    kernels = kernels_of(x)
     if not kernels or not hasattr(kernels, "dense"):
         return None
-    w, b = layer.params["weight"], layer.params["bias"]
+    w, b = layer.params["weight"], layer.params.get("bias")
     check_linear(x, w, b)
     relu = str(i) not in taps and i + 1 < len(layers) and type(layers[i + 1]) is ReLU
     y, cache = kernels.dense(x, w, b, relu)
@@ -130,8 +130,8 @@ def backward(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> tu
         return dy, {}
     if isinstance(cache, BlockCache):
         check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
-        dx, dw, db = cache.backward(dy, cache.cache, views(layer, into))
-        return dx, {"weight": dw, "bias": db}
+        dx, dw, db = cache.backward(dy, cache.cache, block_views(layer, into))
+        return dx, dict(zip(layer.params, (dw, db), strict=False))  # a layer without a bias leaves db out
     if into is not None and takes_into(type(layer).backward):
         return layer.backward(dy, cache, into=into)  # type: ignore[call-arg]
     dx, grads = pair_of(layer, "backward", layer.backward(dy, cache))
@@ -142,8 +142,8 @@ def parameter_gradients(layer: Layer, dy: Floats, cache: object, into: Floats | 
     """Return the gradients with respect to the parameters alone."""
     if isinstance(cache, BlockCache):
         check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
-        dw, db = cache.backward_parameters(dy, cache.cache, views(layer, into))
-        return {"weight": dw, "bias": db}
+        dw, db = cache.backward_parameters(dy, cache.cache, block_views(layer, into))
+        return dict(zip(layer.params, (dw, db), strict=False))
     if into is not None and takes_into(type(layer).parameter_gradients):
         return layer.parameter_gradients(dy, cache, into=into)  # type: ignore[call-arg]
     return placed(layer, layer.parameter_gradients(dy, cache), into)
@@ -170,6 +170,14 @@ def placed(layer: Layer, grads: Grads, into: Floats | None) -> Grads:
                 "backward pass"
             )
         view[...] = grads[name]
+    return found
+
+
+def block_views(layer: Layer, into: Floats | None) -> Grads | None:
+    """Return `views` for a block's kernels, which write db always: without a bias, to where nobody reads it."""
+    found, w = views(layer, into), layer.params["weight"]
+    if found is not None and "bias" not in found:
+        found["bias"] = module_of(w).empty(len(w), w.dtype)
     return found
 
 

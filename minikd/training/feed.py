@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from minikd.backends import device_kernels, module_of
-from minikd.data import Batch, epoch_order
+from minikd.data import Batch, Views, epoch_order
+from minikd.data.augment import motion, noise_strength, smoothing
+from minikd.data.draws import keys
 from minikd.optim import SGD, Adam, State
 from minikd.training.tape import Tape
 from minikd.typing import Array, Floats, Scalar
 
 if TYPE_CHECKING:
+    from minikd.backends.cuda.augment import Variation
     from minikd.training.run import Run
 
 
@@ -26,9 +29,11 @@ class Feed:
         self.run, views, xp = run, run.views, module_of(run.vector)
         self.xp, self.kernels = xp, device_kernels()
         self.epoch, self.length = -1, 0
-        self.pixels, self.labels = xp.asarray(views.images), xp.asarray(views.labels.astype(np.int64))
-        self.scale, self.shift = (xp.asarray(value) for value in views.scale_and_shift)
+        pixels, labels = xp.asarray(views.images), xp.asarray(views.labels.astype(np.int64))
         self.order, self.counter = xp.empty(len(views), np.int64), xp.zeros(2, np.int64)
+        scale, shift = map(xp.asarray, views.scale_and_shift)
+        self.stored = self.kernels.Stored(pixels, labels, self.order, self.counter, scale, shift)
+        self.variation = self.variation_of(views)
         self.table: Floats = xp.empty((run.batches, 5), run.vector.dtype)
         self.loss_sum: Floats = xp.zeros(())
         self.tapes: dict[int, Tape] = {}
@@ -36,8 +41,21 @@ class Feed:
 
     def batch(self) -> Batch:
         """Return the batch that comes next."""
-        where = self.pixels, self.labels, self.order, self.counter, self.scale, self.shift
-        return Batch(*self.kernels.batch(*where, self.length))
+        if self.variation is None:
+            return Batch(*self.kernels.batch(self.stored, self.length))
+        return Batch(*self.kernels.varied_batch(self.stored, self.variation, self.length))
+
+    def variation_of(self, views: Views) -> "Variation | None":
+        """Return arrays on the device for how an epoch's samples are varied; None where they are not."""
+        wanted, xp = views.augmentation, self.xp
+        if wanted is None or not wanted.active:
+            return None
+        rows = columns = xp.empty(0, np.float32)
+        if wanted.elastic:
+            rows, columns = (xp.asarray(smoothing(side, wanted.elastic_smoothing)) for side in views.images.shape[2:])
+        motion, key = xp.empty((len(views), 4), np.float32), xp.empty(1, np.uint64)
+        variation: Variation = self.kernels.Variation(motion, key, rows, columns, noise_strength(wanted.elastic))
+        return variation
 
     def rng(self) -> np.random.Generator:
         """Return what stands in for the generator of the step that comes next."""
@@ -59,11 +77,20 @@ class Feed:
         order = epoch_order(len(self.run.views), size, self.run.plan.seed, position.epoch)
         self.put(self.order, np.concatenate(order))
         self.put(self.counter, np.array([position.batch * size, position.batch]))
+        self.vary()
         self.loss_sum[...] = cast(Floats, self.run.loss_sum)
         self.run.loss_sum = cast(Scalar, self.loss_sum)
         for length in self.tapes:
             self.fill_tape(length)
         self.fill_table()
+
+    def vary(self) -> None:
+        """Draw the epoch's motion of each sample."""
+        views = self.run.views
+        if self.variation is not None and views.augmentation is not None:
+            for_motion, for_elastic = keys(views.seed, self.epoch, 2)
+            self.put(self.variation.motion, motion(views.augmentation, for_motion, np.arange(len(views))))
+            self.put(self.variation.key, np.array([for_elastic]))
 
     def fill_tape(self, length: int) -> None:
         """Draw for the epoch's steps of so many samples."""

@@ -139,8 +139,6 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
         return "some images have no label"
     if (labels >= classes).any():
         return "some labels are beyond the model's classes"
-    if run.views.augmentation is not None and run.views.augmentation.active:
-        return "images are varied on the host"
     if foreign := next(
         (layer for layer in layers_of(run.network) if not type(layer).__module__.startswith("minikd.nn.")), None
     ):

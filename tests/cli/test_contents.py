@@ -54,6 +54,16 @@ def test_every_file_is_named_with_its_size_and_its_checksum(name, folder):
     assert found["bytes"] == (folder / name).stat().st_size
 
 
+def test_a_run_on_a_device_tells_how_its_steps_were_taken(tmp_path):
+    steps = {"teacher": "CUDA graphs", "student_distilled": "one by one: asked for by --no-graph"}
+    write_results(tmp_path, RESULTS | {"steps": steps})
+    told = content_of(tmp_path / "results.json")["what"]
+    assert told == (
+        "results of the run run, seed 0; steps of teacher: CUDA graphs; "
+        "steps of student_distilled: one by one: asked for by --no-graph"
+    )
+
+
 def test_an_experiment_s_results_are_named(tmp_path):
     report = {"experiment": "temperature", "preset": "tiny", "seeds": 1, "against": [], "rows": [], "beside": []}
     more = {"failed": {}, "seconds": 1.0, "machine": RESULTS["machine"], "versions": {}}

@@ -10,6 +10,7 @@ from PIL import Image
 from minikd.cli import main
 from minikd.cli.json_text import json_text
 from minikd.distillation.finished import newest_run
+from minikd.methods import build
 from minikd.weights import load_model, save_model
 
 RIGHT = """
@@ -180,7 +181,19 @@ def test_info_names_the_backend_and_why(capsys):
     assert told["versions"]["numpy"] == np.__version__
     assert told["machine"]["cores"] >= 1
     assert main(["info", "--backend", "numpy"]) == 0
-    assert "blas" in capsys.readouterr().out
+    assert "blas" in (printed := capsys.readouterr().out)
+    assert "steps" not in printed, "there are graphs on a device alone"
+
+
+def test_info_names_the_methods_whose_steps_are_no_graph(capsys, backend):
+    if backend.name == "numpy":
+        pytest.skip("of CuPy alone: pytest --backend cupy")
+    assert main(["info"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    eager = told.split("kernel by kernel for some methods (")[1].split(": `minikd")[0].split(", ")
+    assert "curriculum_temperature" in eager
+    assert "soft_targets" not in eager
+    assert all(build(name, {}).eager for name in eager)
 
 
 OPTIONS = dict.fromkeys(("distill", "train"), "what most people need:")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minikd.data import Augmentation, augment
 from minikd.data.augment import displacements, motion, smoothing
 from minikd.data.draws import keys
-from minikd.data.warp import sample
+from minikd.data.warp import sample, source_points
 from minikd.errors import ConfigError, ShapeError
 
 ALL = Augmentation(shift=2, rotation=15, scale=0.1, elastic=1.0)
@@ -100,7 +100,7 @@ def test_shifts_are_uniform_both_ways_and_independent(strength):
 def test_rotation_and_scale_reach_their_bounds_and_not_beyond():
     key = keys(0, 0, 1)[0]
     for augmentation in (Augmentation(rotation=30), Augmentation(scale=0.25)):
-        y, x = motion(augmentation, key, np.arange(2000), 21, 21)
+        y, x = source_points(motion(augmentation, key, np.arange(2000)), 21, 21)
         step_down, step_right = y[:, 1, 0] - y[:, 0, 0], x[:, 1, 0] - x[:, 0, 0]  # cos / scale and -sin / scale
         angle = np.rad2deg(np.arctan2(-step_right, step_down))
         scale = 1 / np.hypot(step_down, step_right)
@@ -111,7 +111,8 @@ def test_rotation_and_scale_reach_their_bounds_and_not_beyond():
 
 
 def test_shift_rotation_and_scale_are_drawn_apart():
-    y, x = motion(Augmentation(shift=3, rotation=30, scale=0.25), keys(0, 0, 1)[0], np.arange(4000), 3, 3)
+    drawn = motion(Augmentation(shift=3, rotation=30, scale=0.25), keys(0, 0, 1)[0], np.arange(4000))
+    y, x = source_points(drawn, 3, 3)
     cos, sin = y[:, 1, 1] - y[:, 0, 1], y[:, 1, 1] - y[:, 1, 0]  # both over the scale
     down, right = 1 - y[:, 1, 1], 1 - x[:, 1, 1]  # what the centre looks at is the shift, turned and scaled
     length = np.hypot(cos, sin)

@@ -4,18 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from minikd.data.warp import sample, source_points
+from minikd.data.warp import motions, sample, source_points
 
 
 def moved(images, shift=(0.0, 0.0), angle=0.0, scale=1.0):
     n = len(images)
-    points = source_points(
-        np.tile(np.array(shift, np.float32), (n, 1)),
-        np.full(n, np.deg2rad(angle)),
-        np.full(n, scale),
-        *images.shape[2:],
-    )
-    return sample(images, *points)
+    motion = motions(np.tile(np.array(shift, np.float32), (n, 1)), np.full(n, np.deg2rad(angle)), np.full(n, scale))
+    return sample(images, *source_points(motion, *images.shape[2:]))
 
 
 def picture(height=5, width=5, channels=1, seed=0):
@@ -78,13 +73,8 @@ def test_shift_comes_after_rotation():
 )
 def test_agrees_with_scipy(shift, angle, scale, height, width, channels):
     images = picture(height, width, channels)
-    y, x = source_points(
-        np.array([shift, (0, 0)], np.float32),
-        np.deg2rad([angle, 0]),
-        np.array([scale, 1.0]),
-        height,
-        width,
-    )
+    motion = motions(np.array([shift, (0, 0)], np.float32), np.deg2rad([angle, 0]), np.array([scale, 1.0]))
+    y, x = source_points(motion, height, width)
     ours = sample(images, y, x)
     for n in range(2):
         for c in range(channels):

@@ -10,14 +10,17 @@ import pytest
 from minikd import models
 from minikd.backends import Backend, to_host
 from minikd.console.notices import Notice
-from minikd.data import Views
+from minikd.data import Augmentation, Views
 from minikd.distillation.teacher import LiveTeacher, teacher_for
 from minikd.errors import Diverged
 from minikd.methods import METHODS, Labels, LogitObjective, SoftTargets, build
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
 from minikd.training import Callback, Checkpoint, Interrupted, Plan, fit, graph
 from minikd.training.callbacks import NoGraph
+from minikd.training.checkpoints import Position
+from minikd.training.loop import step
 from minikd.training.objective import Answer
+from minikd.training.run import Run
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth
 
@@ -138,6 +141,49 @@ def test_a_convolutional_teacher(launches):
     rng = np.random.default_rng(0)
     views = Views(rng.random((20, 1, 8, 8), np.float32), rng.integers(0, 3, 20), (0.4,), (0.3,))
     same_bits(model, Labels(), replace(PLAN, epochs=2), launches, 2, views)
+
+
+VARIED = [
+    Augmentation(shift=2, rotation=30, scale=0.3),
+    Augmentation(shift=9),
+    Augmentation(elastic=1.5, elastic_smoothing=2.0),
+    Augmentation(shift=1, rotation=15, scale=0.1, elastic=1.0),
+]
+
+
+@pytest.mark.parametrize("augmentation", VARIED[:2], ids=str)
+def test_augmented_images_have_the_bits_of_the_hosts(augmentation, launches):
+    same_bits(mlp(), Labels(), PLAN, launches, 16, replace(images(), augmentation=augmentation))
+
+
+@pytest.mark.parametrize("augmentation", VARIED, ids=str)
+@pytest.mark.parametrize(("channels", "stored"), [(1, np.uint8), (3, np.float32)])
+def test_a_fed_batch_is_the_hosts_batch(augmentation, channels, stored):
+    """In the second epoch, from its second batch on. Elastic displacements are sums in another order."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (36, channels, 7, 5)).astype(stored) / (255 if stored == np.float32 else 1)
+    numbers = [0.4] * channels, [0.3] * channels
+    views = Views(pixels.astype(stored), rng.integers(0, 3, 36), *map(tuple, numbers), augmentation, seed=5)
+    model = Sequential(Flatten(), Linear(35 * channels, 3, rng)).to(DEVICE)
+    run = Run(model, views, Labels(), PLAN)
+    taker = graph.StepTaker(run, step, ())
+    run.position = Position(epoch=1, step=6, batch=1)
+    index = run.batches_left()[0]
+    taker.prepare(len(index))
+    fed, expected = taker.feed.batch(), views.batch(1, index)
+    np.testing.assert_array_equal(to_host(fed.index), expected.index)
+    np.testing.assert_array_equal(to_host(fed.labels), expected.labels)
+    within = 1e-4 if augmentation.elastic else 0
+    np.testing.assert_allclose(to_host(fed.images), expected.images, rtol=0, atol=within)
+    assert not np.allclose(expected.images, views.clean(index), atol=0.1)
+
+
+def test_an_elastic_step_is_captured_too(launches):
+    views = replace(images(), augmentation=VARIED[3])
+    same = [trained(mlp(), Labels(), PLAN, Losses, views) for _ in range(2)]
+    assert repr(same[0]) == repr(same[1])
+    assert len(launches) == 2 * 16
+    np.testing.assert_allclose(same[0][2], trained(mlp(), Labels(), PLAN, Before, views)[2], rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -8,9 +8,10 @@ nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, a
 """
 
 from minikd.backends.cuda.activations import relu_backward
+from minikd.backends.cuda.augment import Variation, varied_batch
 from minikd.backends.cuda.block import block, block_backward, block_backward_parameters
 from minikd.backends.cuda.dense import column_sums, dense, dense_backward, dense_backward_parameters
-from minikd.backends.cuda.feed import batch, count, draw
+from minikd.backends.cuda.feed import Stored, batch, count, draw
 from minikd.backends.cuda.graphs import captured, free_bytes, own_stream
 from minikd.backends.cuda.losses import cross_entropy, distillation_loss, kl_divergence, log_softmax, mix
 from minikd.backends.cuda.optimisers import Table, adam, adam_by_table, sgd, sgd_by_table
@@ -21,7 +22,9 @@ from minikd.backends.moves import Block
 
 __all__ = [
     "Block",
+    "Stored",
     "Table",
+    "Variation",
     "adam",
     "adam_by_table",
     "batch",
@@ -47,6 +50,7 @@ __all__ = [
     "relu_backward",
     "sgd",
     "sgd_by_table",
+    "varied_batch",
     "window_max",
     "window_max_backward",
 ]

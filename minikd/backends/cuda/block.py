@@ -61,7 +61,7 @@ _pool_relu_backward = cupy.ElementwiseKernel(
 
 
 class BlockArrays(NamedTuple):
-    """The input x and the output y, channels-last; the weight (O, C, R, S); z's height and width; the winners."""
+    """Input x and output y, channels-last; the weight (O, C/groups, R, S); z's height and width; the winners."""
 
     x: Floats
     y: Floats
@@ -74,7 +74,8 @@ class BlockArrays(NamedTuple):
 def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, BlockArrays] | None:
     """Return the outputs (N, O, P, Q) and the cache, or None where the kernels do not cover these arrays.
 
-    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,) or None for no bias. Windows that reach over the edge are left out.
+    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None for no bias. Windows that reach over the
+    edge are left out.
     """
     if not covers(x, w, b, moves):
         return None
@@ -128,7 +129,7 @@ def _parameters(dz: Floats, cache: BlockArrays, into: Mapping[str, Floats] | Non
 
 def _moves(block: Block) -> convolution.Moves:
     """Return how the convolution of a block moves."""
-    return convolution.Moves(block.stride, block.padding, block.dilation)
+    return convolution.Moves(block.stride, block.padding, block.dilation, block.groups)
 
 
 def covers(x: Floats, w: Floats, b: Floats | None, moves: Block) -> bool:
@@ -136,7 +137,9 @@ def covers(x: Floats, w: Floats, b: Floats | None, moves: Block) -> bool:
     arrays = [x, w] if b is None else [x, w, b]
     if not all(isinstance(array, cupy.ndarray) and array.dtype == w.dtype for array in arrays) or not x.size:
         return False
-    if not (x.ndim == w.ndim == 4 and x.shape[1] == w.shape[1] and w.size and max(moves.window) <= LARGEST):
+    if not (
+        x.ndim == w.ndim == 4 and x.shape[1] == w.shape[1] * moves.groups and w.size and max(moves.window) <= LARGEST
+    ):
         return False
     size = convolved_size(x, w, moves)
     largest = max(x.size, len(x) * size[0] * size[1] * len(w))

@@ -5,7 +5,8 @@ A convolution is a product of the matrix of windows and the weights (`nn.conv`):
     y[m, o] = Σ_k A[m, k] w[k, o],   m = (n, p, q) an output's place,   k = (r, s, c) a pixel of its window
 
 A holds R·S copies of each pixel. So a block of threads, which computes a tile of y, gathers a tile of A from the image
-into its own shared memory, and forgets it after use: the device's memory holds images alone.
+into its own shared memory, and forgets it after use: the device's memory holds images alone. With groups, each group
+of channels is a product of its own, computed by blocks of its own.
 
     product(A, w)     y of a convolution. With dy in place of x, dx: each pixel meets the windows that read it.
     product(Aᵀ, dy)   dw, and db: the bias is a weight whose input is always 1, so A gets one more column, of ones.
@@ -68,15 +69,16 @@ __device__ inline T pixel(const T* image_, Place point, Place tap, Image image, 
 """
 
 _FORWARD = """
-struct Weight { int r, s, in, out; };                                // the strides between its elements
+struct Weight { int r, s, in, out, group; };                         // the strides between its elements
 
-// y (M, O), M = N·P·Q. A thread computes TALL rows and WIDE columns of its block's tile, which is 16 times as large.
+// y (M, O·groups), M = N·P·Q. A thread computes TALL rows and WIDE columns of its block's tile, 16 times as large.
 extern "C" __global__ void __launch_bounds__(256) convolution(
     const T* x, const T* w, const T* bias, T* y, Image image, Moves move, Weight weight, int O, int has_bias, int relu
 ) {
     __shared__ __align__(16) T left[16][16 * TALL + 4], right[16][16 * WIDE + 4];  // + 4: fewer threads share a bank
-    int M = image.N * move.P * move.Q, K = move.R * move.S * image.C;
+    int M = image.N * move.P * move.Q, K = move.R * move.S * image.C, group = blockIdx.z, groups = gridDim.z;
     int row0 = blockIdx.x * 16 * TALL, column0 = blockIdx.y * 16 * WIDE;
+    x += group * image.C * image.c, w += group * weight.group, bias += group * O;
     int across = threadIdx.x % 16, down = threadIdx.x / 16;
     Place points[TALL];                                              // of the rows that this thread gathers
     for (int i = 0; i < TALL; ++i) points[i] = point_of(row0 + down + 16 * i, M, image, move);
@@ -109,19 +111,21 @@ extern "C" __global__ void __launch_bounds__(256) convolution(
         int m = row0 + TALL * down + i, o = column0 + WIDE * across + j;
         if (m >= M || o >= O) continue;
         T value = sum[i][j] + (has_bias ? bias[o] : T(0));
-        y[(long long)m * O + o] = relu && value < 0 ? T(0) : value;  // NaN stays
+        y[((long long)m * groups + group) * O + o] = relu && value < 0 ? T(0) : value;  // NaN stays
     }
 }
 """
 
 _WEIGHTS = """
-// parts (blocks along z, K + 1, O): what each run of rows adds to dw, and in the last row to db.
+// parts (runs of rows, groups, K + 1, O): what each run of rows adds to dw, and in the last row to db.
 extern "C" __global__ void __launch_bounds__(256) weight_gradient(
-    const T* x, const T* dy, T* parts, Image image, Moves move, int O, int rows
+    const T* x, const T* dy, T* parts, Image image, Moves move, int O, int groups, int rows
 ) {
     __shared__ __align__(16) T left[16][16 * TALL], right[16][16 * WIDE];
     int M = image.N * move.P * move.Q, K = move.R * move.S * image.C;
-    int k0 = blockIdx.x * 16 * TALL, column0 = blockIdx.y * 16 * WIDE, first = blockIdx.z * rows;
+    int k0 = blockIdx.x * 16 * TALL, column0 = blockIdx.y * 16 * WIDE;
+    int group = blockIdx.z % groups, first = blockIdx.z / groups * rows;
+    x += group * image.C * image.c;
     int across = threadIdx.x % 16, down = threadIdx.x / 16, last = min(M, first + rows);
     Place taps[TALL];                                                // of the columns of A that this thread gathers
     for (int i = 0; i < TALL; ++i) {
@@ -138,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(256) weight_gradient(
         }
         for (int j = 0; j < WIDE; ++j) {
             int o = column0 + across + 16 * j;
-            right[down][across + 16 * j] = m < last && o < O ? dy[(long long)m * O + o] : T(0);
+            right[down][across + 16 * j] = m < last && o < O ? dy[((long long)m * groups + group) * O + o] : T(0);
         }
         __syncthreads();
         #pragma unroll
@@ -156,18 +160,18 @@ extern "C" __global__ void __launch_bounds__(256) weight_gradient(
     }
 }
 
-// dw (O, C, R, S) and db (O,) from the parts. Eight threads an element take every eighth part; then they are added up.
-extern "C" __global__ void add_parts(const T* parts, T* dw, T* db, int count, int C, int RS, int O) {
+// dw (O·groups, C, R, S) and db from the parts. Eight threads an element take every eighth part, and add up their sums.
+extern "C" __global__ void add_parts(const T* parts, T* dw, T* db, int count, int groups, int C, int RS, int O) {
     __shared__ T sums[8][32];
-    int K = RS * C, i = blockIdx.x * 32 + threadIdx.x;
+    int K = RS * C, size = groups * (K + 1) * O, i = blockIdx.x * 32 + threadIdx.x;
     T sum = 0;
-    if (i < (K + 1) * O)
-        for (int part = threadIdx.y; part < count; part += 8) sum += parts[(long long)part * (K + 1) * O + i];
+    if (i < size)
+        for (int part = threadIdx.y; part < count; part += 8) sum += parts[(long long)part * size + i];
     sums[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
-    if (threadIdx.y || i >= (K + 1) * O) return;
+    if (threadIdx.y || i >= size) return;
     for (int y = 1; y < 8; ++y) sum += sums[y][threadIdx.x];
-    int o = i % O, k = i / O;
+    int k = i / O % (K + 1), o = i / O / (K + 1) * O + i % O;
     if (k == K) db[o] = sum;
     else dw[(o * C + k % C) * RS + k / C] = sum;
 }
@@ -175,11 +179,12 @@ extern "C" __global__ void add_parts(const T* parts, T* dw, T* db, int count, in
 
 
 class Moves(NamedTuple):
-    """How a convolution moves."""
+    """How a convolution moves, and into how many groups its channels are cut."""
 
     stride: HeightWidth
     padding: HeightWidth
     dilation: HeightWidth
+    groups: int
 
 
 class Tile(NamedTuple):
@@ -190,67 +195,76 @@ class Tile(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """How a kernel walks: the sizes of its result, its structs `Moves` and `Weight`, and whether it divides."""
+    """How a kernel walks: the sizes of its result, its structs `Moves` and `Weight`, groups, and whether it divides."""
 
     outputs: HeightWidth
     moves: Array
     weight: Array
+    groups: int
     divide: bool
 
 
 def forward(x: Floats, w: Floats, b: Floats | None, moves: Moves, outputs: HeightWidth, relu: bool) -> Floats:
     """Return the convolution, with its bias and with ReLU where that is asked for, channels-last: (N, P, Q, O).
 
-    x (N, H, W, C) may lie in memory in any order. w (O, C, R, S), b (O,).
+    x (N, H, W, C) may lie in memory in any order. w (O, C/groups, R, S), b (O,).
     """
     R, S = w.shape[2:]
-    weight = _struct(S, 1, R * S, w[0].size)
-    return _convolved(x, w, b, len(w), Walk(outputs, _forward_moves(w, moves, outputs), weight, False), relu)
+    weight = _struct(S, 1, R * S, w[0].size, w.size // moves.groups)
+    walk = Walk(outputs, _forward_moves(w, moves, outputs), weight, moves.groups, False)
+    return _convolved(x, w, b, len(w) // moves.groups, walk, relu)
 
 
 def backward_input(dz: Floats, w: Floats, moves: Moves, size: HeightWidth) -> Floats:
     """Return dx (N, H, W, C) from dz (N, P, Q, O): a convolution of dz with the roles of the channels exchanged."""
     R, S = w.shape[2:]
-    (sy, sx), (py, px), (dy, dx) = moves
-    move, weight = _struct(*size, R, S, 1, 1, py, px, -dy, -dx, sy, sx), _struct(S, 1, w[0].size, R * S)
-    return _convolved(dz, w, None, w.shape[1], Walk(size, move, weight, max(moves.stride) > 1), False)
+    (sy, sx), (py, px), (dy, dx), groups = moves
+    move, weight = (
+        _struct(*size, R, S, 1, 1, py, px, -dy, -dx, sy, sx),
+        _struct(S, 1, w[0].size, R * S, w.size // groups),
+    )
+    return _convolved(dz, w, None, w.shape[1], Walk(size, move, weight, groups, max(moves.stride) > 1), False)
 
 
 def _forward_moves(w: Floats, moves: Moves, outputs: HeightWidth) -> Array:
     """Return the kernels' `Moves` where they read windows as the forward pass does."""
-    (sy, sx), (py, px), (dy, dx) = moves
+    (sy, sx), (py, px), (dy, dx), _ = moves
     return _struct(*outputs, *w.shape[2:], sy, sx, -py, -px, dy, dx, 1, 1)
 
 
 def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: Walk, relu: bool) -> Floats:
-    y: Floats = cupy.empty((len(x), *walk.outputs, O), x.dtype)
+    """Return y (N, P, Q, O·groups), of O columns for each group."""
+    y: Floats = cupy.empty((len(x), *walk.outputs, O * walk.groups), x.dtype)
     wide = _wide(O)
-    grid = -(-(y.size // O) // (16 * TALL)), -(-O // (16 * wide))
+    grid = -(-(y.size // y.shape[3]) // (16 * TALL)), -(-O // (16 * wide)), walk.groups
     numbers = (np.int32(O), np.int32(b is not None), np.int32(relu))
-    arguments = (x, w, w if b is None else b, y, _image(x), walk.moves, walk.weight, *numbers)
+    arguments = (x, w, w if b is None else b, y, _image(x, walk.groups), walk.moves, walk.weight, *numbers)
     _kernel("convolution", _FORWARD, x.dtype.char, Tile(TALL, wide), walk.divide)(grid, (THREADS,), arguments)
     return y
 
 
 def backward_parameters(x: Floats, dz: Floats, moves: Moves, dw: Floats, db: Floats) -> None:
-    """Fill dw (O, C, R, S) and db (O,) from dz (N, P, Q, O), rows in order."""
-    O, C, R, S = dw.shape
-    M, K, wide = dz.size // O, C * R * S, _wide(O)
+    """Fill dw (O, C/groups, R, S) and db (O,) from dz (N, P, Q, O), rows in order."""
+    groups, (C, R, S) = moves.groups, dw.shape[1:]
+    O = len(dw) // groups
+    M, K, wide = dz.size // len(dw), C * R * S, _wide(O)
     tall = 4 if K + 1 > 16 else 1
     tiles = -(-(K + 1) // (16 * tall)), -(-O // (16 * wide))
-    count = max(1, min(-(-M // 64), BLOCKS // (tiles[0] * tiles[1])))
+    count = max(1, min(-(-M // 64), BLOCKS // (tiles[0] * tiles[1] * groups)))
     rows = -(-M // count)
-    parts = cupy.empty((count, K + 1, O), dw.dtype)
-    arguments = (x, dz, parts, _image(x), _forward_moves(dw, moves, dz.shape[1:3]), np.int32(O), np.int32(rows))
-    _kernel("weight_gradient", _WEIGHTS, x.dtype.char, Tile(tall, wide))((*tiles, count), (THREADS,), arguments)
-    numbers = (np.int32(count), np.int32(C), np.int32(R * S), np.int32(O))
-    grid = (-(-(K + 1) * O // 32),)
-    _kernel("add_parts", _WEIGHTS, x.dtype.char, Tile(tall, wide))(grid, (32, 8), (parts, dw, db, *numbers))
+    parts = cupy.empty((count, groups, K + 1, O), dw.dtype)
+    walk = _image(x, groups), _forward_moves(dw, moves, dz.shape[1:3])
+    arguments = (x, dz, parts, *walk, np.int32(O), np.int32(groups), np.int32(rows))
+    grid = (*tiles, count * groups)
+    _kernel("weight_gradient", _WEIGHTS, x.dtype.char, Tile(tall, wide))(grid, (THREADS,), arguments)
+    numbers = map(np.int32, (count, groups, C, R * S, O))
+    blocks = -(-groups * (K + 1) * O // 32)
+    _kernel("add_parts", _WEIGHTS, x.dtype.char, Tile(tall, wide))((blocks,), (32, 8), (parts, dw, db, *numbers))
 
 
-def _image(x: Floats) -> Array:
-    """Return the sizes and strides of x (N, H, W, C) as the kernels take them."""
-    return _struct(*x.shape, *(stride // x.itemsize for stride in x.strides))
+def _image(x: Floats, groups: int) -> Array:
+    """Return the sizes and strides of x (N, H, W, C) as the kernels take them, with the channels of one group."""
+    return _struct(*x.shape[:3], x.shape[3] // groups, *(stride // x.itemsize for stride in x.strides))
 
 
 def _struct(*numbers: int) -> Array:

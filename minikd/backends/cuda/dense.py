@@ -64,10 +64,11 @@ class DenseArrays(NamedTuple):
     y: Floats | None
 
 
-def dense(x: Floats, w: Floats, b: Floats, relu: bool) -> tuple[Floats, DenseArrays]:
-    """Return y (N, O) and the cache. Shapes: x (N, C), w (O, C), b (O,)."""
+def dense(x: Floats, w: Floats, b: Floats | None, relu: bool) -> tuple[Floats, DenseArrays]:
+    """Return y (N, O) and the cache. Shapes: x (N, C), w (O, C), b (O,) or None for no bias."""
     y = product(x, w.T)  # (N, O) = (N, C) @ (C, O)
-    _add_bias(b, relu, y)
+    if b is not None or relu:
+        _add_bias(0 if b is None else b, relu, y)
     return y, DenseArrays(x, w, y if relu else None)
 
 

@@ -4,15 +4,30 @@
 each time it is launched, so all that changes from step to step is found by these two numbers.
 """
 
+from typing import NamedTuple
+
 import cupy
 
 from minikd.typing import Array, Floats, Ints, Pixels, Scalar
 
-# The product is rounded before the sum, as on the host: a device's compiler would fuse them.
-_ROUNDED = """
+# A product is rounded before the sum that follows, as on the host: a device's compiler would fuse the two.
+ROUNDED = """
 __device__ float times(float a, float b) { return __fmul_rn(a, b); }
 __device__ double times(double a, double b) { return __dmul_rn(a, b); }
 """
+
+
+class Stored(NamedTuple):
+    """A set on the device: pixels (N, C, H, W), labels (N,), the epoch's order (N,), the counters, and what pixels are
+    multiplied by and what is taken away then, for each channel (C,)."""
+
+    pixels: Pixels
+    labels: Ints
+    order: Ints
+    counter: Ints
+    scale: Floats
+    shift: Floats
+
 
 _batch = cupy.ElementwiseKernel(
     "raw P pixels, raw int64 labels, raw int64 order, raw int64 counter, raw T scale, raw T shift, int64 C, int64 area",
@@ -26,19 +41,23 @@ _batch = cupy.ElementwiseKernel(
     }
     """,
     "minikd_batch",
-    preamble=_ROUNDED,
+    preamble=ROUNDED,
 )
 
 
-def batch(
-    pixels: Pixels, labels: Ints, order: Ints, counter: Ints, scale: Floats, shift: Floats, count: int
-) -> tuple[Ints, Floats, Ints]:
+def batch(stored: Stored, count: int) -> tuple[Ints, Floats, Ints]:
     """Return the next `count` samples: their numbers, their images normalised (count, C, H, W), and their labels."""
-    _, C, H, W = pixels.shape
-    images: Floats = cupy.empty((count, C, H, W), scale.dtype)
+    _, C, H, W = stored.pixels.shape
+    index, images, label = empty_batch(stored, count)
+    _batch(*stored, C, H * W, images, index, label)
+    return index, images, label
+
+
+def empty_batch(stored: Stored, count: int) -> tuple[Ints, Floats, Ints]:
+    """Return arrays for the numbers, the images and the labels of `count` samples."""
+    images: Floats = cupy.empty((count, *stored.pixels.shape[1:]), stored.scale.dtype)
     index: Ints = cupy.empty(count, cupy.int64)
     label: Ints = cupy.empty(count, cupy.int64)
-    _batch(pixels, labels, order, counter, scale, shift, C, H * W, images, index, label)
     return index, images, label
 
 

@@ -7,13 +7,9 @@ Numba.
 """
 
 from minikd.backends.loops.activations import relu_backward
-from minikd.backends.loops.block import block, block_backward, block_backward_parameters
+from minikd.backends.loops.augment import uniform, warped
 from minikd.backends.loops.dense import dense, dense_backward, dense_backward_parameters, dense_row
-from minikd.backends.loops.groups import (
-    grouped_block,
-    grouped_block_backward,
-    grouped_block_backward_parameters,
-)
+from minikd.backends.loops.groups import block, block_backward, block_backward_parameters
 from minikd.backends.loops.losses import cross_entropy, distillation_loss, kl_divergence, log_softmax, mix
 from minikd.backends.loops.optimisers import adam, sgd
 from minikd.backends.loops.pixels import normalized
@@ -34,15 +30,14 @@ __all__ = [
     "dense_row",
     "distillation_loss",
     "gather_windows",
-    "grouped_block",
-    "grouped_block_backward",
-    "grouped_block_backward_parameters",
     "kl_divergence",
     "log_softmax",
     "mix",
     "normalized",
     "relu_backward",
     "sgd",
+    "uniform",
+    "warped",
     "window_max",
     "window_max_backward",
 ]

@@ -26,18 +26,20 @@ class Saved(NamedTuple):
     moves: Block
 
 
-def block(x: Floats, w: Floats, b: Floats, moves: Block) -> tuple[Floats, Saved] | None:
+def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, Saved] | None:
     """Return the outputs (N, O, P, Q) and the cache, or None where no loop covers these shapes.
 
-    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,). Of windows that reach over the edge nothing is computed.
+    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,) or None for no bias. Windows that reach over the edge are
+    left out.
     """
+    b = np.zeros(len(w), w.dtype) if b is None else b
     if not covers(x, w, b, moves):
         return None
     P, Q = outputs(x, w, moves)
     rows = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
     y = np.empty((len(x), P, Q, len(w)), x.dtype)
     winner = np.empty(y.shape, np.uint8)
-    stride, padding, dilation, window, relu = moves
+    stride, padding, dilation, window, relu, _ = moves
     if by_winograd(w, moves):
         size = outputs(x, w, moves._replace(window=(1, 1)))
         winograd.forward(rows, winograd.transformed(w), b, y, winner, size, padding, window, relu)
@@ -62,7 +64,7 @@ def block_backward_parameters(
 
 def _gradients(dy: Floats, cache: Saved, dx: Floats, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
     """Fill dx, unless it is empty, and return dw and db."""
-    x, w, winner, (stride, padding, dilation, window, _) = cache
+    x, w, winner, (stride, padding, dilation, window, _, _) = cache
     O, C, R, S = w.shape
     dw, db = (into["weight"], into["bias"]) if into else (np.empty(w.shape, w.dtype), np.empty(O, w.dtype))
     gradient = np.ascontiguousarray(dy.transpose(0, 2, 3, 1))

@@ -26,8 +26,9 @@ class DenseArrays(NamedTuple):
     relu: bool
 
 
-def dense(x: Floats, w: Floats, b: Floats, relu: bool) -> tuple[Floats, DenseArrays]:
-    """Return y (N, O) and the cache. Shapes: x (N, C), w (O, C), b (O,)."""
+def dense(x: Floats, w: Floats, b: Floats | None, relu: bool) -> tuple[Floats, DenseArrays]:
+    """Return y (N, O) and the cache. Shapes: x (N, C), w (O, C), b (O,) or None for no bias."""
+    b = np.zeros(len(w), w.dtype) if b is None else b
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     y = np.empty((len(x), len(w)), x.dtype)
     _dense(x, w, b, relu, y)

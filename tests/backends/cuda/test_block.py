@@ -7,6 +7,7 @@ import pytest
 
 from minikd.backends import Backend, to_host
 from minikd.backends.host import numpy_alone
+from minikd.nn import Conv2d, Linear, ReLU, Sequential
 from minikd.nn.blocks import BlockCache, Inside
 from tests import border
 from tests.backends.loops.compare import assert_close
@@ -57,12 +58,48 @@ def test_memory_order_and_number_of_images_do_not_matter(memory, count):
         assert_close(*both(model, x, dy), scale=40)
 
 
-def test_every_convolution_without_groups_is_a_block_there():
+def test_every_convolution_is_a_block_there():
     for convolution in CONVOLUTIONS:
         model, x = network(convolution, "pool and relu", "float32").to(DEVICE), pictures(convolution, "float32")
         _, cache = model.forward(DEVICE.put(x))
-        wanted = [BlockCache, Inside, Inside]
-        assert ([type(one) for one in cache] == wanted) == (model.layers[0].groups == 1)
+        assert [type(one) for one in cache] == [BlockCache, Inside, Inside]
+
+
+GROUPED = {
+    "depthwise": ((6, 6, 3), {"padding": 1, "groups": 6}),
+    "depthwise, two outputs each, stride 2": ((4, 8, 3), {"stride": 2, "padding": 1, "groups": 4}),
+    "wide groups of 1x1": ((40, 36, 1), {"groups": 2}),
+    "dilation": ((6, 9, (3, 2)), {"stride": (2, 1), "dilation": (1, 2), "padding": (0, 1), "groups": 3}),
+}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("tail", ["alone", "pool and relu"])
+@pytest.mark.parametrize("case", GROUPED)
+def test_groups_with_a_bias_and_without(case, tail, bias):
+    sizes, moves = GROUPED[case]
+    rng = np.random.default_rng(6)
+    conv = Conv2d(*sizes, rng, **moves, bias=bias)
+    model = Sequential(conv, *(layer.copy() for layer in TAILS[tail])).astype("float64")
+    model.vector = rng.standard_normal(model.vector.shape)
+    x = rng.standard_normal((3, sizes[0], 9, 8))
+    dy = rng.standard_normal(model(x).shape)
+    assert_close(*both(model, x, dy), scale=40)
+    there = model.copy().to(DEVICE)
+    _, cache = there.forward(DEVICE.put(x))
+    flat = DEVICE.put(np.full(model.size, np.nan))
+    there.parameter_gradients(DEVICE.put(dy), cache, into=flat)
+    grads = model.parameter_gradients(dy, model.forward(x)[1])
+    np.testing.assert_allclose(to_host(flat), np.concatenate([one.ravel() for one in grads.values()]), atol=1e-9)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_dense_layer_without_a_bias(relu):
+    rng = np.random.default_rng(6)
+    model = Sequential(Linear(5, 4, rng, bias=False), *[ReLU()] * relu).astype("float64")
+    x = rng.standard_normal((7, 5))
+    assert_close(*both(model, x, upstream(model, x)), scale=40)
+    assert type(model.copy().to(DEVICE).forward(DEVICE.put(x))[1][0]) is BlockCache
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -102,10 +139,14 @@ BUGS = {
     "db misses the last rows": ("_WEIGHTS", "T(k == K && m < last)", "T(k == K && m < last - 1)"),
     "a run of rows begins too late": (
         "_WEIGHTS",
-        "first = blockIdx.z * rows",
-        "first = blockIdx.z * rows + (blockIdx.z > 0)",
+        "first = blockIdx.z / groups * rows",
+        "first = blockIdx.z / groups * rows + (blockIdx.z > 0)",
     ),
     "every eighth part is left out": ("_WEIGHTS", "int y = 1; y < 8", "int y = 2; y < 8"),
+    "a group reads the first group's channels": ("_WEIGHTS", "x += group * image.C * image.c;", ""),
+    "a group has the first group's weights": ("_FORWARD", "w += group * weight.group", "w += 0"),
+    "a group writes where the first one does": ("_FORWARD", "(long long)m * groups + group)", "(long long)m * groups)"),
+    "db of a group is the first group's": ("_WEIGHTS", "o = i / O / (K + 1) * O + i % O", "o = i % O"),
     "dw is not in the order of the weights": ("_WEIGHTS", "dw[(o * C + k % C) * RS + k / C]", "dw[o * C * RS + k]"),
 }
 
@@ -119,7 +160,11 @@ def test_a_bug_in_a_kernel_is_seen(bug, monkeypatch):
     monkeypatch.setattr(convolution, name, source.replace(right, wrong))
     monkeypatch.setattr(convolution, "_kernel", convolution._kernel.__wrapped__)
     seen = 0
-    for case, tail in (("stride, dilation and padding of two axes", "alone"), ("3x3, the teacher's second", "relu")):
+    for case, tail in (
+        ("stride, dilation and padding of two axes", "alone"),
+        ("3x3, the teacher's second", "relu"),
+        ("groups", "alone"),
+    ):
         model, x = network(case, tail, "float64"), pictures(case, "float64", count=4)
         x[0, :, 3, 3] = np.nan if "NaN" in bug else 1.0
         found, wanted = both(model, x, upstream(model, x))

@@ -5,7 +5,8 @@ import pytest
 
 from minikd import losses, optim
 from minikd.backends.host import numpy_alone
-from minikd.data import Views
+from minikd.data import Augmentation, Views, augment
+from minikd.data.draws import keys, uniform
 from minikd.nn.activations import relu, relu_backward
 from minikd.nn.conv import conv2d, conv2d_backward
 from minikd.nn.pooling import max_pool2d, max_pool2d_backward
@@ -166,6 +167,42 @@ def test_pixels_are_normalized_alike(pixels, dtype):
                 assert_close(*both(views.clean, index), scale=4)
     broken = Views(np.array([[[[np.nan, np.inf]]]], "f"), np.zeros(1, int), (0.0,), (1.0,))
     np.testing.assert_array_equal(*both(broken.clean))
+
+
+VARIED = [
+    Augmentation(shift=30),
+    Augmentation(shift=2, rotation=40, scale=0.5),
+    Augmentation(rotation=180, elastic=3.0, elastic_smoothing=1.5),
+]
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("augmentation", VARIED, ids=str)
+def test_images_are_augmented_alike(augmentation, pixels):
+    """Up to rounding: a position that rounds otherwise, by 1e-6 pixels, meets neighbours that differ by up to 1."""
+    rng = np.random.default_rng(6)
+    for shape in ((7, 1, 28, 28), (3, 3, 5, 4), (2, 2, 1, 1), (0, 1, 4, 4)):
+        images = rng.random(shape)
+        images = (images * 255).astype("u1") if pixels == "uint8" else images.astype(pixels)
+        for stored in (images, images.transpose(0, 1, 3, 2), np.repeat(images, 2, axis=0)[::2]):
+            stored.flags.writeable = False
+            found, wanted = both(augment, stored, augmentation, 3, 4, np.arange(len(stored)))
+            assert (found.shape, found.dtype) == (wanted.shape, np.float32)
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=(255 if pixels == "uint8" else 1) * 3e-5)
+
+
+def test_a_broken_pixel_stays_visible_where_it_is():
+    images = np.zeros((1, 1, 6, 6), "f")
+    images[0, 0, 2, 2] = np.nan
+    found, wanted = both(augment, images, Augmentation(shift=1), 0, 0, np.arange(1))
+    assert np.isnan(found).any()
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 1568])
+def test_random_numbers_are_the_same_to_the_bit(count):
+    key, index = keys(0, 0, 1)[0], np.array([0, 7, 59_999, 3], np.int64)
+    np.testing.assert_array_equal(*both(uniform, key, index, count))
 
 
 def test_numpy_alone_is_numpy_alone():
