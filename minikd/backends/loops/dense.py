@@ -17,7 +17,7 @@ from minikd.backends.loops.compiling import kernel, kernel_of_sums, wide
 from minikd.typing import Floats, Ints
 
 
-class DenseArrays(NamedTuple):
+class SavedDense(NamedTuple):
     """The input x (N, C), the weight (O, C), the output y (N, O), and whether a ReLU made it."""
 
     x: Floats
@@ -26,17 +26,17 @@ class DenseArrays(NamedTuple):
     relu: bool
 
 
-def dense(x: Floats, w: Floats, b: Floats | None, relu: bool) -> tuple[Floats, DenseArrays]:
+def dense(x: Floats, w: Floats, b: Floats | None, relu: bool) -> tuple[Floats, SavedDense]:
     """Return y (N, O) and the cache. Shapes: x (N, C), w (O, C), b (O,) or None for no bias."""
     b = np.zeros(len(w), w.dtype) if b is None else b
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     y = np.empty((len(x), len(w)), x.dtype)
     _dense(x, w, b, relu, y)
-    return y, DenseArrays(x, w, y, relu)
+    return y, SavedDense(x, w, y, relu)
 
 
 def dense_backward(
-    dy: Floats, cache: DenseArrays, into: Mapping[str, Floats] | None = None
+    dy: Floats, cache: SavedDense, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats, Floats]:
     """Return dx (N, C), dw (O, C) and db (O,) from dy (N, O); `into` holds the arrays to fill with dw and db."""
     dx = np.empty_like(cache.x)
@@ -44,13 +44,13 @@ def dense_backward(
 
 
 def dense_backward_parameters(
-    dy: Floats, cache: DenseArrays, into: Mapping[str, Floats] | None = None
+    dy: Floats, cache: SavedDense, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
     """Return dw and db alone."""
     return _gradients(dy, cache, cache.x[:0], into)
 
 
-def _gradients(dy: Floats, cache: DenseArrays, dx: Floats, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
+def _gradients(dy: Floats, cache: SavedDense, dx: Floats, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
     """Fill dx, unless it is empty, and return dw and db."""
     x, w, y, relu = cache
     dw, db = (into["weight"], into["bias"]) if into else (np.empty(w.shape, w.dtype), np.empty(len(w), w.dtype))
