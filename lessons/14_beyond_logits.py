@@ -20,7 +20,7 @@ from minikd.evidence.gradcheck import check_loss
 from minikd.lessons import Lesson
 from minikd.lessons.teacher import teacher_of
 from minikd.methods import Labels, Pair, build, refusal
-from minikd.methods.layers import choose
+from minikd.methods.layers import compared_layers
 from minikd.models import describe, mlp
 from minikd.nn import Linear, ReLU, Sequential
 from minikd.report.style import new_figure, tidy
@@ -266,7 +266,7 @@ mean, std = mean_and_std(data.train_images)
 views = Views(data.train_images[:COUNT], data.train_labels[:COUNT], mean, std)
 tested = slice(lesson.pick(full=10_000, quick=500))
 test_images, test_labels = Views(data.test_images, data.test_labels, mean, std).clean(tested), data.test_labels[tested]
-layers = choose(student, teacher, data.image_shape, ("", ""), False)
+layers = compared_layers(student, teacher, data.image_shape, ("", ""), False)
 print(f"student's layer {layers.student}, {layers.student_shape}; teacher's {layers.teacher}, {layers.teacher_shape}")
 answers, features = outputs_of(teacher, views, map, (layers.teacher,))
 before = teacher.vector.copy()

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from minikd import metrics
-from minikd.arguments import check_choices, check_data, check_model, check_trainable, path_of, teachers_of
+from minikd.arguments import check_choices, check_trainable, expect_data, expect_model, path_of, teachers_of
 from minikd.backends import module_of
 from minikd.compression.layers import Compression, check_fraction
 from minikd.compression.network import train_small
@@ -48,6 +48,7 @@ def train(
     data: Dataset,
     plan: Plan | None = None,
     augmentation: Augmentation | None = None,
+    *,
     callbacks: Sequence[Callback] | Literal["auto"] = "auto",
     quantize: str = "none",
     prune: float = 0.0,
@@ -78,6 +79,7 @@ def distill(
     plan: Plan | None = None,
     method: str | Method | type[Method] | LossFunction = "soft_targets",
     augmentation: Augmentation | None = None,
+    *,
     callbacks: Sequence[Callback] | Literal["auto"] = "auto",
     unlabelled: Pixels | None = None,
     quantize: str = "none",
@@ -102,7 +104,6 @@ def distill(
     views = with_unlabelled(views, unlabelled, data)
     pair = Pair(student, teachers, data.image_shape, unlabelled is None)
     check(by, pair)
-
     told = chosen(callbacks)
     objective = by.objective(pair, asking(teachers, views, told), np.random.default_rng((plan.seed, EXTRA)))
     student.class_names = data.class_names
@@ -122,8 +123,8 @@ def prepared(
     callbacks: Sequence[Callback] | Literal["auto"],
 ) -> tuple[Dataset, Plan, Views]:
     """Check the arguments; return the data in the order of the model's classes, the plan and the views."""
-    check_model(model, role)
-    check_data(data)
+    expect_model(model, role)
+    expect_data(data)
     check_choices(plan, augmentation, callbacks)
     data, plan = matched(model, data, f"the {role}"), plan or Plan()
     check_trainable(model, role)
@@ -170,8 +171,8 @@ def evaluate(model: Sequential, data: Dataset) -> Scores:
     If the model knows its classes' names, they are matched with the data's. Raises as `train`; Diverged where an answer
     is NaN or infinite.
     """
-    check_model(model, "model")
-    check_data(data)
+    expect_model(model, "model")
+    expect_data(data)
     data = matched(model, data, "the model")
     train = views_for(model, data)
     test = replace(train, images=data.test_images, labels=data.test_labels)
@@ -191,8 +192,8 @@ def save(path: str | Path, model: Sequential, data: Dataset) -> None:
 
     Raises CheckpointError where it cannot be written, and as `evaluate`.
     """
-    check_model(model, "model")
-    check_data(data)
+    expect_model(model, "model")
+    expect_data(data)
     file = path_of(path)
     data = matched(model, data, "the model")
     save_model(file, model, Card.of(file.stem, data, *mean_and_std(data.train_images)))

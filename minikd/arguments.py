@@ -19,7 +19,7 @@ def kind_of(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
 
 
-def check_model(model: object, who: str) -> None:
+def expect_model(model: object, who: str) -> None:
     """Refuse what is no model, and a dtype that nothing here computes in. Raises ConfigError and DtypeError."""
     if not isinstance(model, Sequential):
         loaded = "; load_model returns a model and its card: give the first" if isinstance(model, tuple) else ""
@@ -42,7 +42,7 @@ def check_trainable(model: Sequential, who: str) -> None:
         raise ConfigError(f"{who} has a read-only vector, so it cannot be trained; train a copy: model.copy()")
 
 
-def check_data(data: object) -> None:
+def expect_data(data: object) -> None:
     """Refuse what is no data set."""
     if not isinstance(data, Dataset):
         raise ConfigError(
@@ -58,12 +58,6 @@ def path_of(path: object) -> Path:
     if not found.name or "\0" in str(found) or found.is_dir():
         raise ConfigError(f"path is {str(path)!r}, but must be that of a file, such as 'student.safetensors'")
     return found
-
-
-def check_flag(value: object, what: str) -> None:
-    """Refuse what is neither True nor False: any text counts as True."""
-    if not isinstance(value, bool | np.bool_):
-        raise ConfigError(f"{what} is {value!r}, but must be True or False")
 
 
 def check_choices(plan: object, augmentation: object, callbacks: object) -> None:
@@ -112,7 +106,7 @@ def named(number: int, all_: Sequence[object]) -> str:
 
 def checked_teacher(teacher: object, student: Sequential, who: str) -> Sequential:
     """Return the teacher, once it is clear that it can teach this student."""
-    check_model(teacher, who)
+    expect_model(teacher, who)
     assert isinstance(teacher, Sequential)
     ours, theirs = (module_of(model.vector).__name__ for model in (student, teacher))
     if ours != theirs:

@@ -118,9 +118,10 @@ class McNemar:
 def mcnemar(logits_a: Floats, logits_b: Floats, labels: Ints) -> McNemar:
     """Test whether two models that saw the same samples have the same error rate (McNemar 1947, the exact form).
 
-    Samples that both get right or both get wrong say nothing about which is better. Were the models equally good, each
-    of the others would be a coin toss: p is the two-sided binomial probability of a split at least this uneven, and 1
-    where there is no such sample. Dietterich (1998) recommends this test for classifiers that were trained once.
+    Samples that both get right or both get wrong say nothing about which is better. If the models were equally good,
+    each of the others would be a coin toss: p is the two-sided binomial probability of a split at least this uneven,
+    and 1 where there is no such sample. Dietterich (1998) recommends this test for classifiers that were trained
+    once.
     """
     _check_pair(logits_a, logits_b)
     _check(logits_a, labels)

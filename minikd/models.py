@@ -10,6 +10,7 @@ import numpy as np
 from minikd.errors import ConfigError, ShapeError, SizeError
 from minikd.nn import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.layer import Layer
+from minikd.settings import with_new_name
 from minikd.typing import Shape
 
 
@@ -103,6 +104,11 @@ def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
     return Sequential(*layers, Linear(1200, classes, rng, init="glorot"))
 
 
+def __getattr__(name: str) -> object:
+    told = "models.seed_cnn is called models.original_cnn now"
+    raise AttributeError(told if name == "seed_cnn" else f"module 'minikd.models' has no attribute {name!r}")
+
+
 TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequential]] = {
     "cnn": cnn,
     "deep": deep_cnn,
@@ -114,6 +120,7 @@ TEACHERS: dict[str, Callable[[Shape, int, np.random.Generator, float], Sequentia
 
 def teacher(name: str, image: Shape, classes: int, rng: np.random.Generator, dropout: float) -> Sequential:
     """Return a teacher by its name in a recipe."""
+    name = with_new_name("model", name, TEACHERS)
     if name not in TEACHERS:
         raise ConfigError(f"teacher.model is {name!r}, but must be one of {', '.join(TEACHERS)}")
     size = f"images of {image[1]}x{image[2]}"

@@ -1,4 +1,4 @@
-"""Optimisers as pure arithmetic on one flat vector, and gradient clipping.
+"""Optimisers as pure arithmetic on one flat vector.
 
 All parameters of a model are views of one vector, so an optimiser needs no loop over layers. It is a value without
 memory of its own: `init` makes the state as a dictionary of arrays, which a checkpoint saves as it is, and `step`
@@ -18,8 +18,7 @@ from minikd.backends import device_kernels, kernels_of, module_of
 from minikd.checks import check_float, number
 from minikd.errors import CheckpointError, ConfigError, DtypeError, ShapeError
 from minikd.memory import require
-from minikd.nn.products import product
-from minikd.typing import Floats, Scalar
+from minikd.typing import Floats
 
 Vector = npt.NDArray[np.number]
 State = dict[str, Vector]
@@ -240,33 +239,6 @@ def build(name: str, weight_decay: float = 0.0, momentum: float = 0.9) -> Optimi
     raise ConfigError(f"optimizer is {name!r}, but must be one of {', '.join(NAMES)}")
 
 
-def clip_by_norm(grads: Floats, max_norm: float) -> tuple[Floats, Scalar]:
-    """Return `grads` scaled to an Euclidean norm of at most `max_norm`, and the norm that it had.
-
-        ĝ = g · min(1, max_norm / (|g| + 10⁻⁶))
-
-    Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks", Algorithm 1; as
-    torch.nn.utils.clip_grad_norm_. `grads` is the flat gradient (P,), so the norm is that of the whole model, and the
-    direction stays. It is not changed: the result is `grads` itself where NumPy finds nothing to clip, else a copy.
-    The norm is a 0-d value of the gradient's dtype. On CuPy it stays on the device and the copy is always made, since
-    asking whether to clip would make the host wait. A norm of NaN or infinity gives NaN or 0, as in PyTorch.
-
-    Raises `ConfigError` for `max_norm` ≤ 0 (infinity only measures), `ShapeError` and `DtypeError`.
-    """
-    if not number(max_norm) > 0:
-        raise ConfigError(f"clip_by_norm: max_norm is {max_norm!r}, but must be above 0; leave clipping out for none")
-    check_float(grads, "clip_by_norm: grads")
-    if grads.ndim != 1:
-        raise ShapeError(f"clip_by_norm: grads has shape {grads.shape}, but must be the flat gradient (P,)")
-    xp = module_of(grads)
-    norm: Scalar = xp.sqrt(product(grads, grads))  # () = (P,) @ (P,)
-    scale = xp.minimum(float(max_norm) / (norm + 1e-6), 1.0)
-    if xp is np and scale == 1.0:
-        return grads, norm
-    clipped: Floats = grads * scale
-    return clipped, norm
-
-
 def _state(params: Floats, names: tuple[str, ...]) -> State:
     """Return a step count of 0 and a vector of zeros for each name.
 
@@ -357,28 +329,3 @@ def _check_fraction(what: str, value: float) -> None:
 def _check_decay(name: str, value: float) -> None:
     if not 0 <= number(value) < math.inf:
         raise ConfigError(f"{name}: weight_decay is {value!r}, but must be finite and not below 0")
-
-
-def limit_weights(weight: Floats, max_norm: float) -> None:
-    """Scale down, in place, each unit's incoming weights, a row of `weight` (O, ...), to a norm of at most `max_norm`.
-
-        w_o ← w_o · min(1, max_norm / |w_o|)
-
-    These are the nearest weights that satisfy the constraint, so a step followed by this is projected gradient descent.
-    Hinton, Srivastava, Krizhevsky, Sutskever & Salakhutdinov 2012 (arXiv:1207.0580) use it with dropout: it allows
-    large learning rates without weights that grow without bound. As torch.renorm over dimension 0. A row of zeros
-    stays. Raises `ConfigError` for a norm that is not above 0 and finite, `ShapeError` for a weight without rows, and
-    `DtypeError`.
-    """
-    if not 0 < number(max_norm) < math.inf:
-        raise ConfigError(
-            f"limit_weights: max_norm is {max_norm!r}, but must be finite and above 0; leave it out for none"
-        )
-    if weight.ndim < 2 or weight.size == 0:
-        raise ShapeError(f"limit_weights: weight has shape {weight.shape}, but must be (O, ...), a row a unit")
-    check_float(weight, "limit_weights: weight")
-    xp, limit = module_of(weight), float(max_norm)
-    rows = weight.reshape(len(weight), -1)
-    lengths = xp.sqrt((rows * rows).sum(axis=1))
-    scale = limit / xp.maximum(lengths, limit)
-    weight *= scale.reshape(-1, *[1] * (weight.ndim - 1))  # not rows, which is a copy where weight is transposed

@@ -23,9 +23,13 @@ LARGEST = 2**63 - 1
 RENAMED = {"weight_limit": "max_norm", "course": "schedule"}
 """Settings that had another name: the old name, and the new one. Files, flags and results of old names still load."""
 
-RENAMED_VALUES = {("model", "seed"): "original"}
-"""Values that had another name: the setting and its old value, and the new value."""
-
+RENAMED_VALUES = {
+    ("model", "seed"): "original",
+    ("--model", "student"): "baseline",
+    ("--only", "control"): "baseline",
+    ("--only", "seed-teacher"): "original-teacher",
+}
+"""Values that had another name: the setting, or the flag, and its old value; and the new value."""
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -62,7 +66,9 @@ class Section:
         """Bring each setting into its type, and check it, but those `apart`."""
         for one in fields(self):
             if one.name not in apart:
-                value = with_new_name(one, converted(one, getattr(self, one.name)))
+                value = converted(one, getattr(self, one.name))
+                if isinstance(value, str):
+                    value = with_new_name(one.name, value, one.metadata["choices"])
                 check_value(one, value)
                 object.__setattr__(self, one.name, value)
 
@@ -70,7 +76,7 @@ class Section:
     def of(cls, table: Mapping[str, object], where: str) -> Self:
         """Return the section that a TOML table holds; what the table leaves out keeps its default."""
         known = {one.name: one for one in fields(cls)}
-        table = renamed(table, known)
+        table = with_new_names(table, known)
         for key in table:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
@@ -84,7 +90,7 @@ class Section:
             raise ConfigError(f"{where}: {reading.excerpt(error)}") from error
 
 
-def renamed(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
+def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
     """Return settings under their new names, and say which ones had an old name; `known` are the new names.
 
     Raises ConfigError where a setting is given under both.
@@ -108,12 +114,12 @@ def new_value(name: str, value: object) -> object:
     return RENAMED_VALUES.get((name.rpartition(".")[2], value), value) if isinstance(value, str) else value
 
 
-def with_new_name(one: Field[object], value: object) -> object:
-    """Return a field's value under its new name, and say so where it had an old one."""
-    new = new_value(one.name, value)
-    if new == value or new not in one.metadata["choices"]:
+def with_new_name(name: str, value: str, choices: Container[str]) -> str:
+    """Return the value of a setting or a flag under its new name, and say so where it had an old one."""
+    new = RENAMED_VALUES.get((name, value), value)
+    if new == value or new not in choices:
         return value
-    notice(f"the {one.name} {value} is called {new} now")
+    notice(f"{name} {value} is called {new} now")
     return new
 
 
@@ -125,10 +131,10 @@ def with_values(section: SectionT, values: Mapping[str, object]) -> SectionT:
 def listed(section: type[Section]) -> str:
     """Return a section's settings with their defaults, as "temperature=4.0, alpha=0.9"; "none" where it has none."""
     simple = [one for one in fields(section) if one.default is not MISSING]
-    return ", ".join(f"{one.name}={shown(one.default)}" for one in simple) or "none"
+    return ", ".join(f"{one.name}={default_text(one.default)}" for one in simple) or "none"
 
 
-def shown(default: object) -> str:
+def default_text(default: object) -> str:
     """Return a default as it is shown: "none" for what is left out."""
     if isinstance(default, tuple):
         return ",".join(map(str, default)) or "none"

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from minikd import losses, nn, optim
+from minikd import losses, nn, norms, optim
 from minikd.backends import Backend, module_of, to_host
 from minikd.nn import activations, conv, dropout, linear, normalization, pooling
 
@@ -48,7 +48,7 @@ def open_border():
                 setattr(kind, name, method(vars(kind)[name]))
         if "update_state" in vars(kind):
             kind.update_state = update(kind.update_state)
-    everywhere(optim.clip_by_norm)
+    everywhere(norms.clip_by_norm)
     for kind in (optim.SGD, optim.Adam):
         kind.step = step(kind.step)
 

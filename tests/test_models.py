@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from minikd import memory, models, nn
+from minikd.console.notices import Notice
 from minikd.errors import ConfigError, ShapeError, SizeError
 
 MNIST = (1, 28, 28)
@@ -157,6 +158,10 @@ def test_teachers_by_name():
     assert models.describe(model) == models.describe(models.original_cnn(MNIST, 10, rng()))
     with pytest.raises(ConfigError, match=r"teacher\.model is 'resnet', but must be one of cnn, deep, vgg, original"):
         models.teacher("resnet", MNIST, 10, rng(), 0.0)
+    with pytest.raises(AttributeError, match=r"seed_cnn is called models\.original_cnn now"):
+        models.seed_cnn  # noqa: B018
+    with pytest.warns(Notice, match="model seed is called original now"):
+        assert models.describe(models.teacher("seed", MNIST, 10, rng(), 0.0)) == models.describe(model)
 
 
 def test_hintons_teacher_drops_pixels_and_hidden_units_where_it_drops_any():

@@ -12,7 +12,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PA
 ORDER = (
     ("typing", "errors", "memory"),
     ("console", "storage", "settings", "outside"),
-    ("backends", "checks", "machine", "nn", "losses", "optim", "schedules", "metrics"),
+    ("backends", "checks", "machine", "nn", "losses", "norms", "optim", "schedules", "metrics"),
     ("data",),
     ("training", "models", "weights", "arguments"),
     ("methods",),

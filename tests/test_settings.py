@@ -160,7 +160,7 @@ def test_a_setting_of_an_old_name_is_taken_and_tells_its_new_name(monkeypatch):
 
 
 def test_a_value_of_an_old_name_is_taken_and_tells_its_new_name():
-    with pytest.warns(Notice, match="the model seed is called original now"):
+    with pytest.warns(Notice, match="^model seed is called original now"):
         assert Teacher(model="seed").model == "original"
     with pytest.raises(ConfigError, match="model is 'seed', but must be one of mlp, cnn"):
         Student(model="seed")

@@ -17,6 +17,7 @@ from minikd.console import terminal
 from minikd.errors import BackendError, ConfigError
 from minikd.evidence.bench.circumstances import OPENBLAS
 from minikd.evidence.bench.run import NAMES
+from minikd.settings import with_new_name
 from minikd.storage.files import write_atomically
 from minikd.training.parallel import cores
 
@@ -87,7 +88,7 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, ratio_figure(report))
-    return say(report, arguments, lambda: text(report), NEXT)
+    return hand_out(report, arguments, lambda: text(report), NEXT)
 
 
 def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
@@ -112,7 +113,7 @@ def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
         check_least("--batch-size", batch, 1, 60_000)
     way = run.Way(batches, arguments.tf32, arguments.quick, not arguments.no_compile)
     report = run.run(works, way, each)
-    return say(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
+    return hand_out(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
 
 
 def scaling(arguments: argparse.Namespace, threads: int) -> int:
@@ -124,7 +125,7 @@ def scaling(arguments: argparse.Namespace, threads: int) -> int:
     found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, growth_figure(found))
-    return say(found, arguments, lambda: text(found), NEXT)
+    return hand_out(found, arguments, lambda: text(found), NEXT)
 
 
 def draw(path: Path, figure: "Figure") -> None:
@@ -134,7 +135,7 @@ def draw(path: Path, figure: "Figure") -> None:
     write_atomically(path, png(figure))
 
 
-def say(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
+def hand_out(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
     """Print the table and what to do next, or the numbers; write the numbers where they are asked for."""
     numbers = json_text(report) + "\n"
     if arguments.output:
@@ -151,10 +152,8 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
     """Return the works to measure. Raises ConfigError for a name that is none."""
     if arguments.scaling and arguments.only:
         raise ConfigError("--scaling measures growth and no works, so --only cannot be given beside it; drop one")
-    names = arguments.only or NAMES
+    names = [with_new_name("--only", name, NAMES) for name in arguments.only or NAMES]
     for name in names:
-        if name == "control":
-            raise ConfigError("--only has 'control', which is now 'baseline'")
         if name not in NAMES:
             raise ConfigError(f"--only has {name!r}, but must name works among {', '.join(NAMES)}")
     kept = [name for name in names if name != "job" or arguments.job]

@@ -7,7 +7,7 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import as_typed, print_next, python_as_typed, shown
+from minikd.cli.next_steps import as_typed, print_next, python_as_typed, short_path
 from minikd.cli.shared_flags import add_json
 from minikd.console.layout import aligned, paragraph
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         first = next(iter(done.doubted), "")
         print_next({again: f"once {first or file} is better{' (begin with it)' if len(done.doubted) > 1 else ''}"})
     elif later:
-        print_next({f"{python_as_typed()} {quoted(shown(folder / f'{later[0]}.py'))}": "the next lesson"})
+        print_next({f"{python_as_typed()} {quoted(short_path(folder / f'{later[0]}.py'))}": "the next lesson"})
     else:
         print_next({f"{as_typed()} distill": "that was the last exercise: the main job"})
     return 0 if right else 1

@@ -14,8 +14,8 @@ from minikd.evidence.experiments.cell import Outcome
 from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.memory import in_words
 from minikd.models import describe
-from minikd.storage.jsonfiles import KEY, broken, checked, json_of
-from minikd.storage.reading import check_file, excerpt, read_text, refused
+from minikd.storage.jsonfiles import KEY, broken_file, checked_table, json_of
+from minikd.storage.reading import check_file, excerpt, read_text, system_errors
 from minikd.storage.schema import fitted
 from minikd.storage.tensors import has_checksum, read_tensors
 from minikd.training.checkpoints import header_of
@@ -58,7 +58,7 @@ def content_of(path: Path) -> Content:
 
 def empty(folder: Path) -> Content:
     """Say of a folder that it has no file to tell of. Raises CheckpointError where it may not be looked into."""
-    with refused(folder, "", CheckpointError):
+    with system_errors(folder, "", CheckpointError):
         next(folder.iterdir(), None)
     what = f"a folder without a file that minikd reads back: these end in {', '.join(READERS)}"
     return Content(path=str(folder), what=what, bytes=0, checksum="no checksum", error="")
@@ -84,7 +84,7 @@ def numbers(path: Path) -> tuple[str, str]:
     """Return which JSON file it is, and what its checksum says."""
     try:
         value = json_of(path, "")
-        table = checked(value)
+        table = checked_table(value)
         seal = RIGHT if isinstance(value, dict) and KEY in value else NONE
         if "experiment" in table:
             report = fitted(table, ExperimentReport)
@@ -101,7 +101,7 @@ def numbers(path: Path) -> tuple[str, str]:
     except ValueError as error:
         if isinstance(error, MinikdError):
             raise
-        raise broken(path, error, "take a copy, or run it again") from error
+        raise broken_file(path, error, "take a copy, or run it again") from error
 
 
 def history(path: Path) -> tuple[str, str]:

@@ -1,10 +1,9 @@
 """`minikd distill --dry-run`: the resolved recipe, and the memory and the time that it will take."""
 
 import argparse
-import shlex
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import print_next
+from minikd.cli.next_steps import again_without, print_next
 from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.distillation.ended import as_table
@@ -36,6 +35,5 @@ def dry_run(recipe: Recipe, only: str | None, arguments: argparse.Namespace, pro
     if recipe.search:
         print(f"\n{paragraph(SEARCH)}")
     print(f"\n{paragraph(NOTHING)}")
-    again = shlex.join(word for word in arguments.typed if word != "--dry-run")
-    print_next({f"{program} {again}": "run it"})
+    print_next({f"{program} {again_without(arguments.typed, '--dry-run')}": "run it"})
     return 0

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed
+from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed, with_layers
 from minikd.cli.shared_flags import add_backend, add_json, add_layers, add_quiet
 
 
@@ -34,10 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(json_text(rows))
         return 0
     print(evaluation_table(rows))
-    first = arguments.weights[0]
+    first = f"{quoted(arguments.weights[0])}{with_layers(arguments.layers)}"
     print_next(
         {
-            f"{as_typed()} export {quoted(first)}": "what of it runs without Python, with sizes",
+            f"{as_typed()} export {first}": "what of it runs without Python, with sizes",
             **lesson(python_as_typed(), SHIP, "the lesson on how to ship a student"),
         }
     )

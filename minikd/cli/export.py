@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed
+from minikd.cli.next_steps import SHIP, as_typed, lesson, print_next, python_as_typed, with_layers
 from minikd.cli.shared_flags import add_json, add_layers
 from minikd.console import units
 from minikd.console.layout import paragraph
@@ -16,7 +16,7 @@ from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS, NONE, check_kind
 from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
 from minikd.exports.subjects import FILES, Subjects, subjects
-from minikd.exports.write import SUFFIXES, Order, check_file, write
+from minikd.exports.write import SUFFIXES, Order, check_target, write
 from minikd.nn import Sequential
 from minikd.report.verdict import recommended
 from minikd.storage.files import make_folder
@@ -81,9 +81,14 @@ def export_list(arguments: argparse.Namespace, found: Subjects) -> int:
         print(json_text(made))
         return 0
     print(listing(made))
-    begin = f"{as_typed()} export {quoted(arguments.source)}"
+    begin = f"{as_typed()} export {again(arguments)}"
     print_next({f"{begin} --to {kind}": what for kind, what in KINDS.items()})
     return 0
+
+
+def again(arguments: argparse.Namespace) -> str:
+    """Return what a next command of `export` begins with: the source, and the layers that it needs."""
+    return f"{quoted(arguments.source)}{with_layers(arguments.layers)}"
 
 
 def check_plain(arguments: argparse.Namespace) -> None:
@@ -108,7 +113,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     print_next(
         compiling
         | lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
-        | {f"{as_typed()} export {quoted(arguments.source)} --to html": "a page that draws and answers"}
+        | {f"{as_typed()} export {again(arguments)} --to html": "a page that draws and answers"}
     )
     return 0 if exported.right else 1
 
@@ -120,7 +125,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     small = found.trained_for("student") != NONE
     kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 holds all kinds, and the teacher too
     path = arguments.output or default_path(found.folder, "page", "html", kind)
-    check_file("html", path)
+    check_target("html", path)
     make_folder(path.parent)
     settings = {} if found.temperature is None else {"temperature": found.temperature}
     page = write_page(by_key(found), found.data(arguments.data), path, kind, **settings)

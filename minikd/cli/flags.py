@@ -12,7 +12,7 @@ from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, 
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, kind_of
 from minikd.outside import absolute, is_spec
-from minikd.settings import RENAMED, Section, renamed, shown, with_values
+from minikd.settings import RENAMED, Section, default_text, with_new_names, with_values
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -113,7 +113,7 @@ def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, pl
         type=parser_of(one),
         default=argparse.SUPPRESS,
         metavar=metavar_of(one),
-        help=f"{one.metadata['help']}{choices} (default: {shown(one.default)})".replace("%", "%%"),
+        help=f"{one.metadata['help']}{choices} (default: {default_text(one.default)})".replace("%", "%%"),
     )
     for old in (old for old, new in RENAMED.items() if new == one.name):
         flag, dest = f"--{prefix}{old.replace('_', '-')}", f"{place}{old}"
@@ -195,7 +195,7 @@ def taught(section: Distillation, given: dict[str, object]) -> Distillation:
     pairs = given.pop("method_arg", [])
     assert isinstance(pairs, list)
     args |= dict(setting_of(method, pair) for pair in pairs)
-    args = renamed(args, {one.name for one in fields(METHODS[method])}) if method in METHODS else args
+    args = with_new_names(args, {one.name for one in fields(METHODS[method])}) if method in METHODS else args
     kept = section.method_args if method == section.method else {}
     whole = replaced(section, {**given, "method_args": {**kept, **args}}, PREFIX["distillation"])
     return whole.written_out()
@@ -237,7 +237,7 @@ def section_of(given: dict[str, object], name: str) -> dict[str, object]:
 def replaced(section: SectionT, values: dict[str, object], prefix: str) -> SectionT:
     """Return the section with these values; an error begins with the flag of the setting that it names first."""
     try:
-        return with_values(section, renamed(values, {one.name for one in fields(section)}))
+        return with_values(section, with_new_names(values, {one.name for one in fields(section)}))
     except ConfigError as error:
         name, rest = str(error).split(" ", 1)
         if name not in {one.name for one in fields(section)}:

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import as_typed, print_next, python_as_typed, shown
+from minikd.cli.next_steps import as_typed, print_next, python_as_typed, short_path
 from minikd.cli.shared_flags import add_json
 from minikd.console.layout import columns, paragraph, styled
 from minikd.distillation.folder import quoted
@@ -33,8 +33,8 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--pyodide",
         default="",
-        metavar="ADDRESS",
-        help="--html, --serve: where pages load Pyodide from: https://..., or a folder in the site (default: its CDN)",
+        metavar="PLACE",
+        help="--html, --serve: where pages get Pyodide: https://..., or a folder, which is copied (default: its CDN)",
     )
     to.add_argument("--quick", action="store_true", help="--html, --serve: seconds for each lesson (default: minutes)")
     add_json(to)
@@ -89,7 +89,7 @@ def how_to_start(folder: Path) -> dict[str, str]:
     """Return the commands that a reader needs next."""
     program = as_typed()
     return {
-        f"{python_as_typed()} {quoted(shown(folder / '01_softmax.py'))}": "runs a lesson; --quick: in seconds",
+        f"{python_as_typed()} {quoted(short_path(folder / '01_softmax.py'))}": "runs a lesson; --quick: in seconds",
         f"{program} check 01": "puts its exercise into work/, and checks what you wrote there",
         f"{program} lessons --html site": "a site: these lessons with their results, and all of docs/",
         f"{program} lessons --notebooks notebooks": "all of them as notebooks",

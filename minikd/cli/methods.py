@@ -19,11 +19,11 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List the methods, and say which of them the networks of a recipe can use."""
     from minikd.distillation.networks import pairs, prepared
-    from minikd.methods.listing import entries, table, text
+    from minikd.methods.listing import methods_for, table, text
 
     recipe = recipe_of(arguments)
     pair = pairs(recipe, *prepared(recipe))[-1]
-    found = entries(pair, arguments.name)
+    found = methods_for(pair, arguments.name)
     if arguments.json:
         print(json_text(found))
         return 0

@@ -4,7 +4,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minikd.console.layout import columns, paragraph, styled
@@ -24,6 +24,21 @@ def as_typed() -> str:
     if program.stem != "minikd" or (found and Path(found).samefile(program)):
         return "minikd"
     return shlex.quote(str(program))
+
+
+def again_without(typed: Sequence[str], switch: str, setting: str = "") -> str:
+    """Return the words that were typed, to be run again without a switch, and without a setting and its value."""
+    words, value_comes = [], False
+    for word in typed:
+        if not value_comes and word not in (switch, setting) and not (setting and word.startswith(f"{setting}=")):
+            words.append(word)
+        value_comes = word == setting
+    return shlex.join(words)
+
+
+def with_layers(layers: Sequence[Path] | None) -> str:
+    """Return the flags that a next command on the same weights needs for layers of the user's own."""
+    return "".join(f" --layers {quoted(file)}" for file in layers or ())
 
 
 def python_as_typed() -> str:
@@ -95,7 +110,7 @@ def lesson(python: str, number: str, what: str) -> dict[str, str]:
     return {f"{python} {quoted(path)}": what for path in found}
 
 
-def shown(path: Path) -> Path:
+def short_path(path: Path) -> Path:
     """Return a path as it is shortest to type: from the current folder where it lies in it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

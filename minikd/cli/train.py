@@ -4,26 +4,20 @@ import argparse
 
 from minikd.cli.next_steps import as_typed, print_next
 from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
-from minikd.console.notices import notice
+from minikd.settings import with_new_name
+
+MODELS = ("teacher", "baseline")
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and which model to train."""
     add_run_flags(to, "train").add_argument(
         "--model",
-        type=model_name,
-        choices=("teacher", "baseline"),
+        type=lambda text: with_new_name("--model", text, MODELS),
+        choices=MODELS,
         default="teacher",
         help="the teacher, or the baseline: the student on labels alone (default: teacher)",
     )
-
-
-def model_name(text: str) -> str:
-    """Return the model of a name; "student", the baseline's old name, is taken too."""
-    if text != "student":
-        return text
-    notice("--model student is called --model baseline now")
-    return "baseline"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     from minikd.distillation import run as job
     from minikd.distillation.folder import quoted
     from minikd.distillation.results import name_of
-    from minikd.report.tables import models_table, terms
+    from minikd.report.tables import glossary, models_table
 
     (recipe, place), role = run_of(arguments), arguments.model
     name = "teacher" if role == "teacher" else "student_baseline"
@@ -44,6 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
         print((place.path / "results.json").read_text(encoding="utf-8"), end="")
         return 0
     models = {name_of(name): row}
-    print(f"{models_table(models)}\n\n{terms(models)}")
+    print(f"{models_table(models)}\n\n{glossary(models)}")
     print_next({f"{as_typed()} distill --resume {quoted(place.path)}": "train the other models, and compare"})
     return 0

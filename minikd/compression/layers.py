@@ -180,7 +180,7 @@ def first_bits(weight: Floats, Q: int, last: bool) -> Floats:
 class CompressedLinear(Compressed):
     """A dense layer with small weights."""
 
-    kind = Linear
+    kind, short_name = Linear, "linear"
 
     def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
         return linear(x, w, self.params["bias"])
@@ -197,7 +197,7 @@ class CompressedLinear(Compressed):
 class CompressedConv2d(Compressed):
     """A convolution with small weights."""
 
-    kind = Conv2d
+    kind, short_name = Conv2d, "conv2d"
 
     def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
         return conv2d(x, w, self.params["bias"], *(self.settings[name] for name in MOVES))
@@ -223,6 +223,8 @@ class RoundedReLU(Layer):
 
     `output_bits`, m, is trained with the weights, or fixed.
     """
+
+    short_name = "relu"
 
     def __init__(self, bits: int, learned: bool, like: Floats) -> None:
         """Make the layer; its bits have the dtype and the place of `like`, any array."""

@@ -47,7 +47,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 def stop_by_exception() -> None:
     """Let the first signal of this process end the command by KeyboardInterrupt, and the second one at once.
 
-    Whatever an interrupted import or a library's clean-up makes of that exception, nobody is shown a traceback.
+    No traceback is shown, even if an interrupted import or a library's clean-up turns that exception into another.
     """
     hook = sys.unraisablehook
 
@@ -78,9 +78,10 @@ def stop_at_once() -> None:
 
 
 def handle(handler: Handler) -> dict[int, Handler | int | None]:
-    """Hand the signals to a handler, and return the handlers of before; none in another thread than the main one.
+    """Hand the signals to a handler, and return the earlier handlers; none in another thread than the main one.
 
-    What is ignored stays so, as SIGHUP under nohup, but for SIGINT: a shell lets what runs behind it ignore that.
+    A signal that is ignored stays ignored, such as SIGHUP under nohup. SIGINT is the exception, because a shell lets
+    background processes ignore it.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
@@ -93,7 +94,7 @@ def handle(handler: Handler) -> dict[int, Handler | int | None]:
 
 @contextmanager
 def advising(how: Callable[[], str]) -> Iterator[None]:
-    """Say, where the command is stopped in here, what `how` returns then: how to go on; "" for nothing."""
+    """If the command is stopped in here, say how to go on: what `how` then returns, or nothing for ""."""
     _advice[:] = [how]
     try:
         yield
@@ -115,7 +116,7 @@ def asked_to_stop() -> bool:
 
 
 def say_stopped() -> None:
-    """Say on standard error that the command was stopped, and how to go on. That no terminal is left is no error."""
+    """Say on standard error that the command was stopped, and how to go on. A terminal that is gone is no error."""
     lines = [text for how in _advice if (text := how())]
     _advice.clear()
     with suppress(OSError, ValueError, AttributeError, RuntimeError):  # the last: a signal came amid another print
@@ -124,9 +125,10 @@ def say_stopped() -> None:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Let the processes that are started in here be deaf to Ctrl-C, which a terminal sends to them, too.
+    """Let processes that are started in here ignore Ctrl-C, which a terminal sends to them, too.
 
-    They end with this one; but amid its imports, one that hears would print a traceback. Windows has no such mask.
+    They end with this process. One that receives Ctrl-C during its imports would print a traceback. Windows has no
+    such mask.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -142,7 +144,7 @@ def deaf_children() -> Iterator[None]:
 
 
 def kill_children() -> None:
-    """Kill the processes that multiprocessing has started here; it would wait for those that are not told to end."""
+    """Kill the processes that multiprocessing has started here; it would wait for those that nobody tells to end."""
     if "multiprocessing" in sys.modules:
         from multiprocessing import active_children
 
@@ -153,15 +155,16 @@ def kill_children() -> None:
 
 
 def leave() -> None:
-    """End this process at once. What it was writing is whole or not there, as after any other end."""
+    """End this process at once. A file that it was writing is complete or not there, as after any other end."""
     say_stopped()
     os._exit(exit_status())
 
 
 def end_stopped() -> None:
-    """End this process with its status, once what libraries have left to do for its end is done.
+    """End this process with its status, after the clean-up of the libraries.
 
-    By the usual way out, Python would die of SIGINT itself where it has met the exception in a text that it compiled.
+    On the usual way out, Python would end by SIGINT itself if the exception came from code that it compiled from a
+    text.
     """
     kill_children()
     atexit._run_exitfuncs()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import zip_longest
 from textwrap import fill, wrap
 
-from minikd.console.terminal import CODES, Terminal, before, fitted, one_line, say, standard_error
+from minikd.console.terminal import CODES, Terminal, before, encodable, one_line, say, standard_error
 
 NARROW, USUAL, WIDE = 60, 80, 100
 """Columns: the fewest that texts are made for, those where there is no terminal, the most that are used."""
@@ -26,7 +26,7 @@ def columns(stream: object = None) -> int:
 
 
 def told(stream: object) -> int:
-    """Return the columns that the variable COLUMNS names, or the stream's terminal has; 80 where neither says."""
+    """Return the columns that the variable COLUMNS names, or the stream's terminal has; 80 if neither is known."""
     with suppress(ValueError):
         if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
             return asked
@@ -51,7 +51,7 @@ def paragraph(text: str, indent: int = 0, hanging: int | None = None, width: int
 
 
 def broken(text: str) -> str:
-    """Return a text of several lines with those that are too long broken, set in four columns more than they were."""
+    """Return a text of several lines. Lines that are too long are broken and indented by four more columns."""
     return "\n".join(
         line if len(line) <= columns() else paragraph(line.strip(), indent, indent + 4)
         for line in text.split("\n")
@@ -70,17 +70,18 @@ def tell(kind: str, text: str) -> None:
     out, line = standard_error(), f"minikd: {kind}: {one_line(text)}"
     if out.isatty():
         begin = f"minikd: {kind}:"
-        line = paragraph(fitted(line, out.encoding), hanging=2, width=columns(out))
+        line = paragraph(encodable(line, out.encoding), hanging=2, width=columns(out))
         line = styled(begin, "red" if kind == "error" else "yellow", out) + line.removeprefix(begin)
     say(line)
 
 
 def aligned(header: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], left: Container[int] = ()) -> str:
-    """Return the cells in columns two blanks apart: a first column of text and those in `left` to the left, others not.
+    """Return the cells as columns, two blanks apart. The first column and those in `left` are left-aligned, others
+    right-aligned.
 
-    A table wider than the terminal first has its first column's cells take several lines, and then stands in parts, one
-    below the other, each with that column. A cell may hold a name from a file: its control characters are written by
-    their numbers.
+    If a table is wider than the terminal, the cells of its first column take several lines. If that is not enough, the
+    table is split into parts, one below the other, each with the first column. A cell may hold a name from a file: its
+    control characters are written by their numbers.
     """
     limit = columns()
     lines = [[one_line(cell) for cell in line] for line in (*header, *rows)]

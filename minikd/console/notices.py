@@ -1,4 +1,4 @@
-"""Notices: what minikd did on its own and the user should know, such as how the folders of a data set were read.
+"""Notices: what minikd decided without asking and the user should know, such as how it read the folders of a data set.
 
 A notice is a Python warning, so that a program can catch it, silence it or turn it into an error by the usual means.
 The command line prints each on one line of standard error.

@@ -40,12 +40,12 @@ STYLES = re.compile(f"({'|'.join(map(re.escape, CODES.values()))})")
 
 def one_line(text: str) -> str:
     """Return a text from a file, a path or a library on one line: control characters by their numbers."""
-    return fitted(numbered(text, CONTROLS_AND_BREAKS), "utf-8")
+    return encodable(numbered(text, CONTROLS_AND_BREAKS), "utf-8")
 
 
 def visible(text: str) -> str:
     """Return a text of several lines with its control characters by their numbers."""
-    return fitted(numbered(text, CONTROLS), "utf-8")
+    return encodable(numbered(text, CONTROLS), "utf-8")
 
 
 def numbered(text: str, which: re.Pattern[str]) -> str:
@@ -73,7 +73,7 @@ def in_ascii(letter: str) -> str:
     return by_number(letter) if script != "GREEK" else name.capitalize() if letter.isupper() else name.lower()
 
 
-def fitted(text: str, encoding: str) -> str:
+def encodable(text: str, encoding: str) -> str:
     """Return a text as an encoding can write it: the characters that it lacks in ASCII."""
     return text.encode(encoding, "minikd").decode(encoding)
 
@@ -88,10 +88,10 @@ codecs.register_error("minikd", lacked)
 
 
 class Terminal:
-    """A text stream that takes every text, before another that may be anything or None.
+    """A text stream that takes every text, in front of another stream, which may be anything or None.
 
-    After its first error it is silent, and keeps that error as `trouble`. A carriage return, which takes a progress bar
-    back to the begin of its line, is let through where there are `bars`.
+    After its first error it is silent, and keeps that error as `trouble`. A carriage return, which takes a progress
+    bar back to the beginning of its line, is let through if there are `bars`.
     """
 
     def __init__(self, stream: TextIO | None, bars: bool = False) -> None:
@@ -116,13 +116,13 @@ class Terminal:
         if self.stream is not None and self.trouble is None:
             with self.survived():
                 try:
-                    self.stream.write(fitted(safe, self.encoding))
+                    self.stream.write(encodable(safe, self.encoding))
                 except UnicodeError:  # its encoding is another than it tells
-                    self.stream.write(fitted(safe, "ascii"))
+                    self.stream.write(encodable(safe, "ascii"))
         return len(text)
 
     def without_controls(self, text: str) -> str:
-        """Return a text with its control characters by their numbers, but for colours where these are shown."""
+        """Return a text with its control characters by their numbers; colours stay if they are shown."""
         which = CONTROLS_BUT_RETURN if self.bars else CONTROLS
         if not self.colours:
             return numbered(text, which)
@@ -156,7 +156,7 @@ class Terminal:
             self.trouble = error
 
     def drop(self) -> None:
-        """Let what a stream in trouble holds back fall: else it would fail once more where Python ends."""
+        """Drop what a failed stream still holds; otherwise it would fail once more when Python ends."""
         for real in (sys.__stdout__, sys.__stderr__):
             if self.trouble is not None and real is not None and self.stream is real:
                 with suppress(Exception), open(os.devnull, "w") as nowhere:
@@ -208,7 +208,8 @@ def safe_streams() -> Iterator[Terminal]:
 def open_descriptors() -> None:
     """Open the null device under each standard descriptor that is closed.
 
-    Else the next file that is opened would get its number, and whatever writes there past Python would write into it.
+    Otherwise the next opened file would get that number, and a library that writes to the descriptor would write into
+    it.
     """
     with suppress(OSError):
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:

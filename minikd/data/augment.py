@@ -1,7 +1,7 @@
 """Random variations of training images: shift, rotation, scale and elastic distortion, on the host.
 
-The view of a sample in an epoch depends on (seed, epoch, sample number) and on nothing else: not on the batch it
-comes in, its order or its size, nor on the thread that asks.
+The view of a sample in an epoch depends on (seed, epoch, sample number) alone. It does not depend on its batch, the
+order, the batch size or the thread.
 """
 
 from dataclasses import dataclass, fields

@@ -73,7 +73,7 @@ class Views:
 
     @property
     def scale_and_shift(self) -> tuple[Floats, Floats]:
-        """What pixels are multiplied by, and what is taken away then, a number a channel: (C,) each, in `dtype`."""
+        """Return each channel's factor of the pixels, and what is subtracted afterwards: (C,) each, in `dtype`."""
         return self._scale.ravel(), self._shift.ravel()
 
     def _normalised(self, images: Pixels) -> Floats:

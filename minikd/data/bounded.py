@@ -1,4 +1,4 @@
-"""Reading as many bytes as a header declares, and not one more: a small packed file may unpack to any size."""
+"""Reads as many bytes as a header declares, and no more: a small packed file may unpack to any size."""
 
 from typing import Protocol
 

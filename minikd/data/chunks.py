@@ -1,6 +1,7 @@
 """The parts of a picture's file: what a PNG says of its depth, and PNG, JPEG, TIFF and WebP without their metadata.
 
-Damaged metadata makes Pillow refuse a file whose pixels are sound. Read without them, only the metadata are lost.
+Pillow refuses a file with damaged metadata, even if its pixels are sound. Without the metadata, the pixels can be
+read.
 """
 
 import re

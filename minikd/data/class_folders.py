@@ -27,9 +27,9 @@ OTHER_PICTURES = frozenset(
 def read_class_folders(root: Tree, size: tuple[int, int] | None = None) -> Dataset:
     """Return the data set of `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or of `ROOT/CLASS/*` alone.
 
-    What the parts may be called, and what else may lie there, `layout_of` says. Each folder's name is its class; they
-    are numbered in the order of the numbers where all are numbers, else of the alphabet. Pictures (`SUFFIXES`, also in
-    folders below) are grey where all of them are, else colour. All must have one size, or `size` (height, width)
+    `layout_of` describes the names of the parts and what else may lie there. Each folder's name is its class. If all
+    names are numbers, the classes are in the order of the numbers, else of the alphabet. Pictures (`SUFFIXES`, also in
+    folders below) are grey if all of them are, else colour. All must have one size, or `size` (height, width)
     stretches them. Hidden and other files are left out. Without test folders, one sixth of the images becomes the test
     part (`assemble`).
     """

@@ -1,4 +1,4 @@
-"""The names of the classes: text, each another."""
+"""The names of the classes: texts that differ from one another."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ LONGEST = 255
 
 
 def checked_names(names: object, where: str) -> tuple[str, ...]:
-    """Return class names as a tuple of plain texts: of a list or tuple, or an array, of texts each another.
+    """Return class names, from a list, a tuple or an array of different texts, as a tuple of plain texts.
 
     Raises `DataError`, as `check_names`.
     """

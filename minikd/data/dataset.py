@@ -1,4 +1,4 @@
-"""A labelled set of images, checked once when it is made, so that nothing after it has to doubt its data."""
+"""A labelled set of images. It is checked once, when it is created, so that no other code has to check it again."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Pictures of more than 8 bits a channel: which number is white, and what they are in 8 bits.
 
-The file may say so: by its format, a chunk, a tag. Where it does not, white is the largest number that a channel can
-hold. Small numbers alone then mean nearly black, or a file that keeps 8 or 12 bits in 16: nothing can tell.
+The file may say so by its format, a chunk or a tag. Otherwise white is the largest number that a channel can hold. If
+all numbers are small, the picture may be nearly black, or the file may keep 8 or 12 bits in 16: nothing can tell.
 """
 
 import re
@@ -39,10 +39,10 @@ FIX = "save it with 8 bits a channel, white as 255"
 
 
 class White(NamedTuple):
-    """What a file's header says: the number that is white, and whether that is the file's own word.
+    """What a file's header says: the number that is white, and whether the file states it.
 
-    significant: the bits that a PNG says were there before they were spread over 16; 0 where it says nothing. coarse:
-    Pillow keeps the upper 8 of 16 bits only. inverted: 0 is white.
+    significant: the bits that a PNG says were there before they were spread over 16; 0 if it says nothing. coarse:
+    Pillow keeps only the upper 8 of 16 bits. inverted: 0 is white.
     """
 
     value: float
@@ -71,7 +71,7 @@ class Depth(NamedTuple):
 
 
 def white_of(file: "Image.Image", path: Path) -> White | None:
-    """Return what a picture whose header is read, and no more, says of its white; None for 8 bits a channel."""
+    """Return what the header of a picture says of its white; None for 8 bits a channel."""
     if file.mode[0] not in "IF":
         coarse = SIXTEEN_BITS.search(str(getattr(file, "tile", "")))
         return White(65535, coarse=True) if coarse else None
@@ -81,9 +81,9 @@ def white_of(file: "Image.Image", path: Path) -> White | None:
 
 
 def white_of_tiff(tags: dict[int, object], mode: str) -> White:
-    """Return what the tags of a TIFF say: its largest sample, at the next customary depth, or the bits of a sample.
+    """Return what the tags of a TIFF say: the customary depth that holds its largest sample, or the bits of a sample.
 
-    The largest value that this number of bits can hold says nothing: programs write it by default.
+    If the largest sample is the largest value that its bits can hold, it says nothing: programs write it by default.
     """
     inverted = tags.get(PHOTOMETRIC) == 0
     largest = number(tags.get(LARGEST_OF_FORMAT)) or number(tags.get(LARGEST))
@@ -137,8 +137,8 @@ def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.
 def unspread(values: Ints, white: White) -> White:
     """Return the white of a PNG that says how many bits are significant.
 
-    By the standard they are spread over 16 bits: the lower ones are zero, or repeat the upper. Some programs leave them
-    where they were. Small numbers that look spread may be either.
+    By the standard, they are spread over 16 bits: the lower bits are zero, or repeat the upper ones. Some programs
+    leave them where they were. Small numbers that look spread may be either.
     """
     bits = white.significant
     spare = 16 - bits

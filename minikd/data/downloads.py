@@ -1,4 +1,4 @@
-"""Data sets that are fetched by name: which files, from where, and what they must hash to."""
+"""Data sets that are downloaded by name: their files, hosts and hashes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Random numbers that belong to a sample, not to the order in which samples are asked for.
+"""Random numbers that belong to a sample, not to the order in which samples are drawn.
 
-A generator with a state would tie the numbers of a sample to those drawn before it. SplitMix64 (Steele, Lea, Flood,
-"Fast splittable pseudorandom number generators", 2014, figure 17) has as its state a mere counter, key + n · GAMMA, so
-its n-th number can be had at once, for many n in one expression, by any number of threads.
+With an ordinary generator, the numbers of a sample would depend on those drawn before it. The state of SplitMix64
+(Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014, figure 17) is a counter, key + n · GAMMA.
+So its n-th number can be computed directly, for many n in one expression, by any number of threads.
 """
 
 import numpy as np

@@ -29,9 +29,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
 def put_right(
     name: str, train: Part, test: Part | None, where: str
 ) -> tuple[Part, Part | None, tuple[str, ...] | None]:
-    """Return the parts of the set `name` with upright images and labels from 0, and its class names; say what was done.
+    """Return the parts of the set `name` with upright images and labels from 0, and its class names; say what was
+    done.
 
-    The names are None where the set, or the highest of its labels, is not known.
+    The names are None if the set, or its highest label, is not known.
     """
     parts = [train] if test is None else [train, test]
     if name == "qmnist":

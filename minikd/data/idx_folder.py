@@ -37,10 +37,10 @@ def find_idx(root: Path, folder: Path | None = None, depth: int = 0) -> dict[Pat
 
 
 def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
-    """Return the files in a folder by the set that their names say, "" where they say none.
+    """Return the files in a folder by the set that their names say, "" if they say none.
 
-    A folder that has a file's name and holds that file stands for it. A file wins over such a folder, and one that is
-    not gzipped over one that is.
+    A folder with a file's name that holds that file counts as the file. If both exist, the file counts; of a gzipped
+    file and a plain one, the plain one counts.
     """
     ranked: list[tuple[bool, bool, Path]] = []
     for entry in entries(folder):

@@ -102,9 +102,9 @@ def ink_of(plane: Plane) -> tuple[Plane, bool]:
 
 
 def strokes_of(ink: Plane) -> Plane:
-    """Return the ink without dust, and without what reaches into a corner, as a frame or a table's edge does.
+    """Return the ink without dust, and without what reaches into a corner, such as a frame or a table's edge.
 
-    Where nothing else is there, what reaches into a corner is kept.
+    If there is nothing else, what reaches into a corner stays.
     """
     from scipy.ndimage import label
 

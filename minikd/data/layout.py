@@ -21,10 +21,11 @@ class Layout(NamedTuple):
 def layout_of(root: Tree) -> Layout:
     """Return the parts of a data set.
 
-    Parts are told by their names in any case, as train, training_set, Test-Images, val, dev, holdout. Where there are
-    validation images and no test part, they are the test part; beside one they are left out, since minikd holds out
-    its own. Where pictures lie directly in folders of such names, beside others, the names are classes. A folder that
-    is alone in another is entered. What was decided is said; `DataError` is raised where nothing can tell.
+    Parts are recognised by their names in any case, such as train, training_set, Test-Images, val, dev, holdout. If
+    there are validation images and no test part, they become the test part. Beside a test part they are left out,
+    because minikd holds out images itself. If pictures lie directly in folders of such names, beside other folders,
+    the names are classes. A folder that is alone in another is entered. A notice says what was decided. Raises
+    `DataError` if nothing can tell.
     """
     tree = entered(root)
     tell_loose(tree)

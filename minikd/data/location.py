@@ -17,8 +17,8 @@ Kind = Literal["folder", "file", "nothing"]
 def located(source: str | Path) -> tuple[Path, Kind]:
     """Return the path of a source, with ~ as the home folder, and what is there.
 
-    Raises `DataError` for what is no path, for a path that is no text, since a run keeps it in its configuration, for
-    a pipe or a device, and for what cannot be looked at.
+    Raises `DataError` for what is no path, for a path that is no text (a run stores it in its configuration), for a
+    pipe or a device, and for what cannot be read.
     """
     if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
         raise DataError(f"the data are of type {type(source).__name__}, but must be a name or a path, such as 'mnist'")

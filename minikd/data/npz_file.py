@@ -1,6 +1,6 @@
-"""The arrays in an .npz file, a zip archive of .npy files: each is read when it is asked for, and no more of it.
+"""The arrays in an .npz file, a zip archive of .npy files. Each is read when it is needed, and only as far as needed.
 
-Pickled objects are refused. So is an array whose header declares other than its file holds.
+Pickled objects are refused, and so is an array whose header does not match its file.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Many pictures from disk as one array: read one by one, and what is wrong with them told together."""
+"""Many pictures from disk as one array. They are read one by one, and all problems are reported together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -67,7 +67,7 @@ def picture_in(path: Path, channels: int) -> "Image.Image":
 
 
 def tell(seen: DecodedPicture, path: Path) -> None:
-    """Say what was lost of one picture; refuse one that would become black where nothing tells that it is."""
+    """Say what was lost of one picture; refuse one that would become black if nothing tells that it is black."""
     if not seen.whole:
         notice(f"{shown(path)}: its metadata are damaged; it is taken as it is stored, not turned upright")
     if seen.depth is None or not seen.depth.unclear:
@@ -82,7 +82,7 @@ def tell(seen: DecodedPicture, path: Path) -> None:
 
 
 def check_cost(file: "Image.Image", path: Path) -> None:
-    """Refuse a picture, its header read, that takes more memory to decode than any camera's does, or than there is."""
+    """Refuse a picture, after reading its header, that takes more memory than any camera's does, or than there is."""
     if file.mode[0] in "IF":
         each = 32  # int64 while it is scaled
     elif file.mode in WITH_ALPHA or "transparency" in file.info:
@@ -149,7 +149,7 @@ def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> DecodedPictu
 
 
 def is_whole(file: "Image.Image") -> bool:
-    """Say whether a picture's metadata, where it has any, can be read: Pillow passes over much damage."""
+    """Return whether a picture's metadata, if it has any, can be read: Pillow ignores much damage."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""How much memory a data set takes, said before it is asked for."""
+"""Memory that a data set takes, checked before it is allocated."""
 
 from minikd.console.notices import notice
 from minikd.memory import in_words, require
@@ -12,11 +12,11 @@ LARGE = 512 * 512
 
 
 def require_room(count: int, image: Shape, pixel_bytes: int, where: str) -> None:
-    """Refuse `count` images (C, H, W) that memory cannot hold, before it is asked for. Raises `SizeError`.
+    """Refuse `count` images (C, H, W) that memory cannot hold. Raises `SizeError`.
 
-    They are counted as they are kept and once more as training puts them in order, a hundred of them as float32 before
-    and after normalisation, and for large ones what a network's first filters make of two. Networks take more, by
-    their own size.
+    Counted are: the images twice, as they are stored and as training reorders them; a hundred of them as float32,
+    before and after normalisation; and for large images the output of a network's first filters for two of them.
+    Networks take more, depending on their size.
     """
     channels, height, width = image
     numbers = channels * height * width

@@ -92,8 +92,7 @@ DATA = Wanted("which function returns the data set", "no function and no Dataset
 def read_by_function(spec: str) -> Dataset:
     """Return the data set that a user's function (FILE.py:NAME, without arguments) returns.
 
-    What a `Dataset` must be, it has checked itself when it was made. Raises DataError with the file's line where the
-    function fails.
+    `Dataset` has checked itself when it was created. Raises DataError, with the file's line, if the function fails.
     """
     found = find(absolute(spec), DATA)
     try:

@@ -1,4 +1,4 @@
-"""Parting a set of samples in two, or in folds, class by class, the same way every time."""
+"""Splits a set of samples in two, or in folds, class by class, in the same way every time."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from minikd.typing import Ints
 
 
 def hold_out(dataset: Dataset, count: int, seed: int) -> tuple[Ints, Ints]:
-    """Part the training set for choices: return (training index, validation index), each sorted.
+    """Split the training set for choices: return (training index, validation index), each sorted.
 
     `count` images go to validation, chosen at random within each class in proportion to the class's size (see
-    `split_by_class`). Both are indices into `dataset.train_images`; the test set has no part in it.
+    `split_by_class`). Both are indices into `dataset.train_images`; the test set is not touched.
     """
     return split_by_class(dataset.train_labels, count, seed)
 

@@ -1,7 +1,7 @@
-"""Moving the content of images: where each output pixel looks in its source, and bilinear sampling there.
+"""Moves the content of images: where each output pixel reads in its source, and bilinear sampling there.
 
-Pixels are points at whole coordinates, y down and x right, and the centre of an image is ((H-1)/2, (W-1)/2). Output
-pixels ask their source (backward warping), so nothing is torn. Outside its frame an image is 0.
+Pixels are points at whole coordinates, y down and x right, and the centre of an image is ((H-1)/2, (W-1)/2). Each
+output pixel reads from the source (backward warping), so there are no gaps. Outside its frame an image is 0.
 """
 
 import numpy as np

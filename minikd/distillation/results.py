@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from minikd.machine import Machine
-from minikd.storage.jsonfiles import broken, read_json, write_json
+from minikd.storage.jsonfiles import broken_file, read_json, write_json
 from minikd.storage.schema import fitted
 
 FIX = "remove it, and --resume writes it again"
@@ -154,7 +154,7 @@ def read_results(folder: Path) -> Any:
     try:
         return checked_results(found)
     except ValueError as error:
-        raise broken(path, error, FIX) from error
+        raise broken_file(path, error, FIX) from error
 
 
 def checked_results(table: Mapping[str, object]) -> Mapping[str, object]:

@@ -22,6 +22,7 @@ from minikd.methods import Answer, Ask, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
 from minikd.methods.layers import shapes
 from minikd.nn import Sequential
+from minikd.nn.taps import numbers_of
 from minikd.training import Callback
 from minikd.training.callbacks import Callbacks
 from minikd.training.inference import outputs_of
@@ -108,7 +109,8 @@ def teacher_for(
 ) -> TeacherAnswers:
     """Return the teacher's answers for these views: computed once where the views never change, else live."""
     every = shapes(teacher, views.images.shape[1:]) if layers else {}
-    size = len(views) * teacher.vector.itemsize * sum(math.prod(every[name]) for name in layers)
+    numbers = numbers_of(layers, teacher.layers).values()
+    size = len(views) * teacher.vector.itemsize * sum(math.prod(every[number]) for number in numbers)
     if (views.augmentation is not None and views.augmentation.active) or size > KEPT_BYTES:
         return LiveTeacher(teacher, layers)
     size += len(views) * teacher.vector.itemsize * math.prod(teacher.output_shape(views.images.shape[1:]))

@@ -13,6 +13,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minikd.nn.renamed import renamed
+
 if TYPE_CHECKING:
     from minikd.data import Dataset
     from minikd.exports.page import Page
@@ -20,39 +22,38 @@ if TYPE_CHECKING:
     from minikd.nn import Sequential
 
 
+@renamed(int8="quantize")
 def export(
     model: "Sequential",
     data: "Dataset",
     to: str = "onnx",
     *,
     path: str | Path,
-    int8: bool = False,
     quantize: str = "none",
     temperature: float = 1.0,
 ) -> "Exported | Page":
     """Write the model to `path` as "onnx", "c" or "html", and return what was written and what it does on `data`.
 
     Pixels are prepared as in `minikd.train`. quantize: the weights' kind of whole numbers, "int8", "int4" or "ternary",
-    calibrated on the training images; for the last two the model should be trained so, see `minikd.distill`. int8:
-    short for quantize="int8". temperature: that of the soft targets, for the ONNX file's metadata and the page. Raises
-    ConfigError for a layer that cannot be exported, with its name and the reason, and for data with other classes than
-    the model's, and as `minikd.evaluate`.
+    calibrated on the training images; for the last two the model should be trained so, see `minikd.distill`.
+    temperature: that of the soft targets, for the ONNX file's metadata and the page.
+
+    Raises ConfigError for a layer that cannot be exported, with its name and the reason, and for data with other
+    classes than the model's, and as `minikd.evaluate`.
     """
     from minikd.api import matched
-    from minikd.arguments import check_data, check_flag, check_model, path_of
+    from minikd.arguments import expect_data, expect_model, path_of
     from minikd.data import mean_and_std
     from minikd.exports.integer import check_kind
-    from minikd.exports.write import Order, check_file, write
+    from minikd.exports.write import Order, check_target, write
     from minikd.losses.softmax import check_temperature
     from minikd.weights import Card
 
-    check_model(model, "model")
-    check_data(data)
-    check_flag(int8, "int8")
-    kind = check_kind(quantize) or ("int8" if int8 else "")
-    path, temperature = path_of(path), check_temperature(temperature)
+    expect_model(model, "model")
+    expect_data(data)
+    kind, path, temperature = check_kind(quantize), path_of(path), check_temperature(temperature)
     data = matched(model, data, "the model")
-    check_file(to, path)
+    check_target(to, path)
     card = Card.of(path.stem, data, *mean_and_std(data.train_images))
     if to == "html":
         from minikd.exports.page import write_page

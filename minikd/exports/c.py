@@ -10,7 +10,7 @@ import numpy as np
 
 from minikd.exports.c_float import NEEDS_MATH, float_source
 from minikd.exports.c_int8 import integer_source
-from minikd.exports.c_source import LOGITS, Source, c_float, constant, part
+from minikd.exports.c_source import LOGITS, Source, array_definition, c_float, part
 from minikd.exports.integer import Int32, QuantizedModel, UInt8, integer_logits
 from minikd.machine import own_version
 from minikd.models import describe
@@ -36,17 +36,26 @@ class CFiles(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What differs between float32 and whole numbers in the files."""
+    """What differs between float32 and whole numbers in the files. logit_scale: a line that defines it."""
 
     kind: str
+    description: str
     number: str
     logits: str
     format: str
     tolerance: str
+    logit_scale: str = ""
 
 
-FLOAT = Words("float", "float", "logits", r'"\t%.9g", (double)logits[k]', " by more than 1e-4 of its size")
-INT8 = Words("int8", "int32_t", "logits as sums, in units of MINIKD_LOGIT_SCALE", r'"\t%ld", (long)logits[k]', "")
+class Tests(NamedTuple):
+    """The test images of the file, raw pixels, and the package's answers to them."""
+
+    images: UInt8
+    logits: Floats | Int32
+
+
+FLOAT = Words("float", "float32", "float", "logits", r'"\t%.9g", (double)logits[k]', " by more than 1e-4 of its size")
+WHOLE = Words("int8", "", "int32_t", "logits as sums, in units of MINIKD_LOGIT_SCALE", r'"\t%ld", (long)logits[k]', "")
 
 
 def float_c(model: Sequential, card: Card, name: str, images: UInt8, logits: Floats) -> CFiles:
@@ -54,37 +63,29 @@ def float_c(model: Sequential, card: Card, name: str, images: UInt8, logits: Flo
 
     Raises ConfigError for a layer that is unknown.
     """
-    source = float_source(model, card)
-    return files(source, card, name, describe(model), FLOAT, images[:TESTS], logits[:TESTS].astype(np.float32))
+    tests = Tests(images[:TESTS], logits[:TESTS].astype(np.float32))
+    return files(float_source(model, card), card, name, describe(model), FLOAT, tests)
 
 
 def integer_c(model: QuantizedModel, card: Card, name: str, network: str, images: UInt8) -> CFiles:
     """Return a network in whole numbers as C, with raw test pixels to check itself on. network: its shape in words."""
-    logits = integer_logits(model, images[:TESTS])
+    tests = Tests(images[:TESTS], integer_logits(model, images[:TESTS]))
     scale = f"#define MINIKD_LOGIT_SCALE {c_float(2.0**-model.logit_bits)} /* a logit is its sum times this */\n"
-    return files(integer_source(model), card, name, network, INT8, images[:TESTS], logits, scale)
+    words = WHOLE._replace(description=f"whole numbers, {model.kind} weights and uint8 activations", logit_scale=scale)
+    return files(integer_source(model), card, name, network, words, tests)
 
 
-def files(
-    source: Source,
-    card: Card,
-    name: str,
-    network: str,
-    words: Words,
-    images: UInt8,
-    logits: Floats | Int32,
-    logit_scale: str = "",
-) -> CFiles:
+def files(source: Source, card: Card, name: str, network: str, words: Words, tests: Tests) -> CFiles:
     """Return the files of a network whose calls are in `source`."""
     needs_math = bool(set(NEEDS_MATH) & source.parts.keys())
     shared = {
         "name": name,
         "version": own_version(),
-        "pixels": str(images[0].size),
+        "pixels": str(tests.images[0].size),
         "number": words.number,
     }
-    header = filled("template.h", **shared, **facts(source, card, network, words), logit_scale=logit_scale)
-    text = filled("template.c", **shared, **functions(source, card, words), **tests(source, words, images, logits))
+    header = filled("template.h", **shared, **facts(source, card, network, words))
+    text = filled("template.c", **shared, **functions(source, card, words), **selftest(source, words, tests))
     main = filled("main.c", **shared, format=words.format, libraries=" -lm" if needs_math else "")
     return CFiles(header, text, main, source.constant_bytes, source.working_bytes)
 
@@ -94,7 +95,7 @@ def facts(source: Source, card: Card, network: str, words: Words) -> dict[str, s
     C, H, W = card.image
     planes = "rows" if C == 1 else f"{C} planes, one channel after the other, each in rows"
     return {
-        "description": "whole numbers, int8 weights and uint8 activations" if words is INT8 else "float32",
+        "description": words.description,
         "network": f"{card.name}: {network} for images of {H}x{W}, {len(card.class_names)} classes.",
         "layout": f"{planes} from the top, each row from the left",
         "classes": str(len(card.class_names)),
@@ -103,6 +104,7 @@ def facts(source: Source, card: Card, network: str, words: Words) -> dict[str, s
         "hash": f"0x{source.hash:08X}",
         "logits": words.logits,
         "tolerance": words.tolerance,
+        "logit_scale": words.logit_scale,
     }
 
 
@@ -120,16 +122,18 @@ def functions(source: Source, card: Card, words: Words) -> dict[str, str]:
     }
 
 
-def tests(source: Source, words: Words, images: UInt8, logits: Floats | Int32) -> dict[str, str]:
+def selftest(source: Source, words: Words, tests: Tests) -> dict[str, str]:
     """Return the selftest's part of the source."""
     word = "    union { float number; uint32_t bits; } word;\n" if words is FLOAT else ""
     return {
-        "tests": constant("test_images", images.ravel()) + "\n" + constant("test_logits", logits.ravel()),
+        "tests": array_definition("test_images", tests.images.ravel())
+        + "\n"
+        + array_definition("test_logits", tests.logits.ravel()),
         "hash_functions": part("hash"),
         "differs": part(f"{words.kind}_differs"),
         "word": word,
         "hash_loops": indented(source.hash_loops()),
-        "count": str(len(images)),
+        "count": str(len(tests.images)),
     }
 
 

@@ -1,14 +1,13 @@
 """A network in float32 as calls of C functions: every layer of the package."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from minikd.backends import to_host
-from minikd.exports.c_source import LOGITS, Source, WindowMoves, c_float
-from minikd.exports.chain import NamedLayer, flat
-from minikd.exports.packing import LONGEST_GAP, listed
+from minikd.exports.c_source import LOGITS, Source, Value, WindowMoves, c_float
+from minikd.exports.chain import NamedLayer, flat, float32
+from minikd.exports.packing import LONGEST_GAP, nonzero_entries
 from minikd.nn import (
     GELU,
     AvgPool2d,
@@ -28,7 +27,7 @@ from minikd.nn import (
     Tanh,
 )
 from minikd.nn.layer import Layer
-from minikd.typing import Array, Shape
+from minikd.typing import Shape
 from minikd.weights import Card
 
 ELEMENTWISE = {ReLU: "relu", LeakyReLU: "leaky_relu", Sigmoid: "sigmoid", Tanh: "hyperbolic_tangent", GELU: "gelu"}
@@ -36,17 +35,6 @@ POOLS = {MaxPool2d: "max_pool2d", AvgPool2d: "avg_pool2d"}
 
 NEEDS_MATH = ("float_sigmoid", "float_hyperbolic_tangent", "float_gelu", "float_layer_norm")
 """The parts that call <math.h>."""
-
-
-class Value(NamedTuple):
-    """An array of the C file, and the shape of what it holds."""
-
-    name: str
-    shape: Shape
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
 
 
 def float_source(model: Sequential, card: Card) -> Source:
@@ -133,9 +121,9 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
 
 
 def linear(source: Source, i: str, layer: Linear) -> tuple[str, tuple[object, ...]]:
-    """Return the function of a dense layer: where it takes fewer bytes, the one that has its zeros left out."""
+    """Return the function of a dense layer: the one that skips zeros where that takes fewer bytes."""
     sizes, weight = (layer.in_features, layer.out_features), float32(layer.params["weight"])
-    entries = [[*listed(row, LONGEST_GAP["int8"])] for row in weight]
+    entries = [[*nonzero_entries(row, LONGEST_GAP["int8"])] for row in weight]
     values = np.array([value for row in entries for _, value in row], np.float32)
     gaps = [byte for row in entries for byte in (len(row) % 256, len(row) // 256, *(gap for gap, _ in row))]
     if values.nbytes + len(gaps) >= weight.nbytes:
@@ -155,8 +143,3 @@ def batch_norm_line(source: Source, i: str, layer: BatchNorm1d | BatchNorm2d) ->
     mean, var = (to_host(layer.state[name]).astype(np.float64) for name in ("running_mean", "running_var"))
     scale = gamma / np.sqrt(var + layer.eps)
     return source.array(f"scale_{i}", float32(scale)), source.array(f"shift_{i}", float32(beta - mean * scale))
-
-
-def float32(value: Array) -> Array:
-    """Return an array on the host, in float32."""
-    return to_host(value).astype(np.float32)

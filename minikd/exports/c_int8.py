@@ -2,7 +2,7 @@
 
 import math
 
-from minikd.exports.c_source import LOGITS, Source, WindowMoves
+from minikd.exports.c_source import LOGITS, Source, Value, WindowMoves
 from minikd.exports.integer import (
     QuantizedConv2d,
     QuantizedFlatten,
@@ -19,25 +19,25 @@ from minikd.typing import Shape
 
 def integer_source(model: QuantizedModel) -> Source:
     """Return the C of a network in whole numbers: it reads `image` and writes `logits`, its last layer's sums."""
-    source, x, shape = Source("uint8_t"), "image", model.image
+    source, x = Source("uint8_t"), Value("image", model.image)
     for i, layer in enumerate(model.layers):
         if isinstance(layer, QuantizedFlatten):
-            shape = (math.prod(shape),)
+            x = Value(x.name, (x.size,))
             continue
-        after = output_shape(layer, shape)
-        y = LOGITS if isinstance(layer, Weighted) and layer.output_bits is None else source.take(math.prod(after))
+        after = output_shape(layer, x.shape)
+        last = isinstance(layer, Weighted) and layer.output_bits is None
+        y = Value(LOGITS if last else source.take(math.prod(after)), after)
         if isinstance(layer, QuantizedMaxPool2d):
-            moves = source.moves(
-                f"windows_{i}", WindowMoves(shape, after, layer.kernel_size, layer.stride, layer.padding)
-            )
+            windows = WindowMoves(x.shape, after, layer.kernel_size, layer.stride, layer.padding)
+            moves = source.moves(f"windows_{i}", windows)
             source.use("int8_max_pool2d")
-            source.call("max_pool2d", x, moves, y)
+            source.call("max_pool2d", x.name, moves, y.name)
         elif isinstance(layer, QuantizedLinear):
             linear(source, str(i), layer, model.kind, x, y)
         else:
-            conv2d(source, str(i), layer, model.kind, (shape, after), x, y)
-        source.release(x)
-        x, shape = y, after
+            conv2d(source, str(i), layer, model.kind, x, y)
+        source.release(x.name)
+        x = y
     return source
 
 
@@ -54,22 +54,20 @@ def output_shape(layer: QuantizedLinear | QuantizedConv2d | QuantizedMaxPool2d, 
             return (shape[0], *output_size(shape, layer.kernel_size, layer.stride, layer.padding, ONE, "max_pool2d"))
 
 
-def linear(source: Source, i: str, layer: QuantizedLinear, kind: str, x: str, y: str) -> None:
+def linear(source: Source, i: str, layer: QuantizedLinear, kind: str, x: Value, y: Value) -> None:
     """Add a dense layer from x to y."""
     outputs, inputs = layer.weight.shape
     storage, values = stored(layer.weight, kind)
     source.use("int8_linear_sum" if storage == "int8" else f"sum_{storage}")
     weights = source.array(f"weight_{i}", layer.weight if storage == "int8" else values), biases(source, i, layer)
     function = finished_by(source, layer, "linear", storage)
-    source.call(function, x, inputs, outputs, *weights, *shifts(source, i, layer), y)
+    source.call(function, x.name, inputs, outputs, *weights, *shifts(source, i, layer), y.name)
 
 
-def conv2d(
-    source: Source, i: str, layer: QuantizedConv2d, kind: str, shapes: tuple[Shape, Shape], x: str, y: str
-) -> None:
-    """Add a convolution from x to y, of shapes before and after. Its weights are never listed."""
+def conv2d(source: Source, i: str, layer: QuantizedConv2d, kind: str, x: Value, y: Value) -> None:
+    """Add a convolution from x to y. Its weights are never listed."""
     kernel = (layer.weight.shape[2], layer.weight.shape[3])
-    windows = WindowMoves(*shapes, kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
+    windows = WindowMoves(x.shape, y.shape, kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
     moves = source.moves(f"windows_{i}", windows)
     if kind == "int8":
         source.use("int8_conv2d_sum")
@@ -79,7 +77,7 @@ def conv2d(
         weight = source.array(f"weight_{i}", DENSE[kind](layer.weight.reshape(1, -1)))
     bias, border = biases(source, i, layer), source.array(f"border_{i}", layer.border)
     function = finished_by(source, layer, "conv2d", kind)
-    source.call(function, x, moves, weight, bias, *shifts(source, i, layer), border, y)
+    source.call(function, x.name, moves, weight, bias, *shifts(source, i, layer), border, y.name)
 
 
 def biases(source: Source, i: str, layer: Weighted) -> str:
@@ -93,7 +91,7 @@ def shifts(source: Source, i: str, layer: Weighted) -> list[str]:
 
 
 def finished_by(source: Source, layer: Weighted, name: str, storage: str) -> str:
-    """Return the function for a layer whose weights are stored so: one that makes bytes, or hands out the sums."""
+    """Return the function of a layer with weights stored in this way: it gives bytes, or the last layer's sums."""
     if layer.shift is not None:
         source.use("int8_requantized")
     name = name if layer.shift is not None else f"{name}_last"

@@ -3,6 +3,7 @@
 The functions are C as anyone would write it, in `c_parts/`: a file each, copied where a network needs it.
 """
 
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -42,6 +43,17 @@ class WindowMoves(NamedTuple):
     padding: HeightWidth
     dilation: HeightWidth = (1, 1)
     groups: int = 1
+
+
+class Value(NamedTuple):
+    """An array of the C file, and the shape of what it holds."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
 
 class Source:
@@ -129,7 +141,7 @@ class Source:
 
     def constants(self) -> str:
         """Return the arrays and windows as C."""
-        texts = [constant(name, values) for name, values in self.arrays.items()]
+        texts = [array_definition(name, values) for name, values in self.arrays.items()]
         texts += [
             f"static const MINIKD_FLASH struct windows {name} = {{{value}}};\n" for name, value in self.windows.items()
         ]
@@ -147,7 +159,7 @@ class Source:
         ]
 
 
-def constant(name: str, values: Array) -> str:
+def array_definition(name: str, values: Array) -> str:
     """Return an array's definition."""
     return f"static const MINIKD_FLASH {c_type(values)} {name}[{values.size}] = {{\n{lines(written(values))}\n}};\n"
 

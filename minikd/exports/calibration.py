@@ -1,8 +1,8 @@
-"""The scale of a layer's activations, chosen on training images: a byte holds 0 to 255 steps of 2^-m, so which m?
+"""The scale of a layer's activations: a byte holds 0 to 255 steps of 2^-m, and training images decide on m.
 
-A larger m makes the steps finer and the range 255·2^-m shorter, and what lies beyond it becomes 255. Three rules:
+A larger m makes the steps finer and the range 255·2^-m shorter. Values beyond the range become 255. Three rules:
 
-    maximum         the largest m whose range holds every activation seen: nothing is cut, one outlier costs all a bit
+    maximum         the largest m whose range holds every activation seen: nothing is cut, but an outlier costs a bit
     percentile      the largest m whose range holds 99.99 % of them
     squared error   the m with the smallest mean of (h - h')², where h' is the value that the byte represents
 """

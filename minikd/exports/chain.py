@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from minikd.backends import to_host
 from minikd.errors import ConfigError
 from minikd.nn import Conv2d, Dropout, Embedding, Layer, Linear, Residual, Sequential
 from minikd.nn.build import CHAINS, LAYERS
 from minikd.nn.folding import with_bias
+from minikd.typing import Array
 
 OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()} - {Embedding}
 """The layers that the exports know: those of images."""
@@ -22,13 +26,17 @@ class NamedLayer(NamedTuple):
         return f"layer {self.name}, {self.layer.in_one_line()}"
 
 
-def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
-    """Return the model's layers in order: chains inside it opened, dropout left out, a bias of zeros where there is
-    none.
+def float32(value: Array) -> Array:
+    """Return an array on the host, in float32."""
+    return to_host(value).astype(np.float32)
 
-    A residual block stays one layer; with a `prefix` for their names it gives the layers inside it. A layer of somebody
-    else's may have a method `export()` that returns layers of minikd's which compute the same in evaluation; they take
-    its place. Raises ConfigError for one that has none.
+
+def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
+    """Return the model's layers in order: chains opened, dropout left out, a bias of zeros where there is none.
+
+    A residual block stays one layer; with a `prefix` for their names, the layers inside it are returned. A user's
+    layer may have a method `export()` that returns minikd's layers which compute the same in evaluation; they replace
+    it. Raises ConfigError for a user's layer without it.
     """
     whole = NamedLayer("model", model)
     if type(model) not in CHAINS.values():

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minikd.backends import to_host
-from minikd.exports.chain import NamedLayer, flat
+from minikd.exports.chain import NamedLayer, flat, float32
 from minikd.exports.graph import Graph, pads
 from minikd.nn import (
     AvgPool2d,
@@ -31,7 +30,6 @@ from minikd.nn import (
     Sigmoid,
     Tanh,
 )
-from minikd.typing import Array
 from minikd.weights import Card
 
 
@@ -78,11 +76,6 @@ def parameters(graph: Graph, named: NamedLayer) -> list[str]:
     arrays = {**named.layer.params, **named.layer.state}
     arrays.pop("num_batches_tracked", None)  # a count that training alone reads
     return [graph.constant(f"{named.name}.{name}", float32(value)) for name, value in arrays.items()]
-
-
-def float32(value: Array) -> Array:
-    """Return an array on the host, in float32."""
-    return to_host(value).astype(np.float32)
 
 
 def gelu(graph: Graph, name: str, x: str) -> str:

@@ -5,15 +5,15 @@ dequantised weights is exact in float32 (`integer.py`: below 2^24), and Quantize
 that computes this graph as it stands, in floats, and one that fuses it into integer operators both give `integer.py`'s
 bytes.
 
-Weights of int8 are written as uint8 with zero point 128: the same numbers as int8, but where a processor without VNNI
-adds two products uint8 x int8 in 16 bits, which saturate (onnxruntime issue 5849), it has another way for uint8 x
-uint8.
+Weights of int8 are written as uint8 with zero point 128, which are the same numbers. The reason: a processor without
+VNNI adds two products uint8 x int8 in 16 bits, which saturate (onnxruntime issue 5849). It computes uint8 x uint8 in
+another way.
 
 Weights of int4 and ternary are written as ONNX's own INT4. ONNX has no smaller type that runtimes know, so a ternary
 network is as large as one of int4 here; C and its five weights a byte are smaller.
 
 A padded convolution on pixels pads with the byte `border`. ONNX pads with what 0 means, so the border is the zero point
-of its input, and the bias takes back what that subtracts: Σ q a + B = Σ q (a - z) + (B + z Σ q).
+of its input, and the bias makes up for what that subtracts: Σ q a + B = Σ q (a - z) + (B + z Σ q).
 """
 
 import numpy as np

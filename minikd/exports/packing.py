@@ -3,8 +3,8 @@
     int8      one weight a byte
     int4      two weights a byte, the first in the lower half: q + 8, 1 to 15
     ternary   five weights a byte. Their digits q + 1, of base 3, make a number v below 3⁵ = 243, and the byte is
-              v · 256/243, rounded up. Times 3, it carries the first digit out at the top and leaves the others:
-              the next times 3 carries out the second, so reading needs no division
+              v · 256/243, rounded up. Multiplied by 3, its carry is the first digit, and the lower byte holds the
+              others: multiplied by 3 again, its carry is the second. So reading needs no division
 
 A row with many zeros is smaller as a list of its other weights. It begins with their number, in two bytes. Each has a
 gap, the number of zeros that are skipped before it:
@@ -53,7 +53,7 @@ DENSE: dict[str, Callable[[Int8], UInt8]] = {
 """How a dense row of each kind is stored."""
 
 
-def listed(row: Int8 | Floats, longest: int) -> Iterator[tuple[int, float]]:
+def nonzero_entries(row: Int8 | Floats, longest: int) -> Iterator[tuple[int, float]]:
     """Yield (gap, weight) for each listed weight of a row, with a weight of 0 wherever a gap would be too long."""
     place = 0
     for c in np.flatnonzero(row).tolist():
@@ -68,7 +68,7 @@ def pack_sparse(rows: Int8, kind: str) -> UInt8:
     """Return weights (O, n) as lists of those that are not 0, row after row."""
     found: list[int] = []
     for row in rows:
-        entries = [*listed(row, LONGEST_GAP[kind])]
+        entries = [*nonzero_entries(row, LONGEST_GAP[kind])]
         found += [len(entries) % 256, len(entries) // 256]
         for gap, weight in entries:
             q = int(weight)

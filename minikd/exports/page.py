@@ -136,10 +136,10 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
 
 
 def images_shown(telling: Ints, total: int, size: int) -> Ints:
-    """Return the numbers of the test images in the page, rising.
+    """Return the numbers of the test images in the page, in rising order.
 
-    Some of the telling ones, on which networks disagree or the only one is wrong, and some of the others, each evenly
-    spread over their set.
+    One part are images on which the networks disagree, or the only network is wrong. The rest are others. Both are
+    spread evenly over their set.
     """
     most = min(total, max(1, min(MOST_IMAGES, MOST_BYTES // size)))
     first = spread(telling, round(most * TELLING_SHARE))

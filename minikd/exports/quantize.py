@@ -1,19 +1,19 @@
 """From a trained network to whole numbers (`integer.py` has the arithmetic): which scales, and the proof of the bound.
 
-The first layer takes raw pixels p. The network saw (p/255 - μ)/σ, which is a line in p, so the layer takes it over:
+The first layer takes raw pixels p. The network saw (p/255 - μ)/σ. That is linear in p, so the layer includes it:
 
     Σ_c w[c] (p[c]/255 - μ[c])/σ[c] + b = Σ_c w'[c] (p[c]·2^-8) + b'
     w'[c] = w[c]·256/(255 σ[c])        b' = b - Σ_c w[c] μ[c]/σ[c]
 
-A convolution that pads does so with the normalised 0, which is p = 255 μ. The border is the byte nearest to it, and b'
-is the same in every place; what is left is w·(border/255 - μ)/σ at the border, below w/(510 σ) for each weight there.
+A convolution pads with the normalised 0, which is p = 255 μ. The border is the nearest byte, and b' is the same in
+every place. The error at the border is w·(border/255 - μ)/σ, below w/(510 σ) for each weight there.
 
 The scale 2^-k[o] of an output's weights is the finest whose largest |q| is at most 127 (never -128: a byte has no
 +128), and for which |B| + 255·Σ|q| < 2^24.
 
-With so few levels as int4 and ternary have, the largest weight is a bad guide. There the scale is the one with the
-smallest squared error, and larger weights are clipped. A student that was trained for such weights
-(`minikd.compression`) has them already: there is a scale without any error, which is then taken.
+Int4 and ternary have so few levels that the largest weight should not decide. Their scale is the one with the smallest
+squared error, and larger weights are clipped. The weights of a student that was trained for them (`minikd.compression`)
+are on such a scale already: then the error is 0.
 """
 
 from itertools import pairwise
@@ -140,7 +140,7 @@ def steps_of(model: Sequential) -> list[FusedLayer]:
 
 
 def check_trained_bits(model: Sequential) -> None:
-    """Refuse scales that a model says it was trained with, and that no layers of its could have. Raises ConfigError."""
+    """Refuse trained scales that the model's layers could not have. Raises ConfigError."""
     bits, relus = model.activation_bits, sum(isinstance(named.layer, ReLU) for named in flat(model))
     if bits and (len(bits) != relus or not all(LOWEST <= one <= HIGHEST for one in bits)):
         raise ConfigError(
@@ -284,10 +284,10 @@ def quantized(
 
 
 def best_bits(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int, shared: bool = False) -> Int32:
-    """Return k for each row of weights (O, n), up to `most`; one k for all rows where it is `shared`.
+    """Return k for each row of weights (O, n), up to `most`; one k for all rows if `shared`.
 
-    For int8 it is the finest that clips no weight. For fewer levels it is the one with the smallest squared error, the
-    coarsest of several.
+    For int8 it is the finest k that clips no weight. For fewer levels it is the k with the smallest squared error; of
+    several such k, the coarsest.
     """
     bits = finest(rows, bias, input_bits, most, Q)
     if shared:
@@ -303,7 +303,7 @@ def best_bits(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int, 
 
 
 def squared_errors(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int) -> Doubles:
-    """Return the sum of squared rounding errors of each row (O,): infinite where its sums could leave their bound."""
+    """Return each row's sum of squared rounding errors (O,): infinite where the row's sums could exceed their bound."""
     q, sums = whole(rows, bias, input_bits, bits, Q)
     found: Doubles = np.square(rows - q * 2.0 ** -bits[:, None].astype(float)).sum(1)
     return np.where(np.abs(sums) + 255 * np.abs(q).sum(1) < EXACT, found, np.inf)

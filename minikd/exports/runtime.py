@@ -1,4 +1,4 @@
-"""An exported ONNX file at work in onnxruntime."""
+"""Runs an exported ONNX file in onnxruntime."""
 
 from types import ModuleType
 
@@ -22,9 +22,10 @@ def runtime() -> ModuleType:
 
 
 def runtime_logits(model: bytes, pixels: Pixels, optimize: bool = True) -> Floats:
-    """Return the logits (N, K) that onnxruntime gives for raw pixels, on the processor.
+    """Return the logits (N, K) that onnxruntime computes for raw pixels, on the processor.
 
-    optimize: let it rewrite and fuse the graph, as it does by itself. Raises BackendError where it is not installed.
+    optimize: whether it may rewrite and fuse the graph, as it does by default. Raises BackendError if it is not
+    installed.
     """
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Write an export's files, and hold what they answer on the test images beside what the package answers."""
+"""Writes an export's files, and compares their answers on the test images with the package's."""
 
 import re
 from dataclasses import dataclass
@@ -50,11 +50,12 @@ class Order(NamedTuple):
 class Exported:
     """What was written, and what it does on the test images.
 
-    size: bytes of the ONNX file, or of the C file's constants. working_bytes: of the C function's buffers. takes_bytes:
-    whether pixels go in as bytes. images: how many were answered, with so many logits in all; errors: of them by the
-    export, and package_errors by the package in float32. C is answered for by the arithmetic in NumPy that it repeats;
-    ONNX is run. difference: the largest of a logit from the package's, as a share of it where it is more than 1.
-    differing: how many logits in whole numbers differ from the package's.
+    size: bytes of the ONNX file, or of the C file's constants. working_bytes: of the C function's buffers.
+    takes_bytes: whether the pixels are bytes. images: the number of test images; logits: of their logits. errors: the
+    export's errors, and package_errors those of the package in float32. An ONNX file is run. A C file is not: its
+    answers are those of the same arithmetic in NumPy. difference: the largest difference of a logit from the
+    package's, as a share of that logit if it is more than 1. differing: how many logits in whole numbers differ from
+    the package's.
     """
 
     files: tuple[Path, ...]
@@ -101,7 +102,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
     Raises ConfigError for a layer that cannot be exported and for a name that does not fit, DtypeError for pixels that
     are no bytes where bytes are needed, CheckpointError for a model of other data and a file that cannot be written.
     """
-    check_file(order.to, order.path)
+    check_target(order.to, order.path)
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
     if data.test_images.dtype != np.uint8 and (order.kind or order.to == "c"):
         what = "C" if order.to == "c" else order.kind
@@ -114,7 +115,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
     return onnx(order, one) if order.to == "onnx" else c(order, one)
 
 
-def check_file(to: str, path: Path) -> None:
+def check_target(to: str, path: Path) -> None:
     """Refuse an unknown kind of export, and a file's name that does not fit it. Raises ConfigError."""
     if to not in SUFFIXES:
         raise ConfigError(f"to is {to!r}, but must be one of {', '.join(SUFFIXES)}")

@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from minikd.console.layout import broken
 from minikd.evidence.gradcheck.learner_file import Passes, as_function
-from minikd.evidence.gradcheck.learner_function import as_loss, check_pair
+from minikd.evidence.gradcheck.learner_function import as_loss, check_passes
 from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import check_loss
-from minikd.evidence.gradcheck.trial import Stopped, describe, hint
+from minikd.evidence.gradcheck.trial import Stopped, described_value, usual_cause
 from minikd.lessons.rows import distance, row
 from minikd.outside import place, run_file
 from minikd.typing import Floats, Scalar
@@ -93,7 +93,11 @@ class Work:
             self._wait(claim, name, first)
         else:
             alone = part and isinstance(result, np.ndarray) and np.asarray(got).shape != np.asarray(want).shape
-            why = f"{name} returned {describe(result)} alone, not a tuple" if alone else difference(name, got, want)
+            why = (
+                f"{name} returned {described_value(result)} alone, not a tuple"
+                if alone
+                else difference(name, got, want)
+            )
             self._tell(claim, "WRONG", f"{apart:.1e}", why, *known, *warned)
             self.doubted[name] = None
 
@@ -126,7 +130,7 @@ class Work:
         except Exception:
             pass  # the check below runs both again, and says more about it
         try:
-            report = check_pair(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
+            report = check_passes(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
         except Stopped as stop:
             report = GradientReport(backward, findings=(stop.finding,))
         self._report(claim, backward, report, usual)
@@ -147,7 +151,7 @@ class Work:
         except Exception as error:
             self._raised(claim, name, error)
             return
-        self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True, name=name), usual)
+        self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True).named(name), usual)
 
     def _function(self, claim: str, name: str) -> Passes | None:
         """Return the reader's function of that name; None, and a row, where there is none."""
@@ -183,7 +187,7 @@ class Work:
             return
         self.told.add(same)
         who = f"{name} called {inner}, which raised" if inner else f"{name} raised"
-        self._tell(claim, "WRONG", "", f"{who} {raised} ({where}){hint(error, 'forward')}")
+        self._tell(claim, "WRONG", "", f"{who} {raised} ({where}){usual_cause(error, 'forward')}")
 
     def _report(self, claim: str, name: str, report: GradientReport, usual: str) -> None:
         if report.ok:
@@ -249,7 +253,7 @@ def difference(name: str, got: object, want: object) -> str:
     ours, theirs = np.asarray(got), np.asarray(want)
     theirs = theirs if theirs.ndim else np.full(ours.shape, theirs)
     if ours.shape != theirs.shape:
-        return f"{name} returned {describe(got)}, but must return the shape {theirs.shape}"
+        return f"{name} returned {described_value(got)}, but must return the shape {theirs.shape}"
     off = np.abs(ours - theirs)
     worst = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
     at = f"[{', '.join(map(str, worst))}]" if worst else ""

@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 
 from minikd.console.layout import columns, styled
-from minikd.console.terminal import before, fitted
+from minikd.console.terminal import before, encodable
 from minikd.evidence.differences import largest_difference
 
 VERDICT, SHOWN = 8, 14
@@ -22,7 +22,9 @@ def row(claim: str, verdict: str, shown: str = "") -> str:
 
     The verdict stands first, where a narrow screen shows it.
     """
-    claim = fitted(claim, before(sys.stdout).encoding)  # else what it prints in ASCII would be longer than its column
+    claim = encodable(
+        claim, before(sys.stdout).encoding
+    )  # else what it prints in ASCII would be longer than its column
     width = columns() - VERDICT - SHOWN - 1
     *above, last = textwrap.wrap(claim, width - 4) or [""]
     marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column

@@ -8,11 +8,11 @@ The gradient goes back through the length (`unit_rows`), and through the centrin
 
     dc = (du - u Σ_k u_k du_k)/‖c‖,   da = dc - mean(dc)
 
-It is orthogonal to 1 and to a: a constant or a positive factor on the row changes nothing.
+da is orthogonal to 1 and to a, because u does not change if a constant is added to the row or the row is multiplied by
+a positive factor.
 
-A row that does not vary has no standard form, and as ‖c‖ → 0 the gradient grows without bound. Where no element of c is
-larger than a few roundings of a, and where ‖c‖ is below 1e-12, u and the gradient are set to 0: such a row says
-nothing and is told nothing.
+A row that does not vary has no standard form, and the gradient grows without bound as ‖c‖ → 0. If no element of c is
+larger than a few roundings of a, or if ‖c‖ is below 1e-12, u and the gradient are set to 0: such a row is left out.
 """
 
 import numpy as np
@@ -25,10 +25,10 @@ from minikd.typing import Floats
 def standard_rows(a: Floats) -> tuple[Floats, Floats]:
     """Return u (N, K) and the lengths ‖c‖ (N, 1) of the rows of `a` (N, K).
 
-    Of a row that does not vary u is 0, and the length is given as infinite, so that it is divided to 0 on the way back.
+    For a row that does not vary, u is 0 and the length is infinite, so that the backward pass divides it to 0.
     """
     xp = module_of(a)
-    c = a - a[:, :1]  # exactly 0 where all are equal; less their mean, which is rounded, they need not be
+    c = a - a[:, :1]  # exactly 0 where all are equal; minus a rounded mean they need not be
     c -= c.mean(1, keepdims=True)
     noise = xp.abs(a).max(1, keepdims=True) * (8 * float(np.finfo(a.dtype).eps))
     return unit_rows(c * (xp.abs(c).max(1, keepdims=True) > noise))

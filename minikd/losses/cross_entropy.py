@@ -22,12 +22,11 @@ from minikd.typing import Floats, Ints, Mask, Scalar
 def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float = 0.0) -> tuple[Scalar, Floats]:
     """Return the mean cross-entropy over the batch and its gradient with respect to the logits (N, K).
 
-    `labels` are class numbers (N,), integers in 0..K-1, or probabilities (N, K) like the logits, whose rows should sum
-    to 1, on the logits' device. Class numbers on the host are checked and copied to the logits' device: the one copy of
-    this function. Those that lie on the device are not checked, for the host would wait: one out of range makes the
-    loss NaN. A class with a logit of -∞ costs nothing where its label's probability is 0, and
-    makes the loss infinite where it is not. Raises ShapeError, DtypeError, DataError (a label out of range) and
-    ConfigError.
+    `labels` are class numbers (N,), integers in 0..K-1, or probabilities (N, K) like the logits, whose rows should
+    sum to 1, on the logits' device. Class numbers on the host are checked and copied to the logits' device. Class
+    numbers on the device are not checked, because the host would have to wait: one out of range makes the loss NaN. A
+    class with a logit of -∞ costs nothing where its label's probability is 0, and makes the loss infinite where it is
+    not. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
     """
     check_logits(logits)
     smoothing = number(label_smoothing)

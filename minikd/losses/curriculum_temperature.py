@@ -2,25 +2,25 @@
 
     L = T²·(1/N) Σ_n D_n(T),   D = Σ_k p_k (log p_k - log q_k),   p = softmax(v/T), q = softmax(z/T)
 
-The gradient with respect to z is that of `kl_divergence`. By T, from log p_k = v_k/T - log Σ_j e^(v_j/T),
+The gradient with respect to z is that of `kl_divergence`. With respect to T, from log p_k = v_k/T - log Σ_j e^(v_j/T),
 
     ∂log p_k/∂T = -(v_k - E_p v)/T²,   ∂log q_k/∂T = -(z_k - E_q z)/T²,   E_p v = Σ_k p_k v_k
 
-In D's derivative Σ p ∂log p = 0, as probabilities sum to 1. With ∂p = p ∂log p what is left is
+In D's derivative Σ p ∂log p = 0, because probabilities sum to 1. Since ∂p = p ∂log p, the rest is
 
     ∂D/∂T = Σ_k ∂p_k (log p_k - log q_k) - Σ_k p_k ∂log q_k/∂T
           = (1/T²)·[E_p z - E_q z - Cov_p(v, log p - log q)]
 
-v = T log p and z = T log q, each up to a constant in its row that neither a covariance nor the difference of two means
-sees. With dL/dT = 2T D + T² ∂D/∂T,
+v = T log p and z = T log q up to a constant in each row, which changes neither a covariance nor the difference of two
+means. With dL/dT = 2T D + T² ∂D/∂T,
 
     dT = (T/N) Σ_n [2D + Σ_k (p_k - q_k) log q_k - Cov_p(log p, log p - log q)]
 
-of small numbers only, where logits of 1e4 would cancel.
+This formula has small numbers only; with the logits themselves, large numbers would cancel.
 
-CTKD (Li et al. 2023, its Global-T) sets T = 1 + 20·sigmoid(θ) and lets θ climb, against the student, by λ times the
-gradient: the task gets harder as the student learns. dθ = dT·(T - 1)(21 - T)/20, and the method that takes the step
-turns its sign; λ, from 0 to 1 on a cosine, is the curriculum.
+CTKD (Li et al. 2023, its Global-T) sets T = 1 + 20·sigmoid(θ), and moves θ up the gradient: the task gets harder as the
+student learns. dθ = dT·(T - 1)(21 - T)/20; the method reverses its sign and multiplies it by λ, which rises from 0 to 1
+on a cosine (the curriculum).
 """
 
 from minikd.backends import module_of

@@ -2,25 +2,28 @@
 
     L = β·(1/N) Σ_n (1 - ρ(q_n·, p_n·)) + γ·(1/K) Σ_k (1 - ρ(q_·k, p_·k))
 
-p = softmax(v/T) is the teacher, q = softmax(z/T) the student, both (N, K); ρ is Pearson's correlation. A row says how
-the classes relate for one sample, a column which samples of the batch are more of one class than others (Huang et al.
-2022: the inter-class and the intra-class relation). A strong teacher's probabilities may be out of the student's reach;
-their relations need not be: a constant and a positive factor on a row or column of q cost nothing.
+p = softmax(v/T) is the teacher, q = softmax(z/T) the student, both (N, K); ρ is Pearson's correlation. A row
+shows how the classes relate for one sample (Huang et al. 2022: the inter-class relation). A column shows which samples
+of the batch belong more to one class than others (the intra-class relation). A small student may not reach a strong
+teacher's probabilities, but it may reach their relations: adding a constant to a row or column of q, or multiplying it
+by a positive factor, costs nothing.
 
-The gradient. With u = c/‖c‖ of the row q_n, centred, and w likewise of p_n, ρ = Σ_k u_k w_k, so du = -β w/N, and back
-through the scaling (`correlation`)
+The gradient. Let u = c/‖c‖, with c the centred row q_n, and w the same for p_n. Then ρ = Σ_k u_k w_k, so du = -β w/N.
+The backward pass of the scaling (`correlation`) gives
 
     dq_n = -(β/N)·(w - ρ u)/‖c‖
 
-and the same of the columns, with γ/K. The sum goes through softmax's backward pass, dz = (1/T)·q (dq - Σ_k q_k dq_k).
+The columns give the same with γ/K. Softmax's backward pass takes the sum to the logits:
 
-No T²: correlation has no scale, so the loss and its gradient keep their size as T grows. (The authors' code multiplies
-by T²; at the default, T = 1, it is the same.)
+    dz = (1/T)·q (dq - Σ_k q_k dq_k)
 
-A flat row is turned by a small push: the gradient grows as one over the spread of the student's logits. A row or column
-that does not vary at all correlates with nothing: ρ counts as 0, its term as 1, without gradient. Of two values ρ is ±1
-whatever they are, so the rows of two classes, and the columns of a batch of two, teach nothing but a sign; the columns
-want a batch of many.
+There is no factor T²: a correlation has no scale, so the loss and its gradient keep their size as T grows. (The
+authors' code multiplies by T²; at the default, T = 1, it is the same.)
+
+The gradient grows as one over the spread of the student's logits, so it is large for a flat row. A row or column that
+does not vary has no correlation: ρ counts as 0 and its term as 1, without gradient. The correlation of two values is
+±1, whatever they are. So with two classes the rows teach only a sign, and so do the columns of a batch of two: use
+large batches.
 """
 
 from minikd.errors import ShapeError
@@ -48,9 +51,9 @@ def dist(
             "value alone correlates with nothing; choose a batch size that leaves no last batch of one"
         )
     q, p = softmax(student_logits, temperature), softmax(teacher_logits, temperature)
-    (rows, row_lengths), (row_goals, _) = standard_rows(q), standard_rows(p)
-    (columns, column_lengths), (column_goals, _) = standard_rows(q.T), standard_rows(p.T)
-    loss: Scalar = b * (1.0 - (rows * row_goals).sum() / N) + c * (1.0 - (columns * column_goals).sum() / K)
-    drows = standard_rows_backward(row_goals * (-b / N), rows, row_lengths)
-    dcolumns = standard_rows_backward(column_goals * (-c / K), columns, column_lengths)
+    (rows, row_lengths), (teacher_rows, _) = standard_rows(q), standard_rows(p)
+    (columns, column_lengths), (teacher_columns, _) = standard_rows(q.T), standard_rows(p.T)
+    loss: Scalar = b * (1.0 - (rows * teacher_rows).sum() / N) + c * (1.0 - (columns * teacher_columns).sum() / K)
+    drows = standard_rows_backward(teacher_rows * (-b / N), rows, row_lengths)
+    dcolumns = standard_rows_backward(teacher_columns * (-c / K), columns, column_lengths)
     return loss, softmax_backward(drows + dcolumns.T, q, temperature)

@@ -1,23 +1,26 @@
 """Decoupled knowledge distillation: one term for the target class against the rest, one for the rest among themselves.
 
-Of a sample whose label is t the teacher p = softmax(v/T) makes two distributions: a coin, (p_t, 1 - p_t), and the
-others' shares of the rest, p̂_k = p_k/(1 - p_t) for k ≠ t, p̂_t = 0. Likewise the student q = softmax(z/T). With
-p_k = (1 - p_t) p̂_k and so for q,
+For a sample with the label t, the teacher's p = softmax(v/T) is split into two distributions: the target against the
+rest, (p_t, 1 - p_t), and the shares of the other classes, p̂_k = p_k/(1 - p_t) for k ≠ t and p̂_t = 0. The student's
+q = softmax(z/T) is split in the same way. Since p_k = (1 - p_t) p̂_k for k ≠ t, and q likewise,
 
     KL(p ‖ q) = p_t log(p_t/q_t) + Σ_{k≠t} (1-p_t) p̂_k [log((1-p_t)/(1-q_t)) + log(p̂_k/q̂_k)]
-              = TCKD + (1 - p_t)·NCKD,   TCKD = KL(coins), NCKD = KL(p̂ ‖ q̂)
+              = TCKD + (1 - p_t)·NCKD,   TCKD = KL(target against rest), NCKD = KL(p̂ ‖ q̂)
 
-In plain distillation the more certain the teacher, the less its opinion of the others counts. Zhao et al. 2022, §3, set
+In plain distillation, the more certain the teacher is of the target, the less the other classes count. Zhao et al.
+2022, §3, weigh both terms freely:
 
     L = T²·(1/N) Σ_n [α TCKD + β NCKD]
 
-The gradient. ∂TCKD/∂q_t = -p_t/q_t + (1-p_t)/(1-q_t) = (q_t - p_t)/(q_t (1-q_t)). By z, ∂q_t/∂z_t = q_t (1-q_t)/T, and
-∂q_t/∂z_k = -q_t q_k/T = -q_t (1-q_t) q̂_k/T: together q_t (1-q_t)(h - q̂)/T, where h is 1 at t and 0 elsewhere. The
-factors cancel. And q̂ is softmax over the others, whatever z_t is, so NCKD has the gradient of any such divergence:
+The gradient. ∂TCKD/∂q_t = -p_t/q_t + (1-p_t)/(1-q_t) = (q_t - p_t)/(q_t (1-q_t)). With respect to z, ∂q_t/∂z_t = q_t
+(1-q_t)/T and ∂q_t/∂z_k = -q_t q_k/T = -q_t (1-q_t) q̂_k/T. Both are q_t (1-q_t)(h - q̂)/T, where h is 1 at t and 0
+elsewhere, so the factors cancel. q̂ is a softmax over the other classes and does not depend on z_t, so NCKD has the
+usual gradient:
 
     dz = (T/N)·[α (q_t - p_t)(h - q̂) + β (q̂ - p̂)]
 
-log(1 - q_t) is a log-sum-exp over the others' log q: 1 - q_t is 0 in floating point long before the others are.
+log(1 - q_t) is computed as a log-sum-exp over the others' log q. In floating point 1 - q_t becomes 0 much earlier than
+the others do.
 """
 
 import math

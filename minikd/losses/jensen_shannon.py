@@ -2,27 +2,27 @@
 
     L = T²/(β(1-β))·(1/N) Σ_n [β KL(p ‖ m) + (1-β) KL(q ‖ m)],   m = βp + (1-β)q,   0 < β < 1
 
-p = softmax(v/T) is the teacher, q = softmax(z/T) the student. m moves with q too, but by the derivative of the brackets
-with respect to q_k,
+p = softmax(v/T) is the teacher, q = softmax(z/T) the student. m depends on q too. The derivative of the brackets with
+respect to q_k is
 
     -βp (1-β)/m + (1-β)(log(q/m) + 1 - q (1-β)/m) = (1-β)(log(q/m) + 1 - (βp + (1-β)q)/m) = (1-β) log(q/m)
 
-its part cancels. So dq = T²/(βN)·r with r = log(q/m), and softmax's backward pass gives
+so m's part cancels. Then dq = T²/(βN)·r with r = log(q/m), and softmax's backward pass gives
 
     dz = T/(βN)·q (r - Σ_k q_k r_k)
 
-Why 1/(β(1-β)). The divergence in brackets, JS_β (Agarwal et al. 2024, GKD, §2), fades as β as β → 0 and as 1-β as
-β → 1, and near p = q it is β(1-β)/2 · Σ (p-q)²/p. Divided by β(1-β) it has one scale for every β:
+Why 1/(β(1-β)). The divergence in brackets, JS_β (Agarwal et al. 2024, GKD, §2), shrinks in proportion to β as β → 0,
+and to 1-β as β → 1. Near p = q it is β(1-β)/2 · Σ (p-q)²/p. Divided by β(1-β), it has the same scale for every β:
 
     β → 0: r → -β(p/q - 1), so dz → T (q - p)/N; L → T² KL(p ‖ q), `kl_divergence`  (for JS_β/β: Huszár 2015)
     β → 1: m → p,                                L → T² KL(q ‖ p), `reverse_kl`
-    T → ∞: centred logits are matched, as by both ends, whatever β is
+    T → ∞: centred logits are matched, for every β
 
-β = 1/2 is four times the ordinary Jensen-Shannon divergence. Unlike its ends JS_β is bounded, by the entropy of the
-coin β: L <= T²·(-β log β - (1-β) log(1-β))/(β(1-β)), 2.77 T² for β = 1/2. A student that contradicts its teacher
-altogether is therefore hardly pulled: the gradient fades with q.
+β = 1/2 is four times the ordinary Jensen-Shannon divergence. KL and reverse KL are unbounded, but JS_β is bounded by
+the entropy of (β, 1-β): L <= T²·(-β log β - (1-β) log(1-β))/(β(1-β)), which is 2.77 T² for β = 1/2. So a student that
+contradicts its teacher completely gets a small gradient: it is proportional to q.
 
-log m is log(e^(log β + log p) + e^(log(1-β) + log q)), of logarithms throughout.
+log m is computed from logarithms alone: log(e^(log β + log p) + e^(log(1-β) + log q)).
 """
 
 import math

@@ -6,11 +6,11 @@ Only log q depends on z, so dlogq = -T² p/N, and log-softmax's backward pass (r
 
     dz = (T²/N)·(q - p)/T = T (q - p)/N
 
-Why T²: for large T, q - p ≈ (z - z̄ - v + v̄)/(K·T), so the gradient without T² fades as 1/T², and a mix with the hard
-labels would change its meaning with every T. With T² it tends to ((z - z̄) - (v - v̄))/(K·N): centred logits are matched
-(Hinton, Vinyals & Dean 2015, §2.1, equations 2-4).
+Why T²: for large T, q - p ≈ (z - z̄ - v + v̄)/(K·T). Without T² the gradient would shrink as 1/T², and the balance
+with the hard labels would change with T. With T² it tends to ((z - z̄) - (v - v̄))/(K·N), which matches centred
+logits (Hinton, Vinyals & Dean 2015, §2.1, equations 2-4).
 
-The mean is over the batch, not over batch and classes: the latter is K times too weak and the commonest bug in the
+The mean is over the batch, not over batch and classes. The latter is K times too weak; it is the most common bug in the
 field.
 """
 

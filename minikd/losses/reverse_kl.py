@@ -2,18 +2,18 @@
 
     L = T²·(1/N) Σ_n Σ_k q_nk r_nk,   r = log q - log p,   p = softmax(v/T) the teacher, q = softmax(z/T) the student
 
-q is the weight and stands in the logarithm, so dq = (T²/N)·(r + 1). Softmax's backward pass, (1/T)·q (dq - Σ q dq),
-drops what is the same for all classes, the 1, and leaves
+q is the weight and also stands in the logarithm, so dq = (T²/N)·(r + 1). Softmax's backward pass, (1/T)·q (dq - Σ q
+dq), removes the 1, which is the same for all classes:
 
     dz = (T/N)·q (r - Σ_k q_k r_k)
 
-KL(p ‖ q) is large where the teacher finds likely what the student rules out, so its student spreads over all that the
-teacher thinks possible. KL(q ‖ p) is large where the student finds likely what the teacher rules out, so its student
-keeps to what the teacher likes best (Gu et al. 2024, MiniLLM, §2). The price: a class that the student has given up,
-q = 0, sends no gradient. Near p = q the two are the same to second order, hence for large T both match centred logits.
+KL(p ‖ q) is large where the teacher finds a class likely and the student does not. So its student spreads over all
+classes that the teacher finds possible. KL(q ‖ p) is large where the student finds a class likely and the teacher
+does not. So its student keeps to the teacher's most likely classes (Gu et al. 2024, MiniLLM, §2). But a class with q
+= 0 gets no gradient. Near p = q both are equal to second order; so for large T both match centred logits.
 
-log p is log-softmax of the teacher's logits. log(softmax + 1e-8), often seen, is wrong by that much for every class
-that the teacher rules out, and these are the ones that count here.
+log p is the log-softmax of the teacher's logits. The common log(softmax + 1e-8) is wrong for the classes that the
+teacher excludes, and these count most here.
 """
 
 from minikd.backends import module_of

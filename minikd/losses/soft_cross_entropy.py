@@ -6,9 +6,9 @@ Only log q depends on z, so dlogq = -T² p/N, and log-softmax's backward pass (r
 
     dz = T (q - p)/N
 
-This is the objective as Hinton, Vinyals & Dean 2015, §2, put it in words, T² included. It is KL(p ‖ q) plus the
-teacher's entropy H(p), which the student cannot change: the gradient is that of `kl_divergence`, but the loss of a
-perfect student is T²·H(p), not 0, and moves with T and the teacher. Two runs are compared by the divergence.
+This is the objective that Hinton, Vinyals & Dean 2015, §2, describe, with T². It is KL(p ‖ q) plus the teacher's
+entropy H(p), which the student cannot change. So the gradient is that of `kl_divergence`, but the loss of a perfect
+student is T²·H(p) instead of 0, and depends on T and the teacher. Compare two runs by the divergence.
 """
 
 from minikd.backends import module_of

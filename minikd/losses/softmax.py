@@ -2,14 +2,14 @@
 
     q_k = exp(z_k/T) / Σ_j exp(z_j/T)
 
-Softmax does not change when a constant is added to all logits of a row, so the largest is taken to 0 first: no exp can
-overflow, and at least one is 1, so no sum is 0. Its logarithm is never log(softmax), which is -∞ where q underflows:
+Softmax does not change if a constant is added to all logits of a row. So the largest is subtracted first: no exp can
+overflow, one is exactly 1, and no sum is 0. The logarithm is computed directly, because log(softmax) is -∞ where q
+underflows:
 
     log q_k = z_k/T - m - log Σ_j exp(z_j/T - m),   m = max_j z_j/T
 
-A class can be excluded by a logit of -∞: a mask, or another program's answer. Its q is 0 and its gradient is 0. In a
-sum of p log q over the classes a term whose p is 0 counts as 0, its limit, also where log q is -∞; where p is positive
-and log q is -∞, the sum is infinite.
+A logit of -∞ excludes a class, as a mask does. Its q is 0 and its gradient is 0. In a sum of p log q over the classes,
+a term with p = 0 counts as 0, its limit, even if log q is -∞. If p is positive and log q is -∞, the sum is infinite.
 
 Derivation of the backward passes. ∂q_k/∂z_j = q_k (δ_kj - q_j)/T, so from dq
 

@@ -2,19 +2,20 @@
 
     x = (z - z̄)/σ(z),   y = (v - v̄)/σ(v),   L = T²·KL(softmax(y/T) ‖ softmax(x/T)), a mean over the batch
 
-σ is the sample's standard deviation, with K-1 in its denominator, as in the authors' code; NumPy's default, K, would be
-another temperature, T√(1-1/K). So x = √(K-1)·u with u the row centred and of length 1 (Sun et al. 2024, Algorithms 1
-and 2; T is their base temperature).
+σ is the standard deviation of a row, with K-1 in its denominator, as in the authors' code. (NumPy's default, K, would
+act as another temperature, T√(1-1/K).) So x = √(K-1)·u, with u the centred row divided by its length (Sun et al. 2024,
+Algorithms 1 and 2; T is their base temperature).
 
-The gradient. g = dL/dx = T (softmax(x/T) - softmax(y/T))/N is that of `kl_divergence`, and back through √(K-1)·u
+The gradient. g = dL/dx = T (softmax(x/T) - softmax(y/T))/N is that of `kl_divergence`. The backward pass of √(K-1)·u
+gives
 
     dz = (1/σ)·[g - ḡ - x Σ_k x_k g_k/(K-1)]
 
-It is orthogonal to 1 and to z: moving or stretching the logits changes nothing. So this loss alone leaves the student's
-confidence free; the labels' term has to set it, and calibration should be looked at.
+dz is orthogonal to 1 and to z: shifting or scaling the logits changes nothing. So this loss alone does not determine
+the student's confidence. The labels' term determines it; check the calibration.
 
-The gradient grows as 1/σ(z), large for a student that has hardly begun. A row of equal logits has no standard form: x
-and the gradient are 0 there (see `correlation`).
+The gradient grows as 1/σ(z), so it is large for a student at its start. For a row of equal logits, x and the gradient
+are 0 (see `correlation`).
 """
 
 import math

@@ -2,12 +2,12 @@
 
     p_k = a where k is the label, (1 - a)/(K - 1) elsewhere;   v = log p
 
-Under `kl_divergence` with these logits a student learns what label smoothing teaches, softened by T; at T = 1 the
-gradient is that of label smoothing with ε = (1 - a)·K/(K - 1). What a real teacher gives beyond it is dark knowledge;
-what it does not, was regularisation (Yuan et al. 2020, Tf-KD_reg, who ask for a >= 0.9).
+With these logits, `kl_divergence` at T = 1 has the gradient of label smoothing with ε = (1 - a)·K/(K - 1); other T
+soften it. Where a real teacher is no better than this one, its gain was regularisation; where it is better, its gain is
+dark knowledge (Yuan et al. 2020, Tf-KD_reg, who recommend a >= 0.9).
 
-The logits are log p, so softmax(v) = p. The paper's code takes softmax(p/T), of the probabilities, which at T = 20 is
-1/K for every class to within a part in twenty.
+The logits are log p, so softmax(v) = p. The paper's code computes softmax(p/T) from the probabilities; at T = 20 that
+is 1/K for every class to within a part in twenty.
 """
 
 import numpy as np

@@ -12,7 +12,7 @@ from minikd.methods.logits import LogitMethod, LogitObjective, MixedMethod, Weig
 from minikd.methods.method import Ask, Method, Pair
 from minikd.methods.mutual import DeepMutualLearning
 from minikd.methods.noisy_teacher import NoisyTeacher
-from minikd.methods.outside import as_kind, check_kind, kind_in_file
+from minikd.methods.outside import as_kind, check_method_class, kind_in_file
 from minikd.methods.regressors import Contrastive, Cosine, Hint
 from minikd.methods.relations import PKT, RKD, AttentionTransfer, SimilarityPreserving
 from minikd.methods.soft_targets import SoftTargets
@@ -52,7 +52,7 @@ def build(method: object, settings: Mapping[str, object]) -> Method:
                 f"the method is an object, so its settings are its own, and {', '.join(settings)} cannot be given "
                 f"beside it; write method={type(method).__name__}({', '.join(f'{name}=...' for name in settings)})"
             )
-        check_kind(type(method), type(method).__name__)
+        check_method_class(type(method), type(method).__name__)
         return method
     kind = kind_of(method) if isinstance(method, str) else as_kind(method, "method")
     return kind.of(settings, kind.name)

@@ -17,10 +17,10 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.errors import ConfigError
 from minikd.losses import kl_divergence
-from minikd.methods.layers import Layers, choose
+from minikd.methods.layers import Layers, compared_layers
 from minikd.methods.logits import MixedMethod
 from minikd.methods.method import Ask, Pair
-from minikd.methods.schedule import moved
+from minikd.methods.schedule import value_at
 from minikd.nn.layer import Layer
 from minikd.settings import setting
 from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, Term
@@ -71,14 +71,14 @@ class FeatureMethod(MixedMethod):
 
     def weight_at(self, progress: float) -> float:
         """Return the weight of the feature term at this progress of the run, 0 to 1."""
-        return moved(self.weight, self.final_weight, progress, self.schedule)
+        return value_at(self.weight, self.final_weight, progress, self.schedule)
 
     def layers(self, pair: Pair) -> Layers:
         """Return the layers that are compared. Raises ConfigError where there are none."""
         if len(pair.teachers) > 1:
             raise ConfigError(f"it looks into one teacher's hidden layer, but there are {len(pair.teachers)} teachers")
         asked = self.student_layer, self.teacher_layer
-        return choose(pair.student, pair.teachers[0], pair.image, asked, self.maps)
+        return compared_layers(pair.student, pair.teachers[0], pair.image, asked, self.maps)
 
     @property
     def eager(self) -> str:

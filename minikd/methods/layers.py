@@ -1,11 +1,11 @@
 """Which hidden layers of the student and the teacher a method compares: those of the settings, or the last that fit."""
 
-from collections import Counter
 from typing import NamedTuple
 
 from minikd.errors import ConfigError
 from minikd.models import describe
 from minikd.nn import Dropout, Sequential
+from minikd.nn.taps import layer_list, names
 from minikd.typing import Shape
 
 
@@ -27,16 +27,6 @@ def shapes(model: Sequential, image: Shape) -> dict[str, Shape]:
     return found
 
 
-def names(model: Sequential) -> dict[str, str]:
-    """Return the name of each layer and its number: "relu_2", the second ReLU from the input, may be layer "5"."""
-    found, count = {}, Counter[str]()
-    for i, layer in enumerate(model.layers):
-        kind = type(layer).__name__.lower()
-        count[kind] += 1
-        found[f"{kind}_{count[kind]}"] = str(i)
-    return found
-
-
 def hidden(model: Sequential, image: Shape) -> dict[str, Shape]:
     """Return the shapes of the hidden layers: from the first layer with parameters to the one before the last such.
 
@@ -50,11 +40,10 @@ def hidden(model: Sequential, image: Shape) -> dict[str, Shape]:
 
 def candidates(model: Sequential, image: Shape, layer: str, who: str, maps: bool) -> dict[str, Shape]:
     """Return the layers of a network that may be compared: the one of this name or number, or all hidden ones."""
-    every, named = shapes(model, image), names(model)
-    layer = named.get(layer.lower(), layer)
+    every = shapes(model, image)
+    layer = names(model.layers).get(layer.lower(), layer)
     if layer and layer not in every:
-        known = ", ".join(f"{number} {name}" for name, number in named.items())
-        raise ConfigError(f"{who}_layer is {layer!r}, but the {who}'s layers are {known}")
+        raise ConfigError(f"{who}_layer is {layer!r}, but the {who}'s layers are {layer_list(model.layers)}")
     found = {layer: every[layer]} if layer else hidden(model, image)
     where = f"at layer {layer}" if layer else "at any hidden layer"
     if maps and not any(len(shape) == 3 for shape in found.values()):
@@ -64,7 +53,9 @@ def candidates(model: Sequential, image: Shape, layer: str, who: str, maps: bool
     return {name: shape for name, shape in found.items() if len(shape) == 3} if maps else found
 
 
-def choose(student: Sequential, teacher: Sequential, image: Shape, asked: tuple[str, str], maps: bool) -> Layers:
+def compared_layers(
+    student: Sequential, teacher: Sequential, image: Shape, asked: tuple[str, str], maps: bool
+) -> Layers:
     """Return the layers to compare: those `asked` for by name or number; for "" the last hidden ones.
 
     With `maps`, the outputs must be maps (C, H, W) of the same height and width. Raises ConfigError.

@@ -7,7 +7,7 @@ from typing import TypedDict
 from minikd.console.layout import columns, paragraph
 from minikd.methods import METHODS, Pair, build, refusal
 from minikd.models import describe
-from minikd.settings import shown
+from minikd.settings import default_text
 
 SCHEMES = {
     "--teacher-weights A --ensemble B,C": "several teachers, their probabilities averaged",
@@ -36,7 +36,7 @@ class Entry(TypedDict):
     reason: str
 
 
-def entries(pair: Pair, only: str | None = None) -> list[Entry]:
+def methods_for(pair: Pair, only: str | None = None) -> list[Entry]:
     """Return every method, or one, and why it cannot be used on these networks and images, if it cannot."""
     found = []
     for kind in METHODS.values() if only is None else [type(build(only, {}))]:
@@ -75,7 +75,8 @@ def text(pair: Pair, one: Entry) -> str:
     lines += [paragraph(f"{one['name']}: {one['summary']}", hanging=4), paragraph(one["paper"], 4)]
     lines += [paragraph(f"needs {', '.join(one['needs'])}", 4)]
     lines += [
-        paragraph(f"{name}={shown(one['settings'][name])}: {meaning}", 4, 8) for name, meaning in one["help"].items()
+        paragraph(f"{name}={default_text(one['settings'][name])}: {meaning}", 4, 8)
+        for name, meaning in one["help"].items()
     ]
     lines.append(paragraph(f"on a GPU its steps are {one['steps']}", 4))
     lines += [] if one["usable"] else [paragraph(f"cannot be used here: {one['reason']}", 4)]

@@ -20,7 +20,7 @@ from minikd.data import Batch
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
 from minikd.methods.method import Ask, Method, Pair
-from minikd.methods.schedule import SCHEDULES, moved
+from minikd.methods.schedule import SCHEDULES, value_at
 from minikd.settings import setting
 from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, Term
 from minikd.typing import Floats, Ints, Scalar
@@ -75,8 +75,8 @@ class MixedMethod(LogitMethod):
     def at(self, progress: float) -> tuple[float, float]:
         """Return temperature and alpha at this progress of the run, 0 to 1."""
         return (
-            moved(self.temperature, self.final_temperature, progress, self.schedule),
-            moved(self.alpha, self.final_alpha, progress, self.schedule),
+            value_at(self.temperature, self.final_temperature, progress, self.schedule),
+            value_at(self.alpha, self.final_alpha, progress, self.schedule),
         )
 
     @abstractmethod

@@ -23,6 +23,7 @@ from minikd.losses.weighted import weighted_sum
 from minikd.methods.method import Ask, Method, Pair
 from minikd.nn import Sequential
 from minikd.nn.layer import Grads
+from minikd.nn.one_vector import OneVector
 from minikd.settings import setting
 from minikd.training.objective import Answer, Objective, Step, Term
 from minikd.typing import Floats, Scalar
@@ -61,7 +62,7 @@ class MutualObjective(Objective):
     def __init__(self, peers: Sequence[Sequential], eager: str = "") -> None:
         super().__init__()
         self.peers, self.eager = peers, eager
-        self.extra_parameters = Sequential(*peers)  # a chain for its one vector; it is never run as a chain
+        self.extra_parameters = OneVector(*peers)
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         logits = student.logits

@@ -37,7 +37,7 @@ def _kind_in_file(spec: str, digest: str) -> type[Method]:
 def as_kind(thing: object, where: str, name: str = "") -> type[Method]:
     """Return a method's class as it is, and a function as a method. Raises ConfigError for anything else."""
     if inspect.isclass(thing) and issubclass(thing, Method):
-        check_kind(thing, where)
+        check_method_class(thing, where)
         return thing
     if isinstance(thing, Method):
         raise ConfigError(
@@ -49,7 +49,7 @@ def as_kind(thing: object, where: str, name: str = "") -> type[Method]:
     return from_function(thing, name)
 
 
-def check_kind(kind: type[Method], where: str) -> None:
+def check_method_class(kind: type[Method], where: str) -> None:
     """Refuse a class that is not a complete method, and say what it lacks."""
     name = kind.__name__
     if lacking := sorted(getattr(kind, "__abstractmethods__", ())):

@@ -16,8 +16,8 @@ from minikd.typing import Floats
 class Hint(FeatureMethod):
     """FitNets: both terms together, or with `stage` first the hint alone, then soft targets alone with a new optimiser.
 
-    Were Adam to go on with what it remembers of the hint, its first steps on soft targets would be three times too
-    long: with m = 0.1 g and v = 0.001 g², and the corrections for the start long gone, |m/√v| is √10.
+    If Adam kept its running means from the hint, its first steps on soft targets would be three times too long: m is
+    0.1 g and v is 0.001 g², the corrections for the start have ended, so |m/√v| is √10.
     """
 
     name = "hint"

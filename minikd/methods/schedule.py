@@ -11,7 +11,7 @@ import math
 SCHEDULES = ("linear", "cosine")
 
 
-def moved(first: float, last: float | None, progress: float, schedule: str) -> float:
+def value_at(first: float, last: float | None, progress: float, schedule: str) -> float:
     """Return the value at `progress`, 0 to 1, between `first` and `last`; `first` where `last` is None."""
     if last is None:
         return first

@@ -26,7 +26,7 @@ class Arrays(dict[str, Floats]):
         if not self.held:
             super().__setitem__(name, value)
         elif name in self:
-            write(self[name], value, name)
+            copy_into(self[name], value, name)
         else:
             raise ConfigError(f"there is no {name!r} among {self._names()}, and {FIXED}")
 
@@ -67,7 +67,7 @@ for name, way in {**THROUGH, "__ior__": _update}.items():
 FIXED = "a layer in a chain keeps its arrays, as the chain's vector holds them; make a new layer and a new chain"
 
 
-def write(own: Floats, value: Array, name: str) -> None:
+def copy_into(own: Floats, value: Array, name: str) -> None:
     """Copy values into an array, from either backend; nothing where they are that array, as after `a[name] *= 2`."""
     if value is own:
         return

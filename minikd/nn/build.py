@@ -18,13 +18,16 @@ from minikd.errors import CheckpointError, ConfigError, MinikdError
 from minikd.nn.container import Sequential
 from minikd.nn.geometry import pair
 from minikd.nn.layer import KINDS, Layer
+from minikd.nn.one_vector import OneVector
 from minikd.nn.renamed import new_names_of
 from minikd.outside import raised
 from minikd.storage.reading import excerpt
 from minikd.storage.schema import fitted
 from minikd.typing import Shape
 
-OWN = {name: kind for name, kind in KINDS.items() if ":" not in name and not name.startswith("_")}
+OWN = {
+    name: kind for name, kind in KINDS.items() if ":" not in name and not name.startswith("_") and kind is not OneVector
+}
 """The layers of minikd itself, by name."""
 
 CHAINS = {name: kind for name, kind in OWN.items() if issubclass(kind, Sequential)}

@@ -8,12 +8,10 @@ sends back two gradients, and h_i reaches it by both ways, so they are added whe
 
     dh_i = J_{i+1}ᵀ ... J_kᵀ dy + dtap_i
 
-All parameters of a chain lie in one vector, and each layer's arrays are views of it: an optimiser is one loop over one
-array, a checkpoint one write, a gradient check one random direction.
+All parameters of a chain lie in one vector (`one_vector`).
 """
 
-import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -23,16 +21,12 @@ from minikd.backends import module_of
 from minikd.checks import check_alike
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn import blocks
-from minikd.nn.arrays import Arrays, check_apart, write
-from minikd.nn.layer import BINDING, Grads, Layer, check_upstream, expect_cache
-from minikd.nn.one_vector import check_links, in_a_row, named_by_layer
+from minikd.nn.dense_rows import DenseRow, dense_rows
+from minikd.nn.layer import Grads, Layer, expect_cache
+from minikd.nn.one_vector import OneVector
 from minikd.nn.returned import check_grads
-from minikd.typing import Array, Floats, Shape
-
-Taps = Mapping[str, Floats]
-"""Outputs of a chain's layers, or gradients with respect to them, under the layers' numbers: "4" as in "4.weight"."""
-
-NO_TAPS: Taps = {}
+from minikd.nn.taps import NO_TAPS, Taps, by_number, numbers_of, with_tap
+from minikd.typing import Floats, Shape
 
 
 class ChainCache(tuple[object, ...]):
@@ -41,84 +35,21 @@ class ChainCache(tuple[object, ...]):
     __slots__ = ()
 
 
-class Sequential(Layer):
-    """A chain of layers. `vector` holds every parameter; `params` and `state` name them "0.weight", "0.bias", ...
+class Sequential(OneVector):
+    """A chain of layers, whose parameters lie in one vector.
 
-    The names and shapes are those of `torch.nn.Sequential`, so weights travel both ways. A layer object may stand at
-    one place of one chain only, for its arrays become views of that chain's vector. What is assigned to `vector`, to
-    `params` or to a layer's is written into that memory. A copy, by whatever way, has a vector of its own, and trains
-    as this chain would.
+    The names and shapes are those of `torch.nn.Sequential`, so weights travel both ways.
     """
 
     class_names: tuple[str, ...] = ()
     """What each output stands for, where it is known: `minikd.train`, `minikd.distill` and `load_model` say so."""
     activation_bits: tuple[int, ...] = ()
     """The scales of bytes, m of 2^-m, that it was trained to round its activations to, one for each ReLU."""
-    _parts: list[Floats]
-
-    def __init__(self, *layers: Layer) -> None:
-        super().__init__()
-        check_links(layers)
-        self._layers = layers
-        self.across_batch = any(layer.across_batch for layer in layers)
-        self._join()
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers, first to last."""
-        return self._layers
-
-    @layers.setter
-    def layers(self, layers: Sequence[Layer]) -> None:
-        raise ConfigError("a chain keeps its layers, as its vector holds their parameters; make a new chain of them")
-
-    @property
-    def vector(self) -> Floats:
-        """Every parameter of the chain, (P,). An assignment writes the values into it."""
-        return self._vector
-
-    @vector.setter
-    def vector(self, values: Floats) -> None:
-        write(self._vector, values, "vector")
+    _rows: dict[int, DenseRow]
 
     def _lay(self, vector: Floats) -> None:
-        self._parts, start = [], 0
-        for layer in self._layers:
-            part = vector[start : start + layer.size]
-            layer._lay(part)
-            self._parts.append(part)
-            start += layer.size
-        self._vector = vector
-        self._params.exchange(named_by_layer(self._layers, "params"))
-        self._state.exchange(named_by_layer(self._layers, "state"))
-        self._params.held = self._state.held = True
-
-    def _join(self) -> None:
-        """Lay the layers' parameters into one vector, and name them and the layers' state."""
-        params, state = named_by_layer(self._layers, "params"), named_by_layer(self._layers, "state")
-        vector = in_a_row(params)
-        check_apart({**params, **state})
-        for layer in self._layers:
-            layer.chained = layer.state.held = True
-        self._params, self._state = Arrays(params), Arrays(state)
-        self.bind(vector)
-
-    def _inside(self) -> Iterator[Layer]:
-        yield self
-        for layer in self._layers:
-            yield from layer._inside()
-
-    def _check_bound(self) -> None:
-        """Refuse to go on where a layer's parameters are no longer a part of the vector."""
-        for i, (layer, part) in enumerate(zip(self._layers, self._parts, strict=True)):
-            if not layer.bound_to(part):
-                raise ConfigError(
-                    f"the parameters of layer {i}, {layer.in_one_line()}, lie in another vector than the chain's, "
-                    "which would neither train nor save them; give the other a copy: layer.copy(), and copy a chain by "
-                    "model.copy(), copy.deepcopy(model) or pickle"
-                )
-            if isinstance(layer, Sequential):
-                layer._check_bound()
+        super()._lay(vector)
+        self._rows = dense_rows(self._layers, self._parts, vector)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
@@ -129,37 +60,33 @@ class Sequential(Layer):
     def forward_with_taps(
         self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, dict[str, Floats], ChainCache]:
-        """Return the output, the outputs of the layers of these numbers by name, and the cache.
+        """Return the output, the outputs of the layers of these names or numbers, and the cache.
 
-        `backward` and `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises
-        ConfigError for a name that is none of the chain's own layers' numbers.
+        A layer is named "relu_2" for the second ReLU, or by its number, see `taps`. `backward` and
+        `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises ConfigError, with the
+        layers' names, for a name that is none of the chain's own layers'.
         """
-        self._check_names(names)
-        wanted = frozenset(names)
+        numbers = numbers_of(names, self.layers)
+        wanted = frozenset(numbers.values())
         caches: list[object] = []
-        taps: dict[str, Floats] = {}
+        outputs: dict[str, Floats] = {}
         while (i := len(caches)) < len(self.layers):
             with naming(i, self.layers[i]):
                 x, found = blocks.forward(self.layers, i, x, wanted, training, rng)
             caches += found
             if wanted and (last := str(len(caches) - 1)) in wanted:
-                taps[last] = x
-        return x, taps, ChainCache(caches)
-
-    def _check_names(self, names: Iterable[str]) -> None:
-        """Refuse names of taps that are no layers' numbers."""
-        numbers = set(map(str, range(len(self.layers)))) if names else ()
-        for name in names:
-            if name not in numbers:
-                known = ", ".join(f"{i} {type(layer).__name__}" for i, layer in enumerate(self.layers))
-                raise ConfigError(f"there is no layer {name!r} to tap; the chain's layers are {known or 'none'}")
+                outputs[last] = x
+        return x, {name: outputs[number] for name, number in numbers.items()}, ChainCache(caches)
 
     def __call__(self, x: Floats) -> Floats:
         """Return the output in evaluation mode, keeping no cache."""
-        i = 0
-        while i < len(self.layers):
-            with naming(i, self.layers[i]):
-                x, caches = blocks.forward(self.layers, i, x, (), False, None)
+        i, layers = 0, self._layers
+        while i < len(layers):
+            if (row := self._rows.get(i)) and (y := row.answer(x)) is not None:
+                x, i = y, row.stop
+                continue
+            with naming(i, layers[i]):
+                x, caches = blocks.forward(layers, i, x, (), False, None)
             i += len(caches)
         return x
 
@@ -171,6 +98,7 @@ class Sequential(Layer):
         `dtaps` are gradients with respect to layers' outputs (see `forward_with_taps`), of their shapes and dtype.
         `into` is a vector to be filled with the parameters' gradients, laid out as `vector`.
         """
+        dtaps = by_number(dtaps, self.layers)
         parts = self._check_back(dy, cache, dtaps, into)
         dx, found = self._backward_to(0, dy, self._own(cache), dtaps, parts)
         return dx, self._in_order(found)
@@ -182,10 +110,11 @@ class Sequential(Layer):
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
+        dtaps = by_number(dtaps, self.layers)
         parts, caches = self._check_back(dy, cache, dtaps, into), self._own(cache)
         dy, found = self._backward_to(first + 1, dy, caches, dtaps, parts)
         with naming(first, self.layers[first]):
-            dy = _joined(first, dy, dtaps)
+            dy = with_tap(first, dy, dtaps)
             found[first] = blocks.parameter_gradients(self.layers[first], dy, caches[first], parts[first])
         return self._in_order(found)
 
@@ -196,15 +125,14 @@ class Sequential(Layer):
         found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
             with naming(i, self.layers[i]):
-                dy, found[i] = blocks.backward(self.layers[i], _joined(i, dy, dtaps), caches[i], parts[i])
+                dy, found[i] = blocks.backward(self.layers[i], with_tap(i, dy, dtaps), caches[i], parts[i])
         return dy, found
 
     def _check_back(self, dy: Floats, cache: object, dtaps: Taps, into: Floats | None) -> list[Floats | None]:
-        """Refuse gradients that lie elsewhere than the parameters, and those of no layer or of one inside a block.
+        """Refuse gradients that lie elsewhere than the parameters, and those with respect to an output inside a block.
 
         Returns each layer's part of `into`.
         """
-        self._check_names(dtaps)
         blocks.check_taps(dtaps, self._own(cache))
         for gradient in (dy, *dtaps.values()):
             if self._vector.size and module_of(gradient) is not module_of(self.vector):
@@ -246,51 +174,10 @@ class Sequential(Layer):
                     check_grads(self.layers[i], grads)
             raise ConfigError(f"{self.in_one_line()}: there is no gradient of {error}") from error
 
-    def flat_gradient(self, grads: Grads) -> Floats:
-        """Return the gradients as one vector, laid out as `vector`.
-
-        Raises ConfigError where a layer has left it, and ShapeError where a gradient has not its parameter's shape.
-        """
-        self._check_bound()
-        for name, value in self.params.items():
-            if grads[name].shape != value.shape:
-                raise ShapeError(
-                    f"the gradient of {name} has shape {grads[name].shape}, but the parameter {value.shape}: "
-                    f"mend the backward pass of layer {name.split('.')[0]}, {self._layer_of(name).in_one_line()}"
-                )
-        flat: Floats = module_of(self.vector).concatenate([grads[name].ravel() for name in self.params])
-        return flat
-
-    def _layer_of(self, name: str) -> Layer:
-        """Return the chain's own layer that a dotted name belongs to."""
-        return self.layers[int(name.split(".")[0])]
-
     def update_state(self, cache: object) -> None:
         for layer, own in zip(self.layers, self._own(cache), strict=True):
             if layer.state:
                 layer.update_state(own)
-
-    def state_dict(self) -> dict[str, Floats]:
-        """Return parameters and state by name: what a weights file holds. The arrays are the model's own.
-
-        Raises ConfigError where a layer has left the chain's vector.
-        """
-        self._check_bound()
-        return {**self.params, **self.state}
-
-    def load_state_dict(self, values: Mapping[str, Array]) -> None:
-        """Copy parameters and state from arrays of the same names and shapes, of either backend, in place."""
-        own = self.state_dict()
-        missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())
-        if missing or unknown:
-            raise ShapeError(
-                f"the weights are of another model: missing {missing or 'none'}, unknown {unknown or 'none'}"
-            )
-        for name, value in values.items():
-            if value.shape != own[name].shape:
-                raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
-        for name, value in values.items():
-            write(own[name], value, name)
 
     def with_layers(self, layers: Iterable[Layer]) -> Self:
         """Return a chain of this one's kind, of other layers: of a residual block a residual block."""
@@ -300,29 +187,11 @@ class Sequential(Layer):
         Sequential.__init__(twin, *layers)
         return twin
 
-    def __getstate__(self) -> dict[str, object]:
-        self._check_bound()
-        self._check_attributes()
-        return self._attributes()  # the layers bring their arrays along
-
-    def __setstate__(self, found: Mapping[str, object]) -> None:
-        for name in found.keys() - BINDING:
-            object.__setattr__(self, name, found[name])
-        self._join()
-
-    def _convert(self, convert: Callable[[Floats], Floats]) -> None:
-        for layer in self._layers:
-            layer._convert(convert)
-        self.bind(convert(self._vector))
-
-    def config(self) -> Mapping[str, object]:
-        return {"layers": [layer.description() for layer in self.layers]}
-
     def output_shape(self, shape: Shape) -> Shape:
         for i, layer in enumerate(self.layers):
             try:
                 shape = tuple(layer.output_shape(shape))
-            except MinikdError as error:
+            except MinikdError as error:  # which begins with the layer
                 raise type(error)(f"layer {i}: {error}") from error
         return shape
 
@@ -332,29 +201,6 @@ class Sequential(Layer):
             total += layer.macs(shape)
             shape = layer.output_shape(shape)
         return total
-
-    def in_one_line(self) -> str:
-        return f"{type(self).__name__}({', '.join(layer.in_one_line() for layer in self.layers)})"
-
-    def __repr__(self) -> str:
-        dtype = f", {self._vector.dtype}" if self._vector.size else ""
-        lines = [_listed(i, layer) for i, layer in enumerate(self.layers)]
-        return "\n".join([f"{type(self).__name__} of {self.size:,} parameters{dtype}", *lines])
-
-
-def _listed(number: int, layer: Layer) -> str:
-    """Return the line, or the lines, of a chain's layer."""
-    count = f"  {layer.size:,} parameters" if layer.size and not isinstance(layer, Sequential) else ""
-    return textwrap.indent(f"({number}) {layer!r}{count}", "  ")
-
-
-def _joined(i: int, dy: Floats, dtaps: Taps) -> Floats:
-    """Return the gradient with respect to layer i's output, from the layers above and from its tap."""
-    dtap = dtaps.get(str(i)) if dtaps else None
-    if dtap is None:
-        return dy
-    check_upstream(dtap, dy.shape, dy.dtype, "the tap's gradient")
-    return dy + dtap
 
 
 @contextmanager

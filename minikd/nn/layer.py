@@ -28,7 +28,7 @@ CacheT = TypeVar("CacheT")
 ATOMS = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType)
 """What holds no arrays, or none that are a layer's own."""
 
-BINDING = frozenset({"_params", "_state", "_vector", "_parts", "chained"})
+BINDING = frozenset({"_params", "_state", "_vector", "_parts", "_rows", "chained"})
 """The attributes that say where a layer's arrays lie: a copy has its own."""
 
 
@@ -63,12 +63,15 @@ class Layer:
     _vector: Floats
     across_batch = False
     """True where an output depends on the other samples of the batch, so that a batch must not be cut into shards."""
+    short_name = "layer"
+    """What a layer of this class is called inside a chain, in lower case: the "relu" of "relu_2"."""
     chained = False
     """True once the layer stands in a chain, whose vector holds its parameters: it cannot stand in a second one."""
 
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__(**keywords)
         KINDS[kind_name(cls)] = cls
+        cls.short_name = vars(cls).get("short_name", cls.__name__.lower())
 
     def __init__(self) -> None:
         self.params = {}
@@ -290,6 +293,11 @@ def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
             "that its own forward returned"
         )
     return cache
+
+
+def named_gradients(layer: Layer, dw: Floats, db: Floats) -> Grads:
+    """Return the gradients of a weight and a bias by name; of a layer without a bias, db has no name."""
+    return {"weight": dw, "bias": db} if "bias" in layer.params else {"weight": dw}
 
 
 def check_input(x: Floats, w: Floats, where: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from minikd.checks import whole
 from minikd.errors import ShapeError
 from minikd.nn.initialization import initial_weight
-from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache
+from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache, named_gradients
 from minikd.nn.products import column_sums, product
 from minikd.typing import Floats, Shape
 
@@ -91,15 +91,11 @@ class Linear(Layer):
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         dx, dw, db = linear_backward(dy, expect_cache(cache, LinearCache, self))
-        return dx, self._named(dw, db)
+        return dx, named_gradients(self, dw, db)
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
         dw, db = linear_backward_parameters(dy, expect_cache(cache, LinearCache, self))
-        return self._named(dw, db)
-
-    def _named(self, dw: Floats, db: Floats) -> Grads:
-        """Return the gradients by name; without a bias, db has no name."""
-        return {"weight": dw, "bias": db} if "bias" in self.params else {"weight": dw}
+        return named_gradients(self, dw, db)
 
     def config(self) -> Mapping[str, object]:
         sizes = {"in_features": self.in_features, "out_features": self.out_features}

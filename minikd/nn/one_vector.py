@@ -1,19 +1,172 @@
-"""One vector for the parameters of all layers of a chain: which layers may share it, their names, their order."""
+"""One vector for the parameters of several layers: which layers may share it, their names, their order.
 
-from collections.abc import Mapping, Sequence
+Each layer's arrays are views of the vector: an optimiser is one loop over one array, a checkpoint one write, a gradient
+check one random direction.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from minikd.backends import module_of
-from minikd.errors import ConfigError, DtypeError
+from minikd.errors import ConfigError, DtypeError, ShapeError
 from minikd.memory import require
-from minikd.nn.arrays import Arrays
-from minikd.nn.layer import Layer
-from minikd.typing import FLOATS, Floats
+from minikd.nn.arrays import Arrays, check_apart, copy_into
+from minikd.nn.layer import BINDING, Grads, Layer
+from minikd.typing import FLOATS, Array, Floats
 
 
-def check_links(layers: Sequence[Layer]) -> None:
+class OneVector(Layer):
+    """Layers whose parameters lie in one `vector`; `params` and `state` name them "0.weight", "0.bias", ...
+
+    A layer object may stand in one such vector only, for its arrays become views of it. What is assigned to `vector`,
+    to `params` or to a layer's is written into that memory. A copy, by whatever way, has a vector of its own, and
+    trains as this one would.
+    """
+
+    _parts: list[Floats]
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__()
+        check_layers(layers)
+        self._layers = layers
+        self.across_batch = any(layer.across_batch for layer in layers)
+        self._join()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, first to last."""
+        return self._layers
+
+    @layers.setter
+    def layers(self, layers: Sequence[Layer]) -> None:
+        raise ConfigError("a chain keeps its layers, as its vector holds their parameters; make a new chain of them")
+
+    @property
+    def vector(self) -> Floats:
+        """Every parameter of the chain, (P,). An assignment writes the values into it."""
+        return self._vector
+
+    @vector.setter
+    def vector(self, values: Floats) -> None:
+        copy_into(self._vector, values, "vector")
+
+    def _lay(self, vector: Floats) -> None:
+        self._parts, start = [], 0
+        for layer in self._layers:
+            part = vector[start : start + layer.size]
+            layer._lay(part)
+            self._parts.append(part)
+            start += layer.size
+        self._vector = vector
+        self._params.exchange(named_by_layer(self._layers, "params"))
+        self._state.exchange(named_by_layer(self._layers, "state"))
+        self._params.held = self._state.held = True
+
+    def _join(self) -> None:
+        """Lay the layers' parameters into one vector, and name them and the layers' state."""
+        params, state = named_by_layer(self._layers, "params"), named_by_layer(self._layers, "state")
+        vector = in_a_row(params)
+        check_apart({**params, **state})
+        for layer in self._layers:
+            layer.chained = layer.state.held = True
+        self._params, self._state = Arrays(params), Arrays(state)
+        self.bind(vector)
+
+    def _inside(self) -> Iterator[Layer]:
+        yield self
+        for layer in self._layers:
+            yield from layer._inside()
+
+    def _check_bound(self) -> None:
+        """Refuse to go on where a layer's parameters are no longer a part of the vector."""
+        for i, (layer, part) in enumerate(zip(self._layers, self._parts, strict=True)):
+            if not layer.bound_to(part):
+                raise ConfigError(
+                    f"the parameters of layer {i}, {layer.in_one_line()}, lie in another vector than the chain's, "
+                    "which would neither train nor save them; give the other a copy: layer.copy(), and copy a chain by "
+                    "model.copy(), copy.deepcopy(model) or pickle"
+                )
+            if isinstance(layer, OneVector):
+                layer._check_bound()
+
+    def flat_gradient(self, grads: Grads) -> Floats:
+        """Return the gradients as one vector, laid out as `vector`.
+
+        Raises ConfigError where a layer has left it, and ShapeError where a gradient has not its parameter's shape.
+        """
+        self._check_bound()
+        for name, value in self.params.items():
+            if grads[name].shape != value.shape:
+                raise ShapeError(
+                    f"the gradient of {name} has shape {grads[name].shape}, but the parameter {value.shape}: "
+                    f"mend the backward pass of layer {name.split('.')[0]}, {self._layer_of(name).in_one_line()}"
+                )
+        flat: Floats = module_of(self.vector).concatenate([grads[name].ravel() for name in self.params])
+        return flat
+
+    def _layer_of(self, name: str) -> Layer:
+        """Return the chain's own layer that a dotted name belongs to."""
+        return self.layers[int(name.split(".")[0])]
+
+    def state_dict(self) -> dict[str, Floats]:
+        """Return parameters and state by name: what a weights file holds. The arrays are the model's own.
+
+        Raises ConfigError where a layer has left the chain's vector.
+        """
+        self._check_bound()
+        return {**self.params, **self.state}
+
+    def load_state_dict(self, values: Mapping[str, Array]) -> None:
+        """Copy parameters and state from arrays of the same names and shapes, of either backend, in place."""
+        own = self.state_dict()
+        missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())
+        if missing or unknown:
+            raise ShapeError(
+                f"the weights are of another model: missing {missing or 'none'}, unknown {unknown or 'none'}"
+            )
+        for name, value in values.items():
+            if value.shape != own[name].shape:
+                raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
+        for name, value in values.items():
+            copy_into(own[name], value, name)
+
+    def __getstate__(self) -> dict[str, object]:
+        self._check_bound()
+        self._check_attributes()
+        return self._attributes()  # the layers bring their arrays along
+
+    def __setstate__(self, found: Mapping[str, object]) -> None:
+        for name in found.keys() - BINDING:
+            object.__setattr__(self, name, found[name])
+        self._join()
+
+    def _convert(self, convert: Callable[[Floats], Floats]) -> None:
+        for layer in self._layers:
+            layer._convert(convert)
+        self.bind(convert(self._vector))
+
+    def config(self) -> Mapping[str, object]:
+        return {"layers": [layer.description() for layer in self.layers]}
+
+    def in_one_line(self) -> str:
+        return f"{type(self).__name__}({', '.join(layer.in_one_line() for layer in self.layers)})"
+
+    def __repr__(self) -> str:
+        dtype = f", {self._vector.dtype}" if self._vector.size else ""
+        lines = [_listed(i, layer) for i, layer in enumerate(self.layers)]
+        return "\n".join([f"{type(self).__name__} of {self.size:,} parameters{dtype}", *lines])
+
+
+def _listed(number: int, layer: Layer) -> str:
+    """Return the line, or the lines, of a chain's layer."""
+    count = f"  {layer.size:,} parameters" if layer.size and not isinstance(layer, OneVector) else ""
+    return textwrap.indent(f"({number}) {layer!r}{count}", "  ")
+
+
+def check_layers(layers: Sequence[Layer]) -> None:
     """Refuse what cannot be a link of a new chain: no layer, one of another chain or twice, one that is not made."""
     seen: set[int] = set()
     for i, layer in enumerate(layers):

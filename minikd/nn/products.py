@@ -3,10 +3,8 @@
 A matrix product first packs its operands into blocks for the inner loop. That pays where each number is used often;
 with 32 columns or fewer the packing costs as much as the product. OpenBLAS packs nothing for products of up to 10⁶
 multiply-adds, so a tall product with a thin matrix is cut into pieces of that size, which one call of `matmul` takes
-as a stack. The sums are those of the whole product, only their order differs. Measured on one core, in billions of
-operations a second, whole and in pieces: windows of the teacher's first layer (12544, 9) @ (9, 32) 58 and 120, of the
-seed's (18432, 25) @ (25, 32) 90 and 139; dx of the second layer (1568, 576) @ (576, 32) 107 and 125; dw of the first
-layer (9, 12544) @ (12544, 32) 46 and 86. With 64 columns nothing is gained: (1568, 288) @ (288, 64) 143 and 131.
+as a stack. The sums are those of the whole product, only their order differs. With 64 columns nothing is gained
+(benchmarks/README.md has the measurements).
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Arguments renamed to PyTorch's names: old files still load, and a call with an old name is told the new one."""
+"""Arguments that had other names: old files still load, and a call with an old name is told the new one."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ def renamed(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for old in new_names.keys() & kwargs.keys():
                 called = function.__qualname__.removesuffix(".__init__").lstrip("_")
-                raise ConfigError(f"{called}'s argument {old!r} is now {new_names[old]!r}, as in PyTorch")
+                raise ConfigError(f"{called}'s argument {old!r} is now {new_names[old]!r}")
             return function(*args, **kwargs)
 
         vars(checked)["new_names"] = new_names

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from minikd.errors import ShapeError
-from minikd.nn.container import NO_TAPS, ChainCache, Sequential, Taps
+from minikd.nn.container import ChainCache, Sequential
 from minikd.nn.layer import Grads
+from minikd.nn.taps import NO_TAPS, Taps
 from minikd.typing import Floats, Shape
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from minikd.distillation.measure import FileResult
 from minikd.distillation.results import name_of
-from minikd.report.tables import models_table, terms
+from minikd.report.tables import glossary, models_table
 
 
 def evaluation_table(rows: Mapping[str, FileResult]) -> str:
@@ -15,7 +15,7 @@ def evaluation_table(rows: Mapping[str, FileResult]) -> str:
     one = next(iter(rows.values()))
     named = {short: rows[path] for path, short in short_names(list(rows)).items()}
     measured = f"measured on the {one['images']:,} {one['part']} images of {one['data']}"
-    return "\n\n".join([models_table(named), terms(named), measured])
+    return "\n\n".join([models_table(named), glossary(named), measured])
 
 
 def short_names(paths: list[str]) -> dict[str, str]:

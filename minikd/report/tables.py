@@ -42,7 +42,7 @@ def summary_table(results: Results) -> str:
     """Return the three models side by side, what the rows mean, and what the numbers say."""
     each = results["teacher"], results["student_baseline"], results["student_distilled"]
     models = dict(zip(MODELS.values(), each, strict=True))
-    return "\n\n".join([models_table(models), terms(models), *map(paragraph, verdict.sentences(results))])
+    return "\n\n".join([models_table(models), glossary(models), *map(paragraph, verdict.sentences(results))])
 
 
 def models_table(models: Mapping[str, ModelResult]) -> str:
@@ -52,7 +52,7 @@ def models_table(models: Mapping[str, ModelResult]) -> str:
     return aligned((("", *models),), [(name, *(one[name] for one in found)) for name in names])
 
 
-def terms(models: Mapping[str, ModelResult]) -> str:
+def glossary(models: Mapping[str, ModelResult]) -> str:
     """Return what the table's rows mean, in a line each."""
     width = max(map(len, CELLS))
     lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if told(name, models)]

@@ -34,11 +34,11 @@ def read_json(path: Path, fix: str) -> dict[str, object] | None:
     if not is_there(path, CheckpointError):
         return None
     try:
-        return checked(json_of(path, fix))
+        return checked_table(json_of(path, fix))
     except MinikdError:
         raise
     except ValueError as error:
-        raise broken(path, error, fix) from error
+        raise broken_file(path, error, fix) from error
 
 
 def json_of(path: Path, fix: str) -> object:
@@ -46,7 +46,7 @@ def json_of(path: Path, fix: str) -> object:
     return from_json(read_text(path, LIMIT, fix, CheckpointError))
 
 
-def checked(value: object) -> dict[str, object]:
+def checked_table(value: object) -> dict[str, object]:
     """Return a file's table without its checksum. Raises ValueError where that is wrong, or where there is no table."""
     if not isinstance(value, dict):
         raise ValueError("it holds no table")
@@ -62,9 +62,9 @@ def read_table(path: Path, kind: type[ValueT], fix: str) -> ValueT | None:
     try:
         return None if table is None else fitted(table, kind)
     except ValueError as error:
-        raise broken(path, error, fix) from error
+        raise broken_file(path, error, fix) from error
 
 
-def broken(path: Path, reason: ValueError, fix: str) -> CheckpointError:
+def broken_file(path: Path, reason: ValueError, fix: str) -> CheckpointError:
     """Return the error that says what is wrong with a file."""
     return CheckpointError(f"{path} is broken ({excerpt(reason)}); {fix}")

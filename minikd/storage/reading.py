@@ -23,7 +23,7 @@ def read_bytes(path: Path, limit: int, wanted: str, error: type[MinikdError]) ->
 
     Raises `error` for a file that is not there, is a folder, may not be read, or is larger.
     """
-    with refused(path, wanted, error):
+    with system_errors(path, wanted, error):
         check_file(path, wanted, error)
         with path.open("rb") as file:
             data = file.read(limit + 1)  # and not its size, which a device or a growing file does not tell
@@ -53,13 +53,13 @@ def as_path(path: object, wanted: str, error: type[MinikdError]) -> Path:
 
 def is_there(path: Path, error: type[MinikdError]) -> bool:
     """Return whether there is such a file or folder. Raises `error` where that may not be looked at."""
-    with refused(path, "", error):
+    with system_errors(path, "", error):
         return path.exists()
 
 
 def check_file(path: Path, wanted: str, error: type[MinikdError]) -> None:
     """Refuse what is not there, what is a folder, and what may never end: a pipe, unless the shell has made it."""
-    with refused(path, wanted, error):
+    with system_errors(path, wanted, error):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise error(f"{path} is a folder; {wanted}")
@@ -70,12 +70,12 @@ def check_file(path: Path, wanted: str, error: type[MinikdError]) -> None:
 def check_readable(path: Path, wanted: str, error: type[MinikdError]) -> None:
     """Refuse a file that a library will read, where the system refuses it: the library may tell that as damage."""
     check_file(path, wanted, error)
-    with refused(path, wanted, error):
+    with system_errors(path, wanted, error):
         path.open("rb").close()
 
 
 @contextmanager
-def refused(path: Path, wanted: str, error: type[MinikdError]) -> Iterator[None]:
+def system_errors(path: Path, wanted: str, error: type[MinikdError]) -> Iterator[None]:
     """Turn the system's refusal into an `error` that says what is the matter, and what to do."""
     try:
         yield

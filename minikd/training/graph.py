@@ -6,7 +6,7 @@ first two steps of each length are taken one by one, so that kernels are compile
 captured. A graph writes each time into the arrays of its capture, so the `Taken` of the capture shows callbacks what
 the latest launch has computed.
 
-StepTaker that need the host are taken one by one, as on NumPy: `reason` says why.
+Steps that need the host are taken one by one, as on NumPy: `reason` says why.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ SHARE = 0.5
 """The most that a set's pixels may take of the device's free memory, so that training has the rest."""
 
 ONE_BY_ONE = 2
-"""StepTaker of each length that are taken before one is captured."""
+"""Steps of each length that are taken before one is captured."""
 
 
 class StepTaker:

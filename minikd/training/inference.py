@@ -14,8 +14,7 @@ from minikd.training.parallel import Map
 from minikd.typing import Floats
 
 LOOK_AT = 100
-"""Images evaluated at a time. Measured on the teacher CNN, on a busy machine: 1.2 to 1.5 times as fast as 500 and 1.5
-to 2.0 times as fast as 1,000, whose activations no longer fit the cache."""
+"""Images evaluated at a time. The activations of more would not fit the cache."""
 
 LOOK_AT_ON_DEVICE = 2000
 """The same on a device, where each look makes the host wait: the teacher's window matrices take 0.5 GB then."""
@@ -30,9 +29,10 @@ def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
 def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Return the logits, and the outputs of layers by number, of all clean images, in evaluation mode, on the host.
+    """Return the logits of all clean images, and the outputs of layers (by name or number), on the host.
 
-    Raises DataError where there are no images, and Diverged where no probabilities follow from the logits.
+    The model is in evaluation mode. Raises DataError where there are no images, and Diverged where no probabilities
+    follow from the logits.
     """
     if not len(views):
         raise DataError("there are no images to look at; give one at least")

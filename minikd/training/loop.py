@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd import optim
 from minikd.backends import device_errors, module_of
 from minikd.console.interrupts import stop_requests
 from minikd.data import Views
 from minikd.errors import Diverged
 from minikd.nn import Sequential
+from minikd.norms import clip_by_norm
 from minikd.training.callbacks import Callback, Callbacks, History, SecondStage
 from minikd.training.checkpoints import Row
 from minikd.training.graph import StepTaker, own_stream
@@ -27,7 +27,7 @@ from minikd.training.shards import BatchPart, Shard, cut, summed
 from minikd.typing import Floats, Ints, Scalar
 
 CHECK_EVERY = 50
-"""StepTaker between two checks that loss and weights are finite: each makes a device wait."""
+"""Steps between two checks that loss and weights are finite: each makes a device wait."""
 
 QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 """A run that diverges says so once, with advice (`check_finite`), and not in a flood of warnings from every layer."""
@@ -70,7 +70,7 @@ def step(run: Run, index: Ints, learning_rate: float) -> Taken:
 
     shards = list(run.shard_map(gradient_of, cut(index, run.shards)))
     loss, gradient = summed(shards)
-    clipped = optim.clip_by_norm(gradient, plan.clip_norm)[0] if plan.clip_norm else gradient
+    clipped = clip_by_norm(gradient, plan.clip_norm)[0] if plan.clip_norm else gradient
     run.optimizer.step(run.vector, clipped, run.optimizer_state, learning_rate)
     if plan.max_norm:
         run.limit_norms()
@@ -98,11 +98,7 @@ def fit(
     hooks = Callbacks([*([] if given else [History()]), *callbacks, SecondStage()])
     on_host = module_of(model.vector) is np
     try:
-        with (
-            workers(threads if on_host else 1) as run.threads,
-            own_stream(on_host),
-            stop_requests() as asked,
-        ):
+        with workers(threads if on_host else 1) as run.threads, own_stream(on_host), stop_requests() as asked:
             hooks.on_start(run)
             graphs = StepTaker(run, step, callbacks)
             while run.position.epoch < plan.epochs:

@@ -15,8 +15,8 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.errors import DtypeError, ShapeError
 from minikd.losses.weighted import weighted_sum
-from minikd.nn.container import NO_TAPS, Taps
 from minikd.nn.layer import Grads, Layer
+from minikd.nn.taps import NO_TAPS, Taps
 from minikd.typing import Floats, Scalar
 
 NO_GRADS: Mapping[str, Floats] = {}
@@ -50,8 +50,8 @@ class Term(NamedTuple):
 
     name: "hard" (of the labels), "soft" (of the teacher's answers), "feature" (of its hidden layers), or another.
     dlogits: the gradient with respect to the model's logits, None for none. dtaps: with respect to the tapped outputs,
-    under their layers' numbers. grads: with respect to the extra parameters, under their names. parts: for a term that
-    is a sum itself, computes its terms one by one, for `telemetry`.
+    under their layers' names or numbers. grads: with respect to the extra parameters, under their names. parts: for a
+    term that is a sum itself, computes its terms one by one, for `telemetry`.
     """
 
     name: str
@@ -72,13 +72,14 @@ class Terms(Protocol):
 class Objective:
     """The base of every objective.
 
-    terms: computes the loss. teacher: answers each batch, in evaluation mode. taps: the numbers of the model's layers
-    whose outputs are wanted, see `Sequential.forward_with_taps`. across_batch: True where a sample's loss depends on
-    the batch's other samples, so that a batch must not be cut into shards. extra_parameters: what is trained beside the
-    model and is no part of it, such as a regressor; on the model's device, in its dtype. second_stage_start: the share
-    of the run after which a second stage begins, with a schedule and an optimiser of its own; 0 for none. eager: on a
-    device, why a step cannot be captured as a graph; "" where it can: then `terms` and `teacher` read nothing off the
-    device and copy nothing there, do the same in every step, and take labels and sample numbers that lie there.
+    terms: computes the loss. teacher: answers each batch, in evaluation mode. taps: the names
+    or numbers of the model's layers whose outputs are wanted, see `Sequential.forward_with_taps`. across_batch: True
+    where a sample's loss depends on the batch's other samples, so that a batch must not be cut into shards.
+    extra_parameters: what is trained beside the model and is no part of it, such as a regressor; on the model's device,
+    in its dtype. second_stage_start: the share of the run after which a second stage begins, with a schedule and an
+    optimiser of its own; 0 for none. eager: on a device, why a step cannot be captured as a graph; "" where it can:
+    then `terms` and `teacher` read nothing off the device and copy nothing there, do the same in every step, and take
+    labels and sample numbers that lie there.
     """
 
     terms: Terms

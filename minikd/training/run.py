@@ -18,6 +18,7 @@ from minikd.data import Batch, Views, epoch_order
 from minikd.errors import ConfigError
 from minikd.nn import Layer, Sequential
 from minikd.nn.layer import Grads
+from minikd.norms import limit_weights
 from minikd.training.checkpoints import Position, Row
 from minikd.training.feed import Feed
 from minikd.training.objective import Objective
@@ -159,7 +160,7 @@ class Run:
         """Shorten every unit's incoming weights to the plan's largest length; a bias is no unit's incoming weight."""
         for value in self.model.params.values():
             if value.ndim > 1:
-                optim.limit_weights(value, self.plan.max_norm)
+                limit_weights(value, self.plan.max_norm)
 
     @contextmanager
     def summing(self) -> Iterator[None]:

@@ -212,7 +212,7 @@ def test_train_makes_one_model_and_distill_goes_on_from_it(data, tmp_path, finis
 def test_old_names_of_flags_and_models_are_taken_with_a_note(data, tmp_path, capsys):
     begin = ["--runs", str(tmp_path), "--dry-run"]
     assert main(["train", "--model", "student", "--data", str(data), *begin, *QUICK]) == 0
-    assert "note: --model student is called --model baseline now" in capsys.readouterr().err
+    assert "note: --model student is called baseline now" in capsys.readouterr().err
     assert main(["distill", "--seed-recipe", "--data", str(data), "--image-size", "28x28", *begin]) == 0
     told = capsys.readouterr()
     assert "note: --seed-recipe is called --original-recipe now" in told.err
@@ -230,7 +230,7 @@ def test_results_of_the_old_names_are_those_of_the_new(data, tmp_path):
         table = json.loads(old) if name == "results.json" else {}
         table.pop("sha256", None)
         (tmp_path / "old" / name).write_text(json.dumps(table) if table else old)
-    with pytest.warns(Notice, match="the model seed is called original now"):
+    with pytest.warns(Notice, match="model seed is called original now"):
         assert read_recipe(tmp_path / "old" / "config.toml").teacher.model == "original"
     assert main(["train", "--resume", str(tmp_path / "old"), "--quiet"]) == 0
 

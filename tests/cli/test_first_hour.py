@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from minikd.cli import main
 from minikd.cli.distill import EXAMPLES
 from minikd.cli.flags import choices_of
 from minikd.cli.main import COMMANDS, command_module, parser
-from minikd.cli.next_steps import next_steps, print_next
+from minikd.cli.next_steps import again_without, next_steps, print_next
 from minikd.distillation.folder import holding
 from minikd.distillation.networks import first_teacher
 from minikd.distillation.outlook import outlook, work
@@ -194,12 +195,25 @@ def test_a_method_that_cannot_be_used_is_not_advised(capsys):
     assert "distill --method" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        ("distill --quick --name a --quiet", "distill --quiet"),
+        ("distill --name=a --seed 3 --quick", "distill --seed 3"),
+        ("distill --data 'my set'", "distill --data 'my set'"),
+    ],
+)
+def test_what_is_run_again_has_not_the_name_that_is_taken(typed, left):
+    assert again_without(shlex.split(typed), "--quick", "--name") == left
+
+
 def test_after_quick_the_whole_is_advised_first(data, tmp_path, capsys):
     flags = ["--data", str(data), "--runs", str(tmp_path), "--validation", "20", "--quiet"]
     assert main(["distill", *flags, "--quick"]) == 0
     first = capsys.readouterr().out.split("\nNext\n")[1].splitlines()[0]
     assert " distill --data " in first
     assert "--quick" not in first
+    assert "--name" not in first
 
 
 def test_without_runs_the_list_says_how_to_make_one(tmp_path, monkeypatch, capsys):

@@ -24,6 +24,7 @@ from minikd.exports.quantize import quantize
 from minikd.exports.write import Order, write
 from minikd.models import small_cnn
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
+from minikd.nn.taps import names
 from minikd.training import Plan
 from minikd.weights import Card, load_model, save_model
 from tests import problems
@@ -74,6 +75,12 @@ def test_the_network_in_training_answers_as_its_whole_numbers_do(kind):
     found = integer_logits(whole, data.test_images) * 2.0**-whole.logit_bits
     step = max(2.0 ** -float(bits) for bits in (*done.activation_bits, whole.logit_bits))
     assert np.abs(found - small(x)).max() < 9 * step * max(1, np.abs(done.params["3.weight"]).max())
+
+
+def test_the_network_in_training_calls_its_layers_as_the_student_does():
+    data, model = grey(), student(grey())
+    small = compressed(model, Compression("int8"), card_of(data), data.train_images)
+    assert names(small.layers) == names(model.layers)
 
 
 def test_pruning_leaves_out_its_fraction_of_each_layer():

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from minikd.console import terminal
-from minikd.console.terminal import Terminal, fitted, one_line, safe_streams, say, visible
+from minikd.console.terminal import Terminal, encodable, one_line, safe_streams, say, visible
 
 PRINTED = "─ ± × · α β λ Σ σ → ← ² ³ √ ≤ ≥ ≠ ∞ ½ µs x̂ ᵀ ₁ – − é ş ‖ ∂ § ° “a” ’ ✓ 猫"
 """What minikd prints beyond ASCII, and what it does not."""
@@ -22,20 +22,20 @@ def bytes_written(encoding, text, errors="strict"):
 
 
 def test_what_ascii_lacks_is_written_by_its_looks_its_name_or_its_number():
-    assert fitted("α → 2 × ½ − ─── Σ Σ", "ascii") == "alpha -> 2 x 1/2 - --- Sigma Sigma"
-    assert fitted("café x̂ T² ᵀ ± λ", "ascii") == "cafe x T^2 T +- lambda"
-    assert fitted("猫\udce9", "ascii") == r"\u732b\xe9"
+    assert encodable("α → 2 × ½ − ─── Σ Σ", "ascii") == "alpha -> 2 x 1/2 - --- Sigma Sigma"
+    assert encodable("café x̂ T² ᵀ ± λ", "ascii") == "cafe x T^2 T +- lambda"
+    assert encodable("猫\udce9", "ascii") == r"\u732b\xe9"
 
 
 def test_a_rule_stays_as_long_as_it_is():
     for encoding in ("ascii", "latin-1", "cp1252"):
-        assert len(fitted("─" * 30 + "–", encoding)) == 31
+        assert len(encodable("─" * 30 + "–", encoding)) == 31
 
 
 def test_what_an_encoding_has_is_left():
-    assert fitted("2 × 3 é → ─", "latin-1") == "2 × 3 é -> -"
-    assert fitted("α ─ ±", "cp437") == "α ─ ±"
-    assert fitted(PRINTED, "utf-8") == PRINTED
+    assert encodable("2 × 3 é → ─", "latin-1") == "2 × 3 é -> -"
+    assert encodable("α ─ ±", "cp437") == "α ─ ±"
+    assert encodable(PRINTED, "utf-8") == PRINTED
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "koi8-r", "shift_jis", "utf-8", "utf-16"])
@@ -148,4 +148,4 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
 def test_everything_that_the_package_prints_has_a_look_alike():
     for letter in terminal.LOOK_ALIKES:
         assert terminal.in_ascii(letter).isascii()
-    assert "\\" not in fitted(PRINTED.rstrip("猫✓ "), "ascii")
+    assert "\\" not in encodable(PRINTED.rstrip("猫✓ "), "ascii")

@@ -59,7 +59,7 @@ def aligned(teacher, model, views, layers=()):
     return True
 
 
-@pytest.mark.parametrize("layers", [(), ("3",), ("1", "4")])
+@pytest.mark.parametrize("layers", [(), ("3",), ("1", "4"), ("relu_1", "flatten_1")])
 def test_shuffling_cannot_misalign_what_is_kept(layers):
     model, views = problems.cnn(), problems.views()
     teacher = teacher_for(model, views, map, layers)

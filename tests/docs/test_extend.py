@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 PAGES = Path(__file__).parents[2] / "docs" / "extend"
-ORDER = ("data", "layer", "loss", "method", "gradcheck", "command")
+ORDER = ("data", "layer", "loss", "method", "features", "gradcheck", "command")
 """The later ones use the data set and the run of the first."""
 
 SCREEN = 80
@@ -75,6 +75,7 @@ EXPECTED = {
     "layer": ("EXAMPLE", "(2) Swish(features=32)  32 parameters"),
     "loss": ("Scores(errors=", "distilled student"),
     "method": ("power=1.5: what the teacher's logits are multiplied by", "my_method.py:Sharper power="),
+    "features": ("student_layer=none: the student's layer, as relu_2 or its number", "distilled student"),
     "gradcheck": ("scale", "Square"),
     "command": ("101,770  runs/few-digits/student_distilled.safetensors",),
 }

@@ -75,6 +75,14 @@ def test_all_ten_thousand_test_images_are_answered_alike(student, int8, compiler
     assert np.abs(found - right).max() <= (0 if int8 else 1e-5)
 
 
+def test_the_header_says_which_numbers_the_network_has():
+    data, model = problems.dataset(), problems.mlp()
+    for kind in ("int8", "int4", "ternary"):
+        whole = quantize(model, networks.card_of(data), data.train_images, kind=kind)
+        header = integer_c(whole, networks.card_of(data), "student", "a network", data.test_images).header
+        assert f"whole numbers, {kind} weights and uint8 activations" in header
+
+
 @both_compilers
 @pytest.mark.parametrize("name", list(networks.of_every_layer(np.random.default_rng(0))))
 def test_networks_of_every_layer_answer_alike(name, compiler, tmp_path):

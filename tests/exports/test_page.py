@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -23,6 +22,7 @@ from minikd.nn import BatchNorm1d, BatchNorm2d, Flatten, LayerNorm, Linear, ReLU
 from minikd.nn.layer import Layer
 from tests.exports.chromium import dom, evaluate, needs_chromium, selftest, text_of
 from tests.exports.networks import at_random, card_of, in_whole_numbers, of_every_layer, pictures, shaken
+from tests.markup import page_at
 
 FROM_DISK = """((p, size) => {
     const canvas = element("canvas", { width: size, height: size }), context = canvas.getContext("2d");
@@ -38,36 +38,7 @@ FROM_DISK = """((p, size) => {
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 
-VOID = {"meta", "link", "img", "br", "input"}
 EVIL = ("</script><script>evil()</script>", "<!--", "<b>&amp;'\"", "\\u003c", "four", "$1")
-
-
-class Page(HTMLParser):
-    """Collects tags and words, and notices a tag that is left open or closed twice."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.open, self.tags, self.text = [], [], []
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes another tag"
-
-    def handle_data(self, data):
-        if not {"style", "script"} & set(self.open):
-            self.text.append(data)
-
-    @property
-    def words(self):
-        return " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
@@ -410,7 +381,7 @@ def test_of_many_classes_the_ten_most_probable_are_shown(tmp_path):
 
 def test_the_page_is_one_whole_file_that_loads_nothing(written, odd):
     for path in (written.path, odd):
-        page = Page(path)
+        page = page_at(path)
         links = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
         assert links == ["data:,", "#selftest"]
         assert len([tag for tag, _ in page.tags if tag == "script"]) == 2
@@ -421,7 +392,7 @@ def test_the_page_is_one_whole_file_that_loads_nothing(written, odd):
 
 
 def test_every_control_has_a_name_and_every_id_is_there_once(written):
-    page = Page(written.path)
+    page = page_at(written.path)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     labelled = {attributes["for"] for tag, attributes in page.tags if tag == "label"}
@@ -434,7 +405,7 @@ def test_every_control_has_a_name_and_every_id_is_there_once(written):
 
 
 def test_the_page_says_what_it_holds(written, trio, digits):
-    page = Page(written.path)
+    page = page_at(written.path)
     assert written.size == written.path.stat().st_size
     assert f"{written.images} test images lie in this file of {units.size(written.size)}" in page.words
     assert f"They disagree on {written.disagreements} of the 400 test images" in page.words
@@ -451,12 +422,12 @@ def test_whole_numbers_take_a_quarter_of_the_bytes(trio, digits, tmp_path):
     small = write_page(trio, digits, tmp_path / "small.html", kind="int8")
     weights = sum(model.size for model, _ in trio.values())
     assert large.size - small.size > 2.9 * weights * 4 / 3
-    assert "whole numbers" in Page(small.path).words
-    assert "whole numbers" not in Page(large.path).words
+    assert "whole numbers" in page_at(small.path).words
+    assert "whole numbers" not in page_at(large.path).words
 
 
 def test_one_network_has_no_teacher_to_learn_from(trio, digits, tmp_path):
-    page = Page(write_page({"student_distilled": trio["student_distilled"]}, digits, tmp_path / "page.html").path)
+    page = page_at(write_page({"student_distilled": trio["student_distilled"]}, digits, tmp_path / "page.html").path)
     assert "Draw a digit, and one network answers" in page.words
     assert "What the network sees" in page.words
     assert "What the student learns from" not in page.words
@@ -482,7 +453,7 @@ def test_what_is_no_character_in_ink_is_not_drawn(digits, tmp_path):
         (replace(digits, class_names=tuple(f"shirt {k}" for k in range(10))), False),
         (replace(digits, train_images=255 - digits.train_images), False),
     ):
-        page = Page(write_page({"teacher": (model, card_of(data))}, data, tmp_path / "page.html").path)
+        page = page_at(write_page({"teacher": (model, card_of(data))}, data, tmp_path / "page.html").path)
         assert ("Draw a digit" in page.words) == draws
         assert ("clear" in [attributes.get("id") for _, attributes in page.tags]) == draws
 

@@ -43,7 +43,7 @@ def runtime():
 def test_a_model_is_exported_in_one_call(runtime, tmp_path, int8):
     data, model = problems.dataset(), problems.mlp()
     minikd.train(model, data, minikd.Plan(epochs=20))
-    found = minikd.export(model, data, to="onnx", path=tmp_path / "bars.onnx", int8=int8)
+    found = minikd.export(model, data, path=tmp_path / "bars.onnx", quantize="int8" if int8 else "none")
     assert isinstance(found, Exported)
     assert found.files == (tmp_path / "bars.onnx",)
     assert found.size == (tmp_path / "bars.onnx").stat().st_size
@@ -70,7 +70,7 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path):
 
 
 def test_c_comes_from_the_same_call(tmp_path):
-    found = minikd.export(problems.mlp(), problems.dataset(), to="c", path=str(tmp_path / "bars.c"), int8=True)
+    found = minikd.export(problems.mlp(), problems.dataset(), to="c", path=str(tmp_path / "bars.c"), quantize="int8")
     assert [path.name for path in found.files] == ["bars.h", "bars.c", "main.c"]
     assert found.working_bytes == 8
 
@@ -106,7 +106,7 @@ def test_weights_that_float32_cannot_hold_are_refused_by_name(runtime, tmp_path,
         ({"model": "student.safetensors"}, "model is of type str, but must be a minikd.nn.Sequential"),
         ({"data": "mnist"}, "data is of type str, but must be a minikd.Dataset"),
         ({"path": None}, "path is of type NoneType"),
-        ({"int8": "no"}, "int8 is 'no', but must be True or False"),
+        ({"quantize": True}, "quantize is True, but must be one of none, int8"),
         ({"temperature": "hot"}, "temperature is 'hot'"),
         ({"temperature": float("nan")}, "temperature is nan"),
     ],
@@ -122,7 +122,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(to, given
 def test_numbers_of_numpy_are_written_as_plain_ones(runtime, tmp_path):
     for name, number in (("plain", float), ("numpy", np.float64)):
         path = tmp_path / f"{name}.onnx"
-        minikd.export(problems.mlp(), problems.dataset(), path=path, temperature=number(2), int8=np.bool_(False))
+        minikd.export(problems.mlp(), problems.dataset(), path=path, temperature=number(2))
     assert b"np.float64" not in path.read_bytes()
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import cupy
 import numpy as np
 
-from minikd.evidence.gpu_check.device import describe
+from minikd.evidence.gpu_check.device import described_device
 
 PACKAGES = ("numpy", "scipy", "cupy-cuda12x", "cupy-cuda13x", "torch", "pytest", "pytest-xdist", "safetensors")
 
@@ -76,7 +76,7 @@ QUESTIONS = {
 
 
 def main(path):
-    found, failed = {"device": describe(), "versions": versions()}, []
+    found, failed = {"device": described_device(), "versions": versions()}, []
     for name, ask in QUESTIONS.items():
         try:
             found[name] = ask()

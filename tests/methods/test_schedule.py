@@ -9,7 +9,7 @@ from minikd.errors import ConfigError
 from minikd.methods import METHODS, SoftTargets, build, soft_targets
 from minikd.methods.features import FeatureMethod
 from minikd.methods.logits import MixedMethod, WeightedMethod
-from minikd.methods.schedule import moved
+from minikd.methods.schedule import value_at
 from minikd.training import Plan, fit
 from tests import problems
 from tests.methods.makers import convolutional, objective_of, smooth, total
@@ -38,14 +38,14 @@ def same(found, expected):
 
 
 def test_without_a_final_value_nothing_moves():
-    assert {moved(3.0, None, progress, "cosine") for progress in (0.0, 0.4, 1.0)} == {3.0}
+    assert {value_at(3.0, None, progress, "cosine") for progress in (0.0, 0.4, 1.0)} == {3.0}
     assert {SoftTargets().at(progress) for progress in (0.0, 0.4, 1.0)} == {(4.0, 0.9)}
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_a_value_goes_from_first_to_last(schedule):
     part = 0.25 if schedule == "linear" else (1 - math.cos(math.pi / 4)) / 2
-    found = [moved(8.0, 1.0, progress, schedule) for progress in (0.0, 0.25, 0.5, 1.0)]
+    found = [value_at(8.0, 1.0, progress, schedule) for progress in (0.0, 0.25, 0.5, 1.0)]
     assert found == pytest.approx([8.0, 8.0 - 7.0 * part, 4.5, 1.0])
 
 

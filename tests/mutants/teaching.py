@@ -21,7 +21,7 @@ def joined(mutate):
 
         return join
 
-    return attribute(container, "_joined", replace)
+    return attribute(container, "with_tap", replace)
 
 
 def total(mutate):
@@ -282,7 +282,7 @@ MUTANTS = [
     Mutant(
         "schedule",
         "the other way round",
-        attribute(schedule, "moved", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
+        attribute(schedule, "value_at", lambda real: lambda a, b, *time: real(b, a, *time) if b is not None else a),
         SCHEDULE,
     ),
     Mutant(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minikd import losses, metrics, nn, optim, schedules
+from minikd import losses, metrics, nn, norms, optim, schedules
 from minikd.checks import check_float, number, whole
 from minikd.data import Views, mean_and_std
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
@@ -135,11 +135,11 @@ REST = {
         "there are no images to look at",
     ),
     "mean of no images": (lambda: mean_and_std(X[:0]), DataError, "no images to take the mean of"),
-    "clipping a matrix": (lambda: optim.clip_by_norm(ROWS, 1.0), ShapeError, "must be the flat gradient"),
-    "clipping at nan": (lambda: optim.clip_by_norm(ones(3), math.nan), ConfigError, "max_norm is nan"),
-    "limit 0": (lambda: optim.limit_weights(ones(3, 3), 0.0), ConfigError, r"max_norm is 0\.0"),
-    "limit nan": (lambda: optim.limit_weights(ones(3, 3), math.nan), ConfigError, "max_norm is nan"),
-    "limit of a bias": (lambda: optim.limit_weights(ones(3), 1.0), ShapeError, r"weight has shape \(3,\)"),
+    "clipping a matrix": (lambda: norms.clip_by_norm(ROWS, 1.0), ShapeError, "must be the flat gradient"),
+    "clipping at nan": (lambda: norms.clip_by_norm(ones(3), math.nan), ConfigError, "max_norm is nan"),
+    "limit 0": (lambda: norms.limit_weights(ones(3, 3), 0.0), ConfigError, r"max_norm is 0\.0"),
+    "limit nan": (lambda: norms.limit_weights(ones(3, 3), math.nan), ConfigError, "max_norm is nan"),
+    "limit of a bias": (lambda: norms.limit_weights(ones(3), 1.0), ShapeError, r"weight has shape \(3,\)"),
     "adam, one beta": (lambda: optim.Adam(betas=0.9), ConfigError, r"betas is 0\.9"),
     "adam, eps text": (lambda: optim.Adam(eps="small"), ConfigError, "eps is 'small'"),
     "sgd, momentum text": (lambda: optim.SGD(momentum="heavy"), ConfigError, "momentum is 'heavy'"),
@@ -222,10 +222,10 @@ FLOAT_FUNCTIONS = {
     "mse": lambda d: losses.mse(ROWS.astype(d), ROWS.astype(d)),
     "unit_rows": lambda d: losses.unit_rows(ROWS.astype(d)),
     "unit_rows_backward": lambda d: losses.unit_rows_backward(ROWS.astype(d), ROWS.astype(d), ROWS[:, :1].astype(d)),
-    "limit_weights": lambda d: optim.limit_weights(ROWS.astype(d), 1.0),
+    "limit_weights": lambda d: norms.limit_weights(ROWS.astype(d), 1.0),
     "Flatten": lambda d: nn.Flatten().forward(X.astype(d)),
     "Dropout": lambda d: nn.Dropout(0.5).forward(ROWS.astype(d)),
-    "clip_by_norm": lambda d: optim.clip_by_norm(ones(3, dtype=d), 1.0),
+    "clip_by_norm": lambda d: norms.clip_by_norm(ones(3, dtype=d), 1.0),
 }
 
 

@@ -287,11 +287,26 @@ def test_taps_are_the_layers_outputs_and_leave_the_answer_as_it_is():
     model, x = nested(), batch()
     y, taps, _ = model.forward_with_taps(x, ("2", "0"))
     first = model.layers[0](x)
-    assert list(taps) == ["0", "2"]
+    assert list(taps) == ["2", "0"]
     np.testing.assert_array_equal(taps["0"], first)
     assert np.array_equal(taps["2"], y)
     assert np.array_equal(y, model(x))
     assert model.forward_with_taps(x, ())[1] == {}
+
+
+def test_a_tap_has_its_layers_name_beside_its_number():
+    model, draw = tapped(), rng(5)
+    x = draw.standard_normal((4, 6))
+    y, taps, cache = model.forward_with_taps(x, ("Tanh_1", "layernorm_1", "1"))
+    assert list(taps) == ["Tanh_1", "layernorm_1", "1"]
+    assert taps["Tanh_1"] is taps["1"]
+    dtap = draw.standard_normal(taps["1"].shape)
+    dx, grads = model.backward(y, cache, {"tanh_1": dtap, "1": dtap})
+    wanted_dx, wanted = model.backward(y, cache, {"1": dtap + dtap})
+    assert np.array_equal(dx, wanted_dx)
+    assert all(np.array_equal(grads[name], wanted[name]) for name in wanted)
+    alone = model.parameter_gradients(y, cache, {"tanh_1": dtap, "1": dtap})
+    assert all(np.array_equal(alone[name], wanted[name]) for name in wanted)
 
 
 @pytest.mark.parametrize("names", [("0",), ("1",), ("2",), ("3",), ("4",), ("1", "3"), ("0", "1", "2", "3", "4")])
@@ -341,7 +356,7 @@ def test_a_residual_block_hands_out_the_taps_of_its_own_chain():
 def test_what_cannot_be_tapped_is_refused():
     model = nested()
     y, cache = model.forward(batch())
-    wanted = r"there is no layer '3' to tap; the chain's layers are 0 Sequential, 1 Residual, 2 Linear"
+    wanted = r"there is no layer '3' to tap; the chain's layers are 0 sequential_1, 1 residual_1, 2 linear_1"
     for call in (
         lambda: model.forward_with_taps(batch(), ("3",)),
         lambda: model.backward(y, cache, {"3": y}),

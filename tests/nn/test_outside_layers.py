@@ -52,7 +52,7 @@ class Branch(nn.Sequential):
     def __call__(self, x):
         return self.forward(x)[0]
 
-    def backward(self, dy, cache, dtaps=nn.container.NO_TAPS):
+    def backward(self, dy, cache, dtaps=nn.taps.NO_TAPS):
         dx, grads = super().backward(2 * dy, cache, dtaps)
         return dy + dx, grads
 

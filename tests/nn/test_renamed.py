@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import minikd
 from minikd import nn
 from minikd.errors import ConfigError
 from minikd.nn.activations import leaky_relu
@@ -39,12 +40,13 @@ def test_a_models_identity_is_the_one_that_run_folders_hold():
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: nn.Dropout(rate=0.5), "^Dropout's argument 'rate' is now 'p', as in PyTorch$"),
+        (lambda: nn.Dropout(rate=0.5), "^Dropout's argument 'rate' is now 'p'$"),
         (lambda: nn.LeakyReLU(slope=0.1), "^LeakyReLU's argument 'slope' is now 'negative_slope'"),
         (lambda: nn.BatchNorm2d(features=3), "^BatchNorm's argument 'features' is now 'num_features'"),
         (lambda: nn.LayerNorm(shape=3), "^LayerNorm's argument 'shape' is now 'normalized_shape'"),
         (lambda: dropout(X, rate=0.5, rng=np.random.default_rng(0)), "^dropout's argument 'rate' is now 'p'"),
         (lambda: leaky_relu(X, slope=0.1), "^leaky_relu's argument 'slope' is now 'negative_slope'"),
+        (lambda: minikd.export(nn.Sequential(), None, path="a.c", int8=True), "^export's argument 'int8' is now 'quan"),
     ],
 )
 def test_a_call_with_an_old_name_says_the_new_one(call, told):

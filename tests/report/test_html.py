@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 
@@ -11,41 +10,12 @@ from minikd.report.captions import READING, SHOWN, caption
 from minikd.report.figures import FIGURES, figures_of, narrow_of, write_figures
 from minikd.report.html import MEASURES, write_report
 from tests.exports.chromium import dom, needs_chromium, text_of
+from tests.markup import page_at
 from tests.report import sample
 from tests.report.test_diagnosis import small
 
 CONFIG = '[distillation]\ntemperature = 4.0\nname = "<script>alert(1)</script>"\n'
-VOID = {"meta", "link", "img", "br", "input"}
 KEYS = ("teacher", "student_baseline", "student_distilled")
-
-
-class Page(HTMLParser):
-    """Collects tags, attributes and text, and notices a tag that is left open or closed twice."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.text = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes another tag"
-
-    def handle_data(self, data):
-        if not {"style", "script"} & set(self.open):
-            self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def words(self):
-        return " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +34,7 @@ def earlier_figures(folder):
 def page_of(results, figures, folder, config=CONFIG):
     path = write_report(results, figures, folder, config)
     assert path == folder / "report.html"
-    return Page(path.read_text(encoding="utf-8"))
+    return page_at(path)
 
 
 def test_the_page_is_well_formed_and_says_the_result_first(tmp_path, figures):

@@ -1,6 +1,6 @@
 """The adjoint of "take windows" as one loop: each window's gradient is added back to the pixels that it read.
 
-NumPy adds once for each position of the kernel, over all windows. Measured by `minikd bench --only deep-teacher`.
+NumPy adds once for each position of the kernel, over all windows.
 """
 
 from minikd.backends.loops.compiling import kernel, wide

@@ -5,7 +5,7 @@ right ones and wrong ones (`formulas`, `identify`), and small checks ask for wha
 (`checks`).
 """
 
-from minikd.evidence.check_loss.judge import Verdict, check_loss
+from minikd.evidence.check_loss.judge import Verdict, judge_loss
 from minikd.evidence.check_loss.report import text
 
-__all__ = ["Verdict", "check_loss", "text"]
+__all__ = ["Verdict", "judge_loss", "text"]

@@ -45,7 +45,7 @@ class Verdict:
         return not any(row.status == WRONG for row in self.rows)
 
 
-def check_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
+def judge_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
     """Run every check on a loss. What the loss raises is a finding; ConfigError is for what cannot be asked at all."""
     try:
         checks.runs(subject)

@@ -19,7 +19,7 @@ from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
 from minikd.evidence.experiments.figures import dots
 from minikd.evidence.experiments.rows import ExperimentReport
-from minikd.evidence.experiments.tuning import TunedSettings, best, named, tries, with_settings
+from minikd.evidence.experiments.tuning import TunedSettings, best, row_name, tries, with_settings
 from minikd.methods import Pair, build, check, kind_of, usable
 from minikd.outside import absolute, is_spec
 
@@ -89,7 +89,7 @@ def title(base: str) -> str:
 
 def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: str) -> list[Cell]:
     """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
-    name, role = named(title(base), settings), "baseline" if base == BASELINE else "student"
+    name, role = row_name(title(base), settings), "baseline" if base == BASELINE else "student"
     method = PLAIN if base == BASELINE else base
     against = ("" if base == PLAIN else plain, "" if base == BASELINE else baseline)
     recipes = [with_settings(taught(recipe, method, {}), settings) for recipe in setup.recipes()]
@@ -120,7 +120,7 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
 def tuned(setup: Setup, outcomes: Outcomes, bases: Bases = base_rows) -> list[Cell]:
     """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
     chosen = {base: best(setup, outcomes, title(base), grid_of(base)) for base in bases(setup.recipe)}
-    plain, baseline = (named(base, chosen[base]) for base in (PLAIN, BASELINE))
+    plain, baseline = (row_name(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
         cell for base, settings in chosen.items() if settings for cell in row(setup, base, settings, plain, baseline)
     ]

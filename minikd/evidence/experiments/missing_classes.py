@@ -30,7 +30,7 @@ def only(classes: Sequence[int], data: Data, recipe: Recipe, folder: Path) -> Da
     return replace(data, transfer=replace(every, images=every.images[rows], labels=every.labels[rows]))
 
 
-def tell(classes: Sequence[int], job: Job, model: Sequential, logits: Floats) -> dict[str, float]:
+def errors_on(classes: Sequence[int], job: Job, model: Sequential, logits: Floats) -> dict[str, float]:
     """Return the test errors on the classes whose biases are moved, and all errors once these are moved.
 
     "chosen": by what is best on the held-out images. "test-tuned": by what is best on the test images themselves, the

@@ -15,7 +15,7 @@ RATES: Sequence[TunedSettings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-
 """What is tried for a baseline beside the default student's learning rate, which was settled for a distilled one."""
 
 
-def named(base: str, settings: TunedSettings) -> str:
+def row_name(base: str, settings: TunedSettings) -> str:
     """Return a row's name, as "dkd" or "dkd beta=2"."""
     return " ".join([base, *(f"{name}={value:g}" for name, value in settings.items())])
 
@@ -38,7 +38,7 @@ def tries(cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
     return [
         replace(
             cell,
-            name=f"try {named(cell.name, settings)}",
+            name=f"try {row_name(cell.name, settings)}",
             recipe=with_settings(cell.recipe, settings),
             against=(),
             candidate=True,
@@ -52,7 +52,7 @@ def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: S
     """Return a row's cells with the settings that did best; its own and the grid's have been tried apart."""
     settings = best(setup, outcomes, cells[0].name, grid, f"try {cells[0].name}")
     return [
-        replace(cell, name=named(cell.name, settings), recipe=with_settings(cell.recipe, settings)) for cell in cells
+        replace(cell, name=row_name(cell.name, settings), recipe=with_settings(cell.recipe, settings)) for cell in cells
     ]
 
 
@@ -65,7 +65,7 @@ def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[TunedSettin
     """
 
     def standing(settings: TunedSettings) -> tuple[float, float]:
-        name = f"try {named(base, settings)}" if settings else own or base
+        name = f"try {row_name(base, settings)}" if settings else own or base
         keys = [key_of(name, seed) for seed in range(min(setup.size.tuning, setup.seeds))]
         found = [outcomes[key] for key in keys if key in outcomes]
         if not found or len(found) < len(keys):

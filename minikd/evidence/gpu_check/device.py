@@ -29,7 +29,7 @@ class Copies(TypedDict):
     to_host: int
 
 
-def describe() -> Device:
+def described_device() -> Device:
     """Return what answers."""
     import cupy
 
@@ -83,7 +83,7 @@ def marks() -> tuple[Callable[[], object], Callable[[object, object], float]]:
     return mark, milliseconds
 
 
-def memory() -> float:
+def held_memory() -> float:
     """Return the MiB that CuPy holds on the device, and give back what nobody uses."""
     import cupy
 
@@ -121,7 +121,7 @@ def spent(work: Callable[[int], object], count: int) -> DeviceTime:
 
 
 @contextmanager
-def counted() -> Iterator[Copies]:
+def counting_copies() -> Iterator[Copies]:
     """Count the calls of `cupy.asarray` with an array of the host, and of `cupy.asnumpy` with one of the device."""
     import cupy
 

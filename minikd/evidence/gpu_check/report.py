@@ -8,7 +8,7 @@ from typing import TypedDict
 from minikd.backends import Backend
 from minikd.console.layout import aligned, paragraph
 from minikd.evidence.gpu_check.cases import BOUNDS, Difference, differences
-from minikd.evidence.gpu_check.device import Device, describe
+from minikd.evidence.gpu_check.device import Device, described_device
 from minikd.evidence.gpu_check.steps import AGREEMENT, DeviceTraining, trainings
 from minikd.machine import Machine, machine, versions
 from minikd.storage.files import write_atomically
@@ -37,7 +37,7 @@ def run(device: Backend, path: Path, batch_size: int = 128, count: int = 50, qui
     """
     report = DeviceReport(
         ok=False,
-        device=describe(),
+        device=described_device(),
         batch_size=batch_size,
         trainings=[],
         cases=[],

@@ -13,7 +13,7 @@ from minikd.data import Augmentation, Views, load_dataset, mean_and_std
 from minikd.distillation.recipe import Recipe
 from minikd.distillation.teacher import teacher_for
 from minikd.evidence.gpu_check.cases import HOST
-from minikd.evidence.gpu_check.device import counted, spent
+from minikd.evidence.gpu_check.device import counting_copies, spent
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.training import loop
 from minikd.training.plan import Plan
@@ -79,7 +79,7 @@ def training(
         difference[dtype] = max(abs(a - b) / abs(b) for a, b in zip(there, here, strict=True))
     run = make(kind, device, views, "float32")
     losses(run, WARM_UP, batch_size)
-    with counted() as copies:
+    with counting_copies() as copies:
         take(run, WARM_UP, batch_size)
     times = spent(partial(take, run, batch_size=batch_size), count)
     return DeviceTraining(

@@ -9,6 +9,7 @@ differenced, to find which one is wrong and why.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from minikd.evidence.gradcheck.numeric import (
     random_direction,
     slope,
 )
-from minikd.evidence.gradcheck.report import ArgumentCheck, GradientReport, gradient_of
+from minikd.evidence.gradcheck.report import ArgumentCheck, GradientReport, gradient_name
 from minikd.evidence.gradcheck.trial import Backward, Forward, FunctionUnderTest, Stopped, wrong_dtype
 from minikd.typing import Floats
 
@@ -52,10 +53,7 @@ def check_function(
     arrays: NamedArrays,
     rng: np.random.Generator,
     *,
-    name: str = "function",
     full: bool = False,
-    bound: float = BOUND,
-    step: float = STEP,
     constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check `backward` against finite differences of `forward`, at the point `arrays`.
@@ -67,17 +65,26 @@ def check_function(
 
     With `full`, and whenever the direction disagrees, every element is differenced, and `constants` (a temperature T,
     say) help to name the factor by which a gradient is wrong. Nothing is raised for a wrong gradient: the report says
-    so (`GradientReport.ok`, `GradientReport.message`, `GradientReport.expect_ok()`).
+    so (`GradientReport.ok`, `GradientReport.message`, `GradientReport.expect_ok()`; `GradientReport.named` gives it a
+    name).
     """
     point = {key: np.asarray(a, np.float64) for key, a in arrays.items()}
     trial = FunctionUnderTest(forward, backward)
     shapes = {key: a.shape for key, a in point.items()}
-    report = GradientReport(name, shapes, bound=bound, step=step)
+    report = GradientReport("function", shapes, bound=BOUND, step=STEP)
     try:
         report = _check(trial, point, rng, report, full, constants or {})
     except Stopped as stop:
         trial.findings.append(stop.finding)
     return replace(report, findings=tuple(trial.findings))
+
+
+class AtPoint(NamedTuple):
+    """The function under test, the point where it is checked, and the upstream gradient."""
+
+    trial: FunctionUnderTest
+    point: NamedArrays
+    dy: Floats
 
 
 def _check(
@@ -103,23 +110,19 @@ def _check(
     grads = trial.gradients(point, dy)
     trial.check_gradients(grads, point, len(dy) if dy.ndim else 1)
     usable = {key: grads[key] for key in point if key in grads and _like(grads[key], point[key])}
-    _check_behaviour(trial, point, dy, usable)
+    here = AtPoint(trial, point, dy)
+    _check_behaviour(here, usable)
     direction = random_direction({key: point[key] for key in usable}, rng)
-    report, agrees = _along(trial, point, dy, usable, direction, report)
+    report, agrees = _along(here, usable, direction, report)
     if full or not agrees:
-        report = _element_by_element(trial, point, dy, usable, report, constants)
+        report = _element_by_element(here, usable, report, constants)
     if agrees and len(usable) == len(point):
-        _check_float32(trial, point, dy, usable)
+        _check_float32(here, usable)
     return report
 
 
 def _along(
-    trial: FunctionUnderTest,
-    point: NamedArrays,
-    dy: Floats,
-    grads: NamedArrays,
-    direction: NamedArrays,
-    report: GradientReport,
+    here: AtPoint, grads: NamedArrays, direction: NamedArrays, report: GradientReport
 ) -> tuple[GradientReport, bool]:
     """Compare the derivatives along one direction; note a disagreement."""
     if not grads:
@@ -128,7 +131,7 @@ def _along(
     by_hand = float(sum(term.sum() for term in terms))
     length = math.sqrt(float(sum((term * term).sum() for term in terms)))
     scale = max(length, abs(by_hand), 1e-12)
-    found = _slope(trial, point, dy, direction, report.step, report.bound * scale)
+    found = _slope(here, direction, report.step, report.bound * scale)
     # By chance the sum over all elements may come out small; its terms' length says how small is small.
     error = abs(by_hand - found.value) / max(scale, abs(found.value))
     agrees = error <= report.bound
@@ -137,22 +140,22 @@ def _along(
             "the finite differences themselves do not settle, however small the step: the input sits on a kink or a "
             "tie, or forward jumps there"
         )
-        trial.note("kink", "forward", text)
+        here.trial.note("kink", "forward", text)
     elif not agrees:
         text = f"the gradient is wrong: along a random direction the relative error is {error:.1e}"
-        trial.note("direction", "backward", text)
+        here.trial.note("direction", "backward", text)
     report = replace(report, by_hand=by_hand, numeric=found.value, relative_error=error, step=found.step)
     return report, agrees
 
 
-def _slope(
-    trial: FunctionUnderTest, point: NamedArrays, dy: Floats, direction: NamedArrays, step: float, doubt: float
-) -> Slope:
+def _slope(here: AtPoint, direction: NamedArrays, step: float, doubt: float) -> Slope:
+    trial, point, dy = here
     return slope(lambda t: float((trial.output(moved(point, direction, t)) * dy).sum()), step, doubt)
 
 
-def _check_behaviour(trial: FunctionUnderTest, point: NamedArrays, dy: Floats, grads: NamedArrays) -> None:
+def _check_behaviour(here: AtPoint, grads: NamedArrays) -> None:
     """Note a backward pass that spoils its cache, or that depends on how its arguments lie in memory."""
+    trial, point, dy = here
     cache = trial.forward(point)[1]
     once, twice = trial.backward(dy, cache), trial.backward(dy, cache)
     if not all(np.array_equal(once[key], twice[key]) for key in grads):
@@ -164,8 +167,9 @@ def _check_behaviour(trial: FunctionUnderTest, point: NamedArrays, dy: Floats, g
         trial.note("layout", "backward", text)
 
 
-def _check_float32(trial: FunctionUnderTest, point: NamedArrays, dy: Floats, grads: NamedArrays) -> None:
+def _check_float32(here: AtPoint, grads: NamedArrays) -> None:
     """Note float32 that turns into float64 on the way, or that loses the gradient."""
+    trial, point, dy = here
     try:
         y, cache = trial.forward({key: a.astype(np.float32) for key, a in point.items()})
         if y.dtype != np.float32:
@@ -180,59 +184,46 @@ def _check_float32(trial: FunctionUnderTest, point: NamedArrays, dy: Floats, gra
     for key, wanted in grads.items():
         g = np.asarray(found.get(key))
         if g.dtype != np.float32:
-            text = wrong_dtype(gradient_of(key), g.dtype, key, np.dtype(np.float32))
+            text = wrong_dtype(gradient_name(key), g.dtype, key, np.dtype(np.float32))
             trial.note("float32", key, text)
         elif not _close(wanted, g, FLOAT32_BOUND, noise):
-            text = f"{gradient_of(key)} in float32 differs from float64's by {np.abs(g - wanted).max():.1e}"
+            text = f"{gradient_name(key)} in float32 differs from float64's by {np.abs(g - wanted).max():.1e}"
             trial.note("float32", key, f"{text} (its largest element is {_largest([wanted]):.1e})")
 
 
 def _element_by_element(
-    trial: FunctionUnderTest,
-    point: NamedArrays,
-    dy: Floats,
-    grads: NamedArrays,
-    report: GradientReport,
-    constants: Mapping[str, float],
+    here: AtPoint, grads: NamedArrays, report: GradientReport, constants: Mapping[str, float]
 ) -> GradientReport:
     """Difference every element of every argument; note each wrong argument with what explains it."""
+    trial, point, dy = here
     rows: dict[str, Floats] = {}
     notes = list(report.notes)
     for key, g in grads.items():
         if g.size * dy.size > JACOBIAN_LIMIT:
-            notes.append(f"{gradient_of(key)} was not differenced element by element: {g.size} elements are too many")
+            notes.append(f"{gradient_name(key)} was not differenced element by element: {g.size} elements are too many")
         elif g.size:
             rows[key] = jacobian(trial.output, point, key)
     numeric = {key: (rows[key] @ dy.ravel()).reshape(grads[key].shape) for key in rows}
     least = NEGLIGIBLE * _largest(numeric.values())
     checks = []
     for key, found in numeric.items():
-        _look_closer(trial, point, dy, key, grads[key], found, rows[key], least)
+        _look_closer(here, key, grads[key], found, rows[key], least)
         check = _compare(key, grads[key], found, least)
         if not check.ok:
             others = {other: value for other, value in numeric.items() if other != key}
             evidence = WrongGradient(key, grads[key], found, rows[key], point, dy, trial, others, constants)
             check = replace(check, diagnosis=tuple(diagnose(evidence)))
-            trial.note("element", key, f"{gradient_of(key)} is wrong in {check.wrong} of {grads[key].size} elements")
+            trial.note("element", key, f"{gradient_name(key)} is wrong in {check.wrong} of {grads[key].size} elements")
         checks.append(check)
     return replace(report, arguments=tuple(checks), notes=tuple(notes))
 
 
-def _look_closer(
-    trial: FunctionUnderTest,
-    point: NamedArrays,
-    dy: Floats,
-    key: str,
-    by_hand: Floats,
-    numeric: Floats,
-    rows: Floats,
-    least: float,
-) -> None:
+def _look_closer(here: AtPoint, key: str, by_hand: Floats, numeric: Floats, rows: Floats, least: float) -> None:
     """Difference again, with a smaller step, what disagrees: a kink may lie within the step. Changes numeric, rows."""
     wrong = np.abs(numeric - by_hand) > ELEMENT_BOUND * max(_largest([numeric]), least)
     for index in np.flatnonzero(wrong):
-        rows[index] = jacobian_row(trial.output, point, key, int(index), ELEMENT_STEP / 100)
-        numeric.flat[index] = rows[index] @ dy.ravel()
+        rows[index] = jacobian_row(here.trial.output, here.point, key, int(index), ELEMENT_STEP / 100)
+        numeric.flat[index] = rows[index] @ here.dy.ravel()
 
 
 def _compare(name: str, by_hand: Floats, numeric: Floats, least: float) -> ArgumentCheck:

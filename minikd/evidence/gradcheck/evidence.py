@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minikd.evidence.gradcheck.numeric import NamedArrays
-from minikd.evidence.gradcheck.report import gradient_of
+from minikd.evidence.gradcheck.report import gradient_name
 from minikd.evidence.gradcheck.trial import FunctionUnderTest
 from minikd.typing import Floats
 
@@ -41,7 +41,7 @@ class WrongGradient:
     @property
     def gradient(self) -> str:
         """The gradient's name: dx, dweight."""
-        return gradient_of(self.name)
+        return gradient_name(self.name)
 
     @property
     def value(self) -> Floats:

@@ -74,7 +74,7 @@ def check_feature_loss(case: FeatureCase, rng: np.random.Generator, full: bool) 
         assert isinstance(cache, dict)
         return {name: dy * gradient for name, gradient in cache.items()}
 
-    return check_function(forward, backward, case.point, rng, name=case.name, full=full)
+    return check_function(forward, backward, case.point, rng, full=full)
 
 
 def check_unit_rows(rng: np.random.Generator, full: bool) -> GradientReport:
@@ -88,4 +88,4 @@ def check_unit_rows(rng: np.random.Generator, full: bool) -> GradientReport:
         assert isinstance(cache, tuple)
         return {"x": losses.unit_rows_backward(da, *cache)}
 
-    return check_function(forward, backward, {"x": tie_free((2, 3, 4), rng)}, rng, name="unit_rows", full=full)
+    return check_function(forward, backward, {"x": tie_free((2, 3, 4), rng)}, rng, full=full)

@@ -15,7 +15,7 @@ from minikd.evidence.gradcheck.learner_function import check_learner_function, e
 from minikd.evidence.gradcheck.numeric import tie_free
 from minikd.evidence.gradcheck.report import Finding, GradientReport
 from minikd.evidence.gradcheck.subjects import BoundLayer, LayerLike, check_layer, parameters
-from minikd.evidence.gradcheck.trial import Stopped, describe
+from minikd.evidence.gradcheck.trial import Stopped, described_value
 from minikd.nn.layer import BINDING
 from minikd.outside import OutsideThing, find, raised
 from minikd.typing import Floats, Shape
@@ -77,16 +77,16 @@ def _made(file: OutsideThing, rng: np.random.Generator) -> object:
 def _check_layer(file: OutsideThing, layer: object, shape: Shape | None, rng: np.random.Generator) -> GradientReport:
     if not isinstance(layer, LayerLike) or not has_passes(layer):
         raise ConfigError(
-            f"{file.where} is {describe(layer)} without forward and backward methods; a layer has "
+            f"{file.where} is {described_value(layer)} without forward and backward methods; a layer has "
             "forward(x) -> (y, cache) and backward(dy, cache) -> dx, or (dx, gradients)"
         )
     x, how = _input_for(layer, shape, examples(file, rng), rng)
     notes = [how, *_unseen_arrays(layer)]
     both = "training" in inspect.signature(layer.forward).parameters
-    report = check_layer(layer, x, rng, full=True, name=file.name)
+    report = check_layer(layer, x, rng, full=True)
     if not both or not report.ok:
         return report.named(file.name, *notes, *(["in evaluation mode"] if both else []))
-    report = check_layer(layer, x, rng, training=True, full=True, name=file.name)
+    report = check_layer(layer, x, rng, training=True, full=True)
     return report.named(file.name, *notes, "in evaluation and in training mode" if report.ok else "in training mode")
 
 

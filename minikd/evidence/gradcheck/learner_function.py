@@ -10,9 +10,9 @@ from minikd.errors import ConfigError
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.learner_file import Passes, as_function
 from minikd.evidence.gradcheck.numeric import NamedArrays, tie_free
-from minikd.evidence.gradcheck.report import Finding, GradientReport, gradient_of
+from minikd.evidence.gradcheck.report import Finding, GradientReport, gradient_name
 from minikd.evidence.gradcheck.subjects import check_loss
-from minikd.evidence.gradcheck.trial import Stopped, describe, hint
+from minikd.evidence.gradcheck.trial import Stopped, described_value, usual_cause
 from minikd.outside import OutsideThing, raised
 from minikd.typing import Floats, Scalar, Shape
 
@@ -30,7 +30,7 @@ def check_learner_function(
     try:
         inputs, how = _inputs(file, function, shape, shapes, rng)
         if partner is not None:
-            report = check_pair(file.name, function, as_function(partner), inputs, rng)
+            report = check_passes(file.name, function, as_function(partner), inputs, rng)
         else:
             report = _check_loss(file, as_loss(file.thing), inputs, rng)
     except Stopped as stop:
@@ -49,7 +49,9 @@ def examples(file: OutsideThing, rng: np.random.Generator) -> Mapping[str, objec
         text = f"{file.path.name}: {EXAMPLES}(rng) raised {raised(error)}"
         raise ConfigError(text) from error
     if not isinstance(given, Mapping) or not all(isinstance(value, np.ndarray) for value in given.values()):
-        raise ConfigError(f"{file.path.name}: {EXAMPLES}(rng) must return a dict of arrays, but gave {describe(given)}")
+        raise ConfigError(
+            f"{file.path.name}: {EXAMPLES}(rng) must return a dict of arrays, but gave {described_value(given)}"
+        )
     return {str(name): value for name, value in given.items()}
 
 
@@ -88,7 +90,7 @@ def _inputs(
     raise Stopped(Finding("error", "forward", text + "\n     ".join(refused)))
 
 
-def check_pair(
+def check_passes(
     name: str,
     function: Passes,
     partner: Passes,
@@ -105,7 +107,7 @@ def check_pair(
     def backward(dy: Floats, cache: object) -> NamedArrays:
         return dict(_by_name(partner(dy, cache), floats))
 
-    return check_function(forward, backward, floats, rng, name=name, full=True)
+    return check_function(forward, backward, floats, rng, full=True).named(name)
 
 
 def _by_name(result: object, arguments: NamedArrays) -> Iterator[tuple[str, Floats]]:
@@ -117,8 +119,8 @@ def _by_name(result: object, arguments: NamedArrays) -> Iterator[tuple[str, Floa
     several = result if isinstance(result, tuple | list) else (result,)
     if len(several) != len(arguments):
         text = (
-            f"backward returned {describe(result)}; it must return a gradient for each of {', '.join(arguments)}, "
-            f"in this order or as a dict{_left_out(several, arguments)}"
+            f"backward returned {described_value(result)}; it must return a gradient for each of "
+            f"{', '.join(arguments)}, in this order or as a dict{_left_out(several, arguments)}"
         )
         raise Stopped(Finding("result", "backward", text))
     yield from zip(arguments, several, strict=True)
@@ -132,8 +134,8 @@ def _left_out(several: Sequence[object], arguments: NamedArrays) -> str:
     ]
     if len(fits) != 1 or not several:
         return ""
-    missing = [gradient_of(name) for name in arguments if name not in fits[0]]
-    found = ", ".join(map(gradient_of, fits[0]))
+    missing = [gradient_name(name) for name in arguments if name not in fits[0]]
+    found = ", ".join(map(gradient_name, fits[0]))
     return f". By their shapes it returned {found}, and left out {', '.join(missing)}"
 
 
@@ -150,14 +152,14 @@ def _check_loss(
         try:
             value: object = function(**{name: a.copy() for name, a in inputs.items()})
         except Exception as error:
-            text = f"{file.name} raised {raised(error)}{hint(error, 'forward')}"
+            text = f"{file.name} raised {raised(error)}{usual_cause(error, 'forward')}"
             raise Stopped(Finding("error", "forward", text)) from error
     if not (isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) == 0 and value[0] is not None):
         raise ConfigError(
             f"{file.path.name} has no {file.name}_backward(dy, cache) beside {file.name}; and as a loss, "
-            f"{file.name} would return the pair (value, gradient), but it returned {describe(value)}"
+            f"{file.name} would return the pair (value, gradient), but it returned {described_value(value)}"
         )
-    return check_loss(loss, inputs[first], rng, full=True, name=file.name)
+    return check_loss(loss, inputs[first], rng, full=True).named(file.name)
 
 
 def as_loss(thing: object) -> LossOfMany:

@@ -58,4 +58,4 @@ def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> GradientR
         return {"logits": dy * dlogits, "temperature": np.reshape(dy * dtemperature, (1,))}
 
     point = {"logits": tie_free((5, 4), rng), "temperature": np.array([3.3])}
-    return check_function(forward, backward, point, rng, name="kl_with_temperature", full=full, constants={"T": 3.3})
+    return check_function(forward, backward, point, rng, full=full, constants={"T": 3.3})

@@ -77,7 +77,7 @@ class GradientReport:
         return self
 
 
-def gradient_of(name: str) -> str:
+def gradient_name(name: str) -> str:
     """Return what the gradient of the array `name` is called: dx, dweight, and d[0.weight] for a dotted name."""
     return f"d[{name}]" if "." in name else f"d{name}"
 
@@ -94,8 +94,8 @@ def explain(report: GradientReport) -> str:
             f"relative error {report.relative_error:.1e} (bound {report.bound:.0e}, step {report.step:.0e})"
         )
     lines += [_argument(check) for check in report.arguments]
-    right = [gradient_of(check.name) for check in report.arguments if check.ok]
-    wrong = [gradient_of(check.name) for check in report.arguments if not check.ok]
+    right = [gradient_name(check.name) for check in report.arguments if check.ok]
+    wrong = [gradient_name(check.name) for check in report.arguments if not check.ok]
     if right and wrong:
         lines.append(f"  So look at the lines that lead to {_listed(wrong)} and not to {_listed(right)}.")
     # What the arguments' lines say already is not said twice.
@@ -105,7 +105,7 @@ def explain(report: GradientReport) -> str:
 
 
 def _argument(check: ArgumentCheck) -> str:
-    name = gradient_of(check.name)
+    name = gradient_name(check.name)
     if check.ok:
         return f"  {name}: right, all {_elements(check.shape)} (largest relative error {check.relative_error:.1e})"
     at = f"[{', '.join(str(i) for i in check.worst)}]" if check.worst else ""

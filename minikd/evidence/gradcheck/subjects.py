@@ -10,7 +10,7 @@ import numpy as np
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.numeric import NamedArrays
 from minikd.evidence.gradcheck.report import Finding, GradientReport
-from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, describe
+from minikd.evidence.gradcheck.trial import Backward, Forward, Stopped, described_value
 from minikd.nn.layer import Layer
 from minikd.typing import Floats, Scalar
 
@@ -45,8 +45,6 @@ def check_layer(
     *,
     training: bool = False,
     full: bool = False,
-    name: str | None = None,
-    constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check a layer's gradients with respect to its input x and all its parameters, in float64.
 
@@ -56,11 +54,9 @@ def check_layer(
     try:
         bound = BoundLayer(layer, training, int(rng.integers(2**32)))
     except Stopped as stop:
-        return GradientReport(name or _name(layer), findings=(stop.finding,))
+        return GradientReport(_name(layer), findings=(stop.finding,))
     arrays = {"x": x, **_jittered(bound.params, rng)}
-    return check_function(
-        bound.forward, bound.backward, arrays, rng, name=name or _name(layer), full=full, constants=constants
-    )
+    return check_function(bound.forward, bound.backward, arrays, rng, full=full).named(_name(layer))
 
 
 def check_loss(
@@ -69,7 +65,6 @@ def check_loss(
     rng: np.random.Generator,
     *,
     full: bool = False,
-    name: str | None = None,
     constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check that the gradient a loss returns is the gradient of the value that it returns.
@@ -77,9 +72,8 @@ def check_loss(
     `loss` gets float64 and float32 logits in turn; what it closes over must follow (`teacher.astype(z.dtype)`).
     """
     forward, backward = loss_as_function(loss)
-    return check_function(
-        forward, backward, {"logits": logits}, rng, name=name or _name(loss), full=full, constants=constants
-    )
+    report = check_function(forward, backward, {"logits": logits}, rng, full=full, constants=constants)
+    return report.named(_name(loss))
 
 
 def check_model(
@@ -90,8 +84,6 @@ def check_model(
     *,
     training: bool = False,
     full: bool = False,
-    name: str | None = None,
-    constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
     """Check the whole way from input and parameters to a loss of the model's output, both passes through."""
     bound = BoundLayer(model, training, int(rng.integers(2**32)))
@@ -108,7 +100,7 @@ def check_model(
         return bound.backward(loss_backward(dy, dlogits)["logits"], own)
 
     arrays = {"x": x, **_jittered(bound.params, rng)}
-    return check_function(forward, backward, arrays, rng, name=name or _name(model), full=full, constants=constants)
+    return check_function(forward, backward, arrays, rng, full=full).named(_name(model))
 
 
 def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
@@ -117,13 +109,13 @@ def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         result: object = loss(arrays["logits"])
         if not isinstance(result, tuple) or len(result) != 2:
-            text = f"the loss returned {describe(result)}; it must return the pair (value, gradient)"
+            text = f"the loss returned {described_value(result)}; it must return the pair (value, gradient)"
             raise Stopped(Finding("result", "forward", text))
         value, gradient = np.asarray(result[0]), result[1]
         if value.shape != () or not isinstance(gradient, np.ndarray):
             text = (
-                f"the loss returned {describe(result[0])} and {describe(gradient)}; it must return one number and the "
-                "array of its gradient"
+                f"the loss returned {described_value(result[0])} and {described_value(gradient)}; it must return one "
+                "number and the array of its gradient"
             )
             raise Stopped(Finding("result", "forward", text))
         return value, gradient
@@ -159,7 +151,9 @@ class BoundLayer:
         result: object = self._twin(dy.dtype).backward(dy, cache)
         dx, grads = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
         if dx is None or isinstance(dx, tuple | list | dict) or not isinstance(grads, Mapping):
-            text = f"backward returned {describe(result)}; it must return dx, or the pair (dx, gradients by name)"
+            text = (
+                f"backward returned {described_value(result)}; it must return dx, or the pair (dx, gradients by name)"
+            )
             raise Stopped(Finding("result", "backward", text))
         # "dw" for the gradient of "w" is what most people write; a parameter of that very name goes first.
         own = {name if name in self.params else name.removeprefix("d"): g for name, g in grads.items()}
@@ -184,10 +178,12 @@ def parameters(layer: LayerLike) -> dict[str, Floats]:
     """Return the layer's parameters; empty where it has none."""
     found = getattr(layer, "params", {})
     if not isinstance(found, dict):
-        raise Stopped(Finding("result", "params", f"params is {describe(found)}; it must be a dict of arrays by name"))
+        raise Stopped(
+            Finding("result", "params", f"params is {described_value(found)}; it must be a dict of arrays by name")
+        )
     for name, value in found.items():
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-            text = f"params[{name!r}] is {describe(value)}; it must be an array of floats"
+            text = f"params[{name!r}] is {described_value(value)}; it must be an array of floats"
             raise Stopped(Finding("result", "params", text))
     return found
 

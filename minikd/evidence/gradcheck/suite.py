@@ -40,10 +40,13 @@ def table(reports: Sequence[GradientReport]) -> str:
 
 
 class GradientCheck(NamedTuple):
-    """A check of the suite: `run(rng, full)` gives the report."""
+    """A check of the suite: `check(rng, full)` gives the report, and `run(rng, full)` the same under its name."""
 
     name: str
-    run: Callable[[np.random.Generator, bool], GradientReport]
+    check: Callable[[np.random.Generator, bool], GradientReport]
+
+    def run(self, rng: np.random.Generator, full: bool) -> GradientReport:
+        return self.check(rng, full).named(self.name)
 
 
 def checks(rng: np.random.Generator) -> Iterator[GradientCheck]:
@@ -109,7 +112,7 @@ def check_embedding(rng: np.random.Generator, full: bool) -> GradientReport:
         layer, own = cache
         return dict(layer.backward(dy, own)[1])
 
-    return check_function(forward, backward, {"weight": tie_free((7, 2), rng)}, rng, name="Embedding", full=full)
+    return check_function(forward, backward, {"weight": tie_free((7, 2), rng)}, rng, full=full)
 
 
 def used(layer: nn.Layer, rng: np.random.Generator) -> nn.Layer:
@@ -191,21 +194,21 @@ def _softmax_check(
 
     def check(rng: np.random.Generator, full: bool) -> GradientReport:
         point = {"logits": tie_free((3, 4), rng)}
-        return check_function(forward, backward, point, rng, name=name, full=full, constants={"T": 4.0})
+        return check_function(forward, backward, point, rng, full=full, constants={"T": 4.0})
 
     return GradientCheck(name, check)
 
 
 def _layer_check(name: str, layer: nn.Layer, shape: Shape, training: bool) -> GradientCheck:
     def check(rng: np.random.Generator, full: bool) -> GradientReport:
-        return check_layer(layer, tie_free(shape, rng), rng, training=training, full=full, name=name)
+        return check_layer(layer, tie_free(shape, rng), rng, training=training, full=full)
 
     return GradientCheck(name, check)
 
 
 def _loss_check(name: str, loss: LossOfLogits, constants: dict[str, float]) -> GradientCheck:
     def check(rng: np.random.Generator, full: bool) -> GradientReport:
-        return check_loss(loss, tie_free((5, 4), rng), rng, full=full, name=name, constants=constants)
+        return check_loss(loss, tie_free((5, 4), rng), rng, full=full, constants=constants)
 
     return GradientCheck(name, check)
 
@@ -217,6 +220,6 @@ def _feature_check(case: FeatureCase) -> GradientCheck:
 def _model_check(name: str, model: nn.Sequential, shape: Shape, training: bool) -> GradientCheck:
     def check(rng: np.random.Generator, full: bool) -> GradientReport:
         x = tie_free(shape, rng)
-        return check_model(model, x, model_loss, rng, training=training, full=full, name=name, constants={"T": 4.0})
+        return check_model(model, x, model_loss, rng, training=training, full=full)
 
     return GradientCheck(name, check)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minikd.evidence.gradcheck.evidence import WrongGradient, same
 from minikd.evidence.gradcheck.numeric import jacobian
-from minikd.evidence.gradcheck.report import gradient_of
+from minikd.evidence.gradcheck.report import gradient_name
 from minikd.typing import Floats, Shape
 
 
@@ -121,7 +121,7 @@ def another_argument(e: WrongGradient) -> str | None:
     """The gradient of something else: returned in the wrong order, or under the wrong name."""
     for name, gradient in e.others.items():
         if e.matches(gradient):
-            return f"these are the numbers of {gradient_of(name)}: the gradients are returned in the wrong order"
+            return f"these are the numbers of {gradient_name(name)}: the gradients are returned in the wrong order"
     return None
 
 

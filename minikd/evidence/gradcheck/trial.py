@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from minikd.evidence.gradcheck.numeric import NamedArrays
-from minikd.evidence.gradcheck.report import Finding, gradient_of
+from minikd.evidence.gradcheck.report import Finding, gradient_name
 from minikd.evidence.gradcheck.shapes import wrong_shape
 from minikd.outside import place, raised
 from minikd.typing import Floats
@@ -49,7 +49,7 @@ class FunctionUnderTest:
             self._caught(error, "forward")
             return self.forward(arrays)
         if not isinstance(result, tuple) or len(result) != 2:
-            found = describe(result)
+            found = described_value(result)
             text = (
                 f"forward returned {found}; it must return the pair (y, cache), where the cache is all that backward "
                 "will need"
@@ -57,7 +57,7 @@ class FunctionUnderTest:
             raise Stopped(Finding("result", "forward", text))
         y = np.asarray(result[0])
         if not np.issubdtype(y.dtype, np.floating):
-            text = f"forward returned {describe(result[0])} as y; it must be an array of floats"
+            text = f"forward returned {described_value(result[0])} as y; it must be an array of floats"
             raise Stopped(Finding("result", "forward", text))
         return y, result[1]
 
@@ -69,7 +69,7 @@ class FunctionUnderTest:
         """Return the gradients by name, as the code under test gave them."""
         result: object = self._call_backward(dy, cache)
         if not isinstance(result, Mapping):
-            text = f"backward returned {describe(result)}; it must return the gradients"
+            text = f"backward returned {described_value(result)}; it must return the gradients"
             raise Stopped(Finding("result", "backward", text))
         return dict(result)
 
@@ -87,11 +87,11 @@ class FunctionUnderTest:
             text = f"backward returned a gradient for {name!r}, but there is no such array: {', '.join(arrays)}"
             self.note("missing", name, text)
         for name, a in arrays.items():
-            d, g = gradient_of(name), found.get(name)
+            d, g = gradient_name(name), found.get(name)
             if name not in found:
                 self.note("missing", name, f"backward returned no {d}: {name} {a.shape} is never trained")
             elif not isinstance(g, np.ndarray | np.floating):
-                text = f"backward returned {describe(g)} as {d}; it must be an array of shape {a.shape}"
+                text = f"backward returned {described_value(g)} as {d}; it must be an array of shape {a.shape}"
                 self.note("result", name, text)
             elif g.shape != a.shape:
                 self.note("shape", name, wrong_shape(d, name, g.shape, shapes, samples))
@@ -124,10 +124,10 @@ class FunctionUnderTest:
             self.note("mutation", where, text)
             return
         text = f"{where} raised {raised(error)}"
-        raise Stopped(Finding("error", where, text + hint(error, where))) from error
+        raise Stopped(Finding("error", where, text + usual_cause(error, where))) from error
 
 
-def hint(error: Exception, where: str) -> str:
+def usual_cause(error: Exception, where: str) -> str:
     """Return what an exception usually means in this place, or nothing."""
     text = str(error)
     if where == "backward" and "NoneType" in text:
@@ -149,7 +149,7 @@ def wrong_dtype(what: str, found: np.dtype[np.floating], beside: str, wanted: np
     )
 
 
-def describe(result: object) -> str:
+def described_value(result: object) -> str:
     """Say what a function returned."""
     if result is None:
         return "None (is a return statement missing?)"

@@ -13,7 +13,7 @@ import numpy as np
 from minikd.data.batches import NO_LABEL
 from minikd.evidence.gradcheck import check_loss, tie_free
 from minikd.evidence.gradcheck.numeric import beside
-from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, Taught, terms
+from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, Taught, terms_of
 from minikd.evidence.pitfalls.wiring import Soft, Wiring
 from minikd.losses import kl_divergence, softmax
 from minikd.methods import TeacherAnswers
@@ -103,8 +103,8 @@ def without_labels(wiring: Wiring, scene: Scene) -> str:
     """A batch with its labels taken off is taught as one with labels at alpha = 1."""
     z, v = logits_of_two(scene)
     none, some = np.full(len(z), NO_LABEL), np.zeros(len(z), np.int64)
-    bare = add_up(terms(wiring, z, v, none, ALPHA), z, 1.0).dlogits
-    pure = add_up(terms(wiring, z, v, some, 1.0), z, 1.0).dlogits
+    bare = add_up(terms_of(wiring, z, v, none, ALPHA), z, 1.0).dlogits
+    pure = add_up(terms_of(wiring, z, v, some, 1.0), z, 1.0).dlogits
     if close(bare, pure):
         return ""
     return f"without labels the gradient is {np.linalg.norm(bare) / np.linalg.norm(pure):.3g} times that at alpha = 1"

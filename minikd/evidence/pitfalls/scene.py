@@ -31,10 +31,10 @@ class Taught(Objective):
         self.wiring, self.teacher, self.alpha = wiring, teacher, alpha
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
-        return terms(self.wiring, student.logits, teacher.logits, batch.labels, self.alpha)
+        return terms_of(self.wiring, student.logits, teacher.logits, batch.labels, self.alpha)
 
 
-def terms(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
+def terms_of(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
     """Return the teacher's terms, with and without labels, and the labels': means over the batch."""
     parts = []
     for soft, weight, rows in (

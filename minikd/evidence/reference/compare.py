@@ -3,7 +3,7 @@
 import numpy as np
 
 from minikd.evidence.reference.build import require_torch
-from minikd.evidence.reference.features import feature_rows
+from minikd.evidence.reference.features import compare_features
 from minikd.evidence.reference.layers import layer_rows
 from minikd.evidence.reference.logits import logit_rows
 from minikd.evidence.reference.losses import loss_rows
@@ -19,5 +19,5 @@ def compare_all(rng: np.random.Generator) -> list[Comparison]:
     where PyTorch is missing.
     """
     require_torch()
-    matched = [*loss_rows(rng), *logit_rows(rng), *feature_rows(rng)]
+    matched = [*loss_rows(rng), *logit_rows(rng), *compare_features(rng)]
     return [*layer_rows(rng), *matched, *optimizer_rows(rng), *schedule_rows(), *training_rows(rng)]

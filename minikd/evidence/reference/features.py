@@ -27,7 +27,7 @@ OurFeatureLoss = Callable[..., tuple[Scalar, *tuple[Floats, ...]]]
 TheirFeatureLoss = Callable[..., "torch.Tensor"]
 
 
-def feature_rows(rng: np.random.Generator) -> Iterator[Comparison]:
+def compare_features(rng: np.random.Generator) -> Iterator[Comparison]:
     """Yield a row for the value and for each gradient of every loss of features."""
     fs, ft, w, b = (rng.standard_normal(shape) for shape in ((N, Ds), (N, Dt), (Dt, Ds), (Dt,)))
     ws, wt = rng.standard_normal((E, Ds)), rng.standard_normal((E, Dt))

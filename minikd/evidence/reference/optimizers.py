@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
-from minikd.optim import SGD, Adam, AdamW, Optimizer, clip_by_norm
+from minikd.norms import clip_by_norm
+from minikd.optim import SGD, Adam, AdamW, Optimizer
 from minikd.schedules import Schedule, constant, cosine, one_cycle, step_decay, warm_up
 from minikd.typing import Floats
 

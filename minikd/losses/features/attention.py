@@ -6,13 +6,12 @@
 da = 2 (a - t)/N, dQ by the unit rows' backward pass, and dA_ncx = dQ_nx · p |A_ncx|^(p-1) sign(A_ncx): the same dQ for
 every channel. (Zagoruyko & Komodakis 2017, §3.1, equation 2, its distance squared as in the authors' code.)
 
-The map a does not change with the scale of A, so A is divided by its largest value first, each sample's by its own:
-no power over- or underflows, and the chain rule asks only for one more division. A map of zeros (up to 1e-12) has
-a = 0: it costs ‖t‖² = 1 and gets no gradient. At A = 0 the derivative of |A| (p = 1) is taken as 0; for p < 1 it would
-be infinite.
+The map a does not change with the scale of A. So each sample's A is first divided by its largest value: no power
+overflows or underflows, and the chain rule needs one more division. A map of zeros (up to 1e-12) has a = 0: it costs
+‖t‖² = 1 and gets no gradient. At A = 0 the derivative of |A| (p = 1) is taken as 0; for p < 1 it would be infinite.
 
-A mean over the batch alone. The authors' code averages over the H·W places as well, so their weight of 1000 is
-1000/(H·W) here, as the paper says too. Sum or mean over the channels is the same: a has no scale.
+The mean is over the batch alone. The authors' code also averages over the H·W places: its weight of 1000 is 1000/(H·W)
+here, as the paper says too. A sum and a mean over the channels give the same a, which has no scale.
 """
 
 import math

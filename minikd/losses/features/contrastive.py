@@ -8,10 +8,9 @@ Cross-entropy with the labels 0..N-1, so dS = (q - 1)/N with the unit matrix 1, 
     da = dS e/τ,   de = dSᵀ a/τ;   dx, dy by the unit rows;   dfs = dx ws,  dws = dxᵀ fs,  dwt = dyᵀ ft
 
 InfoNCE (van den Oord, Li & Vinyals 2018, equation 4) between the representations of two networks, as in CRD (Tian,
-Krishnan & Isola 2020, §3.1), with the batch's other samples for its memory of negatives. log N - L is a lower bound of
-the information that the one feature has of the other, so at most log N of it can be seen: batches should be large. Both
-maps to one width are trained beside the student. A feature mapped to zeros finds each of the N alike: log N, no
-gradient.
+Krishnan & Isola 2020, §3.1). Its negatives are the other samples of the batch. log N - L is a lower bound of the mutual
+information of the two features. The bound is at most log N, so batches should be large. Both linear maps are trained
+beside the student. A feature that is mapped to zeros has the loss log N and gets no gradient.
 """
 
 from minikd.backends import module_of

@@ -2,9 +2,9 @@
 
     L = (1/N) Σ_n (1 - <a_n, e_n>),   a = r/‖r‖,  r = fs wᵀ + b,  e = ft/‖ft‖
 
-da = -e/N; then the backward passes of the unit rows and of the dense layer. How long the teacher's feature is does not
-matter: it is the hint's loss without the lengths, since ½‖a - e‖² = 1 - <a, e>. A sample whose feature is all zeros, on
-either side, costs 1 and teaches nothing. (The loss of torch.nn.CosineEmbeddingLoss, on a FitNets regressor.)
+da = -e/N; the backward passes of the unit rows and of the dense layer follow. The length of the teacher's feature does
+not matter: since ½‖a - e‖² = 1 - <a, e>, this is the hint's loss between features of length 1. A sample with a feature
+of zeros, on either side, costs 1 and gives no gradient. (torch.nn.CosineEmbeddingLoss on a FitNets regressor.)
 """
 
 from minikd.losses.features.projection import check_projection
@@ -15,7 +15,7 @@ from minikd.typing import Floats, Scalar
 
 
 def cosine(fs: Floats, ft: Floats, w: Floats, b: Floats) -> tuple[Scalar, Floats, Floats, Floats]:
-    """Return 1 less the cosine, a mean over the batch, and dfs (as fs), dw (Dt, Ds), db (Dt,).
+    """Return 1 minus the cosine, a mean over the batch, and dfs (as fs), dw (Dt, Ds), db (Dt,).
 
     fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample; w (Dt, Ds) and b (Dt,) the regressor; all
     of one dtype. The loss lies in 0..2. Raises ShapeError and DtypeError.

@@ -5,8 +5,9 @@
 dr = (r - t)/N, and the rest is the dense layer's backward pass: dfs = dr w, dw = drᵀ fs, db = drᵀ 1. The regressor
 belongs to the loss: it is trained beside the student and thrown away after it (Romero et al. 2015, §2.2, equation 3).
 
-Half the sum of squares over the teacher's values, as in the paper: the mean is over the batch alone. Libraries that
-average over the values as well have a loss Dt/2 times smaller, and weights for it that are larger by as much.
+As in the paper, the loss is half the sum of squares over the teacher's values, and the mean is over the batch alone.
+Libraries that also average over the values have a loss that is Dt/2 times smaller, and weights that are larger by the
+same factor.
 """
 
 from minikd.losses.features.projection import check_projection

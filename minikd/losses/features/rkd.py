@@ -7,7 +7,7 @@ whose derivative h'(x) = x cut off at ±1 has no kink (Park, Kim, Lu & Cho 2019,
 
     ψ_ij = d_ij/μ,  μ = (1/M) Σ_ij d_ij,   L = (1/M) Σ_ij h(ψ_ij - φ_ij)
 
-With g_ij = h'(ψ_ij - φ_ij)/M, and μ too depending on every d: dd_ij = g_ij/μ - (1/M) Σ_kl g_kl d_kl/μ². As
+Let g_ij = h'(ψ_ij - φ_ij)/M. Since μ depends on every d, dd_ij = g_ij/μ - (1/M) Σ_kl g_kl d_kl/μ². Since
 ∂d_ij/∂f_i = (f_i - f_j)/d_ij = -∂d_ij/∂f_j, and dd is symmetric,
 
     df_i = 2 Σ_j dd_ij e_ij,   e_ij = (f_i - f_j)/d_ij
@@ -16,16 +16,16 @@ With g_ij = h'(ψ_ij - φ_ij)/M, and μ too depending on every d: dd_ij = g_ij/�
 
     ψ_ijk = <e_ij, e_kj>,   L = (1/M) Σ_ijk h(ψ_ijk - φ_ijk)
 
-de_ij = (2/M) Σ_k h'(ψ_ijk - φ_ijk) e_kj, as e stands on both sides; du_ij by the unit rows; and u_ij = f_i - f_j is
-added to df_i and taken from df_j.
+e stands on both sides, so de_ij = (2/M) Σ_k h'(ψ_ijk - φ_ijk) e_kj. The unit rows' backward pass gives du_ij. Since
+u_ij = f_i - f_j, du_ij is added to df_i and subtracted from df_j.
 
-Features that coincide (two samples with every ReLU off) have d = 0, where a length has no derivative: e is taken as 0
-there, so the pair is taught nothing, and it is at a right angle to all. If all coincide, ψ = 0.
+Features may coincide, as those of two samples with every ReLU off. Then d = 0, where a length has no derivative: e is
+taken as 0, so the pair gets no gradient and counts as a right angle with every other. If all coincide, ψ = 0.
 
-Distances are lengths of differences, never ‖f_i‖² + ‖f_j‖² - 2<f_i, f_j>, which in float32 leaves nothing of a short
-distance. The differences of all pairs are N²·D numbers, the cosines N³: both are made for some samples at a time.
+Distances are computed as lengths of differences. The formula ‖f_i‖² + ‖f_j‖² - 2<f_i, f_j> would lose a short distance
+in float32. The differences of all pairs are N²·D numbers and the cosines N³: both are made for some samples at a time.
 
-The means are over different samples. The authors' code divides by N² and N³, its zeros of a sample with itself counted:
+The means are over different samples. The authors' code divides by N² and N³, because it counts a sample with itself:
 its weights of 25 and 50 are 25 (N-1)/N and 50 (N-1)(N-2)/N² here. Its μ leaves out distances of 0.
 """
 
@@ -44,8 +44,8 @@ ELEMENTS = 1 << 17
 def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     """Return the loss of the pairs' distances, a mean over the pairs of the batch, and its gradient with respect to fs.
 
-    fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one dtype; N >= 2, and two samples
-    always have the mean distance: 0. Raises ShapeError and DtypeError.
+    fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample, of one dtype; N >= 2. For N = 2 the
+    loss is 0, because the one distance is the mean. Raises ShapeError and DtypeError.
     """
     xs, xt = feature_rows(fs, ft, least=2)
     xp, M = module_of(xs), len(xs) * (len(xs) - 1)

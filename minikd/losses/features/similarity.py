@@ -6,9 +6,8 @@ dA = 2 (A - B)/N², and dG by the unit rows' backward pass. G_ij = Σ_d F_id F_j
 
     dF_id = Σ_j dG_ij F_jd + Σ_j dG_ji F_jd,   dF = (dG + dGᵀ) F
 
-(Tung & Mori 2019, §3; the mean is over the pairs.) G knows angles and lengths only: a rotation of the
-features, or one factor for all, changes nothing. A feature of zeros is like no other: its row of A is 0, and teaches
-nothing; the other samples' rows still do.
+(Tung & Mori 2019, §3; the mean is over the pairs.) A rotation of the features, or one factor for all of them, changes
+nothing. The row of A of a feature of zeros is 0 and gives no gradient; the rows of the other samples still do.
 """
 
 from minikd.losses.features.rows import feature_rows

@@ -6,11 +6,12 @@ Derivation. ∂‖x‖/∂x_j = x_j/‖x‖ = a_j, so ∂a_k/∂x_j = δ_kj/‖x
 
     dx_j = Σ_k da_k (δ_kj - a_k a_j)/‖x‖ = (da_j - a_j Σ_k a_k da_k)/‖x‖
 
-the part of da across the row, over its length: <dx, x> = 0, for a longer row is the same direction.
+dx is the part of da that is orthogonal to the row, divided by the row's length. So <dx, x> = 0: a longer row has the
+same direction.
 
-A row of zeros (every ReLU of a sample off) has no direction, and no derivative there exists. Here its a is 0
-and its dx is 0: such a sample is compared as if at a right angle to everything, and is not taught. Rows shorter than
-1e-12 count as zeros. (The usual x/max(‖x‖, 1e-12) gives a = 0 as well, but hands da back 10¹² times as large.)
+A row of zeros (every ReLU of a sample off) has no direction and no derivative. Here its a and its dx are 0: such a
+sample counts as at a right angle to all others, and gets no gradient. Rows shorter than 1e-12 count as zeros. (The
+usual x/max(‖x‖, 1e-12) gives a = 0 as well, but multiplies da by 10¹².)
 """
 
 import math
@@ -27,7 +28,7 @@ SHORTEST = 1e-12
 def unit_rows(x: Floats) -> tuple[Floats, Floats]:
     """Return the rows of x (..., D) divided by their lengths, and the lengths (..., 1).
 
-    The length of a row of zeros is given as infinite, so that it is divided to 0, forward and backward.
+    For a row of zeros the length is infinite, so that the division gives 0, forward and backward.
     """
     check_float(x, "unit_rows: x")
     xp = module_of(x)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd.backends.host import numpy_alone
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, ShapeError
 from minikd.nn import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.blocks import BlockCache, Inside
 from minikd.training.parallel import workers
@@ -20,7 +20,7 @@ CONVOLUTIONS = {
     "3x3, not padded": ((16, 8, 3), {}, (8, 10)),
     "3x3, padded by two": ((8, 8, 3), {"padding": 2}, (6, 6)),
     "3x3, a wide image": ((8, 16, 3), {"padding": 1}, (4, 38)),
-    "5x5, the seed's": ((1, 32, 5), {}, (28, 28)),
+    "5x5, the original teacher's": ((1, 32, 5), {}, (28, 28)),
     "stride 2": ((3, 8, 3), {"stride": 2, "padding": 1}, (17, 16)),
     "stride, dilation and padding of two axes": (
         (4, 6, (3, 2)),
@@ -81,11 +81,27 @@ def test_a_block_is_its_layers_one_by_one(convolution, tail, dtype):
     assert_close(*both(passes, model, x, upstream(model, x)), scale=40)
 
 
-@pytest.mark.parametrize(("convolution", "covered"), [("groups", False), ("3x3, few channels", True)])
-def test_a_convolution_in_groups_is_left_to_numpy(convolution, covered):
-    model, x = network(convolution, "pool and relu", "float32"), pictures(convolution, "float32")
-    _, caches = model.forward(x)
-    assert isinstance(caches[0], BlockCache) == covered
+@pytest.mark.parametrize("groups", [1, 2, 4, 8])
+@pytest.mark.parametrize("channels", [8, 16])
+def test_groups_are_convolutions_side_by_side(groups, channels):
+    """Also with as many groups as channels, also as a part of an image with gaps in memory."""
+    rng = np.random.default_rng(1)
+    for moves in ({"padding": 1}, {"stride": 2, "padding": (0, 2), "dilation": (2, 1)}):
+        layers = [Conv2d(channels, 2 * channels, 3, rng, groups=groups, **moves), MaxPool2d(2), ReLU()]
+        model, x = Sequential(*layers), rng.standard_normal((3, 2 * channels, 12, 11)).astype("f")[:, ::2]
+        _, caches = model.forward(x)
+        assert [type(one) for one in caches] == [BlockCache, Inside, Inside]
+        dy, into = upstream(model, x), np.empty_like(model.vector)
+        assert_close(*both(passes, model, x, dy), scale=40)
+        model.parameter_gradients(dy, caches, into=into)
+        np.testing.assert_array_equal(into, model.flat_gradient(model.parameter_gradients(dy, caches)))
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 8, 8), (2, 16, 8, 8), (2, 8, 64)])
+def test_what_does_not_fit_the_groups_is_refused_as_before(shape):
+    model = network("groups", "pool and relu", "float32")
+    with pytest.raises(ShapeError, match=r"layer 0.*x has shape .*must be \(N, 8, H, W\)"):
+        model(np.ones(shape, "f"))
 
 
 @pytest.mark.parametrize("memory", ["gaps", "channels first"])
@@ -99,7 +115,7 @@ def test_memory_order_and_number_of_images_do_not_matter(memory, count):
 
 
 def test_the_usual_networks_run_in_blocks():
-    cases = {"3x3, the teacher's first": 2, "3x3, the teacher's second": 2, "5x5, the seed's": 2}
+    cases = {"3x3, the teacher's first": 2, "3x3, the teacher's second": 2, "5x5, the original teacher's": 2}
     for convolution, inside in cases.items():
         model = network(convolution, "pool and relu", "float32")
         _, cache = model.forward(pictures(convolution, "float32"))
@@ -124,7 +140,7 @@ def test_what_is_not_finite_stays_visible(convolution, value):
 
 def test_of_equals_the_first_wins():
     """Few different values: every window has ties, exact ones, since all sums are small whole numbers."""
-    for convolution in ("3x3, the teacher's first", "3x3, the teacher's second", "5x5, the seed's", "1x1"):
+    for convolution in ("3x3, the teacher's first", "3x3, the teacher's second", "5x5, the original teacher's", "1x1"):
         model = network(convolution, "pool and relu", "float64")
         model.vector = np.random.default_rng(5).integers(-1, 2, model.vector.shape)
         x = np.round(pictures(convolution, "float64"))

@@ -33,7 +33,7 @@ def kinds(report):
 
 
 def test_a_right_gradient(rng):
-    report = check_function(sine, sine_backward, arrays(rng), rng, name="sine")
+    report = check_function(sine, sine_backward, arrays(rng), rng).named("sine")
     assert report.ok
     assert report.expect_ok() is report
     assert report.shapes == {"x": (4, 3), "w": (3,)}
@@ -192,7 +192,7 @@ def test_the_engine_is_right_and_the_table_says_so(rng):
 
 
 def test_the_table_shows_the_message_of_what_failed(rng):
-    wrong = check_function(sine, lambda dy, c: {"x": dy, "w": dy.sum(0)}, arrays(rng), rng, name="bad sine")
+    wrong = check_function(sine, lambda dy, c: {"x": dy, "w": dy.sum(0)}, arrays(rng), rng).named("bad sine")
     text = table((wrong,))
     assert "0 of 1 right" in text
     assert " ".join(wrong.message.split()) in " ".join(text.split())

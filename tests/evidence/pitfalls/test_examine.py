@@ -10,7 +10,7 @@ from minikd.evidence.pitfalls import PITFALLS, RIGHT, Conditions, Wiring
 from minikd.evidence.pitfalls.checks import CHECKS
 from minikd.evidence.pitfalls.examine import examine
 from minikd.evidence.pitfalls.report import paragraphs, table
-from minikd.evidence.pitfalls.scene import TEMPERATURE, bend, gradient, network, scene_of, terms
+from minikd.evidence.pitfalls.scene import TEMPERATURE, bend, gradient, network, scene_of, terms_of
 from minikd.losses import kl_divergence, softmax
 from minikd.methods import SoftTargets
 from minikd.training.objective import Answer, Step, add_up
@@ -101,7 +101,7 @@ def test_the_right_wiring_is_the_package_s_own_method():
     rng = np.random.default_rng(0)
     z, v = rng.standard_normal((6, K)), 3 * rng.standard_normal((6, K))
     labels = np.array([3, -1, 0, -1, 9, 2])
-    ours = add_up(terms(RIGHT, z, v, labels, 0.7), z, 1.0)
+    ours = add_up(terms_of(RIGHT, z, v, labels, 0.7), z, 1.0)
     step = Step(0.0, rng)
     own = add_up(SoftTargets(T, 0.7).terms(Answer(z), Answer(v), Batch(np.arange(6), None, labels), step), z, 1.0)
     assert ours.loss == pytest.approx(own.loss)
@@ -141,6 +141,6 @@ def test_a_wrong_loss_of_one_branch_is_asked_for_there_only():
     z, v = rng.standard_normal((4, K)), rng.standard_normal((4, K))
     labels = np.array([3, -1, 0, -1])
     wiring = Wiring(bare=lambda z, v, T: (kl_divergence(z, v, T)[0] * 0, z * 0))
-    dz = add_up(terms(wiring, z, v, labels, 1.0), z, 1.0).dlogits
+    dz = add_up(terms_of(wiring, z, v, labels, 1.0), z, 1.0).dlogits
     assert np.array_equal(dz[1::2], np.zeros((2, K)))
     assert np.allclose(dz[::2], kl_divergence(z, v, T)[1][::2])

@@ -17,7 +17,7 @@ def torch():
 
 
 def compared():
-    return list(features.feature_rows(np.random.default_rng(0)))
+    return list(features.compare_features(np.random.default_rng(0)))
 
 
 def scaled(loss, place):

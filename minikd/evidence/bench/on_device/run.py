@@ -7,7 +7,7 @@ from typing import NamedTuple, TypedDict
 from minikd.evidence.bench.on_device import ours, theirs
 from minikd.evidence.bench.theirs import TorchSettings
 from minikd.evidence.bench.works import WORKS, Benchmark, Problem, TeacherAndStudent
-from minikd.evidence.gpu_check.device import Device, describe, memory
+from minikd.evidence.gpu_check.device import Device, described_device, held_memory
 
 COUNT, QUICK_COUNT, IMAGES = 50, 2, 16_384
 NAMES = tuple(work.name for work in WORKS)
@@ -48,7 +48,7 @@ class Way(NamedTuple):
 def run(names: Sequence[str], way: Way, each: Callable[[CardReport], None]) -> CardReport:
     """Measure the works of these names; `each` is given the report after every row. torch.compile comes last."""
     torch_version = version_with_cuda()
-    report = CardReport(device=describe(), tf32=way.tf32, torch=torch_version, rows=[])
+    report = CardReport(device=described_device(), tf32=way.tf32, torch=torch_version, rows=[])
     if torch_version:
         theirs.allow_tf32(way.tf32)
     stage = TeacherAndStudent.of(max(IMAGES // (8 if way.quick else 1), *way.batches), map, 1)
@@ -79,7 +79,7 @@ def rows_of(
     """Yield what minikd and PyTorch take for a work, or PyTorch's compiled ways alone."""
     problem = work.problem(stage)
     if not compiled:
-        yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), memory)
+        yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), held_memory)
     for settings in theirs.settings_of(problem, compiled) if with_torch else ():
         times = times_of(problem, stage, batch, count, settings)
         yield from told(work, batch, "PyTorch", settings.name.removeprefix("PyTorch").strip(", "), times, theirs.memory)
