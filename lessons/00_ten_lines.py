@@ -67,7 +67,8 @@ minikd.distill(teacher, distilled, digits, plan, temperature=2.0, alpha=0.9, cal
 models = {"teacher": teacher, "baseline": alone, "distilled student": distilled}
 results = {name: minikd.evaluate(model, digits) for name, model in models.items()}
 for name, scores in results.items():
-    print(f"{name:18} {scores.errors:4} errors of 10,000   NLL {scores.nll:.4f}   {models[name].size:,} parameters")
+    errors = f"{scores.errors:4} errors of {len(digits.test_labels):,}"
+    print(f"{name:18} {errors}   NLL {scores.nll:.4f}   {models[name].size:,} parameters")
 if lesson.quick:
     print("4,000 images are too few to see what the teacher is good for: run this without --quick")
 else:

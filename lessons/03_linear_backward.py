@@ -219,7 +219,7 @@ count, rate = lesson.pick(full=10_000, quick=2_000), 0.1
 train = Views(digits.train_images[:count], digits.train_labels[:count], *mean_and_std(digits.train_images[:count]))
 test = Views(digits.test_images[:2000], digits.test_labels[:2000], train.mean, train.std)
 images, labels = train.clean().reshape(count, 784), train.labels
-test_images = test.clean().reshape(2000, 784)
+test_images = test.clean().reshape(-1, 784)
 
 w, b = np.zeros((10, 784), np.float32), np.zeros(10, np.float32)
 losses = []

@@ -223,8 +223,8 @@ def moved(image, dy, dx):
 variation = minikd.Augmentation(shift=2)
 index = np.arange(6)
 views = replace(small_views, augmentation=variation)
-down, right = motion(variation, keys(0, 0, 2)[0], index)[:, :2].T  # how far each image moves in epoch 0 of seed 0
-by_hand = [moved(views.images[i, 0].astype(float), -down[i], -right[i]) for i in index]
+down, across = motion(variation, keys(0, 0, 2)[0], index)[:, :2].T  # how far each image moves in epoch 0 of seed 0
+by_hand = [moved(views.images[i, 0].astype(float), -down[i], -across[i]) for i in index]
 engines = augment(views.images[index], variation, 0, 0, index)[:, 0]
 lesson.close("moved by hand = the engine's augmentation", by_hand, engines, within=1e-5)
 lesson.close(

@@ -25,7 +25,6 @@
 # %%
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import numpy as np
@@ -38,6 +37,7 @@ from minikd.evidence.gpu_check.device import seconds
 from minikd.lessons import Lesson
 from minikd.lessons.elsewhere import elsewhere
 from minikd.lessons.rows import row
+from minikd.lessons.stand_ins import one_worker
 from minikd.report import style
 
 lesson = Lesson("15_gpu")
@@ -182,7 +182,7 @@ class Queue:
     """A model of a device: `launch` returns at once, one worker does what was ordered, in order."""
 
     def __init__(self):
-        self.worker, self.orders = ThreadPoolExecutor(max_workers=1), []
+        self.worker, self.orders = one_worker(), []
 
     def launch(self, work):
         self.orders.append(self.worker.submit(work))

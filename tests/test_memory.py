@@ -56,3 +56,11 @@ def test_a_limit_of_the_process_counts_as_the_memory_there_is():
     )
     found = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout
     assert 0 < int(found) < 2**30
+
+
+def test_in_a_page_which_does_not_tell_a_gibibyte_is_taken_to_be_free(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    monkeypatch.setitem(sys.modules, "psutil", None)  # Pyodide has none
+    assert memory.available() == memory.IN_A_PAGE == 2**30
+    with pytest.raises(SizeError, match=r"1\.1 GB are free"):
+        memory.require(2**31, "it", "take less")

@@ -1,4 +1,4 @@
-"""Gives lesson pages what their buttons need: the scripts, minikd as a zip file, the exercises, where Pyodide is."""
+"""Gives lesson pages what their buttons need: the scripts, minikd as a zip file, the exercises, and Pyodide."""
 
 import json
 import shutil
@@ -7,14 +7,12 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from minikd.lessons.packed import TEST, TRAINING, pack
+from minikd.lessons.pyodide import PUBLIC, is_address, take_in
 from minikd.lessons.work import exercises
-
-PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"
-"""Its public address. The version is the one that the pages were tested with."""
 
 NOTE = (
     "Run starts Python in this page; nothing is installed. Cells run with the sizes of --quick on a part of MNIST "
-    f"({TRAINING:,} and {TEST:,} images), so numbers differ from the recorded ones."
+    f"({TRAINING:,} and {TEST:,} images), so results on MNIST differ from the recorded ones."
 )
 
 
@@ -40,10 +38,10 @@ def write(app: Sphinx, trouble: Exception | None) -> None:
         return
     (folder / "minikd.zip").write_bytes(pack(lessons))
     shutil.copytree(lessons / "exercises", folder / "exercises", dirs_exist_ok=True)
+    place = app.config.pyodide or PUBLIC
     settings = {
-        "pyodide": app.config.pyodide.rstrip("/") + "/" if app.config.pyodide else PYODIDE,
-        "root": "../../",
-        "packed": "_static/run/minikd.zip",
+        "pyodide": f"{place.rstrip('/')}/" if is_address(place) else take_in(Path(place), folder),
+        "packed": "minikd.zip",
         "exercises": exercises(lessons),
         "note": NOTE,
     }

@@ -30,7 +30,10 @@ TITLES = {
 FIRST = ("data", "image_size", "seed")
 """Settings of the whole run that most people need."""
 
-QUICK = {"teacher.epochs": 1, "teacher.warm_up": 0.2, "student.epochs": 1, "student.warm_up": 0.0}
+QUICK = {
+    "train_images": 5000,
+    **{"teacher.epochs": 1, "teacher.warm_up": 0.2, "student.epochs": 5, "student.warm_up": 0.0},
+}
 """What --quick sets, where no flag says otherwise."""
 
 

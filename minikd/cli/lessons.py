@@ -33,8 +33,8 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--pyodide",
         default="",
-        metavar="ADDRESS",
-        help="--html, --serve: where pages load Pyodide from: https://..., or a folder in the site (default: its CDN)",
+        metavar="PLACE",
+        help="--html, --serve: where pages get Pyodide: https://..., or a folder, which is copied (default: its CDN)",
     )
     to.add_argument("--quick", action="store_true", help="--html, --serve: seconds for each lesson (default: minutes)")
     add_json(to)

@@ -25,7 +25,7 @@ RAW = argparse.RawDescriptionHelpFormatter
 DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on NumPy or CuPy."
 
 BEGIN = {
-    "minikd distill --quick": "see it run, in a minute at most",
+    "minikd distill --quick": "see it run, in seconds",
     "minikd distill": "the real thing, on MNIST",
     "minikd lessons": "learn how it works",
 }

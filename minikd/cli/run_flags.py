@@ -26,7 +26,9 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
     group = to.add_argument_group("what most people need")
     group.add_argument("-h", "--help", action="help", help="show all this")
     add_recipe_flags(to, group)
-    group.add_argument("--quick", action="store_true", help="one epoch of each model, as a trial (default: minutes)")
+    group.add_argument(
+        "--quick", action="store_true", help="a trial on few images, few epochs: seconds (default: minutes)"
+    )
     group.add_argument(
         "--dry-run",
         action="store_true",

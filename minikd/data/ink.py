@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from minikd.typing import Pixels
+from minikd.typing import Ints, Pixels
 
 Plane = npt.NDArray[np.uint8]
 
@@ -30,6 +30,10 @@ TRACE = 24
 DUST = 0.02
 """What is smaller than this part of the largest stroke is dust."""
 
+
+APART, WHOLE = 0.1, 0.5
+"""Parts of the ink are characters of their own where a gap of this part of the ink's height lies between them, and each
+is at least this part as high as the highest. Lower parts are dots, nearer ones a character's broken strokes."""
 
 SOME = 1000
 """Training images that are looked at."""
@@ -123,6 +127,29 @@ def frame_of(ink: Plane) -> Frame | None:
         return None
     left, top = int(columns[0]), int(rows[0])
     return Frame(left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1)
+
+
+def characters_in(ink: Plane) -> int:
+    """Return how many characters stand beside or below one another in a plane; 0 where there is no ink."""
+    frame = frame_of(ink)
+    if frame is None:
+        return 0
+    cut = ink[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] > TRACE
+    beside = [cut[:, part] for part in parted(cut.any(0), APART * frame.height)]
+    below = [cut[part] for part in parted(cut.any(1), APART * frame.height)]
+    return max(high_ones(beside), high_ones(below))
+
+
+def parted(inked: npt.ArrayLike, gap: float) -> list[Ints]:
+    """Return the numbers of the lines with ink, in parts that so many lines without ink lie between, at least."""
+    lines = np.flatnonzero(np.asarray(inked))
+    return np.split(lines, np.flatnonzero(np.diff(lines) - 1 >= max(1, gap)) + 1)
+
+
+def high_ones(parts: list[npt.NDArray[np.bool_]]) -> int:
+    """Return how many parts are high enough, beside the highest, to be characters."""
+    heights = [int(np.ptp(np.flatnonzero(part.any(1)))) + 1 for part in parts]
+    return sum(height >= WHOLE * max(heights) for height in heights)
 
 
 def centre_of_mass(ink: Pixels) -> tuple[float, float]:

@@ -34,6 +34,11 @@ CLIP_NORM = 1.0
 """Gradient norm above which a step is shortened: no batch of a small set can throw the weights far."""
 
 
+SOFTNESS = 0.3
+"""Probability that soft targets leave to other classes than the likeliest, at least: a teacher that is trained for long
+on a few hundred images leaves 0.002 to 0.05 at the default temperature, see `softness`."""
+
+
 def batch_size(images: int) -> int:
     """Return the images of a step: fewer where there are few, so that an epoch has steps enough."""
     return 128 if images >= 10_000 else 64 if images >= 2_000 else 32
@@ -74,6 +79,11 @@ def student_settings(images: int, macs: int, teacher_macs: int, varied: bool) ->
         "epochs": epochs(STUDENT_IMAGES, images, images, batch, time),
         "clip_norm": CLIP_NORM,
     }
+
+
+def distillation_settings(method: str) -> dict[str, object]:
+    """Return how a method is given the teacher's answers: other methods than soft targets have scales of their own."""
+    return {"softness": SOFTNESS} if method == "soft_targets" else {}
 
 
 def moved(image: Shape) -> dict[str, object]:

@@ -56,11 +56,15 @@ def lies_elsewhere(results: Mapping[str, object], recipe: Recipe) -> bool:
 
 
 def differences(results: Mapping[str, object], recipe: Recipe) -> Iterator[tuple[str, object, object]]:
-    """Yield each setting in which the results' recipe, if they name one, and this one differ: its name, both values."""
+    """Yield each setting in which the results' recipe, if they name one, and this one differ: its name, both values.
+
+    A setting that an earlier version did not have counts as its default, which changes nothing.
+    """
     config = results.get("config")
     if not isinstance(config, Mapping):
         return
-    before, now = dict(flat(config)), dict(flat(as_table(recipe)))
+    defaults = [one for one in flat(as_table(Recipe())) if not one[0].startswith("distillation.method_args.")]
+    before, now = dict([*defaults, *flat(config)]), dict(flat(as_table(recipe)))
     for name in dict.fromkeys([*before, *now]):
         if before.get(name) != now.get(name):
             yield name, before.get(name), now.get(name)

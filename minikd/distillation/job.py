@@ -242,6 +242,8 @@ class Job:
         settings = {f"{how.label}.{one}": value for one, value in how.method_args.items()}
         if how.method_digest:
             settings["method_file"] = file_digest(how.method)
+        if how.softness:
+            settings["softness"] = how.softness
         teachers = [digest_of(one) for one in self.teachers_of(name)]
         model = networks.taught(recipe, data.dataset)[name]
         return model, recipe.student, data.transfer, {"method": how.label, **settings, "teachers": teachers}
@@ -251,7 +253,9 @@ class Job:
         if name not in self.taught:
             return Labels(self.recipe.teacher.label_smoothing if name == "teacher" else 0.0)
         teachers = self.teachers_of(name)
-        ask = asking(teachers, views, self.callbacks, self.threads, self.teacher_cache)
+        ask = asking(
+            teachers, views, self.callbacks, self.threads, self.teacher_cache, self.recipe.distillation.softness
+        )
         pair = Pair(model, teachers, self.data.dataset.image_shape, self.data.all_labelled)
         return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))
 

@@ -1,6 +1,6 @@
 """From a recipe to the images that each part of a run sees."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Data:
 
         Pixels are normalised as a given teacher was trained, or else by the training images' mean and deviation.
         """
-        dataset = load_dataset(recipe.data, size_of(recipe.image_size))
+        dataset = fewer(load_dataset(recipe.data, size_of(recipe.image_size)), recipe)
         if teacher:
             check_fits(teacher, dataset, recipe.teacher.weights)
         memory.require(dataset.train_images.nbytes, "the training images without those held out", SMALLER)
@@ -80,6 +80,19 @@ class Data:
     def card(self, name: str) -> Card:
         """Return what a weights file of this data's models says beside the weights."""
         return Card.of(name, self.dataset, self.train.mean, self.train.std)
+
+
+def fewer(dataset: Dataset, recipe: Recipe) -> Dataset:
+    """Return the data with as many training images as the recipe uses at most, each class its share."""
+    count, images, labels = recipe.train_images, dataset.train_images, dataset.train_labels
+    if not 0 < count < len(labels):
+        return dataset
+    if count < dataset.classes:
+        raise ConfigError(
+            f"train_images is {count}, but must be at least {dataset.classes}, one for each class; 0: all"
+        )
+    used = split_by_class(labels, len(labels) - count, recipe.seed)[0]
+    return replace(dataset, train_images=images[used], train_labels=labels[used])
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> int:

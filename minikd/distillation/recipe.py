@@ -108,6 +108,9 @@ class Distillation(Section):
     ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
     generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=1001)
+    softness: float = setting(
+        0.0, "soften a teacher that leaves less than this probability to other classes; 0: leave it", 0, below=1
+    )
     method_args: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -170,6 +173,7 @@ class Recipe(Section):
 
     data: str = setting("mnist", "mnist, fashion-mnist, kmnist, a path (.npz, IDX files, images), or FILE.py:NAME")
     image_size: str = setting("", "resize a folder's images to this, as 28x28; empty: they must have one size")
+    train_images: int = setting(0, "training images to use at most, each class its share; 0: all", 0)
     validation: int = setting(
         5000, "training images held out for the accuracy by epoch, at most a tenth; 0: watch the test set", 0
     )
@@ -233,6 +237,7 @@ SEARCHED = (
         for section in ("teacher", "student")
         for name in ("clip_norm", "shift", "rotation", "scale")
     ),
+    "distillation.softness",
 )
 """What a search may find, see `distillation.search`."""
 

@@ -28,6 +28,8 @@ from minikd.distillation.results import (
     read_results,
     write_results,
 )
+from minikd.distillation.softness import factor_of
+from minikd.distillation.teacher import LiveTeacher
 from minikd.errors import ConfigError, MinikdError, RanAway
 from minikd.machine import machine, versions
 from minikd.nn import Sequential
@@ -91,7 +93,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
     begin = time.perf_counter()
     with Job(recipe, place, prepared(recipe), callbacks) as job:
         before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
-        job.search("teacher", "student")
+        job.search("teacher", "student", "distillation")
         for stage in job.stages(*job.names):
             with stepping_back(job), job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
@@ -167,7 +169,7 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
         test_labels=job.data.test.labels,
         logits=logits,
         filters={name: value for name, value in pictures.items() if value is not None},
-        temperature=job.method.temperature,
+        temperature=temperature_of(job),
         history=job.history,
     )
     try:
@@ -180,6 +182,15 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
             f"--resume {quoted(job.folder)} draws what is missing"
         )
         return {}
+
+
+def temperature_of(job: Job) -> float:
+    """Return the temperature at which the student sees the teacher's own logits: a factor of these divides it."""
+    temperature, softness = job.method.temperature, job.recipe.distillation.softness
+    if not softness:
+        return temperature
+    teacher, views = job.models["teacher"], replace(job.data.transfer, augmentation=job.recipe.student.augmentation)
+    return float(f"{temperature / factor_of(LiveTeacher(teacher), teacher, views, temperature, softness):.3g}")
 
 
 def circumstances(job: Job) -> RunConditions:

@@ -35,11 +35,11 @@ from minikd.distillation import budgets, networks
 from minikd.distillation.budgets import Settings
 from minikd.distillation.held_out import held_out, splits
 from minikd.distillation.prepare import Data
-from minikd.distillation.recipe import Recipe, Training
+from minikd.distillation.recipe import SECTIONS, Recipe, Training
 from minikd.errors import Diverged, MinikdError
 from minikd.methods import Labels
 from minikd.nn import Sequential
-from minikd.settings import with_values
+from minikd.settings import Section, with_values
 from minikd.storage.jsonfiles import read_table, write_json
 from minikd.training import fit
 from minikd.training.identity import digest
@@ -55,6 +55,9 @@ SHARES = (1 / 6, 1 / 3)
 
 FOLD = 0.5
 """The part of a round's share for which a candidate is trained on each of the folds: three take half as long again."""
+
+FINALISTS = 2
+"""Candidates of whom none is dropped before the last round."""
 
 TEACHERS = ("cnn", "vgg")
 """The networks that are tried as teacher."""
@@ -169,17 +172,20 @@ class Search:
                 found.append(networks.first_teacher(recipe, self.data.dataset))
         return found
 
-    def teachers(self, student: Trial | None) -> Candidate:
-        """Return the best teacher's settings; where it is no better than the student, what usually helps is tried."""
+    def teachers(self, student: Trial | None, moved: bool) -> Candidate:
+        """Return the best teacher's settings; where it is no better than the student, what usually helps is tried.
+
+        moved: the students' images are, so the teacher's are too, because it has to answer about the students' views.
+        """
         wanted = TEACHERS if "teacher.model" in self.recipe.search else (self.recipe.teacher.model,)
-        found = [one for model in wanted for one in self.of_network(model)]
-        best, trial = self.best("teacher", found or self.of_network("wide"))
+        found = [one for model in wanted for one in self.of_network(model, moved)]
+        best, trial = self.best("teacher", found or self.of_network("wide", moved))
         if student is None or trial is None or trial["brier"] < student["brier"]:
             return best
         self.note("no teacher is better than the student; trying what usually helps:")
         more = self.longer(best)
         if "teacher.model" in self.recipe.search:
-            more += self.of_network("wide")
+            more += self.of_network("wide", moved)
         tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
         best, trial = min([(best, trial), *tried.values()], key=lambda pair: pair[1]["brier"])
         if trial["brier"] >= student["brier"]:
@@ -195,7 +201,7 @@ class Search:
             return []
         return [Candidate(f"{teacher.name}, 3 x steps", {**teacher.settings, "epochs": epochs})]
 
-    def of_network(self, model: str) -> list[Candidate]:
+    def of_network(self, model: str, moved: bool) -> list[Candidate]:
         """Return the candidates of a teacher's network: none where it cannot take the images, or takes too long."""
         recipe = self.recipe.with_section(replace(self.recipe.teacher, model=model))
         try:
@@ -208,14 +214,14 @@ class Search:
         if macs > DEAR and model != TEACHERS[-1] and "teacher.model" in self.recipe.search:
             return []
         common = {"model": model, **budgets.teacher_settings(len(self.known), len(self.data.train), macs)}
-        return [Candidate(f"{model}{name}", {**common, **more}) for name, more in self.augmentations("teacher")]
+        return [Candidate(f"{model}{name}", {**common, **more}) for name, more in self.augmentations("teacher", moved)]
 
-    def augmentations(self, section: str) -> list[tuple[str, Settings]]:
+    def augmentations(self, section: str, only_moved: bool = False) -> list[tuple[str, Settings]]:
         """Return the augmentations to try: images as they are, and moved; none of them where one is prescribed."""
         if not all(f"{section}.{name}" in self.recipe.search for name in budgets.STILL):
             return [("", {})]
-        moved = budgets.moved(self.data.dataset.image_shape)
-        return [("", budgets.STILL), (", images moved", moved)]
+        moved = (", images moved", budgets.moved(self.data.dataset.image_shape))
+        return [moved] if only_moved else [("", budgets.STILL), moved]
 
     def best(self, section: str, candidates: list[Candidate]) -> tuple[Candidate, Trial | None]:
         """Return the candidate that is left at the end of the rounds, and its last trial; None where none was held."""
@@ -223,7 +229,7 @@ class Search:
             return candidates[0], None
         for number in range(len(SHARES)):
             last = number == len(SHARES) - 1
-            if len(candidates) == 1 and not last:
+            if len(candidates) <= FINALISTS and not last:
                 continue
             self.note(f"{section}, round {number + 1}:")
             trials = {one.name: self.trial(section, one, number) for one in candidates}
@@ -286,7 +292,7 @@ class Search:
 
 def by_rule(recipe: Recipe, data: Data, teacher: Sequential | None) -> Recipe:
     """Return the recipe as it is if nothing is tried, for an estimate of the time that a run takes."""
-    return searched(recipe, data, teacher, None, lambda text: None, ("teacher", "student")) if recipe.search else recipe
+    return searched(recipe, data, teacher, None, lambda text: None, tuple(SECTIONS)) if recipe.search else recipe
 
 
 def searched(
@@ -304,7 +310,8 @@ def searched(
     student, trial = one.students()
     macs = teacher.macs(data.dataset.image_shape) if teacher else 1
     if "teacher" in sections and teacher is None:
-        found = one.teachers(trial)
+        with_student = with_settings(recipe, "student", student.settings)
+        found = one.teachers(trial, with_student.student.augmentation is not None)
         recipe = with_settings(recipe, "teacher", found.settings)
         note(f"teacher: {found.name}; {recipe.teacher.epochs} epochs")
         macs = networks.first_teacher(recipe, data.dataset).macs(data.dataset.image_shape)
@@ -315,6 +322,8 @@ def searched(
         final = budgets.student_settings(len(data.transfer), size, macs, varied)
         recipe = with_settings(recipe, "student", final)
         note(f"students: {student.name}; {recipe.student.epochs} epochs")
+    if "distillation" in sections:
+        recipe = with_settings(recipe, "distillation", budgets.distillation_settings(recipe.distillation.method))
     left = tuple(name for name in recipe.search if name.split(".")[0] not in sections)
     return replace(recipe, search=left)
 
@@ -327,7 +336,7 @@ def read_record(folder: Path) -> Record | None:
 def with_settings(recipe: Recipe, section: str, settings: Settings) -> Recipe:
     """Return the recipe with those of the settings that it looks for."""
     wanted = {name: value for name, value in settings.items() if f"{section}.{name}" in recipe.search}
-    how: Training = getattr(recipe, section)
+    how: Section = getattr(recipe, section)
     return recipe.with_section(with_values(how, wanted))
 
 

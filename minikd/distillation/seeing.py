@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minikd.console.notices import notice
-from minikd.data.ink import Frame, centred, ground_of, ink_of
+from minikd.data.ink import Frame, centred, characters_in, ground_of, ink_of
 from minikd.data.pictures import channels_first, picture_in, stretched
 from minikd.weights import Card
 
@@ -77,6 +77,11 @@ def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Prepare
     made = centred(ink, size, card.ink_box)
     if made is None:
         return None
+    if (count := characters_in(ink)) > 1:
+        notice(
+            f"{image} seems to show {count} characters; the models take them for one, so no answer means anything: cut "
+            "the picture up, and give one for each"
+        )
     around = "dark on a bright background, so turned around as by --invert; " if darker != ways.invert else ""
     if darker and ways.invert:
         notice(f"{image} shows light ink on a dark background, which is taken as it is: --invert makes no difference")

@@ -16,6 +16,7 @@ import numpy as np
 from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
+from minikd.distillation.softness import SoftenedTeacher, softened
 from minikd.distillation.teacher_cache import cached_outputs
 from minikd.methods import Answer, Ask, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
@@ -65,6 +66,7 @@ def asking(
     callbacks: Sequence[Callback] = (),
     threads: int | None = None,
     folder: Path | None = None,
+    softness: float = 0.0,
 ) -> Ask:
     """Return what a method asks its teachers with, see `answers`; the callbacks are told where that takes a while."""
 
@@ -73,7 +75,12 @@ def asking(
             Callbacks(callbacks).note(f"the teacher looks at {len(views):,} images ...")
         on_host = module_of(teachers[0].vector) is np
         with workers(threads if on_host else 1) as map_:
-            return answers(teachers, views, map_, layers, temperature, folder)
+            found = answers(teachers, views, map_, layers, temperature, folder, softness)
+        if isinstance(found, SoftenedTeacher) and found.factor < 1:
+            Callbacks(callbacks).note(
+                f"the teacher is too sure to teach: its logits are multiplied by {found.factor:g}"
+            )
+        return found
 
     return ask
 
@@ -85,12 +92,15 @@ def answers(
     layers: tuple[str, ...],
     temperature: float,
     folder: Path | None = None,
+    softness: float = 0.0,
 ) -> TeacherAnswers:
     """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
 
     With `folder`, answers to unchanging views are cached there for later runs, see `distillation.teacher_cache`.
+    softness: see `distillation.softness`.
     """
-    each = [teacher_for(teacher, views, map_, layers, folder) for teacher in teachers]
+    found = ((one, teacher_for(one, views, map_, layers, folder)) for one in teachers)
+    each = [softened(answer, one, views, temperature, softness) for one, answer in found]
     return each[0] if len(each) == 1 else Ensemble(each, temperature)
 
 

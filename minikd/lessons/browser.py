@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -17,8 +18,7 @@ from minikd.lessons.lesson import QUICK
 from minikd.lessons.work import checked, exercises, summary
 
 IMPORTED_LATE = {
-    **{"matplotlib": "matplotlib", "scipy": "scipy", "PIL": "pillow", "joblib": "joblib", "msgspec": "msgspec"},
-    **{"safetensors": "safetensors", "jinja2": "jinja2", "tomli_w": "tomli-w"},
+    **{"matplotlib": "matplotlib", "scipy": "scipy", "PIL": "pillow", "msgspec": "msgspec", "tomli_w": "tomli-w"},
 }
 """Modules that are loaded when they are first imported, and the names of their packages in Pyodide."""
 
@@ -49,13 +49,16 @@ class Cells:
     """The cells of one page, which share their names as those of a notebook do. Sizes are those of --quick."""
 
     def __init__(self, lessons: Path) -> None:
-        self.lessons, self.names, self.count = lessons, {"__name__": "__main__"}, 0
+        self.lessons, self.names, self.runs = lessons, {"__name__": "__main__"}, Counter[int]()
         os.environ[QUICK] = "1"
 
-    def run(self, code: str) -> object:
-        """Run a cell and return the value of its last line if that is an expression: PNG bytes or text, else None."""
-        self.count += 1
-        file = f"<cell {self.count}>"
+    def run(self, code: str, place: int) -> object:
+        """Run a cell and return the value of its last line if that is an expression: PNG bytes or text, else None.
+
+        place: the cell's number on the page, for tracebacks.
+        """
+        self.runs[place] += 1
+        file = f"<cell {place}>" if self.runs[place] == 1 else f"<cell {place}, run {self.runs[place]}>"
         linecache.cache[file] = len(code), None, code.splitlines(keepends=True), file  # for tracebacks
         body = ast.parse(code, file)
         end = body.body[-1] if body.body else None

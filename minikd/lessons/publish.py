@@ -10,6 +10,7 @@ from pathlib import Path
 from minikd.errors import ConfigError
 from minikd.lessons.lesson import QUICK
 from minikd.lessons.library import LessonCard
+from minikd.lessons.pyodide import check_folder, is_address
 from minikd.storage.files import write_atomically
 
 MODULES = ("sphinx", "furo", "myst_nb", "jupytext", "ipykernel", "latex2mathml")
@@ -36,8 +37,12 @@ def write_site(lessons: Path, folder: Path, quick: bool, pyodide: str = "") -> b
 
     Each lesson runs as a notebook; what an earlier call has run, and is unchanged, does not run again. Sphinx reports
     progress and warnings on standard error. `pyodide` is where pages load Pyodide from: an https address, or a folder
-    in the site; "" for its public address. Raises ConfigError where the folder of the lessons has no docs beside it.
+    of this machine, which the site takes in; "" for its public address. Raises ConfigError where the folder of the
+    lessons has no docs beside it, and where that folder is not Pyodide's.
     """
+    if pyodide and not is_address(pyodide):
+        pyodide = str(Path(pyodide).resolve())
+        check_folder(Path(pyodide))
     repository = lessons.resolve().parent
     if not (repository / "docs" / "conf.py").is_file():
         raise ConfigError(f"no docs/conf.py beside {lessons}: the site is built in a clone of minikd's repository")

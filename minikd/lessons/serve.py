@@ -1,5 +1,6 @@
 """Serves the site to a browser on this machine, so that the buttons of its lesson pages work."""
 
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,16 +29,25 @@ class Pages(SimpleHTTPRequestHandler):
         super().end_headers()
 
 
-def server(folder: Path, port: int) -> ThreadingHTTPServer:
+class SiteServer(ThreadingHTTPServer):
+    """A server whose reader may leave a page while it loads."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print a traceback of an error, but not of a connection that the browser has closed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+def server(folder: Path, port: int) -> SiteServer:
     """Return a server of the folder's files on a port, 0 for any that is free. Raises ConfigError where it is taken."""
     try:
-        return ThreadingHTTPServer((HOST, port), partial(Pages, directory=str(folder)))
+        return SiteServer((HOST, port), partial(Pages, directory=str(folder)))
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"port {port} of this machine cannot be used ({error}); --port 0 takes any free one"
         ) from error
 
 
-def address(of: ThreadingHTTPServer) -> str:
+def address(of: SiteServer) -> str:
     """Return where a browser finds the site."""
     return f"http://{HOST}:{of.server_address[1]}/"

@@ -265,11 +265,11 @@ def test_the_work_of_a_job_names_its_stages_in_order(data):
     assert stages["teacher"] > 0
 
 
-def test_quick_is_one_epoch_each_unless_a_flag_says_otherwise(data, tmp_path):
+def test_quick_is_few_images_and_epochs_unless_a_flag_says_otherwise(data, tmp_path):
     flags = ["--data", str(data), "--runs", str(tmp_path), "--quick", "--quiet", "--student-epochs", "3"]
     assert main(["train", "--model", "baseline", *flags, "--name", "q"]) == 0
     recipe = read_recipe(tmp_path / "q" / "config.toml")
-    assert (recipe.teacher.epochs, recipe.student.epochs) == (1, 3)
+    assert (recipe.train_images, recipe.teacher.epochs, recipe.student.epochs) == (5000, 1, 3)
 
 
 def test_quick_is_refused_beside_resume(finished, capsys):

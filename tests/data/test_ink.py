@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minikd
-from minikd.data.ink import centre_of_mass, centred, frame_of, ink_box, ink_of
+from minikd.data.ink import centre_of_mass, centred, characters_in, frame_of, ink_box, ink_of
 
 
 def sheet(ground=230, ink=30, size=(80, 100)):
@@ -106,3 +106,23 @@ def test_a_digit_anywhere_in_any_size_comes_back_as_mnist_has_it(digits):
         made = centred(ink_of(plane)[0], 28, 20)
         likeness.append(np.corrcoef(made.plane.ravel(), digit.ravel())[0, 1])
     assert np.median(likeness) > 0.8
+
+
+def test_characters_beside_and_below_one_another_are_counted(digits):
+    digit = digits.test_images[0, 0]
+    assert characters_in(digit) == 1
+    assert characters_in(np.hstack([digit, digit])) == 2
+    assert characters_in(np.hstack([digit, digit, digit])) == 3
+    assert characters_in(np.vstack([digit, digit])) == 2
+    assert characters_in(np.zeros_like(digit)) == 0
+
+
+def test_dots_and_broken_strokes_are_no_characters():
+    i, four = np.zeros((2, 40, 40), np.uint8)
+    i[10:36, 18:22] = i[2:6, 18:22] = 255
+    four[5:20, 10:13] = four[5:35, 15:18] = 255  # two columns between the strokes
+    assert characters_in(i) == characters_in(four) == 1
+
+
+def test_hardly_any_digit_of_mnist_is_taken_for_two(digits):
+    assert sum(characters_in(one) > 1 for one in digits.test_images[:2000, 0]) <= 6

@@ -161,3 +161,21 @@ def write_sizes(path, sizes):
 def test_a_count_that_leaves_a_class_bare_is_refused(recipe, count):
     with pytest.raises(ConfigError, match=f"labelled is {count}, but must be 3 to 159 of the 162"):
         Data.of(replace(recipe, labelled=count))
+
+
+def test_fewer_training_images_have_each_class_in_its_share_and_come_from_the_data(recipe):
+    data = Data.of(replace(recipe, train_images=90, validation=9))
+    assert len(data.train) + len(data.watched) == 90
+    labels = np.concatenate([data.train.labels, data.watched.labels])
+    assert np.bincount(labels).tolist() == [30, 30, 30]
+    assert {*map(bytes, data.train.images)} <= {*map(bytes, load_dataset(recipe.data).train_images)}
+
+
+def test_as_many_training_images_as_there_are_change_nothing(recipe):
+    whole, same = Data.of(recipe), Data.of(replace(recipe, train_images=180))
+    assert np.array_equal(whole.train.images, same.train.images)
+
+
+def test_fewer_training_images_than_classes_are_refused(recipe):
+    with pytest.raises(ConfigError, match="train_images is 2, but must be at least 3, one for each class"):
+        Data.of(replace(recipe, train_images=2))

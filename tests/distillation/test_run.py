@@ -14,6 +14,7 @@ from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.distillation import job as job_module
 from minikd.distillation import networks, run
+from minikd.distillation.ended import check_settings
 from minikd.distillation.folder import RunFolder
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
@@ -357,3 +358,11 @@ def test_what_a_stage_was_made_by_is_the_same_for_a_teacher_from_the_disk(recipe
     half = len(texts) // 2
     assert texts[:half] == texts[half:]
     assert half == 4
+
+
+def test_results_of_a_version_without_a_setting_are_told_again(recipe, folder):
+    results = json.loads((folder / "results.json").read_text())
+    del results["config"]["train_images"], results["config"]["distillation"]["softness"]
+    check_settings(results, recipe, folder)
+    with pytest.raises(ConfigError, match=r"distillation.softness was 0.0 and is 0.5"):
+        check_settings(results, changed(recipe, {"distillation": {"softness": 0.5}}), folder)

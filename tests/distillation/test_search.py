@@ -1,6 +1,7 @@
 """Settings that are found on held-out training images: which, how, and that they stay found."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,9 @@ from minikd.data import load_dataset
 from minikd.distillation import budgets, run, search
 from minikd.distillation import job as job_module
 from minikd.distillation.held_out import held_out, splits
-from minikd.distillation.recipe import SEARCHED, Recipe, Student, Teacher, read_run_recipe
+from minikd.distillation.recipe import SEARCHED, Distillation, Recipe, Student, Teacher, read_run_recipe
 from minikd.distillation.search import read_record
-from minikd.errors import ConfigError, Diverged
+from minikd.errors import CheckpointError, ConfigError, Diverged
 from minikd.training import Callback
 from tests.cli.makers import write_data
 
@@ -238,7 +239,7 @@ def test_a_network_that_cannot_take_the_images_is_left_out(tmp_path, recipe):
 def test_one_role_is_searched_for_alone(recipe, tmp_path):
     run.train(recipe, tmp_path / "x", "student")
     found = read_run_recipe(tmp_path / "x")
-    assert all(name.startswith("teacher.") for name in found.search)
+    assert {name.split(".")[0] for name in found.search} == {"teacher", "distillation"}
     assert not any(key.startswith("teacher") for key in keys(tmp_path / "x"))
 
 
@@ -348,3 +349,29 @@ def test_the_search_takes_its_share_of_the_time_of_the_training(images, share, t
     looks = seen["student"] * teacher.macs(shape) / 3 if found.student.augmentation else 0
     training = seen["teacher"] * teacher.macs(shape) + 2 * seen["student"] * student.macs(shape) + looks
     assert 0.2 * share < sum(work) / training < share
+
+
+def test_soft_targets_are_softened_and_other_methods_are_not(whole, recipe, tmp_path):
+    assert read_run_recipe(whole).distillation.softness == budgets.SOFTNESS
+    other = replace(recipe, distillation=Distillation(method="logit_matching"))
+    run.distill(other, tmp_path / "x")
+    assert read_run_recipe(tmp_path / "x").distillation.softness == 0
+
+
+def test_students_of_another_softness_are_other_students(whole, tmp_path):
+    folder = tmp_path / "x"
+    shutil.copytree(whole, folder)
+    (folder / "results.json").unlink()
+    recipe = read_run_recipe(whole)
+    with pytest.raises(CheckpointError, match="softness"):
+        run.distill(recipe.with_section(replace(recipe.distillation, softness=0.2)), folder)
+
+
+def test_students_whose_images_move_get_teachers_of_moved_ones_and_two_such_are_both_finalists(recipe, tmp_path):
+    student = replace(recipe.student, shift=1.0)
+    left = tuple(name for name in recipe.search if not name.startswith("student.s"))
+    run.distill(replace(recipe, student=student, search=left), tmp_path / "x")
+    tried = [key for key in keys(tmp_path / "x") if key.startswith("teacher") and "x steps" not in key]
+    assert tried
+    assert all("images moved" in key for key in tried)
+    assert not any("round 1" in key for key in tried)

@@ -89,3 +89,9 @@ def test_a_bright_background_gets_a_word_where_nothing_is_cut_out(card, tmp_path
     black = saved(tmp_path / "q.png", 255 - plane)
     with pytest.warns(Notice, match=re.escape("bright background once inverted, 150 of 0 to 255, ") + ".* leave --inv"):
         seen_in(black, card, Ways(invert=True, crop=False))
+
+
+def test_two_characters_in_a_picture_get_a_word(digit, tmp_path):
+    plane = np.pad(np.hstack([digit, digit]), 30).repeat(3, 0).repeat(3, 1)
+    with pytest.warns(Notice, match="p.png seems to show 2 characters; the models take them for one"):
+        seen_in(saved(tmp_path / "p.png", 255 - plane), DIGITS, Ways())

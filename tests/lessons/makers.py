@@ -1,10 +1,13 @@
-"""Tiny lessons in a folder of their own, and when notebooks can be tested."""
+"""Tiny lessons in a folder of their own, when notebooks can be tested, and a folder served as the site is."""
 
+import threading
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
 
 from minikd.lessons.publish import MODULES
+from minikd.lessons.serve import address, server
 
 needs_extra = pytest.mark.skipif(
     any(find_spec(name) is None for name in MODULES), reason="needs the extra: pip install '.[lessons]'"
@@ -80,3 +83,12 @@ def write_lessons(folder):
     (lessons / "01_first.py").write_text(lesson(1, "01_first", one=2.0))
     (lessons / "02_second.py").write_text(lesson(2, "02_second"))
     return lessons
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder while a test runs; yields its address."""
+    with server(folder, 0) as pages:
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        yield address(pages)
+        pages.shutdown()

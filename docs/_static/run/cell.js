@@ -4,16 +4,15 @@ import { editor } from "./editor.js";
 import { Output } from "./output.js";
 
 export class Cell {
-    constructor(place, kernel) {
-        Object.assign(this, { place, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
+    constructor(place, number, count, kernel) {
+        Object.assign(this, { place, number, name: `cell ${number} of ${count}`, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
         this.shown = place.querySelector(".cell_input");
         this.recorded = [...place.querySelectorAll(":scope > .cell_output, :scope > details .cell_output")];
         this.given = this.shown.querySelector("pre").textContent.trimEnd();
         this.output = new Output();
         this.buttons = this.makeButtons();
-        this.shown.after(this.buttons);
+        (this.shown.closest("details") ?? this.shown).after(this.buttons); // of folded code too they can be seen
         place.append(this.output.progress, this.output.place);
-        if (this.shown.closest("details")) place.insertBefore(this.buttons, this.output.progress); // folded code, open buttons
     }
 
     get code() {
@@ -30,37 +29,60 @@ export class Cell {
             button("Reset", () => this.reset()),
             button("Copy", (event) => copy(this.code, event.currentTarget)),
         );
-        bar.setAttribute("aria-label", "this cell");
+        bar.setAttribute("aria-label", this.name);
         return bar;
     }
 
     // A cell needs the names of those above it: they run first, where they have not run yet.
     async runWithThoseAbove() {
-        for (const cell of this.above) {
-            if (cell.ran !== this.kernel.age && !(await cell.run())) return;
+        if (this.running) return;
+        this.begin();
+        const late = this.above.filter((cell) => cell.ran !== this.kernel.age);
+        let right = true;
+        for (const cell of late) {
+            this.output.hear({ progress: `${cell.name} runs first ...` });
+            right = await cell.run();
+            if (!right) this.output.hear({ error: `${cell.name}, above, did not run to its end: see there` });
+            if (!right) break;
         }
-        await this.run();
+        if (right) await this.answer();
+        this.end();
     }
 
     async run() {
         if (this.running) return false;
+        this.begin();
+        const right = await this.answer();
+        this.end();
+        return right;
+    }
+
+    begin() {
         this.running = true;
         this.runButton.textContent = "Stop";
-        this.recorded.forEach((one) => { one.hidden = true; });
         this.output.clear();
-        let failed = false;
-        try {
-            await this.kernel.ask({ run: this.code, columns: this.output.columns() }, (message) => {
-                failed ||= Boolean(message.error);
-                this.output.hear(message);
-            });
-            this.ran = failed ? -1 : this.kernel.age;
-        } catch (error) {
-            failed = true;
-            this.output.hear({ error: error.message, done: true });
-        }
+    }
+
+    end() {
         this.running = false;
         this.runButton.textContent = "Run";
+        this.output.hear({ done: true });
+    }
+
+    // Runs the code; returns whether it ran to its end.
+    async answer() {
+        let failed = false;
+        const hear = (message) => {
+            failed ||= Boolean(message.error);
+            if (!message.progress) this.recorded.forEach((one) => { one.hidden = true; }); // something new is there
+            this.output.hear(message);
+        };
+        try {
+            await this.kernel.ask({ run: this.code, place: this.number, columns: this.output.columns() }, hear);
+        } catch (error) {
+            hear({ error: error.message });
+        }
+        this.ran = failed ? -1 : this.kernel.age;
         return !failed;
     }
 
@@ -68,7 +90,7 @@ export class Cell {
         const folded = this.shown.closest("details");
         if (folded) folded.open = true;
         if (!this.field) {
-            this.field = editor(this.given, "the code of this cell", () => this.runWithThoseAbove());
+            this.field = editor(this.given, `the code of ${this.name}`, () => this.runWithThoseAbove());
             this.shown.hidden = true;
             this.shown.after(this.field);
         }

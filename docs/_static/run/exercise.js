@@ -7,8 +7,8 @@ export async function addExercise(name, kernel) {
     const skeleton = await (await fetch(new URL(`exercises/${name}.py`, import.meta.url))).text();
     const place = document.querySelector("#exercises, #exercise") ?? document.querySelector("article");
     const key = `minikd ${name}`, output = new Output();
-    const field = editor(localStorage.getItem(key) ?? skeleton, "your code for the exercise", check);
-    field.addEventListener("input", () => localStorage.setItem(key, field.value));
+    const field = editor(kept(key) ?? skeleton, "your code for the exercise", check);
+    field.addEventListener("input", () => keep(key, field.value, skeleton));
     const checkButton = button("Check", () => (running ? kernel.stop() : check()));
     let running = false;
 
@@ -29,7 +29,6 @@ export async function addExercise(name, kernel) {
 
     function reset() {
         if (!confirm("Put the skeleton back? What you wrote here is lost.")) return;
-        localStorage.removeItem(key);
         field.value = skeleton;
         field.dispatchEvent(new Event("input"));
         output.clear();
@@ -41,4 +40,20 @@ export async function addExercise(name, kernel) {
     const box = element("div", { className: "cell docutils container run-exercise" });
     box.append(element("p", {}, "Write your functions here; they are kept in this browser."), field, buttons, output.progress, output.place);
     place.append(box);
+}
+
+// A browser may refuse to keep anything: then the work lasts as long as the page.
+function kept(key) {
+    try {
+        return localStorage.getItem(key);
+    } catch {
+        return null;
+    }
+}
+
+function keep(key, text, skeleton) {
+    try {
+        if (text === skeleton) localStorage.removeItem(key); // the next visit begins with the skeleton of its day
+        else localStorage.setItem(key, text);
+    } catch {}
 }

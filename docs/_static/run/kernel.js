@@ -1,7 +1,7 @@
 // The page's side of worker.js. Python starts when it is first asked, and is ended by `stop`: an endless loop ends so.
 export class Kernel {
     constructor(settings, tell) {
-        Object.assign(this, { settings, tell, worker: null, ready: null, waiting: new Map(), asked: 0, age: 0 });
+        Object.assign(this, { settings, tell, worker: null, ready: null, running: false, waiting: new Map(), asked: 0, age: 0 });
     }
 
     start() {
@@ -15,6 +15,7 @@ export class Kernel {
             this.worker.onerror = (event) => reject(new Error(event.message || "the worker could not be started"));
             this.worker.onmessage = ({ data }) => {
                 if (data.ready) {
+                    this.running = true;
                     this.tell(`Python started in ${seconds(began)} s.`);
                     resolve();
                 } else if (data.failed) {
@@ -24,7 +25,7 @@ export class Kernel {
                 }
             };
         });
-        const address = (one) => new URL(one, new URL(this.settings.root, import.meta.url)).href;
+        const address = (one) => new URL(one, import.meta.url).href;
         this.worker.postMessage({ pyodide: address(this.settings.pyodide), packed: address(this.settings.packed) });
     }
 
@@ -32,6 +33,7 @@ export class Kernel {
     async ask(question, hear) {
         if (!this.worker) this.start();
         const age = this.age;
+        if (!this.running) hear({ progress: "Python starts ..." });
         try {
             await this.ready;
         } catch (error) {
@@ -71,6 +73,7 @@ export class Kernel {
         for (const one of this.waiting.values()) one.reject(new Error("stopped"));
         this.waiting.clear();
         this.worker = this.ready = null;
+        this.running = false;
         this.tell("Python was stopped: its names are gone. The next Run starts it again.");
     }
 }

@@ -10,7 +10,7 @@ document.querySelector("article h1")?.after(note);
 
 const kernel = new Kernel(settings, (text) => { note.textContent = text; });
 const found = document.querySelectorAll("div.cell:has(.cell_input)");
-const cells = [...found].map((place) => new Cell(place, kernel));
+const cells = [...found].map((place, i) => new Cell(place, i + 1, found.length, kernel));
 cells.forEach((cell, i) => { cell.above = cells.slice(0, i); });
 
 const name = location.pathname.split("/").pop().replace(/\.html$/, "");

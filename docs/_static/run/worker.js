@@ -1,6 +1,6 @@
 // The worker of a lesson page: Python (Pyodide), in a thread of its own, so that the page answers while a cell runs.
 //
-// It is asked { id, run: code, columns } or { id, check: name, code, columns }, and says, in order,
+// It is asked { id, run: code, place, columns } or { id, check: name, code, columns }, and says, in order,
 // { id, text } for what is printed, { id, progress } for what a bar on standard error shows, { id, picture } for a PNG,
 // { id, error } for a traceback, and { id, done: true }. The first message it gets is { pyodide, packed }: addresses.
 
@@ -14,7 +14,8 @@ self.onmessage = ({ data }) => {
 const say = (message) => self.postMessage({ id: asked, ...message });
 
 async function start({ pyodide, packed }) {
-    const fetched = fetch(packed).then((answer) => answer.arrayBuffer()); // while Python starts
+    const fetched = bytesAt(packed); // while Python starts
+    fetched.catch(() => {}); // told below
     try {
         self.importScripts(`${pyodide}pyodide.js`);
         python = await self.loadPyodide({ indexURL: pyodide });
@@ -29,6 +30,12 @@ async function start({ pyodide, packed }) {
     }
 }
 
+async function bytesAt(address) {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`${address} could not be loaded (${answer.status})`);
+    return answer.arrayBuffer();
+}
+
 function prepare() {
     python.registerJsModule("page", { load_package: loadPackage });
     [cells, late] = python.runPython(`
@@ -38,6 +45,8 @@ function prepare() {
         from pyodide.ffi import can_run_sync, run_sync
         import page
         from minikd.lessons.browser import Cells, LateImports, say_lines_at_once, told
+        from minikd.lessons.safetensors_in_page import lend
+        lend()
         def load(package):
             if can_run_sync():
                 run_sync(page.load_package(package))
@@ -64,16 +73,17 @@ const loadPackage = (name) => {
     return python.loadPackage(name, { messageCallback() {}, checkIntegrity: true });
 };
 
-async function answer({ id, run, check, code, columns }) {
+async function answer({ id, run, place, check, code, columns }) {
     asked = id;
+    const work = check ? [cells.check, check, code] : [cells.run, run, place];
     try {
         python.runPython(`import os; os.environ["COLUMNS"] = "${Number(columns)}"`);
         await python.loadPackagesFromImports(run ?? code, { messageCallback() {} });
-        let [value, error, wanted] = await attempt(run, check, code);
+        let [value, error, wanted] = await attempt(work);
         while (wanted) { // a browser in which Python cannot wait for a package: load it, and run the cell again
             await loadPackage(wanted);
             say({ again: true });
-            [value, error, wanted] = await attempt(run, check, code);
+            [value, error, wanted] = await attempt(work);
         }
         if (error) say({ error });
         else if (typeof value === "string") say({ text: `${value}\n` });
@@ -84,8 +94,7 @@ async function answer({ id, run, check, code, columns }) {
     say({ done: true });
 }
 
-async function attempt(run, check, code) {
-    const work = check ? [cells.check, check, code] : [cells.run, run];
+async function attempt(work) {
     const found = await late.callPromising(...work);
     const [value, error, wanted] = [found.get(0), found.get(1), found.get(2)];
     found.destroy();

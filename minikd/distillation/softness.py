@@ -1,0 +1,75 @@
+"""One factor for all of a teacher's logits, so that its soft targets say something about the other classes.
+
+    u(s) = mean_i (1 - max_k softmax(s·v_i / T)_k),   the largest s ≤ 1 with u(s) ≥ softness,   v' = s·v
+
+A network that is trained for long on few images becomes sure of all of them. Its logits grow until its soft targets, at
+any usual temperature, are the labels again, and a student that learns such logits becomes as overconfident as its
+teacher. Temperature scaling (Guo et al. 2017, On calibration of modern neural networks) divides all logits by a number,
+so the classes keep their order, and an image that is harder than others stays harder. Here the number follows from what
+the soft targets leave for other classes than the likeliest. u falls as s grows, so bisection finds s.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from minikd.backends import module_of, to_host
+from minikd.data import Batch, Views
+from minikd.losses import softmax
+from minikd.methods import Answer, TeacherAnswers
+from minikd.nn import Sequential
+from minikd.typing import Floats
+
+LOOKED_AT, AT_A_TIME = 1000, 100
+"""Images, about, from which the factor is taken, and how many of them are looked at at a time."""
+
+LEAST = 1e-3
+"""The smallest factor: logits that are larger than this allows for are not softened further."""
+
+
+@dataclass(frozen=True, eq=False)
+class SoftenedTeacher:
+    """A teacher whose logits are multiplied by a factor."""
+
+    teacher: TeacherAnswers
+    factor: float
+
+    def __call__(self, batch: Batch) -> Answer:
+        answer = self.teacher(batch)
+        return answer._replace(logits=self.factor * answer.logits)
+
+
+def softened(
+    answers: TeacherAnswers, teacher: Sequential, views: Views, temperature: float, softness: float
+) -> TeacherAnswers:
+    """Return a teacher's answers, softened as far as its answers to the first epoch's views need it; 0 leaves them."""
+    if not softness:
+        return answers
+    return SoftenedTeacher(answers, factor_of(answers, teacher, views, temperature, softness))
+
+
+def factor_of(answers: TeacherAnswers, teacher: Sequential, views: Views, temperature: float, softness: float) -> float:
+    """Return the factor for a teacher's logits, from its answers to the first epoch's views."""
+    put, found = module_of(teacher.vector).asarray, []
+    index = np.arange(0, len(views), max(1, len(views) // LOOKED_AT))
+    for start in range(0, len(index), AT_A_TIME):
+        batch = views.batch(0, index[start : start + AT_A_TIME])
+        found.append(to_host(answers(Batch(batch.index, put(batch.images), batch.labels)).logits))
+    return factor_for(np.concatenate(found), temperature, softness)
+
+
+def factor_for(logits: Floats, temperature: float, softness: float) -> float:
+    """Return the factor for logits (N, K): at most 1, of three digits, so that rounding does not change it."""
+    low, high = LEAST, 1.0
+    if left_over(logits, temperature) >= softness:
+        return high
+    while high / low > 1 + 1e-4:
+        middle = sqrt(low * high)
+        low, high = (middle, high) if left_over(middle * logits, temperature) >= softness else (low, middle)
+    return float(f"{low:.3g}")
+
+
+def left_over(logits: Floats, temperature: float) -> float:
+    """Return the mean probability that the soft targets give to other classes than the likeliest."""
+    return float(1 - softmax(logits, temperature).max(axis=1).mean())
