@@ -6,7 +6,7 @@
 #
 # **Needs** lesson 3.
 #
-# **You will see** time and memory of four ways to do the same sum.
+# **You will see** time and memory of four ways to do the same sum, and the seven loops compiled.
 #
 # **Minutes** 1
 
@@ -265,6 +265,134 @@ for index, (title, unit) in enumerate(axes):
     ax.invert_yaxis()
     ax.grid(False, axis="y")
 lesson.save(figure)
+
+# %% [markdown]
+# ## The seven loops, compiled
+#
+# Python is slow here, not the loops. For every product it looks up names, checks types and makes objects.
+# [Numba](https://numba.pydata.org) translates a Python function into machine code at its first call. A product then
+# takes one instruction. The extra `fast` installs Numba: `pip install '.[fast]'`.
+#
+# Here are the seven loops three times, for stride 1. The padded image is called `wide`.
+#
+# 1. **As they stand.** Each output is a sum of C·R·S products, one after the other. Each addition waits for the one
+#    before it.
+# 2. **Outputs innermost.** All O sums of a window grow side by side, so no addition waits. In memory they are
+#    neighbours: y is (N, P, Q, O), `wide` is (N, H, W, C) and w is (R, S, C, O). A processor multiplies 4, 8 or 16
+#    neighbours in one instruction.
+# 3. **The kernel in one line.** Version 2 reads and writes a sum for each product. Here the nine positions of a 3x3
+#    kernel stand in one line, so a sum is read and written once for nine products.
+#
+# <details><summary><b>Guess first:</b> Once compiled, which of the three is clearly faster than one matrix
+# product?</summary>
+#
+# The third. The product needs `cols`, which is nine times as large as x and must be written and read. The loops read x
+# itself.
+# </details>
+
+# %%
+try:
+    from numba import njit
+except ImportError:
+    njit = None
+
+
+def as_they_stand(wide, w, b, y):
+    """wide (N, C, H, W), w (O, C, R, S), b (O,); fills y (N, O, P, Q)."""
+    (N, O, P, Q), (_, C, R, S) = y.shape, w.shape
+    for n in range(N):
+        for o in range(O):
+            for p in range(P):
+                for q in range(Q):
+                    total = b[o]
+                    for c in range(C):
+                        for r in range(R):
+                            for s in range(S):
+                                total += wide[n, c, p + r, q + s] * w[o, c, r, s]
+                    y[n, o, p, q] = total
+
+
+def outputs_innermost(wide, w, b, y):
+    """wide (N, H, W, C), w (R, S, C, O), b (O,); fills y (N, P, Q, O)."""
+    (N, P, Q, O), (R, S, C, _) = y.shape, w.shape
+    for n in range(N):
+        for p in range(P):
+            for q in range(Q):
+                for o in range(O):
+                    y[n, p, q, o] = b[o]
+                for r in range(R):
+                    for s in range(S):
+                        for c in range(C):
+                            for o in range(O):
+                                y[n, p, q, o] += wide[n, p + r, q + s, c] * w[r, s, c, o]
+
+
+def kernel_in_one_line(wide, w, b, y):
+    """As outputs_innermost, for R = S = 3."""
+    (N, P, Q, O), (_, _, C, _) = y.shape, w.shape
+    for n in range(N):
+        for p in range(P):
+            for q in range(Q):
+                for o in range(O):
+                    y[n, p, q, o] = b[o]
+                for c in range(C):
+                    x0, x1, x2 = wide[n, p, q, c], wide[n, p, q + 1, c], wide[n, p, q + 2, c]
+                    x3, x4, x5 = wide[n, p + 1, q, c], wide[n, p + 1, q + 1, c], wide[n, p + 1, q + 2, c]
+                    x6, x7, x8 = wide[n, p + 2, q, c], wide[n, p + 2, q + 1, c], wide[n, p + 2, q + 2, c]
+                    for o in range(O):
+                        upper = x0 * w[0, 0, c, o] + x1 * w[0, 1, c, o] + x2 * w[0, 2, c, o]
+                        middle = x3 * w[1, 0, c, o] + x4 * w[1, 1, c, o] + x5 * w[1, 2, c, o]
+                        lower = x6 * w[2, 0, c, o] + x7 * w[2, 1, c, o] + x8 * w[2, 2, c, o]
+                        y[n, p, q, o] += upper + middle + lower
+
+
+def arrays_for(version, x):
+    """What a version takes for images x, in its order of memory, with room for y."""
+    wide, y = padded(x, (1, 1)), np.empty((len(x), 16, 14, 14))
+    if version is as_they_stand:
+        return wide, w2, b2, y
+    last = np.ascontiguousarray(wide.transpose(0, 2, 3, 1)), np.ascontiguousarray(w2.transpose(2, 3, 1, 0))
+    return *last, b2, np.empty((len(x), 14, 14, 16))
+
+
+RECORDED = """\
+Numba is not installed here. With it, on one thread of an AMD EPYC (Zen 5):
+as_they_stand         0.1440 ms an image
+outputs_innermost     0.0437 ms an image
+kernel_in_one_line    0.0173 ms an image
+one product           0.0483 ms an image"""
+
+versions = as_they_stand, outputs_innermost, kernel_in_one_line
+for version in versions:
+    arrays = arrays_for(version, big[:1])
+    version(*arrays)  # plain Python, also where there is no compiler
+    y = arrays[-1] if version is as_they_stand else arrays[-1].transpose(0, 3, 1, 2)
+    lesson.close(f"{version.__name__} is the engine's convolution", y, conv2d(big[:1], w2, b2, **same)[0])
+
+if njit is None:
+    print(RECORDED)
+else:
+    compiled = {}
+    for version in versions:
+        machine_code, arrays = njit(version, fastmath={"contract"}), arrays_for(version, big)
+        machine_code(*arrays)  # compiles
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            machine_code(*arrays)
+            times.append(time.perf_counter() - start)
+        compiled[version.__name__] = min(times) * 1e3 / len(big)
+        print(f"{version.__name__:18s} {compiled[version.__name__]:9.4f} ms an image")
+    print(f"{'one product':18s} {costs['one product'][0]:9.4f} ms an image")
+    lesson.true(
+        "in the right order, plain loops are the fastest",
+        compiled["kernel_in_one_line"] < costs["one product"][0],
+        f"{costs['one product'][0] / compiled['kernel_in_one_line']:.1f} times as fast as one product",
+    )
+
+# %% [markdown]
+# The engine's own loops (`minikd/backends/loops`) go on from here: the pooling and the ReLU behind a convolution follow
+# while an image is in the processor's cache, and 3x3 kernels take 16 products where the windows take 36 (Winograd).
 
 # %% [markdown]
 # ## What this does not show

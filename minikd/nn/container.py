@@ -21,6 +21,7 @@ from minikd.backends import module_of
 from minikd.checks import check_alike
 from minikd.errors import ConfigError, DtypeError, MinikdError, ShapeError
 from minikd.nn import blocks
+from minikd.nn.dense_rows import DenseRow, dense_rows
 from minikd.nn.layer import Grads, Layer, expect_cache
 from minikd.nn.one_vector import OneVector
 from minikd.nn.returned import check_grads
@@ -44,6 +45,11 @@ class Sequential(OneVector):
     """What each output stands for, where it is known: `minikd.train`, `minikd.distill` and `load_model` say so."""
     activation_bits: tuple[int, ...] = ()
     """The scales of bytes, m of 2^-m, that it was trained to round its activations to, one for each ReLU."""
+    _rows: dict[int, DenseRow]
+
+    def _lay(self, vector: Floats) -> None:
+        super()._lay(vector)
+        self._rows = dense_rows(self._layers, self._parts, vector)
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
@@ -74,10 +80,13 @@ class Sequential(OneVector):
 
     def __call__(self, x: Floats) -> Floats:
         """Return the output in evaluation mode, keeping no cache."""
-        i = 0
-        while i < len(self.layers):
-            with naming(i, self.layers[i]):
-                x, caches = blocks.forward(self.layers, i, x, (), False, None)
+        i, layers = 0, self._layers
+        while i < len(layers):
+            if (row := self._rows.get(i)) and (y := row.answer(x)) is not None:
+                x, i = y, row.stop
+                continue
+            with naming(i, layers[i]):
+                x, caches = blocks.forward(layers, i, x, (), False, None)
             i += len(caches)
         return x
 

@@ -28,7 +28,7 @@ CacheT = TypeVar("CacheT")
 ATOMS = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType)
 """What holds no arrays, or none that are a layer's own."""
 
-BINDING = frozenset({"_params", "_state", "_vector", "_parts", "chained"})
+BINDING = frozenset({"_params", "_state", "_vector", "_parts", "_rows", "chained"})
 """The attributes that say where a layer's arrays lie: a copy has its own."""
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
+from minikd.backends.host import host_loops
 from minikd.memory import keep_freed_memory
 
 ItemT = TypeVar("ItemT")
@@ -46,6 +47,7 @@ def workers(threads: int | None = None) -> Iterator[Map]:
 
     count = (threads or cores()) if can_start_threads() else 1
     keep_freed_memory()
+    host_loops()  # loads the BLAS that products inside loops call: a limit reaches only what is loaded
     with threadpool_limits(1, user_api="blas"):
         if count == 1:
             yield map

@@ -8,8 +8,9 @@ Numba.
 
 from minikd.backends.loops.activations import relu_backward
 from minikd.backends.loops.augment import uniform, warped
-from minikd.backends.loops.block import block, block_backward, block_backward_parameters
-from minikd.backends.loops.losses import cross_entropy, kl_divergence, log_softmax, mix
+from minikd.backends.loops.dense import dense, dense_backward, dense_backward_parameters, dense_row
+from minikd.backends.loops.groups import block, block_backward, block_backward_parameters
+from minikd.backends.loops.losses import cross_entropy, distillation_loss, kl_divergence, log_softmax, mix
 from minikd.backends.loops.optimisers import adam, sgd
 from minikd.backends.loops.pixels import normalized
 from minikd.backends.loops.pooling import window_max, window_max_backward
@@ -23,6 +24,11 @@ __all__ = [
     "block_backward",
     "block_backward_parameters",
     "cross_entropy",
+    "dense",
+    "dense_backward",
+    "dense_backward_parameters",
+    "dense_row",
+    "distillation_loss",
     "gather_windows",
     "kl_divergence",
     "log_softmax",

@@ -63,7 +63,7 @@ def backward(
 ) -> None:
     """Fill dmatrix, db, and dx where it is not empty, from dy and winner (N, P, Q, O); the windows are taken again."""
     (N, P, Q, O), (rows, columns), moves = dy.shape, window, (size, stride, dilation)
-    padded, dpadded, (ph, pw) = bordered(x, padding), bordered(x, padding), padding
+    padded, dpadded = bordered(x, padding), bordered(x, padding)
     lines = lines_at_a_time(P, rows * Q * columns * matrix.size)
     cols, dz = room(lines * rows * Q * columns, matrix)
     part, turned = np.empty_like(dmatrix), np.ascontiguousarray(matrix.T)
@@ -81,7 +81,7 @@ def backward(
             if dx.size:
                 send_back(image, turned, cols, dpadded, top * rows, moves)
         if dx.size:
-            dx[n] = dpadded[ph : ph + x.shape[1], pw : pw + x.shape[2]]
+            take_out(dpadded, dx[n], padding)
 
 
 @kernel
@@ -205,6 +205,19 @@ def place_inside(x: Floats, padded: Floats, padding: HeightWidth) -> None:
         for j in range(W):
             for c in range(C):
                 padded[i + padding[0], j + padding[1], c] = x[i, j, c]
+
+
+@kernel
+def take_out(padded: Floats, x: Floats, padding: HeightWidth) -> None:
+    """Copy what lies inside the border of `padded` to an image x (H, W, C).
+
+    As an assignment of arrays it would take Numba seconds: it compiles the texts of NumPy's errors too.
+    """
+    H, W, C = x.shape
+    for i in range(H):
+        for j in range(W):
+            for c in range(C):
+                x[i, j, c] = padded[i + padding[0], j + padding[1], c]
 
 
 @kernel

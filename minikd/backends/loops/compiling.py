@@ -4,7 +4,8 @@
 go of the interpreter's lock, so that shards run side by side.
 
 Of the licences that a compiler may take with floats, two are given: `contract` joins a product and a sum into one
-operation, `nsz` lets it forget the sign of a zero. Neither drops a NaN or changes the order of a sum.
+operation, `nsz` lets it forget the sign of a zero. Neither drops a NaN or changes the order of a sum. A sum in a
+`kernel_of_sums` may be taken in another order (`reassoc`), so that registers hold many parts of it.
 
 The code lies in the user's cache folder, in a folder of its own for each version of these files, of Numba and of
 NumPy. A lock guards it, for two processes that write at once would mix up their files.
@@ -22,7 +23,7 @@ import numpy as np
 import pooch
 from filelock import FileLock
 from numba.core import types
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, NullCache
 from numba.extending import intrinsic
 
 from minikd.console.terminal import say
@@ -32,9 +33,18 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 def kernel(function: FunctionT) -> FunctionT:
     """Return the function, compiled at its first call."""
-    compiled = numba.njit(nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")(function)
-    if folder() is not None:
-        compiled._cache = Kept(compiled.py_func)
+    return compiled_with({"contract", "nsz"}, function)
+
+
+def kernel_of_sums(function: FunctionT) -> FunctionT:
+    """Return the same for a function whose sums may be taken in any order."""
+    return compiled_with({"contract", "nsz", "reassoc"}, function)
+
+
+def compiled_with(licences: set[str], function: FunctionT) -> FunctionT:
+    """Return the function, compiled at its first call, where the compiler may do so much with floats."""
+    compiled = numba.njit(nogil=True, fastmath=licences, error_model="numpy")(function)
+    compiled._cache = Kept(compiled.py_func) if folder() else NotKept()
     return cast(FunctionT, compiled)
 
 
@@ -74,10 +84,19 @@ class Kept(FunctionCache):  # type: ignore[misc]
             super().save_overload(signature, code)
 
 
+class NotKept(NullCache):  # type: ignore[misc]
+    """In place of a cache, where no code can be kept."""
+
+    def load_overload(self, signature: object, context: object) -> None:
+        """Announce that the function is compiled next."""
+        announce()
+
+
 @cache
 def announce() -> None:
-    """Say once that something is compiled."""
-    say("compiling loops for this machine, once (up to 20 s) ...")
+    """Say once in a process that something is compiled."""
+    often = "once" if folder() else "in every process, as its cache folder is not writable"
+    say(f"compiling loops for this machine, {often} (up to 20 s) ...")
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -96,6 +96,34 @@ def _kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: 
     return float(loss * temperature * temperature / N)
 
 
+def distillation_loss(
+    student_logits: Floats, teacher_logits: Floats, labels: Ints, temperature: float, alpha: float
+) -> tuple[Scalar, Floats]:
+    """Return α·T²·KL(teacher ‖ student) + (1 - α)·CE, a mean over the batch, and its gradient (N, K)."""
+    dlogits = np.empty(student_logits.shape, student_logits.dtype)
+    loss = _distillation_loss(student_logits, teacher_logits, labels, temperature, alpha, dlogits)
+    return student_logits.dtype.type(loss), dlogits
+
+
+@kernel
+def _distillation_loss(
+    student_logits: Floats,
+    teacher_logits: Floats,
+    labels: Ints,
+    temperature: float,
+    alpha: float,
+    dlogits: Floats,
+) -> float:
+    soft = _kl_divergence(student_logits, teacher_logits, temperature, dlogits)
+    dhard = np.empty(dlogits.shape, dlogits.dtype)
+    hard = _cross_entropy(student_logits, labels, 0.0, dhard)
+    a, rest = dlogits.dtype.type(alpha), dlogits.dtype.type(1.0 - alpha)
+    for n in range(dlogits.shape[0]):
+        for k in range(dlogits.shape[1]):
+            dlogits[n, k] = a * dlogits[n, k] + rest * dhard[n, k]
+    return alpha * soft + (1.0 - alpha) * hard
+
+
 def mix(a: Floats, alpha: float, b: Floats, beta: float) -> Floats:
     """Return alpha·a + beta·b, of arrays or of single numbers."""
     mixed: Floats = alpha * a + beta * b

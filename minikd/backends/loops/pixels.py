@@ -11,18 +11,18 @@ from minikd.typing import Floats, Pixels
 
 def normalized(pixels: Pixels, scale: Floats, shift: Floats) -> Floats:
     """Return pixels·scale - shift, channel by channel; pixels (N, C, H, W), scale and shift (C, 1, 1)."""
-    y, rows = np.empty(pixels.shape, scale.dtype), (*pixels.shape[:2], pixels.shape[2] * pixels.shape[3])
-    stored: Pixels = pixels if pixels.flags.c_contiguous else pixels.copy()
-    _normalized(stored.reshape(rows), scale.ravel(), shift.ravel(), y.reshape(rows))
+    y = np.empty(pixels.shape, scale.dtype)
+    _normalized(pixels if pixels.flags.c_contiguous else pixels.copy(), scale, shift, y)
     return y
 
 
 @kernel
 def _normalized(pixels: Pixels, scale: Floats, shift: Floats, y: Floats) -> None:
     wide()
-    number = y.dtype.type
-    for n in range(len(y)):
-        for c in range(y.shape[1]):
-            a, b = scale[c], shift[c]
-            for i in range(y.shape[2]):
-                y[n, c, i] = number(pixels[n, c, i]) * a - b
+    (N, C, H, W), number = y.shape, y.dtype.type
+    stored, made = pixels.reshape(N, C, H * W), y.reshape(N, C, H * W)
+    for n in range(N):
+        for c in range(C):
+            a, b = scale[c, 0, 0], shift[c, 0, 0]
+            for i in range(H * W):
+                made[n, c, i] = number(stored[n, c, i]) * a - b

@@ -22,7 +22,7 @@ Measured by `minikd bench --only teacher`.
 
 import numpy as np
 
-from minikd.backends.loops.any_convolution import place_inside
+from minikd.backends.loops.any_convolution import place_inside, take_out
 from minikd.backends.loops.compiling import kernel, wide
 from minikd.backends.loops.pool_relu import Winners, pool_relu, unpool
 from minikd.typing import Floats, HeightWidth
@@ -113,7 +113,7 @@ def backward(
             multiply(back, turned, Mx, here)
             for n in range(here):
                 from_tiles(Mx, image, n)
-                dx[start + n] = image[:H, :W]
+                take_out(image, dx[start + n], (0, 0))
 
 
 @kernel
@@ -151,9 +151,9 @@ def multiply_transposed(V: Floats, dM: Floats, dU: Floats, part: Floats, images:
     """Add to dU the product of the tiles, transposed, and their gradients, for each of a tile's 16 places."""
     _, _, T, C = V.shape
     for f in range(16):
-        tiles, gradients = V[f].reshape(-1, C), dM[f].reshape(-1, dM.shape[3])
+        tiles, gradients, total = V[f].reshape(-1, C), dM[f].reshape(-1, dM.shape[3]), dU[f]
         np.dot(tiles[: images * T].T, gradients[: images * T], part)  # (C, O) = (C, T) @ (T, O)
-        dU[f] += part
+        total += part
 
 
 @kernel

@@ -72,6 +72,8 @@ def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> BenchRe
 
 def measure(work: Benchmark, stage: TeacherAndStudent, effort: Effort, with_torch: bool) -> BenchRow:
     """Check that all sides of a work agree, let them race, and return its line."""
+    if work.colour:
+        stage = stage.on_colour()
     problem = work.problem(stage)
     roofline, ours = Roofline(problem, stage), [our_side(problem, stage)]
     if host_loops() is not None:

@@ -1,19 +1,20 @@
 """The works that are timed: what both sides start from, and by how much minikd should be the faster one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minikd import models
 from minikd.data import Views, epoch_order, load_dataset, mean_and_std
 from minikd.distillation.recipe import Recipe
-from minikd.nn import Sequential
+from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.training.parallel import Map
 from minikd.typing import Floats, Ints
 
 BATCH = 128
-IMAGE, CLASSES = (1, 28, 28), 10
+IMAGE, COLOUR, CLASSES = (1, 28, 28), (3, 64, 64), 10
+COLOUR_IMAGES = 5 * BATCH
 TEMPERATURE, ALPHA, LEARNING_RATE = 4.0, 0.9, 1e-3
 
 
@@ -34,6 +35,13 @@ class TeacherAndStudent:
         views = Views(pixels, labels, *mean_and_std(pixels))
         whole = len(views) // BATCH
         return cls(views, epoch_order(len(views), BATCH, 0, 0)[:whole], map_, threads)
+
+    def on_colour(self) -> "TeacherAndStudent":
+        """Return the same with colour images of 64x64 pixels, drawn at random: for speed, it does not matter what."""
+        rng, count = np.random.default_rng(4), min(len(self.views), COLOUR_IMAGES)
+        pixels = rng.integers(0, 256, (count, *COLOUR), np.uint8)
+        views = Views(pixels, rng.integers(0, CLASSES, count), *mean_and_std(pixels))
+        return replace(self, views=views, batches=epoch_order(count, BATCH, 0, 0)[: count // BATCH])
 
     def batch(self, number: int) -> Ints:
         """Return the samples of a batch by its number; after the last batch comes the first again."""
@@ -68,7 +76,8 @@ Problem = TrainingStep | Inference
 class Benchmark:
     """A line of the table: `problem` makes what both sides start from; the targets are PyTorch's time by minikd's.
 
-    `against_default` is for PyTorch as it comes, `against_best` for the fastest of its configurations.
+    `against_default` is for PyTorch as it comes, `against_best` for the fastest of its configurations. `colour`: the
+    images are 3x64x64 in place of MNIST's.
     """
 
     name: str
@@ -76,6 +85,7 @@ class Benchmark:
     problem: Callable[[TeacherAndStudent], Problem]
     against_default: float | None = None
     against_best: float | None = None
+    colour: bool = False
 
 
 def teacher() -> Sequential:
@@ -96,6 +106,28 @@ def on_labels(stage: TeacherAndStudent) -> Problem:
 def original_on_labels(stage: TeacherAndStudent) -> Problem:
     """Return the training of the original experiment's teacher."""
     return TrainingStep(models.original_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
+
+
+def deep_on_labels(stage: TeacherAndStudent) -> Problem:
+    """Return the training of the deeper teacher, whose batch norm looks at the whole batch: one shard."""
+    return TrainingStep(models.deep_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, 1)
+
+
+def colour_on_labels(stage: TeacherAndStudent) -> Problem:
+    """Return the training of the teacher for larger images; its first convolution has stride 2."""
+    return TrainingStep(models.vgg(COLOUR, CLASSES, np.random.default_rng(1)), None, Recipe().teacher.shards)
+
+
+def kernels_on_labels(stage: TeacherAndStudent) -> Problem:
+    """Return the training of a network of the other kinds of convolution: 7x7 at stride 2, 1x1, and one in groups."""
+    rng = np.random.default_rng(1)
+    features = [
+        *(Conv2d(3, 32, 7, rng, stride=2, padding=3), MaxPool2d(2), ReLU()),
+        *(Conv2d(32, 64, 1, rng), ReLU()),
+        *(Conv2d(64, 64, 3, rng, padding=1, groups=8), MaxPool2d(2), ReLU()),
+    ]
+    model = Sequential(*features, Flatten(), Linear(64 * 8 * 8, CLASSES, rng))
+    return TrainingStep(model, None, Recipe().teacher.shards)
 
 
 def student_on_labels(stage: TeacherAndStudent) -> Problem:
@@ -127,6 +159,9 @@ def one_image(stage: TeacherAndStudent) -> Problem:
 WORKS = (
     Benchmark("teacher", "training step, teacher", on_labels, 1.7, 1.0),
     Benchmark("original-teacher", "training step, original teacher", original_on_labels, 1.7, 1.0),
+    Benchmark("deep-teacher", "training step, deep teacher", deep_on_labels, None, 1.0),
+    Benchmark("colour", "training step, vgg, 3x64x64", colour_on_labels, None, 1.0, colour=True),
+    Benchmark("kernels", "training step, 7x7, 1x1, groups", kernels_on_labels, None, 1.0, colour=True),
     Benchmark("baseline", "training step, 784-128-10", student_on_labels),
     Benchmark("student", "distillation, 784-128-10, cached", on_cached, 3.0, 2.0),
     Benchmark("large-student", "distillation, 784-800-800-10, live", on_live, 1.7, 1.0),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minikd.backends.host import numpy_alone
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, ShapeError
 from minikd.nn import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.nn.blocks import BlockCache, Inside
 from minikd.training.parallel import workers
@@ -81,11 +81,27 @@ def test_a_block_is_its_layers_one_by_one(convolution, tail, dtype):
     assert_close(*both(passes, model, x, upstream(model, x)), scale=40)
 
 
-@pytest.mark.parametrize(("convolution", "covered"), [("groups", False), ("3x3, few channels", True)])
-def test_a_convolution_in_groups_is_left_to_numpy(convolution, covered):
-    model, x = network(convolution, "pool and relu", "float32"), pictures(convolution, "float32")
-    _, caches = model.forward(x)
-    assert isinstance(caches[0], BlockCache) == covered
+@pytest.mark.parametrize("groups", [1, 2, 4, 8])
+@pytest.mark.parametrize("channels", [8, 16])
+def test_groups_are_convolutions_side_by_side(groups, channels):
+    """Also with as many groups as channels, also as a part of an image with gaps in memory."""
+    rng = np.random.default_rng(1)
+    for moves in ({"padding": 1}, {"stride": 2, "padding": (0, 2), "dilation": (2, 1)}):
+        layers = [Conv2d(channels, 2 * channels, 3, rng, groups=groups, **moves), MaxPool2d(2), ReLU()]
+        model, x = Sequential(*layers), rng.standard_normal((3, 2 * channels, 12, 11)).astype("f")[:, ::2]
+        _, caches = model.forward(x)
+        assert [type(one) for one in caches] == [BlockCache, Inside, Inside]
+        dy, into = upstream(model, x), np.empty_like(model.vector)
+        assert_close(*both(passes, model, x, dy), scale=40)
+        model.parameter_gradients(dy, caches, into=into)
+        np.testing.assert_array_equal(into, model.flat_gradient(model.parameter_gradients(dy, caches)))
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 8, 8), (2, 16, 8, 8), (2, 8, 64)])
+def test_what_does_not_fit_the_groups_is_refused_as_before(shape):
+    model = network("groups", "pool and relu", "float32")
+    with pytest.raises(ShapeError, match=r"layer 0.*x has shape .*must be \(N, 8, H, W\)"):
+        model(np.ones(shape, "f"))
 
 
 @pytest.mark.parametrize("memory", ["gaps", "channels first"])

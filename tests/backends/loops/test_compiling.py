@@ -1,5 +1,7 @@
 """What the compiled loops take from Numba's and llvmlite's insides, and what happens where it is not there."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,3 +51,38 @@ def test_wide_registers_are_asked_for_and_a_kernel_compiles_without_them(monkeyp
     real = compiling.prefer_wide
     monkeypatch.setattr(compiling, "prefer_wide", lambda builder: real(SimpleNamespace()))
     assert WIDE not in compiled()
+
+
+def test_products_inside_loops_run_on_one_thread_too():
+    """Numba calls SciPy's BLAS, which a limit on threads reaches only if it is loaded before."""
+    program = (
+        "from minikd.training.parallel import workers\n"
+        "from threadpoolctl import threadpool_info\n"
+        "with workers(1):\n"
+        "    before = threadpool_info()\n"
+        "    from minikd.backends.host import host_loops; host_loops()\n"
+        "    after = threadpool_info()\n"
+        "assert len(before) == len(after) > 1, after\n"
+        "assert all(one['num_threads'] == 1 for one in after if one['user_api'] == 'blas'), after\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("kept", "words"), [(True, "this machine, once"), (False, "in every process, as its cache")])
+def test_compiling_is_announced_once_also_where_no_code_can_be_kept(kept, words, monkeypatch, tmp_path, capsys):
+    from minikd.backends.loops import compiling
+
+    monkeypatch.setattr(compiling, "folder", lambda: tmp_path if kept else None)
+    compiling.announce.cache_clear()
+
+    @compiling.kernel
+    def double(x):
+        return 2 * x
+
+    for number in (np.float64(3), np.float32(3), np.float64(4)):
+        assert double(number) == 2 * number
+    told = capsys.readouterr().err
+    assert told.count("compiling") == 1
+    assert words in told
+    assert bool(list(tmp_path.rglob("*.nbc"))) == kept

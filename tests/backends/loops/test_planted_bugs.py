@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import types
 
 import numpy as np
@@ -21,7 +22,7 @@ def plain(module, *changes):
         assert old in source, f"{module} has no {old!r} to plant a bug in"
         source = source.replace(old, new)
     made = types.ModuleType(module)
-    head, *rest = source.split("\n@kernel\n")
+    head, *rest = re.split(r"\n@kernel(?:_of_sums)?\n", source)
     exec(compile(head + "\n" + "\n".join(rest).replace("wide()", "pass"), module, "exec"), vars(made))
     return made
 
@@ -42,7 +43,23 @@ def losses(module):
     dz, dy = np.empty((2, 3, 4))
     labels = np.array([0, 3, 2])
     with np.errstate(all="ignore"):
-        return [module._kl_divergence(z, v, 2.0, dz), dz, module._cross_entropy(z, labels, 0.1, dy), dy]
+        mixed, both = np.empty((3, 4)), module._distillation_loss
+        found = [module._kl_divergence(z, v, 2.0, dz), dz, module._cross_entropy(z, labels, 0.1, dy), dy]
+        return [*found, both(z, v, labels, 2.0, 0.75, mixed), mixed]
+
+
+def dense(module):
+    rng, found = np.random.default_rng(0), []
+    x, w, b, dy = rng.standard_normal((3, 4)), rng.standard_normal((2, 4)), np.array([0.5, -0.5]), np.ones((3, 2))
+    vector = rng.standard_normal(4 * 3 + 3 + 3 * 5 + 5)
+    x[2, 0] = dy[1, 1] = np.nan
+    for relu in (False, True):
+        for count in (1, 3):
+            y, dw, db, dx = np.empty((count, 2)), np.empty((2, 4)), np.empty(2), np.empty((count, 4))
+            module._dense(x[:count], w, b, relu, y)
+            module._dense_backward(dy[:count], x[:count], w, y, relu, dw, db, dx)
+            found += [y, dw, db, dx, module._dense_row(x, vector, np.array([4, 3, 5]), relu)]
+    return found
 
 
 def pooled(module):
@@ -112,6 +129,23 @@ BUGS = {
     "kl: no temperature in the gradient": ("losses", losses, ("number(temperature / N)", "number(1 / N)")),
     "cross-entropy: no mean": ("losses", losses, ("number(1 / N)", "number(1)")),
     "cross-entropy: smoothing of the label alone": ("losses", losses, ("number(smoothing / K)", "number(0)")),
+    "distillation: the labels have the teacher's share": ("losses", losses, ("rest * dhard", "a * dhard")),
+    "distillation: the loss has no shares": ("losses", losses, ("alpha * soft +", "soft +")),
+    "dense: no bias for a single row": ("dense", dense, ("    bias_relu(y, b, relu)", "    bias_relu(y[1:], b, relu)")),
+    "dense: a single row's last input is left out": ("dense", dense, ("range(x.size)", "range(x.size - 1)")),
+    "dense: ReLU loses NaN": (
+        "dense",
+        dense,
+        ("zero if relu and value < zero else value", "value if value > zero or not relu else zero"),
+    ),
+    "dense: ReLU also where none is": ("dense", dense, ("zero if relu and", "zero if")),
+    "dense: ReLU lets every gradient through": ("dense", dense, ("y[n, o] > zero or not relu", "True")),
+    "dense: db before ReLU": ("dense", dense, ("db[o] += dz[n, o]", "db[o] += dy[n, o]")),
+    "dense: db is not emptied": ("dense", dense, ("db[:] = zero", "db += 1.0")),
+    "dense: dx of dy": ("dense", dense, ("np.dot(dz, w, dx)", "np.dot(dy, w, dx)")),
+    "row: ReLU behind the last": ("dense", dense, ("relu or layer < last", "True")),
+    "row: no ReLU between": ("dense", dense, ("relu or layer < last", "relu")),
+    "row: the bias is no part of the layer": ("dense", dense, ("y, end + O", "y, end")),
     "pool: the last of equals wins": ("pool_relu", pooled, ("value > best else winner", "value >= best else winner")),
     "pool 2x2: the last of equals wins": (
         "pool_relu",
@@ -151,7 +185,9 @@ def test_the_bug_is_found(bug):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("module", ["optimisers", "losses", "pool_relu", "winograd", "any_convolution", "augment"])
+@pytest.mark.parametrize(
+    "module", ["optimisers", "losses", "dense", "pool_relu", "winograd", "any_convolution", "augment"]
+)
 def test_a_loop_is_the_same_in_plain_python(module):
     for run in {run for name, run, *_ in BUGS.values() if name == module}:
         assert same(run(plain(module)), run(importlib.import_module(LOOPS + module)))
