@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minikd.typing import Array
+from minikd.typing import Array, Floats
 
 
 def largest_difference(found: Array, wanted: Array, floor: float = 0.0) -> float:
@@ -21,3 +21,11 @@ def largest_difference(found: Array, wanted: Array, floor: float = 0.0) -> float
         apart = float(np.max(np.where(one == other, 0.0, np.abs(one - other))))
     scale = float(np.max(np.abs(other)))
     return float("inf") if np.isnan(apart) else apart / scale if floor < scale < float("inf") else apart
+
+
+def relative_distance(found: Floats, wanted: Floats) -> float:
+    """Return the Euclidean length of the difference, relative to the longer of the two; infinite for another shape."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    longest = max(float(np.linalg.norm(found)), float(np.linalg.norm(wanted)), 1e-300)
+    return float(np.linalg.norm(found - wanted)) / longest

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from minikd.errors import BenchError
 from minikd.evidence.bench.timing import Side
-from minikd.typing import Floats
+from minikd.evidence.differences import relative_distance
 
 BOUND = 1e-3
 """By how much, relatively, two sides may differ in float32.
@@ -24,7 +22,7 @@ def check_agreement(work: str, sides: Sequence[Side]) -> float:
     for side in others:
         found = side.proof()
         for what, value in found.items():
-            gap = difference(value, wanted[what])
+            gap = relative_distance(value, wanted[what])
             if not gap <= BOUND:  # a NaN too
                 raise BenchError(
                     f"{work}: {what} of {side.name} and of {first.name} differ by {gap:.1e} (relative; bound "
@@ -33,10 +31,3 @@ def check_agreement(work: str, sides: Sequence[Side]) -> float:
                 )
             largest = max(largest, gap)
     return largest
-
-
-def difference(found: Floats, wanted: Floats) -> float:
-    """Return |found - wanted| / |wanted| in Euclidean norm; infinite for another shape."""
-    if found.shape != wanted.shape:
-        return float("inf")
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))

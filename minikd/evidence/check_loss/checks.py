@@ -8,19 +8,13 @@ import numpy as np
 from minikd.evidence.check_loss.formulas import HARD, smoothing
 from minikd.evidence.check_loss.identify import Setting, gradient_of, numeric_gradient, points
 from minikd.evidence.check_loss.subject import CallError, ExaminedLoss, LossInputs
-from minikd.typing import Floats
+from minikd.evidence.differences import relative_distance
 
 CLOSE = 1e-5
 """Two gradients agree to this part of the larger one; numeric ones are good to 1e-8."""
 
 SILENT = 1e-9
 """Below this a gradient with respect to a sample's logits is as good as 0."""
-
-
-def apart(found: Floats, wanted: Floats) -> float:
-    """Return the length of the difference, as a part of the longer of the two."""
-    longest = max(float(np.linalg.norm(found)), float(np.linalg.norm(wanted)), 1e-300)
-    return float(np.linalg.norm(found - wanted)) / longest
 
 
 def runs(subject: ExaminedLoss) -> None:
@@ -49,10 +43,10 @@ def against_numeric(subject: ExaminedLoss, setting: Setting) -> str | None:
     if returned is None:
         return None
     numeric = numeric_gradient(subject, point)
-    if apart(returned, numeric) < CLOSE:
+    if relative_distance(returned, numeric) < CLOSE:
         return ""
     ratio = float(np.vdot(returned, numeric) / np.vdot(numeric, numeric))
-    if apart(returned, ratio * numeric) < CLOSE:
+    if relative_distance(returned, ratio * numeric) < CLOSE:
         return f"the returned gradient is {ratio:.4g} times that of the returned value (T is {setting.temperature:g})"
     worst = np.unravel_index(np.abs(returned - numeric).argmax(), numeric.shape)
     return f"at sample {worst[0]}, class {worst[1]} it returns {returned[worst]:.4g}, numeric is {numeric[worst]:.4g}"
@@ -82,7 +76,8 @@ def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str:
     other.student[1:] = other.student[:0:-1]
     other.teacher[1:] = 2.0 * other.teacher[:0:-1]
     here, there = (gradient_of(subject, one)[0] for one in (point, other))
-    return "" if apart(here, there) < CLOSE else "what a sample is taught depends on the others in its batch"
+    alike = relative_distance(here, there) < CLOSE
+    return "" if alike else "what a sample is taught depends on the others in its batch"
 
 
 def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
@@ -92,7 +87,7 @@ def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
     before = gradient_of(subject, point)
     for who in ("student", "teacher"):
         moved = point._replace(**{who: getattr(point, who) + shift})
-        if apart(gradient_of(subject, moved), before) > CLOSE:
+        if relative_distance(gradient_of(subject, moved), before) > CLOSE:
             return f"a constant added to all logits of a sample of the {who} changes the gradient"
     return ""
 
@@ -141,7 +136,7 @@ def without_labels(subject: ExaminedLoss, setting: Setting, alpha: float) -> str
     except CallError:  # it wants labels
         return None
     ratio = float(np.vdot(bare, alone) / np.vdot(alone, alone)) if alone.any() else 0.0
-    if apart(bare, ratio * alone) > CLOSE or any(
+    if relative_distance(bare, ratio * alone) > CLOSE or any(
         abs(ratio - one) < 1e-4 for one in (1.0, setting.alpha, 1 - setting.alpha)
     ):
         return ""  # another formula is not this check's matter, and a weight kept is a choice
@@ -193,5 +188,5 @@ def half_precision(subject: ExaminedLoss, setting: Setting) -> str | None:
     gradient = answer.student if answer.student is not None else answer.returned
     if gradient is None:
         return ""
-    off = apart(gradient, gradient_of(subject, point))
+    off = relative_distance(gradient, gradient_of(subject, point))
     return "" if off < 0.05 else f"in float16 the gradient is off by {off:.0%} of its length"

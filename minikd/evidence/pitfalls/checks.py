@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.data.batches import NO_LABEL
+from minikd.evidence.differences import largest_difference
 from minikd.evidence.gradcheck import check_loss, tie_free
 from minikd.evidence.gradcheck.numeric import beside
 from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, Taught, terms_of
@@ -21,17 +22,15 @@ from minikd.training import Plan, fit
 from minikd.training.objective import add_up
 from minikd.typing import Floats
 
+CLOSE = 1e-9
+"""Two arrays agree to this part of the largest element."""
+
 
 class PitfallCheck(NamedTuple):
     """A check: the property that must hold, and `run(wiring, scene)`, which returns what is wrong, or ""."""
 
     holds: str
     run: Callable[[Wiring, Scene], str]
-
-
-def close(a: Floats, b: Floats, bound: float = 1e-9) -> bool:
-    """True where two arrays agree to `bound` of the larger one's largest element."""
-    return float(np.abs(a - b).max()) <= bound * max(float(np.abs(a).max()), float(np.abs(b).max()), 1e-300)
 
 
 def logits_of_two(scene: Scene) -> tuple[Floats, Floats]:
@@ -87,7 +86,7 @@ def high_temperature(wiring: Wiring, scene: Scene) -> str:
     z, v = logits_of_two(scene)
     gap = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
     dz = wiring.soft(z, v, 1e5)[1]
-    if close(dz, gap / gap.size, 1e-3):
+    if largest_difference(dz, gap / gap.size) <= 1e-3:
         return ""
     return f"at T = 100,000 the gradient is {np.abs(dz).max() * gap.size / np.abs(gap).max():.2g} times its limit"
 
@@ -96,7 +95,8 @@ def each_sample_alone(wiring: Wiring, scene: Scene) -> str:
     """A sample's gradient, alone, is N times that in a batch of N."""
     z, v = logits_of_two(scene)
     whole, alone = wiring.soft(z, v, TEMPERATURE)[1][:1], wiring.soft(z[:1], v[:1], TEMPERATURE)[1]
-    return "" if close(whole * len(z), alone) else "what a sample is taught depends on the others in its batch"
+    alike = largest_difference(whole * len(z), alone) <= CLOSE
+    return "" if alike else "what a sample is taught depends on the others in its batch"
 
 
 def without_labels(wiring: Wiring, scene: Scene) -> str:
@@ -105,7 +105,7 @@ def without_labels(wiring: Wiring, scene: Scene) -> str:
     none, some = np.full(len(z), NO_LABEL), np.zeros(len(z), np.int64)
     bare = add_up(terms_of(wiring, z, v, none, ALPHA), z, 1.0).dlogits
     pure = add_up(terms_of(wiring, z, v, some, 1.0), z, 1.0).dlogits
-    if close(bare, pure):
+    if largest_difference(bare, pure) <= CLOSE:
         return ""
     return f"without labels the gradient is {np.linalg.norm(bare) / np.linalg.norm(pure):.3g} times that at alpha = 1"
 
@@ -129,7 +129,7 @@ def asked_directly(wiring: Wiring, scene: Scene) -> str:
         batch = scene.batch(epoch)
         found = softmax(teacher(batch).logits, TEMPERATURE)
         wanted = np.mean([softmax(one(batch.images), TEMPERATURE) for one in scene.teachers], axis=0)
-        if not close(found, wanted):
+        if largest_difference(found, wanted) > CLOSE:
             worst = int((np.abs(found - wanted).max(1) > 1e-9).sum())
             return f"epoch {epoch + 1}: {worst} of {len(wanted)} answers are not those of the teacher asked directly"
     return ""

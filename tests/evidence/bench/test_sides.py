@@ -8,10 +8,11 @@ import pytest
 
 from minikd.errors import BenchError
 from minikd.evidence.bench import engines
-from minikd.evidence.bench.agreement import BOUND, check_agreement, difference
+from minikd.evidence.bench.agreement import BOUND, check_agreement
 from minikd.evidence.bench.engines import ENGINES, engine_sides
 from minikd.evidence.bench.ours import our_side
 from minikd.evidence.bench.works import WORKS, TeacherAndStudent
+from minikd.evidence.differences import relative_distance
 from minikd.training.parallel import workers
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
@@ -94,8 +95,8 @@ def test_what_differs_is_refused(wrong):
 def test_the_largest_difference_is_told():
     first = Claims("minikd", losses=np.array([3.0, 4.0]))
     sides = [Claims("a", losses=np.array([3.0, 4.001])), Claims("b", losses=np.array([3.0, 4.002]))]
-    assert check_agreement("a work", [first, *sides]) == pytest.approx(0.002 / 5)
-    assert difference(np.ones(2), np.ones(3)) == np.inf
+    assert check_agreement("a work", [first, *sides]) == pytest.approx(0.002 / np.hypot(3, 4.002))
+    assert relative_distance(np.ones(2), np.ones(3)) == np.inf
 
 
 def test_minikds_proof_is_its_first_steps(stage):
@@ -109,7 +110,7 @@ def test_minikds_proof_is_its_first_steps(stage):
     loss, dlogits = cross_entropy(logits, stage.views.labels[index])
     gradient = problem.model.flat_gradient(problem.model.parameter_gradients(dlogits, cache))
     assert proof["losses"][0] == pytest.approx(float(loss), rel=1e-6)
-    assert difference(proof["gradient"], gradient) < 1e-6
+    assert relative_distance(proof["gradient"], gradient) < 1e-6
     assert len(set(proof["losses"].tolist())) == 3  # the weights moved
 
 
