@@ -180,3 +180,32 @@ def test_a_teacher_too_large_for_the_memory_is_named_with_the_images_size(monkey
     words = r"the teacher 'cnn' for images of 3000x4000 is too large: a layer's weight .* \(--image-size\)"
     with pytest.raises(SizeError, match=words):
         models.teacher("cnn", (3, 3000, 4000), 2, rng(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: models.mlp(MNIST, (8,), 10, rng(), pool=2), "pool 2 · dense 8 · dense 10"),
+        (lambda: models.small_cnn(MNIST, (6, 8), 10, rng()), "conv 3x3x6 · pool 2 · conv 3x3x8 · pool 2 · dense 10"),
+        (lambda: models.small_cnn(MNIST, (4,), 10, rng(), pool=2), "pool 2 · conv 3x3x4 · pool 2 · dense 10"),
+    ],
+)
+def test_a_student_may_pool_its_image_first(make, said):
+    model = make()
+    assert models.describe(model) == said
+    assert model(np.zeros((3, *MNIST), np.float32)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("pool", [2, 3, 28])
+def test_pooling_leaves_the_largest_pixel_of_each_window(pool):
+    side = 28 // pool
+    linear = next(layer for layer in models.mlp(MNIST, (), 10, rng(), pool=pool).layers if isinstance(layer, nn.Linear))
+    assert linear.in_features == side * side
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: models.mlp(MNIST, (8,), 10, rng(), pool=29), lambda: models.small_cnn(MNIST, (4,) * 5, 10, rng())]
+)
+def test_an_image_too_small_for_the_poolings_is_refused(make):
+    with pytest.raises(ShapeError):
+        make()

@@ -1,7 +1,8 @@
 """The networks of a recipe: the given teachers, and every network that is trained, with its first weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from minikd.data import Dataset, Views
 from minikd.distillation.class_names import match
 from minikd.distillation.prepare import Data, check_fits
 from minikd.distillation.recipe import Recipe
-from minikd.errors import CheckpointError, ConfigError
+from minikd.errors import CheckpointError, ConfigError, ShapeError
 from minikd.methods import Pair
 from minikd.methods.layers import shapes
 from minikd.nn import BatchNorm1d, Sequential
@@ -101,7 +102,10 @@ def student(recipe: Recipe, dataset: Dataset, *what: int) -> Sequential:
         return feed_forward(recipe, dataset, recipe.student.hidden, *what)
     if recipe.student.norm != "none":
         raise ConfigError("student.norm is 'batch', but the small CNN learns without norm; leave --student-norm out")
-    model = models.small_cnn(dataset.image_shape, dataset.classes, np.random.default_rng((recipe.seed, *what)))
+    rng = np.random.default_rng((recipe.seed, *what))
+    with fitting_student(recipe, dataset, "--student-channels, --student-pool"):
+        how = recipe.student
+        model = models.small_cnn(dataset.image_shape, how.channels, dataset.classes, rng, how.pool)
     check_step(model, dataset, recipe.student.batch_size, "student")
     return model
 
@@ -109,9 +113,21 @@ def student(recipe: Recipe, dataset: Dataset, *what: int) -> Sequential:
 def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
     """Return a feed-forward network before training, its weights drawn from the recipe's seed and what it is."""
     rng = np.random.default_rng((recipe.seed, *what))
-    model = models.mlp(dataset.image_shape, hidden, dataset.classes, rng, recipe.student.norm == "batch")
+    with fitting_student(recipe, dataset, "--student-pool"):
+        how = recipe.student
+        model = models.mlp(dataset.image_shape, hidden, dataset.classes, rng, how.norm == "batch", how.pool)
     check_step(model, dataset, recipe.student.batch_size, "student")
     return model
+
+
+@contextmanager
+def fitting_student(recipe: Recipe, dataset: Dataset, flags: str) -> Iterator[None]:
+    """Let an error of images that are too small for the student's poolings name the student and its flags."""
+    try:
+        yield
+    except ShapeError as error:
+        size = "x".join(map(str, dataset.image_shape[1:]))
+        raise ShapeError(f"the student cannot take images of {size}: {error} ({flags})") from error
 
 
 def check_step(model: Sequential, dataset: Dataset, batch_size: int, role: str) -> None:

@@ -88,6 +88,8 @@ class Student(Training):
     shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
     model: str = setting("mlp", "network: mlp (feed-forward) or cnn (a small CNN)", choices=("mlp", "cnn"))
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp")
+    channels: tuple[int, ...] = setting((16, 32), "channels of each convolution of a cnn")
+    pool: int = setting(1, "max pooling of the image before the network; 1 is none, 2 halves its sides", 1)
     norm: str = setting(
         "none",
         "batch norm of hidden layers in training, then folded into the weights, which may exceed --student-max-norm",

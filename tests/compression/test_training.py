@@ -206,7 +206,7 @@ def test_a_kind_that_is_none_is_refused():
 def test_the_small_cnn_fits_into_eleven_thousand_bytes_of_int4():
     from minikd.exports.c_int8 import integer_source
 
-    model = small_cnn((1, 28, 28), 10, np.random.default_rng(0))
+    model = small_cnn((1, 28, 28), (16, 32), 10, np.random.default_rng(0))
     data = networks.pictures((1, 28, 28), 10, count=20)
     whole = quantize(model, card_of(data), data.train_images, kind="int4")
     assert integer_source(whole).constant_bytes == (16 * 9 + 32 * 144 + 10 * 1568) // 2 + 58 * 4 + 48 + 1 + 16

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minikd import models
 from minikd.console.notices import Notice
 from minikd.distillation import networks
 from minikd.distillation.job import Job
 from minikd.distillation.prepare import Data
 from minikd.distillation.recipe import Distillation, Recipe, Student
-from minikd.errors import CheckpointError, ConfigError, SizeError
+from minikd.errors import CheckpointError, ConfigError, ShapeError, SizeError
 from minikd.nn.reordering import reordered
 from minikd.weights import Card, load_model, save_model
 from tests.cli.makers import write_data, write_named
@@ -165,3 +166,22 @@ def test_a_given_teacher_needs_no_images_that_the_built_in_one_would_take(tmp_pa
     save_model(tmp_path / "t.safetensors", networks.first_teacher(wide, data.dataset), data.card("teacher"))
     given = replace(recipe, teacher=replace(recipe.teacher, weights=str(tmp_path / "t.safetensors")))
     assert Job(given, tmp_path / "run", networks.prepared(given)).first_teacher.size > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"pool": 99}, r"the student cannot take images of 12x10: .* \(--student-pool\)"),
+        ({"model": "cnn", "channels": (4,) * 4}, r"cannot take images of 12x10: .* \(--student-channels, --student-po"),
+        ({"model": "cnn", "pool": 5}, r"cannot take images of 12x10: .* \(--student-channels, --student-pool\)"),
+    ],
+)
+def test_a_student_of_too_many_poolings_is_refused_with_its_flags(recipe, settings, said):
+    with pytest.raises(ShapeError, match=said):
+        networks.first_student(replace(recipe, student=Student(**settings)), Data.of(recipe).dataset)
+
+
+def test_a_cnn_has_the_recipes_channels_and_pool(recipe):
+    student = Student(model="cnn", channels=(3,), pool=2)
+    model = networks.first_student(replace(recipe, student=student), Data.of(recipe).dataset)
+    assert models.describe(model) == "pool 2 · conv 3x3x3 · pool 2 · dense 3"

@@ -198,7 +198,7 @@ def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
     found = read_table(path, Outcome, FIX)
     if found and not is_whole(found["test"]):
         raise CheckpointError(f"{path} is broken (its predictions, errors and images do not agree); {FIX}")
-    if found and found["recipe"] != cell.recipe.to_toml():
+    if found and Recipe.from_toml(found["recipe"], str(path)) != cell.recipe:
         raise ConfigError(f"{path} is of another recipe than {cell.name} has now; choose another folder with --folder")
     return None if found is None else Outcome({**found, "name": cell.name})
 

@@ -28,7 +28,7 @@ class Size:
 
     tuning: the seeds that candidates are trained for; none: nothing is tuned. copies: where the students' images are
     varied once and for all, how often each is there; an epoch is then a pass over all of them.
-    students: where students of several sizes are compared, their hidden units, as "64", or "cnn".
+    students: where students of several sizes are compared, their names in `size`.
     """
 
     teacher: int

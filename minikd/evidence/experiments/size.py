@@ -1,25 +1,30 @@
-"""Errors against bytes: how small a student can get, by its width, the bits of its weights, and pruning.
+"""Errors against bytes: how small a student can get, by its network, the bits of its weights, and pruning.
 
 Every student is trained twice, on the labels alone and distilled, and is measured as its C export answers: in whole
 numbers where its weights are rounded. Bytes are all constants of that export: weights, scales, biases, and the indices
 of pruned weights. A pruned layer is stored as a list or in full, whichever is smaller. Multiply-adds are those of the
 weights that are not pruned.
 
-Each row's settings are chosen on held-out images: its default, another learning rate, and for a distilled student a
-lower temperature, which suits small ones. The published points are other networks on MNIST's test images, some of them
-shrunken to 16x16 pixels (BitNetMCU); most are single runs.
+A deep CNN teaches the students of all seeds. Both see the training images shifted, rotated, scaled and bent, as in
+`record`, which computes these copies once. Learning rates are chosen on held-out images, after one pass over the
+copies, for the baseline as for the distilled student. The published points are other networks on MNIST's test images,
+some of them shrunken to 16x16 pixels (BitNetMCU); most are single runs.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from minikd.compression.whole import InWholeNumbers
+from minikd.data import Augmentation
 from minikd.distillation.job import Job
-from minikd.distillation.recipe import Recipe, Student
+from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, teachers
+from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, taught
 from minikd.evidence.experiments.figures import LOOKS
+from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import ExperimentReport, ResultRow
 from minikd.evidence.experiments.tuning import TunedSettings, at_its_best, tries
 from minikd.exports.c_float import float_source
@@ -31,17 +36,14 @@ from minikd.typing import Floats
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("none", "int8", "int4", "ternary")
-"""What weights are rounded to; "none" is float32."""
+VARIED = Augmentation(shift=1.0, rotation=10.0, scale=0.12, elastic=1.0)
+"""How the copies of the training images are varied; see `record`."""
 
-PRUNED = (0.0, 0.9)
-"""Fractions of the weights that are pruned."""
+TEMPERATURE, ALPHA = 2.0, 0.9
+"""How small students are taught: at a lower temperature than large ones (Hinton et al. 2015, §3)."""
 
-GRIDS: Mapping[str, Sequence[TunedSettings]] = {
-    "baseline": ({"learning_rate": 1e-2}, {"learning_rate": 2.5e-3}),
-    "student": ({"learning_rate": 1e-2}, {"temperature": 2.0}),
-}
-"""What is tried beside the defaults, as often for the baseline as for the distilled student."""
+RATES: Sequence[TunedSettings] = ({"learning_rate": 2.5e-3}, {"learning_rate": 1e-2})
+"""What is tried beside the default learning rate, for the baseline as for the distilled student."""
 
 
 class Point(NamedTuple):
@@ -66,59 +68,57 @@ POINTS = (
 not of flash that runs); by Brevitas for its quantised networks."""
 
 
-@dataclass(frozen=True)
-class SizedNet:
-    """A student: its hidden units or "cnn", the kind of its weights, the fraction of them that is pruned."""
-
-    size: str
-    kind: str
-    pruned: float
-
-    @property
-    def name(self) -> str:
-        """The row's name, without how it is taught."""
-        kind = "float32" if self.kind == "none" else self.kind
-        return f"{self.size} {kind}" + (f" pruned {self.pruned:g}" if self.pruned else "")
-
-    def of(self, recipe: Recipe) -> Recipe:
-        """Return the recipe that trains it."""
-        network = {"model": "cnn"} if self.size == "cnn" else {"hidden": (int(self.size),)}
-        student = Student.of({**asdict(recipe.student), **network}, "student")
-        return replace(recipe, student=student, quantize=self.kind, prune=self.pruned)
+NAME = re.compile(r"(?:pool(\d+) )?(cnn )?(\d+(?:-\d+)*) (float32|int8|int4|ternary)(?: pruned (0\.\d+))?")
 
 
-def nets(setup: Setup) -> list[SizedNet]:
-    """Return the preset's students. A CNN is not pruned: its convolutions are stored in full."""
-    return [
-        SizedNet(size, kind, pruned)
-        for size in setup.size.students
-        for kind in KINDS
-        for pruned in (PRUNED if size != "cnn" else PRUNED[:1])
-    ]
+def sized(recipe: Recipe, name: str) -> Recipe:
+    """Return the recipe that trains the student of a name: its network, the kind of its weights, how many are pruned.
+
+    As "96-64 int8" (hidden units), "cnn 16-32 int4" (channels of the convolutions), "pool2 48 ternary" (the image is
+    pooled first), "128 int4 pruned 0.9" (nine weights in ten are pruned).
+    """
+    found = NAME.fullmatch(name)
+    assert found is not None, name
+    pool, convolutional, units, kind, prune = found.groups()
+    sizes = tuple(int(one) for one in units.split("-"))
+    network: Mapping[str, object] = {"model": "cnn", "channels": sizes} if convolutional else {"hidden": sizes}
+    student = Student.of({**asdict(recipe.student), **network, "pool": int(pool or 1)}, "student")
+    return replace(recipe, student=student, quantize="none" if kind == "float32" else kind, prune=float(prune or 0))
 
 
-def rows(setup: Setup, net: SizedNet) -> tuple[list[Cell], list[Cell]]:
+def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
+    """The teacher of all seeds' students."""
+    return [Cell("teacher", setup.recipes()[0], "teacher", change=same_images)]
+
+
+def rows(setup: Setup, name: str, passes: int) -> tuple[list[Cell], list[Cell]]:
     """Return a student's cells, one for each seed: on labels alone, and distilled."""
-    recipes = [net.of(recipe) for recipe in setup.recipes()]
-    alone = [Cell(f"{net.name} baseline", recipe, "baseline", "teacher", look=cost) for recipe in recipes]
-    distilled = [Cell(f"{net.name} distilled", recipe, "student", "teacher", look=cost) for recipe in recipes]
+    (teacher,), alone, distilled = teachers(setup, {}), [], []
+    change = partial(precompute_augmentation, setup.size.copies, VARIED)
+    for recipe in setup.recipes():
+        how = taught(sized(recipe, name), "soft_targets", {"temperature": TEMPERATURE, "alpha": ALPHA})
+        how = replace(how, student=replace(how.student, epochs=passes))
+        cell = Cell(f"{name} baseline", how, "baseline", "teacher", look=cost, change=change, ensemble=(teacher.key,))
+        alone.append(cell)
+        distilled.append(replace(cell, name=f"{name} distilled", role="student"))
     return alone, distilled
 
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Every setting that is tried, for the tuning seeds."""
+    """Every learning rate that is tried, for the tuning seeds."""
     found = []
-    for net in nets(setup):
-        for cells in rows(setup, net):
-            found += tries(cells[: setup.size.tuning], ({}, *GRIDS[cells[0].role]))
+    for name in setup.size.students:
+        for cells in rows(setup, name, 1):
+            found += tries(cells[: setup.size.tuning], ({}, *RATES))
     return found
 
 
 def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
-    """Baselines and students with the settings that did best on the held-out images."""
+    """Baselines and students with the learning rates that did best on the held-out images."""
     found = []
-    for net in nets(setup):
-        alone, distilled = (at_its_best(setup, outcomes, cells, GRIDS[cells[0].role]) for cells in rows(setup, net))
+    for name in setup.size.students:
+        pair = rows(setup, name, setup.size.student)
+        alone, distilled = (at_its_best(setup, outcomes, cells, RATES) for cells in pair)
         found += alone + [replace(cell, against=(alone[0].name,)) for cell in distilled]
     return found
 
@@ -175,16 +175,19 @@ def figure(report: ExperimentReport) -> "Figure":
     return drawing
 
 
+TINY = ("pool2 8 int4", "cnn 2 ternary", "8 int8 pruned 0.5")
+SMALLEST = ("pool2 cnn 6-8 int4", "pool2 48 int4", "64 int4", "128 int4", "128 int8", "128 float32")
+
 SIZE = Experiment(
     name="size",
-    summary="errors against bytes: float32, int8, int4 and ternary students of several widths, pruned or not",
+    summary="errors against bytes: float32, int8, int4 and ternary students of many sizes, one pruned",
     compares="each with the same student trained on labels alone, and with published networks",
     sizes={
-        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, students=("8",)),
-        "short": Size(teacher=2, student=5, minutes=40, students=("16", "64")),
-        "full": Size(teacher=8, student=15, minutes=220, tuning=1, students=("6", "8", "16", "30", "64", "128", "cnn")),
+        "tiny": Size(teacher=1, student=1, minutes=1, tuning=1, copies=2, students=TINY),
+        "short": Size(teacher=2, student=1, minutes=15, tuning=1, copies=6, students=SMALLEST),
+        "full": Size(teacher=14, student=5, minutes=220, tuning=1, copies=20, students=SMALLEST),
     },
-    recipe=Recipe(),
+    recipe=Recipe(teacher=Teacher(model="deep", elastic=0.5)),
     stages=(teachers, candidates, students),
     against=("baseline",),
     draw=figure,

@@ -95,7 +95,7 @@ def test_jobs_that_end_differently_are_refused():
 def test_an_import_is_timed_in_a_fresh_python():
     (row,) = whole.import_rows(whole.QUICK, 1, with_torch=False)
     assert row["work"] == "import"
-    assert 10 < row["minikd_ms"] < 60_000
+    assert 1 < row["minikd_ms"] < 60_000  # no process starts within a millisecond: seconds would be below it
 
 
 @pytest.fixture

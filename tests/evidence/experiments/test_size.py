@@ -7,7 +7,7 @@ from minikd.cli import main
 from minikd.distillation.job import Job
 from minikd.distillation.networks import prepared
 from minikd.evidence.experiments.experiment import Setup
-from minikd.evidence.experiments.size import GRIDS, SIZE, SizedNet, cost, front, nets
+from minikd.evidence.experiments.size import SIZE, candidates, cost, front, rows, sized, teachers
 from minikd.evidence.experiments.table import sizes
 from tests.distillation.test_job import trained
 from tests.evidence.experiments.makers import recipe_of
@@ -30,29 +30,49 @@ def test_sizes_are_told_smallest_first():
     assert "2,000" in lines[-1]
 
 
-def test_baselines_and_students_have_as_many_tries():
-    assert len({len(grid) for grid in GRIDS.values()}) == 1
+@pytest.mark.parametrize("preset", SIZE.sizes)
+def test_baselines_and_students_have_as_many_tries(preset):
+    tried = candidates(Setup(SIZE.recipe, SIZE.sizes[preset], 2, 55_000), {})
+    for name in SIZE.sizes[preset].students:
+        for kind in ("baseline", "distilled"):
+            rates = [cell.recipe.student.learning_rate for cell in tried if cell.name.startswith(f"try {name} {kind}")]
+            assert sorted(rates) == [2.5e-3, 5e-3, 1e-2]
 
 
-def test_every_kind_of_weights_is_there_and_a_cnn_is_not_pruned():
-    setup = Setup(SIZE.recipe, SIZE.sizes["full"], 1, 55_000)
-    found = nets(setup)
-    assert len(found) == 6 * 4 * 2 + 4
-    assert {net.pruned for net in found if net.size == "cnn"} == {0.0}
-    assert SizedNet("30", "int4", 0.9).of(SIZE.recipe).student.hidden == (30,)
-    assert SizedNet("cnn", "none", 0.0).of(SIZE.recipe).student.model == "cnn"
+@pytest.mark.parametrize("preset", SIZE.sizes)
+def test_a_name_says_which_student_is_trained(preset):
+    names = SIZE.sizes[preset].students
+    assert len({sized(SIZE.recipe, name).to_toml() for name in names}) == len(names)
 
 
-@pytest.mark.parametrize("kind", ["none", "int8", "ternary"])
+def test_the_parts_of_a_name():
+    recipe = sized(SIZE.recipe, "pool2 cnn 6-8 int4 pruned 0.25")
+    assert (recipe.student.model, recipe.student.channels, recipe.student.pool) == ("cnn", (6, 8), 2)
+    assert (recipe.quantize, recipe.prune) == ("int4", 0.25)
+    recipe = sized(SIZE.recipe, "96-64 float32")
+    assert (recipe.student.model, recipe.student.hidden, recipe.student.pool) == ("mlp", (96, 64), 1)
+    assert (recipe.quantize, recipe.prune) == ("none", 0.0)
+
+
+def test_one_teacher_of_the_held_out_images_of_all_teaches_every_seed():
+    setup = Setup(SIZE.recipe, SIZE.sizes["full"], 3, 55_000)
+    (teacher,) = teachers(setup, {})
+    alone, distilled = rows(setup, "8 int8", 2)
+    assert {cell.needs for cell in distilled} == {(teacher.key,)}
+    assert {cell.needs for cell in alone} == {()}
+    assert [cell.seed for cell in distilled] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8", "ternary"])
 def test_bytes_and_multiply_adds_are_those_of_what_is_stored(data, tmp_path, kind):
-    recipe = SizedNet("8", kind, 0.5).of(recipe_of(data))
+    recipe = sized(recipe_of(data), f"8 {kind} pruned 0.5")
     with Job(recipe, tmp_path / "run", prepared(recipe)) as job:
         model = trained(job, "student_baseline")["student_baseline"]
         found = cost(job, model, np.zeros(0))
         weights = [value for name, value in model.params.items() if name.endswith("weight")]
         assert found["multiply-adds"] == pytest.approx(sum((value != 0).sum() for value in weights), rel=1e-6)
         assert found["working bytes"] > 0
-        dense = sum(value.size for value in weights) * {"none": 4, "int8": 1, "ternary": 0.2}[kind]
+        dense = sum(value.size for value in weights) * {"float32": 4, "int8": 1, "ternary": 0.2}[kind]
         rest = 4 * (8 + job.data.dataset.classes)
         assert rest < found["bytes"] <= dense + rest + 8 * 2 + 8
 
