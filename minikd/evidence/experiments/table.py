@@ -48,14 +48,16 @@ def number(value: float | None) -> str:
 def meaning(report: ExperimentReport) -> str:
     """Return what the columns mean."""
     words = (
-        f"Means over {report['seeds']} seeds; ± is half of a 95 % interval (Student's t), of the test errors. "
-        "Agreement is with the teacher of the seed (or each that teaches), seconds are one training's."
+        f"All numbers are means over {report['seeds']} seeds. ± is half of the 95 % interval of the test errors "
+        "(Student's t). Agreement is with the teacher of the same seed (with several teachers, with each of them). "
+        "Seconds are those of one training."
     )
     if report["against"]:
         words += (
-            " Against: errors more or less than the other row of the same seed, mean ± half of its 95 % interval, and "
-            "McNemar's exact test of the images that only one of both gets wrong, summed over seeds (* p < 0.05, "
-            "** p < 0.001; it counts an image once a seed; no correction for many rows)."
+            " Against: the difference in errors from the other row, seed by seed, as a mean ± half of its 95 % "
+            "interval. The stars are McNemar's exact test on the images that only one of the two gets wrong, summed "
+            "over seeds: * p < 0.05, ** p < 0.001. It counts an image once for each seed, and is not corrected for "
+            "the number of rows."
         )
     return words
 
