@@ -31,7 +31,7 @@ class ChildReport(TypedDict):
 
 
 def spend(command: Sequence[str], threads: int) -> ProcessUsage:
-    """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
+    """Run Python with these arguments on so many cores. Raises BenchError, with what it said, if it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
     done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
     if done.returncode:

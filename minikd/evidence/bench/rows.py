@@ -7,7 +7,7 @@ from minikd.evidence.bench.timing import Times
 
 
 class BenchRow(TypedDict):
-    """One work. None where there is nothing to compare with, and where a number has another unit.
+    """One work. None if there is nothing to compare with, and where a number has another unit.
 
     `minikd_ms`, `torch_default_ms`, `torch_best_ms`, `roofline_ms`: medians in milliseconds; or `minikd_mb` and
     `torch_default_mb`, in millions of bytes. `ratio_default` and `ratio_best` are PyTorch's number divided by minikd's,
@@ -107,5 +107,5 @@ def sized_row(ours: float, theirs: float | None) -> BenchRow:
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """Return the quotient; None where there is nothing to divide, or to divide by."""
+    """Return the quotient; None if there is nothing to divide, or to divide by."""
     return numerator / denominator if numerator is not None and denominator else None

@@ -53,7 +53,7 @@ class BenchReport(TypedDict):
 def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> BenchReport:
     """Measure the works of these names and return the report; `say` is told what is under way.
 
-    PyTorch takes part where it is installed. Raises BenchError where the sides do not agree.
+    PyTorch takes part where it is installed. Raises BenchError if the sides do not agree.
     """
     with_torch = find_spec("torch") is not None
     rows = []

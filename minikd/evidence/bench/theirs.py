@@ -96,7 +96,7 @@ def compiler() -> bool:
 
 
 def has_convolution(*models: Sequential) -> bool:
-    """True where the memory order of images makes a difference."""
+    """True if the memory order of images makes a difference."""
     return any(isinstance(layer, Conv2d) for model in models for layer in model.layers)
 
 

@@ -35,7 +35,7 @@ QUICK = JobLength(student_epochs=1, images=1000, repeats=1, imports=1, apart=1.0
 
 
 def job_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow]:
-    """Return the lines of the whole job: its time and its peak memory. Raises BenchError where a side fails."""
+    """Return the lines of the whole job: its time and its peak memory. Raises BenchError if a side fails."""
     names = ["minikd", *(["PyTorch"] if with_torch else [])]
     with as_file(files("minikd").joinpath("data", "mnist")) as data, tempfile.TemporaryDirectory() as out:
         flags = {

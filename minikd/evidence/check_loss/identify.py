@@ -36,7 +36,7 @@ class Setting:
 
 
 class Found(NamedTuple):
-    """A formula with its weights. `soft` or `hard` is None where the loss has no such term."""
+    """A formula with its weights. `soft` or `hard` is None if the loss has no such term."""
 
     soft: Formula | None
     hard: HardFormula | None
@@ -78,7 +78,7 @@ def numeric_gradient(subject: ExaminedLoss, point: LossInputs, step: float = 1e-
 
 
 def identify(subject: ExaminedLoss, setting: Setting) -> Found | None:
-    """Return the formula of a loss, the simplest that leaves nothing over; None where no known one fits."""
+    """Return the formula of a loss, the simplest that leaves nothing over; None if no known one fits."""
     at = points(setting)
     wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])
     length = float(np.linalg.norm(wanted))
@@ -119,7 +119,7 @@ def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: Har
 
 
 class Powers(NamedTuple):
-    """By which power of T, N and K a term's weight grows; None where it cannot be told."""
+    """By which power of T, N and K a term's weight grows; None if it cannot be told."""
 
     temperature: float | None
     samples: float | None
@@ -148,7 +148,7 @@ def powers(subject: ExaminedLoss, setting: Setting, base: Found) -> tuple[Powers
 
 
 def refit(subject: ExaminedLoss, setting: Setting, base: Found) -> Found | None:
-    """Return the weights of the same formula at another setting; None where it does not fit there."""
+    """Return the weights of the same formula at another setting; None if it does not fit there."""
     at = [point._replace(temperature=setting.temperature) for point in points(setting)]
     try:
         wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])

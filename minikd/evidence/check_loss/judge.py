@@ -162,7 +162,7 @@ def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Examine
 
 
 def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> float:
-    """Return by how much the teacher's weight grows with alpha, as a slope; 0 where it does not, or cannot be told."""
+    """Return by how much the teacher's weight grows with alpha, as a slope; 0 if it does not, or cannot be told."""
     other = refit(subject, replace(setting, alpha=1 - setting.alpha), formula) if formula else None
     if formula is None or other is None:
         return 0.0

@@ -28,7 +28,7 @@ class Module(Protocol):
 def network_of(spec: str) -> Module:
     """Return the network that `spec`, "file.py:Name", names: a module, or a class or function that makes one.
 
-    Raises ConfigError where it is no torch.nn.Module.
+    Raises ConfigError if it is no torch.nn.Module.
     """
     module = import_module("torch").nn.Module
     wanted = Wanted(

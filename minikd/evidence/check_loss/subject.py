@@ -38,7 +38,7 @@ class LossInputs(NamedTuple):
 
 
 class LossOutputs(NamedTuple):
-    """The loss's answer, float64. Gradients are None where there are none.
+    """The loss's answer, float64. Gradients are None if there are none.
 
     value: the loss. returned: the gradient that it returns beside its value. student, teacher: PyTorch's gradients with
     respect to both networks' logits.
@@ -78,7 +78,7 @@ class ExaminedLoss:
             raise CallError(f"it raised {raised(error)}") from error
 
     def has(self, role: str) -> bool:
-        """Return True where the function takes an argument of this role."""
+        """Return True if the function takes an argument of this role."""
         return role in self.arguments
 
     def _bound(self, values: Mapping[str, object]) -> dict[str, object]:
@@ -110,7 +110,7 @@ class ExaminedLoss:
 
 
 def _parts(found: object) -> tuple[object, object]:
-    """Return (loss, gradient) of what a function returned; the gradient is None where it returned a loss alone."""
+    """Return (loss, gradient) of what a function returned; the gradient is None if it returned a loss alone."""
     if not isinstance(found, tuple | list):
         return found, None
     if len(found) == 2:
@@ -171,7 +171,7 @@ def made(thing: object, where: str) -> Callable[..., object]:
 
 
 def uses_torch(names: Mapping[str, object]) -> bool:
-    """Return True where a file has imported PyTorch, or something of it."""
+    """Return True if a file has imported PyTorch, or something of it."""
     of = (
         getattr(value, "__name__", "") if inspect.ismodule(value) else type(value).__module__
         for value in names.values()
@@ -192,7 +192,7 @@ def source_of(thing: object) -> tuple[tuple[str, ...], int]:
 def arguments_of(function: Callable[..., object], name: str) -> dict[str, str]:
     """Return the parameter of each role: by the names that people use, the rest of those required in order.
 
-    Raises ConfigError where a required parameter is left over, or a network's logits are missing.
+    Raises ConfigError if a required parameter is left over, or a network's logits are missing.
     """
     call = function.forward if hasattr(function, "forward") else function
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

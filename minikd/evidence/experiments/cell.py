@@ -190,7 +190,7 @@ def measured(logits: Floats, labels: Ints) -> Measured:
 
 
 def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
-    """Return what a cell has left; None where it has not ended.
+    """Return what a cell has left; None if it has not ended.
 
     Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
     """

@@ -64,7 +64,7 @@ def augmented_copies(path: Path, images: Pixels, count: int, augmentation: Augme
 
 
 def kept(path: Path, what: str) -> Pixels | None:
-    """Return the images in the file; None where it is not there, is damaged or holds something else than `what`."""
+    """Return the images in the file; None if it is not there, is damaged or holds something else than `what`."""
     if not path.exists():
         return None
     try:

@@ -30,7 +30,7 @@ class ResultRow(TypedDict):
     """A row of the table: means over seeds. `half` is half the 95 % interval of the errors, None for one seed.
 
     validation: errors on the held-out images, a fraction. agreement: with the teacher of the seed, or with each of
-    several that teach together; None where there is none. versus: beside each baseline that the seeds share. parts: the
+    several that teach together; None if there is none. versus: beside each baseline that the seeds share. parts: the
     means of what else was counted.
     """
 
@@ -51,7 +51,7 @@ class ResultRow(TypedDict):
 
 
 class Beside(TypedDict):
-    """A number of ours, the mean over seeds, None where it failed, beside a published one."""
+    """A number of ours, the mean over seeds, None if it failed, beside a published one."""
 
     what: str
     ours: float | None
@@ -112,13 +112,13 @@ def mean(values: Sequence[float]) -> float:
 
 
 def test_of(key: str, outcomes: Outcomes) -> Measured | None:
-    """Return what a cell measured on the test images; None where it failed or was only a candidate."""
+    """Return what a cell measured on the test images; None if it failed or was only a candidate."""
     found = outcomes.get(key)
     return found["test"] if found else None
 
 
 def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | None:
-    """Return the comparison of a row with another one; None where they share no seed."""
+    """Return the comparison of a row with another one; None if they share no seed."""
     pairs = []
     for cell in cells:
         ours, theirs = test_of(cell.key, outcomes), test_of(key_of(other, cell.seed), outcomes)

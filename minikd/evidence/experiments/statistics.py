@@ -26,7 +26,7 @@ class Interval:
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the mean of the values and its t interval. Raises ConfigError where there are none."""
+    """Return the mean of the values and its t interval. Raises ConfigError if there are none."""
     count = len(values)
     if count == 0:
         raise ConfigError("there are no values to take a mean of; every seed of this row failed")

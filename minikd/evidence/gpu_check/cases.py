@@ -37,7 +37,7 @@ class DeviceCase(NamedTuple):
 class Difference(TypedDict):
     """How far the device's results of one case lie from NumPy's, and which array does most.
 
-    `difference` is None where an array is not finite or has another shape or dtype, and where the case could not be
+    `difference` is None if an array is not finite or has another shape or dtype, and where the case could not be
     run: then `error` says why.
     """
 

@@ -59,7 +59,7 @@ class WrongGradient:
         return self.dy.shape == self.value.shape
 
     def matches(self, suspicion: Floats) -> bool:
-        """True where the gradient by hand is `suspicion`, and that is not simply zero."""
+        """True if the gradient by hand is `suspicion`, and that is not simply zero."""
         return same(self.by_hand, suspicion) and bool(np.abs(suspicion).max(initial=0) > 0)
 
     def pulled(self, dy: Floats) -> Floats:

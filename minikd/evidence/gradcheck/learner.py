@@ -40,7 +40,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Gradi
     usual sizes; a note in the report says which. A function of several arguments needs `example_inputs`. A layer whose
     forward takes `training` is checked in both modes.
 
-    A wrong gradient, and an exception in a pass, is a finding in the report. Raises ConfigError where there is nothing
+    A wrong gradient, and an exception in a pass, is a finding in the report. Raises ConfigError if there is nothing
     to check: no such file or name, an error when the file runs, a constructor with open arguments.
     """
     if shape is not None and (not shape or min(shape) < 1):

@@ -46,7 +46,7 @@ def tie_free(shape: Shape, rng: np.random.Generator, spread: float = 2.0) -> Flo
     finite-difference step, so that no maximum changes hands and no ReLU switches. (The idea is Chainer's
     `shuffled_linspace`; the jitter keeps sums and means of the values free of ties too.)
 
-    Raises SizeError where a function has too many values to check in this memory.
+    Raises SizeError if a function has too many values to check in this memory.
     """
     n = math.prod(shape)
     require(CHECKING * n, f"checking an input of {' x '.join(map(str, shape))} values", "use a smaller --shape")

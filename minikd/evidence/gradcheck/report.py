@@ -38,10 +38,10 @@ class ArgumentCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The outcome of one check; `ok` is False where anything at all was found.
+    """The outcome of one check; `ok` is False if anything at all was found.
 
     `by_hand` is <Jᵀu, d> from the backward pass, `numeric` is <u, J d> from central differences with the step `step`
-    along one random direction d and one random upstream gradient u; both are NaN where the check did not get so far.
+    along one random direction d and one random upstream gradient u; both are NaN if the check did not get so far.
     `arguments` holds the element-by-element comparison, where one was made.
     """
 
@@ -58,7 +58,7 @@ class GradientReport:
 
     @property
     def ok(self) -> bool:
-        """True where nothing was found."""
+        """True if nothing was found."""
         return not self.findings
 
     @property

@@ -1,6 +1,6 @@
 """The usual suspects: the mistakes that hand-written backward passes are made of, each as a testable suspicion.
 
-A suspect looks at the evidence and returns what it would say to the author, or None where the numbers do not fit. A
+A suspect looks at the evidence and returns what it would say to the author, or None if the numbers do not fit. A
 suspect is named only if it reproduces the wrong gradient to five digits: these are explanations, not guesses.
 """
 
@@ -261,7 +261,7 @@ def _turned(a: Floats) -> Iterator[tuple[Floats, str]]:
 
 
 def _derivative_fits(e: WrongGradient, arrays: dict[str, Floats], rng: np.random.Generator) -> bool:
-    """True where the gradient by hand is, along a random direction, the numeric one at other `arrays`."""
+    """True if the gradient by hand is, along a random direction, the numeric one at other `arrays`."""
     d = rng.standard_normal(e.value.shape)
     h = 1e-5
     plus, minus = ({**arrays, e.name: e.value + s * h * d} for s in (1, -1))

@@ -18,7 +18,7 @@ class Examined:
 
     @property
     def caught(self) -> bool:
-        """True where the named check finds the bug and no check complains of the right version."""
+        """True if the named check finds the bug and no check complains of the right version."""
         return bool(self.found[self.pitfall.caught_by]) and not any(self.alarms.values())
 
 

@@ -84,7 +84,7 @@ def scene_of(where: Conditions, seed: int = 0) -> Scene:
 
 
 def gradient(wiring: Wiring, scene: Scene) -> Floats:
-    """Return the gradient of the teacher's term (alpha = 1) by the student's weights; 0 where another is trained."""
+    """Return the gradient of the teacher's term (alpha = 1) by the student's weights; 0 if another is trained."""
     student = wiring.student(scene.student.copy())
     learner, guides = wiring.roles(student, scene.teachers)
     objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), 1.0)
@@ -100,7 +100,7 @@ def gradient(wiring: Wiring, scene: Scene) -> Floats:
 
 @dataclass(frozen=True)
 class Bend:
-    """A gradient beside the right one: its length over the right one's, and the cosine between (None where it is 0)."""
+    """A gradient beside the right one: its length over the right one's, and the cosine between (None if it is 0)."""
 
     ratio: float
     cosine: float | None

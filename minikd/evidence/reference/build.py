@@ -30,7 +30,7 @@ def require_torch() -> None:
 def to_torch(model: Sequential) -> "torch.nn.Sequential":
     """Return `model` as PyTorch modules, with copies of its weights, on the CPU and in evaluation mode.
 
-    The names and shapes in `state_dict()` are the same on both sides. Raises `BackendError` where PyTorch is missing
+    The names and shapes in `state_dict()` are the same on both sides. Raises `BackendError` if PyTorch is missing
     and `ConfigError` for a layer that has no counterpart.
     """
     require_torch()
@@ -47,7 +47,7 @@ def to_torch(model: Sequential) -> "torch.nn.Sequential":
 def from_torch_state(model: Sequential, state: Mapping[str, "torch.Tensor"]) -> None:
     """Copy the weights of a `torch.nn.Sequential.state_dict()` into `model`, in place, in the model's dtype.
 
-    Tensors may lie on any device and have any float dtype, bfloat16 too. Raises `ShapeError` where names or shapes are
+    Tensors may lie on any device and have any float dtype, bfloat16 too. Raises `ShapeError` if names or shapes are
     those of another model.
     """
     import torch

@@ -27,7 +27,7 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """True where the difference keeps within the bound; NaN never does."""
+        """True if the difference keeps within the bound; NaN never does."""
         return self.difference <= self.bound
 
 

@@ -56,7 +56,7 @@ def engine_sides(problem: Problem, stage: TeacherAndStudent) -> "tuple[list[Engi
 
 
 def network_of(name: str, model: Sequential) -> Network:
-    """Return an engine's network with a model's weights. Raises CannotDo, also where the engine cannot be imported."""
+    """Return an engine's network with a model's weights. Raises CannotDo, also if the engine cannot be imported."""
     module = import_module(f"minikd.evidence.bench.engines.{ENGINES[name].module}")
     try:
         made: Network = getattr(module, ENGINES[name].kind)(model)
