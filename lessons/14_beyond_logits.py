@@ -358,7 +358,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 14` puts the skeleton into `work/14_beyond_logits.py` the first time and checks it from then on.
+# The first time, `minikd check 14` creates the skeleton `work/14_beyond_logits.py`. After that, it checks your solution there.
 #
 # 1. `directions` and `directions_backward`: rows of length 1 and the way back, steps 5 and 6 as a layer of its own.
 # 2. `cosine_loss` and `cosine_gradient`: a hint that compares directions only, with your own layer inside.

@@ -278,7 +278,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 17` puts the skeleton into `work/17_whole_experiment.py` the first time and checks it from then on.
+# The first time, `minikd check 17` creates the skeleton `work/17_whole_experiment.py`. After that, it checks your solution there.
 #
 # 1. `split`: hold out images for choosing, the same share of each class, so that the test set can rest.
 # 2. `verdict`: from the errors of two students over several seeds to a word: "fewer", "more" or "undecided".

@@ -434,7 +434,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 18` puts the skeleton into `work/18_on_policy.py` the first time and checks it from then on.
+# The first time, `minikd check 18` creates the skeleton `work/18_on_policy.py`. After that, it checks your solution there.
 #
 # 1. `embedding_backward`: for batches of texts, (N, L) letters at once.
 # 2. `texts_reverse_kl`: KL(q ‖ p) of texts of two letters, from the letters' probabilities: on whose prefixes?

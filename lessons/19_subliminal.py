@@ -289,7 +289,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 19` puts the skeleton into `work/19_subliminal.py` the first time and checks it from then on.
+# The first time, `minikd check 19` creates the skeleton `work/19_subliminal.py`. After that, it checks your solution there.
 #
 # 1. `beside_loss`: the loss that looks at the outputs beside the classes, with its gradient with respect to all
 #    outputs.

@@ -449,7 +449,7 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 20` puts the skeleton into `work/20_own_teacher.py` the first time and checks it from then on.
+# The first time, `minikd check 20` creates the skeleton `work/20_own_teacher.py`. After that, it checks your solution there.
 #
 # 1. `rescaling`: the weight and bias of the 1x1 convolution that turns one scaling of pixels into another.
 # 2. `dense_of_channels_last`: a dense layer's weights from a library in which the channels come last.
