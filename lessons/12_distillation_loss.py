@@ -86,7 +86,7 @@ z, v = rng.standard_normal((N, K)), 4 * rng.standard_normal((N, K))  # an untrai
 
 # %%
 def log_probabilities(logits, T):
-    """(N, K) logits -> (N, K) logarithms of softmax(logits/T); the largest is taken to 0 first, see lesson 1."""
+    """(N, K) logits -> (N, K) logarithms of softmax(logits/T); the largest is subtracted first, see lesson 1."""
     logits = logits / T - (logits / T).max(1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(1, keepdims=True))
 
