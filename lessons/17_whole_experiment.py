@@ -285,7 +285,8 @@ lesson.save(figure)
 # The first time, `minikd check 17` creates the skeleton `work/17_whole_experiment.py`. After that, it checks your
 # solution there.
 #
-# 1. `split`: hold out images for choosing, the same share of each class, so that the test set can rest.
+# 1. `split`: hold out images for your choices, with the same share of each class, so that you need not use the test
+#    set.
 # 2. `verdict`: from the errors of two students over several seeds, return "fewer", "more" or "undecided".
 #
 # The solutions are in `lessons/solutions/`.
