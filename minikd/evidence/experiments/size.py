@@ -1,13 +1,13 @@
-"""Errors against bytes: how small a student can get, by its width, the bits of its weights, and pruning.
+"""Errors and bytes of small students, for several widths, kinds of weights, and with pruning.
 
-Every student is trained twice, on the labels alone and distilled, and is measured as its C export answers: in whole
-numbers where its weights are rounded. Bytes are all constants of that export: weights, scales, biases, and the indices
-of pruned weights. A pruned layer is stored as a list or in full, whichever is smaller. Multiply-adds are those of the
-weights that are not pruned.
+Every student is trained twice, on the labels alone and distilled. It is measured like its C export: in whole numbers if
+its weights are rounded. Bytes are all constants of this export: weights, scales, biases, and the indices of pruned
+weights. A pruned layer is stored as a list or in full, whichever is smaller. Multiply-adds only count weights that are
+not pruned.
 
-Each row's settings are chosen on held-out images: its default, another learning rate, and for a distilled student a
-lower temperature, which suits small ones. The published points are other networks on MNIST's test images, some of them
-shrunken to 16x16 pixels (BitNetMCU); most are single runs.
+The settings of each row are chosen on held-out images: the default, another learning rate, and for a distilled student
+a lower temperature, which suits small students. The published points are other networks on MNIST's test images, some
+with images reduced to 16x16 pixels (BitNetMCU). Most are single runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS = ("none", "int8", "int4", "ternary")
-"""What weights are rounded to; "none" is float32."""
+"""The kinds of weights; "none" is float32."""
 
 PRUNED = (0.0, 0.9)
 """Fractions of the weights that are pruned."""
@@ -41,11 +41,11 @@ GRIDS: Mapping[str, Sequence[TunedSettings]] = {
     "baseline": ({"learning_rate": 1e-2}, {"learning_rate": 2.5e-3}),
     "student": ({"learning_rate": 1e-2}, {"temperature": 2.0}),
 }
-"""What is tried beside the defaults, as often for the baseline as for the distilled student."""
+"""The settings to try besides the defaults; equally many for the baseline and the distilled student."""
 
 
 class Point(NamedTuple):
-    """A published network: whose, its bytes, its errors on the 10,000 test images."""
+    """A published network: its source, its bytes, and its errors on the 10,000 test images."""
 
     name: str
     bytes: float
@@ -62,13 +62,13 @@ POINTS = (
     Point("Brevitas SFC, 1 bit", 42_000, 219),
     Point("Brevitas SFC, 2 bits", 84_000, 134),
 )
-"""As published: by BitNetMCU (single runs); by Han, Mao & Dally 2016 (Deep Compression: the size of a compressed file,
-not of flash that runs); by Brevitas for its quantised networks."""
+"""Published by BitNetMCU (single runs), by Han, Mao & Dally 2016 (Deep Compression: the size of a compressed file, not
+of flash memory), and by Brevitas for its quantised networks."""
 
 
 @dataclass(frozen=True)
 class SizedNet:
-    """A student: its hidden units or "cnn", the kind of its weights, the fraction of them that is pruned."""
+    """A student: its hidden units or "cnn", the kind of its weights, and the fraction that is pruned."""
 
     size: str
     kind: str
@@ -76,7 +76,7 @@ class SizedNet:
 
     @property
     def name(self) -> str:
-        """The row's name, without how it is taught."""
+        """The row's name, without the role."""
         kind = "float32" if self.kind == "none" else self.kind
         return f"{self.size} {kind}" + (f" pruned {self.pruned:g}" if self.pruned else "")
 
@@ -88,7 +88,7 @@ class SizedNet:
 
 
 def nets(setup: Setup) -> list[SizedNet]:
-    """Return the preset's students. A CNN is not pruned: its convolutions are stored in full."""
+    """Return the preset's students. CNNs are not pruned, because convolutions are stored in full."""
     return [
         SizedNet(size, kind, pruned)
         for size in setup.size.students
@@ -106,7 +106,7 @@ def rows(setup: Setup, net: SizedNet) -> tuple[list[Cell], list[Cell]]:
 
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Every setting that is tried, for the tuning seeds."""
+    """All settings to try, for the tuning seeds."""
     found = []
     for net in nets(setup):
         for cells in rows(setup, net):
@@ -124,14 +124,14 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
 
 
 def cost(job: Job, model: Sequential, _: Floats) -> dict[str, float]:
-    """Return the bytes of a student's constants in C, those of its working memory, and its multiply-adds."""
+    """Return the bytes of a student's constants in C, of its working memory, and its multiply-adds."""
     whole = model.whole if isinstance(model, InWholeNumbers) else None
     source = integer_source(whole) if whole else float_source(model, job.data.card("student"))
     return {"bytes": source.constant_bytes, "working bytes": source.working_bytes, "multiply-adds": macs(job, model)}
 
 
 def macs(job: Job, model: Sequential) -> float:
-    """Return the multiply-adds of an image: of a pruned network, those of the weights that are left."""
+    """Return the multiply-adds for one image; in a pruned network, only those of the remaining weights."""
     shape, total = job.data.dataset.image_shape, 0.0
     for layer in model.layers:
         used = float((layer.params["weight"] != 0).mean()) if job.recipe.prune and layer.params else 1.0
@@ -141,7 +141,7 @@ def macs(job: Job, model: Sequential) -> float:
 
 
 def front(found: Sequence[ResultRow]) -> list[ResultRow]:
-    """Return the rows that no other row beats in both bytes and errors, by their bytes."""
+    """Return the rows that no other row beats in both bytes and errors, sorted by bytes."""
     best, kept = float("inf"), []
     for row in sorted(found, key=lambda row: (row["parts"]["bytes"], row["mean"])):
         if row["mean"] < best:
@@ -151,7 +151,7 @@ def front(found: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def figure(report: ExperimentReport) -> "Figure":
-    """Draw errors over bytes: baselines, distilled students, the front of these, and the published points."""
+    """Draw errors over bytes: baselines, distilled students, the front of the best, and the published points."""
     drawing = style.new_figure(9, 5, "Errors against bytes of constants in C")
     ax = drawing.subplots()
     found = [row for row in report["rows"] if row["role"] != "teacher"]

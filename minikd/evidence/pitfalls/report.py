@@ -1,4 +1,4 @@
-"""Reports the results: a table of all pitfalls, or some paragraphs on one; as JSON, the numbers."""
+"""Reports the results: a table of all pitfalls, paragraphs about one pitfall, or the numbers for JSON."""
 
 from collections.abc import Mapping, Sequence
 
@@ -94,7 +94,7 @@ def verdict(one: Examined) -> str:
 
 
 def words(text: str) -> str:
-    """Return text in lines that fit a terminal."""
+    """Return text wrapped to fit a terminal."""
     return paragraph(text)
 
 
