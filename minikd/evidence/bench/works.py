@@ -142,8 +142,7 @@ def on_cached(stage: TeacherAndStudent) -> Problem:
 
 
 def on_live(stage: TeacherAndStudent) -> Problem:
-    """Return the distillation of a larger student whose teacher runs on every batch, in two shards, which are faster
-    here."""
+    """Return the distillation of a larger student in two shards. Its teacher runs on every batch."""
     return TrainingStep(student(800, 800), teacher(), 2)
 
 
