@@ -25,12 +25,13 @@ CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen intermediat
 class Augmentation:
     """How far each sample may be varied; 0 switches a variation off.
 
-    shift: pixels; the content moves by up to this much down or up, and right or left (each uniform). rotation: degrees,
-    either way (uniform). scale: a fraction; 0.1 scales by 0.9 to 1.1 (uniform), both axes alike. elastic: pixels; the
-    root mean square of each pixel's displacement, vertical and horizontal. elastic_smoothing: pixels; the standard
-    deviation of the Gaussian that smooths the displacements. With a small value strokes tremble, with a large value
-    they bend. Simard, Steinkraus, Platt ("Best practices for convolutional neural networks", 2003) used 4 pixels and a
-    strength alpha of 34, which is elastic=1.4 here.
+    shift: pixels; the content moves by up to this much down or up, and right or left (each uniform).
+    rotation: degrees, either way (uniform).
+    scale: a fraction; 0.1 scales by 0.9 to 1.1 (uniform), both axes alike.
+    elastic: pixels; the root mean square of each pixel's displacement, vertical and horizontal.
+    elastic_smoothing: pixels; the standard deviation of the Gaussian that smooths the displacements. With a small value
+    strokes tremble, with a large value they bend. Simard, Steinkraus, Platt ("Best practices for convolutional neural
+    networks", 2003) used 4 pixels and a strength alpha of 34, which is elastic=1.4 here.
     """
 
     shift: float = 0.0

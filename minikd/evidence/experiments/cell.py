@@ -75,13 +75,17 @@ Outcomes = dict[str, Outcome]
 class Cell:
     """A model to train: one seed of a row of the table.
 
-    name: the row. recipe: the settings, with the seed. role: "teacher", "baseline" (labels alone) or "student".
+    name: the row.
+    recipe: the settings, with the seed.
+    role: "teacher", "baseline" (labels alone) or "student".
     teacher: the row whose model of the same seed teaches, or with which a baseline is compared; it is trained in an
-    earlier stage. against: the rows with which this row is compared by McNemar's test. candidate: the cell is only
-    trained to choose settings, and measured on validation images. change: a function that changes the training data in
-    ways that a recipe cannot express; it gets the data, the recipe and the experiment's folder. look: a function of the
-    test logits (N, K) that gives the outcome's `parts`. ensemble: the keys of the cells that teach together, instead of
-    `teacher`.
+    earlier stage.
+    against: the rows with which this row is compared by McNemar's test.
+    candidate: the cell is only trained to choose settings, and measured on validation images.
+    change: a function that changes the training data in ways that a recipe cannot express; it gets the data, the recipe
+    and the experiment's folder.
+    look: a function of the test logits (N, K) that gives the outcome's `parts`.
+    ensemble: the keys of the cells that teach together, instead of `teacher`.
     """
 
     name: str

@@ -26,8 +26,9 @@ TINY_TRAIN, TINY_TEST = 600, 300
 class Size:
     """The length of a preset: epochs of a teacher and of a student, and minutes on two cores for five seeds.
 
-    tuning: the seeds for which candidates are trained; if empty, nothing is tuned. copies: the number of augmented
-    copies of each image, if the students' images are augmented in advance; an epoch is then a pass over all copies.
+    tuning: the seeds for which candidates are trained; if empty, nothing is tuned.
+    copies: the number of augmented copies of each image, if the students' images are augmented in advance; an epoch is
+    then a pass over all copies.
     students: the students' hidden units, such as "64", or "cnn", if students of several sizes are compared.
     """
 
@@ -70,8 +71,11 @@ class Published(NamedTuple):
 class Experiment:
     """An experiment with its name.
 
-    summary: one line. compares: what is compared. against: the names in the table of a cell's `against`. published:
-    published numbers for comparison. place: the name of its folder, if it differs from the experiment's name.
+    summary: one line.
+    compares: what is compared.
+    against: the names in the table of a cell's `against`.
+    published: published numbers for comparison.
+    place: the name of its folder, if it differs from the experiment's name.
     """
 
     name: str

@@ -29,8 +29,9 @@ class Versus(TypedDict):
 class ResultRow(TypedDict):
     """A row of the table: means over seeds. `half` is half the 95 % interval of the errors, None for one seed.
 
-    validation: errors on the held-out images, as a fraction. agreement: with the teacher of the seed, or with each of
-    several that teach together; None if there is none. versus: the comparison with each baseline that the seeds share.
+    validation: errors on the held-out images, as a fraction.
+    agreement: with the teacher of the seed, or with each of several that teach together; None if there is none.
+    versus: the comparison with each baseline that the seeds share.
     parts: the means of other counts.
     """
 
