@@ -2,7 +2,7 @@
 
 import pytest
 
-from minikd.evidence.bench.on_device import run, theirs
+from minikd.evidence.bench.on_device import theirs
 from minikd.evidence.bench.on_device.table import markdown, text
 from minikd.evidence.bench.works import WORKS, TeacherAndStudent
 
@@ -63,7 +63,3 @@ def problems():
 def test_pytorch_is_measured_with_its_defaults_and_in_every_way_that_can_matter(name, compiled, ways, problems):
     found = [one.name.removeprefix("PyTorch").strip(", ") for one in theirs.settings_of(problems[name], compiled)]
     assert found == ways
-
-
-def test_the_works_on_a_device_are_those_of_the_cpus_table():
-    assert run.NAMES == tuple(work.name for work in WORKS)
