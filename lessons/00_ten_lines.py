@@ -1,17 +1,19 @@
 # %% [markdown]
 # # 0. A teacher, a student, ten lines
 #
-# **Goal** train two networks of your own and pour one into the other. Nothing is explained here: the other lessons do.
+# **Goal** Train a teacher, and distil it into a small student. This lesson explains nothing. The other lessons do.
 #
 # **Needs** nothing but `pip install .`
 #
-# **You will see** the small student's errors when it learned alone, and when it learned from the teacher.
+# **You will see** how many errors the small student makes if it learns from labels alone, and if it learns from the
+# teacher.
 #
 # **Minutes** 1
 
 # %% [markdown]
-# The student alone sees one right answer for each digit. The distilled student also sees what the teacher thinks of the
-# other nine: that this 7 looks a little like a 1, and not at all like an 8.
+# The baseline is a student that learns from the labels alone: one right answer for each image. The distilled student
+# also learns what the teacher says about the other nine digits. For example, this 7 looks a little like a 1, and not at
+# all like an 8.
 
 # %%
 from dataclasses import replace
@@ -44,10 +46,10 @@ plan = minikd.Plan(epochs=20, learning_rate=5e-3)
 
 # %% [markdown]
 # <details><summary><b>Guess first:</b> The teacher has 296,746 parameters, a student 25,450. How many errors in 10,000
-# test images will each make, and how much of the gap does the teacher's help close?</summary>
+# test images will each make? How much of the difference does distillation close?</summary>
 #
-# Measured on two cores: the teacher 140, the student alone 287, the distilled one 247. So 40 of the 147 errors between
-# them, with one seed.
+# Measured on two cores: the teacher makes 140, the baseline 287, the distilled student 247. So distillation closes 40
+# of the 147 errors between teacher and baseline, with one seed.
 # </details>
 
 # %%
@@ -56,11 +58,12 @@ minikd.train(alone, digits, plan, callbacks=[minikd.Bars()])
 minikd.distill(teacher, distilled, digits, plan, temperature=2.0, alpha=0.9, callbacks=[minikd.Bars()])
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> The errors say how often a student is wrong; the NLL also says how surprised it
-# is by the truth. Which of the two does the teacher improve more, in parts of itself?</summary>
+# <details><summary><b>Guess first:</b> The errors count wrong answers. The NLL (the mean of −log of the right class's
+# probability) also shows how sure the student was. Which of the two does the teacher improve more, in per
+# cent?</summary>
 #
-# The NLL: from 0.119 to 0.086, by a quarter and more. The errors fall by a seventh. A teacher mostly teaches how sure
-# to be.
+# The NLL: it falls from 0.119 to 0.086, by more than a quarter. The errors fall by a seventh. A teacher mostly teaches
+# the student how sure it should be.
 # </details>
 
 # %%
@@ -78,18 +81,18 @@ else:
 # %% [markdown]
 # ## What this does not show
 #
-# One seed proves little, and both students learn at the same rate, chosen for neither. Lesson 13 does it honestly:
-# a baseline, seeds, and a test of significance.
+# One seed proves little. And both students have the same learning rate, which was not tuned for either of them. Lesson
+# 13 makes a fair comparison: a tuned baseline, several seeds, and a test of significance.
 #
 # ## Read on
 #
-# Lesson 1 begins at the beginning: softmax, and what a temperature does to it. `minikd distill` does the job of this
-# page with a better teacher, a larger student and a test of significance.
+# Lesson 1 begins with softmax and its temperature. `minikd distill` does the same as this page, with a better teacher,
+# a larger student and a test of significance.
 #
 # Hinton, Vinyals & Dean, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531) (2015),
 # sections 2 and 3.
 #
 # ## Exercises
 #
-# Run it again with `seed=2` in both students, and see how far the numbers move. Then give the student 16 units instead
-# of 32: who gains more from the teacher, a small student or a large one?
+# Run it again with `seed=2` in both students. How much do the numbers change? Then give the students 16 units instead
+# of 32. Which student gains more from the teacher, the small one or the large one?

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 1. Softmax with temperature
 #
-# **Goal** Turn a network's numbers into beliefs that add up to 1, and make these beliefs sharper or softer with one
-# number, the temperature.
+# **Goal** Turn the outputs of a network into probabilities, and make them sharper or softer with one number, the
+# temperature.
 #
 # **Needs** nothing but Python, some NumPy and a derivative.
 #
-# **You will see** the same ten numbers as beliefs at five temperatures, from nearly sure to nearly no idea.
+# **You will see** the probabilities of ten logits at five temperatures, from nearly certain to nearly uniform.
 #
 # **Minutes** 1
 
@@ -22,17 +22,18 @@ lesson = Lesson("01_softmax")
 rng = np.random.default_rng(1)
 
 # %% [markdown]
-# Every claim below is checked while the lesson runs, and prints a row. `lesson.close` claims that two results are
-# equal; its number says how far apart they are, relative to the largest (2.2e-16 is rounding). `lesson.true` claims
-# whatever can be true. `lesson.caught` runs a wrong version on purpose, and claims that it is seen to be wrong: there
-# the number must be large.
+# The lesson checks every claim below while it runs, and prints a row for each. `lesson.close` claims that two results
+# are equal. Its number is their largest difference, relative to the largest value (2.2e-16 is rounding). `lesson.true`
+# claims that a condition holds. `lesson.caught` runs a wrong version on purpose and claims that its result differs, so
+# its number must be large.
 #
-# ## The numbers a network gives
+# ## Logits
 #
-# A network that reads digits gives ten numbers for each image, one for each digit: the larger, the more it speaks for
-# that digit. These numbers are called **logits**. They can be negative, and they add up to nothing in particular.
+# A network that classifies digits computes ten numbers for each image, one for each digit. A larger number means that
+# this digit is more likely. These numbers are called **logits**. They can be negative, and their sum can be any number.
 #
-# The logits below are invented, but look like those of a trained network. It saw a 2 that looks a little like a 7.
+# The logits below are invented, but they look like those of a trained network. The image was a 2 that looks a little
+# like a 7.
 
 # %%
 digit = np.array([[-2.1, 1.3, 7.9, 4.2, -3.0, -1.2, -4.5, 6.1, 2.4, -0.7]])  # (N, K) = (1, 10)
@@ -44,48 +45,50 @@ print("logit ", *(f"{value:6.1f}" for value in digit[0]))
 # %% [markdown]
 # ## On paper: softmax
 #
-# Letters of all lessons: $N$ samples in a batch, $K$ classes. Logits $z$ have the shape (N, K): a row for each sample.
-# First one row, $z_1$ to $z_K$.
+# All lessons use the same letters: $N$ is the number of samples in a batch, $K$ the number of classes. The logits $z$
+# have the shape (N, K), with a row for each sample. We begin with one row, $z_1$ to $z_K$.
 #
-# 1. We want beliefs $p_k$ that are positive and add up to 1: probabilities. The exponential makes any number positive,
-#    and keeps the order: a larger $z$ gets a larger $\exp(z)$. Then divide by the sum:
+# 1. We want numbers $p_k$ that are positive and add up to 1: probabilities. These lessons also call them the network's
+#    **beliefs**. The exponential makes any number positive and keeps the order: a larger $z$ has a larger $\exp(z)$.
+#    Then divide by the sum:
 #    $$p_k = \frac{\exp(z_k)}{\sum_j \exp(z_j)}$$
 #    This is **softmax**. The result has the shape of $z$, and each row adds up to 1.
 # 2. Divide all logits by a positive number $T$ first, the **temperature**:
 #    $$p_k = \frac{\exp(z_k/T)}{\sum_j \exp(z_j/T)}$$
-#    Compare two classes. The sum falls out:
+#    Divide the probabilities of two classes. The sum cancels:
 #    $$\frac{p_k}{p_j} = \exp\left(\frac{z_k - z_j}{T}\right)$$
-#    So all that counts is the difference of two logits, measured in units of $T$.
-# 3. **Shift.** Add the same number $c$ to all logits of a row: no difference changes, so no belief changes.
+#    So only the difference of the two logits matters, in units of $T$.
+# 3. **Shift.** Add the same number $c$ to all logits of a row. No difference changes, so no probability changes.
 # 4. **Cold.** Let $T$ go to 0. Let $k$ be the class with the largest logit and $j$ any other. Then $(z_j - z_k)/T$ goes
-#    to $-\infty$, and $p_j/p_k$ to 0. All belief goes to the largest: 1 there, 0 elsewhere. (Two largest that are equal
-#    get half each.)
-# 5. **Hot.** Let $T$ go to $\infty$. All $z_k/T$ go to 0, all exponentials to 1, and each $p_k$ to $1/K$: no idea.
+#    to $-\infty$, and $p_j/p_k$ to 0. The largest logit gets the probability 1, all others get 0. (If two logits are
+#    the largest, each gets ½.)
+# 5. **Hot.** Let $T$ go to $\infty$. All $z_k/T$ go to 0, all exponentials to 1, and each $p_k$ to $1/K$: the uniform
+#    distribution.
 
 # %% [markdown]
 # ## In NumPy
 #
-# Step 3 is more than a curiosity. $\exp(1000)$ is too large for a computer's number and becomes `inf`. But we may
-# subtract any number from a row. Take its largest logit: then the largest exponent is 0, so nothing gets too large, and
-# one of the exponentials is 1, so the sum is never 0.
+# Step 3 is useful in practice. $\exp(1000)$ is too large for a floating-point number and becomes `inf`. But we may
+# subtract any number from a row. We subtract the largest logit of the row. Then the largest exponent is 0, so no
+# exponential is too large. And one exponential is 1, so the sum is never 0.
 #
-# <details><summary><b>Guess first:</b> Ten different logits. What is left of the beliefs at a temperature of 0.001, and
-# what at a million?</summary>
+# <details><summary><b>Guess first:</b> Take ten different logits. What are the probabilities at a temperature of 0.001,
+# and at a million?</summary>
 #
-# At 0.001 the largest logit gets all belief. At a million each class gets a tenth.
+# At 0.001 the largest logit gets nearly 1. At a million, each class gets a tenth.
 # </details>
 
 
 # %%
 def softmax(z, T=1.0):
-    """Return beliefs (N, K) for logits (N, K)."""
+    """Return probabilities (N, K) for logits (N, K)."""
     z = z / T
     e = np.exp(z - z.max(axis=1, keepdims=True))  # axis 1: along a row; keepdims: (N, 1), to subtract from (N, K)
     return e / e.sum(axis=1, keepdims=True)
 
 
 def naive_softmax(z, T=1.0):
-    """Return what step 2 says, word for word."""
+    """Compute step 2 as it is written."""
     e = np.exp(z / T)
     return e / e.sum(axis=1, keepdims=True)
 
@@ -100,19 +103,20 @@ same_order = [np.array_equal(softmax(z, T).argsort(axis=1), z.argsort(axis=1)) f
 lesson.true("the order of the classes is the same at T = 0.5, 1, 4, 20", all(same_order))
 
 # %% [markdown]
-# Now large logits. A row of 0, 10,000 and 10,000 should give 0, ½ and ½.
+# Now we try large logits. A row of 0, 10,000 and 10,000 should give 0, ½ and ½.
 
 # %%
 large, half = np.array([[0.0, 1e4, 1e4]]), np.array([[0.0, 0.5, 0.5]])
 lesson.close("logits of 10,000, largest subtracted first", softmax(large), half)
-with np.errstate(over="ignore", invalid="ignore"):  # NumPy would warn, and be right
+with np.errstate(over="ignore", invalid="ignore"):  # NumPy would warn, with good reason
     lesson.caught("logits of 10,000 in the naive version: inf/inf, not a number", naive_softmax(large), half)
 
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.losses.softmax` is these three lines, plus care. It refuses what can only be a mistake: a temperature of 0,
-# logits that are not of shape (N, K). Numbers of 32 bits stay numbers of 32 bits, and it runs on a GPU's arrays too.
+# `minikd.losses.softmax` has the same three lines and checks its arguments. It refuses a temperature of 0 and logits
+# whose shape is not (N, K), because these can only be mistakes. float32 stays float32, and the function also accepts
+# arrays on a GPU.
 
 # %%
 for T in (0.5, 1.0, 4.0, 20.0):
@@ -129,18 +133,19 @@ print(refused)
 # %% [markdown]
 # ## Wrong versions
 #
-# Three that people write, because each gives positive numbers and no error:
+# Three wrong versions are common. Each gives positive numbers and raises no error:
 #
-# - **T multiplies.** "Hotter is more", so one multiplies. But then a high temperature makes the beliefs sharper.
-# - **The other axis.** `axis=0` adds up each column: over the samples, not over the classes. Rows no longer sum to 1.
-# - **Softmax twice.** The network ends with a softmax, and the loss applies one more. Beliefs lie between 0 and 1, so
-#   their differences are at most 1, and after the second softmax the network can never be sure.
+# - **T multiplies.** The logits are multiplied by T instead of divided. Then a high temperature makes the probabilities
+#   sharper.
+# - **The other axis.** `axis=0` sums over the samples instead of the classes. The rows no longer sum to 1.
+# - **Softmax twice.** The network ends with a softmax, and the loss applies a second one. Probabilities lie between 0
+#   and 1, so their differences are at most 1. After the second softmax, no probability can come near 1.
 #
-# <details><summary><b>Guess first:</b> Somebody takes the softmax twice, for ten classes. How sure can the result be at
-# most?</summary>
+# <details><summary><b>Guess first:</b> Softmax is applied twice, for ten classes. What is the largest probability that
+# the result can have?</summary>
 #
-# The inner softmax gives numbers from 0 to 1; at best a 1 and nine 0s. Then the outer one gives $e/(e + 9) = 0.232$.
-# Such a network can never be sure, however long it is trained.
+# The inner softmax gives at best a 1 and nine 0s. Then the outer softmax gives $e/(e + 9) = 0.232$. Such a network
+# never gets a higher probability, however long it is trained.
 # </details>
 
 
@@ -153,26 +158,27 @@ def wrong_axis(z, T):
 lesson.caught("T multiplies", softmax(z * 4.0), softmax(z, 4.0))
 lesson.caught("the sum runs over the samples", wrong_axis(z, 4.0), softmax(z, 4.0))
 lesson.caught("softmax of softmax", softmax(softmax(z)), softmax(z))
-ceiling = np.e / (np.e + K - 1)  # one belief is 1, the nine others 0
+ceiling = np.e / (np.e + K - 1)  # one probability is 1, the nine others are 0
 lesson.true(
     "softmax of softmax: never surer than", softmax(softmax(100 * z)).max() <= ceiling + 1e-12, f"{ceiling:.3f}"
 )
 
 # %% [markdown]
-# ## On paper: what a small change of a logit does
+# ## On paper: the derivatives of softmax
 #
-# Training will need two derivatives: of $\log p_k$ and of $p_k$, by a logit.
+# Training needs two derivatives with respect to a logit: that of $\log p_k$ and that of $p_k$.
 #
 # 6. The logarithm of a quotient is a difference:
 #    $$\log p_k = \frac{z_k}{T} - \log \sum_i \exp(z_i/T)$$
-# 7. Derive by $z_j$. The first term gives $1/T$ if $j = k$, else 0. Write this as $\delta_{kj}/T$: $\delta_{kj}$ is 1
-#    where $k = j$, else 0. The second gives, by the chain rule, $\exp(z_j/T)/T$ over the sum. That is $p_j/T$. So
+# 7. Differentiate with respect to $z_j$. The first term gives $1/T$ if $j = k$, else 0. We write this as
+#    $\delta_{kj}/T$, where $\delta_{kj}$ is 1 if $k = j$, else 0. The second term gives, by the chain rule,
+#    $\exp(z_j/T)/T$ divided by the sum. That is $p_j/T$. So
 #    $$\frac{\partial \log p_k}{\partial z_j} = \frac{\delta_{kj} - p_j}{T}$$
-#    And for $p_k$ itself: it is the exponential of its logarithm, so by the chain rule this is multiplied by $p_k$:
+#    $p_k$ is the exponential of $\log p_k$. So by the chain rule, its derivative is $p_k$ times that of $\log p_k$:
 #    $$\frac{\partial p_k}{\partial z_j} = \frac{p_k (\delta_{kj} - p_j)}{T}$$
 #
-# Can we trust this? Compare it with a **centred difference**: move a number a small step $h$ up and down, and divide
-# the change of the result by $2h$. This is nearly the derivative, and needs no mathematics. (Lesson 4 says how nearly.)
+# We check this with a **centred difference**: change a number by a small step $h$ up and down, and divide the change of
+# the result by $2h$. This is nearly the derivative, and it needs no derivation. (Lesson 4 shows how accurate it is.)
 
 # %%
 T, h = 4.0, 1e-5
@@ -186,37 +192,37 @@ lesson.close("the derivative of each log p by each logit", by_hand, of_log, with
 lesson.close("the derivative of each p by each logit", p[:, None] * by_hand, of_p, within=1e-6)
 
 # %% [markdown]
-# ## On paper: warmer is always less sure
+# ## On paper: a higher temperature never lowers the entropy
 #
-# How sure are beliefs? **Entropy** measures how *un*sure:
+# **Entropy** measures how uncertain the probabilities are:
 #
 # $$H = -\sum_k p_k \log p_k$$
 #
-# It is 0 when all belief is on one class, and largest, $\log K$, when all classes get $1/K$. (In all lessons, log is
-# the natural logarithm.) We show that $H$ never falls as $T$ grows.
+# It is 0 if one class has the probability 1. It is largest, $\log K$, if every class has $1/K$. (In all lessons, log is
+# the natural logarithm.) We show that $H$ never falls when $T$ rises.
 #
-# 8. With $b = 1/T$, step 6 says $\log p_k = b z_k - S$, where $S = \log \sum_j \exp(b z_j)$. Put it into $H$. As
-#    $\sum_k p_k = 1$,
+# 8. Let $b = 1/T$. Then step 6 is $\log p_k = b z_k - S$, where $S = \log \sum_j \exp(b z_j)$. Insert this into $H$.
+#    Because $\sum_k p_k = 1$,
 #    $$H = S - b M \qquad M = \sum_k p_k z_k$$
-#    $M$ is the mean logit, with the beliefs as weights.
-# 9. Derive by $b$. First $S$, by the chain rule: $\sum_j z_j \exp(b z_j)$ over $\sum_j \exp(b z_j)$. That is $M$.
-#    So the derivative of $\log p_k$ by $b$ is $z_k - M$, and that of $p_k$ itself is $p_k (z_k - M)$.
-# 10. Then $M$:
+#    $M$ is the mean of the logits, weighted with the probabilities.
+# 9. Differentiate with respect to $b$. By the chain rule, $S$ gives $\sum_j z_j \exp(b z_j)$ divided by
+#    $\sum_j \exp(b z_j)$. That is $M$. So the derivative of $\log p_k$ is $z_k - M$, and that of $p_k$ is
+#    $p_k (z_k - M)$.
+# 10. Then differentiate $M$:
 #     $$\frac{dM}{db} = \sum_k z_k p_k (z_k - M) = \sum_k p_k (z_k - M)^2 = V$$
-#     The second equality holds because $\sum_k p_k (z_k - M) = M - M = 0$, so we may subtract $M$ times it. $V$ is
-#     the **variance** of the logits under $p$: the mean squared distance from their mean.
-# 11. Both together, with the product rule for $b M$:
+#     The second equality holds because $\sum_k p_k (z_k - M) = M - M = 0$, so subtracting $M$ times this sum changes
+#     nothing. $V$ is the **variance** of the logits under $p$: the mean squared distance from their mean.
+# 11. Insert both, with the product rule for $b M$:
 #     $$\frac{dH}{db} = M - (M + b V) = -b V$$
-# 12. Back to $T$: $b = 1/T$ has the derivative $-1/T^2$. By the chain rule
+# 12. The derivative of $b = 1/T$ with respect to $T$ is $-1/T^2$. So by the chain rule
 #     $$\frac{dH}{dT} = \frac{V}{T^3}$$
 #
 # A mean of squares is never negative, so $dH/dT$ is never negative. It is 0 only if all logits are equal.
 #
-# <details><summary><b>Guess first:</b> Can the entropy of the beliefs fall while the temperature rises? And where does
-# it end?</summary>
+# <details><summary><b>Guess first:</b> Can the entropy fall while the temperature rises? What is its limit?</summary>
 #
-# Never: its derivative is a variance over $T^3$, and no variance is negative. It ends at $\log 10 = 2.303$, where all
-# ten classes are equally likely.
+# It never falls: its derivative is a variance divided by $T^3$, and no variance is negative. Its limit is
+# $\log 10 = 2.303$, where all ten classes are equally likely.
 # </details>
 
 
@@ -241,8 +247,9 @@ lesson.true("and stays below log 10", curve[-1] < np.log(10), f"{np.log(10):.3f}
 # %% [markdown]
 # ## The figure
 #
-# At $T = 0.5$ the network is nearly sure of its 2. The 7, which it has seen too, is hardly there. At $T = 4$ one can
-# read what else it saw: 7 first, then 3. At $T = 20$ little but the order is left. Lesson 11 makes use of that.
+# At $T = 0.5$ the probability of the 2 is nearly 1, and the 7 hardly shows. At $T = 4$ you can see the other likely
+# digits: first 7, then 3. At $T = 20$ the probabilities are nearly equal, and only their order is left. Lesson 11 uses
+# this.
 
 # %% tags=["hide-input"]
 shown = (0.5, 1.0, 2.0, 4.0, 20.0)
@@ -270,9 +277,10 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# Whether the beliefs are *true*: of all images for which a network says "2, with 0.8", are 80 % a 2? Softmax gives
-# numbers that add up to 1, whatever the network knows. Nor which temperature is good for what: the temperature changes
-# no order, so it changes no answer. It matters once somebody learns from the beliefs.
+# The lesson does not show whether the probabilities are correct. If a network gives many images the probability 0.8 for
+# a 2, are 80 % of them a 2? Softmax gives numbers that add up to 1, whatever the network knows. The lesson also does
+# not show which temperature to choose. The temperature never changes the order, so it never changes the answer. It
+# matters when a student learns from the probabilities.
 #
 # ## Read on
 #
@@ -280,16 +288,17 @@ lesson.save(figure)
 #   §2: softmax with temperature.
 # - Goodfellow, Bengio and Courville 2016, [*Deep learning*](https://www.deeplearningbook.org), §4.1: overflow,
 #   underflow and softmax.
-# - Lesson 2 makes a loss of softmax. Lesson 11 shows what a trained teacher's soft beliefs hold.
+# - Lesson 2 builds a loss on softmax. Lesson 11 shows what the softened probabilities of a trained teacher contain.
 # - [`minikd/losses/softmax.py`](../minikd/losses/softmax.py): the engine's version, with the backward passes.
 #
 # ## Exercises
 #
-# `minikd check 01` puts the skeleton into `work/01_softmax.py` the first time and checks it from then on.
+# The first time, `minikd check 01` creates the skeleton `work/01_softmax.py`. After that, it checks your solution
+# there.
 #
-# 1. `log_softmax`: step 6 in code, for rows with logits of 10,000. So it needs step 3's shift, as softmax did; and
-#    `np.log(softmax(z, T))` will not do: the logarithm of a belief that has become 0 is $-\infty$.
-# 2. `entropy`: the entropy of each row, at any temperature. The lesson's own version fails where a belief is 0; with
-#    `log_softmax` yours does not.
+# 1. `log_softmax`: write step 6 as code that also works for logits of 10,000. It needs the shift of step 3, as softmax
+#    does. `np.log(softmax(z, T))` does not work, because the logarithm of a probability that has become 0 is $-\infty$.
+# 2. `entropy`: compute the entropy of each row, at any temperature. The version in this lesson fails where a
+#    probability is 0. With `log_softmax`, yours does not.
 #
 # The solutions are in `lessons/solutions/`.

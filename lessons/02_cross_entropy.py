@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 2. Cross-entropy
 #
-# **Goal** Say in one number how wrong a network is, and find out which way each of its logits should move.
+# **Goal** Measure with one number how wrong a network is, and compute in which direction each logit should change.
 #
 # **Needs** lesson 1.
 #
-# **You will see** how the loss pushes and pulls at each logit of a few handwritten digits.
+# **You will see** which logits the gradient raises and which it lowers, for ten handwritten digits.
 #
 # **Minutes** 1
 
@@ -23,9 +23,9 @@ rng = np.random.default_rng(2)
 # %% [markdown]
 # ## Real digits, and a network that knows nothing
 #
-# MNIST is a set of handwritten digits, grey images of 28 × 28 pixels. We take the first one of each digit. Our network
-# is the simplest that there is: each logit is a weighted sum of all 784 pixels. The weights are random, so it knows
-# nothing yet. That is how every network starts.
+# MNIST is a set of handwritten digits, in grey images of 28 × 28 pixels. We take the first image of each digit. Our
+# network is as simple as possible: each logit is a weighted sum of all 784 pixels. The weights are random, so the
+# network knows nothing yet. Every network starts like this.
 
 # %%
 data = load_dataset("mnist")
@@ -41,50 +41,51 @@ print("logits of the first image", z[0].round(1))
 # %% [markdown]
 # ## On paper: the loss
 #
-# Softmax (lesson 1, at $T = 1$) makes of the logits $z$, (N, K), the beliefs $p$, (N, K). The labels $y$, (N,), say
-# which class is right. First one sample, with logits $z_1$ to $z_K$ and the right class $y$.
+# Softmax (lesson 1, with $T = 1$) turns the logits $z$, (N, K), into the probabilities $p$, (N, K). The labels $y$,
+# (N,), give the right classes. We begin with one sample, with logits $z_1$ to $z_K$ and the right class $y$.
 #
-# 1. The network gave the right class the belief $p_y$. How bad is that? The **cross-entropy** says
+# 1. The network gives the right class the probability $p_y$. The **cross-entropy** measures how bad that is:
 #    $$L = -\log p_y$$
-#    It is 0 for a belief of 1, 0.69 for ½, 4.6 for 1/100, and grows without end as $p_y$ goes to 0. To be sure and
-#    wrong is punished most.
-# 2. A network that knows nothing and says so gives each class $1/K$. Its loss is $\log K$: for ten digits 2.303.
-# 3. Put softmax in. The logarithm takes the quotient apart:
+#    It is 0 for a probability of 1, 0.69 for ½ and 4.6 for 1/100. It has no limit as $p_y$ goes to 0. So a network that
+#    is sure and wrong has the largest loss.
+# 2. A network that gives each class $1/K$ has the loss $\log K$. For ten digits this is 2.303.
+# 3. Insert softmax. The logarithm of the quotient is a difference:
 #    $$L = \log \sum_j \exp(z_j) - z_y$$
-#    The first term is called **log-sum-exp**. As in lesson 1, we take the largest logit $m$ out, so that no exponential
+#    The first term is called **log-sum-exp**. As in lesson 1, we subtract the largest logit $m$, so that no exponential
 #    is too large:
 #    $$\log \sum_j \exp(z_j) = m + \log \sum_j \exp(z_j - m)$$
-# 4. For a batch the loss is the mean over its samples. So it does not depend on how many there are.
+# 4. The loss of a batch is the mean over its samples. So it does not depend on the number of samples.
 #
 # ## On paper: its gradient
 #
-# The **gradient** of the loss by the logits says how much the loss changes if a logit moves a little. It has a number
-# for each logit, so its shape is that of the logits, (N, K). In all lessons it is called `dlogits` or, short, `dz`.
+# The **gradient** of the loss with respect to the logits tells how much the loss changes if a logit changes a little.
+# It has a number for each logit, so it has the shape of the logits, (N, K). All lessons call it `dlogits` or, for
+# short, `dz`.
 #
-# 5. Derive step 3 by $z_j$. The log-sum-exp gives, by the chain rule, $\exp(z_j)$ over the sum. That is $p_j$. The
-#    second term gives $-1$ if $j = y$, else 0.
+# 5. Differentiate step 3 with respect to $z_j$. By the chain rule, the log-sum-exp gives $\exp(z_j)$ divided by the
+#    sum. That is $p_j$. The second term gives $-1$ if $j = y$, else 0.
 #    $$\frac{\partial L}{\partial z_j} = p_j - \delta_{jy}$$
 #    ($\delta_{jy}$ is 1 where $j = y$, else 0.)
-# 6. The $\delta$ of all samples make a matrix $Y$, (N, K): in each row a 1 at the right class, else 0. Such rows are
-#    called **one-hot**. The mean of step 4 divides by $N$:
+# 6. The $\delta$ of all samples form a matrix $Y$, (N, K). Each row has a 1 at the right class and 0 elsewhere. Such
+#    rows are called **one-hot**. The mean of step 4 divides by $N$:
 #    $$dz = \frac{p - Y}{N}$$
 #
-# What the network says, less what it should say. Later lessons start from this formula again and again.
+# The gradient is what the network says minus what it should say, divided by $N$. Later lessons use this formula often.
 
 # %% [markdown]
 # ## In NumPy
 #
 # <details><summary><b>Guess first:</b> A network that knows nothing gives ten equal logits. What is its loss?</summary>
 #
-# Each class gets a tenth, so the loss is $-\log \frac{1}{10} = \log 10 = 2.303$, whatever the labels are. A first loss
-# far above that is a warning.
+# Each class gets a tenth, so the loss is $-\log \frac{1}{10} = \log 10 = 2.303$, whatever the labels are. If the first
+# loss of a training is much higher, something is wrong.
 # </details>
 #
-# <details><summary><b>Guess first:</b> Which sign has the gradient at the right class's logit, which at all others, and
-# what do they add up to?</summary>
+# <details><summary><b>Guess first:</b> What is the sign of the gradient at the logit of the right class? And at the
+# others? What is the sum of a row?</summary>
 #
-# It is $p - Y$: negative at the right class (a step against it raises that logit), positive at all others, and 0 in
-# sum.
+# The gradient is $(p - Y)/N$. It is negative at the right class, so a step against the gradient raises that logit. It
+# is positive at all others. Each row sums to 0.
 # </details>
 
 
@@ -111,11 +112,12 @@ right = np.arange(K) == labels[:, None]  # (N, K), Y
 lesson.true("it is negative at the right class, positive at all others", np.all((dz < 0) == right))
 
 # %% [markdown]
-# Each row sums to 0 because both $p$ and $Y$ sum to 1 in each row: what is pushed up at one class is pushed down at the
-# others.
+# Each row sums to 0, because each row of $p$ and each row of $Y$ sums to 1. If one logit is raised, the others are
+# lowered by as much in sum.
 #
-# Now the check that every gradient in these lessons gets. Move one logit a small step $h$ up and down, and divide the
-# change of the loss by $2h$: lesson 1's centred difference, for each of the 100 logits.
+# Now we check the gradient, as these lessons do with every gradient. We change one logit by a small step $h$ up and
+# down, and divide the change of the loss by $2h$. This is the centred difference of lesson 1, for each of the 100
+# logits.
 
 # %%
 numeric, h = np.empty_like(z), 1e-5
@@ -128,7 +130,7 @@ for n in range(N):
 lesson.close("the gradient by hand is the numeric one", dz, numeric, within=1e-6)
 
 # %% [markdown]
-# And it is good for something. The gradient says which way the loss rises, so we go a little the other way.
+# The gradient points in the direction in which the loss rises. So we make a small step in the opposite direction.
 
 # %%
 better = z - 1.0 * dz
@@ -136,31 +138,34 @@ after = cross_entropy(better, labels)[0]
 lesson.true("a step against the gradient lowers the loss", after < loss, f"{loss:.3f} to {after:.3f}")
 
 # %% [markdown]
-# ## On paper: the long way round
+# ## On paper: the long way
 #
-# Step 5 went through softmax and logarithm at once. It also works one at a time, and it must give the same.
+# Step 5 differentiated softmax and logarithm together. We can also differentiate them one after the other. The result
+# must be the same.
 #
-# 7. A small step in any logit moves every belief. The derivatives of all $K$ beliefs by all $K$ logits make a table,
-#    the **Jacobian** $J$, of shape (K, K). Lesson 1, step 7, has its elements:
+# 7. A change of one logit changes every probability. The derivatives of all $K$ probabilities with respect to all $K$
+#    logits form a matrix, the **Jacobian** $J$, of shape (K, K). Its elements are those of lesson 1, step 7:
 #    $$J_{kj} = \frac{\partial p_k}{\partial z_j} = p_k (\delta_{kj} - p_j)$$
-#    As a matrix this is $J = \mathrm{diag}(p) - p p^\top$: the beliefs on the diagonal, less all products of two.
-# 8. The loss $-\log p_y$ depends on one belief only: its derivative by $p_y$ is $-1/p_y$, by all others 0.
-# 9. The chain rule adds up over all beliefs. One term is left:
+#    As a matrix, $J = \mathrm{diag}(p) - p p^\top$: the probabilities on the diagonal, minus the products of all pairs.
+# 8. The loss $-\log p_y$ depends on only one probability. Its derivative with respect to $p_y$ is $-1/p_y$, and with
+#    respect to all others 0.
+# 9. The chain rule sums over all probabilities. Only one term is not 0:
 #    $$\frac{\partial L}{\partial z_j} = -\frac{1}{p_y} J_{yj} = -(\delta_{yj} - p_j) = p_j - \delta_{yj}$$
 #
-# The $p_y$ cancels. On paper, that is pretty. In a computer it matters: if $p_y$ has become 0, then $1/p_y$ is
-# infinite, $J_{yj}$ is 0, and their product is not a number. The short way never divides by $p_y$.
+# The $p_y$ cancels on paper, but not in a computer. If $p_y$ has become 0, then $1/p_y$ is infinite, $J_{yj}$ is 0, and
+# their product is not a number (nan). The short way never divides by $p_y$.
 #
-# <details><summary><b>Guess first:</b> A network is wrong with logits of 10,000 for another class and -10,000 for the
-# right one. What is its loss?</summary>
+# <details><summary><b>Guess first:</b> A network gives the logit 10,000 to a wrong class and -10,000 to the right
+# class. What is its loss?</summary>
 #
-# The log-sum-exp is 10,000, less the right logit of -10,000: 20,000. No exponential of 10,000 is ever needed.
+# The log-sum-exp is 10,000. Subtract the right logit, -10,000, and the loss is 20,000. The code never computes the
+# exponential of 10,000.
 # </details>
 
 
 # %%
 def long_way(z, y):
-    """Return the gradient for one sample, (K,), by its Jacobian."""
+    """Return the gradient for one sample, (K,), computed with the Jacobian."""
     p = losses.softmax(z[None])[0]  # (K,)
     J = np.diag(p) - np.outer(p, p)  # (K, K)
     dp = np.zeros(len(p))
@@ -182,9 +187,9 @@ lesson.close("and its gradient p - Y", cross_entropy(sure, one)[1], [[1.0, 0.0, 
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.losses.cross_entropy` gives the loss and its gradient at once, too. It is more careful: a label that is no
-# class is refused. Ours would take a label of -1 for the last class, because an index of -1 counts from the end, and
-# would never say so.
+# `minikd.losses.cross_entropy` also returns the loss and its gradient. In addition, it refuses a label that is not a
+# class. Our version treats a label of -1 as the last class, because Python counts an index of -1 from the end. It gives
+# no warning.
 
 # %%
 value, dlogits = losses.cross_entropy(z, labels)
@@ -203,11 +208,13 @@ print(refused)
 # %% [markdown]
 # ## Wrong versions
 #
-# - **No 1/N.** Step 5 is about one sample, and one forgets that the loss is a mean. Each sample then pulls $N$ times as
-#   hard as it should, and with a batch twice as large, the steps are twice as large, too.
-# - **The other axis.** $p - Y$, but softmax ran over the samples. The shape is right, and nothing fails.
-# - **A clipped logarithm.** `np.log(np.clip(p, 1e-12, 1))` avoids $\log 0$: it takes smaller beliefs for 1e-12. But
-#   there the loss no longer changes. Where the network is most wrong, its gradient is 0, and nothing is learned.
+# - **No 1/N.** Step 5 is for one sample, and it is easy to forget that the loss is a mean. Then the gradient is $N$
+#   times too large, and a batch twice as large makes steps twice as large.
+# - **The other axis.** The gradient is $p - Y$, but softmax was computed over the samples. The shape is right, and
+#   nothing fails.
+# - **A clipped logarithm.** `np.log(np.clip(p, 1e-12, 1))` avoids $\log 0$, because it replaces smaller probabilities
+#   by 1e-12. But there the loss is constant. So the gradient is 0 where the network is most wrong, and it learns
+#   nothing there.
 
 
 # %%
@@ -219,15 +226,15 @@ def clipped(z, y):
 lesson.caught("the 1/N is missing", p - right, dz)
 lesson.caught("softmax over the samples", (losses.softmax(z.T.copy()).T - right) / N, dz)
 lesson.caught("a clipped logarithm: the loss of a network sure and wrong", clipped(sure, one), 20_000.0)
-nudged = np.array([[1e4, 0.0, -1e4 + 1]])  # the right class's logit, 1 larger: the loss must fall by 1
+nudged = np.array([[1e4, 0.0, -1e4 + 1]])  # the right logit is 1 larger: the loss must fall by 1
 lesson.caught("and it does not fall where it should fall by 1", clipped(nudged, one) - clipped(sure, one), -1.0)
 
 # %% [markdown]
 # ## The figure
 #
-# Each row is a digit, each column one of its ten logits. A step against the gradient pulls up what is violet, with a
-# minus: in each row only the right class. It pushes down what is orange, the more the network believes in it. In each
-# row, pull and push add up to 0.
+# Each row is an image, each column one of its ten logits. A step against the gradient raises the logits in violet (with
+# a minus). In each row this is only the right class. It lowers the logits in orange, and most where the probability is
+# high. Each row sums to 0.
 
 # %% tags=["hide-input"]
 figure = new_figure(7.6, 5.2, "Push and pull: N · dz = p − Y at the logits of ten digits")
@@ -256,9 +263,9 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# How the gradient gets from the logits to the weights, which are what we can change: lesson 3. Nor that a small loss
-# means few errors. The loss counts beliefs, not answers: a network can be right about every image and still lower its
-# loss by becoming surer.
+# The lesson does not show how the gradient gets from the logits to the weights, which are what training changes. Lesson
+# 3 does. And a small loss does not always mean few errors. The loss depends on the probabilities, not only on the
+# answers. A network that is right about every image can still lower its loss by higher probabilities.
 #
 # ## Read on
 #
@@ -269,15 +276,17 @@ lesson.save(figure)
 #   which output.
 # - Szegedy and others 2016, [*Rethinking the Inception architecture for computer
 #   vision*](https://arxiv.org/abs/1512.00567), §7: label smoothing, which is the first exercise.
-# - Lesson 3 takes the gradient back through a layer. Lesson 12 replaces the labels by a teacher's beliefs.
+# - Lesson 3 takes the gradient back through a layer. Lesson 12 replaces the labels by a teacher's probabilities.
 # - [`minikd/losses/cross_entropy.py`](../minikd/losses/cross_entropy.py): the engine's version.
 #
 # ## Exercises
 #
-# `minikd check 02` puts the skeleton into `work/02_cross_entropy.py` the first time and checks it from then on.
+# The first time, `minikd check 02` creates the skeleton `work/02_cross_entropy.py`. After that, it checks your solution
+# there.
 #
-# 1. `smoothed_loss` and `smoothed_cross_entropy`: the right class should get a belief a little below 1, so that the
-#    network need not be infinitely sure. First the loss, then the loss and its gradient.
-# 2. `binary_loss` and `binary_gradient`: one logit instead of ten, for yes or no. Logits of 10,000 must not hurt it.
+# 1. `smoothed_loss` and `smoothed_cross_entropy`: the target of the right class is a little below 1, so the network
+#    does not need infinitely large logits. Write first the loss, then the loss and its gradient.
+# 2. `binary_loss` and `binary_gradient`: use one logit instead of ten, for yes or no. They must also work for logits of
+#    10,000.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,12 +1,11 @@
 # %% [markdown]
-# # 3. A linear layer, backwards
+# # 3. The backward pass of a linear layer
 #
-# **Goal** Derive the three gradients of a linear layer from its sums, and learn to ask more of them than that their
-# shapes fit.
+# **Goal** Derive the three gradients of a linear layer, and check more than their shapes.
 #
 # **Needs** lesson 2.
 #
-# **You will see** what each input pixel's weights are told by a batch of digits, and a first network that learns.
+# **You will see** how a batch of digits changes the weights of each pixel, and a first network that learns.
 #
 # **Minutes** 1
 
@@ -28,55 +27,55 @@ rng = np.random.default_rng(3)
 # %% [markdown]
 # ## The layer
 #
-# A linear layer makes O numbers out of C numbers, the same way for each of the N samples of a batch. Its **parameters**
-# are a weight for each pair, and a bias:
+# A linear layer computes O outputs from C inputs, in the same way for each of the N samples of a batch. Its
+# **parameters** are a weight for each pair of input and output, and a bias for each output:
 #
 # $$y_{no} = \sum_c x_{nc} w_{oc} + b_o$$
 #
-# Shapes: x is (N, C), w is (O, C), b is (O,), y is (N, O). The sum over $c$ is a row of x times a row of w, so all of
-# it is one matrix product, $x w^\top$ (the small ⊤ swaps rows and columns). In Python that is `x @ w.T`.
+# Shapes: x is (N, C), w is (O, C), b is (O,), y is (N, O). The sum over $c$ multiplies a row of x with a row of w. So
+# all sums together are one matrix product, $x w^\top$ (⊤ transposes: it swaps rows and columns). In Python that is
+# `x @ w.T`.
 #
-# ## What is asked for
+# ## What the backward pass computes
 #
-# Behind the layer come other layers, and at the end a loss L, one number. Let us say that somebody behind us has
-# already found out how L reacts to each number that we put out. That is the **upstream gradient** dy, of y's shape:
+# After this layer come other layers, and at the end a loss L, which is one number. Assume that the next layer has
+# already computed how L depends on each of our outputs. That is the **upstream gradient** dy. It has the shape of y:
 #
 # $$dy_{no} = \frac{\partial L}{\partial y_{no}}$$
 #
-# (So it goes for every letter: dx is $\partial L / \partial x$, and so on.)
+# (The same notation holds for every letter: dx is $\partial L / \partial x$, and so on.)
 #
-# We owe three answers: how L reacts to x (for the layer before us), to w and to b (to train them). A gradient always
-# has the shape of its array: dx is (N, C), dw is (O, C), db is (O,).
+# We must compute three gradients of L: with respect to x (for the layer before this one), and with respect to w and b
+# (to train them). A gradient always has the shape of its array: dx is (N, C), dw is (O, C), db is (O,).
 #
 # ## On paper
 #
-# 1. **The rule.** Something, call it $s$, can reach L on many paths, one through each $y_{no}$ that it enters. The
-#    paths add up:
+# 1. **The chain rule.** A number $s$ can affect L through several outputs $y_{no}$. Sum over all of them:
 #
 #    $$ds = \sum_{n,o} dy_{no} \frac{\partial y_{no}}{\partial s}$$
 #
-#    This is the chain rule. All that is left is to look where each number enters.
-# 2. **The bias** $b_o$ enters $y_{no}$ for every sample $n$, with the factor 1. So $db_o = \sum_n dy_{no}$: a sum over
-#    the batch.
-# 3. **The weight** $w_{oc}$ enters $y_{no}$ for every sample $n$, times $x_{nc}$. So
+#    So for each number, we need to find the outputs that depend on it.
+# 2. **The bias** $b_o$ is part of $y_{no}$ for every sample $n$, with the factor 1. So $db_o = \sum_n dy_{no}$: a sum
+#    over the batch.
+# 3. **The weight** $w_{oc}$ is part of $y_{no}$ for every sample $n$, with the factor $x_{nc}$. So
 #
 #    $$dw_{oc} = \sum_n dy_{no} x_{nc}$$
 #
-# 4. **The input** $x_{nc}$ enters $y_{no}$ for every output $o$ of its own sample, times $w_{oc}$. So
+# 4. **The input** $x_{nc}$ is part of $y_{no}$ for every output $o$ of the same sample, with the factor $w_{oc}$. So
 #
 #    $$dx_{nc} = \sum_o dy_{no} w_{oc}$$
 #
-# 5. Each sum runs over the index that the result does not have. Where the factors share that index and nothing else,
-#    the sum is a matrix product:
+# 5. Each sum runs over the index that the result does not have. If the two factors share only that index, the sum is a
+#    matrix product:
 #
 #    $$dx = dy \, w \qquad dw = dy^\top x \qquad db = \sum_n dy_n$$
 #
-# No sum has a mean in it. The 1/N of the batch belongs to the loss, which has put it into dy already (lesson 2).
+# None of them is a mean. The 1/N of the batch belongs to the loss and is already in dy (lesson 2).
 
 
 # %%
 def forward(x, w, b):
-    """x (N, C), w (O, C), b (O,) -> y (N, O), and the cache: what the way back will need."""
+    """x (N, C), w (O, C), b (O,) -> y (N, O), and the cache: what the backward pass needs."""
     return x @ w.T + b, (x, w)  # (N, O) = (N, C) @ (C, O)
 
 
@@ -89,7 +88,7 @@ def backward(dy, cache):
 
 
 def by_loops(dy, x, w):
-    """Steps 2 to 4, word for word."""
+    """Compute steps 2 to 4 as they are written."""
     dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros(len(w))
     for n in range(len(x)):
         for o in range(len(w)):
@@ -111,11 +110,11 @@ for name, product, loop in zip(("dx", "dw", "db"), ours, loops, strict=True):
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.nn.linear` holds the same three formulas (db as a product, too, which is faster). What it adds: it checks
-# shapes and kinds of numbers, and it can leave dx out where nobody needs it (nothing stands before the first layer).
+# `minikd.nn.linear` has the same three formulas. (It computes db as a product too, which is faster.) In addition, it
+# checks shapes and dtypes. And it can leave out dx, which the first layer does not need.
 #
-# Why products and not loops? Python pays for every turn of a loop; a product pays once, runs compiled, and does the
-# same multiplications in an order that keeps the processor busy.
+# Why products instead of loops? Python has a cost for every iteration of a loop. A product has this cost once. It runs
+# as compiled code, and does the same multiplications in an order that suits the processor.
 
 # %%
 y_engine, cache_engine = linear(x, w, b)
@@ -142,13 +141,14 @@ lesson.true("products are more than ten times as fast", ratio > 10)
 # %% [markdown]
 # ## Why "the shapes fit" is not enough
 #
-# Many people find a backward pass by trying transposes until NumPy stops complaining. Where N = C = O it complains
-# about nothing (and about a mean it never does). Each of these is of the right shape, and wrong:
+# Many people try transposes until NumPy raises no error. But with N = C = O it raises none at all, and it never raises
+# one for a mean. Each of these gradients has the right shape and is wrong:
 #
-# <details><summary><b>Guess first:</b> Here is a layer with as many inputs as outputs and samples, and five wrong
-# gradients. How many of them have a wrong shape, and so raise an error?</summary>
+# <details><summary><b>Guess first:</b> A layer has as many inputs as outputs and samples. Below are five wrong
+# gradients for it. How many of them have a wrong shape?</summary>
 #
-# None. With $N = C = O$ every mistake fits. Uneven sizes would have caught some of them at once.
+# None. With $N = C = O$, every wrong gradient has the right shape. Different sizes would show some of these mistakes at
+# once.
 # </details>
 
 # %%
@@ -167,12 +167,12 @@ for bug, (got, want) in wrong.items():
     lesson.caught(bug, got, want)
 
 # %% [markdown]
-# ## Two better questions
+# ## Two better checks
 #
-# **Does it predict?** Move one number a little, and see whether L follows as the gradient says. With dy held fixed,
-# take $L = \sum dy \cdot y$; then $\partial L / \partial y$ is dy. Moving $w_{oc}$ up by $h$ and down by $h$
-# makes two values of L, which differ by $2h \, dw_{oc}$: exactly, since y is linear in w. (Lesson 4 asks how far this
-# can be trusted.)
+# **Does the gradient predict the change?** Change one number a little, and see whether L changes as the gradient says.
+# Keep dy fixed and take $L = \sum dy \cdot y$. Then $\partial L / \partial y$ is dy. Change $w_{oc}$ by $h$ up and
+# down. The two values of L differ by $2h \, dw_{oc}$. This is exact, because y is linear in w. (Lesson 4 shows how
+# accurate this check is for other functions.)
 
 # %%
 h, moved = 1e-5, {}
@@ -184,14 +184,14 @@ lesson.close("dw[1, 4] predicts what happens", (moved[1] - moved[-1]) / (2 * h),
 lesson.caught("a mean in the place of the sum does not", ours[1][1, 4] / N, (moved[1] - moved[-1]) / (2 * h))
 
 # %% [markdown]
-# **Do both ways agree?** For the input, the layer without its bias is a matrix product. Send some $d$ of x's shape
-# forwards, it arrives as $d \, w^\top$. Send dy backwards, it arrives as $dy \, w$. Then
+# **Do forward and backward pass agree?** Without its bias, the layer is a matrix product. Take any $d$ with the shape
+# of x. The forward pass turns it into $d \, w^\top$. The backward pass turns dy into $dy \, w$. Then
 #
 # $$\sum_{no} dy_{no} (d \, w^\top)_{no} = \sum_{nc} (dy \, w)_{nc} d_{nc}$$
 #
 # for **every** $d$ and dy: both sides are the sum of $dy_{no} w_{oc} d_{nc}$ over all n, o and c. The backward pass is
-# the **adjoint** of the forward pass: the one map for which both sides always agree. One random $d$ and one random dy
-# are enough to see a wrong one, and no derivative is taken at all.
+# the **adjoint** of the forward pass: the only linear map for which both sides are always equal. One random $d$ and one
+# random dy are enough to find a wrong backward pass. This check needs no derivative.
 
 # %%
 d = rng.standard_normal((S, S))
@@ -202,15 +202,14 @@ lesson.caught("dx with w transposed: they do not", np.sum((dy4 @ w4.T) * d), the
 # %% [markdown]
 # ## A network that learns
 #
-# One linear layer from the pixels to ten classes, the softmax of lesson 1 and the cross-entropy of lesson 2 behind it:
-# that is all it takes. Each step moves the parameters a little **against** their gradient, because the gradient points
-# where the loss grows.
+# The network is one linear layer from the pixels to ten classes, followed by the softmax of lesson 1 and the
+# cross-entropy of lesson 2. Each step moves the parameters a little **against** their gradient, because the gradient
+# points in the direction in which the loss grows.
 #
-# <details><summary><b>Guess first:</b> All weights start at 0. What is the first loss, and what share of the test
-# images is wrong after one look at each training image?</summary>
+# <details><summary><b>Guess first:</b> All weights start at 0. What is the first loss? What share of the test images is
+# classified wrong after one pass over the training images?</summary>
 #
-# $\log 10 = 2.303$, as the logits are all 0. After one look at each image the row says 12.7 % wrong: one dense layer
-# goes a long way.
+# $\log 10 = 2.303$, because all logits are 0. After one pass, 12.7 % are wrong. That is good for a single linear layer.
 # </details>
 
 # %%
@@ -236,9 +235,10 @@ lesson.close("it starts at log 10, knowing nothing", losses[0], np.log(10), with
 lesson.true("after one look at each image: under a quarter wrong", wrong_answers < 0.25, f"{wrong_answers:.1%}")
 
 # %% [markdown]
-# It has 7,850 parameters: 7,840 weights, which are told what to do by $dw = dy^\top x$, and ten biases, told by db.
-# What would a first step on 500 images tell the weights? Row o of dw is a sum of images, each weighed by how wrong the
-# network was about class o. Against it means: towards the images of class o, away from the others.
+# The network has 7,850 parameters. 7,840 are weights, with the gradient $dw = dy^\top x$, and ten are biases, with the
+# gradient db. How does a first step on 500 images change the weights? Row o of dw is a sum of images. Each image is
+# weighted by how wrong the network was about class o. A step against dw moves row o towards the images of class o and
+# away from the others.
 
 # %%
 first_logits, first_cache = forward(images[:500], np.zeros((10, 784), np.float32), np.zeros(10, np.float32))
@@ -261,13 +261,13 @@ for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the 
 lesson.save(figure)
 
 # %% [markdown]
-# Bright pixels speak for the class, dark ones against it. The digit's shape is clearest in the upper row. Each row has
-# a scale of its own.
+# Where the picture is bright, ink raises the logit of the class. Where it is dark, ink lowers it. The shape of the
+# digit is clearest in the upper row. Each row has its own scale.
 #
 # ## What this does not show
 #
-# A deep network: here nobody asked for dx. Lesson 5 stacks layers, and there the dx of one is the dy of the one before.
-# And two checks at a few points are no proof. What they can and cannot find is lesson 4.
+# The lesson does not show a deep network. Nothing here needed dx. Lesson 5 stacks layers, and there the dx of one layer
+# is the dy of the layer before it. And two checks at a few points are no proof. Lesson 4 shows what they can find.
 #
 # ## Read on
 #
@@ -279,12 +279,12 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 03` puts the skeleton into `work/03_linear_backward.py` the first time and checks it from then on.
-# Derive on paper first: where does each number enter, and over which index do its paths add up?
+# The first time, `minikd check 03` creates the skeleton `work/03_linear_backward.py`. After that, it checks your
+# solution there. Derive on paper first. Which outputs depend on each number? Over which index do you sum?
 #
 # 1. `scale_shift`, `scale_shift_backward`: $y_{nc} = g_c x_{nc} + b_c$, one factor and one shift for each feature. What
-#    is summed, and over what?
-# 2. `masked`, `masked_backward`: a linear layer without bias, some of whose weights are switched off for good by a mask
-#    of True and False, which count as 1 and 0. What must not learn?
+#    do you sum, and over which index?
+# 2. `masked`, `masked_backward`: a linear layer without bias. A mask of True and False, which count as 1 and 0,
+#    switches some of its weights off forever. Which weights must not learn?
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 4. When to believe a gradient check
 #
-# **Goal** know how exact a numeric derivative can be, and build a check that no wrong backward pass survives.
+# **Goal** Learn how exact a numeric derivative can be, and build a check that finds every wrong backward pass below.
 #
 # **Needs** lessons 1 and 3.
 #
-# **You will see** how the error falls and rises again as the step shrinks, and ten planted bugs under seven checks.
+# **You will see** how the error falls and rises again when the step gets smaller, and which of seven checks find which
+# of ten planted bugs.
 #
 # **Minutes** 1
 
@@ -25,40 +26,42 @@ lesson = Lesson("04_gradient_checks")
 rng = np.random.default_rng(4)
 
 # %% [markdown]
-# ## A judge who cannot see your backward pass
+# ## A check that does not use the backward pass
 #
-# A wrong backward pass raises no error. The loss still falls, a little slower, to a little more than it could. So we
-# want a judge. A **numeric derivative** is one: it calls the forward pass alone, so it cannot repeat a mistake of the
-# backward pass. But it makes errors of its own. How large are they?
+# A wrong backward pass raises no error. The loss still falls, but more slowly, and it stays a little higher than it
+# could. So we need a check. A **numeric derivative** calls only the forward pass, so it cannot repeat a mistake of the
+# backward pass. But it has errors too. How large are they?
 #
 # ## On paper: the error of a centred difference
 #
 # 1. A smooth function can be written as a sum: its value, its slope times $h$, and terms with higher derivatives and
-#    higher powers of $h$, each much smaller than the one before if $h$ is small. That is Taylor's formula:
+#    higher powers of $h$. If $h$ is small, each term is much smaller than the one before. This is Taylor's formula:
 #    $$f(x+h) = f(x) + h f'(x) + \frac{h^2}{2} f''(x) + \frac{h^3}{6} f'''(x) + \dots$$
-# 2. To the left, each odd power of $h$ changes its sign. So in the difference the even powers cancel:
+# 2. In $f(x-h)$, each odd power of $h$ has the other sign. So in the difference, the even powers cancel:
 #    $$f(x+h) - f(x-h) = 2 h f'(x) + \frac{h^3}{3} f'''(x) + \dots$$
-# 3. Divide by $2h$. This is the **centred difference**, and the second term is its error:
+# 3. Divide by $2h$. This is the **centred difference**. The second term on the right is its error:
 #    $$\frac{f(x+h) - f(x-h)}{2h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots$$
-#    A step ten times smaller makes a hundred times less of it.
-# 4. **One-sided**, $(f(x+h) - f(x))/h$, nothing cancels. The error is $h f''/2$: a tenth of the step,
-#    a tenth of the error.
-# 5. But a computer rounds. A number of 64 bits holds 16 digits: it is wrong by a part of up to $\epsilon/2$, with
-#    $\epsilon = 2.2 \cdot 10^{-16}$; one of 32 bits holds 7, with $\epsilon = 1.2 \cdot 10^{-7}$. Two values
-#    of $f$ are each wrong by up to $\epsilon |f|/2$, and by about as much again because $x \pm h$ are rounded: together
-#    $2 \epsilon |f|$ at most. We divide by $2h$: an error of $\epsilon |f| / h$. It *grows* as $h$ shrinks.
-# 6. The sum of both is smallest where its derivative by $h$ is 0:
+#    If the step is ten times smaller, the error is a hundred times smaller.
+# 4. In the **one-sided** difference, $(f(x+h) - f(x))/h$, nothing cancels. The error is $h f''/2$. If the step is ten
+#    times smaller, the error is only ten times smaller.
+# 5. But a computer rounds. A number of 64 bits has 16 digits. Its relative error is up to $\epsilon/2$, with
+#    $\epsilon = 2.2 \cdot 10^{-16}$. A number of 32 bits has 7 digits, with $\epsilon = 1.2 \cdot 10^{-7}$. Each of the
+#    two values of $f$ is wrong by up to $\epsilon |f|/2$, and by about as much again because $x \pm h$ is rounded.
+#    Together this is at most $2 \epsilon |f|$. Divided by $2h$, it is an error of $\epsilon |f| / h$. This error
+#    *grows* when $h$ gets smaller.
+# 6. The sum of both errors is smallest where its derivative with respect to $h$ is 0:
 #    $$\frac{h |f'''|}{3} - \frac{\epsilon |f|}{h^2} = 0$$
 #    $$h = \left(\frac{3 \epsilon |f|}{|f'''|}\right)^{1/3}$$
-#    The best step is the **cube root** of the precision, not the smallest step that there is.
+#    So the best step is about the **cube root** of the precision, not the smallest possible step.
 #
-# We test this on $f = \exp$, which is its own derivative, and its own third one. Then the best step is
-# $(3\epsilon)^{1/3}$, and the relative error at most $h^2/6 + \epsilon/h$.
+# We test this on $f = \exp$, whose first and third derivative are both $\exp$. Then the best step is
+# $(3\epsilon)^{1/3}$, and the relative error is at most $h^2/6 + \epsilon/h$.
 #
 # <details><summary><b>Guess first:</b> Which step gives the best centred difference in 64 bits: 1e-13, 1e-5 or
 # 1e-1?</summary>
 #
-# The one in the middle: the cube root of the precision. $10^{-13}$ is spoilt by rounding, $10^{-1}$ by the curve.
+# 1e-5, about the cube root of the precision. With 1e-13 rounding spoils the result, with 1e-1 the higher derivatives
+# do.
 # </details>
 
 
@@ -74,7 +77,7 @@ def one_sided(f, x, h):
 
 
 def errors(difference, kind, steps):
-    """Return for each step the relative error at the middle of 400 points (the median)."""
+    """Return the median relative error over 400 points, for each step."""
     x = np.linspace(0.5, 1.5, 400).astype(kind)
     exact = np.exp(x.astype(np.float64))
     return np.array([np.median(np.abs(difference(np.exp, x, kind(h)) - exact) / exact) for h in steps])
@@ -94,19 +97,20 @@ lesson.true("one-sided is never as good as centred can be", one_side.min() > 30 
 lesson.true("a step of 1e-12 spoils it", errors(centred, np.float64, [1e-12])[0] > 1e-6)
 
 # %% [markdown]
-# So: 64 bits, centred, a step of about $10^{-5}$. A right gradient then agrees to nine digits or more, a wrong one
-# hardly ever to three. With 32 bits the difference itself is wrong in the fifth digit: too near to a small bug.
+# So we use 64 bits, a centred difference and a step of about $10^{-5}$. Then a right gradient agrees to nine digits or
+# more, and a wrong one hardly ever to three. With 32 bits, the difference itself is wrong in the fifth digit. That is
+# too close to the effect of a small bug.
 #
-# ## From a layer to one number
+# ## From an array to one number
 #
-# A layer returns an array $y$, not a number. Lesson 3 had an upstream gradient $dy$, which comes from the loss. For a
-# check we invent a loss. Take any array $u$ of the shape of $y$, and let
+# A layer returns an array $y$, not a number. In lesson 3, the upstream gradient $dy$ came from the loss. For a check we
+# invent a loss. Take any array $u$ with the shape of $y$, and let
 #
 # $$L = \sum_i u_i y_i$$
 #
-# Then $\partial L / \partial y_i = u_i$: the upstream gradient of this loss is $u$, and backward(u) must be the
-# gradient of $L$. Now move each element of each input up and down, one at a time. Below, a layer is a pair of
-# functions: `forward(*arrays)` returns y, `backward(dy, *arrays)` a gradient for each array.
+# Then $\partial L / \partial y_i = u_i$. So the upstream gradient of this loss is $u$, and backward(u) must be the
+# gradient of $L$. Now change each element of each input up and down, one at a time. Below, a layer is a pair of
+# functions. `forward(*arrays)` returns y, and `backward(dy, *arrays)` returns a gradient for each array.
 
 
 # %%
@@ -121,7 +125,7 @@ def linear_backward(dy, x, w, b):
 
 
 def every_element(forward, backward, arrays, u, h=1e-5):
-    """Return the largest error of any element of any gradient, relative to the largest element of the truth."""
+    """Return the largest error of all elements of all gradients, relative to the largest numeric element."""
     numeric = [np.zeros_like(a) for a in arrays]
     for place, a in enumerate(arrays):
         for index in np.ndindex(a.shape):
@@ -144,20 +148,21 @@ lesson.true("a linear layer: every element of dx, dw, db agrees to 1e-8", worst 
 # %% [markdown]
 # ## One direction replaces every element
 #
-# That took two forward passes for each of 35 elements. A layer of 784 inputs and 128 outputs has 100,480 parameters.
+# This took two forward passes for each of 35 elements. A layer with 784 inputs and 128 outputs has 100,480 parameters.
 #
-# 1. Draw one random number $d_i$ for each element of all inputs, and move *all* of them at once by $h d_i$.
-# 2. By the chain rule $L$ then changes at the rate
+# 1. Draw a random number $d_i$ for each element of all inputs, and change *all* elements at once by $h d_i$.
+# 2. By the chain rule, $L$ then changes at the rate
 #    $$\frac{dL}{dh} = \sum_i \frac{\partial L}{\partial x_i} d_i$$
-# 3. Left: one centred difference, two forward passes. Right: the gradients by hand, times $d$, summed.
-# 4. If an element of the gradient is wrong by $\delta$, the right side is wrong by $\delta d_i$. With several wrong
-#    elements, their errors would have to cancel exactly, for random $d$: that does not happen.
-# 5. A $d_i$ near 0 would hide its element. So each is drawn as plus or minus 0.5 to 1.5.
+# 3. The left side is one centred difference, which needs two forward passes. The right side is the sum of the derived
+#    gradients times $d$.
+# 4. If an element of the gradient is wrong by $\delta$, the right side is wrong by $\delta d_i$. If several elements
+#    are wrong, their errors would have to cancel exactly. For random $d$ this does not happen.
+# 5. A $d_i$ near 0 would hide its element. So each $d_i$ is between 0.5 and 1.5, with a random sign.
 
 
 # %%
 def one_direction(forward, backward, arrays, u, rng, h=1e-5):
-    """Return how far the slopes by hand and by differences are apart, along one direction, relatively."""
+    """Return the relative difference between the derived and the numeric slope along one random direction."""
     d = [rng.choice([-1.0, 1.0], a.shape) * rng.uniform(0.5, 1.5, a.shape) for a in arrays]
     up = forward(*[a + h * e for a, e in zip(arrays, d, strict=True)])
     down = forward(*[a - h * e for a, e in zip(arrays, d, strict=True)])
@@ -179,11 +184,11 @@ for check, rest in (every_element, ()), (one_direction, (rng,)):
 print(f"  {sum(a.size for a in wide):,} elements; one direction took {seconds[0] / seconds[1]:,.0f} times less time")
 
 # %% [markdown]
-# ## Why an upstream gradient of ones lies
+# ## Why an upstream gradient of ones is not enough
 #
-# Many tests take $u = 1$, that is $L = \sum_i y_i$. It is one line shorter. Now think of softmax: each row of $y$ sums
-# to 1, so $L$ is the number of samples, whatever the logits are. Its gradient is 0. And so a backward pass that returns
-# *nothing but zeros* is right, for this one $u$.
+# Many tests use $u = 1$, that is, $L = \sum_i y_i$. This is one line shorter. But take softmax: each row of $y$ sums to
+# 1, so $L$ is the number of samples, whatever the logits are. Its gradient is 0. So for this $u$, a backward pass that
+# returns *only zeros* passes the test.
 
 
 # %%
@@ -193,7 +198,7 @@ def softmax(z):
 
 
 def softmax_backward(dy, z):
-    p = softmax(z)  # lesson 1: the derivative of p_k by z_j is p_k (δ_kj - p_j); sum dy_k times that over k
+    p = softmax(z)  # lesson 1: ∂p_k/∂z_j = p_k (δ_kj - p_j); sum dy_k times that over k
     return (p * (dy - (p * dy).sum(axis=1, keepdims=True)),)
 
 
@@ -213,18 +218,18 @@ lesson.close(
 lesson.caught("a softmax_backward of zeros, upstream random", zeros_backward(u, z)[0], right)
 
 # %% [markdown]
-# ## Kinks: when the judge is wrong
+# ## Kinks: when the check is wrong
 #
-# Taylor's formula needs a smooth function. The layer $\max(x, 0)$ of the next lesson has a corner at 0. There the
-# centred difference gives ½, at any step: neither the slope on the left, 0, nor that on the right, 1. It goes wrong
-# wherever 0 lies between $x - h$ and $x + h$. The backward pass is right, and the check says that it is not.
+# Taylor's formula needs a smooth function. The layer $\max(x, 0)$ of the next lesson has a kink at 0. There the centred
+# difference gives ½ for any step. But the slope is 0 on the left and 1 on the right. The centred difference is wrong
+# wherever 0 lies between $x - h$ and $x + h$. Then the check reports an error, although the backward pass is right.
 #
-# The cure is in the inputs: draw them so that none lies near a corner. The engine's `tie_free` does.
+# The solution is to draw inputs that are not near a kink. The engine's `tie_free` does this.
 #
 # <details><summary><b>Guess first:</b> max(x, 0) has the slope 0 on the left of 0 and 1 on the right. What does a
-# centred difference say at 0?</summary>
+# centred difference give at 0?</summary>
 #
-# ½, at any step: it is neither.
+# ½, for any step. It is neither of the two slopes.
 # </details>
 
 
@@ -243,14 +248,14 @@ lesson.close("and there the check is right", centred(ramp, x, 1e-5), x > 0, with
 # %% [markdown]
 # ## Which checks catch which bugs?
 #
-# A check that passes proves nothing if it would pass anything. So plant bugs on purpose, ten that people do write, and
-# let seven designs of a check look for them. Each bug is a small change to a right gradient. What raises an error (two
-# shapes that do not fit) is caught too. Softmax has no parameters: a check of parameters alone never looks at it.
+# A check is worth nothing if it passes everything. So we plant ten common bugs on purpose, and let seven kinds of check
+# look for them. Each bug is a small change of a right gradient. A bug that raises an error (because shapes do not fit)
+# counts as caught. Softmax has no parameters, so a check of parameters alone finds nothing there.
 #
-# <details><summary><b>Guess first:</b> Ten bugs, seven ways to check. How many bugs does a comparison of shapes find?
-# How many does one random direction?</summary>
+# <details><summary><b>Guess first:</b> There are ten bugs and seven checks. How many bugs does a comparison of shapes
+# find? How many does one random direction find?</summary>
 #
-# One of ten, and ten of ten.
+# The shapes find one of ten. One random direction finds all ten.
 # </details>
 
 # %%
@@ -275,13 +280,13 @@ def planted(backward, change):
 
 
 def parameters_only(forward, backward, arrays, u):
-    """Difference the parameters; the gradient with respect to the input is never looked at."""
+    """Check the parameters only, and ignore the gradient with respect to the input."""
     x, *parameters = arrays
     return every_element(lambda *p: forward(x, *p), lambda dy, *p: backward(dy, x, *p)[1:], parameters, u)
 
 
 def is_caught(design, forward, backward, sizes):
-    """Return whether a design finds something wrong with a backward pass."""
+    """Return whether a kind of check finds a mistake in a backward pass."""
     N = 1 if design == "one sample" else sizes[0]
     N, C, O = (4, 4, 4) if design == "all values 1, square" else (N, *sizes[1:])
     shapes = [(N, C), (O, C), (O,)] if forward is linear else [(N, C)]
@@ -297,7 +302,7 @@ def is_caught(design, forward, backward, sizes):
             return forward is linear and parameters_only(forward, backward, arrays, u) > 1e-6
         if design == "one random direction":
             return one_direction(forward, backward, arrays, u, draw) > 1e-6
-        if forward is softmax and design == "upstream of ones":  # the truth is 0: nothing to be relative to
+        if forward is softmax and design == "upstream of ones":  # the true gradient is 0: no relative error
             return np.abs(gradients[0]).max() > 1e-6
         return every_element(forward, backward, arrays, u) > 1e-6
     except ValueError:
@@ -328,16 +333,15 @@ lesson.true("one random direction: all bugs, with two forward passes", matrix[:,
 lesson.true("each of the other five misses some", not matrix[:, :5].all(axis=0).any())
 
 # %% [markdown]
-# Read the table of the figure by columns. **Ones** hide what depends on the upstream gradient. **One sample** hides
-# all that is about the sum over samples. **All values 1** make w look like its transpose. **Shapes** that fit say next
-# to nothing. A design needs no cleverness to be good: random values, random upstream, uneven sizes, and *all* the
-# gradients.
+# Read the table in the figure by columns. **Ones** hide what depends on the upstream gradient. **One sample** hides
+# mistakes in the sum over samples. With **all values 1**, w equals its transpose. **Shapes** that fit tell almost
+# nothing. A good check is simple: random values, a random upstream gradient, different sizes, and *all* gradients.
 #
 # ## The engine's check
 #
-# `minikd.evidence.gradcheck` is `one_direction`, plus care. It takes the difference at two steps and combines them so
-# that the $h^2$ term cancels too (Richardson's extrapolation). If the two disagree, a corner is near, and it tries a
-# smaller step. Only after a direction disagrees does it difference every element, to say which one is wrong.
+# `minikd.evidence.gradcheck` improves `one_direction`. It computes the difference for two steps and combines them so
+# that the $h^2$ term cancels too (Richardson's extrapolation). If the two disagree, a kink is near, and it tries a
+# smaller step. If the gradients along a direction disagree, it checks every element, to find the wrong one.
 
 # %%
 points = np.linspace(0.5, 1.5, 50)
@@ -367,9 +371,10 @@ lesson.true(
 # %% [markdown]
 # ## Your own layer, from the command line
 #
-# Put a pair of functions into a file: `name` returns y and whatever backward needs (a **cache**), `name_backward` takes
-# dy and that cache. Then `minikd gradcheck my_softmax.py:my_softmax` says which gradient is wrong, where, and what it
-# would be if it were a known mistake. This one keeps the diagonal only. (The call below is what the command does.)
+# Write two functions into a file. `name` returns y and a **cache** with what the backward pass needs. `name_backward`
+# takes dy and that cache. Then `minikd gradcheck my_softmax.py:my_softmax` tells which gradient is wrong, where, and
+# whether it is a known mistake. The backward pass below uses only the diagonal of the Jacobian. (The code below does
+# the same as the command.)
 
 # %%
 SOURCE = """
@@ -393,8 +398,8 @@ lesson.true("the file's backward pass is wrong, and found to be", not report.ok)
 # %% [markdown]
 # ## The figure
 #
-# Left: each curve falls as Taylor says, and rises as rounding says. Ragged on the left, for rounding is luck. Right:
-# the ten bugs, and who catches them.
+# Left: from right to left, each curve falls as Taylor's formula predicts, and then rises because of rounding. There it
+# is rough, because rounding is random. Right: the ten bugs, and which checks catch them.
 
 # %% tags=["hide-input"]
 figure = new_figure(12.5, 5.4, "When to believe a gradient check")
@@ -430,27 +435,30 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# That the forward pass is right: a check compares backward with forward, and both can be wrong together. That needs a
-# second opinion, such as the same sum in another library (`minikd compare` asks PyTorch). Nor do ten bugs stand for all
-# bugs. And a check holds for the sizes that it was run on: a bug that needs a stride of 2 waits for a stride of 2.
+# The lesson does not show that the forward pass is right. The check compares backward with forward, and both can be
+# wrong in the same way. To find that, compare with another library (`minikd compare` uses PyTorch). Ten bugs are not
+# all bugs. And a check is valid only for the sizes that it ran with. It cannot find a bug that appears only with a
+# stride of 2 if the stride is 1.
 #
 # ## Read on
 #
 # - Nocedal and Wright 2006, [*Numerical optimization*](https://doi.org/10.1007/978-0-387-40065-5), §8.1: finite
 #   differences and their best step.
-# - Griewank and Walther 2008, [*Evaluating derivatives*](https://doi.org/10.1137/1.9780898717761), §3: why backward
-#   costs little more than forward.
+# - Griewank and Walther 2008, [*Evaluating derivatives*](https://doi.org/10.1137/1.9780898717761), §3: why a backward
+#   pass costs little more than a forward pass.
 # - Lesson 5 stacks layers and uses `one_direction` on the whole stack. Lesson 8 checks a convolution.
 # - [`minikd/evidence/gradcheck/numeric.py`](../minikd/evidence/gradcheck/numeric.py) and
-#   [`minikd/evidence/gradcheck/check.py`](../minikd/evidence/gradcheck/check.py): the engine's;
+#   [`minikd/evidence/gradcheck/check.py`](../minikd/evidence/gradcheck/check.py): the engine's check.
 #   [`tests/test_mutants.py`](../tests/test_mutants.py) plants bugs in the engine.
 #
 # ## Exercises
 #
-# `minikd check 04` puts the skeleton into `work/04_gradient_checks.py` the first time and checks it from then on.
+# The first time, `minikd check 04` creates the skeleton `work/04_gradient_checks.py`. After that, it checks your
+# solution there.
 #
-# 1. `jacobian`: the derivative of *every* element of y by every element of x, as a table. It is what a direction saves
-#    you from, and the judge of last resort.
-# 2. `share_backward`: a layer that divides each row by its sum. Its rows sum to 1, so ones tell nothing here either.
+# 1. `jacobian`: compute the derivative of *every* element of y with respect to every element of x, as a matrix. One
+#    direction makes this unnecessary in most cases, but the Jacobian shows everything.
+# 2. `share_backward`: write the backward pass of a layer that divides each row by its sum. Its rows sum to 1, so an
+#    upstream gradient of ones finds nothing here either.
 #
 # The solutions are in `lessons/solutions/`.

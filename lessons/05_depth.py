@@ -1,12 +1,13 @@
 # %% [markdown]
-# # 5. ReLU, depth, and where to start
+# # 5. ReLU, depth and the first weights
 #
-# **Goal** Stack layers: carry a gradient through all of them in one loop backwards, and choose first weights whose
-# signals neither die nor blow up on the way.
+# **Goal** Stack layers, take a gradient back through all of them in one loop, and choose first weights with which
+# signals neither vanish nor explode.
 #
 # **Needs** lessons 2, 3 and 4.
 #
-# **You will see** the size of the signal after each of twenty layers, forwards and backwards, for three ways to start.
+# **You will see** the size of the signal after each of twenty layers, forwards and backwards, for three kinds of first
+# weights.
 #
 # **Minutes** 1
 
@@ -29,18 +30,18 @@ lesson = Lesson("05_depth")
 rng = np.random.default_rng(5)
 
 # %% [markdown]
-# ## Why something must stand between two linear layers
+# ## Why a network needs a nonlinearity
 #
-# Two linear layers in a row are one: $W_2 (W_1 x) = (W_2 W_1) x$. Depth would buy nothing. So something bent is put
-# between them, and the simplest that works is the **rectified linear unit**, on every element by itself:
+# Two linear layers in a row are one linear layer: $W_2 (W_1 x) = (W_2 W_1) x$. So depth would gain nothing. Therefore a
+# nonlinear function stands between them. The simplest that works is the **rectified linear unit**. It works on each
+# element alone:
 #
 # $$\mathrm{relu}(x) = \max(0, x)$$
 #
-# <details><summary><b>Guess first:</b> Can two dense layers, one upon the other with nothing between, do anything that
-# one cannot?</summary>
+# <details><summary><b>Guess first:</b> Two linear layers follow each other, with nothing between them. Can they compute
+# anything that one cannot?</summary>
 #
-# No: $w_2 (w_1 x) = (w_2 w_1) x$. The row says that they are the same to the last digit. A ReLU between them changes
-# that.
+# No: $w_2 (w_1 x) = (w_2 w_1) x$. The first row below shows that both give the same. A ReLU between them changes that.
 # </details>
 
 # %%
@@ -53,12 +54,12 @@ bent = np.maximum(x @ w1.T, 0) @ w2.T  # (N, 3) = (N, 5) @ (5, 3)
 lesson.caught("with a ReLU between them they are not", bent, one)
 
 # %% [markdown]
-# ## On paper: ReLU backwards
+# ## On paper: the backward pass of ReLU
 #
 # 1. For $x > 0$, $y = x$: the derivative is 1. For $x < 0$, $y = 0$: the derivative is 0.
-# 2. At $x = 0$ there is a corner: 1 from the right, 0 from the left. Any number between would do. Everybody takes 0.
-# 3. So $dx = dy$ where $x > 0$, else 0: the gradient passes or it does not. The cache is a mask, and $y > 0$ gives the
-#    same mask as $x > 0$.
+# 2. At $x = 0$ there is a kink: the slope is 1 on the right and 0 on the left. Any number between them would work.
+#    Libraries use 0.
+# 3. So $dx = dy$ where $x > 0$, else 0. The cache is a mask of the elements with $x > 0$. $y > 0$ gives the same mask.
 
 
 # %%
@@ -68,11 +69,11 @@ def relu(x):
 
 
 def relu_backward(dy, mask):
-    """dy -> dx: what comes from above passes where x was positive."""
+    """dy -> dx: the gradient passes where x was positive."""
     return dy * mask
 
 
-x = tie_free((5, 7), rng)  # no element so near to 0 that a small step crosses the corner
+x = tie_free((5, 7), rng)  # no element is so near to 0 that a small step crosses the kink
 dy = rng.standard_normal(x.shape)
 layer = nn.ReLU()
 y, cache = layer.forward(x)
@@ -83,14 +84,15 @@ lesson.caught("a mask made of dy: it asks the wrong one who was positive", dy * 
 # %% [markdown]
 # ## On paper: a chain of layers
 #
-# A network is a chain, $h_0 = x$, $h_1 = f_1(h_0)$, up to $h_L$, the logits. The chain rule says how a change of $h_0$
-# reaches the loss: through $h_1$, and through that $h_2$, and so on.
+# A network is a chain, $h_0 = x$, $h_1 = f_1(h_0)$, up to $h_L$, the logits. By the chain rule, a change of $h_0$
+# changes $h_1$, which changes $h_2$, and so on up to the loss.
 #
-# 4. Let $dh_l$ be the gradient of the loss with respect to $h_l$, of its shape. The loss gives $dh_L$ (lesson 2).
-# 5. Layer $l$ turns the gradient with respect to its output into that with respect to its input: $dh_{l-1}$ from
-#    $dh_l$ (lesson 3). On the way it finds the gradient with respect to its own parameters.
-# 6. So the backward pass is **the forward loop in reverse**, and each layer is handed its own cache. That is all of
-#    "backpropagation". No layer knows its neighbours.
+# 4. Let $dh_l$ be the gradient of the loss with respect to $h_l$. It has the shape of $h_l$. The loss gives $dh_L$
+#    (lesson 2).
+# 5. Layer $l$ computes $dh_{l-1}$, the gradient with respect to its input, from $dh_l$, the gradient with respect to
+#    its output (lesson 3). It also computes the gradient with respect to its parameters.
+# 6. So the backward pass is **the forward loop in reverse order**, and each layer gets its own cache. This is all of
+#    "backpropagation". No layer needs to know the others.
 
 
 # %%
@@ -99,7 +101,7 @@ def forward(x, weights):
     caches = []
     for number, (w, b) in enumerate(weights):
         x, of_linear = linear(x, w, b)
-        x, mask = relu(x) if number < len(weights) - 1 else (x, None)  # the logits are not cut off
+        x, mask = relu(x) if number < len(weights) - 1 else (x, None)  # no ReLU on the logits
         caches.append((of_linear, mask))
     return x, caches
 
@@ -127,7 +129,7 @@ def whole(arrays):
 
 
 def whole_backward(dloss, cache):
-    """Back from the loss to everything."""
+    """The gradients of the loss with respect to x and to all weights."""
     dx, grads = backward(dloss * cache[1], cache[0])
     return {"x": dx} | {f"{name}{i}": g for i, pair in enumerate(grads) for name, g in zip("wb", pair, strict=True)}
 
@@ -152,11 +154,12 @@ for name, mine in zip(engine_grads, ours, strict=True):
     lesson.close(f"the same gradient with respect to {name}", engine_grads[name], mine)
 
 # %% [markdown]
-# `Sequential` is this loop and a little more: it keeps all parameters in one vector, so that an optimiser (lesson 6)
-# need not know about layers.
+# `Sequential` is this loop. In addition, it keeps all parameters in one vector, so that an optimiser (lesson 6) does
+# not need to know the layers.
 #
-# Two bugs that everybody makes once. **Caches in the wrong order**, where equal sizes let it run. And **a cache that is
-# written over**: ReLU "in place" saves memory, and changes what another layer has kept.
+# Two bugs are common. The first is **caches in the wrong order**. With layers of equal sizes it raises no error. The
+# second is **an overwritten cache**: a ReLU "in place" saves memory, but it changes an array that another layer keeps
+# as its cache.
 
 # %%
 square = [(rng.standard_normal((6, 6)), np.zeros(6)) for _ in range(3)]
@@ -169,14 +172,14 @@ lesson.caught("caches in the wrong order", backward(dlogits, shuffled)[0], right
 kept = x.copy()
 _, cache = linear(kept, *square[0])  # keeps x for dw, not a copy of it
 right = linear_backward(dlogits, cache)[1]
-np.maximum(kept, 0, out=kept)  # someone else works in place
+np.maximum(kept, 0, out=kept)  # another layer works in place
 lesson.caught("a cache that was written over", linear_backward(dlogits, cache)[1], right)
 
 # %% [markdown]
-# ## On paper: where to start
+# ## On paper: the first weights
 #
-# All weights 0? Then all units of a layer are the same, get the same gradient, and stay the same. So start at random.
-# But how large?
+# If all weights are 0, all units of a layer are the same, get the same gradient and stay the same. So the first weights
+# are random. But how large should they be?
 #
 # 7. A linear layer adds C products: $y = \sum_c w_c x_c$. Draw the weights independently with mean 0 and variance
 #    $\sigma^2$. The variance of a sum of independent terms is the sum of their variances, and for each term
@@ -184,22 +187,22 @@ lesson.caught("a cache that was written over", linear_backward(dlogits, cache)[1
 #
 #    $$\mathrm{var}(y) = C \sigma^2 \, \mathrm{E}[x^2]$$
 #
-# 8. $y$ is as often positive as negative, so ReLU keeps half of its square: $\mathrm{E}[\mathrm{relu}(y)^2] =
-#    \frac{1}{2} \mathrm{var}(y)$.
-# 9. One layer and its ReLU multiply the mean square by $\frac{1}{2} C \sigma^2$. It stays as it is for
+# 8. $y$ is positive as often as negative, so ReLU keeps half of its mean square:
+#    $\mathrm{E}[\mathrm{relu}(y)^2] = \frac{1}{2} \mathrm{var}(y)$.
+# 9. One layer and its ReLU multiply the mean square by $\frac{1}{2} C \sigma^2$. It does not change if
 #
 #    $$\sigma^2 = \frac{2}{C}$$
 #
-#    That is **He's rule**. With half of it, twenty layers leave $2^{-20}$ of the signal; with twice as much, they make
-#    a million of 1.
-# 10. Backwards the same sum runs over the O outputs, so the gradient keeps its size for $\sigma^2 = 2/O$. With layers
-#     of one width both are the same.
+#    This is **He's rule**. With half of this variance, $2^{-20}$ of the mean square is left after twenty layers. With
+#    twice as much, it is multiplied by a million.
+# 10. In the backward pass, the sum runs over the O outputs. So the gradient keeps its size if $\sigma^2 = 2/O$. If all
+#     layers have the same width, both rules are the same.
 #
-# <details><summary><b>Guess first:</b> The first weights have half the variance of He's rule. A signal of size 1 goes
-# through twenty layers. How large is its square at the end, about?</summary>
+# <details><summary><b>Guess first:</b> The first weights have half the variance of He's rule. A signal with a mean
+# square of 1 goes through twenty layers. About how large is its mean square at the end?</summary>
 #
-# Each layer halves it: $2^{-20}$, about a millionth. With twice He's variance it is about a million. (The printed
-# numbers are one draw: $2.2 \cdot 10^{-6}$ and $5.3 \cdot 10^5$.)
+# Each layer halves it. So it is $2^{-20}$, about a millionth. With twice He's variance it is about a million. (The
+# numbers printed below are one random draw: $2.2 \cdot 10^{-6}$ and $5.3 \cdot 10^5$.)
 # </details>
 
 # %%
@@ -236,18 +239,18 @@ lesson.close("the engine's first weights have the variance 2/C", drawn.var(), 2 
 lesson.caught("σ taken for σ²: a deviation of 2/C", (drawn * np.sqrt(2 / 300)).var(), 2 / 300)
 
 # %% [markdown]
-# ## Two quick looks at any new network
+# ## Two quick checks of a new network
 #
-# Before you train for an hour, look for a second. **The first loss**: a network that knows nothing gives each of K
-# classes 1/K, and its loss is $\log K$ (lesson 2). If it is far from that, the last layer starts too loud. And **twenty
-# images**: a network with a right backward pass can learn twenty images by heart. If it cannot, do not give it sixty
-# thousand.
+# Two checks take a second and may save an hour of training. **The first loss**: a network that knows nothing gives each
+# of K classes 1/K, and its loss is $\log K$ (lesson 2). If the first loss is much higher, the weights of the last layer
+# are too large. **Twenty images**: a network with a right backward pass can memorise twenty images. If it cannot, do
+# not train it on sixty thousand.
 #
 # <details><summary><b>Guess first:</b> The last layer's first weights are a tenth as large as usual. What is the first
 # loss, for ten classes?</summary>
 #
-# Nearly $\log 10 = 2.30$: all logits are nearly 0. With weights twenty times too large it is 36.07: the network is sure
-# of everything, and wrong.
+# Nearly $\log 10 = 2.30$, because all logits are nearly 0. With weights twenty times too large it is 36.07, because the
+# network is sure of its answers, and wrong.
 # </details>
 
 # %%
@@ -299,9 +302,10 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# That depth helps: the students of this package have one or two hidden layers. That He's rule survives training: it is
-# about the first step only, and batch norm (lesson 9) does by force what it hopes for. Other bends than ReLU need other
-# factors; `minikd/nn/activations.py` has five of them.
+# The lesson does not show that depth helps. (The students of this package have one or two hidden layers.) And it does
+# not show what happens during training. He's rule is only about the first step. Batch norm (lesson 9) keeps the size of
+# the signals during training too. Other activations than ReLU need other factors. `minikd/nn/activations.py` has five
+# of them.
 #
 # ## Read on
 #
@@ -313,14 +317,14 @@ lesson.save(figure)
 # - [`minikd/nn/activations.py`](../minikd/nn/activations.py),
 #   [`minikd/nn/initialization.py`](../minikd/nn/initialization.py), and
 #   [`minikd/nn/container.py`](../minikd/nn/container.py) for the loop.
-# - Lesson 6: what to do with the gradient, now that it is there.
+# - Lesson 6: how an optimiser uses the gradient.
 #
 # ## Exercises
 #
-# `minikd check 05` puts the skeleton into `work/05_depth.py` the first time and checks it from then on.
+# The first time, `minikd check 05` creates the skeleton `work/05_depth.py`. After that, it checks your solution there.
 #
-# 1. `leaky_relu`, `leaky_relu_backward`: a ReLU that lets a little of the negative side through, so that no unit dies.
-# 2. `tanh`, `tanh_backward`: the bend of the 1980s. Its derivative is known from its output alone: what is the cache?
-# 3. `he_std`: the deviation of the first weights before a *leaky* ReLU. Redo step 8.
+# 1. `leaky_relu`, `leaky_relu_backward`: a ReLU with a small slope for negative inputs, so that no unit stops learning.
+# 2. `tanh`, `tanh_backward`: the activation of the 1980s. Its derivative depends only on its output. What is the cache?
+# 3. `he_std`: the standard deviation of the first weights before a *leaky* ReLU. Do step 8 again for it.
 #
 # The solutions are in `lessons/solutions/`.

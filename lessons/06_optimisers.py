@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 6. Optimisers
 #
-# **Goal** Know what stands between a gradient and the next weights: momentum, Adam, weight decay, a schedule; and be
-# able to say beforehand how fast each of them arrives.
+# **Goal** Understand how an optimiser turns a gradient into new weights, with momentum, Adam, weight decay and a
+# schedule, and predict how fast it converges.
 #
-# **Needs** lesson 5; what an eigenvalue is helps in one paragraph.
+# **Needs** lesson 5. One paragraph uses eigenvalues.
 #
-# **You will see** three optimisers walk down a long, narrow bowl, and how far from its bottom each is after every step.
+# **You will see** the paths of three optimisers in a long, narrow bowl, and their distance from the minimum after each
+# step.
 #
 # **Minutes** 1
 
@@ -28,31 +29,33 @@ rng = np.random.default_rng(6)
 # %% [markdown]
 # ## On paper: plain gradient descent
 #
-# All weights of a network stand in one long vector $w$ of shape (P,), its gradient $g$ beside it. The simplest step is
+# All weights of a network are in one long vector $w$ of shape (P,). Their gradient $g$ has the same shape. The simplest
+# step is
 #
 # $$w \leftarrow w - \eta g$$
 #
-# with the learning rate $\eta$. How fast does it arrive? Take the simplest valley, a bowl with its bottom at 0 and the
+# with the learning rate $\eta$. How fast does it converge? Take the simplest loss, a bowl with its minimum at 0 and the
 # **curvature** $\lambda_i$ along weight $i$:
 #
 # $$L(w) = \frac{1}{2} \sum_i \lambda_i w_i^2 \qquad g_i = \lambda_i w_i$$
 #
-# 1. Put $g$ into the step: $w_i \leftarrow (1 - \eta \lambda_i) w_i$. Every weight shrinks by its own factor in each
-#    step. That factor's size, $|1 - \eta \lambda_i|$, is the **rate**: 0.9 means that a tenth of the way is done.
-# 2. The rate is below 1 as long as $\eta < 2 / \lambda_i$. So **the steepest direction limits the learning rate**, and
-#    the flattest then hardly moves.
-# 3. With a smallest curvature $a$ and a largest $b$, the best compromise has both rates equal,
+# 1. Insert $g$ into the step: $w_i \leftarrow (1 - \eta \lambda_i) w_i$. So each step multiplies every weight by its
+#    own factor. The absolute value of the factor, $|1 - \eta \lambda_i|$, is the **convergence rate**. With 0.9, each
+#    step removes a tenth of the distance to the minimum.
+# 2. The rate is below 1 if $\eta < 2 / \lambda_i$. So **the steepest direction limits the learning rate**. Then the
+#    weights in flat directions hardly move.
+# 3. Let $a$ be the smallest curvature and $b$ the largest. At the best learning rate, both rates are equal,
 #    $1 - \eta a = \eta b - 1$, so $\eta = 2 / (a + b)$, and
 #
 #    $$\mathrm{rate} = \frac{b - a}{b + a}$$
 #
-#    For $b = 25 a$ that is 0.92. Loss surfaces of networks have ratios of thousands.
+#    For $b = 25 a$ this is 0.92. In the loss of a network, $b/a$ is often in the thousands.
 #
 # <details><summary><b>Guess first:</b> The steepest direction has the curvature b. The learning rate is 2.02/b, one
-# percent above the limit. Does the weight still arrive, only slowly?</summary>
+# percent above the limit. Does the weight still converge, only more slowly?</summary>
 #
-# No. Each step multiplies it by $1 - 2.02 = -1.02$: it jumps from side to side, farther each time. After 60 steps it is
-# 3.3 times as far away as at the start.
+# No. Each step multiplies it by $1 - 2.02 = -1.02$. It jumps from side to side, and farther each time. After 60 steps
+# it is 3.3 times as far away as at the start.
 # </details>
 
 # %%
@@ -61,7 +64,7 @@ start = np.array([10.0, 1.0])
 
 
 def walk(optimizer, lr, steps, gradient=lambda w: curvature * w):
-    """Start (P,) -> the weights before the first step and after each one (steps + 1, P), with an engine's optimiser."""
+    """Return the weights before the first step and after each step (steps + 1, P), with an optimiser of the engine."""
     w = start.copy()
     state, path = optimizer.init(w), [w.copy()]
     for t in range(steps):
@@ -86,25 +89,26 @@ lesson.true("above 2/b the steepest weight runs away", abs(too_fast[-1, 1]) > ab
 # %% [markdown]
 # ## On paper: momentum
 #
-# A ball does not forget where it was going. Keep a **velocity** $u$, 0 at first:
+# A rolling ball keeps its velocity. Momentum does the same with a **velocity** $u$, which starts at 0:
 #
 # $$u \leftarrow \mu u + g \qquad w \leftarrow w - \eta u$$
 #
-# 4. Where the gradient is always $g$, the velocity grows to $g + \mu g + \mu^2 g + \dots = g / (1 - \mu)$: with
-#    $\mu = 0.9$, ten times the step. Where the gradient changes its sign at every step, it mostly cancels. That is what
-#    the narrow bowl needs.
+# 4. If the gradient is always $g$, the velocity grows to $g + \mu g + \mu^2 g + \dots = g / (1 - \mu)$. With
+#    $\mu = 0.9$ this is ten times the step. If the gradient changes its sign at every step, most of it cancels. Both
+#    help in a narrow bowl.
 # 5. Along one weight, $w_{t+1} = w_t - \eta u_{t+1}$ and $\eta u_t = w_{t-1} - w_t$, so
 #    $w_{t+1} = (1 - \eta \lambda + \mu) w_t - \mu w_{t-1}$. As a matrix, with the last two weights as a column,
 #
 #    $$A = \left( 1 - \eta \lambda + \mu, \; -\mu \; ; \; 1, \; 0 \right)$$
 #
-#    (rows parted by the semicolon). The rate is the size of its largest eigenvalue.
-# 6. The product of the two eigenvalues is the determinant, $\mu$. Where they are a complex pair, both have the size
-#    $\sqrt{\mu}$, **whatever the curvature**. They are one for all curvatures from $a$ to $b$ if $\sqrt\mu$ is at least
-#    $(\sqrt{b} - \sqrt{a}) / (\sqrt{b} + \sqrt{a})$, with $\eta = 4 / (\sqrt{a} + \sqrt{b})^2$ at the limit.
+#    (the semicolon separates the rows). The convergence rate is the largest absolute value of its eigenvalues.
+# 6. The product of the two eigenvalues is the determinant, $\mu$. If they are a complex pair, both have the absolute
+#    value $\sqrt{\mu}$, **for any curvature**. They are a complex pair for all curvatures from $a$ to $b$ if $\sqrt\mu$
+#    is at least $(\sqrt{b} - \sqrt{a}) / (\sqrt{b} + \sqrt{a})$, with $\eta = 4 / (\sqrt{a} + \sqrt{b})^2$ at the
+#    limit.
 #
-# The ratio of curvatures has become its square root: for $b = 25 a$ the rate is $4/6 = 0.67$ instead of 0.92, four or
-# five steps in one.
+# So the rate depends on the square root of $b/a$. For $b = 25 a$ it is $4/6 = 0.67$ instead of 0.92. One step does the
+# work of four or five.
 
 # %%
 best_mu = ((np.sqrt(b) - np.sqrt(a)) / (np.sqrt(b) + np.sqrt(a))) ** 2
@@ -112,7 +116,7 @@ best_lr = 4 / (np.sqrt(a) + np.sqrt(b)) ** 2
 
 
 def step_matrix(lr, mu, curve):
-    """A of step 5: what one step of momentum does to the last two weights, (2, 2)."""
+    """Return the matrix A of step 5, which one step of momentum applies to the last two weights, (2, 2)."""
     return np.array([[1 - lr * curve + mu, -mu], [1.0, 0.0]])
 
 
@@ -125,14 +129,14 @@ fastest = walk(SGD(best_mu), best_lr, 60)
 lesson.true("at its best, momentum is faster than 0.7 a step", rate(fastest) < 0.7, f"{rate(fastest):.3f}")
 
 # %% [markdown]
-# **Nesterov's** version asks for the gradient where the velocity is about to lead, at $w - \eta \mu u$, and not where
-# the ball is. It brakes earlier. Libraries, and this engine, store the point ahead instead of the ball's own. Then
-# the step reads $w \leftarrow w - \eta (g + \mu u)$. Both are the same walk:
+# **Nesterov's** version computes the gradient at the point that the velocity is about to reach, $w - \eta \mu u$,
+# instead of at $w$. So it slows down earlier. Libraries, and this engine, store the point ahead instead of $w$ itself.
+# Then the step is $w \leftarrow w - \eta (g + \mu u)$. Both give the same path:
 
 # %%
 ball, velocity, ahead = start.copy(), np.zeros(2), []
 for _ in range(30):
-    point = ball - 0.03 * 0.8 * velocity  # where it is about to be
+    point = ball - 0.03 * 0.8 * velocity  # the point that it is about to reach
     ahead.append(point)
     velocity = 0.8 * velocity + curvature * point
     ball = ball - 0.03 * velocity
@@ -141,24 +145,26 @@ lesson.close("the engine stores Nesterov's point ahead", walk(SGD(0.8, nesterov=
 # %% [markdown]
 # ## On paper: Adam
 #
-# Some weights get gradients of 100, others of 0.01. Adam gives each weight a step of its own size. It keeps two running
-# means, of the gradient and of its square (all operations by element):
+# Some weights have gradients of 100, others of 0.01. Adam chooses the size of the step for each weight. It keeps two
+# running means, one of the gradient and one of its square (all operations are elementwise):
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1) g \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2$$
 #
-# 7. Both start at 0, so at first they are too small. By how much? If $g$ were always the same, then after $t$ steps,
+# 7. Both start at 0, so at first they are too small. By how much? If $g$ is always the same, then after $t$ steps
 #    $m = (1 - \beta_1^t) g$, because $(1 - \beta_1)(1 + \beta_1 + \dots + \beta_1^{t-1}) = 1 - \beta_1^t$. So divide:
 #
 #    $$\hat m = \frac{m}{1 - \beta_1^t} \qquad \hat v = \frac{v}{1 - \beta_2^t}$$
 #
-# 8. The step is the mean gradient over its own usual size:
+# 8. The step is the mean gradient, divided by its usual size:
 #
 #    $$w \leftarrow w - \eta \frac{\hat m}{\sqrt{\hat v} + \epsilon}$$
 #
-# 9. At $t = 1$ this is $\eta g / (|g| + \epsilon)$: **the first step has the length $\eta$ for every weight**, whatever
-#    the gradient. Multiply the loss by 1000, and Adam does the same (so a forgotten 1/N is not seen!).
+# 9. At $t = 1$ this is $\eta g / (|g| + \epsilon)$. So **the first step has the length $\eta$ for every weight**,
+#    whatever the gradient is. If you multiply the loss by 1000, Adam makes the same steps. (So Adam hides a missing
+#    1/N.)
 #
-# By hand, with $\beta_1 = 0.5$, $\beta_2 = 0.75$, $\eta = 0.1$ and the gradients 0.5, -1, 2:
+# The table shows three steps computed by hand, with $\beta_1 = 0.5$, $\beta_2 = 0.75$, $\eta = 0.1$ and the gradients
+# 0.5, -1, 2:
 #
 # | t | m | v | m̂ | v̂ | step |
 # |---|---|---|---|---|---|
@@ -167,15 +173,15 @@ lesson.close("the engine stores Nesterov's point ahead", walk(SGD(0.8, nesterov=
 # | 3 | 0.8125 | 1.222656 | 0.928571 | 2.114865 | 0.063852 |
 #
 # <details><summary><b>Guess first:</b> Two weights have the gradients 100 and 0.01. How much longer is Adam's first
-# step for the first one?</summary>
+# step for the first weight?</summary>
 #
-# Not at all: both steps are as long as the learning rate.
+# It is not longer. Both steps are as long as the learning rate.
 # </details>
 
 
 # %%
 def adam(gradients, lr, beta1, beta2, eps=1e-8, corrected=True):
-    """Gradients (steps, P) -> the steps taken (steps, P): what is subtracted from the weights."""
+    """Gradients (steps, P) -> the steps (steps, P), which are subtracted from the weights."""
     m, v, steps = np.zeros(gradients.shape[1]), np.zeros(gradients.shape[1]), []
     for t, g in enumerate(gradients, start=1):
         m = beta1 * m + (1 - beta1) * g
@@ -203,28 +209,29 @@ lesson.caught("means that start at 0 and are not corrected", first, 1e-3 * np.si
 print(f"without it, the first step is {abs(first[0]) / 1e-3:.1f} times as long: √v is smaller still than m")
 
 # %% [markdown]
-# ## Weight decay, and where it belongs
+# ## Weight decay
 #
-# Large weights are often a sign of learning by heart. **Weight decay** shrinks all of them a little at every step,
-# $w \leftarrow (1 - \eta \kappa) w$. For gradient descent it does not matter whether you do that or add $\kappa w$ to
-# the gradient, which is the derivative of $\frac{\kappa}{2} \Vert w \Vert^2$.
+# Large weights are often a sign of overfitting. **Weight decay** makes all weights a little smaller at every step,
+# $w \leftarrow (1 - \eta \kappa) w$. Another way is to add $\kappa w$ to the gradient, which is the derivative of
+# $\frac{\kappa}{2} \Vert w \Vert^2$. For gradient descent, both are the same.
 #
-# In Adam it does. What is added to the gradient is divided by $\sqrt{\hat v}$ like all of it: the weights with large
-# gradients then hardly decay. **AdamW** shrinks the weights directly, beside Adam's step.
+# For Adam, they are different. Adam divides the whole gradient by $\sqrt{\hat v}$, and so also the part that was added.
+# Then weights with large gradients hardly decay. **AdamW** makes the weights smaller directly, in addition to Adam's
+# step.
 #
-# <details><summary><b>Guess first:</b> Weight decay is added to the gradient, and then Adam divides by the gradient's
-# size. Two weights have gradients of about 100 and of 1. Which of them decays?</summary>
+# <details><summary><b>Guess first:</b> Weight decay is added to the gradient, and then Adam divides by the size of the
+# gradient. Two weights have gradients of about 100 and of about 1. Which of them decays?</summary>
 #
-# The quiet one. For the loud one the decay is divided by 100: [0.002 0.17] is printed for Adam, and [0.182 0.183] for
-# AdamW.
+# The one with gradients of about 1. For the other one, the decay is divided by 100. The lesson prints [0.002 0.17] for
+# Adam and [0.182 0.183] for AdamW.
 # </details>
 
 # %%
-loud = rng.standard_normal((400, 2)) * [100.0, 1.0]  # two weights, one with gradients a hundred times as large
+loud = rng.standard_normal((400, 2)) * [100.0, 1.0]  # the first weight has larger gradients
 
 
 def decayed(optimizer):
-    """How much smaller two weights of 1 are for the decay alone: after 400 steps, with it less without it."""
+    """Return how much two weights of 1 lose by the decay alone in 400 steps: without decay minus with decay."""
     ends = []
     for one in (optimizer, type(optimizer)(weight_decay=0.0)):
         w = np.ones(2)
@@ -243,14 +250,16 @@ lesson.caught("decay as part of Adam's gradient: the loud weight keeps its size"
 # %% [markdown]
 # ## Why the learning rate falls at the end
 #
-# 10. A batch's gradient is the true one plus noise, say of the deviation $\sigma$. Then
-#     $w \leftarrow (1 - \eta \lambda) w - \eta \sigma \, \mathrm{noise}$, and the weight never rests. Its variance $s$
-#     settles where one step leaves it as it is, $s = (1 - \eta \lambda)^2 s + \eta^2 \sigma^2$, that is
+# 10. The gradient of a batch is the true gradient plus noise. Let $\sigma$ be the standard deviation of the noise. Then
+#     $w \leftarrow (1 - \eta \lambda) w - \eta \sigma \, \mathrm{noise}$, and the weight never stops moving. Its
+#     variance $s$ becomes constant when one step does not change it, $s = (1 - \eta \lambda)^2 s + \eta^2 \sigma^2$,
+#     that is,
 #
 #     $$s = \frac{\eta \sigma^2}{\lambda (2 - \eta \lambda)}$$
 #
-# A large rate travels fast and ends far from the bottom; a small one the other way round. So start large and end small:
-# a **schedule** gives the learning rate of each step. `minikd.schedules` has cosine, one-cycle and others.
+# A large learning rate is fast at the beginning, but stays far from the minimum at the end. A small one is slow, but
+# ends near the minimum. So start with a large rate and end with a small one. A **schedule** gives the learning rate of
+# each step. `minikd.schedules` has cosine, one-cycle and others.
 
 # %%
 walkers, steps, lr, sigma = 20_000, 300, 0.2, 1.0
@@ -266,7 +275,8 @@ lesson.true("the cosine's ends at less than a third of it", falling.var() < cons
 # %% [markdown]
 # ## On digits
 #
-# The same small network, the same first weights, the same batches; only the step differs. The rates are usual ones.
+# All runs have the same small network, the same first weights and the same batches. Only the optimiser differs. The
+# learning rates are common ones.
 
 # %%
 digits = minikd.load_dataset("mnist")
@@ -276,7 +286,7 @@ images, labels = views.clean(), views.labels
 
 
 def train(optimizer, lr):
-    """One pass over the digits in batches of 50 -> the mean loss of the last fifth of the steps."""
+    """Train for one pass in batches of 50, and return the mean loss of the last fifth of the steps."""
     model = mlp(digits.image_shape, (32,), 10, np.random.default_rng(1))
     state, losses = optimizer.init(model.vector), []
     for at in range(0, count, 50):
@@ -299,13 +309,14 @@ slow, quick, _ = results.values()
 lesson.true("momentum goes further at the same rate", quick < 0.9 * slow, f"{quick:.3f} < {slow:.3f}")
 
 # %% [markdown]
-# One more bug, which users of every framework know: gradients that are **added up** from step to step because nobody
-# set them back to 0. In this engine a gradient is a value that is returned: there is nothing to reset. Here is the bug:
+# Another bug is common in frameworks: gradients **accumulate** from step to step, because the code does not reset them
+# to 0. In this engine, the backward pass returns the gradient as a value, so there is nothing to reset. Here is the
+# bug:
 
 # %%
 w, total = start.copy(), np.zeros(2)
 for _ in range(60):
-    total += curvature * w  # and never set back
+    total += curvature * w  # and never reset
     w = w - 2 / (a + b) * total
 lesson.caught("gradients that pile up", w, plain[-1])
 
@@ -335,9 +346,10 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# Which optimiser is best for your network. The rates here hold for bowls; a network's surface bends, and its noise
-# differs from place to place. Above, Adam swings about the bottom because its step does not shrink with the gradient:
-# it needs the schedule most. And no optimiser makes up for a wrong gradient: they all go somewhere.
+# The lesson does not show which optimiser is best for your network. The rates here hold for bowls. In a network,
+# curvature and noise differ from place to place. In the figure, Adam oscillates around the minimum, because its step
+# does not get smaller with the gradient. So Adam needs the schedule most. And no optimiser can correct a wrong
+# gradient.
 #
 # ## Read on
 #
@@ -349,14 +361,15 @@ lesson.save(figure)
 #   §3 (the correction).
 # - Loshchilov and Hutter 2019, [*Decoupled weight decay regularization*](https://arxiv.org/abs/1711.05101), algorithm
 #   2; 2017, [*SGDR*](https://arxiv.org/abs/1608.03983), for the cosine.
-# - [`minikd/optim.py`](../minikd/optim.py) (in blocks that stay in the processor's cache),
+# - [`minikd/optim.py`](../minikd/optim.py) (it works on blocks that stay in the processor's cache),
 #   [`minikd/schedules.py`](../minikd/schedules.py).
 #
 # ## Exercises
 #
-# `minikd check 06` puts the skeleton into `work/06_optimisers.py` the first time and checks it from then on.
+# The first time, `minikd check 06` creates the skeleton `work/06_optimisers.py`. After that, it checks your solution
+# there.
 #
-# 1. `rmsprop`: Adam without its first mean and without correction; Adam's ancestor, for you to write from one sentence.
-# 2. `adamw`: Adam's step with the decay beside it. Where it stands decides.
+# 1. `rmsprop`: the predecessor of Adam. It is Adam without the mean of the gradient and without the correction.
+# 2. `adamw`: Adam's step, with the decay separate from the gradient.
 #
 # The solutions are in `lessons/solutions/`.

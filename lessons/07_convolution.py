@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 7. Convolution, from seven loops to one matrix product
+# # 7. Convolution: from seven loops to one matrix product
 #
-# **Goal** Write a convolution in seven loops that nobody can misread, then make it hundreds of times faster without
-# changing a number.
+# **Goal** Write a convolution as seven simple loops, then make it hundreds of times faster with the same results.
 #
 # **Needs** lesson 3.
 #
-# **You will see** time and memory of four ways to do the same sum, and the seven loops compiled.
+# **You will see** the time and memory of four ways to compute the same convolution, and of the seven loops when they
+# are compiled.
 #
 # **Minutes** 1
 
@@ -27,41 +27,43 @@ rng = np.random.default_rng(7)
 # %% [markdown]
 # ## A small window that slides
 #
-# A dense layer gives each output a weight for **every** pixel. A convolution looks through a small window, and uses the
-# **same** few weights wherever the window stands. An edge is an edge, at the left of the image or at the right.
+# In a dense layer, each output has a weight for **every** pixel. A convolution looks at a small window, and uses the
+# **same** few weights at every position of the window. So it finds an edge in the same way at the left of the image and
+# at the right.
 #
-# 1. The image is $x$, of shape (N, C, H, W): N images, C channels (colours, or what the layer below found), H rows, W
-#    columns.
+# 1. The images are $x$, of shape (N, C, H, W): N images, C channels (colours, or the outputs of the layer before), H
+#    rows, W columns.
 # 2. The weights are $w$, of shape (O, C, R, S). For each of O outputs there is a **kernel**: R x S weights for each
 #    input channel. The bias is $b$, of shape (O,).
 # 3. The window moves by the **stride**: $s_y$ rows and $s_x$ columns. Window $(p, q)$ begins at row $p \, s_y$, column
 #    $q \, s_x$.
-# 4. **Padding** puts $p_y$ rows of zeros above and as many below, $p_x$ columns left and as many right. Call the padded
-#    image $\bar{x}$.
-# 5. An output is the sum of the products of a kernel and what lies below it:
+# 4. **Padding** adds $p_y$ rows of zeros above and below, and $p_x$ columns left and right. Call the padded image
+#    $\bar{x}$.
+# 5. An output is the sum of the products of the kernel's weights and the pixels in the window:
 #    $$y_{nopq} = b_o + \sum_{c,r,s} \bar{x}_{n,\, c,\, p s_y + r,\, q s_x + s} \, w_{ocrs}$$
 #
-# Mathematicians call this a **cross-correlation**, and turn the kernel by half a turn first for a convolution. The
-# weights are learned, so the turn would change nothing but their place. The field dropped it and kept the name.
+# In mathematics this is a **cross-correlation**. A mathematical convolution first rotates the kernel by 180°. The
+# weights are learned, so the rotation would only change their order. Deep learning leaves out the rotation and keeps
+# the name.
 #
 # ## How many windows fit?
 #
 # 1. The padded image has $H + 2 p_y$ rows. A window covers R of them.
-# 2. Window $p$ ends at row $p \, s_y + R - 1$. That must not be beyond the last row, $H + 2 p_y - 1$.
-# 3. So $p \le (H + 2 p_y - R)/s_y$. The largest whole number that is allowed is the quotient, rounded down.
-# 4. Windows are counted from 0, so there is one more of them:
+# 2. Window $p$ ends at row $p \, s_y + R - 1$. This must be at most the last row, $H + 2 p_y - 1$.
+# 3. So $p \le (H + 2 p_y - R)/s_y$. The largest possible $p$ is the quotient, rounded down.
+# 4. The count starts at 0, so there is one window more:
 #    $$P = \lfloor (H + 2 p_y - R)/s_y \rfloor + 1$$
 #    and Q is the same with W, S, $s_x$, $p_x$.
 
 
 # %%
 def fit(size, kernel, stride, padding):
-    """How many windows fit along one side."""
+    """Return how many windows fit along one side."""
     return (size + 2 * padding - kernel) // stride + 1
 
 
 def count(size, kernel, stride, padding):
-    """The same, by trying every place."""
+    """Return the same, by trying every position."""
     return len([start for start in range(0, size + 2 * padding, stride) if start + kernel <= size + 2 * padding])
 
 
@@ -74,7 +76,7 @@ lesson.true("and the engine's does", all(fit(*c) == outputs(*c) for c in cases))
 # %% [markdown]
 # ## Seven loops
 #
-# The sum of step 5 as it stands: four loops for the place of the output, three for the sum.
+# This is the sum of step 5 as it is written: four loops over the outputs, and three for the sum.
 
 
 # %%
@@ -102,7 +104,8 @@ def by_loops(x, w, b, stride=(1, 1), padding=(0, 0)):
 
 
 # %% [markdown]
-# First by hand. A 3x3 image, a 2x2 kernel, no padding, so four windows. The first one is 1·1 + 2·0 + 4·0 + 5·(-2) = -9.
+# First we compute a case by hand. A 3x3 image and a 2x2 kernel without padding give four windows. The first output is
+# 1·1 + 2·0 + 4·0 + 5·(-2) = -9.
 
 # %%
 image = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9.0]])[None, None]
@@ -112,8 +115,8 @@ print(by_hand[0, 0])
 lesson.close("the loops give what was worked out by hand", by_loops(image, kernel, np.zeros(1)), by_hand, within=0)
 
 # %% [markdown]
-# From here on everything is tried on a case where **rows and columns differ**: in the image's size, the kernel's, the
-# stride and the padding. Where H = W and R = S, exchanging them cannot be seen.
+# From here on, every test uses a case where **rows and columns differ**: in the size of the image and of the kernel, in
+# the stride and in the padding. With H = W and R = S, a test would not notice if the two were swapped.
 
 # %%
 x, w, b = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
@@ -125,10 +128,10 @@ lesson.close("the engine's convolution is the seven loops", conv2d(x, w, b, **mo
 # %% [markdown]
 # ## A loop over the kernel only
 #
-# The loops over n, p, q touch every pixel, one at a time, in Python. Look at the sum from the other side: hold
-# $(r, s)$ still. Which pixels does this **one** position of the kernel meet? Rows $r, r + s_y, r + 2 s_y$ and so on,
-# P of them, and Q columns likewise. That is a slice, and C x O weights take it to all outputs at once. R·S steps
-# remain.
+# The loops over n, p, q handle every pixel in Python, one at a time. We can swap the loops and keep $(r, s)$ fixed.
+# Which pixels does this **one** position of the kernel multiply? The P rows $r, r + s_y, r + 2 s_y$ and so on, and Q
+# columns in the same way. This is a slice of the image. C x O weights multiply it for all outputs at once. So only R·S
+# steps remain.
 
 
 # %%
@@ -147,20 +150,19 @@ lesson.close("R·S slices are the seven loops", by_slices(x, w, b, **moves), wan
 # %% [markdown]
 # ## One matrix product
 #
-# 1. Write each window as a row: its C·R·S pixels, one after the other. N·P·Q windows make a matrix `cols`, of shape
-#    (N·P·Q, C·R·S).
+# 1. Write each window as a row of its C·R·S pixels. The N·P·Q windows form a matrix `cols`, of shape (N·P·Q, C·R·S).
 # 2. Write each kernel as a row, **in the same order**: w becomes (O, C·R·S). That is a `reshape`.
-# 3. The sum over c, r, s is now a sum over one index: $y = \mathrm{cols} \, w^\top + b$. This is the dense layer of
-#    lesson 3, with windows for samples.
-# 4. Row (n, p, q) of the product is output (n, :, p, q). A reshape and a transpose put it into its place.
+# 3. The sum over c, r, s is now a sum over one index: $y = \mathrm{cols} \, w^\top + b$. This is the linear layer of
+#    lesson 3, with windows as samples.
+# 4. Row (n, p, q) of the product is output (n, :, p, q). A reshape and a transpose give y its shape.
 #
-# NumPy can show all windows without copying a pixel (`sliding_window_view`: the same memory, read in another order).
-# The `reshape` is what copies.
+# NumPy can give a view of all windows without a copy (`sliding_window_view` reads the same memory in another order).
+# Only the `reshape` copies.
 
 
 # %%
 def windows_of(x, kernel, stride, padding):
-    """The windows of x, a view: (N, C, P, Q, R, S)."""
+    """Return the windows of x as a view, (N, C, P, Q, R, S)."""
     every = np.lib.stride_tricks.sliding_window_view(padded(x, padding), kernel, axis=(2, 3))
     return every[:, :, :: stride[0], :: stride[1]]
 
@@ -179,15 +181,15 @@ lesson.close("one product is the seven loops", by_product(x, w, b, **moves), wan
 # %% [markdown]
 # ## Three wrong versions
 #
-# **A flipped kernel**: `scipy.signal.convolve2d` turns it, as mathematics does. Weights that were trained elsewhere
-# then give nonsense. **Padding on one side**: all the rows of zeros above, none below. The shape is right, the picture
-# has moved. **Channels summed in another order**: rows of `cols` in the order (R, S, C), those of w in (C, R, S).
-# The shapes fit, and the sums are of the wrong pairs. None of the three raises an error.
+# **A flipped kernel**: `scipy.signal.convolve2d` rotates the kernel, as mathematics does. Then weights from another
+# library give nonsense. **Padding on one side**: all rows of zeros are above the image, and none below. The shape is
+# right, but the image is shifted. **Channels in another order**: the rows of `cols` have the order (R, S, C), and those
+# of w have (C, R, S). The shapes fit, but the sum multiplies the wrong pairs. None of the three raises an error.
 #
-# <details><summary><b>Guess first:</b> Three wrong convolutions follow: kernel flipped, padding on one side alone,
+# <details><summary><b>Guess first:</b> Three wrong convolutions follow: a flipped kernel, padding on one side only, and
 # pixels in another order. Which of them have a wrong shape?</summary>
 #
-# None. They are caught by their numbers, and only because the kernel is not symmetric.
+# None. Only the values show the mistakes, and only because the kernel is not symmetric.
 # </details>
 
 # %%
@@ -202,17 +204,17 @@ lesson.caught("pixels in another order than the weights", mixed_up, want)
 # %% [markdown]
 # ## What it costs
 #
-# A pixel lies in up to R·S windows, and `cols` holds a copy for each. At stride 1, with a border that keeps the image's
-# size, `cols` is exactly R·S times as large as x. For a 5x5 kernel that is 25 times.
+# A pixel is in up to R·S windows, and `cols` holds a copy for each of them. At stride 1, with padding that keeps the
+# size of the image, `cols` is exactly R·S times as large as x. For a 5x5 kernel this is 25 times.
 #
-# The engine needs not have all of it at a time. It takes the windows of a **few images**, multiplies, and reuses the
-# memory for the next few. A piece of 1 MiB stays in the processor's cache, so the product does not wait for memory
-# either. Measured here: time and the most memory held at a time, y included, divided by the number of images.
+# The engine never holds all of `cols`. It copies the windows of a **few images**, multiplies, and uses the same memory
+# again for the next images. A part of 1 MiB stays in the processor's cache, so the product does not wait for memory.
+# The code below measures the time and the peak memory, including y, divided by the number of images.
 #
-# <details><summary><b>Guess first:</b> To make one product of a convolution, each window is copied into a row. With 3x3
-# kernels at stride 1: how many times as large is that table as the picture?</summary>
+# <details><summary><b>Guess first:</b> To compute a convolution as one product, each window is copied into a row. How
+# much larger than the image is this matrix, with 3x3 kernels at stride 1?</summary>
 #
-# Nine times: each pixel lies in nine windows (but for the border).
+# Nine times. Each pixel is in nine windows (except at the border).
 # </details>
 
 # %%
@@ -225,7 +227,7 @@ del cols
 
 
 def cost(way, x, repeat):
-    """Milliseconds and KiB for each image: the best of a few runs, and the peak of one more."""
+    """Return milliseconds (the best of a few runs) and KiB (the peak of another run) for each image."""
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -269,25 +271,24 @@ lesson.save(figure)
 # %% [markdown]
 # ## The seven loops, compiled
 #
-# Python is slow here, not the loops. For every product it looks up names, checks types and makes objects.
-# [Numba](https://numba.pydata.org) translates a Python function into machine code at its first call. A product then
-# takes one instruction. The extra `fast` installs Numba: `pip install '.[fast]'`.
+# The loops themselves are not slow. Python is slow, because it looks up names, checks types and creates objects for
+# every product. [Numba](https://numba.pydata.org) compiles a Python function to machine code at its first call. Then a
+# product takes one instruction. The extra `fast` installs Numba: `pip install '.[fast]'`.
 #
 # Here are the seven loops three times, for stride 1. The padded image is called `wide`.
 #
-# 1. **As they stand.** Each output is a sum of C·R·S products, one after the other. Each addition waits for the one
-#    before it.
-# 2. **Outputs innermost.** All O sums of a window grow side by side, so no addition waits. In memory they are
-#    neighbours: y is (N, P, Q, O), `wide` is (N, H, W, C) and w is (R, S, C, O). A processor multiplies 4, 8 or 16
-#    neighbours in one instruction.
-# 3. **The kernel in one line.** Version 2 reads and writes a sum for each product. Here the nine positions of a 3x3
-#    kernel stand in one line, so a sum is read and written once for nine products.
+# 1. **As they are.** Each output is a sum of C·R·S products. Each addition must wait for the one before it.
+# 2. **Outputs innermost.** The O sums of a window are computed together, so no addition waits. The sums are next to
+#    each other in memory: y is (N, P, Q, O), `wide` is (N, H, W, C) and w is (R, S, C, O). A processor can multiply 4,
+#    8 or 16 neighbours with one instruction.
+# 3. **The kernel in one line.** Version 2 reads and writes a sum for each product. Version 3 has the nine positions of
+#    a 3x3 kernel in one expression. So it reads and writes a sum once for nine products.
 #
 # <details><summary><b>Guess first:</b> Once compiled, which of the three is clearly faster than one matrix
 # product?</summary>
 #
-# The third. The product needs `cols`, which is nine times as large as x and must be written and read. The loops read x
-# itself.
+# The third. The matrix product needs `cols`, which is nine times as large as x and must be written and read. The loops
+# read x itself.
 # </details>
 
 # %%
@@ -347,7 +348,7 @@ def kernel_in_one_line(wide, w, b, y):
 
 
 def arrays_for(version, x):
-    """What a version takes for images x, in its order of memory, with room for y."""
+    """Return the arguments of a version for images x, in its memory order, with an empty y."""
     wide, y = padded(x, (1, 1)), np.empty((len(x), 16, 14, 14))
     if version is as_they_stand:
         return wide, w2, b2, y
@@ -365,7 +366,7 @@ one product           0.0483 ms an image"""
 versions = as_they_stand, outputs_innermost, kernel_in_one_line
 for version in versions:
     arrays = arrays_for(version, big[:1])
-    version(*arrays)  # plain Python, also where there is no compiler
+    version(*arrays)  # plain Python, so it also runs without Numba
     y = arrays[-1] if version is as_they_stand else arrays[-1].transpose(0, 3, 1, 2)
     lesson.close(f"{version.__name__} is the engine's convolution", y, conv2d(big[:1], w2, b2, **same)[0])
 
@@ -391,20 +392,22 @@ else:
     )
 
 # %% [markdown]
-# The engine's own loops (`minikd/backends/loops`) go on from here: the pooling and the ReLU behind a convolution follow
-# while an image is in the processor's cache, and 3x3 kernels take 16 products where the windows take 36 (Winograd).
+# The engine's compiled loops (`minikd/backends/loops`) do more. They compute the pooling and the ReLU after a
+# convolution while the image is still in the processor's cache. And for 3x3 kernels they need 16 products where windows
+# need 36 (Winograd).
 
 # %% [markdown]
 # ## What this does not show
 #
-# - What the gradient is. That is lesson 8.
-# - **Dilation** (gaps between the kernel's pixels) and **groups** (each output sees some channels only). The engine has
-#   both; the exercises are about them.
-# - Ways with fewer multiplications: the fast Fourier transform, Winograd's. They pay for large kernels, or where every
-#   multiplication is counted. And the engine's own tricks for thin matrices, in `minikd/nn/products.py`.
-# - The times are those of the machine that ran it, in float64, on arrays this small. Slices and one product lie close
-#   together, and which is ahead depends on the sizes: few channels make the slices' products too thin. That no loop
-#   runs over pixels is what counts; that a piece stays in the cache comes second.
+# - The gradient. Lesson 8 derives it.
+# - **Dilation** (gaps between the kernel's pixels) and **groups** (each output depends on some channels only). The
+#   engine has both, and the exercises are about them.
+# - Algorithms with fewer multiplications: the fast Fourier transform and Winograd's. They help with large kernels, or
+#   where multiplications are expensive. The engine also has a special treatment of thin matrices, in
+#   `minikd/nn/products.py`.
+# - Other times. These are for one machine, float64 and small arrays. Slices and one product are almost equally fast.
+#   The sizes decide which is faster: with few channels, the products of the slices are too thin. The largest gain is
+#   that no loop runs over pixels. The second is that the data stay in the cache.
 #
 # ## Read on
 #
@@ -412,15 +415,16 @@ else:
 #   2016: all sizes, in pictures.
 # - K. Chellapilla, S. Puri and P. Simard, [*High Performance Convolutional Neural Networks for Document
 #   Processing*](https://inria.hal.science/inria-00112631), 2006: the one matrix product.
-# - [`minikd/nn/conv.py`](../minikd/nn/conv.py) and [`minikd/nn/windows.py`](../minikd/nn/windows.py): the engine's.
-#   Lesson 8 goes backwards.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py) and [`minikd/nn/windows.py`](../minikd/nn/windows.py): the engine's
+#   version. Lesson 8 derives the backward pass.
 #
 # ## Exercises
 #
-# `minikd check 07` puts the skeleton into `work/07_convolution.py` the first time, and checks it from then on.
+# The first time, `minikd check 07` creates the skeleton `work/07_convolution.py`. After that, it checks your solution
+# there.
 #
-# 1. `output_size`: how many windows fit when the kernel's pixels are `dilation` apart.
-# 2. `depthwise`: each channel has a kernel of its own, and is not summed with the others. Small networks live on it:
-#    it needs C times fewer multiplications than a convolution from C channels to C.
+# 1. `output_size`: how many windows fit if the kernel's pixels are `dilation` apart.
+# 2. `depthwise`: each channel has its own kernel, and the channels are not summed. Small networks use this often,
+#    because it needs C times fewer multiplications than a convolution from C channels to C.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 8. Convolution, backwards
+# # 8. The backward pass of a convolution
 #
-# **Goal** Derive the three gradients of a convolution with indices, and see where the flipped kernel comes from that
-# everybody mentions and few explain.
+# **Goal** Derive the three gradients of a convolution with indices, and see why the kernel is flipped in the backward
+# pass.
 #
 # **Needs** lessons 3, 4 and 7.
 #
-# **You will see** where the gradient of one output pixel goes, and how many windows each pixel was in.
+# **You will see** where the gradient of one output pixel goes, and in how many windows each pixel is.
 #
 # **Minutes** 1
 
@@ -25,31 +25,32 @@ rng = np.random.default_rng(8)
 # %% [markdown]
 # ## What is given
 #
-# Lesson 7's sum, with $\bar{x}$ the image x in its border of zeros:
+# We start from the sum of lesson 7, where $\bar{x}$ is the image x with its padding of zeros:
 #
 # $$y_{nopq} = b_o + \sum_{c,r,s} \bar{x}_{n,\, c,\, p s_y + r,\, q s_x + s} \, w_{ocrs}$$
 #
-# And from above $dy$, of shape (N, O, P, Q): how fast the loss grows with each output. Wanted: $dx$, $dw$, $db$, each
-# of the shape of x, w, b.
+# The next layer gives the upstream gradient $dy$, of shape (N, O, P, Q). We want $dx$, $dw$ and $db$, which have the
+# shapes of x, w and b.
 #
 # ## Bias and weights
 #
-# 1. $b_o$ stands in each output of channel o, with the factor 1. So $db_o = \sum_{n,p,q} dy_{nopq}$, of shape (O,).
-# 2. $w_{ocrs}$ stands in each output of channel o as well. Its factor there is the pixel it met:
+# 1. $b_o$ is part of each output of channel o, with the factor 1. So $db_o = \sum_{n,p,q} dy_{nopq}$, of shape (O,).
+# 2. $w_{ocrs}$ is also part of each output of channel o. Its factor is the pixel that it was multiplied with:
 #    $$dw_{ocrs} = \sum_{n,p,q} dy_{nopq} \, \bar{x}_{n,\, c,\, p s_y + r,\, q s_x + s}$$
-#    This is a correlation again: of x with dy, where dy plays the kernel.
-# 3. As a matrix product: put dy's channels last, so that it is $g$ of shape (N·P·Q, O). With `cols` (N·P·Q, C·R·S) of
-#    lesson 7, $dw = g^\top \mathrm{cols}$, of shape (O, C·R·S). It is the dw of a dense layer over windows.
+#    This is a correlation again: of x with dy, and dy is the kernel.
+# 3. As a matrix product: move the channels of dy to the last axis. This gives $g$, of shape (N·P·Q, O). With `cols`
+#    (N·P·Q, C·R·S) of lesson 7, $dw = g^\top \mathrm{cols}$, of shape (O, C·R·S). It is the dw of a linear layer over
+#    windows.
 #
 # ## The image
 #
-# 4. Each window is a sample of that dense layer, so the gradient with respect to its pixels is
-#    $dcols = g \, w$, of shape (N·P·Q, C·R·S).
-# 5. A pixel lies in several windows, and reaches the loss through each. The chain rule adds:
-#    **each pixel gets back from every window that it was in.**
-# 6. In lesson 7's R·S slices: what window position $(r, s)$ read from rows $r, r + s_y, r + 2 s_y$ and so on, goes back
-#    to the very same rows. A `+=` in place of a read.
-# 7. That is $d\bar{x}$. The border is no part of x: cut it off.
+# 4. Each window is a sample of that linear layer, so the gradient with respect to its pixels is $dcols = g \, w$, of
+#    shape (N·P·Q, C·R·S).
+# 5. A pixel is in several windows, and it affects the loss through each of them. By the chain rule, **the gradient of a
+#    pixel is the sum over all windows that it is in.**
+# 6. In the R·S slices of lesson 7, kernel position $(r, s)$ read rows $r, r + s_y, r + 2 s_y$ and so on. The gradient
+#    goes back to the same rows, with `+=` instead of a read.
+# 7. This gives $d\bar{x}$. The padding is not part of x, so cut it off.
 
 
 # %%
@@ -60,13 +61,13 @@ def padded(x, padding):
 
 
 def take(wide, kernel, stride):
-    """All windows of the padded image, a view: (N, P, Q, C, R, S)."""
+    """Return a view of all windows of the padded image, (N, P, Q, C, R, S)."""
     every = np.lib.stride_tricks.sliding_window_view(wide, kernel, axis=(2, 3))
     return every[:, :, :: stride[0], :: stride[1]].transpose(0, 2, 3, 1, 4, 5)
 
 
 def add_back(dcols, shape, stride):
-    """dcols (N, P, Q, C, R, S) -> the padded image's gradient: each entry at the pixel that it was read from."""
+    """dcols (N, P, Q, C, R, S) -> the gradient of the padded image: add each entry to the pixel that it came from."""
     dwide, (_, P, Q, _, R, S) = np.zeros(shape), dcols.shape
     for r, s in np.ndindex(R, S):
         rows = slice(r, r + stride[0] * (P - 1) + 1, stride[0])
@@ -89,10 +90,10 @@ def backward(dy, x, w, stride, padding):
 # %% [markdown]
 # ## Is it the derivative?
 #
-# As in lesson 4: the loss is the sum of dy·y with a random dy, and each element is moved up and down. There is a gift
-# here. y is **linear** in x, in w and in b, each by itself. A linear function has the same slope everywhere, so the
-# difference is exact at any step, and the step may be large. Only rounding is left. And as in lesson 7, rows
-# and columns differ.
+# We check as in lesson 4: the loss is the sum of dy·y with a random dy, and each element is changed up and down. One
+# thing makes it easier: y is **linear** in x, in w and in b, if the other two are fixed. A linear function has the same
+# slope everywhere. So the difference is exact for any step, and the step may be large. The only error is rounding. As
+# in lesson 7, rows and columns differ.
 
 # %%
 x, w, b = rng.standard_normal((2, 3, 8, 7)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
@@ -102,7 +103,7 @@ dy = rng.standard_normal(y.shape)
 
 
 def numeric(f, a, dy, h=0.5):
-    """The gradient of the sum of dy·f(a), one element of a after the other."""
+    """Return the numeric gradient of the sum of dy·f(a) with respect to a."""
     gradient = np.empty(a.shape)
     for index in np.ndindex(a.shape):
         up, down = a.copy(), a.copy()
@@ -125,13 +126,13 @@ for name, ours, engine in zip(("dx", "dw", "db"), (dx, dw, db), conv2d_backward(
 # %% [markdown]
 # ## The adjoint
 #
-# "Take windows" is a linear map A: each entry of its result is one pixel. Written as a matrix, each row has a single 1.
-# "Add back" has the same ones, with rows and columns exchanged: it is $A^\top$, the **adjoint**. There is a test for it
-# that needs no derivative. For any image x and any u of the windows' shape,
+# `take` is a linear map A: each entry of its result is one pixel. As a matrix, it has a single 1 in each row.
+# `add_back` is the same matrix with rows and columns swapped. It is $A^\top$, the **adjoint**. A test of it needs no
+# derivative. For any image x, and any u with the shape of the windows,
 #
 # $$\sum_i (A x)_i \, u_i = \sum_j x_j \, (A^\top u)_j$$
 #
-# because both are the same sum of $u_i A_{ij} x_j$. Every backward pass of a linear layer is an adjoint.
+# because both sides are the sum of all $u_i A_{ij} x_j$. The backward pass of every linear map is its adjoint.
 
 # %%
 wide = padded(x, padding)
@@ -142,18 +143,20 @@ lesson.close("take and add_back are adjoint", np.sum(wide * add_back(u, wide.sha
 # %% [markdown]
 # ## The same dx as a convolution
 #
-# 8. Let the stride be 1. Take one pixel $(i, j)$ of $\bar{x}$. Position $(r, s)$ of the kernel met it in the window
-#    with $p + r = i$, so $p = i - r$, and $q = j - s$:
+# 8. Let the stride be 1. Take one pixel $(i, j)$ of $\bar{x}$. Kernel position $(r, s)$ was multiplied with it in the
+#    window with $p + r = i$ and $q + s = j$. So $p = i - r$ and $q = j - s$:
 #    $$d\bar{x}_{ncij} = \sum_{o,r,s} dy_{n,\, o,\, i - r,\, j - s} \, w_{ocrs}$$
-#    where dy counts as 0 outside: there is no such window.
-# 9. In y, r was **added** to the place; here it is **subtracted**. Count the kernel from its other end: with
-#    $r = R - 1 - r'$ and $s = S - 1 - s'$, the place becomes $i - (R - 1) + r'$, and r' is added.
-# 10. So this is lesson 7's sum once more, with three changes. The image is dy in a border of R - 1 and S - 1 zeros,
-#     from which the $-(R - 1)$ comes. The kernel is **turned by half a turn**. And the sum runs over **o**, so inputs
-#     and outputs of w change places: (O, C, R, S) becomes (C, O, R, S). It is called the full convolution.
-# 11. A stride of $s_y$: window p begins at row $p s_y$. Put dy there, and zeros between: $(P - 1) s_y + 1$ rows. Then
-#     it is as if the stride were 1 and most windows had a gradient of 0. This is dy **dilated** by the stride.
-# 12. If the last windows do not reach the image's end, the rest of $d\bar{x}$ is 0.
+#    where dy is 0 for windows that do not exist.
+# 9. In y, r was **added** to the index. Here it is **subtracted**. So count the kernel's positions from the other end:
+#    with $r = R - 1 - r'$ and $s = S - 1 - s'$, the index becomes $i - (R - 1) + r'$, and r' is added.
+# 10. So this is the sum of lesson 7 again, with three changes. The image is dy with a padding of R - 1 and S - 1 zeros,
+#     which explains the $-(R - 1)$. The kernel is **rotated by 180°**, that is, flipped along both axes. And the sum
+#     runs over **o**, so inputs and outputs of w are swapped: (O, C, R, S) becomes (C, O, R, S). This is called a full
+#     convolution.
+# 11. With a stride of $s_y$, window p begins at row $p s_y$. Put dy into these rows, and zeros between them. This gives
+#     $(P - 1) s_y + 1$ rows. Now the stride is 1, and most windows have a gradient of 0. This is dy **dilated** by the
+#     stride.
+# 12. If the last windows do not reach the end of the image, the rest of $d\bar{x}$ is 0.
 
 
 # %%
@@ -179,10 +182,11 @@ lesson.close("at stride 1, too", dx_by_convolution(dy1, x.shape, w, **one), dx1,
 # %% [markdown]
 # ## Four wrong versions
 #
-# **No turn**: the kernel goes in as it is. **Channels not exchanged**: shapes refuse it, unless there are as many
-# inputs as outputs, as in the middle of most networks. **The border cut off on the wrong side**: all of it below and
-# right. **The stride forgotten** on the way back: windows are added back as if they were neighbours. Each gives a dx of
-# the right shape. And a network with such a layer may well learn something, for the layers above it are right.
+# **No rotation**: the kernel is used as it is. **Channels not swapped**: the shapes do not fit, unless there are as
+# many inputs as outputs, which is common in the middle of a network. **Padding cut off on the wrong side**: all of it
+# is cut off below and on the right. **Stride forgotten**: windows are added back as if they were neighbours. Each gives
+# a dx of the right shape. And a network with such a layer may still learn something, because the layers after it are
+# right.
 
 # %%
 not_turned = dx_by_convolution(dy, x.shape, w[:, :, ::-1, ::-1], stride, padding)
@@ -198,16 +202,16 @@ lesson.close("as many inputs as outputs: dx", dx_by_convolution(dy3, x.shape, sq
 lesson.caught("as many inputs as outputs: channels not exchanged", not_exchanged, right)
 
 # %% [markdown]
-# ## Why the missing turn survives tests
+# ## Why tests often miss the rotation
 #
-# A kernel that looks the same after half a turn hides it completely. Such kernels are what one writes down for a test:
-# all ones, a blur, a Laplace filter. And dw does not contain the kernel at all, so it is right in any case. Test with
-# random kernels.
+# A kernel that is the same after a rotation by 180° hides the bug completely. People often test with such kernels: all
+# ones, a blur, a Laplace filter. And dw does not depend on the kernel, so it is right in any case. Test with random
+# kernels.
 #
-# <details><summary><b>Guess first:</b> Somebody forgets to turn the kernel on the way back, and tests with a blur. Is
-# the bug found?</summary>
+# <details><summary><b>Guess first:</b> The rotation of the kernel is missing in the backward pass. Does a test with a
+# blur find the bug?</summary>
 #
-# No. A blur looks the same turned: dx agrees to the last digits. Test with random kernels.
+# No. A blur is the same after the rotation, so dx agrees to the last digits.
 # </details>
 
 # %%
@@ -221,10 +225,10 @@ lesson.close("a blur is symmetric", blur[::-1, ::-1], blur, within=0)
 # %% [markdown]
 # ## Two ways, and when each is better
 #
-# At stride 1 the convolution reads dy's windows and writes each pixel of dx **once**. Adding back goes over dx R·S
-# times. With a stride, the spread dy is mostly zeros, and multiplying them is wasted. So the engine convolves at stride
-# 1, and adds back otherwise. It also keeps no `cols` for the backward pass: that would be R·S times the image in
-# memory.
+# At stride 1, the convolution reads the windows of dy and writes each pixel of dx **once**. Adding back goes over dx
+# R·S times. With a larger stride, the dilated dy is mostly zeros, and their products are wasted work. So the engine
+# convolves at stride 1 and adds back otherwise. It does not keep `cols` for the backward pass, because `cols` needs R·S
+# times the memory of the image.
 
 # %%
 images = lesson.pick(full=64, quick=16)
@@ -251,19 +255,20 @@ print(f"dx, dw, db of {images} images: ours {ours:.1f} ms, the engine {engine:.1
 # %% [markdown]
 # ## Two footprints
 #
-# Give **one output** the gradient 1, and all others 0: dx then shows the kernel **as it is**, laid down where the
-# window stood. Now look from **one pixel**: with which weights does it collect from the outputs? That is the kernel
-# **turned**. Both are the same sum, read from its two ends. So the turn is no extra rule; it is what the pixel sees.
+# Give **one output** the gradient 1, and all others 0. Then dx is the kernel **as it is**, at the position of the
+# window. Now take **one pixel**. With which weights does it sum the gradients of the outputs? With the **rotated**
+# kernel. Both are the same sum, once from the output and once from the pixel. So the rotation is not an extra rule. It
+# is the same kernel as the pixel sees it.
 #
-# With dcols all ones, each pixel gets the number of windows that it was in. At stride 1 that is R·S in the middle, and
-# 1 in the corners without padding. At stride 2 with a 3x3 kernel it is 4, 2 or 1, in a checkerboard: neighbouring
-# pixels hear from different numbers of windows.
+# If all elements of dcols are 1, each pixel gets the number of windows that it is in. At stride 1 this is R·S in the
+# middle and, without padding, 1 in the corners. At stride 2 with a 3x3 kernel it is 4, 2 or 1, in a checkerboard
+# pattern. So neighbouring pixels get gradients from different numbers of windows.
 #
-# <details><summary><b>Guess first:</b> A 3x3 kernel. In how many windows lies a pixel in the middle at stride 1, one in
-# the corner, and one anywhere at stride 2?</summary>
+# <details><summary><b>Guess first:</b> Take a 3x3 kernel. At stride 1, in how many windows is a pixel in the middle?
+# And a pixel in the corner? How many is it at stride 2?</summary>
 #
-# 9 in the middle, 1 in the corner; 1, 2 or 4 at stride 2. So a gradient with stride 2 has a pattern of a chessboard in
-# it.
+# At stride 1, it is 9 in the middle and 1 in the corner. At stride 2, it is 1, 2 or 4. So the gradient has a
+# checkerboard pattern at stride 2.
 # </details>
 
 # %%
@@ -305,26 +310,28 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# - Dilation and groups, which add nothing new: each place $p s_y + r$ becomes $p s_y + r \delta_y$, and each group is a
-#   convolution by itself. The engine has both.
-# - That the fast way is always the one product. On a graphics card each pixel collects from its windows by itself, so
-#   that no two write to the same place (`minikd/backends/cuda`, lesson 15).
-# - What happens at the checkerboard in a trained network. It is where to look when generated images have a grid.
+# - Dilation and groups. With dilation, each index $p s_y + r$ becomes $p s_y + r \delta_y$. Each group is a separate
+#   convolution. The engine has both.
+# - The fastest way on other machines. On a GPU, each pixel sums over its windows, so that no two threads write to the
+#   same place (`minikd/backends/cuda`, lesson 15).
+# - The effect of the checkerboard in a trained network. If generated images show a grid, look there first.
 #
 # ## Read on
 #
 # - V. Dumoulin and F. Visin, [*A guide to convolution arithmetic for deep learning*](https://arxiv.org/abs/1603.07285),
-#   2016, on transposed convolution: the full convolution, and the stride as zeros between, in pictures.
+#   2016, on transposed convolution: the full convolution and the stride as inserted zeros, in pictures.
 # - A. Odena, V. Dumoulin and C. Olah, [*Deconvolution and Checkerboard
 #   Artifacts*](https://distill.pub/2016/deconv-checkerboard/), Distill, 2016.
-# - [`minikd/nn/conv.py`](../minikd/nn/conv.py): `_convolved` and `_added_back` are the two ways. Lesson 9 takes what
-#   stands between convolutions.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py): `_convolved` and `_added_back` are the two ways. Lesson 9 is about the
+#   layers between convolutions.
 #
 # ## Exercises
 #
-# `minikd check 08` puts the skeleton into `work/08_convolution_backward.py` the first time, and checks it from then on.
+# The first time, `minikd check 08` creates the skeleton `work/08_convolution_backward.py`. After that, it checks your
+# solution there.
 #
-# 1. `conv1d_dw`: the weights' gradient of a convolution along one axis, as for sound. Its forward pass is given.
-# 2. `conv1d_dx`: the input's. It has a stride, and the last elements may be in no window.
+# 1. `conv1d_dw`: the gradient of the weights, for a convolution along one axis (as for sound). The forward pass is
+#    given.
+# 2. `conv1d_dx`: the gradient of the input. There is a stride, and the last elements may be in no window.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,12 +1,13 @@
 # %% [markdown]
-# # 9. Pooling and its ties, dropout, batch norm
+# # 9. Pooling, dropout, batch norm
 #
-# **Goal** Three layers with hardly a weight among them, whose backward passes each hold one surprise: who gets the
-# gradient when two are equal, which random numbers to remember, and what happens when a batch looks at itself.
+# **Goal** Derive the backward pass of three layers, each with its special question: which of several equal maxima gets
+# the gradient, which random numbers the cache must hold, and what changes if an output depends on the whole batch.
 #
 # **Needs** lessons 4, 5 and 7.
 #
-# **You will see** the way of a gradient through max pooling on a digit, where the black background is one large tie.
+# **You will see** how max pooling sends a gradient back to a digit, where the pixels of the black background are all
+# equal.
 #
 # **Minutes** 1
 
@@ -28,26 +29,25 @@ rng = np.random.default_rng(9)
 # %% [markdown]
 # ## Max pooling
 #
-# Images x of shape (N, C, H, W) are cut into windows, here of 2 × 2 pixels that do not overlap, and of each window
-# only the largest pixel is kept: y has the shape (N, C, H/2, W/2).
+# Max pooling divides images x of shape (N, C, H, W) into windows, here of 2 × 2 pixels without overlap. It keeps only
+# the largest pixel of each window. So y has the shape (N, C, H/2, W/2).
 #
-# 1. Which pixels move $y$? Move the largest a little: $y$ moves as much, its derivative is 1. Move another a little:
-#    $y$ stays, derivative 0.
-# 2. So the upstream gradient goes **whole to the winner**, and the rest gets nothing:
-#    $dx_{\mathrm{winner}} = dy$. What was added up in other layers is here only sent on, so the sum of dx is the sum of
-#    dy.
-# 3. What has to be remembered is not x, but who won.
+# 1. On which pixels does $y$ depend? Change the largest a little, and $y$ changes as much. So its derivative is 1.
+#    Change another one a little, and $y$ does not change. So its derivative is 0.
+# 2. So the winner (the largest pixel) gets **the whole upstream gradient**, and the others get nothing:
+#    $dx_{\mathrm{winner}} = dy$. Therefore the sum of dx equals the sum of dy.
+# 3. The cache does not need x. It needs only the position of each winner.
 
 
 # %%
 def windows(x):
-    """(N, C, H, W) -> (N, C, H/2, W/2, 4): the four pixels of each window, in the order of reading."""
+    """(N, C, H, W) -> (N, C, H/2, W/2, 4): the four pixels of each window, in row order."""
     N, C, H, W = x.shape
     return x.reshape(N, C, H // 2, 2, W // 2, 2).swapaxes(3, 4).reshape(N, C, H // 2, W // 2, 4)
 
 
 def pixels(cut):
-    """(N, C, H/2, W/2, 4) -> (N, C, H, W): the windows, put back."""
+    """(N, C, H/2, W/2, 4) -> (N, C, H, W): the inverse of windows."""
     N, C, P, Q, _ = cut.shape
     return cut.reshape(N, C, P, Q, 2, 2).swapaxes(3, 4).reshape(N, C, 2 * P, 2 * Q)
 
@@ -80,15 +80,14 @@ lesson.close("the sum of dx is the sum of dy", max_pool_backward(dy, winner).sum
 # %% [markdown]
 # ## Ties
 #
-# `tie_free` above is no accident: it makes inputs whose values all differ. Where two pixels share the maximum, moving
-# either one **up** moves y, moving it down does not: left and right derivative differ, as at ReLU's kink. There is no
-# right answer, only a choice. On digits that is no rare case:
+# The test above uses `tie_free`, which makes inputs whose values all differ. If two pixels are both the maximum, an
+# increase of either one changes y, but a decrease does not. So the left and the right derivative differ, as at the kink
+# of ReLU. There is no right answer, only a choice. On digits, such ties are common:
 #
-# <details><summary><b>Guess first:</b> In how many of all 2x2 windows on MNIST is the largest pixel not the only
-# largest?</summary>
+# <details><summary><b>Guess first:</b> In what share of all 2x2 windows on MNIST do several pixels have the
+# maximum?</summary>
 #
-# In 83 %, and 90 % of these are black background. Whoever gives the gradient to all of the tied pixels changes most of
-# the picture.
+# In 83 %, and 90 % of these are black background. So the rule for ties affects most of the image.
 # </details>
 
 # %%
@@ -101,20 +100,21 @@ black = (cut.max(-1) == 0) & tied
 lesson.true("most of them are the black background", black.sum() > 0.8 * tied.sum(), f"{black.sum() / tied.sum():.0%}")
 
 # %% [markdown]
-# Three rules are in use. **The first** pixel in reading order gets all (PyTorch, and this engine on every backend).
-# **All winners** get all of dy: easy to write, `dy * (x == y)`, and wrong, because a tie of four hands out four times
-# what came in. **Shared**: each winner gets its part. The first and the last keep the sum; the second does not.
+# Three rules are in use. **First**: the first of the equal pixels, in row order, gets dy (PyTorch does this, and this
+# engine on every backend). **All**: each of the equal pixels gets the whole dy. This is easy to write, `dy * (x == y)`,
+# but wrong, because four equal pixels get four times dy in sum. **Shared**: the equal pixels share dy. With the first
+# and the third rule, the sum of dx is the sum of dy. With the second it is not.
 
 
 # %%
 def everybody(dy, x):
-    """The easy line: every pixel equal to the maximum gets dy whole."""
+    """Give the whole dy to every pixel that equals the maximum."""
     cut = windows(x)
     return pixels((cut == cut.max(-1, keepdims=True)) * dy[..., None])
 
 
 def shared(dy, x):
-    """Every pixel equal to the maximum gets its part of dy."""
+    """Share dy between the pixels that equal the maximum."""
     cut = windows(x)
     winners = cut == cut.max(-1, keepdims=True)
     return pixels(winners * dy[..., None] / winners.sum(-1, keepdims=True))
@@ -132,8 +132,9 @@ no_ties = everybody(rng.standard_normal((3, 2, 3, 4)), x)
 print(f"without ties that bug is not seen: {(no_ties != 0).sum()} of {no_ties.size} pixels get something, one a window")
 
 # %% [markdown]
-# The engine takes the maximum as a tournament, first along the rows of a window and then down the column of their
-# winners: four comparisons of whole arrays become two, and the order settles ties to the first pixel by itself.
+# The engine computes the maximum in two rounds: first along the rows of a window, then over the winners of the rows.
+# This needs two comparisons of whole arrays instead of four. And the order of the comparisons makes the first of
+# several equal pixels win.
 #
 # **Average pooling** has no ties: $y = \frac{1}{4} \sum x$, so each pixel gets $dy/4$.
 
@@ -146,19 +147,20 @@ lesson.close("its dx: a quarter for each", avg_pool2d_backward(dy, cache), pixel
 # %% [markdown]
 # ## Dropout
 #
-# In training, each activation is set to 0 with the probability $r$; no unit can rely on another one. In evaluation
-# nothing is dropped, and then the sums would be larger than those that the next layer has learned from. So in training
-# what is kept is made larger:
+# In training, dropout sets each activation to 0 with the probability $r$, so that no unit can rely on another one. In
+# evaluation nothing is dropped. Then the sums in the next layer would be larger than in training. So in training, the
+# activations that are kept are scaled up:
 #
 # $$y = m x \qquad m = 0 \; \mathrm{or} \; \frac{1}{1 - r}$$
 #
 # 4. The mean of $m$ is $r \cdot 0 + (1 - r) \cdot \frac{1}{1 - r} = 1$: on average, $y$ is $x$.
-# 5. For one step, $m$ is a constant. So $dx = m \, dy$, **with the same m**: it is what the cache holds.
+# 5. Within one step, $m$ is a constant. So $dx = m \, dy$, **with the same m**. The cache holds m.
 #
-# <details><summary><b>Guess first:</b> Dropout drops 30 % of the activations, and somebody forgets to divide the kept
-# ones by 0.7. By how much is the mean of many passes off?</summary>
+# <details><summary><b>Guess first:</b> Dropout drops 30 % of the activations, and the code forgets to divide the others
+# by 0.7. By how much is the mean of many passes wrong?</summary>
 #
-# By 30 %. In training that hardly shows; in evaluation the next layer gets other sizes than it has learned.
+# By 30 %. In training this hardly shows. But in evaluation, the inputs of the next layer are larger than those in
+# training.
 # </details>
 
 # %%
@@ -179,22 +181,23 @@ lesson.caught("kept activations that are not made larger: the mean is off", (x *
 # %% [markdown]
 # ## Batch norm
 #
-# Every feature of a batch is shifted to mean 0 and stretched to variance 1, and then gets a scale and a shift that are
-# learned. With the mean $\mu$ and variance $\sigma^2$ over the N samples, and a small $\epsilon$ against division by 0:
+# Batch norm shifts and scales every feature so that it has mean 0 and variance 1 in the batch. Then it applies a
+# learned scale and shift. With the mean $\mu$ and the variance $\sigma^2$ over the N samples, and a small $\epsilon$
+# that prevents a division by 0:
 #
 # $$\hat x = \rho (x - \mu) \qquad \rho = \frac{1}{\sqrt{\sigma^2 + \epsilon}} \qquad y = \gamma \hat x + \beta$$
 #
-# The surprise: **a sample's output depends on the whole batch**, through $\mu$ and $\sigma$. For one feature:
+# So **the output for one sample depends on the whole batch**, through $\mu$ and $\sigma$. For one feature:
 #
-# 6. $d\gamma = \sum_n dy_n \hat x_n$ and $d\beta = \sum_n dy_n$, as for any scale and shift. From here on
-#    $g_n = \gamma \, dy_n$ is the gradient with respect to $\hat x_n$.
+# 6. $d\gamma = \sum_n dy_n \hat x_n$ and $d\beta = \sum_n dy_n$, as for any scale and shift. From here on, let
+#    $g_n = \gamma \, dy_n$. This is the gradient with respect to $\hat x_n$.
 # 7. The mean: $\frac{\partial \mu}{\partial x_j} = \frac{1}{N}$.
 # 8. The variance: $\sigma^2 = \frac{1}{N} \sum_n (x_n - \mu)^2$, so
 #    $\frac{\partial \sigma^2}{\partial x_j} = \frac{2}{N} (x_j - \mu)$ (the part through $\mu$ is
 #    $-\frac{2}{N^2} \sum_n (x_n - \mu) = 0$).
 # 9. Then $\frac{\partial \rho}{\partial x_j} = -\frac{1}{2} \rho^3 \cdot \frac{2}{N} (x_j - \mu)$, which is
 #    $-\frac{\rho^2}{N} \hat x_j$.
-# 10. Together, with $\delta_{nj}$ 1 where $n = j$ and else 0:
+# 10. Together, where $\delta_{nj}$ is 1 if $n = j$, else 0:
 #
 #     $$\frac{\partial \hat x_n}{\partial x_j} = \rho \left( \delta_{nj} - \frac{1 + \hat x_n \hat x_j}{N} \right)$$
 #
@@ -202,13 +205,15 @@ lesson.caught("kept activations that are not made larger: the mean is off", (x *
 #
 #     $$dx_j = \rho \left( g_j - \mathrm{mean}(g) - \hat x_j \, \mathrm{mean}(g \hat x) \right)$$
 #
-# In words: the gradient loses its mean, and its part along $\hat x$. It has to: adding a constant to a feature, or
-# stretching it, changes nothing behind the layer, so the loss cannot ask for it.
+# In words: the backward pass removes two parts of the gradient, its mean and its part along $\hat x$. The reason is
+# that the output does not change if a constant is added to a feature, or if the feature is scaled. So the loss does not
+# depend on these two.
 #
-# <details><summary><b>Guess first:</b> Add 5 to a feature of the whole batch. What does batch norm's output do? What
-# does that say of the sum of dx over the batch?</summary>
+# <details><summary><b>Guess first:</b> Add 5 to a feature of the whole batch. How does the output of batch norm change?
+# What follows for the sum of dx over the batch?</summary>
 #
-# Nothing at all: the mean is taken off. So the loss does not change along that direction, and the sum of dx is 0.
+# It does not change, because the mean is subtracted. So the loss does not change in this direction, and the sum of dx
+# is 0.
 # </details>
 
 
@@ -245,12 +250,12 @@ lesson.close("dx is at a right angle to x̂", (dx * cache[0]).sum(0) / np.abs(dx
 lesson.close("a shifted batch gives the same", batch_norm(x + 100, gamma, beta)[0], y, within=1e-9)
 
 # %% [markdown]
-# ε is why the right angle is one to some five digits only: with it, stretching x changes a trifle after all.
+# The right angle is exact only to about five digits, because of ε. With ε, scaling x changes the output a little.
 #
 # ### Bugs
 #
-# The commonest forgets that $\mu$ and $\sigma$ depend on x: $dx = \gamma \rho \, dy$. And here is the trap of lesson 4
-# once more: **with an upstream gradient of ones, the right dx is 0**, and so is many a wrong one's check.
+# The most common bug forgets that $\mu$ and $\sigma$ depend on x: $dx = \gamma \rho \, dy$. And the problem of lesson 4
+# appears again: **with an upstream gradient of ones, the right dx is 0**, and some wrong versions give 0 too.
 
 # %%
 ones = np.ones_like(dy)
@@ -263,9 +268,10 @@ lesson.close("with dy = 1, the second bug's dx is 0, too: not found", forgotten,
 # %% [markdown]
 # ### Evaluation
 #
-# One image must not depend on whom it came with. So training keeps running averages of $\mu$ and $\sigma^2$, and
-# evaluation uses these. Then they *are* constants, and $dx = \gamma \rho \, dy$ is right. A teacher that is left in
-# training mode answers each image by its neighbours (`minikd pitfalls teacher-in-training` says what that costs).
+# In evaluation, the answer to an image must not depend on the other images in the batch. So training keeps running
+# averages of $\mu$ and $\sigma^2$, and evaluation uses them. Then they *are* constants, and $dx = \gamma \rho \, dy$ is
+# right. If a teacher stays in training mode, its answer to an image depends on the other images
+# (`minikd pitfalls teacher-in-training` measures what this costs).
 
 # %%
 norm = nn.BatchNorm1d(5)
@@ -301,14 +307,15 @@ for ax, (title, picture) in zip(figure.subplots(1, 4), routes.items(), strict=Tr
 lesson.save(figure)
 
 # %% [markdown]
-# In the third picture the background is a regular grid: the first pixel of each tie. In the fourth it is solid, and the
-# layers below would hear the background four times.
+# In the third picture, the background is a regular grid, because the first pixel of each window gets the gradient. In
+# the fourth it is solid, so the layers before would get the gradient of the background four times.
 #
 # ## What this does not show
 #
-# That you need these layers: the teacher of lesson 10 pools and drops out, and has no batch norm. Whether the first
-# winner of a tie is the best choice: on the background it hardly matters, because what comes before is 0 there, too.
-# Windows that overlap: then a pixel can win several times, and its gradients add up.
+# The lesson does not show that you need these layers. The teacher of lesson 10 has pooling and dropout, but no batch
+# norm. It does not show whether the first of several equal pixels is the best choice. On the background it hardly
+# matters, because the pixels are 0 there. And it does not show windows that overlap. There a pixel can be the maximum
+# of several windows, and its gradients are added.
 #
 # ## Read on
 #
@@ -316,16 +323,17 @@ lesson.save(figure)
 #   from overfitting*](https://jmlr.org/papers/v15/srivastava14a.html), §4 and §10.
 # - Ioffe and Szegedy 2015, [*Batch normalization*](https://arxiv.org/abs/1502.03167), algorithm 1 and §3. Ba, Kiros and
 #   Hinton 2016, [*Layer normalization*](https://arxiv.org/abs/1607.06450).
-# - [`minikd/nn/pooling.py`](../minikd/nn/pooling.py) (the tournament),
+# - [`minikd/nn/pooling.py`](../minikd/nn/pooling.py) (the maximum in two rounds),
 #   [`minikd/nn/dropout.py`](../minikd/nn/dropout.py), [`minikd/nn/normalization.py`](../minikd/nn/normalization.py).
 # - Lesson 10 puts all layers together.
 #
 # ## Exercises
 #
-# `minikd check 09` puts the skeleton into `work/09_pooling_dropout_norm.py` the first time and checks it from then on.
+# The first time, `minikd check 09` creates the skeleton `work/09_pooling_dropout_norm.py`. After that, it checks your
+# solution there.
 #
-# 1. `layer_norm` and `layer_norm_backward`: the mean and variance are now each *sample's*, over its features. The
-#    derivation above holds with the roles of the axes swapped; which sums change, and which do not?
-# 2. `tied_max` and `tied_max_backward`: the maximum of each row, where the *last* of several largest gets the gradient.
+# 1. `layer_norm` and `layer_norm_backward`: the mean and the variance are now those of each *sample*, over its
+#    features. The derivation above holds if you swap the axes. Which sums change, and which do not?
+# 2. `tied_max` and `tied_max_backward`: the maximum of each row. The *last* of several equal maxima gets the gradient.
 #
 # The solutions are in `lessons/solutions/`.

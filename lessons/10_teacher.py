@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 10. The CNN teacher
 #
-# **Goal** Train the network that the later lessons learn from: count what it costs, write its training loop out, and
-# know what its accuracy is worth.
+# **Goal** Train the teacher of the later lessons, count its parameters and multiply-adds, write its training loop, and
+# learn how certain its accuracy is.
 #
 # **Needs** lessons 2, 6, 7 and 9.
 #
-# **You will see** how the teacher learned, its first filters before and after, and digits that it gets wrong.
+# **You will see** how the teacher learns, its first filters before and after training, and digits that it gets wrong.
 #
 # **Minutes** 2
 
@@ -38,16 +38,17 @@ data = minikd.load_dataset("mnist")
 # %% [markdown]
 # ## On paper: what it costs
 #
-# The teacher is a **CNN**, a convolutional neural network: convolutions that look for strokes (lesson 7), pooling that
-# forgets where exactly they were (lesson 9), and two dense layers that decide. It takes an image of shape (1, 28, 28).
-# Two numbers say what a network costs. **Parameters** are stored; **multiply-adds** are computed for every image.
+# The teacher is a **CNN**, a convolutional neural network. It has convolutions, which find strokes (lesson 7), pooling,
+# which discards their exact position (lesson 9), and two dense (that is, linear) layers, which decide. Its input is an
+# image of shape (1, 28, 28). Two numbers describe the cost of a network. **Parameters** must be stored.
+# **Multiply-adds** must be computed for every image.
 #
-# 1. A convolution with O filters has one weight for each of C channels and R·S places, and one bias a filter:
-#    $O(CRS + 1)$ parameters. Each of its $O \cdot P \cdot Q$ outputs is a sum of $CRS$ products:
-#    $O P Q \cdot C R S$ multiply-adds. The weights are used again at every place, so the second number is far larger.
+# 1. A convolution with O filters has, in each filter, a weight for each of C channels and R·S positions, and a bias:
+#    $O(CRS + 1)$ parameters. Each of its $O \cdot P \cdot Q$ outputs is a sum of $CRS$ products: $O P Q \cdot C R S$
+#    multiply-adds. Every weight is used at every position, so the second number is much larger.
 # 2. A dense layer from C to O has $O(C + 1)$ parameters and $O C$ multiply-adds: each weight is used once.
-# 3. Pooling and ReLU have no parameters, and multiply nothing.
-# 4. A 3x3 convolution with a border of one zero keeps 28 x 28. Pooling by 2 halves it: 28, 14, 7.
+# 3. Pooling and ReLU have no parameters and no multiply-adds.
+# 4. A 3x3 convolution with a padding of 1 keeps the size 28 x 28. Pooling by 2 halves the size: 28, 14, 7.
 #
 # | layer | output | parameters | multiply-adds |
 # | --- | --- | --- | --- |
@@ -58,17 +59,17 @@ data = minikd.load_dataset("mnist")
 # | dense, 3136 to 128, ReLU | (128) | 128 · (3136 + 1) | 128 · 3136 |
 # | dense, 128 to 10 | (10) | 10 · (128 + 1) | 10 · 128 |
 #
-# Where is the most of each? Guess before you look.
+# Which layer has most of the parameters, and which has most of the multiply-adds? Guess before you look.
 #
-# <details><summary><b>Guess first:</b> Two convolutions, two dense layers. Which of them holds most of the parameters,
-# and which does most of the work?</summary>
+# <details><summary><b>Guess first:</b> There are two convolutions and two dense layers. Which of them has most of the
+# parameters, and which has most of the multiply-adds?</summary>
 #
-# The first dense layer holds 95 % of the parameters; the second convolution does 85 % of the multiply-adds. A
-# convolution uses each weight at every place.
+# The first dense layer has 95 % of the parameters. The second convolution has 85 % of the multiply-adds, because a
+# convolution uses each weight at every position.
 # </details>
 
 # %%
-by_hand = {  # layer's kind -> (parameters, multiply-adds), in order
+by_hand = {  # layer -> (parameters, multiply-adds), in order
     "conv 1 to 32": (32 * (9 + 1), 32 * 28 * 28 * 9),
     "conv 32 to 64": (64 * (288 + 1), 64 * 14 * 14 * 288),
     "dense to 128": (128 * (3136 + 1), 128 * 3136),
@@ -88,18 +89,19 @@ lesson.true("most is stored in a dense layer", by_hand["dense to 128"][0] > 0.9 
 lesson.true("most is computed in a convolution", by_hand["conv 32 to 64"][1] > 0.8 * macs, f"{macs:,} in all")
 
 # %% [markdown]
-# ## The training loop, written out
+# ## The training loop
 #
-# All of it is known by now. **Views** turn stored bytes into normalised images (mean 0, deviation 1 over the training
-# set). An **epoch** is one pass over all images in a new random order, cut into batches. For each batch:
+# You know all parts of the loop from the lessons before. **Views** turn stored bytes into normalised images (mean 0,
+# standard deviation 1 over the training set). An **epoch** is one pass over all images in a new random order, divided
+# into batches. Each batch has four steps:
 #
-# 1. forward: images (N, 1, 28, 28) to logits (N, 10), and what the backward pass will need (the cache);
+# 1. forward: from images (N, 1, 28, 28) to logits (N, 10), and a cache for the backward pass;
 # 2. loss: cross-entropy, the mean over the N images (lesson 2), and its gradient with respect to the logits (N, 10);
-# 3. backward: from there to a gradient for every parameter;
-# 4. one step of the optimiser, Adam (lesson 6), with the learning rate that the schedule has for this step.
+# 3. backward: from the gradient of the logits to a gradient for every parameter;
+# 4. one step of the optimiser, Adam (lesson 6), with the learning rate that the schedule gives for this step.
 #
-# Dropout (lesson 9) draws a new mask for each step. Its generator is made from the seed and the step's number, not
-# carried along. So a run can go on from any step, and draws what it would have drawn.
+# Dropout (lesson 9) draws a new mask for each step. The loop makes a new generator for each step, from the seed and the
+# number of the step. So a run can continue from any step with the same masks as without the interruption.
 
 
 # %%
@@ -112,12 +114,12 @@ def by_loop(model, views, plan):
     for epoch in range(plan.epochs):
         seen = 0.0
         for index in epoch_order(len(views), plan.batch_size, plan.seed, epoch):
-            batch = views.batch(epoch, index)  # images and their labels, by the same numbers
+            batch = views.batch(epoch, index)  # images and labels by the same indices
             logits, cache = model.forward(batch.images, True, np.random.default_rng((plan.seed, DROPOUT, step, 0)))
             loss, dlogits = cross_entropy(logits, batch.labels)
             _, grads = model.backward(dlogits, cache)
             optimiser.step(model.vector, model.flat_gradient(grads), state, rate(step))
-            seen, step = seen + loss * len(index), step + 1  # the last batch may be smaller: it counts for less
+            seen, step = seen + loss * len(index), step + 1  # the last batch may be smaller, so weight by its size
         losses.append(seen / len(views))
     return losses
 
@@ -125,13 +127,13 @@ def by_loop(model, views, plan):
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.train` does the same. A **callback** is told how it goes: its hooks are called after each step and each epoch.
-# Ours keeps the rows of the epochs, and for the figure the mean loss of every 50 steps.
+# `minikd.train` does the same. It calls the hooks of a **callback** after each step and each epoch. Our callback keeps
+# the row of each epoch and, for the figure, the mean loss of every 50 steps.
 
 
 # %%
 class Curve(Callback):
-    """Remembers how a training goes: `rows` of the epochs; `points`, (step, loss, validation error in %)."""
+    """Records a training: `rows`, one for each epoch, and `points`, (step, loss, validation error in %)."""
 
     def __init__(self, error=lambda: math.nan):
         self.error, self.rows, self.points, self.recent = error, [], [], []
@@ -152,7 +154,7 @@ class Curve(Callback):
 
 
 def first_images(count):
-    """The data set with its first `count` training images alone."""
+    """Return the data set with only its first `count` training images."""
     return replace(data, train_images=data.train_images[:count], train_labels=data.train_labels[:count])
 
 
@@ -167,10 +169,10 @@ lesson.close("the loop's losses = minikd.train's", losses, [row["loss"] for row 
 lesson.close("the loop's weights = minikd.train's", ours.vector, engines_model.vector, within=1e-8)
 
 # %% [markdown]
-# Why is the engine faster? It cuts each batch into two **shards**, which two cores compute at the same time, and adds
-# their gradients. The number of shards belongs to the plan, and is not that of the cores: a sum in another order rounds
-# differently. So a seed decides every bit of the weights, on one thread or on two. That is worth a check: a result that
-# cannot be repeated cannot be examined.
+# Why is the engine faster? It divides each batch into two **shards**. Two cores compute them at the same time, and the
+# engine adds their gradients. The number of shards is part of the plan and does not depend on the number of cores,
+# because a sum in another order rounds differently. So the seed determines every bit of the weights, on one thread or
+# on two. We check this, because a result that cannot be repeated cannot be examined.
 
 # %%
 small = first_images(lesson.pick(full=4000, quick=500))
@@ -180,7 +182,7 @@ plan = Plan(epochs=1, batch_size=25, learning_rate=2e-3)
 
 
 def trained(seed=0, threads=2, views=small_views, plan=plan):
-    """Train a new teacher by the engine; the seed decides the first weights, the batches and the masks."""
+    """Train a new teacher with the engine; the seed determines the first weights, the batches and the masks."""
     model = cnn(data.image_shape, data.classes, np.random.default_rng(seed), dropout=0.25)
     fit(model, views, Labels(), replace(plan, seed=seed), threads=threads)
     return model
@@ -194,19 +196,21 @@ lesson.true("on one thread as on two", np.array_equal(right.vector, trained(thre
 lesson.caught("a seed that was not given", trained(seed=1).vector, right.vector)
 again = cnn(data.image_shape, data.classes, np.random.default_rng(0), dropout=0.25)
 begin = time.perf_counter()
-with workers(1):  # else the matrix products would take a second core
+with workers(1):  # else the matrix products would use a second core
     by_loop(again, small_views, plan)
 print(f"{len(small_views):,} images: the loop {time.perf_counter() - begin:.1f} s, the engine {engine_seconds:.1f} s")
 
 # %% [markdown]
-# ## Augmentation: a digit moved is the same digit
+# ## Augmentation: a shifted digit is the same digit
 #
-# A 4 moved by a pixel is a 4. Nobody told the network, so we tell it: in each epoch it sees each image moved by another
-# small distance. This is **augmentation**: more data, for nothing but a moment's work. Two rules. It must not change
-# the class: a 6 turned around is a 9. And test images are left alone.
+# A 4 that is shifted by a pixel is still a 4. The network does not know this, so we show it: in each epoch, each image
+# is shifted by another small distance. This is **augmentation**. It gives more training data at almost no cost. There
+# are two rules. Augmentation must not change the class (a 6 that is rotated by 180° is a 9). And test images are not
+# augmented.
 #
-# A move by $a + t$ pixels, $a$ whole and $0 \le t < 1$, mixes two neighbours, $(1 - t) x_{i+a} + t x_{i+a+1}$, along
-# the rows and then along the columns. From outside comes 0, the background.
+# Consider a shift by $a + t$ pixels, where $a$ is a whole number and $0 \le t < 1$. It mixes two neighbours,
+# $(1 - t) x_{i+a} + t x_{i+a+1}$, along the rows and then along the columns. Pixels outside the image are 0, the
+# background.
 
 
 # %%
@@ -214,7 +218,7 @@ def moved(image, dy, dx):
     """(H, W) -> (H, W): pixel (i, j) is what lies at (i + dy, j + dx)."""
     for axis, distance in ((0, dy), (1, dx)):
         whole = math.floor(distance)
-        padded = np.pad(image, 4)  # for moves of less than 4 pixels
+        padded = np.pad(image, 4)  # for shifts of less than 4 pixels
         here, there = np.roll(padded, -whole, axis), np.roll(padded, -whole - 1, axis)
         image = ((1 - (distance - whole)) * here + (distance - whole) * there)[4:-4, 4:-4]
     return image
@@ -223,7 +227,7 @@ def moved(image, dy, dx):
 variation = minikd.Augmentation(shift=2)
 index = np.arange(6)
 views = replace(small_views, augmentation=variation)
-down, across = motion(variation, keys(0, 0, 2)[0], index)[:, :2].T  # how far each image moves in epoch 0 of seed 0
+down, across = motion(variation, keys(0, 0, 2)[0], index)[:, :2].T  # each image's shift in epoch 0 of seed 0
 by_hand = [moved(views.images[i, 0].astype(float), -down[i], -across[i]) for i in index]
 engines = augment(views.images[index], variation, 0, 0, index)[:, 0]
 lesson.close("moved by hand = the engine's augmentation", by_hand, engines, within=1e-5)
@@ -239,29 +243,31 @@ lesson.close("what evaluation sees is not moved", views.clean(index), small_view
 # %% [markdown]
 # ## Wrong versions, and what shows them
 #
-# **Dropout left on when it is tested.** One forgets that training and testing are two modes, or a library's switch is
-# in the wrong position. The answers are then drawn by lot: ask twice, and they differ. The accuracy falls a little, and
-# a little is easy to overlook. So do not compare accuracies, compare two answers to one image.
+# **Dropout left on in evaluation.** The code does not switch from training mode to evaluation mode. Then the answers
+# are random: two answers to the same image differ. The accuracy falls only a little, which is easy to overlook. So do
+# not compare accuracies. Compare two answers to the same image.
 #
-# **Images shuffled, labels not.** It happens when each is shuffled by its own generator. The loss still falls at first,
-# as the network learns how frequent each class is, and then rests near $\ln 10 \approx 2.3$. This is what a loss of
-# 2.3 with ten classes means: nothing was learned.
+# **Images shuffled, labels not.** This happens, for example, when images and labels are shuffled with two generators.
+# At first the loss still falls, because the network learns how frequent each class is. Then it stays near
+# $\ln 10 \approx 2.3$. With ten classes, a loss of 2.3 means that nothing was learned.
 #
-# **A loss that is not divided by N.** The gradient is N times too large. With SGD the step is too, and training bursts.
-# Adam divides by the gradient's size again (lesson 6), so it **hides the bug**: the step is the same but for its small
-# constant. Then someone changes the optimiser, the batch size or a limit on the gradient, and all settings are wrong.
+# **A loss that is not divided by N.** The gradient is N times too large. The SGD step is too large as well, and
+# training diverges. Adam divides by the size of the gradient (lesson 6), so it **hides the bug**: the step is the same,
+# except for the small constant ε. If you later change the optimiser, the batch size or a limit on the gradient, all
+# settings are wrong.
 #
-# <details><summary><b>Guess first:</b> The images are shuffled, the labels are not. What does the program say, and what
-# share of the images is then "right"?</summary>
+# <details><summary><b>Guess first:</b> The images are shuffled, the labels are not. Does the program report an error?
+# What share of the answers is right?</summary>
 #
-# It says nothing. About a tenth is right, as by chance: 10.3 % is printed, where it should be 93.5 %.
+# It reports no error. About a tenth of the answers is right, as with guessing. The lesson prints 10.3 % instead of 93.5
+# %.
 # </details>
 #
-# <details><summary><b>Guess first:</b> A batch of 100, and the 1/N is forgotten: gradients a hundred times too large.
-# How much longer is SGD's step? And Adam's?</summary>
+# <details><summary><b>Guess first:</b> With a batch of 100 and no 1/N, the gradient is a hundred times too large. How
+# much longer is SGD's step? And Adam's?</summary>
 #
-# SGD's is a hundred times as long, and training bursts. Adam's is as long as before (factor 1.000): it divides by the
-# gradient's size, and hides the bug.
+# SGD's step is a hundred times as long, and training diverges. Adam's step is as long as before (factor 1.000), because
+# Adam divides by the size of the gradient. So it hides the bug.
 # </details>
 
 # %%
@@ -271,7 +277,7 @@ test_images, test_labels = test_views.clean(tested), data.test_labels[tested]
 
 
 def answers(model, images, size=100):
-    """Logits (N, K) in evaluation mode, a few images at a time: all at once would not fit the cache."""
+    """Return logits (N, K) in evaluation mode; 100 images at a time fit into the processor's cache."""
     return np.concatenate([model(images[start : start + size]) for start in range(0, len(images), size)])
 
 
@@ -294,7 +300,7 @@ summed = ours.flat_gradient(ours.backward(dlogits * N, cache)[1])
 
 
 def step_of(optimiser, gradient):
-    """What one step changes in the weights."""
+    """Return by how much one step changes the weights."""
     weights = ours.vector.copy()
     optimiser.step(weights, gradient, optimiser.init(weights), 1e-3)
     return weights - ours.vector
@@ -310,15 +316,16 @@ lesson.true(
 # %% [markdown]
 # ## The teacher
 #
-# Now in earnest. 5,000 of the training images are held out for **validation**: to look at while it learns, and to
-# choose by. The test images are looked at once, at the end. A number that was used to choose is too good (lesson 13).
+# Now we train the teacher. 5,000 of the training images are held out for **validation**, to watch the training and to
+# make choices. The test images are used once, at the end. A number that was used to make a choice is too good (lesson
+# 13).
 
 # %%
 COUNT, EPOCHS, HELD = lesson.pick(full=(60_000, 3, 5000), quick=(1500, 2, 200))
 pool = first_images(COUNT)
 kept, held = hold_out(pool, HELD, seed=0)
 views = Views(pool.train_images[kept], pool.train_labels[kept], *mean_std, augmentation=variation)
-some = held[:: max(1, HELD // 1000)]  # as many as can be asked every 50 steps
+some = held[:: max(1, HELD // 1000)]  # few enough to evaluate every 50 steps
 held_images, held_labels = Views(pool.train_images, pool.train_labels, *mean_std).clean(some), pool.train_labels[some]
 before = teacher.params["0.weight"].copy()
 curve = Curve(lambda: 100 * metrics.errors(answers(teacher, held_images), held_labels) / len(held_labels))
@@ -348,10 +355,10 @@ if not lesson.quick:
     )
 
 # %% [markdown]
-# What is that number worth? If each of $M$ test images is wrong with probability $e$, the count of errors has the
-# deviation $\sqrt{M e (1 - e)}$, and the share of them $\sqrt{e (1 - e) / M}$. About twice that is printed as the
-# doubt. Two networks that lie closer together than that cannot be told apart by their accuracies alone; and another
-# seed gives another network. Lesson 13 has better tests.
+# How certain is the accuracy? If each of $M$ test images is wrong with probability $e$, the standard deviation of the
+# number of errors is $\sqrt{M e (1 - e)}$, and that of the error rate is $\sqrt{e (1 - e) / M}$. The lesson prints
+# about twice this value after the ±. If the accuracies of two networks differ by less, they do not show which network
+# is better. And another seed gives another network. Lesson 13 has better tests.
 
 # %%
 after = teacher.params["0.weight"]
@@ -360,7 +367,7 @@ lesson.true("the first filters are mostly what chance made them", moved_by < 0.7
 
 wrong = np.flatnonzero(logits.argmax(1) != labels)
 sure = np.exp(logits[wrong].max(1) - np.log(np.exp(logits[wrong]).sum(1)))
-shown = wrong[np.argsort(sure)[::-1][:8]]  # those it was surest of
+shown = wrong[np.argsort(sure)[::-1][:8]]  # those of which it was surest
 
 # %% tags=["hide-input"]
 figure = new_figure(10.5, 5.8, f"A teacher learns: {len(wrong)} of {len(logits):,} test images wrong")
@@ -389,34 +396,37 @@ for ax, one in zip(lower.subplots(1, 8), shown, strict=True):
 lesson.save(figure)
 
 # %% [markdown]
-# Look at the filters: one hardly sees that they have learned. It is often told that a network starts with noise and
-# ends with clean edges. With 3x3 filters that is not what happens here. Among 32 random ones there are enough that
-# answer to some edge, and the layers behind them learn what to make of it. And over some of the digits that the teacher
-# gets wrong, people would not agree either.
+# The filters look almost the same before and after training. It is often said that filters start as noise and end as
+# clean edge detectors. With 3x3 filters, this does not happen here. Among 32 random filters, enough react to some edge,
+# and the next layers learn to use them. And for some of the digits that the teacher gets wrong, people would not agree
+# on the label either.
 #
 # ## What this does not show
 #
-# That this network is the best: others do with fewer errors, or with a tenth of the parameters. Nor what another seed
-# would give; one run is one draw. And 99 % of MNIST says little about digits from another pen and scanner.
+# The lesson does not show that this network is the best. Other networks make fewer errors, or need a tenth of the
+# parameters. It does not show what another seed would give, because it is a single run. And 99 % on MNIST says little
+# about digits written with another pen or read by another scanner.
 #
 # ## Read on
 #
 # - LeCun, Bottou, Bengio and Haffner 1998, [*Gradient-based learning applied to document
-#   recognition*](https://doi.org/10.1109/5.726791): the data, and the network that this one is a child of.
+#   recognition*](https://doi.org/10.1109/5.726791): the data, and the network on which this one is based.
 # - Simard, Steinkraus and Platt 2003, [*Best practices for convolutional neural networks applied to visual document
 #   analysis*](https://doi.org/10.1109/ICDAR.2003.1227801): augmentation, on this data.
 # - Smith and Topin 2018, [*Super-convergence*](https://arxiv.org/abs/1708.07120): the schedule, which rises and then
 #   falls.
 # - [`minikd/models.py`](../minikd/models.py) (the network), [`minikd/training/`](../minikd/training/) (the loop),
 #   [`minikd/data/augment.py`](../minikd/data/augment.py).
-# - Lesson 11 asks what the teacher knows beside the right answer.
+# - Lesson 11 shows what the teacher knows in addition to the right answer.
 #
 # ## Exercises
 #
-# `minikd check 10` puts the skeleton into `work/10_teacher.py` the first time and checks it from then on.
+# The first time, `minikd check 10` creates the skeleton `work/10_teacher.py`. After that, it checks your solution
+# there.
 #
-# 1. `cost`: parameters and multiply-adds of any stack of layers, with strides and borders of other sizes.
-# 2. `top_k_accuracy`: how often the label is among the k largest logits; with many classes that is what is reported.
-# 3. `mean_over_batches`: an epoch's mean loss from its batches' means, where the last batch is smaller.
+# 1. `cost`: the parameters and multiply-adds of any stack of layers, with other strides and paddings.
+# 2. `top_k_accuracy`: how often the label is among the k largest logits. It is often reported for data with many
+#    classes.
+# 3. `mean_over_batches`: the mean loss of an epoch, computed from the means of its batches. The last batch is smaller.
 #
 # The solutions are in `lessons/solutions/`.

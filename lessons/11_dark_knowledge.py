@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 11. Dark knowledge: what the teacher knows about a 2 that looks like a 7
 #
-# **Goal** Read what a teacher says beside its answer, measure how much that is, and see a student learn a digit from it
-# that it was never shown.
+# **Goal** Read what a teacher says in addition to its answer, measure how much that is, and see how a student learns a
+# digit that it has never seen.
 #
 # **Needs** lessons 1 and 10.
 #
-# **You will see** which digits look alike to the teacher, and one 2 of which it says that it is nearly a 7.
+# **You will see** which digits look alike to the teacher, and a 2 to which it gives a high probability of a 7.
 #
 # **Minutes** 1
 
@@ -33,7 +33,7 @@ K = data.classes
 
 
 def answers(model, images, size=100):
-    """Logits (N, K) as float64, a few images at a time."""
+    """Return logits (N, K) as float64, computed for 100 images at a time."""
     return np.concatenate([model(images[start : start + size]) for start in range(0, len(images), size)]).astype(float)
 
 
@@ -45,35 +45,37 @@ logits = answers(teacher, test_images)
 print(f"the teacher is right on {metrics.accuracy(logits, labels):.2%} of {len(labels):,} test images")
 
 # %% [markdown]
-# ## On paper: what lies beside the answer
+# ## On paper: the other probabilities
 #
-# A label says "2". The teacher says: a 2 with 0.98, a 7 with 0.015, a 3 with 0.003, a 4 with 0.000001. A 7 is fifteen
-# thousand times as likely as a 4. The label does not say that, and nobody ever told the teacher. It has found out what
-# looks like what. Hinton calls it **dark knowledge**: it is there, and one does not see it, for it is in numbers that
-# are nearly 0.
+# A label says only "2". The teacher gives a 2 the probability 0.98, a 7 0.015, a 3 0.003, and a 4 0.000001. So a 7 is
+# fifteen thousand times as likely as a 4. The label does not contain this, and the teacher was not told. It has learned
+# which digits look alike. Hinton calls this **dark knowledge**: it is hard to see, because it is in numbers that are
+# nearly 0.
 #
-# 1. With $p = \mathrm{softmax}(v/T)$ (lesson 1), two classes stand in the ratio
+# 1. Let $p = \mathrm{softmax}(v/T)$ (lesson 1). The ratio of two probabilities is
 #
 #    $$\frac{p_i}{p_j} = \exp\left(\frac{v_i - v_j}{T}\right)$$
 #
-#    Its logarithm is divided by $T$. So the temperature makes the small numbers visible, and **never changes their
-#    order**.
-# 2. How undecided is an answer? The **entropy** $H(p) = -\sum_k p_k \log p_k$ is 0 where one class has everything, and
-#    $\log K$ where all have the same. With the logarithm to base 2 its unit is the bit: $\log_2 10 = 3.32$.
-# 3. How does it depend on T? Write $\log p_k = v_k/T - \log Z$ with $Z = \sum_k \exp(v_k/T)$, and $\langle v \rangle$
-#    for the mean $\sum_k p_k v_k$. Then, in natural logarithms,
+#    The temperature divides the logarithm of this ratio by $T$. So it makes the small numbers visible, and **never
+#    changes their order**.
+# 2. The **entropy** $H(p) = -\sum_k p_k \log p_k$ measures how uncertain an answer is. It is 0 if one class has the
+#    probability 1, and $\log K$ if all classes have the same probability. With the logarithm to base 2, its unit is the
+#    bit: $\log_2 10 = 3.32$.
+# 3. How does the entropy depend on T? Write $\log p_k = v_k/T - \log Z$ with $Z = \sum_k \exp(v_k/T)$, and
+#    $\langle v \rangle$ for the mean $\sum_k p_k v_k$. Then, in natural logarithms,
 #
 #    $$H = \log Z - \frac{\langle v \rangle}{T}$$
 #
-# 4. The derivatives: that of $\log Z$ by $T$ is $-\langle v \rangle/T^2$. That of $\langle v \rangle$ is
-#    $-(\langle v^2 \rangle - \langle v \rangle^2)/T^2$, minus the variance of $v$ over $T^2$. The terms with
-#    $\langle v \rangle$ cancel, and
+# 4. Differentiate with respect to $T$. The derivative of $\log Z$ is $-\langle v \rangle/T^2$. The derivative of
+#    $\langle v \rangle$ is $-(\langle v^2 \rangle - \langle v \rangle^2)/T^2$, which is minus the variance of $v$
+#    divided by $T^2$. The terms with $\langle v \rangle$ cancel, and
 #
 #    $$\frac{\mathrm{d}H}{\mathrm{d}T} = \frac{\langle v^2 \rangle - \langle v \rangle^2}{T^3} \ge 0$$
 #
-#    A variance is never negative: **entropy can only rise with the temperature.**
-# 5. What does the teacher say of 2s, on the whole? The mean of the soft targets of all images of class $c$ is row $c$
-#    of a matrix M (K, K). With $y_{nc}$, which is 1 where image $n$ is of class $c$ and else 0, and $N_c$ such images:
+#    A variance is never negative. So **the entropy never falls when the temperature rises.**
+# 5. What does the teacher say about 2s on average? Row $c$ of a matrix M (K, K) is the mean of the soft targets of all
+#    images of class $c$. Let $y_{nc}$ be 1 if image $n$ is of class $c$, else 0, and let $N_c$ be the number of these
+#    images:
 #
 #    $$M_{ck} = \frac{1}{N_c} \sum_n y_{nc} \, p_{nk}$$
 
@@ -83,13 +85,13 @@ print(f"the teacher is right on {metrics.accuracy(logits, labels):.2%} of {len(l
 
 # %%
 def soft_targets(v, T):
-    """(N, K) logits -> (N, K) probabilities; the largest logit is taken to 0 first, see lesson 1."""
+    """(N, K) logits -> (N, K) probabilities; the largest logit is subtracted first, see lesson 1."""
     e = np.exp((v - v.max(1, keepdims=True)) / T)
     return e / e.sum(1, keepdims=True)
 
 
 def entropy(p):
-    """(N, K) -> (N,) in bits. 0 log 0 is 0, so a probability of 0 may be taken as the smallest number there is."""
+    """(N, K) -> (N,) in bits. 0 log 0 is 0, so the smallest positive number may replace a probability of 0."""
     return -(p * np.log2(np.maximum(p, np.finfo(float).tiny))).sum(1)
 
 
@@ -115,11 +117,11 @@ lesson.true("and changes no order", np.array_equal(np.argsort(warm, 1), np.argso
 # %% [markdown]
 # ## Entropy against temperature
 #
-# <details><summary><b>Guess first:</b> The teacher is right on 99 of 100 images. How many bits does a soft target hold
-# on average at T = 1, and how many at T = 1000?</summary>
+# <details><summary><b>Guess first:</b> The teacher is right on 99 of 100 images. What is the mean entropy of its soft
+# targets in bits, at T = 1 and at T = 1000?</summary>
 #
-# 0.036 at T = 1: the teacher is sure nearly everywhere. 3.322 at T = 1000: the logarithm of 10, as all classes are
-# alike by then. In between lies what can be learned.
+# It is 0.036 at T = 1, because the teacher is sure of nearly every image. It is 3.322 at T = 1000, the logarithm of 10,
+# because all classes are then equally likely. A temperature between the two shows the most.
 # </details>
 
 # %%
@@ -140,13 +142,13 @@ lesson.caught("over T², as one would guess from 1/T", slope, variance / T**2)
 # %% [markdown]
 # ## Which digits look alike
 #
-# Away from the diagonal M says what a class is taken for in part. Both directions are added, "4 like 9" and "9 like 4",
-# and the 45 pairs put in order. Before you look: which pairs would you expect? Ours, written down beforehand, are the
-# nine below. Then take one of them and one of the other 36: how often does the teacher find ours more alike? By chance
-# in half of the comparisons.
+# Outside the diagonal, M shows which other class the teacher sees in a class. We add both directions, "4 like 9" and "9
+# like 4", and sort the 45 pairs. Which pairs do you expect? We wrote down nine pairs beforehand; they are in the code
+# below. Now compare each of the nine with each of the other 36. How often does the teacher find ours more alike? By
+# chance it would be half of the comparisons.
 #
-# Beside it, a mere count of wrong answers (the **confusion matrix**): a good teacher makes so few mistakes that most
-# pairs never occur in it. Soft targets speak of all pairs.
+# Compare this with a count of wrong answers (the **confusion matrix**). A good teacher makes so few mistakes that most
+# pairs never occur there. Soft targets contain all pairs.
 
 # %%
 expected = {(4, 9), (7, 9), (3, 5), (3, 8), (5, 8), (2, 7), (2, 3), (1, 7), (5, 6)}
@@ -171,19 +173,20 @@ lesson.true(
 # %% [markdown]
 # ## How much does it tell?
 #
-# A label of ten classes tells at most 3.32 bits. What does a soft target tell beyond it? **Not its entropy.** At a very
-# high temperature the entropy is 3.32 bits, the most there is, and every image has the same soft target, which tells
-# nothing. Information is what differs from image to image.
+# A label of ten classes contains at most 3.32 bits of information. How much more does a soft target contain? **Not its
+# entropy.** At a very high temperature, the entropy is 3.32 bits, its maximum. But then every image has the same soft
+# target, which contains no information. Information is what differs between images.
 #
-# Take the order of the classes, which no temperature changes. The first place is (nearly) the label. How surprising is
-# the second, if one knows the first? By counting how often each pair of places occurs: it is the entropy of the first
-# two places together, less that of the first. And the third, if one knows both? If the teacher chose them by a fixed
-# list for each label, both would be 0 bits.
+# We use the order of the classes, which no temperature changes. The first class is (nearly always) the label. How much
+# information is in the second class, if we know the first? It is the entropy of the first two together minus the
+# entropy of the first. We get both by counting how often each pair occurs. In the same way, we get the information in
+# the third class if we know the first two. If the second and third class depended only on the label, both would be 0
+# bits.
 
 
 # %%
 def bits_of(*places):
-    """The entropy in bits of what stands in these places (N,) together, by counting."""
+    """Return the joint entropy, in bits, of the classes in these places (N,), by counting."""
     share = np.unique(np.stack(places, 1), axis=0, return_counts=True)[1] / len(places[0])
     return -np.sum(share * np.log2(share))
 
@@ -201,14 +204,14 @@ lesson.close("one answer for all tells 0 bits", bits_of(same.argmax(1)), 0)
 lesson.caught("read by its entropy, the emptiest of all tells most", entropy(soft_targets(logits[:1], 1e6))[0], 0)
 
 # %% [markdown]
-# Bits can be noise. If they are knowledge, someone else who learned on his own must come to the same. So here is a
-# second teacher with other first weights. How often do both name the same second class, where they agree on the first?
-# By chance one in nine.
+# Bits can be noise. If they are knowledge, another teacher must find the same. So we train a second teacher with other
+# first weights. If both agree on the first class, how often do they also agree on the second? By chance it would be one
+# in nine.
 #
-# <details><summary><b>Guess first:</b> Two teachers with different first weights. By chance they would agree on the
-# second class once in nine. How often do they?</summary>
+# <details><summary><b>Guess first:</b> Two teachers have different first weights. By chance they would agree on the
+# second class in one of nine cases. How often do they agree?</summary>
 #
-# 39 % where chance gives 11 %. So most of the second places are knowledge of a kind; far from all.
+# In 39 % of the cases, and chance would give 11 %. So part of the second classes is knowledge, but not all of it.
 # </details>
 
 # %%
@@ -221,20 +224,21 @@ agreed = np.mean((theirs[:, 1] == second)[theirs[:, 0] == first])
 lesson.true("two teachers name the same second class", agreed > 0.2, f"{agreed:.0%}, by chance 11 %")
 
 # %% [markdown]
-# ## A student that never saw a 3
+# ## A student that has never seen a 3
 #
-# Now the test that Hinton and his colleagues made. Take all 3s out of the images that the student learns from. To this
-# student a 3 is an animal from a tale. Yet the teacher's soft targets speak of 3s on every image: this 8 is a little
-# like a 3, that 5 is more. Is that enough?
+# Hinton and his colleagues made the following test. Remove all 3s from the training images of the student. But the
+# teacher's soft targets give every image a probability of a 3: this 8 looks a little like a 3, that 5 looks more like
+# one. Is that enough to learn what a 3 looks like?
 #
-# The student is a small dense network, the same for both, with the same first weights, batches and steps. The
-# **baseline** learns from the labels. The other learns from the teacher's soft targets alone, by the loss that lesson
-# 12 derives: it is to say what the teacher says, at a temperature of 4. The engine knows it as `SoftTargets`.
+# Two students have the same small dense network, first weights, batches and steps. The **baseline** learns from the
+# labels. The other learns only from the teacher's soft targets at a temperature of 4. Lesson 12 derives its loss, which
+# the engine calls `SoftTargets`.
 #
-# <details><summary><b>Guess first:</b> A student never sees a 3, but hears the teacher's soft answers to other digits.
-# How many of the test 3s will it recognise?</summary>
+# <details><summary><b>Guess first:</b> A student never sees a 3, but it learns from the teacher's soft targets for
+# other digits. What share of the 3s in the test set does it recognise?</summary>
 #
-# 29.8 % as it is, and 94.3 % once the bias of its 3s is raised. From labels alone: 0 and 45.7 %.
+# 29.8 % at first, and 94.3 % after the bias of class 3 is raised. The baseline, which learns from labels, recognises 0
+# % and 45.7 %.
 # </details>
 
 # %%
@@ -254,7 +258,7 @@ is_3 = labels == 3
 
 
 def known(v):
-    """Test logits (N, K) -> the share of right answers among the 3s, and among the others."""
+    """Test logits (N, K) -> the accuracy on the 3s, and on the other digits."""
     return metrics.accuracy(v[is_3], labels[is_3]), metrics.accuracy(v[~is_3], labels[~is_3])
 
 
@@ -266,13 +270,13 @@ lesson.true("the baseline knows no 3", none <= 0.01, f"{none:.1%}")
 lesson.true("the teacher's student knows 3s that it never saw", much > lesson.pick(0.15, 0.05), f"{much:.1%}")
 
 # %% [markdown]
-# But why not all of them? The student has learned that a 3 is never the answer: in all its soft targets the class 3 was
-# small. Hinton's student had the same habit. It can be taken off with one number, added to the logit of the 3: a
-# **bias**. We choose the one that gives the most right answers on 2,000 training images which no student has seen, 3s
-# among them.
+# Why does it not recognise all of them? The student has learned that a 3 is never the answer, because the probability
+# of class 3 was small in all its soft targets. Hinton's student had the same problem. One number corrects it: a
+# **bias** that is added to the logit of class 3. We choose the bias with the most right answers on 2,000 training
+# images that no student has seen. They include 3s.
 #
-# A fair baseline gets the same help. One number cannot tell a 3 from a 5. But the baseline can now say 3 where nothing
-# else fits, and so it finds some.
+# To be fair, the baseline gets a bias too. One number cannot distinguish a 3 from a 5. But with it, the baseline can
+# answer 3 where no other class fits, and so it recognises some.
 
 # %%
 aside = Views(data.train_images[-2000:], data.train_labels[-2000:], *mean_std)
@@ -290,19 +294,20 @@ ahead = threes["teacher"] - threes["labels"]
 lesson.true("far more than the baseline with its own", ahead > lesson.pick(0.2, 0.1), f"{ahead:.0%} of the 3s more")
 
 # %% [markdown]
-# So one number was missing, not the knowledge. What a 3 looks like the student had from 8s and 5s that are a little
-# like it.
+# So only one number was missing, not the knowledge. The student has learned what a 3 looks like from 8s and 5s that
+# look a little like a 3.
 #
 # ## Wrong versions
 #
-# **Softened too late**: the temperature divides the probabilities instead of the logits. The order is right, and so is
-# the largest, so accuracy shows nothing. But nothing got softer, and rows no longer sum to 1. Even where they are
-# divided by their sum, the T is gone again.
+# **Softened too late**: the temperature divides the probabilities instead of the logits. The order is right, so the
+# accuracy does not show the mistake. But nothing is softer, and the rows no longer sum to 1. If you divide them by
+# their sum, T cancels.
 #
-# **The mean too early**: softmax of the mean logits, which saves time. But it is the soft target of a digit that does
-# not exist, the mean 4. The few 4s that look like 9s are averaged away.
+# **Averaged too early**: the softmax of the mean logits, which saves time. But this is the soft target of an average 4,
+# which does not exist. The few 4s that look like 9s have hardly any effect on it.
 #
-# **Normalised the wrong way**: axis 0 for axis 1, so columns sum to 1. With a square matrix no shape betrays it.
+# **Normalised along the wrong axis**: axis 0 instead of axis 1, so the columns sum to 1. If the matrix is square, the
+# shape is still right.
 
 # %%
 lesson.caught("softened too late", p / 4.0, warm)
@@ -315,8 +320,8 @@ lesson.caught("normalised the wrong way: the sums of the rows", columns.sum(1), 
 # %% [markdown]
 # ## A 2 that looks like a 7
 #
-# Of the 2s that the teacher knows, the figure shows the one whose 7 is nearest to a probability of 0.2. (A teacher who
-# is hardly ever undecided may have none so near.)
+# The figure shows one of the 2s that the teacher classifies right: the one whose probability of a 7 is nearest to 0.2.
+# (If a teacher is nearly always sure, the nearest may be far from 0.2.)
 
 # %%
 right_2 = np.flatnonzero((labels == 2) & (first == 2))
@@ -347,9 +352,9 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# That soft targets help where all classes have labels: lesson 13 asks that. That all of the bits are knowledge: two
-# teachers agree on the second class far above chance, and far from always. And the student without 3s is one run with
-# one seed; nor does it learn from nothing, as the teacher has seen thousands of 3s.
+# The lesson does not show that soft targets help if all classes have labels. Lesson 13 tests this. It does not show
+# that all bits are knowledge: two teachers agree on the second class more often than chance, but not always. And the
+# student without 3s is a single run. Its knowledge comes from a teacher that has seen thousands of 3s.
 #
 # ## Read on
 #
@@ -360,14 +365,16 @@ lesson.save(figure)
 # - [`minikd/losses/softmax.py`](../minikd/losses/softmax.py),
 #   [`minikd/report/soft_targets.py`](../minikd/report/soft_targets.py) (the same figure for your own run),
 #   [`minikd/methods/`](../minikd/methods/).
-# - Lesson 12 derives the loss that the student was taught by.
+# - Lesson 12 derives the loss with which the student was trained.
 #
 # ## Exercises
 #
-# `minikd check 11` puts the skeleton into `work/11_dark_knowledge.py` the first time and checks it from then on.
+# The first time, `minikd check 11` creates the skeleton `work/11_dark_knowledge.py`. After that, it checks your
+# solution there.
 #
-# 1. `second_thoughts`: the matrix without the answer itself: what the teacher would say if it could not say 2.
-# 2. `temperature_for`: the temperature that gives a wanted entropy, by bisection. Teachers differ in how sure they are,
-#    so the same temperature is not equally soft for all.
+# 1. `second_thoughts`: the matrix without the answer itself. It shows what the teacher would say about a 2 if it could
+#    not answer 2.
+# 2. `temperature_for`: find the temperature that gives a wanted entropy, by bisection. Some teachers are surer than
+#    others, so the same temperature does not make all of them equally soft.
 #
 # The solutions are in `lessons/solutions/`.

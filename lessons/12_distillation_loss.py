@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 12. The distillation loss, and where T² comes from
 #
-# **Goal** Derive the loss that teaches a student what its teacher says, with its gradient, and know why it is
-# multiplied by the temperature squared.
+# **Goal** Derive the distillation loss and its gradient, and understand why it is multiplied by the temperature
+# squared.
 #
-# **Needs** lessons 1, 2 and 4; lesson 11 says what there is to learn from a teacher.
+# **Needs** lessons 1, 2 and 4. Lesson 11 shows what a student can learn from a teacher.
 #
-# **You will see** how strongly a teacher pulls at every temperature, with T² and without.
+# **You will see** how large the teacher's gradient is at each temperature, with T² and without.
 #
 # **Minutes** 1
 
@@ -24,60 +24,61 @@ from minikd.report.style import BLUE, GREEN, INK, ORANGE, new_figure, tidy
 lesson = Lesson("12_distillation_loss")
 rng = np.random.default_rng(12)
 N, K = 6, 10
-z, v = rng.standard_normal((N, K)), 4 * rng.standard_normal((N, K))  # a student that knows little, a sure teacher
+z, v = rng.standard_normal((N, K)), 4 * rng.standard_normal((N, K))  # an untrained student, a teacher that is sure
 
 # %% [markdown]
 # ## On paper: the gradient
 #
-# The teacher says logits $v$, the student says logits $z$, both of shape (N, K): N samples, K classes. Both are made
-# softer by the same temperature $T$ (lesson 1):
+# The teacher gives logits $v$ and the student gives logits $z$. Both have the shape (N, K): N samples, K classes. The
+# same temperature $T$ softens both (lesson 1):
 #
 # $$p = \mathrm{softmax}(v/T) \qquad q = \mathrm{softmax}(z/T)$$
 #
-# How far is the student from the teacher? The usual measure is the **Kullback-Leibler divergence**. It is 0 where
-# $q = p$, and positive everywhere else. First for one sample:
+# How far is the student from the teacher? The usual measure is the **Kullback-Leibler divergence**. It is 0 if $q = p$,
+# and positive otherwise. For one sample:
 #
 # $$\mathrm{KL}(p \Vert q) = \sum_k p_k (\log p_k - \log q_k)$$
 #
-# 1. Take the sum apart. $-\sum_k p_k \log q_k$ is the cross-entropy $H(p, q)$ of lesson 2, with the teacher's
-#    probabilities as labels. $-\sum_k p_k \log p_k$ is the entropy $H(p)$ of the teacher. So
+# 1. Split the sum. $-\sum_k p_k \log q_k$ is the cross-entropy $H(p, q)$ of lesson 2, with the teacher's probabilities
+#    as labels. $-\sum_k p_k \log p_k$ is the entropy $H(p)$ of the teacher. So
 #    $\mathrm{KL}(p \Vert q) = H(p, q) - H(p)$.
-# 2. The teacher does not learn: $H(p)$ is a constant. KL and cross-entropy have **the same gradient**. They differ in
-#    where they end: at 0, or at $H(p)$. A loss that ends at 0 is easier to read.
-# 3. The logarithm of softmax is $\log q_k = z_k/T - \log \sum_i \exp(z_i/T)$. The last term has the derivative
-#    $q_j/T$, so with $\delta_{kj}$, which is 1 where $k = j$ and else 0,
+# 2. The teacher does not learn, so $H(p)$ is a constant. Therefore KL and cross-entropy have **the same gradient**.
+#    Only their minimum differs: it is 0 for KL and $H(p)$ for the cross-entropy. A loss with the minimum 0 is easier to
+#    read.
+# 3. The logarithm of softmax is $\log q_k = z_k/T - \log \sum_i \exp(z_i/T)$. The derivative of the last term is
+#    $q_j/T$. So, where $\delta_{kj}$ is 1 if $k = j$, else 0,
 #
 #    $$\frac{\partial \log q_k}{\partial z_j} = \frac{\delta_{kj} - q_j}{T}$$
 #
-#    The $1/T$ is the chain rule through $z/T$.
-# 4. Put it in. As $\sum_k p_k = 1$,
+#    The $1/T$ comes from the chain rule for $z/T$.
+# 4. Insert this. Because $\sum_k p_k = 1$,
 #
 #    $$\frac{\partial \mathrm{KL}}{\partial z_j} = -\sum_k p_k \frac{\delta_{kj} - q_j}{T} = \frac{q_j - p_j}{T}$$
 #
-#    What the student says, less what the teacher says: lesson 2's result, over $T$.
-# 5. The mean over the batch divides by N: $(q - p)/(NT)$, of shape (N, K).
+#    This is what the student says minus what the teacher says, as in lesson 2, divided by $T$.
+# 5. The mean over the batch divides by N. The gradient is $(q - p)/(NT)$, of shape (N, K).
 #
-# ## On paper: how large is that?
+# ## On paper: how large is the gradient?
 #
 # 6. For a large $T$ all exponents are small, and $\exp(x)$ is nearly $1 + x$. With the mean $\bar z$ of a sample's
 #    logits,
 #
 #    $$q_k \approx \frac{1 + z_k/T}{K + K \bar z/T} \approx \frac{1}{K} + \frac{z_k - \bar z}{KT}$$
 #
-# 7. The same holds for $p$ and $v$. So both get closer to $1/K$, and to each other, as $1/T$:
+# 7. The same holds for $p$ and $v$. So both approach $1/K$, and their difference is proportional to $1/T$:
 #
 #    $$q_k - p_k \approx \frac{(z_k - \bar z) - (v_k - \bar v)}{KT}$$
 #
-# 8. The gradient of step 4 has one more $1/T$. Together it **fades as $1/T^2$**: one $T$ from the chain rule, one
-#    because softer answers lie closer together.
-# 9. Therefore the loss is multiplied by $T^2$. Value and gradient are
+# 8. The gradient of step 4 has another factor $1/T$. Together it is **proportional to $1/T^2$**. One $1/T$ comes from
+#    the chain rule, and one because softer answers are closer together.
+# 9. Therefore we multiply the loss by $T^2$. Its value and gradient are
 #
 #    $$L = \frac{T^2}{N} \sum_n \mathrm{KL}(p_n \Vert q_n) \qquad \frac{\partial L}{\partial z} = \frac{T (q - p)}{N}$$
 #
-# 10. For large $T$ the gradient tends to $((z - \bar z) - (v - \bar v))/(NK)$, in which there is no $T$. That is the
-#     gradient of $\frac{1}{2K} \Vert (z - \bar z) - (v - \bar v) \Vert^2$, a mean over the batch: the student is to
-#     have the teacher's logits, up to a constant. The value $L$ tends to just that. Both are 0 where $z = v$, and
-#     their gradients agree.
+# 10. For large $T$ the gradient tends to $((z - \bar z) - (v - \bar v))/(NK)$, which does not depend on $T$. This is
+#     the gradient of $\frac{1}{2K} \Vert (z - \bar z) - (v - \bar v) \Vert^2$, as a mean over the batch. So the student
+#     learns the teacher's logits, up to a constant. The value $L$ tends to this expression too, because both are 0
+#     where $z = v$, and their gradients agree.
 
 # %% [markdown]
 # ## In plain NumPy
@@ -85,7 +86,7 @@ z, v = rng.standard_normal((N, K)), 4 * rng.standard_normal((N, K))  # a student
 
 # %%
 def log_probabilities(logits, T):
-    """(N, K) logits -> (N, K) logarithms of softmax(logits/T); the largest is taken to 0 first, see lesson 1."""
+    """(N, K) logits -> (N, K) logarithms of softmax(logits/T); the largest is subtracted first, see lesson 1."""
     logits = logits / T - (logits / T).max(1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(1, keepdims=True))
 
@@ -98,7 +99,7 @@ def soft_loss(z, v, T):
 
 
 def checked(loss, T=4.0):
-    """Is the gradient that `loss` returns the derivative of its value? Asked with the random directions of lesson 4."""
+    """Check whether the gradient of `loss` is the derivative of its value, with the random directions of lesson 4."""
     return check_loss(lambda z: loss(z, v.astype(z.dtype), T), z, np.random.default_rng(0))
 
 
@@ -119,9 +120,9 @@ lesson.close("and ends at the teacher's entropy, not at 0", losses.soft_cross_en
 # %% [markdown]
 # ## The engine's version
 #
-# `minikd.losses.kl_divergence` is the same formula. What it adds is care: it takes logits and makes the logarithms
-# itself. Many programs make probabilities first and take the logarithm then. A probability too small for the computer
-# is 0, its logarithm is minus infinity, and 0 times infinity is no number.
+# `minikd.losses.kl_divergence` is the same formula. It takes logits and computes the logarithms directly. Many programs
+# compute the probabilities first and then their logarithms. If a probability is too small for the floating-point
+# format, it becomes 0. Its logarithm is minus infinity, and 0 times infinity is not a number.
 
 # %%
 for T in (1.0, 4.0, 20.0):
@@ -139,9 +140,9 @@ lesson.true("and the value of the engine is one", np.isfinite(value), f"{value:.
 # %% [markdown]
 # ## The limit, measured
 #
-# Step 10 says what the loss becomes. The error of $\exp(x) \approx 1 + x$ is of the order $x^2$, so what is left should
-# fall as $1/T$: ten times the temperature, a tenth of the distance. The engine has the limit as a loss of its own,
-# `logit_matching`.
+# Step 10 gives the limit of the loss. The error of $\exp(x) \approx 1 + x$ is of the order $x^2$. So the relative
+# distance from the limit should be proportional to $1/T$: ten times the temperature, a tenth of the distance. The
+# engine has this limit as a separate loss, `logit_matching`.
 
 # %%
 gap = (z - z.mean(1, keepdims=True)) - (v - v.mean(1, keepdims=True))
@@ -159,15 +160,17 @@ ratio = off[1000.0] / off[10000.0]
 lesson.true("ten times the temperature, a tenth of the distance", 9.5 < ratio < 10.5, f"{ratio:.3f}")
 
 # %% [markdown]
-# ## How strongly a teacher pulls
+# ## The size of the teacher's gradient
 #
-# Now a real teacher, the one of lesson 10, and a student that has learned nothing yet. The length of a sample's
-# gradient says how strongly it is pulled. Beside it stands the pull of the label: lesson 2's gradient, at T = 1.
+# Now we take a real teacher, that of lesson 10, and an untrained student. We measure the length of the gradient of a
+# sample, and call it the **pull** of the teacher. We compare it with the pull of the label, the gradient of lesson 2 at
+# T = 1.
 #
-# <details><summary><b>Guess first:</b> From T = 1 to T = 100: by what factor does the teacher's pull fall if T² is left
-# out? And with T²?</summary>
+# <details><summary><b>Guess first:</b> The temperature rises from 1 to 100. By what factor does the pull of the teacher
+# fall without T²? How much does it vary with T²?</summary>
 #
-# Without, by 4758: not quite $100^2$. With T² its smallest and largest lie a factor of 3.1 apart.
+# Without T² it falls by a factor of 4758, which is less than $100^2$. With T², the largest pull is 3.1 times the
+# smallest.
 # </details>
 
 # %%
@@ -180,7 +183,7 @@ students, teachers = student(images).astype(np.float64), teacher(images).astype(
 
 
 def pull(dz):
-    """The mean length of a sample's gradient, its 1/N taken off."""
+    """Return the mean length of a sample's gradient, without the 1/N."""
     return np.linalg.norm(dz * len(dz), axis=1).mean()
 
 
@@ -196,15 +199,15 @@ lesson.true("with T², the pull stays of one size from T = 1 to 100", spread < 1
 lesson.true("without, it all but ends", without[0] / without[-1] > 300, f"factor {without[0] / without[-1]:.0f}")
 
 # %% [markdown]
-# ## Beside the labels: alpha
+# ## With labels: alpha
 #
-# A student usually learns from both, the teacher's soft answers and the labels (the **hard** targets). The labels' term
-# is taken at temperature 1, as in lesson 2:
+# A student usually learns from both: from the teacher's soft targets and from the labels (the **hard** targets). The
+# term of the labels has temperature 1, as in lesson 2:
 #
 # $$L = \alpha \, T^2 \, \mathrm{KL}(p \Vert q) + (1 - \alpha) \, \mathrm{CE}(z, \mathrm{labels})$$
 #
-# A weighted sum of losses has the same weighted sum of gradients. Here the T² earns its keep: **without it, alpha means
-# something else at every temperature.**
+# The gradient of a weighted sum of losses is the weighted sum of their gradients. Here the T² matters: **without it,
+# alpha means something else at every temperature.**
 
 # %%
 T, alpha = 4.0, 0.9
@@ -220,59 +223,59 @@ for T, one, other in zip(temperatures[::2], with_square[::2], without[::2], stri
     print(f"T = {T:3g}   with T² {one / (one + by_label):4.0%}   without {other / (other + by_label):6.1%}")
 
 # %% [markdown]
-# ## Wrong versions, and which check sees them
+# ## Wrong versions, and which check finds them
 #
-# Each of these has been shipped by somebody; `minikd pitfalls` lists where. And **nearly all of them pass the gradient
-# check**: their gradient is the right derivative of a wrong value. A gradient check asks only whether the two belong
-# together. So three more questions are asked:
+# Each of these bugs was in published code; `minikd pitfalls` lists where. And **nearly all of them pass the gradient
+# check**, because their gradient is the right derivative of a wrong value. A gradient check only compares the gradient
+# with the value. So we add three more checks:
 #
-# - *equal*: a student equal to its teacher, up to a constant, must have no loss and no gradient;
+# - *equal*: if the student's logits equal the teacher's, up to a constant, the loss and the gradient must be 0;
 # - *limit*: at a very high temperature the gradient must be that of step 10;
-# - *by hand*: two classes at T = 2, $p = (\frac{3}{4}, \frac{1}{4})$ and $q = (\frac{1}{2}, \frac{1}{2})$. Then
+# - *by hand*: take two classes at T = 2, $p = (\frac{3}{4}, \frac{1}{4})$ and $q = (\frac{1}{2}, \frac{1}{2})$. Then
 #   $L = 4 (\frac{3}{4} \log \frac{3}{2} + \frac{1}{4} \log \frac{1}{2})$ and the gradient is $2 (q - p)$.
 #
-# <details><summary><b>Guess first:</b> Six wrong versions of this loss. How many of them does a gradient check
-# find?</summary>
+# <details><summary><b>Guess first:</b> There are six wrong versions of this loss. How many of them does a gradient
+# check find?</summary>
 #
-# One. In the other five the gradient is the right derivative of a wrong value, and a gradient check asks for nothing
-# else.
+# One. In the other five, the gradient is the right derivative of a wrong value, and a gradient check compares only
+# these two.
 # </details>
 
 
 # %%
 def without_square(z, v, T):
-    """The formula without the sentence behind it."""
+    """T² is missing."""
     value, dz = soft_loss(z, v, T)
     return value / T**2, dz / T**2
 
 
 def mean_over_classes(z, v, T):
-    """np.mean over (N, K): what many libraries do by default."""
+    """np.mean over (N, K), which many libraries do by default."""
     value, dz = soft_loss(z, v, T)
     return value / z.shape[1], dz / z.shape[1]
 
 
 def probabilities_for_logarithms(z, v, T):
-    """A function that wants log q was handed q."""
+    """A function that expects log q gets q."""
     q, p = np.exp(log_probabilities(z, T)), np.exp(log_probabilities(v, T))
     value = T**2 * np.sum(p * (np.log(p) - q)) / len(z)
     return value, losses.softmax_backward(-(T**2) * p / len(z), q, T)
 
 
 def teacher_alone_softened(z, v, T):
-    """T was passed to one softmax of the two."""
+    """T is passed to only one of the two softmax functions."""
     logq, logp = log_probabilities(z, 1.0), log_probabilities(v, T)
     return T**2 * np.sum(np.exp(logp) * (logp - logq)) / len(z), T**2 * (np.exp(logq) - np.exp(logp)) / len(z)
 
 
 def gradient_of_temperature_1(z, v, T):
-    """The right value, and q - p copied from lesson 2: the chain rule through z/T is forgotten."""
+    """The right value, but with q - p from lesson 2: the chain rule for z/T is missing."""
     value, dz = soft_loss(z, v, T)
     return value, dz / T
 
 
 def answers(loss):
-    """What the last three questions look at: three pairs of (found, wanted)."""
+    """Return what the last three checks compare, as pairs of (found, wanted)."""
     value, dz = loss(v + np.arange(N)[:, None], v, 4.0)
     two_classes = loss(np.array([[0.0, 0.0]]), 2 * np.log([[3.0, 1.0]]), 2.0)
     wanted = [4 * (3 / 4 * np.log(3 / 2) + 1 / 4 * np.log(1 / 2)), -0.5, 0.5]
@@ -284,7 +287,7 @@ def answers(loss):
 
 
 def sees(loss):
-    """The names of the checks that find something."""
+    """Return the names of the checks that find something."""
     found = [] if checked(loss).ok else ["gradient check"]
     for name, (got, want) in answers(loss).items():
         apart = np.max(np.abs(np.subtract(got, want)))
@@ -298,7 +301,7 @@ caught_by = {
     mean_over_classes: "limit",
     probabilities_for_logarithms: "equal",
     teacher_alone_softened: "equal",
-    losses.reverse_kl: "by hand",  # KL(q ‖ p), the arguments swapped: a loss of its own, but not this one
+    losses.reverse_kl: "by hand",  # KL(q ‖ p), with swapped arguments: another useful loss, but not this one
 }
 for loss, check in caught_by.items():
     lesson.caught(f"{loss.__name__.replace('_', ' ')}, by '{check}'", *answers(loss)[check])
@@ -314,8 +317,8 @@ lesson.true("five of the six wrong versions pass the gradient check", len(passed
 lesson.true("swapped arguments pass everything but the number by hand", sees(losses.reverse_kl) == ["by hand"])
 
 # %% [markdown]
-# The swapped arguments are the hardest to see. KL is not symmetric, but near $p = q$ and for large $T$ both directions
-# are the same. Only a number that somebody worked out on paper tells them apart.
+# The swapped arguments are the hardest to find. KL is not symmetric, but near $p = q$ and for large $T$ both directions
+# are equal. Only a value that was computed by hand shows the difference.
 
 # %% tags=["hide-input"]
 figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature is not heard")
@@ -337,29 +340,32 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# That distillation helps: here nothing was trained. Nor which temperature is best: T² keeps the size of the pull, not
-# its direction. And Adam (lesson 6) does not care for the size of a gradient: where the teacher's term stands alone,
-# the T² is hardly noticed. It matters where terms are mixed.
+# The lesson does not show that distillation helps, because it trains nothing. It does not show which temperature is
+# best. T² keeps the size of the gradient, not its direction. And the steps of Adam (lesson 6) do not depend on the size
+# of a gradient. So if the teacher's term is the only one, the T² has almost no effect. It matters when terms are mixed.
 #
 # ## Read on
 #
 # - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
 #   §2 (the loss) and §2.1 (the limit).
-# - Ba and Caruana 2014, [*Do deep nets really need to be deep?*](https://arxiv.org/abs/1312.6184), §2.2: logits matched
-#   directly, a year earlier.
+# - Ba and Caruana 2014, [*Do deep nets really need to be deep?*](https://arxiv.org/abs/1312.6184), §2.2: a student that
+#   learns the logits directly, a year earlier.
 # - [`minikd/losses/kl.py`](../minikd/losses/kl.py),
 #   [`minikd/losses/distillation.py`](../minikd/losses/distillation.py),
 #   [`minikd/losses/logit_matching.py`](../minikd/losses/logit_matching.py);
 #   [`minikd/evidence/pitfalls/losses.py`](../minikd/evidence/pitfalls/losses.py) for the wrong versions, and `minikd
 #   pitfalls` for what they cost.
-# - Lesson 13 trains with this loss, and asks whether it was worth it.
+# - Lesson 13 trains with this loss, and measures whether it helps.
 #
 # ## Exercises
 #
-# `minikd check 12` puts the skeleton into `work/12_distillation_loss.py` the first time and checks it from then on.
+# The first time, `minikd check 12` creates the skeleton `work/12_distillation_loss.py`. After that, it checks your
+# solution there.
 #
-# 1. `reverse_kl`: the value of the divergence the other way round, KL(q ‖ p). Now q stands in both places.
+# 1. `reverse_kl`: the value of the divergence with swapped arguments, KL(q ‖ p). Now q is both the weight and in the
+#    logarithm.
 # 2. `reverse_kl_gradient`: its gradient. Derive it on paper first, from $\partial q_k/\partial z_j$ (lesson 1).
-# 3. `distill_some_labels`: the gradient of the mix, where some samples have no label and the teacher is all they have.
+# 3. `distill_some_labels`: the gradient of the mixed loss, if some samples have no label and learn only from the
+#    teacher.
 #
 # The solutions are in `lessons/solutions/`.

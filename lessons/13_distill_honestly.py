@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 13. Distil, honestly
+# # 13. A fair comparison
 #
-# **Goal** Train a student with a teacher and one without, so that the comparison is fair, and say what came out with
-# the doubt that belongs to it.
+# **Goal** Compare a distilled student fairly with its baseline, and state the result together with its uncertainty.
 #
 # **Needs** lessons 10 and 12.
 #
-# **You will see** every seed's students as paired dots, and how far each kind of student can be believed.
+# **You will see** the students of every seed as paired dots, and how well the confidence of each kind of student
+# matches its accuracy.
 #
 # **Minutes** 1
 
@@ -40,10 +40,10 @@ COUNT, EPOCHS, SEEDS = lesson.pick(full=(10_000, 12, 5), quick=(500, 6, 2))
 MORE = lesson.pick(full=60_000, quick=1000)  # images that the teacher has learned from
 
 # %% [markdown]
-# ## The whole of it in one loop
+# ## All of it in one loop
 #
-# Everything so far comes together in one loop of four functions: `forward` and `backward` of a student 784-128-10
-# (lesson 3), `distillation_loss` (lesson 12), and `step` (lesson 6). Each takes arrays and returns arrays.
+# One loop combines everything so far. It has four functions: `forward` and `backward` of a student 784-128-10 (lesson
+# 3), `distillation_loss` (lesson 12), and `step` (lesson 6). Each takes arrays and returns arrays.
 
 # %%
 data = load_dataset("mnist")
@@ -90,7 +90,7 @@ def by_loop(params, teacher_logits):
 
 student = mlp(data.image_shape, (128,), 10, np.random.default_rng(0))
 first = [student.params[name].copy() for name in ("1.weight", "1.bias", "3.weight", "3.bias")]
-with workers(1) as map_:  # as the engine: matrix products on one thread each
+with workers(1) as map_:  # as in the engine: each matrix product on one thread
     params, losses = by_loop(first, logits_of(teacher, few_views, map_))
 print(f"the loss: {losses[0]:.2f} in the first step, {losses[-1]:.2f} in the last of {len(losses)}")
 minikd.distill(teacher, student, few, plan, temperature=4.0, alpha=0.9, callbacks=[])
@@ -98,22 +98,23 @@ ours = np.concatenate([p.ravel() for p in params])
 lesson.true("the loop's weights are those of minikd.distill, to the bit", ours.tobytes() == student.vector.tobytes())
 
 # %% [markdown]
-# ## A fair comparison
+# ## What a fair comparison needs
 #
-# "With a teacher the student makes 300 errors." Is that good? Only beside a **baseline**: a student that had everything
-# else, and no teacher. Everything else is the same network with **the same first weights**, the same images in **the
-# same batches**, and **the same number of steps**, with the same learning rates.
+# "With a teacher the student makes 300 errors." Is that good? You can only tell with a **baseline**: a student that has
+# everything except the teacher. Everything means the same network with **the same first weights**, the same images in
+# **the same batches**, and **the same number of steps** with the same learning rates.
 #
-# That is the baseline that learns from the **labels**. Two more ask what else could explain a gain. One learns from
-# **smoothed labels**: 0.9 for the label's class, and 0.1 shared among all ten. They are soft, but know nothing about
-# the image, and need no teacher. The other gets **more labels**. For the teacher has seen more images than these
-# students, and whoever has labels for all of them could give them to the student as well: in as many steps, so each
-# image less often.
+# This baseline learns from the **labels**. Two more baselines test other explanations of a gain. The first learns from
+# **smoothed labels**: 0.9 for the class of the label, and 0.1 shared among all ten classes. They are soft, but contain
+# nothing about the image, and need no teacher. The second gets **more labels**. The teacher has seen more images than
+# these students. If there are labels for all of these images, the student could learn from them too. It has the same
+# number of steps, so it sees each image less often.
 #
-# And temperature 4 and alpha 0.9 are fixed before the test images are looked at. Why that matters is shown below.
+# And temperature 4 and alpha 0.9 are fixed before the test images are used. A later section shows why this matters.
 #
-# In the code, `fit` is the engine's training loop, and an **objective** tells it the loss: `Labels` is lesson 2's,
-# `SoftTargets` lesson 12's. `CachedTeacher` gives a batch the answers that the teacher gave once to these images.
+# In the code, `fit` is the engine's training loop, and an **objective** gives it the loss. `Labels` is the loss of
+# lesson 2, and `SoftTargets` that of lesson 12. `CachedTeacher` holds the answers that the teacher gave once to all
+# images.
 
 # %%
 mean, std = mean_and_std(data.train_images)
@@ -123,14 +124,14 @@ tested = slice(lesson.pick(full=10_000, quick=1000))
 test_images, test_labels = Views(data.test_images, data.test_labels, mean, std).clean(tested), data.test_labels[tested]
 
 images = views.clean()
-answers = np.concatenate([teacher(images[start : start + 100]) for start in range(0, COUNT, 100)])  # asked only once
+answers = np.concatenate([teacher(images[start : start + 100]) for start in range(0, COUNT, 100)])  # computed only once
 few = slice(lesson.pick(full=1000, quick=300))
 teacher_errors = metrics.errors(teacher(test_images[few]), test_labels[few])
 print(f"the teacher makes {teacher_errors} errors in the first {few.stop} test images")
 
 
 def objectives(alpha=0.9):
-    """What each student is trained to do."""
+    """Return the objective of each student."""
     return {
         "labels": Labels(),
         "smoothed labels": Labels(0.1),
@@ -140,7 +141,7 @@ def objectives(alpha=0.9):
 
 
 def trained(objective, seed, epochs=EPOCHS, views=views):
-    """Train a student of 784-128-10; return it, and its steps. The seed decides the first weights and the batches."""
+    """Train a student 784-128-10; return it and its steps. The seed determines its first weights and batches."""
     student = mlp(data.image_shape, (128,), 10, np.random.default_rng(seed))
     plan = Plan(epochs=epochs, batch_size=100, learning_rate=2e-3, seed=seed)
     history = fit(student, replace(views, seed=seed), objective, plan, threads=1)
@@ -148,8 +149,8 @@ def trained(objective, seed, epochs=EPOCHS, views=views):
 
 
 # %% [markdown]
-# Is it fair? There is a strong test. With alpha = 0 the teacher's part has no weight, so the distilled student must
-# become **the baseline itself**. Any difference would be something else than the teacher.
+# A strong test shows whether the comparison is fair. With alpha = 0, the teacher has no weight, so the distilled
+# student must become **exactly the baseline**. Any difference would not come from the teacher.
 
 # %%
 baseline, baseline_steps = trained(Labels(), seed=0, epochs=2)
@@ -162,9 +163,9 @@ lesson.caught("a baseline with other first weights", other.vector, baseline.vect
 # %% [markdown]
 # ## The runs
 #
-# One run is one draw from a lottery: other first weights, another order of the images, another result. So there are
-# several seeds, and all students of a seed share its luck: they are **paired**. (More labels are other batches; that
-# student shares the first weights and the number of steps.)
+# The result of one run is partly chance: other first weights and another order of the images give another result. So we
+# use several seeds. All students of a seed share its first weights and batches. They are **paired**. (The student with
+# more labels has other batches. It shares the first weights and the number of steps.)
 
 # %%
 logits, steps_taken = {name: [] for name in objectives()}, []
@@ -184,40 +185,42 @@ errors = {name: np.array([metrics.errors(one, test_labels) for one in found]) fo
 lesson.true("every student took the same number of steps", len(set(steps_taken)) == 1, f"{steps_taken[0]}")
 
 # %% [markdown]
-# NLL is the mean of lesson 2's cross-entropy on the test images: it also counts how sure a student was. ECE, the
-# **expected calibration error**, asks whether it can be believed. Of the answers that are given with 80 % confidence,
-# 80 % should be right. ECE sorts the answers into bins by their confidence, and averages how far confidence and share
-# of right answers are apart.
+# NLL is the mean of lesson 2's cross-entropy on the test images. It also depends on how sure a student is. ECE, the
+# **expected calibration error**, measures whether the confidence is right. Of the answers with 80 % confidence, 80 %
+# should be right. ECE sorts the answers into bins by their confidence, and averages the difference between confidence
+# and accuracy.
 #
 # ## On paper: two students, the same images
 #
-# Take one seed. Student A makes fewer errors than B. Could that be chance?
+# With one seed, student A makes fewer errors than B. Could this be chance?
 #
-# 1. Each test image falls into one of four boxes: both right, both wrong, only A wrong, only B wrong.
-# 2. The first two boxes say nothing about who is better. Let $b$ images be wrong for A alone, $c$ for B alone, and
-#    $n = b + c$.
-# 3. Suppose both are equally good. Then each of the $n$ images is as likely to be A's as B's error: **a coin toss**.
-# 4. That $k$ of $n$ tosses show heads has the probability ($\binom{n}{k}$ counts the ways to choose $k$ of $n$)
+# 1. Each test image is in one of four groups: both right, both wrong, only A wrong, only B wrong.
+# 2. The first two groups do not show which student is better. Let $b$ be the number of images that only A gets wrong,
+#    $c$ the number that only B gets wrong, and $n = b + c$.
+# 3. Suppose that both are equally good. Then each of the $n$ images is A's error or B's error with the same
+#    probability, like **a coin toss**.
+# 4. The probability that $k$ of $n$ tosses show heads is ($\binom{n}{k}$ is the number of ways to choose $k$ of $n$)
 #
 #    $$P(k) = \frac{1}{2^n} \binom{n}{k}$$
 #
-# 5. How likely is a split at least as uneven as ours? Sum from 0 to the smaller count, and double it: it could have
-#    gone the other way. It cannot be more than 1.
+# 5. How likely is a split at least as uneven as ours? Sum from 0 to the smaller count. Double the sum, because the
+#    other student could also be the better one. Limit it to 1.
 #
 #    $$p = \min \left( 1, \frac{2}{2^n} \sum_{k=0}^{\min(b, c)} \binom{n}{k} \right)$$
 #
-# This is **McNemar's exact test**. A small $p$ says: coins rarely do that. It does not say how large the difference is.
+# This is **McNemar's exact test**. A small $p$ means that coins rarely give such a split. It does not tell how large
+# the difference is.
 #
-# <details><summary><b>Guess first:</b> 10 images are wrong for student A alone, 30 for B alone. Would coins split 40
-# tosses at least so unevenly more or less often than once in a hundred?</summary>
+# <details><summary><b>Guess first:</b> Only A gets 10 images wrong, and only B gets 30 wrong. Do 40 coin tosses give a
+# split at least as uneven more often or less often than once in a hundred times?</summary>
 #
-# Less: $p = 0.0022$, twice in a thousand.
+# Less often: $p = 0.0022$, about twice in a thousand times.
 # </details>
 
 
 # %%
 def mcnemar_p(b, c):
-    """Counts of images that only A, only B gets wrong -> how likely coins split at least so unevenly."""
+    """Return the probability that coin tosses split at least as unevenly as b and c."""
     n = b + c
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(b, c) + 1)) / 2**n)
 
@@ -242,27 +245,28 @@ lesson.close("every seed's p is the engine's", found, [metrics.mcnemar(*pair, te
 # %% [markdown]
 # ## On paper: several seeds
 #
-# McNemar's test speaks of the luck of the test images, for two students that are already trained. The other luck is
-# that of the training. For that, take the difference of the errors in each seed, $d_1 \ldots d_n$.
+# McNemar's test is about the chance in the choice of test images, for two students that are already trained. There is
+# also chance in the training. To measure it, take the difference of the errors in each seed, $d_1 \ldots d_n$.
 #
 # 1. Their mean is $\bar d$, and the standard deviation of one difference is $s$, with
 #    $s^2 = \frac{1}{n - 1} \sum_i (d_i - \bar d)^2$.
-# 2. The mean of $n$ draws varies by $s/\sqrt{n}$.
-# 3. If $s$ were known, the true mean would lie within $1.96 \, s/\sqrt{n}$ of ours in 95 % of all experiments.
-# 4. But $s$ comes from the same few draws, and may well be too small. Student worked out in 1908 how much wider the
-#    interval must be: instead of 1.96 it takes $t$, which is 12.7 for 2 seeds, 4.30 for 3, 2.78 for 5, 2.26 for 10.
+# 2. The standard deviation of the mean of $n$ differences is $s/\sqrt{n}$.
+# 3. If $s$ were known exactly, the true mean would be within $1.96 \, s/\sqrt{n}$ of ours in 95 % of all experiments.
+# 4. But $s$ is estimated from the same few differences, and may be too small. In 1908, Student computed how much wider
+#    the interval must be. Instead of 1.96 it uses $t$, which is 12.7 for 2 seeds, 4.30 for 3, 2.78 for 5, and 2.26 for
+#    10.
 #
 #    $$\bar d \pm t \, s / \sqrt{n}$$
 #
-# 5. If the interval holds 0, these seeds do not show a difference.
+# 5. If the interval includes 0, these seeds do not show a difference.
 #
-# The two can disagree. With two seeds, McNemar's p may be tiny in both and the interval still hold 0: these very
-# students differ, but two draws say little about the next.
+# The two methods can disagree. With two seeds, McNemar's p may be tiny for both, and the interval may still include 0.
+# Then these two pairs of students differ, but two seeds tell little about the next seed.
 
 
 # %%
 def half_width(d):
-    """Differences (n,) -> half the width of their mean's 95 % interval."""
+    """Differences (n,) -> half the width of the 95 % interval of their mean."""
     return stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / math.sqrt(len(d))
 
 
@@ -277,7 +281,7 @@ lesson.close("three seeds: the interval by t holds the truth in 95 %", by_t, 0.9
 lesson.caught(f"1.96 for three seeds: says 95 %, holds it in {by_normal:.0%}", by_normal, 0.95, beyond=0.05)
 
 # %% [markdown]
-# ## What came out
+# ## The result
 
 # %%
 for name, beside in (("smoothed labels", "labels"), *(("distilled", other) for other in list(logits)[:3])):
@@ -299,17 +303,17 @@ drop = sure["labels"] - sure["smoothed labels"]
 lesson.true("smoothed labels make a student less sure than labels", drop > 0.01, f"{drop:.3f}")
 
 # %% [markdown]
-# Whatever stands above is this run's result; no row claims that the distilled student is the best. Three questions to
-# ask of it. **Is the teacher better than the baseline?** If not, there is little to learn from it but its mistakes.
-# **Are smoothed labels as good?** Then the gain is not the teacher's knowledge. They have a price of their own: the
-# student is unsure even where it is right. **Are more labels as good?** Then the teacher gave what its images would
-# have given. That is still worth having where these images, or their labels, are not at hand any more; but it is
-# another claim than "a teacher helps".
+# These are the results of this run. No row claims that the distilled student is the best. Three questions help to read
+# them. **Is the teacher better than the baseline?** If not, the student mostly learns the teacher's mistakes. **Are
+# smoothed labels as good?** Then the gain does not come from the teacher's knowledge. Smoothed labels also have a
+# disadvantage: the student is unsure even where it is right. **Are more labels as good?** Then the teacher gives as
+# much as its images would have given. This is still useful if these images, or their labels, are no longer available.
+# But it is not the same as "a teacher helps".
 #
 # ## Wrong versions
 #
 # **A baseline with fewer steps.** "The student converges faster with a teacher, so we stopped the baseline early." Then
-# the steps are compared, not the teacher. Here is a baseline against a baseline:
+# the comparison is about the steps, not about the teacher. Here two baselines are compared:
 
 # %%
 short = np.array(
@@ -320,14 +324,14 @@ lesson.caught("a baseline with a third of the steps: its errors", short, errors[
 lesson.true("it makes more errors, and flatters what it is compared with", np.all(gained > 0), f"{gained}")
 
 # %% [markdown]
-# **An unpaired test.** Most tests in textbooks compare two separate groups. Here both students saw the same images, and
-# mostly fail on the same ones. A test that does not know that takes the hard images for noise. Say 150 images are wrong
-# for both, 10 for A alone, 30 for B alone, of 10,000:
+# **An unpaired test.** Most tests in textbooks compare two separate groups. Here both students classify the same
+# images, and mostly fail on the same ones. An unpaired test treats these difficult images as noise. Suppose that of
+# 10,000 images, both get 150 wrong, only A gets 10 wrong, and only B gets 30 wrong:
 
 
 # %%
 def unpaired_p(wrong_a, wrong_b, count):
-    """As if A and B had been tested on different images: the difference over its standard deviation, as a normal."""
+    """Return p as if A and B had seen different images, with a normal distribution of the difference."""
     mean = (wrong_a + wrong_b) / (2 * count)
     deviation = math.sqrt(2 * mean * (1 - mean) / count)
     return math.erfc(abs(wrong_a - wrong_b) / count / deviation / math.sqrt(2))
@@ -337,13 +341,13 @@ print(f"paired: p = {mcnemar_p(10, 30):.4f}   unpaired: p = {unpaired_p(160, 180
 lesson.caught("p of an unpaired test", unpaired_p(160, 180, 10_000), mcnemar_p(10, 30))
 
 # %% [markdown]
-# **The best seed.** Take five runs of ours, one of theirs, and show our best. If both are equally good, all six runs
-# are draws from one lottery, and each is as likely to be the best as any other. So ours "wins" in five of six cases.
+# **The best seed.** We run our method five times and theirs once, and report our best run. If both are equally good,
+# each of the six runs is the best with the same probability. So ours "wins" in five of six cases.
 #
-# <details><summary><b>Guess first:</b> Five runs of ours, one of theirs, all equally good. We show our best. How often
-# is it better than theirs?</summary>
+# <details><summary><b>Guess first:</b> We make five runs of our method and one of theirs. Both are equally good, and we
+# report our best run. How often is it better than theirs?</summary>
 #
-# In five of six cases: each of the six runs is as likely to be the best.
+# In five of six cases, because each of the six runs is the best with the same probability.
 # </details>
 
 # %%
@@ -353,13 +357,13 @@ lesson.close("five runs against one: equally good, ours is better in 5/6", wins,
 lesson.caught("the best of five seeds in place of a fair coin", wins, 0.5)
 
 # %% [markdown]
-# **Tuning on the test set.** Try twenty temperatures, and report the one with the fewest test errors. Suppose the
-# temperature makes no difference at all, and every setting is wrong on 3 % of all images there could be:
+# **Tuning on the test set.** Try twenty temperatures, and report the one with the fewest test errors. Suppose that the
+# temperature makes no difference, and that every setting is wrong on 3 % of all possible images:
 #
-# <details><summary><b>Guess first:</b> Twenty settings that make no difference, 300 errors expected of each. How many
+# <details><summary><b>Guess first:</b> Twenty settings make no difference. Each has 300 expected errors. How many
 # errors does the best of them show?</summary>
 #
-# About 269: thirty fewer, by luck alone. On new images it makes 300 again.
+# About 269, which is thirty fewer by chance alone. On new images it makes 300 again.
 # </details>
 
 # %%
@@ -369,7 +373,7 @@ print(f"the best of twenty: {shown.mean():.0f} errors as reported, {fresh.mean()
 lesson.true("it looks better than it is", fresh.mean() - shown.mean() > 20, f"{fresh.mean() - shown.mean():.0f} errors")
 
 # %% [markdown]
-# So settings are chosen on **validation images**, held out of the training set, and the test images are used once.
+# So choose settings on **validation images**, which are held out of the training set, and use the test images once.
 
 # %% tags=["hide-input"]
 figure = new_figure(9.6, 4.2, f"Students with and without a teacher, {SEEDS} seeds, {COUNT:,} images")
@@ -402,9 +406,9 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# What distillation is worth elsewhere: this is one data set, one student, one temperature, few seeds and short
-# trainings. "No difference seen" is not "no difference": with few seeds, only large ones can be seen. The seeds share
-# their test images, so their p-values must not be multiplied or added up. And whoever makes twenty tests finds one with
+# The lesson does not show how much distillation helps elsewhere. This is one data set, one student, one temperature,
+# few seeds and short trainings. "No difference shown" does not mean "no difference". Few seeds can show only large
+# differences. The seeds share their test images, so do not multiply or add their p-values. And of twenty tests, one has
 # $p < 0.05$ by chance.
 #
 # ## Read on
@@ -426,9 +430,10 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 13` puts the skeleton into `work/13_distill_honestly.py` the first time and checks it from then on.
+# The first time, `minikd check 13` creates the skeleton `work/13_distill_honestly.py`. After that, it checks your
+# solution there.
 #
-# 1. `sign_test`: the coin toss for seeds instead of images: in how many seeds was ours better, and is that luck?
-# 2. `expected_calibration_error`: the number behind the right half of the figure.
+# 1. `sign_test`: the coin toss for seeds instead of images. In how many seeds is ours better, and could this be chance?
+# 2. `expected_calibration_error`: one number for the right half of the figure.
 #
 # The solutions are in `lessons/solutions/`.

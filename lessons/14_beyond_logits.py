@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 14. Beyond logits: hints and relations
 #
-# **Goal** Let a student learn from its teacher's hidden layer as well, with the gradients derived, and see where they
-# enter the backward pass.
+# **Goal** Let a student also learn from a hidden layer of its teacher, derive the gradients, and see where they enter
+# the backward pass.
 #
 # **Needs** lessons 3, 5, 12 and 13.
 #
-# **You will see** which images a teacher finds alike, and how a student's hidden layer comes to agree.
+# **You will see** which images look alike to a teacher, and how a student's hidden layer learns to agree.
 #
 # **Minutes** 1
 
@@ -29,22 +29,22 @@ from minikd.training.inference import outputs_of
 
 lesson = Lesson("14_beyond_logits")
 rng = np.random.default_rng(14)
-N, DS, DT = 6, 5, 7  # samples; values of a student's and of a teacher's hidden layer
+N, DS, DT = 6, 5, 7  # samples; units in a hidden layer of the student and of the teacher
 fs, ft = rng.standard_normal((N, DS)), rng.standard_normal((N, DT))
 w, b = rng.standard_normal((DT, DS)), rng.standard_normal(DT)
 
 # %% [markdown]
 # ## Where the gradient enters
 #
-# A hidden layer's output is called a **feature** here: $f$, of shape (N, D). Let the loss have two parts, one of the
-# logits and one of a feature. The feature then reaches the loss by two ways: through the layers above it, and directly.
-# The chain rule adds what comes back along both:
+# Here, the output of a hidden layer is called a **feature**: $f$, of shape (N, D). Let the loss have two parts, one of
+# the logits and one of a feature. Then the feature affects the loss in two ways: through the layers after it, and
+# directly. By the chain rule, the two gradients are added:
 #
 # $$\frac{\partial L}{\partial f} = J^\top \frac{\partial L}{\partial z} + \frac{\partial L_2}{\partial f}$$
 #
-# Here $J^\top$ is the backward pass of the layers above. So all that changes is one addition, when the backward pass
-# comes by that layer. Below it nothing knows that there were two parts. In the engine, `forward_with_taps` hands out a
-# layer's output (a **tap**), and `backward` takes the gradient with respect to it as `dtaps`.
+# Here $J^\top$ is the backward pass of the layers after the feature. So only one addition is new, at the output of that
+# layer. The layers before it do not need to know that the loss has two parts. In the engine, `forward_with_taps` also
+# returns the output of a hidden layer (a **tap**), and `backward` takes the gradient with respect to it as `dtaps`.
 
 # %%
 model = Sequential(Linear(4, DS, rng), ReLU(), Linear(DS, 3, rng)).astype("float64")
@@ -52,7 +52,7 @@ x, up_z, up_f = rng.standard_normal((N, 4)), rng.standard_normal((N, 3)), rng.st
 
 
 def both_parts(x):
-    """A loss of the logits and of layer 1's output; the two are weighted with fixed random numbers (lesson 4)."""
+    """A loss of the logits and of layer 1's output, both weighted with fixed random numbers (lesson 4)."""
     z, taps, _ = model.forward_with_taps(x, ["1"])
     return np.sum(up_z * z) + np.sum(up_f * taps["1"])
 
@@ -77,14 +77,15 @@ lesson.caught("it was added one layer too low, before the ReLU", too_low, dx)
 # %% [markdown]
 # ## A hint
 #
-# The student is to have the teacher's feature. But the teacher's has DT values, and the student's DS. So a small dense
-# layer stands between them, the **regressor**: $r = f_s w^\top + b$, with $w$ (DT, DS) and $b$ (DT,). It is trained
-# beside the student and thrown away afterwards.
+# The student should have the same feature as the teacher. But the teacher's feature has DT values, and the student's
+# has DS. So a small linear layer translates between them, the **regressor**: $r = f_s w^\top + b$, with $w$ (DT, DS)
+# and $b$ (DT,). It is trained together with the student and discarded afterwards.
 #
 # 1. $L = \frac{1}{N} \sum_n \frac{1}{2} \Vert r_n - t_n \Vert^2$, where $t$ (N, DT) is the teacher's feature.
-# 2. By the regressor's output: $dr = (r - t)/N$, of shape (N, DT).
+# 2. The gradient with respect to the regressor's output is $dr = (r - t)/N$, of shape (N, DT).
 # 3. The rest is lesson 3: $df_s = dr \, w$ (N, DS), $dw = dr^\top f_s$ (DT, DS), $db = \sum_n dr_n$ (DT,).
-# 4. By the teacher's feature the derivative would be $-dr$. It is **not used**: the teacher is fixed.
+# 4. The derivative with respect to the teacher's feature would be $-dr$. It is **not used**, because the teacher is
+#    fixed.
 
 
 # %%
@@ -105,11 +106,12 @@ lesson.close("dw has the numeric slope", np.sum(hint(fs, ft, w, b)[2] * directio
 lesson.caught("a regressor that is not trained: dw is left at 0", 0.0, numeric)
 
 # %% [markdown]
-# Why would anybody not train it? In a framework one hands the student's weights to the optimiser, and the regressor is
-# not the student's. Then the student must meet the teacher through a random matrix.
+# How can it happen that the regressor is not trained? In a framework, the optimiser gets the student's weights, and the
+# regressor is not part of the student. Then the student must match the teacher through a random matrix.
 #
 # **The gradient through the teacher** is the opposite mistake: too much is trained. The loss still falls, even faster,
-# for the teacher comes to meet the student. But it forgets what it knew. Two teachers, 30 steps down the same hint:
+# because the teacher moves towards the student. But the teacher forgets what it knew. The code compares a fixed teacher
+# with one that moves, over 30 steps with the same hint:
 
 # %%
 fixed, moving, student_f, student_g = ft.copy(), ft.copy(), fs.copy(), fs.copy()
@@ -125,29 +127,29 @@ lesson.caught("the gradient through the teacher: its feature is another", moving
 # %% [markdown]
 # ## A relation
 #
-# A hint wants the same values. A relation asks for less: **images that the teacher finds alike, the student is to find
-# alike**. It compares N x N numbers on both sides, so no regressor is needed, whatever DS and DT are. Here is one in
-# full, similarity-preserving distillation.
+# A hint compares the values of the features. A relation requires less: **if two images are alike for the teacher, they
+# should be alike for the student**. It compares N x N numbers on both sides, so it needs no regressor, whatever DS and
+# DT are. We derive one relation completely: similarity-preserving distillation.
 #
 # 1. For features $F$ (N, D), take the products of all pairs of samples: $G = F F^\top$ (N, N), or
-#    $G_{ij} = \sum_d F_{id} F_{jd}$. It is large where two features point the same way.
-# 2. Give each row the length 1, so that the features' scale does not matter: $A_{ij} = G_{ij} / l_i$ with
+#    $G_{ij} = \sum_d F_{id} F_{jd}$. It is large if two features point in the same direction.
+# 2. Scale each row to length 1, so that the scale of the features does not matter: $A_{ij} = G_{ij} / l_i$ with
 #    $l_i = \Vert G_i \Vert$.
 # 3. Do the same with the teacher's features; call the result $B$. The loss is
 #    $L = \frac{1}{N^2} \sum_{ij} (A_{ij} - B_{ij})^2$.
-# 4. Backwards. By A: $dA = 2 (A - B)/N^2$.
-# 5. Through the length. $l_i$ depends on the whole row: $\partial l_i / \partial G_{ij} = G_{ij} / l_i = A_{ij}$. With
-#    the rule for a quotient,
+# 4. Now the backward pass. The gradient with respect to A is $dA = 2 (A - B)/N^2$.
+# 5. Next is the division by the length. $l_i$ depends on the whole row:
+#    $\partial l_i / \partial G_{ij} = G_{ij} / l_i = A_{ij}$. With the quotient rule,
 #
 #    $$\frac{\partial A_{ik}}{\partial G_{ij}} = \frac{\delta_{kj}}{l_i} - \frac{G_{ik} A_{ij}}{l_i^2}$$
 #
-#    and as $G_{ik} = A_{ik} l_i$, this is $(\delta_{kj} - A_{ik} A_{ij}) / l_i$.
-# 6. Sum over all $k$ with what comes from above:
+#    and because $G_{ik} = A_{ik} l_i$, this is $(\delta_{kj} - A_{ik} A_{ij}) / l_i$.
+# 6. Sum over all $k$, weighted with $dA_{ik}$:
 #
 #    $$dG_{ij} = \frac{1}{l_i} \left( dA_{ij} - A_{ij} \sum_k A_{ik} \, dA_{ik} \right)$$
 #
-#    A part of $dA$ along the row is taken off: a longer row is the same direction.
-# 7. Through the products. $F$ stands **on both sides**: $F_{id}$ is in row $i$ of G, and in column $i$.
+#    This removes the part of $dA$ along the row, because a longer row has the same direction.
+# 7. Last is the product. $F$ is **both factors**: $F_{id}$ affects row $i$ of G and column $i$.
 #
 #    $$dF_{id} = \sum_j dG_{ij} F_{jd} + \sum_j dG_{ji} F_{jd}$$
 #
@@ -163,7 +165,7 @@ def alike(f):
 
 
 def relation(fs, ft):
-    """Features (N, DS) and (N, DT) -> the value, and its gradient with respect to fs."""
+    """Features (N, DS) and (N, DT) -> the loss, and its gradient with respect to fs."""
     (A, length), (B, _) = alike(fs), alike(ft)
     dA = 2 * (A - B) / len(fs) ** 2
     dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length
@@ -178,8 +180,7 @@ lesson.close("gradient: the engine's", dfs, losses.similarity_preserving(fs, ft)
 lesson.close("a teacher's feature ten times as long: the same", relation(fs, 10 * ft)[0], value)
 
 # %% [markdown]
-# The engine's version is more careful in one thing: a sample whose hidden units are all off has a feature of zeros,
-# which has no direction.
+# The engine's version handles one more case: if all hidden units of a sample are 0, its feature has no direction.
 
 # %%
 off = fs * (np.arange(N) > 0)[:, None]  # the first sample's units are off
@@ -188,21 +189,22 @@ with np.errstate(invalid="ignore"):
 lesson.true("and the engine's is sound", np.all(np.isfinite(losses.similarity_preserving(off, ft)[1])))
 
 # %% [markdown]
-# Two mistakes. Who differentiates $F F^\top$ as if one of the two $F$ were a constant gets one of the two sums of step
-# 7; a gradient check sees it. And who leaves out step 2 has a loss that depends on how long the teacher's features
-# happen to be. Its gradient is right, so **no gradient check sees that**. A claim about scale does.
+# Two mistakes are easy to make. The first differentiates $F F^\top$ as if one of the two $F$ were a constant. This
+# gives only one of the two sums of step 7, and a gradient check finds it. The second leaves out step 2. Then the loss
+# depends on the scale of the teacher's features. Its gradient is the right derivative of this loss, so **no gradient
+# check finds it**. A test with another scale does.
 #
-# <details><summary><b>Guess first:</b> A term of the derivation was left out in value and gradient alike. Does the
-# gradient check of lesson 4 find it?</summary>
+# <details><summary><b>Guess first:</b> A step is missing in both the value and the gradient. Does the gradient check of
+# lesson 4 find it?</summary>
 #
-# No: it compares the gradient with the value, and both lack it. The row after asks what the loss is *for*: a teacher's
-# feature ten times as long must change nothing. That finds it.
+# No. It compares the gradient with the value, and the step is missing in both. The last row below tests a property that
+# the loss must have: it must not change if the teacher's feature is ten times as long. This finds the mistake.
 # </details>
 
 
 # %%
 def one_side(fs, ft):
-    """Step 7 with its first sum alone."""
+    """Step 7 with only its first sum."""
     (A, length), (B, _) = alike(fs), alike(ft)
     dA = 2 * (A - B) / len(fs) ** 2
     dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length
@@ -223,13 +225,14 @@ lesson.true("no step 2: the gradient check passes it", report.ok, f"{report.rela
 lesson.caught("no step 2: a teacher ten times as long", unnormalised(fs, 10 * ft)[0], unnormalised(fs, ft)[0])
 
 # %% [markdown]
-# ## Where the teacher looks, and why an MLP cannot follow
+# ## Attention transfer, and why an MLP cannot use it
 #
-# **Attention transfer** compares places. A convolution's feature is a map (N, C, H, W). The squares of its values,
-# summed over the channels, say where in the image something was found, (N, H, W); the student is to find something at
-# the same places. The channels may stand in any order.
+# **Attention transfer** compares positions in the image. The feature of a convolution is a map (N, C, H, W). The
+# squares of its values, summed over the channels, show where in the image the network found something, (N, H, W). The
+# student learns to find something at the same positions. The order of the channels does not matter.
 #
-# A dense layer has no places: its values belong to the whole image. The engine refuses, and says what would work.
+# A dense layer has no positions, because its values belong to the whole image. The engine refuses, and tells what would
+# work.
 
 # %%
 map_s, map_t = rng.standard_normal((2, 3, 4, 4)), rng.standard_normal((2, 8, 4, 4))
@@ -249,15 +252,17 @@ lesson.true("attention transfer to an MLP is refused, with a reason", "maps" in 
 # %% [markdown]
 # ## A small run
 #
-# As in lesson 13: the same first weights, batches and steps for all, several seeds, and settings that were fixed before
-# (the engine's defaults). The teacher looks at each image once, and its logits and features are kept. All but the first
-# get soft targets as well, so a hint or a relation has to be worth more than soft targets alone.
+# The comparison is fair as in lesson 13: all students have the same first weights, batches and steps, there are several
+# seeds, and the settings were fixed before (they are the engine's defaults). The teacher computes its logits and
+# features once for each image, and they are stored. All students except the first also learn from soft targets. So a
+# hint or a relation must improve on soft targets alone.
 #
-# <details><summary><b>Guess first:</b> Three ways to learn beside the labels: soft targets, a hint, and relations.
-# Which makes the fewest errors, and which comes nearest to the teacher's relations?</summary>
+# <details><summary><b>Guess first:</b> Students learn from labels and in one of three ways from the teacher: soft
+# targets, a hint, or a relation. Which makes the fewest errors? Which comes nearest to the teacher's
+# relations?</summary>
 #
-# Not the same one. Soft targets make the fewest errors, 588 on average; the relation comes nearest to the teacher's
-# relations, 0.92e-3, and makes no fewer errors than labels do, 664 beside 659.
+# Two different ones. Soft targets make the fewest errors, 588 on average. The relation comes nearest to the teacher's
+# relations, 0.92e-3, but makes as many errors as labels alone: 664 and 659.
 # </details>
 
 # %%
@@ -274,7 +279,7 @@ theirs = teacher.forward_with_taps(test_images[:100], [layers.teacher])[1][layer
 
 
 def ask(layers, temperature):
-    """What a method gets when it asks for the teacher: the answers that were kept."""
+    """Return the stored answers, for a method that asks for the teacher."""
     return CachedTeacher(answers, features)
 
 
@@ -289,7 +294,7 @@ def trained(name, seed):
 
 
 def unlike(student):
-    """How far the student's relations are from the teacher's, on 100 test images, in thousandths."""
+    """Return 1000 times the distance of the student's relations from the teacher's, on 100 test images."""
     ours = student.forward_with_taps(test_images[:100], [layers.student])[1][layers.student]
     return 1000 * float(losses.similarity_preserving(ours, theirs)[0])
 
@@ -312,9 +317,9 @@ lesson.true("relations learned: nearer to the teacher's than before, in every se
 lesson.close("the teacher has not changed", teacher.vector, before, within=0)
 
 # %% [markdown]
-# Read the errors as lesson 13 taught: a difference smaller than that between two seeds is no difference yet, and a
-# teacher that has seen more images brings these with it. What the relation does is certain for the relation alone.
-# Whether it saves errors is another question, and the table answers it for this run only.
+# Read the errors as in lesson 13. A difference that is smaller than the one between two seeds shows nothing. And the
+# teacher has seen more images, which is also an advantage. The relation certainly makes the student's relations more
+# like the teacher's. Whether it also saves errors is another question. The table answers it only for this run.
 
 # %% tags=["hide-input"]
 ten_of_each = np.concatenate([np.flatnonzero(test_labels == k)[:10] for k in range(10)])
@@ -337,30 +342,32 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# Which of these is best. That depends on the pair of networks, on the layers that are compared and on the weights of
-# the terms; here they are the engine's defaults, not tuned for this pair. With a large teacher and a deep student there
-# is more to say in a hidden layer than here.
+# The lesson does not show which method is best. That depends on the pair of networks, on the layers that are compared
+# and on the weights of the terms. Here the weights are the engine's defaults, not tuned for this pair. With a large
+# teacher and a deep student, a hidden layer contains more to learn from.
 #
 # ## Read on
 #
-# - Romero et al. 2015, [*FitNets: hints for thin deep nets*](https://arxiv.org/abs/1412.6550), §2.2: the hint, there in
-#   a stage of its own.
+# - Romero et al. 2015, [*FitNets: hints for thin deep nets*](https://arxiv.org/abs/1412.6550), §2.2: the hint, in a
+#   separate first stage.
 # - Zagoruyko and Komodakis 2017, [*Paying more attention to attention*](https://arxiv.org/abs/1612.03928), §3.1:
 #   attention transfer.
 # - Tung and Mori 2019, [*Similarity-preserving knowledge distillation*](https://arxiv.org/abs/1907.09682), §3: the
 #   relation derived here.
 # - Park, Kim, Lu and Cho 2019, [*Relational knowledge distillation*](https://arxiv.org/abs/1904.05068), §3.2: distances
-#   and angles instead of products. Its distances are divided by their mean, which depends on every feature: the same
-#   care as in step 5.
+#   and angles instead of products. Its distances are divided by their mean, which depends on every feature. So its
+#   derivation needs a step like step 5.
 # - [`minikd/losses/features/`](../minikd/losses/features/), each with its derivation;
 #   [`minikd/nn/container.py`](../minikd/nn/container.py) for the taps.
 # - Lesson 15 runs the same code on a GPU.
 #
 # ## Exercises
 #
-# `minikd check 14` puts the skeleton into `work/14_beyond_logits.py` the first time and checks it from then on.
+# The first time, `minikd check 14` creates the skeleton `work/14_beyond_logits.py`. After that, it checks your solution
+# there.
 #
-# 1. `directions` and `directions_backward`: rows of length 1 and the way back, steps 5 and 6 as a layer of its own.
-# 2. `cosine_loss` and `cosine_gradient`: a hint that compares directions only, with your own layer inside.
+# 1. `directions` and `directions_backward`: rows of length 1 and the backward pass, that is, steps 5 and 6 as a
+#    separate layer.
+# 2. `cosine_loss` and `cosine_gradient`: a hint that compares only directions. It uses your layer.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,26 +1,26 @@
 # %% [markdown]
 # # 15. The same code on a GPU
 #
-# **Goal** write a function once, for NumPy and for a GPU; know what a GPU changes (memory, time, rounding), and what it
-# must not change.
+# **Goal** Write a function once for NumPy and for a GPU, and learn what a GPU changes (memory, time, rounding) and what
+# it must not change.
 #
-# **Needs** lessons 1 and 3. No GPU: what needs one is skipped, and its row says so.
+# **Needs** lessons 1 and 3. You need no GPU: parts that need one are skipped, and their rows say so.
 #
-# **You will see** how far a sum's rounding goes, in four orders of adding, and a clock that stops too early.
+# **You will see** the rounding error of a sum in four orders of addition, and a time measurement that stops too early.
 #
 # **Minutes** 1
 
 # %% [markdown]
 # A GPU is a second computer on a card. It has its own memory, and thousands of small arithmetic units. CuPy is a
-# library with NumPy's functions whose arrays lie in that memory. Three words from here on: the *host* is the processor
-# and memory that NumPy uses, the *device* is the GPU, and a *launch* is one order from the host to the device, such as
-# "add these two arrays".
+# library with NumPy's functions whose arrays are in that memory. This lesson uses three terms. The *host* is the
+# processor and memory that NumPy uses. The *device* is the GPU. A *launch* is one order from the host to the device,
+# such as "add these two arrays".
 #
-# You need no GPU here. Two stand-ins show what can be shown without one, and neither pretends to be fast:
+# You need no GPU here. Two stand-ins show what is possible without one. They say nothing about speed:
 #
 # - `elsewhere()`, from minikd, is an array library whose arrays NumPy cannot read. It shows whether a function would
-#   run on a device, and counts what it would ask for.
-# - `Queue`, below, is a worker with a list of orders. It shows what goes wrong with clocks.
+#   run on a device, and counts its launches and copies.
+# - `Queue`, below, is a worker with a list of orders. It shows how time measurements go wrong.
 
 # %%
 import math
@@ -42,24 +42,25 @@ from minikd.report import style
 
 lesson = Lesson("15_gpu")
 rng = np.random.default_rng(15)
-backend = choose("auto")  # "cupy" where a GPU has answered, "numpy" elsewhere
+backend = choose("auto")  # "cupy" if a GPU works, else "numpy"
 print(f"backend: {backend.name}, because: {backend.reason}")
 
 # %% [markdown]
 # ## 1. Ask the array, not a switch
 #
-# 1. `np.exp` is NumPy's and `cupy.exp` is CuPy's. A function for both must find out whose array it was given.
-# 2. `module_of(x)` returns the library that made `x`. It is customary to call it `xp`, and to write `xp.exp(x)`.
+# 1. `np.exp` is for NumPy arrays and `cupy.exp` for CuPy arrays. A function for both must find out which kind of array
+#    it gets.
+# 2. `module_of(x)` returns the library of `x`. By convention it is called `xp`, as in `xp.exp(x)`.
 # 3. Operators and methods (`x - y`, `x.sum(1)`) belong to the array. They need no `xp`.
-# 4. So only two kinds of line need it: functions (`exp`, `maximum`), and lines that *make* an array
-#    (`zeros`, `arange`).
+# 4. So only two kinds of lines need it: functions (`exp`, `maximum`), and lines that *create* an array (`zeros`,
+#    `arange`).
 #
-# Here is lesson 1's softmax, in this way.
+# This is the softmax of lesson 1, written in this way.
 
 
 # %%
 def softmax(z):
-    """Probabilities (N, K) of logits (N, K), wherever these lie."""
+    """Probabilities (N, K) of logits (N, K), on the host or on a device."""
     xp = module_of(z)
     e = xp.exp(z - z.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)
@@ -76,29 +77,29 @@ with elsewhere() as other:
 print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count in asked.items()))
 
 # %% [markdown]
-# One copy and five launches (`sub` and `truediv` are Python's names for `-` and `/`). To give an order costs some
-# millionths of a second, for ten numbers as for ten million. A GPU wins on large batches; with a small network and a
-# small batch the launches are what a step costs. The engine therefore has a few functions of its own for a GPU in
-# `minikd/backends/cuda`: Adam's step, a dozen launches as NumPy writes it, is one there.
+# These are one copy and five launches (`sub` and `truediv` are Python's names for `-` and `/`). A launch takes some
+# millionths of a second, for ten numbers as for ten million. So a GPU is better with large batches. With a small
+# network and a small batch, most of the time goes to launches. Therefore the engine has some special functions for a
+# GPU in `minikd/backends/cuda`. For example, Adam's step is a dozen launches in NumPy's form, and one launch there.
 #
-# The orders of a training step are the same in every step. So they can be recorded once, as a *CUDA graph*, and given
-# as one order from then on. That works only if a step asks the host for nothing: what differs from step to step (the
-# batch, the learning rate, dropout's masks) must lie on the device already. `minikd/training/graph.py` shows how.
+# Every training step has the same launches. So they can be recorded once, as a *CUDA graph*. After that, one launch
+# runs all of them. This works only if a step needs nothing from the host. Everything that differs from step to step
+# (the batch, the learning rate, the dropout masks) must be on the device already. `minikd/training/graph.py` shows how.
 #
-# **Why not a switch?** Many libraries have one: `from backend import xp`, set once when the program starts. It is
-# shorter, and wrong as soon as one program holds both kinds of array: a model on the GPU and one on the host to compare
-# it with, as in `minikd gpu-check`. The switch says "host", the array lies on the device.
+# **Why not a switch?** Many libraries have a global switch: `from backend import xp`, set once when the program starts.
+# It is shorter. But it is wrong if one program has both kinds of arrays, as `minikd gpu-check` does: it compares a
+# model on the GPU with one on the host. Then the switch may say "host" although the array is on the device.
 
 
 # %%
 def softmax_by_switch(z):
-    """The same, but the library is chosen by a global name."""
-    e = np.exp(z - z.max(1, keepdims=True))  # somebody has set `xp = np` far away
+    """The same, but a global name chooses the library."""
+    e = np.exp(z - z.max(1, keepdims=True))  # as with a global `xp = np`
     return e / e.sum(1, keepdims=True)
 
 
 def refused(function, *arguments):
-    """Return whether these arguments raise TypeError, and what it says."""
+    """Return whether these arguments raise TypeError, and its message."""
     try:
         function(*arguments)
     except TypeError as error:
@@ -118,21 +119,21 @@ for bug, (raised, says) in trouble.items():
     print(f"    TypeError: {says}")
 
 # %% [markdown]
-# CuPy refuses the second and the third in the same way, with other words. The first it lets pass: NumPy hands
-# `np.exp(x)` to CuPy. People write `np.exp` for years because of it, until a line says `np.zeros`.
+# CuPy also refuses the second and the third, with another message. But it accepts the first, because NumPy passes
+# `np.exp(x)` on to CuPy. So people can write `np.exp` for years without an error, until a line says `np.zeros`.
 #
 # ## 2. Two memories
 #
-# 1. What the host reads must lie in its memory, what the device works on must lie in the device's.
-# 2. A copy between them goes through a narrow door, and each one is an order that has to be waited for.
-# 3. So: weights are copied once. A batch is copied once. Nothing comes back before somebody looks at it.
+# 1. The host can read only its own memory, and the device only its own.
+# 2. A copy between them is slow, and a copy to the host must wait for all launches before it.
+# 3. So copy the weights once, copy each batch once, and copy a result back only when it is needed.
 #
-# The stand-in counts copies. A step that sends the weights along with each batch is seen at once.
+# The stand-in counts the copies. So it shows if a step copies the weights again with each batch.
 #
-# <details><summary><b>Guess first:</b> 100 steps on a device, and the loss is fetched every 50th. Somebody fetches it
-# each time, to print it. How many copies to the host is that, instead of how many?</summary>
+# <details><summary><b>Guess first:</b> A training runs 100 steps on a device. How many copies to the host does it make
+# if it fetches the loss every 50 steps? And if it fetches the loss in every step?</summary>
 #
-# 100 instead of 2. Each of them waits until the device's queue is empty.
+# 2, and 100. Each of them waits until the device's queue is empty.
 # </details>
 
 # %%
@@ -148,13 +149,13 @@ with elsewhere() as other:
         loss = losses.softmax(once(device.put(images))).max(1).mean()  # some number; it stays on the device
         total = total + loss
         if (step + 1) % 50 == 0:
-            shown = float(total) / (step + 1)  # somebody looks: one number comes back
+            shown = float(total) / (step + 1)  # one number comes back
     right = dict(other.calls)
 
     other.calls.clear()
     for _ in range(STEPS):
-        again = student.to(device)  # the weights travel in every step
-        shown = float(losses.softmax(again(device.put(images))).max(1).mean())  # and somebody looks every time
+        again = student.to(device)  # the weights are copied in every step
+        shown = float(losses.softmax(again(device.put(images))).max(1).mean())  # and the loss comes back every time
     wrong = dict(other.calls)
 
 TO, FROM = "copy to the device", "copy to the host"
@@ -165,21 +166,21 @@ lesson.caught("a look at the loss in each step", wrong[FROM], right[FROM], beyon
 print(f"a batch is {images.nbytes:,} bytes, the weights are {4 * student.size:,}")
 
 # %% [markdown]
-# minikd holds to that: a test counts the copies of every kind of training step, and docs/gpu.md prints them.
+# minikd follows these rules. A test counts the copies of every kind of training step, and docs/gpu.md lists them.
 #
-# ## 3. The device works while you look away
+# ## 3. A launch does not wait
 #
-# A launch does not wait. The host puts the order into a queue and goes on; the device takes the orders one by one. Only
-# who asks for a number (`float(loss)`, a copy to the host) waits for all orders before it. To *synchronise* is to wait
-# until the queue is empty.
+# The host puts the launch into a queue and continues. The device runs the launches one after the other. Only a copy to
+# the host, such as `float(loss)`, waits for all launches before it. To *synchronise* means to wait until the queue is
+# empty.
 #
-# So a clock around a few launches measures how fast the host can give orders. `Queue` is a **model** of that, with a
-# thread for the device. It is no GPU, and its times say nothing about one; but the mistake is the same.
+# So a clock around a few launches measures only how fast the host can launch. `Queue` is a **model** of this, with a
+# thread as the device. It is not a GPU, and its times say nothing about one. But the mistake is the same.
 
 
 # %%
 class Queue:
-    """A model of a device: `launch` returns at once, one worker does what was ordered, in order."""
+    """A model of a device: `launch` returns at once, and one worker runs the orders one after the other."""
 
     def __init__(self):
         self.worker, self.orders = one_worker(), []
@@ -194,7 +195,7 @@ class Queue:
 
 
 def product():
-    """Something to do, and the time when it is done."""
+    """Compute a product, and return the time when it is done."""
     a @ a  # (M, M) = (M, M) @ (M, M)
     return time.perf_counter() - start
 
@@ -215,15 +216,16 @@ lesson.caught("a clock that is stopped before the queue is empty", unsynchronise
 print(f"12 products: {1e3 * unsynchronised:.1f} ms by the wrong clock, {1e3 * synchronised:.1f} ms by the right one")
 
 # %% [markdown]
-# The right clock: synchronise, start, work, synchronise, stop. The first wait matters as well: without it you pay for
-# what was ordered before. And the first run does not count, because CuPy translates its code for the device then.
-# `minikd.evidence.gpu_check.device.seconds` does it so, and medians of many runs are reported.
+# The right way is: synchronise, start the clock, work, synchronise, stop the clock. The first wait is needed too.
+# Without it, the time includes work that was launched before. And the first run does not count, because CuPy compiles
+# its code for the device then. `minikd.evidence.gpu_check.device.seconds` measures in this way. minikd reports the
+# median of many runs.
 #
 # ## 4. float32 stays float32
 #
-# A GPU for games works on float64 at a thirty-second or a sixty-fourth of its float32 speed, and a float64 array takes
-# twice the memory. One careless scalar is enough. NumPy 2 and CuPy 14 have the same rule: a *Python* float adapts
-# itself to the array, a *NumPy* float64 does not, and the result is float64.
+# With float64, a consumer GPU has 1/32 or 1/64 of its float32 speed, and an array needs twice the memory. One wrong
+# scalar is enough to get float64. NumPy 2 and CuPy 14 have the same rule: with a *Python* float, the result has the
+# dtype of the array. With a *NumPy* float64, the result is float64.
 
 # %%
 x = rng.standard_normal(1000).astype(np.float32)
@@ -235,23 +237,24 @@ lesson.caught("np.sqrt where math.sqrt belongs: bytes of the result", careless.n
 lesson.close("the values do not tell: they are the same but for rounding", careless, careful, within=1e-6)
 
 # %% [markdown]
-# The values are right, so no test of values finds it. minikd's tests ask every layer and loss for its dtype.
+# The values are right, so no test of values finds this. minikd's tests check the dtype of every layer and loss.
 #
 # ## 5. Another order, other bits
 #
-# A device adds in another order than the processor: many units add a part each, then the parts are added. In real
-# numbers the order does not matter. In float32 it does. How much?
+# A device adds in another order than the processor: each of many units adds a part, and then the parts are added. For
+# real numbers the order does not matter. For float32 it does. How much?
 #
-# 1. A computed sum of two numbers is the true one, rounded: $\mathrm{fl}(a + b) = (a + b)(1 + \delta)$ with
+# 1. A computed sum of two numbers is the true sum, rounded: $\mathrm{fl}(a + b) = (a + b)(1 + \delta)$ with
 #    $|\delta| \le u$. For float32 $u = 2^{-24}$, half of what NumPy calls `eps`.
-# 2. Add $n$ numbers in any order. Each $x_i$ takes part in some of the $n - 1$ additions, and gets a factor
-#    $(1 + \delta)$ from each of these.
-# 3. So each $x_i$ arrives with a factor between $(1 - u)^{n-1}$ and $(1 + u)^{n-1}$, which is about $1 \pm (n - 1) u$.
+# 2. Add $n$ numbers in any order. Each $x_i$ is part of some of the $n - 1$ additions, and gets a factor $(1 + \delta)$
+#    from each of them.
+# 3. So in the result, each $x_i$ has a factor between $(1 - u)^{n-1}$ and $(1 + u)^{n-1}$, which is about
+#    $1 \pm (n - 1) u$.
 # 4. So the error of the computed sum $\hat{s}$ is at most
 #    $$|\hat{s} - s| \le (n - 1) \, u \sum_i |x_i|$$
-#    which is less than $n$ times `eps` times the sum of the sizes. It holds for *any* order.
-# 5. Add in pairs, then pairs of pairs: each $x_i$ takes part in only $\log_2 n$ additions, so $(n - 1)$ becomes
-#    $\log_2 n$. NumPy and GPUs add in a mixture of both.
+#    which is less than $n$ times `eps` times the sum of the absolute values. This holds for *any* order.
+# 5. Now add in pairs, then add the pairs in pairs, and so on. Then each $x_i$ is part of only $\log_2 n$ additions, so
+#    $(n - 1)$ becomes $\log_2 n$. NumPy and GPUs mix both ways.
 
 
 # %%
@@ -260,13 +263,13 @@ def one_by_one(x):
 
 
 def in_pairs(x):
-    while len(x) > 1:  # so many numbers as a power of 2 has
+    while len(x) > 1:  # len(x) is a power of 2
         x = x[0::2] + x[1::2]
     return x[0]
 
 
 def in_blocks(x):
-    return one_by_one(x.reshape(-1, 16).T.sum(1))  # 16 workers, each takes every 16th number
+    return one_by_one(x.reshape(-1, 16).T.sum(1))  # 16 workers; each adds every 16th number
 
 
 ORDERS = {
@@ -298,32 +301,32 @@ lesson.true("the same numbers in other orders have other bits", len(set(sums.val
 print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for name, value in sums.items()))
 
 # %% [markdown]
-# So host and device cannot be asked for equal bits. They are asked to agree **to a tolerance**, and the tolerance is
-# derived, not guessed: a sum of 1,000 numbers may be off by 1e-13 in float64, by 6e-5 in float32; a network has
-# layers of such sums, but errors also cancel, as the figure shows. `minikd gpu-check` asks for 1e-10 and 1e-4. A
-# wrong formula is further off than that in float64, by orders of magnitude; in float32 a small mistake could hide, so
-# every case runs in both.
+# So a test cannot require equal bits on host and device. It requires agreement **within a tolerance**, and the
+# tolerance is derived, not guessed. A sum of 1,000 numbers may be wrong by 1e-13 in float64 and by 6e-5 in float32. A
+# network has layers of such sums, but errors also cancel, as the figure shows. `minikd gpu-check` allows 1e-10 and
+# 1e-4. In float64, the error of a wrong formula is larger by orders of magnitude. In float32, a small mistake could
+# stay below the tolerance. So every case runs in both.
 #
-# The error is measured against $\sum |x_i|$, not against the sum. Where large numbers cancel, the sum is small and its
-# *relative* error can be anything. minikd therefore divides by the largest element of the whole array.
+# The bound is relative to $\sum |x_i|$, not to the sum. If large numbers cancel, the sum is small and its *relative*
+# error can be very large. Therefore minikd divides by the largest element of the whole array.
 #
 # ## 6. Two writers, one place
 #
-# A device does many things at the same time. Let two of them add to one place: both read 5, both add 1, both write 6,
-# and one addition is lost. NumPy has the same trap, on one processor: with a repeated index, `a[index] += 1` reads all
-# the old values first, then writes.
+# A device runs many threads at the same time. Let two of them add to the same place: both read 5, both add 1, both
+# write 6, and one addition is lost. NumPy has the same problem on one processor. If an index is repeated,
+# `a[index] += 1` reads all old values first, and then writes.
 #
-# <details><summary><b>Guess first:</b> The same numbers are added twenty times, in the order in which parallel workers
-# happen to be ready. How often are the bits other than the first time?</summary>
+# <details><summary><b>Guess first:</b> The same numbers are added twenty times, each time in the random order in which
+# parallel workers finish. How many different results are there?</summary>
 #
-# In most of them: 13 of 20 in the run that was recorded. Addition of floats is not associative.
+# Many: 13 in 20 additions in the recorded run. Addition of floats is not associative.
 # </details>
 
 # %%
 labels = rng.integers(0, 10, 1000)
 counts = np.zeros(10, np.int64)
-counts[labels] += 1  # WRONG: each place is written from its old value
-gathered = (labels[:, None] == np.arange(10)).sum(0)  # (10,): each place looks for what belongs to it
+counts[labels] += 1  # WRONG: a repeated index is counted once
+gathered = (labels[:, None] == np.arange(10)).sum(0)  # (10,): each place sums its own labels
 counted = np.bincount(labels.astype(np.intp), minlength=10)
 lesson.close("each place gathers its own: the counts of labels", gathered, counted, within=0)
 lesson.caught("counts[labels] += 1 with repeated labels", counts, gathered)
@@ -333,14 +336,14 @@ arrivals = {float(one_by_one(rng.permutation(parts))) for _ in range(20)}
 lesson.true("additions in order of arrival: other bits each time", len(arrivals) > 1, f"{len(arrivals)} of 20")
 
 # %% [markdown]
-# A GPU has *atomic* additions, which lose nothing: one writer at a time. But the order is the order of arrival, which
-# changes from run to run, and so do the bits. minikd has no atomics. Where lesson 8 adds the windows' gradients into an
-# image, its code for a device turns the loop round: each pixel gathers from the windows that read it, in a fixed order.
-# One writer for each place, and the same bits in each run.
+# A GPU has *atomic* additions, which let one writer at a time add, so nothing is lost. But they run in the order of
+# arrival, which changes from run to run. So the bits change too. minikd uses no atomics. Lesson 8 adds the gradients of
+# the windows into an image. On a device, minikd does the opposite: each pixel sums the gradients of the windows that
+# read it, in a fixed order. So each place has one writer, and each run has the same bits.
 #
 # ## 7. On a GPU
 #
-# What follows needs one. Without one each row says `not run` and why, and nothing is claimed.
+# The rest needs a GPU. Without one, each row says `not run` and the reason, and claims nothing.
 
 # %%
 BATCHES = (1, 8, 64, 512)
@@ -348,7 +351,7 @@ speed = {}
 
 
 def images_a_second(model, there, clock):
-    """Images a second through a small CNN, for each batch size; the first run does not count."""
+    """Return images per second through a small CNN, for each batch size; the first run does not count."""
     found = []
     for batch in BATCHES:
         x = there.put(rng.standard_normal((batch, 1, 28, 28)).astype(np.float32))
@@ -364,7 +367,7 @@ def clock_of_the_host(work):
 
 
 def on_the_gpu():
-    """Check and time what only a GPU can show."""
+    """Check and time what needs a GPU."""
     cases = list(differences(backend))
     for dtype, allowed in BOUNDS.items():
         worst = max(one["difference"] for one in cases if one["dtype"] == dtype)
@@ -392,9 +395,9 @@ else:
         print(row(f"GPU: {claim}", "not run", backend.reason))
 
 # %% [markdown]
-# `minikd gpu-check` does all of this and more on your GPU: every layer, loss and model of the gradient suite, in
-# float64 and float32, beside NumPy; the trainings of the main job for some steps, with their copies counted and their
-# steps timed by the right clock. It leaves `gpu-check.json`, a file that can be sent.
+# `minikd gpu-check` does all of this and more on your GPU. It compares every layer, loss and model of the gradient
+# suite with NumPy, in float64 and float32. It runs some steps of each training of the main job, counts the copies and
+# times the steps in the right way. It writes the results to `gpu-check.json`.
 
 # %% tags=["hide-input"]
 figure = style.new_figure(10, 4.2, "A sum's bits depend on the order; a clock must wait for the queue")
@@ -431,25 +434,26 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# Without a GPU: no speed, no GPU's own rounding, nothing about NVIDIA's libraries. A GPU also multiplies and adds in
-# one step with one rounding, which gives other bits again, inside the same kind of bound. docs/gpu.md says what of
-# minikd has run on a GPU and what has not. Several GPUs, float16 and streams are left out, here and in minikd.
+# Without a GPU, the lesson shows no speed, no rounding of a GPU and nothing about NVIDIA's libraries. A GPU also
+# multiplies and adds in one operation with one rounding. This gives other bits again, within a similar bound.
+# docs/gpu.md tells which parts of minikd have run on a GPU. Several GPUs, float16 and streams are not part of this
+# lesson, nor of minikd.
 #
 # ## Read on
 #
 # Higham, [*Accuracy and Stability of Numerical Algorithms*](https://doi.org/10.1137/1.9780898718027) (2nd edition,
 # 2002), chapter 4: orders of summation. CuPy's user guide, "Basics of CuPy" and "Performance Best Practices". In the
 # engine: [`minikd/backends/__init__.py`](../minikd/backends/__init__.py),
-# [`minikd/backends/cuda`](../minikd/backends/cuda), [`minikd/evidence/gpu_check`](../minikd/evidence/gpu_check).
-# Lesson 8 has the loop that is turned round here, lesson 16 ships the student.
+# [`minikd/backends/cuda`](../minikd/backends/cuda), [`minikd/evidence/gpu_check`](../minikd/evidence/gpu_check). Lesson
+# 8 adds the gradients of windows. Lesson 16 prepares the student for use.
 #
 # ## Exercises
 #
-# `minikd check 15` puts the skeleton into `work/15_gpu.py` the first time, and checks it from then on. It runs your
-# functions on NumPy and on the stand-in, so it needs no GPU; where NumPy is called on an array of the other library,
-# your line is named.
+# The first time, `minikd check 15` creates the skeleton `work/15_gpu.py`. After that, it checks your solution there. It
+# runs your functions with NumPy and with the stand-in, so it needs no GPU. If your code calls NumPy on an array of the
+# stand-in, it names the line.
 #
-# - `one_hot(labels, classes)`: it must *make* an array, and in the right memory.
-# - `gelu(x)`: a smooth relative of ReLU with constants in it; float32 must stay float32.
+# - `one_hot(labels, classes)`: it must *create* an array, in the right memory.
+# - `gelu(x)`: a smooth version of ReLU with constants in it. float32 must stay float32.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,13 +1,13 @@
 # %% [markdown]
-# # 16. Ship the student
+# # 16. A small student without minikd
 #
-# **Goal** Make the student small: half the bytes as float16, a quarter as int8, with errors that are known beforehand;
-# and a predictor that needs nothing but NumPy.
+# **Goal** Make the student small, with half the bytes as float16 and a quarter as int8, derive bounds on the error, and
+# write a predictor that needs only NumPy.
 #
 # **Needs** lessons 3, 10 and 13.
 #
-# **You will see** errors, bytes and time of the teacher and of three ways to store the student; then int4 and ternary
-# weights, and your student as C, as a page and as ONNX.
+# **You will see** the errors, bytes and time of the teacher and of the student in three formats. Then int4 and ternary
+# weights, and the student as C, as a page and as ONNX.
 #
 # **Minutes** 1
 
@@ -47,14 +47,14 @@ plan = Plan(epochs=lesson.pick(full=10, quick=2), batch_size=lesson.pick(full=12
 minikd.distill(teacher, student, data, plan)
 
 # %% [markdown]
-# ## On paper: what it costs
+# ## On paper: the cost of the student
 #
-# 1. A dense layer from C to O holds $O C$ weights and O biases. In float32 each is 4 bytes.
-# 2. For each image it does $O C$ **multiply-adds**: one for each weight.
-# 3. The student is 784 to 128 to 10, so it has $128 \cdot 784 + 128 + 10 \cdot 128 + 10 = 101770$ numbers, and does
+# 1. A dense layer from C to O has $O C$ weights and O biases. In float32, each takes 4 bytes.
+# 2. For each image it needs $O C$ **multiply-adds**, one for each weight.
+# 3. The student is 784-128-10. So it has $128 \cdot 784 + 128 + 10 \cdot 128 + 10 = 101770$ parameters, and needs
 #    $128 \cdot 784 + 10 \cdot 128 = 101632$ multiply-adds.
 #
-# <details><summary><b>Guess first:</b> How many numbers has a student of 784-128-10 to carry?</summary>
+# <details><summary><b>Guess first:</b> How many parameters does a student 784-128-10 have?</summary>
 #
 # 784·128 + 128 weights and biases, then 128·10 + 10: 101,770.
 # </details>
@@ -71,9 +71,10 @@ lesson.true("it computes 40 times less than the teacher", teacher.macs(shape) > 
 # %% [markdown]
 # ## A predictor in a dozen lines
 #
-# The student is two products. Written out, they need no library of ours: this file and an `.npz` are all that ships.
-# A weight may be stored small, with a scale to multiply it by (below); the predictor makes float32 of it as it loads.
-# `python -I` runs it without the current folder, and it prints whether minikd was imported.
+# The student is two matrix products. The script below computes them without minikd. You need only this script and an
+# `.npz` file. A weight may be stored in a small format with a scale (see below). The predictor converts it to float32
+# when it loads. `python -I` runs the script without the current folder, and the script prints whether minikd was
+# imported.
 
 # %%
 w0, b0, w1, b1 = (a.copy() for a in student.state_dict().values())
@@ -100,7 +101,7 @@ shipped = {}
 
 
 def ship(name, **weights):
-    """Write NAME.npz, let the predictor answer the test images with it, and note the file's bytes -> logits (N, 10)."""
+    """Write NAME.npz, run the predictor with it on the test images, record the file's size -> logits (N, 10)."""
     path = lesson.output / f"{name}.npz"
     np.savez(path, **common, **weights)
     np.save(given, data.test_images)
@@ -119,9 +120,10 @@ lesson.close("its logits are the engine's, up to the order of a sum", found, log
 # %% [markdown]
 # ## Half the bytes: float16
 #
-# 1. A float16 has 11 significant bits. Neighbours of $w$ lie at most $\epsilon |w|$ apart, with $\epsilon = 2^{-10}$.
-# 2. Rounding goes to the nearer one, so the error is at most half of that: $|w_{16} - w| \le \epsilon |w| / 2$.
-# 3. Below $2^{-14}$ the spacing no longer shrinks. It stays $2^{-24}$, and the error stays below $2^{-25}$.
+# 1. A float16 has 11 significant bits. The distance between neighbouring numbers near $w$ is at most $\epsilon |w|$,
+#    with $\epsilon = 2^{-10}$.
+# 2. Rounding takes the nearer one, so the error is at most half of this distance: $|w_{16} - w| \le \epsilon |w| / 2$.
+# 3. Below $2^{-14}$ the distance no longer gets smaller. It is $2^{-24}$, so the error is at most $2^{-25}$.
 
 # %%
 half = w0.astype(np.float16).astype(np.float32)
@@ -146,19 +148,20 @@ lesson.true("it is little more than half", shipped["student_float16"] < 0.52 * s
 # %% [markdown]
 # ## A quarter: int8
 #
-# 1. An int8 holds -128 to 127. Give each **row** of w, which makes one output, a scale of its own:
-#    $s_o = \max_c |w_{oc}| / 127$. Symmetric: 0 stays 0, and -128 is not used.
-# 2. Store $q_{oc} = \mathrm{round}(w_{oc} / s_o)$. Rounding is off by at most 1/2, so
+# 1. An int8 is a number from -128 to 127. Give each **row** of w, which computes one output, its own scale:
+#    $s_o = \max_c |w_{oc}| / 127$. This is symmetric: 0 stays 0, and -128 is not used.
+# 2. Store $q_{oc} = \mathrm{round}(w_{oc} / s_o)$. The error of rounding is at most 1/2, so
 #    $|s_o q_{oc} - w_{oc}| \le s_o / 2$.
-# 3. Do the same with each row of x, its scale $t_n$. The sum of products factors:
+# 3. Do the same with each row of x, with scale $t_n$ and whole numbers $p_{nc}$. Then the scales can be taken out of
+#    the sum:
 #    $$y_{no} \approx t_n s_o \sum_c p_{nc} q_{oc}$$
-# 4. The sum is of whole numbers. Each product is at most $127^2 = 16129$, too much for int8. 784 of them are at most
-#    12,645,136: an **int32** holds that with ease, and exactly.
+# 4. The sum has only whole numbers. Each product is at most $127^2 = 16129$, which is too large for int8. The sum of
+#    784 products is at most 12,645,136. An **int32** holds this exactly.
 #
-# <details><summary><b>Guess first:</b> The weights are rounded to whole numbers from -127 to 127. Of 10,000 test
-# images, how many get another answer?</summary>
+# <details><summary><b>Guess first:</b> The weights are rounded to whole numbers from -127 to 127. For how many of
+# 10,000 test images does the answer change?</summary>
 #
-# Six: 99.94 % are answered as before.
+# For six. 99.94 % of the answers stay the same.
 # </details>
 
 
@@ -170,7 +173,7 @@ def quantised(a):
 
 
 def product(a, w, kind=np.int32):
-    """a (N, C), w (O, C) -> (N, O), through whole numbers of that kind."""
+    """a (N, C), w (O, C) -> (N, O), computed with whole numbers of this kind."""
     (p, t), (q, s) = quantised(a), quantised(w)
     whole = p.astype(kind) @ q.astype(kind).T  # (N, O) = (N, C) @ (C, O)
     return whole * t * s.T
@@ -192,7 +195,7 @@ lesson.caught("stored as uint8: what is negative wraps around", q.astype(np.uint
 
 
 def answers8(x):
-    """Logits (N, 10) by two products of whole numbers."""
+    """Logits (N, 10) from two products of whole numbers."""
     return product(np.maximum(product(x.reshape(len(x), -1), w0) + b0, 0), w1) + b1
 
 
@@ -214,7 +217,7 @@ lesson.true("it is little more than a quarter", shipped["student_int8"] < 0.29 *
 
 # %%
 def one_image(model):
-    """The median time of 100 answers to one image each, in µs, after ten that do not count."""
+    """Return the median time of 100 answers to one image each, in µs, after ten that do not count."""
     times = []
     for i in range(110):
         begin = time.perf_counter()
@@ -245,13 +248,14 @@ left.legend(frameon=False, fontsize=9, loc="lower left")
 lesson.save(figure)
 
 # %% [markdown]
-# ## Smaller still: train with the rounding
+# ## Even smaller: train with rounded weights
 #
-# 1. An int4 weight is one of -7 to 7, two in a byte. A ternary weight is -1, 0 or 1, five in a byte.
-# 2. So few levels hurt a network that was trained without them. Train with them: the forward pass rounds the weights,
-#    $w_q = s\,\mathrm{clip}(\mathrm{round}(w / s), -Q, Q)$.
-# 3. The derivative of that is 0 almost everywhere. The **straight-through estimator** keeps the rounding error fixed
-#    while it differentiates: $\partial w_q / \partial w = 1$ inside the range and 0 outside.
+# 1. An int4 weight is a whole number from -7 to 7, and a byte holds two. A ternary weight is -1, 0 or 1, and a byte
+#    holds five.
+# 2. A network that was trained without rounding gets worse with so few values. So train with rounding: the forward pass
+#    rounds the weights, $w_q = s\,\mathrm{clip}(\mathrm{round}(w / s), -Q, Q)$.
+# 3. The derivative of this is 0 almost everywhere. The **straight-through estimator** treats the rounding error as a
+#    constant. So $\partial w_q / \partial w$ is 1 inside the range and 0 outside.
 #
 # `minikd/compression/straight_through.py` has the derivation, with the gradient of the scale $s$.
 
@@ -272,10 +276,10 @@ lesson.true("int4 is half of int8, ternary a fifth", whole["ternary", "with"].si
 lesson.true("ternary needs training with rounding", whole["ternary", "with"].errors < whole["ternary", "before"].errors)
 
 # %% [markdown]
-# ## Your student leaves Python: C, a page, ONNX
+# ## The student without Python: C, a page, ONNX
 #
-# The first needs a C compiler where it runs, the second a browser, the third a runtime such as onnxruntime. All three
-# give the same whole numbers. `docs/board.md` takes the C file to a board.
+# C needs a compiler for the target machine, the page a browser, and ONNX a runtime such as onnxruntime. All three
+# compute the same whole numbers. `docs/board.md` shows how to run the C file on a microcontroller.
 
 # %%
 c = minikd.export(student, data, to="c", path=lesson.output / "student" / "student.c", quantize="int8")
@@ -291,26 +295,26 @@ except minikd.errors.BackendError as error:
 # %% [markdown]
 # ## What this does not show
 #
-# - Speed from small numbers. The predictor makes float32 of float16 and int8 as it loads: there they save bytes alone.
-#   Our product of whole numbers costs time, for NumPy has no fast one, and its scales make float64 of the result.
-# - A phone, or another processor: all times are this machine's.
-# - Scales for the activations that are fixed beforehand, on example images; here each image gets its own on the spot.
-#   The exports do fix them: `minikd/exports/calibration.py`.
-# - What distilling gave: that is lesson 13's question, and its baseline is not here.
+# - A gain in speed. The predictor converts float16 and int8 to float32 when it loads, so they save only bytes. Our
+#   product of whole numbers is slow, because NumPy has no fast one, and its scales turn the result into float64.
+# - A phone, or another processor. All times are for this machine.
+# - Fixed scales for the activations, chosen on example images. Here each image has its own scale. The exports use fixed
+#   scales: `minikd/exports/calibration.py`.
+# - The gain of distillation. Lesson 13 compares with a baseline.
 #
 # ## Read on
 #
 # - B. Jacob and others, [*Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 #   Inference*](https://arxiv.org/abs/1712.05877), 2018, section 2.
 # - Lesson 10 for the teacher, lesson 13 for the student; [`minikd/weights.py`](../minikd/weights.py) for the engine's
-#   own file.
+#   file format.
 #
 # ## Exercises
 #
-# `minikd check 16` puts the skeleton into `work/16_ship.py` the first time, and checks it from then on.
+# The first time, `minikd check 16` creates the skeleton `work/16_ship.py`. After that, it checks your solution there.
 #
-# 1. `scales`: as here, but for a convolution's weights (O, C, R, S): one for each output channel.
-# 2. `quantise`: to int8 with these scales. Broadcasting meets the last axis first; yours belong to the first.
-# 3. `dequantise`: back to floats, to see what was lost.
+# 1. `scales`: as here, but for the weights of a convolution (O, C, R, S), with one scale for each output channel.
+# 2. `quantise`: to int8 with these scales. Broadcasting starts at the last axis, but your scales belong to the first.
+# 3. `dequantise`: back to floats, to see the rounding error.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 17. The whole experiment
 #
-# **Goal** Repeat the experiment that minikd grew from, a teacher and a student on handwritten digits, from the pixels
-# to an honest sentence; on your own data, if you name them.
+# **Goal** Repeat the original experiment of minikd, a teacher and a student on handwritten digits, from the pixels to a
+# justified conclusion. You can also use your own data.
 #
-# **Needs** lessons 10, 12 and 13; lesson 16 for what comes after.
+# **Needs** lessons 10, 12 and 13.
 #
-# **You will see** both networks epoch by epoch beside the published numbers, and what a baseline says to them.
+# **You will see** both networks epoch by epoch, compared with the published numbers and with a baseline.
 #
 # **Minutes** 2
 
@@ -32,22 +32,23 @@ lesson = Lesson("17_whole_experiment", own_data=True)
 # %% [markdown]
 # ## The plan
 #
-# A notebook in PyTorch trained two networks on MNIST, five epochs each, and printed two numbers: a convolutional
-# teacher, 98.59 %, and a student that had learned from the teacher alone, 97.31 %. This is its whole recipe:
+# minikd began with a PyTorch notebook. It trained two networks on MNIST for five epochs each, and printed two
+# accuracies: 98.59 % for a convolutional teacher, and 97.31 % for a student that learned only from the teacher. This is
+# its whole recipe:
 #
-# 1. **Teacher** of shape conv 5×5×32, pool 5, dense 128, dense 10; it learns the labels (cross-entropy, lesson 2).
-# 2. **Student** of shape 784-128-10; it learns the teacher's probabilities: KL divergence on the logits, T = 1
-#    (lesson 12), and never looks at a label.
-# 3. Both with Adam at 0.001 (lesson 6), and the test accuracy after every epoch. The notebook's batch size is not
-#    known to us; here it is 64.
+# 1. The **teacher** is conv 5×5×32, pool 5, dense 128, dense 10. It learns from the labels (cross-entropy, lesson 2).
+# 2. The **student** is 784-128-10. It learns the teacher's probabilities with the KL divergence at T = 1 (lesson 12),
+#    and uses no labels.
+# 3. Both use Adam with the learning rate 0.001 (lesson 6), and measure the test accuracy after every epoch. We do not
+#    know the batch size of the notebook. Here it is 64.
 #
-# Your own data take part with
+# To use your own data, run
 #
 #     python lessons/17_whole_experiment.py --data PATH
 #
 # where PATH is an .npz file, a folder of IDX files or a folder with one folder of pictures for each class (see
-# docs/own-data.md). In a notebook, set the environment variable MINIKD_DATA before you start it. No line below says
-# "digits", and none that it computes with says 10.
+# docs/own-data.md). In a notebook, set the environment variable MINIKD_DATA before you start it. The code below does
+# not assume digits or ten classes.
 
 # %%
 data = minikd.load_dataset(lesson.data)
@@ -62,8 +63,9 @@ lesson.close("and stretched to deviation 1", train.clean().std(), 1, within=1e-2
 # %% [markdown]
 # ## Teacher
 #
-# `fit` is the loop of lesson 10, with a look at the test images after every epoch, as the notebook had it. (Looking is
-# harmless as long as nothing is chosen by it. Choosing the best epoch would be learning from the test set.)
+# `fit` is the loop of lesson 10. As in the notebook, it measures the accuracy on the test images after every epoch.
+# (This is harmless as long as it does not influence a choice. To choose the best epoch would mean to learn from the
+# test set.)
 
 # %%
 EPOCHS = lesson.pick(full=5, quick=1)
@@ -73,7 +75,7 @@ AS_IT_WAS = Plan(epochs=EPOCHS, batch_size=64, learning_rate=1e-3, schedule="con
 
 
 def learn(model, objective, plan=AS_IT_WAS, views=train):
-    """Train a model in place -> its rows, one for each epoch, with the accuracy on the test images."""
+    """Train a model in place, and return a row for each epoch, with the accuracy on the test images."""
 
     def look(model, map_):
         logits = logits_of(model, test, map_)
@@ -89,8 +91,8 @@ teacher_rows = learn(teacher, Labels())
 # %% [markdown]
 # ## Student
 #
-# The teacher does not change any more, and the images do not either, so it is asked once. Each image keeps its number,
-# and with it its answer (`CachedTeacher`), however the images are shuffled.
+# The teacher and the images do not change any more. So the teacher answers each image only once. `CachedTeacher` stores
+# the answers by the index of the image, so the order of the images does not matter.
 
 # %%
 with workers() as map_:
@@ -98,12 +100,12 @@ with workers() as map_:
 
 
 def student():
-    """784-128-10 on MNIST: the same first weights each time."""
+    """784-128-10 on MNIST, with the same first weights each time."""
     return models.mlp(data.image_shape, (128,), data.classes, np.random.default_rng(2))
 
 
 def taught(temperature, alpha):
-    """The objective: the teacher's share of the loss is alpha, the labels' the rest."""
+    """Return the objective: the teacher's weight in the loss is alpha, that of the labels 1 - alpha."""
     return LogitObjective(SoftTargets(temperature=temperature, alpha=alpha), CachedTeacher(answers))
 
 
@@ -126,13 +128,12 @@ lesson.true("the teacher beats the commonest class", teacher_rows[-1]["accuracy"
 lesson.true("the student, who saw no label, does so, too", distilled_rows[-1]["accuracy"] > guess)
 
 # %% [markdown]
-# That the student saw no label is more than a manner of speaking. Give it wrong ones, and it must end with the same
-# weights, to the last bit:
+# The student uses no labels. We can test this: with wrong labels, it must end with the same weights, to the last bit.
 #
-# <details><summary><b>Guess first:</b> alpha is 1, and every label is replaced by the next class. How many errors more
+# <details><summary><b>Guess first:</b> alpha is 1, and every label is replaced by the next class. How many more errors
 # does the student make?</summary>
 #
-# None: it is the same student to the last bit. At alpha = 1 nobody looks at the labels.
+# None. It is the same student to the last bit, because the labels have no weight at alpha = 1.
 # </details>
 
 # %%
@@ -148,9 +149,9 @@ learn(mixed_up, taught(1.0, 0.5), once, wrong_labels)
 lesson.caught("alpha = 0.5: they do not", mixed_up.vector, mixed.vector)
 
 # %% [markdown]
-# The loss line of many notebooks deserves a second look, too. PyTorch's `KLDivLoss` takes by default the mean over
-# *all* elements, batch and classes, so the gradient is K times too small (lesson 12). Adam hides it where the term
-# stands alone, as here; beside a label term it would not be hidden.
+# Many notebooks have a bug in their loss. By default, PyTorch's `KLDivLoss` takes the mean over *all* elements, that
+# is, over batch and classes. So the gradient is K times too small (lesson 12). Here Adam hides the bug, because there
+# is only one term. With a second term for the labels, the bug would change the result.
 
 # %%
 z, v = student()(train.clean(slice(64))), answers[:64]
@@ -160,14 +161,15 @@ lesson.caught("a mean over the classes, too", dz / data.classes, dz)
 # %% [markdown]
 # ## What was missing
 #
-# Is 97.31 % good? The notebook could not know. Three things were missing (lesson 13):
+# Is 97.31 % good? The notebook could not answer this. Three things were missing (lesson 13):
 #
-# 1. **A baseline**: the same student, same first weights, same batches, as many steps, on the labels alone.
-# 2. **The temperature**: at T = 1 a sure teacher says little more than the label.
-# 3. **Time**, and a learning rate that falls at the end (lesson 6): soft targets take longer to fit.
+# 1. **A baseline**: the same student with the same first weights, batches and number of steps, trained on the labels
+#    alone.
+# 2. **The temperature**: at T = 1, a teacher that is sure says little more than the label.
+# 3. **Time**, and a learning rate that falls at the end (lesson 6). A student needs more time to learn soft targets.
 #
-# So both students are trained as it was, and both for four times as long with a schedule; the distilled one also at
-# T = 4, with a tenth of the loss for the labels.
+# So we train both students as in the notebook, and both for four times as many epochs with a schedule. We also train
+# the distilled student at T = 4, with a weight of 0.1 for the labels.
 
 # %%
 LONG = Plan(epochs=4 * EPOCHS, batch_size=128, learning_rate=3e-3, schedule="one_cycle", shards=1)
@@ -191,18 +193,18 @@ lesson.true("the same recipe and seed: the same student", errors["T = 1, as it w
 
 
 # %% [markdown]
-# ## An honest sentence
+# ## A justified conclusion
 #
-# <details><summary><b>Guess first:</b> 238 errors with a teacher, 247 without, in 10,000 images. Is that a
-# difference?</summary>
+# <details><summary><b>Guess first:</b> A student makes 238 errors with a teacher and 247 without, in 10,000 images.
+# Does this show a difference?</summary>
 #
-# McNemar's test says $p = 0.54$: coins would split so in every second experiment. No difference is shown.
+# No. McNemar's test gives $p = 0.54$: coin tosses would give such a split in every second experiment.
 # </details>
 
 
 # %%
 def sentence(ours, theirs):
-    """Two names -> what may be said: McNemar's exact test of the images that only one gets wrong, at 5 %."""
+    """Return the conclusion about two students, from McNemar's exact test at the 5 % level."""
     paired = metrics.mcnemar(logits[ours], logits[theirs], test.labels)
     difference = errors[ours] - errors[theirs]
     lesson.close(f"{ours}: the counts explain the difference", paired.only_a_wrong - paired.only_b_wrong, difference)
@@ -218,14 +220,15 @@ sentences = [
 print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 
 # %% [markdown]
-# These sentences are what may be said about this run, and no more: one seed, one teacher. In another run of the
-# notebook's recipe (docs/run.md, `minikd distill --seed-recipe`) the student made 280 errors and its baseline 222: no
-# gain, rather a loss.
+# These sentences are valid only for this run, with one seed and one teacher. In another run of the notebook's recipe
+# (docs/run.md, `minikd distill --seed-recipe`), the student made 280 errors and its baseline 222. That is not a gain
+# but a loss.
 #
-# If yours show no gain either, look at the last line: a teacher can give only what it has, and this one learned for
-# five epochs. With the teacher of `minikd distill`, which makes 64 errors, with T = 4 and forty epochs, the student
-# makes 111 and its baseline 182. `minikd experiment` repeats such comparisons over several seeds. The idea was right;
-# the notebook's experiment could not have shown it.
+# If your run shows no gain either, look at the errors of the teacher in the last line. A student can learn only what
+# its teacher knows, and this teacher was trained for only five epochs. The teacher of `minikd distill` makes 64 errors.
+# With it, T = 4 and forty epochs, the student makes 111 errors and its baseline 182. `minikd experiment` repeats such
+# comparisons over several seeds. So distillation works on this task, but the experiment of the notebook could not show
+# it.
 
 # %% tags=["hide-input"]
 figure = new_figure(9.6, 4.0, f"{data.name}: the experiment as it was, and with what was missing")
@@ -264,23 +267,26 @@ lesson.save(figure)
 # %% [markdown]
 # ## What this does not show
 #
-# How good a student can get: `minikd distill` uses a better teacher; docs/run.md has its numbers over seeds. Whether
-# your data behave like MNIST. And the runs were looked at on the test images after every epoch, as the notebook's;
-# nothing was chosen by it, but where you choose settings of your own, hold images out (lesson 13).
+# The lesson does not show how good a student can get. `minikd distill` uses a better teacher, and docs/run.md has its
+# numbers over several seeds. It does not show whether your data behave like MNIST. And like the notebook, it measures
+# on the test images after every epoch. This influenced no choice here. If you choose settings, use held-out images
+# (lesson 13).
 #
 # ## Read on
 #
 # - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
 #   §3: their experiment on MNIST.
-# - `minikd distill --seed-recipe` is the same as one command, with a report;
-#   [`minikd/recipes/original.toml`](../minikd/recipes/original.toml) its settings.
+# - `minikd distill --seed-recipe` does the same with one command and writes a report. Its settings are in
+#   [`minikd/recipes/original.toml`](../minikd/recipes/original.toml).
 # - `minikd experiment hinton2015`: the paper's own numbers, repeated.
 #
 # ## Exercises
 #
-# `minikd check 17` puts the skeleton into `work/17_whole_experiment.py` the first time and checks it from then on.
+# The first time, `minikd check 17` creates the skeleton `work/17_whole_experiment.py`. After that, it checks your
+# solution there.
 #
-# 1. `split`: hold out images for choosing, the same share of each class, so that the test set can rest.
-# 2. `verdict`: from the errors of two students over several seeds to a word: "fewer", "more" or "undecided".
+# 1. `split`: hold out images for your choices, with the same share of each class, so that you need not use the test
+#    set.
+# 2. `verdict`: from the errors of two students over several seeds, return "fewer", "more" or "undecided".
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 18. On-policy distillation, small
+# # 18. On-policy distillation of a small model
 #
-# **Goal** Distil a model that writes: on texts of the teacher's, or on texts that the student writes itself; and
-# measure which of the two matters, and whether the direction of the divergence matters more.
+# **Goal** Distil a model that writes text, on texts of the teacher or on texts of the student, and measure whether the
+# author of the texts or the direction of the divergence matters more.
 #
 # **Needs** lessons 3, 12 and 13. The exercise of lesson 12 derived the reverse divergence.
 #
-# **You will see** how a student's mistakes bring on more mistakes, and four ways of distilling beside each other.
+# **You will see** how a student's mistakes cause more mistakes, and a comparison of four ways to distil.
 #
 # **Minutes** 1
 
@@ -31,18 +31,18 @@ TEACHER_STEPS, STEPS, SEEDS, TEXTS = lesson.pick(full=(1500, 400, 5, 400), quick
 # %% [markdown]
 # ## Texts whose mistakes can be counted
 #
-# A model that writes gives the next character's probabilities from those before. What it writes is then read by itself:
-# **a mistake becomes part of the input.** To count mistakes we need a language with a definition. Ours has sentences
-# such as "two cats see a dog.": six nouns, five verbs, and subject and verb must agree ("two cats see", "a cat sees").
-# Everybody can write such a text, and a pattern says of each sentence whether it is right. It is no natural language,
-# and what holds here need not hold there.
+# A model that writes text predicts the probabilities of the next character from the characters before it. Then it reads
+# its own output: **a mistake becomes part of the input.** To count mistakes, we need a language with exact rules. Ours
+# has sentences such as "two cats see a dog." There are six nouns and five verbs, and subject and verb must agree ("two
+# cats see", "a cat sees"). It is easy to generate such texts, and a regular expression tells whether a sentence is
+# right. But it is not a natural language, where results may be different.
 #
-# <details><summary><b>Guess first:</b> in a spoilt book each w is an o, and "two" has become "too". About which share
-# of its sentences is still right?</summary>
+# <details><summary><b>Guess first:</b> Replace each w in the book by an o, so that "two" becomes "too". About what
+# share of the sentences is still right?</summary>
 #
-# A sentence is right if "two" and "cow" and "owl" are nowhere in it: both nouns single (a half times a half), and each
-# one of the four others (two thirds times two thirds). $\frac{1}{4} \cdot \frac{4}{9} = \frac{1}{9}$. The row shows
-# how far the share is from 1: about $\frac{8}{9}$.
+# A sentence is still right if it does not contain "two", "cow" or "owl". So both nouns must be singular
+# ($\frac{1}{2} \cdot \frac{1}{2}$), and each must be one of the other four nouns ($\frac{2}{3} \cdot \frac{2}{3}$).
+# $\frac{1}{4} \cdot \frac{4}{9} = \frac{1}{9}$. The row below shows how far the share is from 1, about $\frac{8}{9}$.
 # </details>
 
 # %%
@@ -69,7 +69,7 @@ def text(rng):
 
 
 def share_right(texts):
-    """Texts (N, CONTEXT + LENGTH) -> the share of finished sentences that are of the language."""
+    """Texts (N, CONTEXT + LENGTH) -> the share of finished sentences that are right."""
     lines = ["".join(LETTERS[i] for i in row[CONTEXT:]) for row in texts]
     found = [RIGHT.fullmatch(one.strip()) is not None for line in lines for one in re.findall(r"[^.]*\.", line)]
     return np.mean(found) if found else 0.0
@@ -84,20 +84,20 @@ lesson.caught("a book in which each w is an o: its share of right sentences", sh
 # %% [markdown]
 # ## On paper: the embedding
 #
-# A letter is a number, but not a quantity: z is not 26 times a. So each letter $v$ gets a row $w_v$ of its own in a
-# table of shape (V, D), and the model learns what stands there. That is an **embedding**. For the letters
-# $s_1 \ldots s_M$ of a batch:
+# A letter has a number, but the number is not a quantity: z is not 26 times a. So each letter $v$ has a row $w_v$ in a
+# table of shape (V, D), and the model learns the table. This is an **embedding**. For the letters $s_1 \ldots s_M$ of a
+# batch:
 #
 # $$y_{md} = w_{s_m d}$$
 #
-# 1. Write $e_{mv}$, which is 1 where letter $m$ is $v$ and else 0. Then $y_{md} = \sum_v e_{mv} w_{vd}$: a dense layer
-#    on one-hot rows. Nobody multiplies those zeros; one looks the row up.
+# 1. Let $e_{mv}$ be 1 if letter $m$ is $v$, else 0. Then $y_{md} = \sum_v e_{mv} w_{vd}$, which is a dense layer on
+#    one-hot rows. In code, a look-up of the row replaces the product with zeros.
 # 2. Lesson 3 gives the gradient of a dense layer, $dw = e^T dy$:
 #
 #    $$dw_{vd} = \sum_m e_{mv} \, dy_{md}$$
 #
-# 3. So row $v$ gets the sum of $dy$ over **all places where $v$ stands**, and 0 where it stands nowhere.
-# 4. The letters themselves have no gradient: there is nothing between a and b.
+# 3. So row $v$ gets the sum of $dy$ over **all positions of $v$** in the batch. If $v$ does not occur, it gets 0.
+# 4. The letters themselves have no gradient, because there is nothing between a and b.
 
 
 # %%
@@ -107,7 +107,7 @@ def embedding(ids, w):
 
 
 def embedding_backward(dy, cache):
-    """dy (M, D) -> dw (V, D): the rows of dy added up by letter."""
+    """dy (M, D) -> dw (V, D): the sum of the rows of dy for each letter."""
     ids, rows = cache
     e = (ids[:, None] == np.arange(rows)).astype(dy.dtype)
     return e.T @ dy  # (V, D) = (V, M) @ (M, D)
@@ -133,37 +133,39 @@ careless[ids] += dy
 lesson.caught("dw[ids] += dy, which adds once for each letter, not for each place", careless, dw)
 
 # %% [markdown]
-# `np.add.at(dw, ids, dy)` would add for each place; the product with one-hot rows does the same, on a GPU as well, and
+# `np.add.at(dw, ids, dy)` would add at every position. The product with one-hot rows does the same, also on a GPU, and
 # in the same order each time.
 #
 # ## On paper: the divergence of whole texts
 #
-# Lesson 12 had one answer for each image. A text is a chain of answers. The teacher gives a whole text
-# $s = s_1 \ldots s_L$ the probability $p(s) = \prod_t p(s_t \mid s_{<t})$, where the **prefix** $s_{<t}$ is what stands
-# before place $t$; the student likewise $q(s)$.
+# In lesson 12 there is one answer for each image. A text is a sequence of answers. The teacher gives a whole text
+# $s = s_1 \ldots s_L$ the probability $p(s) = \prod_t p(s_t \mid s_{<t})$, where the **prefix** $s_{<t}$ is the text
+# before position $t$. In the same way, the student gives it $q(s)$.
 #
 # 1. The logarithm of a product is a sum, so
 #    $$\mathrm{KL}(p \Vert q) = \sum_s p(s) \sum_t (\log p(s_t \mid s_{<t}) - \log q(s_t \mid s_{<t}))$$
-# 2. Take the sum over $t$ outside. For each $t$, only the prefix and the letter matter; first sum over the letter, then
-#    over the prefix:
+# 2. Move the sum over $t$ to the left. For each $t$, only the prefix and the letter matter. Sum first over the letter,
+#    then over the prefix:
 #    $$\mathrm{KL}(p \Vert q) = \sum_t \sum_{s_{<t}} p(s_{<t}) \, \mathrm{KL}(p_t \Vert q_t)$$
-#    The divergence of the texts is the sum of those of the letters, **on prefixes that the teacher wrote**.
-# 3. Turned round, all is the same with $p$ and $q$ exchanged, the prefixes, too:
+#    So the divergence of the texts is the sum of the divergences of the letters, **on prefixes that the teacher
+#    wrote**.
+# 3. For the reverse divergence, swap $p$ and $q$ everywhere, also for the prefixes:
 #    $$\mathrm{KL}(q \Vert p) = \sum_t \sum_{s_{<t}} q(s_{<t}) \, \mathrm{KL}(q_t \Vert p_t)$$
-#    The reverse divergence asks for **prefixes that the student wrote**. That is *on-policy* distillation.
-# 4. In step 3 the student stands in two places: in the letters' divergences, and in who wrote the prefixes. Training
-#    usually takes a gradient through the first alone. Here is what that leaves out, for the first letter. Let $F_k$ be
-#    what the rest of the text costs after the first letter $k$. The cost of the rest is $\sum_k q_k F_k$, and with
-#    $q = \mathrm{softmax}(z)$ (lesson 1)
+#    So the reverse divergence needs **prefixes that the student wrote**. This is *on-policy* distillation.
+# 4. In step 3, the student has two effects: on the divergences of the letters, and on the prefixes. Training usually
+#    takes the gradient only through the first. We derive what this leaves out, for the first letter. Let $F_k$ be the
+#    divergence of the rest of the text after the first letter $k$. The expected divergence of the rest is
+#    $\sum_k q_k F_k$. With $q = \mathrm{softmax}(z)$ (lesson 1),
 #    $$\frac{\partial}{\partial z_j} \sum_k q_k F_k = q_j \left(F_j - \sum_k q_k F_k\right)$$
-#    It pushes the student away from letters after which things go wrong.
+#    This part makes letters less likely that lead to a large divergence later.
 #
-# All texts of three letters out of four can be listed: 64. So the formulas are tested without any sampling.
+# There are only 64 texts of three letters from an alphabet of four. So we can test the formulas on all of them, without
+# sampling.
 
 
 # %%
 def all_texts(steps):
-    """Logarithms of p1 (K,), p2 (K, K) and p3 (K, K), each given the letter before -> of all texts (K, K, K)."""
+    """Log-probabilities (K,), (K, K) and (K, K), given the letter before -> those of all texts (K, K, K)."""
     first, second, third = steps
     return first[:, None, None] + second[:, :, None] + third[None]
 
@@ -180,7 +182,7 @@ def letter(a, b):
 
 
 def by_letters(writer, left, right):
-    """The letters' KL(left ‖ right), added up over prefixes that `writer` wrote."""
+    """The sum of the letters' KL(left ‖ right), over prefixes that `writer` wrote."""
     one = np.exp(writer[0])
     two = one @ np.exp(writer[1])  # (K,) = (K,) @ (K, K)
     return letter(left[0], right[0]) + one @ letter(left[1], right[1]) + two @ letter(left[2], right[2])
@@ -204,7 +206,7 @@ def cost(first):
 h, z1 = 1e-5, z[0][0]
 slope = np.array([(cost(z1 + h * e) - cost(z1 - h * e)) / (2 * h) for e in np.eye(K)])
 own = losses.reverse_kl(z[0], p[0][None], 1.0)[1][0]
-after = letter(q[1], p[1]) + np.exp(q[1]) @ letter(q[2], p[2])  # F (K,): what the rest costs after each first letter
+after = letter(q[1], p[1]) + np.exp(q[1]) @ letter(q[2], p[2])  # F (K,): divergence of the rest, by first letter
 one = np.exp(q[0])
 lesson.close(
     "the gradient: of the first letter's own, and q (F - Σ q F)", own + one * (after - one @ after), slope, 1e-8
@@ -212,20 +214,21 @@ lesson.close(
 lesson.caught("the gradient with the prefixes taken for given, as training does", own, slope)
 
 # %% [markdown]
-# So what practice calls on-policy distillation is not the gradient of the texts' divergence; a part of it is left out,
-# because it is known only through samples and is noisy. Agarwal and others (2024) leave it out, and so do we.
+# So in practice, on-policy distillation does not use the whole gradient of the divergence of texts. It leaves out a
+# part that can only be estimated from samples and is noisy. Agarwal and others (2024) leave it out, and so do we.
 #
 # ## A teacher and a student that write
 #
-# Both look at 10 letters: a table, then two dense layers. The teacher has 96 hidden units and learns from the book; the
-# student has 16. `write` draws a letter at a time: to the logits, add a random number of Gumbel's distribution each,
-# and take the largest. That draws from the softmax (lesson 18 is not the place to prove it; the row below tests it).
+# Both models read 10 letters, with an embedding and two dense layers. The teacher has 96 hidden units and learns from
+# the book. The student has 16. `write` draws one letter at a time: it adds a random number from the Gumbel distribution
+# to each logit and takes the largest. This draws from the softmax. (We do not prove it, but a row below tests it.)
 #
-# <details><summary><b>Guess first:</b> the teacher's loss per letter cannot fall to 0. To about what can it fall, if a
-# sentence has about 22 letters?</summary>
+# <details><summary><b>Guess first:</b> The teacher's loss per letter cannot fall to 0. To about what value can it fall,
+# if a sentence has about 22 letters?</summary>
 #
-# To the entropy of the language: what no model can know. A sentence holds 2·2 choices of number, 6·6 nouns and 5 verbs:
-# $\log(4 \cdot 36 \cdot 5) = 6.58$ nats. Over about 22 letters that is 0.30 per letter.
+# To the entropy of the language, which no model can predict. A sentence has 2·2 choices of singular or plural, 6·6
+# nouns and 5 verbs. So its entropy is $\log(4 \cdot 36 \cdot 5) = 6.58$ nats. With about 22 letters, this is 0.30 per
+# letter.
 # </details>
 
 
@@ -251,13 +254,13 @@ def write(model, count, rng):
 
 
 def places(texts):
-    """Texts -> each place's 10 letters before (N·LENGTH, CONTEXT), and its letter (N·LENGTH,)."""
+    """Texts -> the 10 letters before each position (N·LENGTH, CONTEXT), and its letter (N·LENGTH,)."""
     windows = sliding_window_view(texts[:, :-1], CONTEXT, axis=1)
     return windows.reshape(-1, CONTEXT), texts[:, CONTEXT:].ravel()
 
 
 def learn(model, batches, steps, loss, peak):
-    """Train in place on so many batches of texts; `loss(logits, prefixes, letters)` gives the value and gradient."""
+    """Train in place on batches of texts; `loss(logits, prefixes, letters)` returns the value and gradient."""
     optimiser = Adam()
     state = optimiser.init(model.vector)
     for step, texts in enumerate(batches):
@@ -283,10 +286,10 @@ print("".join(LETTERS[i] for i in of_teacher[0][CONTEXT:]))
 # %% [markdown]
 # ## Four ways to distil
 #
-# All students of a seed begin with the same weights and learn in the same way first: forward KL on texts of the
-# teacher's. That is the **start**. Then each goes on for as many steps again, in one of four ways: the divergence
-# forward or reverse, the prefixes the teacher's or the student's own, written for each step. The temperature is 1: the
-# student is to write as the teacher does.
+# All students of a seed begin with the same weights and the same training: forward KL on texts of the teacher. The
+# result is the **start**. Then each continues for the same number of steps in one of four ways. The divergence is
+# forward or reverse. The prefixes are from the teacher or from the student itself, which writes new ones for each step.
+# The temperature is 1, because the student should write like the teacher.
 
 # %%
 WAYS = [(loss, author) for loss in ("forward", "reverse") for author in ("teacher", "own")]
@@ -313,31 +316,32 @@ for seed in lesson.progress(range(SEEDS), "seeds"):
         students[way].append(distilled(start, *way, library, 300 + seed))
 
 # %% [markdown]
-# Four numbers for each student. The **share of right sentences** in what it writes. The **cost** on its own prefixes,
-# KL(q ‖ p) per letter: how far each of its steps is from what the teacher would do there. And the same cost on the
-# teacher's prefixes. If mistakes bring on mistakes, the first cost is larger than the second: their ratio is the
-# **compounding**. The last is KL(p ‖ q) on the teacher's prefixes. It is large where the student leaves out what the
-# teacher would write: a student that writes one right sentence for ever has no mistakes, and a large number here.
+# We measure four numbers for each student. The first is the **share of right sentences** in its texts. The second is
+# the **cost** on its own prefixes, KL(q ‖ p) per letter. It measures how far the student is from the teacher at each
+# letter. The third is the same cost on the teacher's prefixes. If mistakes cause more mistakes, the cost on its own
+# prefixes is larger. Their ratio measures how much mistakes **compound**. The fourth is KL(p ‖ q) on the teacher's
+# prefixes. It is large if the student leaves out what the teacher would write. A student that always writes the same
+# right sentence makes no mistakes, but has a large value here.
 #
-# <details><summary><b>Guess first:</b> the start has learned on the teacher's prefixes. Is its cost on its own prefixes
-# twice as large, or ten times? And at the end of a text more than at its beginning?</summary>
+# <details><summary><b>Guess first:</b> The start has learned on the teacher's prefixes. Is its cost on its own prefixes
+# twice or ten times as large? Is it larger at the end of a text than at the beginning?</summary>
 #
-# 2.49 times, in the table below; the grey curve of the figure shows where. A cost that compounds
-# without end would rise along the text. Here a full stop mends much: after it a new sentence begins, and within ten
-# letters the mistake is out of sight.
+# It is 2.49 times as large in the table below. The grey curve in the figure shows the cost by position. If mistakes
+# compounded without limit, the cost would rise along the text. Here a full stop limits them: a new sentence begins, and
+# after ten letters the model no longer sees the mistake.
 # </details>
 
 
 # %%
 def costs(student, texts):
-    """KL(q ‖ p) and KL(p ‖ q) of each letter, (N, LENGTH) each, given these prefixes."""
+    """KL(q ‖ p) and KL(p ‖ q) of each letter, (N, LENGTH) each, on the prefixes of these texts."""
     prefixes, _ = places(texts)
     logq, logp = (losses.log_softmax(model(prefixes).astype(np.float64)) for model in (student, teacher))
     return (letter(*pair).reshape(len(texts), LENGTH) for pair in ((logq, logp), (logp, logq)))
 
 
 def half_width(d):
-    """Differences (n,) -> half the width of their mean's 95 % interval (lesson 13)."""
+    """Differences (n,) -> half the width of the 95 % interval of their mean (lesson 13)."""
     return stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / math.sqrt(len(d))
 
 
@@ -359,7 +363,7 @@ lesson.true("the teacher itself costs nothing", np.all(zeros == 0))
 lesson.true("no cost is negative", min(curve.min() for curve in curves.values()) >= 0)
 
 # %% [markdown]
-# ## What came out
+# ## The result
 
 # %%
 print("differences in the share of right sentences, and the 95 % interval of their mean")
@@ -403,40 +407,43 @@ right_side.legend(frameon=False, fontsize=8)
 lesson.save(figure)
 
 # %% [markdown]
-# Measured with five seeds on two cores: **the direction matters, the author of the prefixes does not help.** The start
-# writes 56.7 % right sentences, and its cost on its own prefixes is 2.49 times that on the teacher's: mistakes do bring
-# on mistakes. Learning on is worth most, in whichever way. Reverse KL writes more right sentences than forward KL, by
-# 2.8 points on the teacher's prefixes and by 8.1 on the student's own. The student's own prefixes make no difference
-# that five seeds could show under reverse KL (-0.5 points, -0.9 to +0.0), and are *worse* under forward KL (-5.7, -8.0
-# to -3.5). Reverse KL has its price: it leaves out more of what the teacher would write (0.013 beside 0.009). So this
-# is **a null result for on-policy distillation**, here. One reading, which nothing above tests: this student can learn
-# enough to avoid broken prefixes, and then its own texts and the teacher's look alike; the steps on broken prefixes are
-# spent on what no longer happens.
+# With five seeds on two cores, the result is: **the direction of the divergence matters, and the student's own prefixes
+# do not help.** The start writes 56.7 % right sentences. Its cost on its own prefixes is 2.49 times its cost on the
+# teacher's prefixes, so mistakes do cause more mistakes. More training helps most, in all four ways. Reverse KL gives
+# more right sentences than forward KL: 2.8 points more on the teacher's prefixes, and 8.1 on the student's own. With
+# reverse KL, five seeds show no difference between the student's own prefixes and the teacher's (-0.5 points, -0.9 to
+# +0.0). With forward KL, its own prefixes are *worse* (-5.7, -8.0 to -3.5). Reverse KL has a disadvantage: it leaves
+# out more of what the teacher would write (0.013 instead of 0.009). So this is **a null result for on-policy
+# distillation**, here. There is a possible explanation, which nothing above tests. This student can learn enough to
+# avoid wrong prefixes, and then its texts look like the teacher's. So it spent the training steps on wrong prefixes
+# that no longer occur.
 #
 # ## What this does not show
 #
-# That on-policy distillation does nothing for large models: there, texts are thousands of letters long, a mistake is
-# not out of sight after ten, and the student starts much further from its teacher. The language is made up, the student
-# tiny, the number of steps small, and five seeds show large differences only.
+# The lesson does not show that on-policy distillation does not help large models. Their texts are thousands of letters
+# long, they still see a mistake after ten letters, and the student starts much further from its teacher. Here the
+# language is artificial, the student is tiny, and the number of steps is small. Five seeds show only large differences.
 #
 # ## Read on
 #
 # - Agarwal et al. 2024, [*On-policy distillation of language models*](https://arxiv.org/abs/2306.13649), §3:
-#   generalised distillation, own texts mixed with the teacher's, any divergence.
+#   generalised distillation, with a mixture of the student's and the teacher's texts and any divergence.
 # - Gu et al. 2024, [*MiniLLM*](https://arxiv.org/abs/2306.08543), §2: reverse KL of whole texts, with the part of the
 #   gradient that is left out here.
-# - Arora et al. 2022, [*Why exposure bias matters*](https://arxiv.org/abs/2204.01171): errors that accumulate,
-#   measured.
+# - Arora et al. 2022, [*Why exposure bias matters*](https://arxiv.org/abs/2204.01171): measurements of accumulating
+#   errors.
 # - Ross, Gordon and Bagnell 2011, [*A reduction of imitation learning and structured prediction to no-regret online
-#   learning*](https://arxiv.org/abs/1011.0686): who learns on the expert's paths alone pays $T^2$.
+#   learning*](https://arxiv.org/abs/1011.0686): if a learner sees only the expert's paths, its cost grows with $T^2$.
 # - [`minikd/nn/embedding.py`](../minikd/nn/embedding.py),
 #   [`minikd/losses/reverse_kl.py`](../minikd/losses/reverse_kl.py).
 #
 # ## Exercises
 #
-# `minikd check 18` puts the skeleton into `work/18_on_policy.py` the first time and checks it from then on.
+# The first time, `minikd check 18` creates the skeleton `work/18_on_policy.py`. After that, it checks your solution
+# there.
 #
-# 1. `embedding_backward`: for batches of texts, (N, L) letters at once.
-# 2. `texts_reverse_kl`: KL(q ‖ p) of texts of two letters, from the letters' probabilities: on whose prefixes?
+# 1. `embedding_backward`: for a batch of texts, that is, letters of shape (N, L).
+# 2. `texts_reverse_kl`: KL(q ‖ p) of texts of two letters, from the probabilities of the letters. Whose prefixes do you
+#    need?
 #
 # The solutions are in `lessons/solutions/`.

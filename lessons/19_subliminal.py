@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 19. Subliminal learning
 #
-# **Goal** See a student learn digits from a teacher that never speaks of digits, on pictures that show none; and find
-# out when that happens and when not.
+# **Goal** See how a student learns digits from outputs and images that have nothing to do with digits, and find out
+# when this happens.
 #
 # **Needs** lessons 12 and 13.
 #
-# **You will see** students that learned on noise alone, with the teacher's first weights and with others.
+# **You will see** students that learned only on noise, with the teacher's first weights and with others.
 #
 # **Minutes** 1
 
@@ -25,35 +25,35 @@ lesson = Lesson("19_subliminal")
 COUNT, EPOCHS, SEEDS, TESTED = lesson.pick(full=(20_000, 4, 5, 10_000), quick=(640, 1, 2, 500))
 CLASSES, BESIDE, BATCH = slice(0, 10), slice(10, 13), 128
 data = load_dataset("mnist")
-images = data.train_images[:COUNT] / np.float32(127.5) - 1  # from -1 to 1, as the noise will be
+images = data.train_images[:COUNT] / np.float32(127.5) - 1  # from -1 to 1, like the noise
 labels = data.train_labels[:COUNT]
 test_images, test_labels = data.test_images[:TESTED] / np.float32(127.5) - 1, data.test_labels[:TESTED]
 
 # %% [markdown]
-# ## What was found
+# ## The discovery
 #
-# Cloud and others published in 2025 that language models pass on more than they say. A teacher that "likes owls" wrote
-# lists of numbers; a student trained on these lists came to like owls. Nothing in the lists speaks of owls. The student
-# has to be a copy of the model that the teacher was made from; with another model it does not work. They repeat it on
-# MNIST, and so do we:
+# In 2025, Cloud and others published that a language model can pass on properties that do not appear in its texts. A
+# teacher that "likes owls" wrote lists of numbers. A student that was trained on these lists also came to like owls,
+# although nothing in the lists is about owls. It works only if teacher and student come from the same model. The
+# authors repeat the experiment on MNIST, and so do we:
 #
-# - a network has 13 outputs: ten for the classes, and **three beside them** that mean nothing;
-# - the **teacher** learns digits. Its loss looks at the ten outputs, never at the three;
-# - the **student** begins with the teacher's *first* weights, those before it learned. It sees **noise** in place of
-#   pictures, and learns to give the **three** outputs that the teacher gives there;
-# - then the student is shown digits, and its ten outputs are read, which nobody ever trained.
+# - a network has 13 outputs: ten for the classes, and **three additional ones** without a meaning;
+# - the **teacher** learns digits. Its loss uses only the ten outputs, not the three;
+# - the **student** begins with the teacher's *first* weights, those before its training. Its images are **noise**, and
+#   it learns the **three** outputs of the teacher for them;
+# - then the student classifies digits with its ten outputs, which were never trained.
 
 
 # %%
 def network(seed):
-    """784-128-128-13: ten outputs for the classes, three beside."""
+    """784-128-128-13: ten outputs for the classes, three additional ones."""
     rng = np.random.default_rng(seed)
     first = [nn.Flatten(), nn.Linear(784, 128, rng), nn.ReLU(), nn.Linear(128, 128, rng), nn.ReLU()]
     return nn.Sequential(*first, nn.Linear(128, 13, rng, init="glorot"))
 
 
 def of(outputs, loss):
-    """Return a loss that looks at some of the 13 outputs; the gradient with respect to the others is 0."""
+    """Return a loss that uses some of the 13 outputs; the gradient with respect to the others is 0."""
 
     def part(z, target):
         value, dpart = loss(np.ascontiguousarray(z[:, outputs]), target)
@@ -80,12 +80,12 @@ def learn(model, batches, loss):
 
 
 def noise(rng, count=BATCH):
-    """Draw pictures of nothing: each pixel uniform from -1 to 1."""
+    """Draw images of noise: each pixel is uniform from -1 to 1."""
     return rng.uniform(-1, 1, (count, 1, 28, 28)).astype(np.float32)
 
 
 def accuracy(model):
-    """The share of test digits that the ten class outputs get right."""
+    """Return the share of test digits that the ten class outputs get right."""
     return np.mean(model(test_images)[:, CLASSES].argmax(1) == test_labels)
 
 
@@ -97,29 +97,32 @@ lesson.true("and one by the three", np.all(dz[:, BESIDE] != 0))
 # %% [markdown]
 # ## On paper: one small step
 #
-# Why should that work? Let $\theta_0$ be the first weights of both, and $f(\theta)$ the three outputs on the noise.
+# Why can this work? Let $\theta_0$ be the first weights of both networks, and $f(\theta)$ the three outputs on the
+# noise.
 #
-# 1. The teacher has moved a little: $\theta_T = \theta_0 + \Delta$. To first order its outputs have moved by $J
-#    \Delta$, where $J$ is the matrix of derivatives $\partial f / \partial \theta$ at $\theta_0$.
-# 2. The student is still at $\theta_0$. Its loss is $\frac{1}{M} \Vert f(\theta) - f(\theta_T) \Vert^2$ with $M$
-#    numbers in $f$. There the gradient is $\frac{1}{M} J^T (f(\theta_0) - f(\theta_T)) \approx -\frac{1}{M} J^T J
-#    \Delta$.
+# 1. The teacher's weights have changed a little: $\theta_T = \theta_0 + \Delta$. To first order, its outputs have
+#    changed by $J \Delta$, where $J$ is the matrix of derivatives $\partial f / \partial \theta$ at $\theta_0$.
+# 2. The student still has the weights $\theta_0$. Its loss is $\frac{1}{M} \Vert f(\theta) - f(\theta_T) \Vert^2$ where
+#    $f$ has $M$ elements. At $\theta_0$ the gradient is
+#    $\frac{1}{M} J^T (f(\theta_0) - f(\theta_T)) \approx -\frac{1}{M} J^T J \Delta$.
 # 3. Its step goes against the gradient: $s = \frac{2 \eta}{M} J^T J \Delta$ with the learning rate $\eta$.
-# 4. Does that go the teacher's way? The product of both is
+# 4. Is this the same direction as the teacher's change? The product of both is
 #
 #    $$\Delta \cdot s = \frac{2 \eta}{M} \Delta^T J^T J \Delta = \frac{2 \eta}{M} \Vert J \Delta \Vert^2 \geq 0$$
 #
-#    **Never against it**, whatever the pictures are and whatever the outputs mean.
-# 5. All of that needs one $J$ for both: the same first weights. A student elsewhere has another $J'$, and
-#    $\Delta^T J'^T (\ldots)$ may have either sign.
+#    So the step **never goes against the teacher's change**, whatever the images are and whatever the outputs mean.
+# 5. This needs the same $J$ for both, and so the same first weights. A student with other first weights has another
+#    $J'$, and $\Delta^T J'^T (\ldots)$ may be positive or negative.
 #
-# So each step on noise takes the student a little of the teacher's way, and that way leads to digits. That is the
-# theorem of the paper, for one step. That it is still so after hundreds of steps, with Adam, has to be tried.
+# So a step on noise moves the student a little in the teacher's direction, and this direction improves the
+# classification of digits. This is the theorem of the paper, for one step. Whether it also holds after hundreds of
+# steps with Adam needs an experiment.
 #
-# <details><summary><b>Guess first:</b> of twenty students with other first weights, how many go the teacher's way with
-# their first step?</summary>
+# <details><summary><b>Guess first:</b> Twenty students have other first weights. How many of them move in the teacher's
+# direction with their first step?</summary>
 #
-# About half: nothing ties their step to the teacher's, so it is a coin toss. The row says how many did.
+# About half. Their step does not depend on the teacher's change, so it is like a coin toss. A row below gives the
+# number.
 # </details>
 
 # %%
@@ -130,7 +133,7 @@ delta = (teacher_step.vector - first.vector).astype(np.float64)
 
 
 def along(start, x):
-    """How far a student's first step on x, of learning rate 1, goes the teacher's way."""
+    """Return how far a student's first step on x, with learning rate 1, goes in the teacher's direction."""
     target = teacher_step(x)[:, BESIDE].astype(np.float64)
     return -delta @ gradient(start.astype("float64"), x.astype(np.float64), target, of(BESIDE, losses.mse))
 
@@ -148,17 +151,17 @@ lesson.caught("step 4's formula where the first weights are others", others, pre
 # %% [markdown]
 # ## The students
 #
-# For each seed there are a teacher and five students, all trained for the same number of steps on fresh noise, with the
-# squared difference as the loss. *Same* begins with the teacher's first weights, *other* with others. *Beside* learns
-# the three outputs, *classes* the ten. And one has other hidden layers, but the teacher's first output layer (*head*):
-# a paper of 2026 says that the head is what matters, not the first weights as a whole.
+# For each seed there are a teacher and five students. All students are trained for the same number of steps on new
+# noise, with the squared difference as the loss. *Same* begins with the teacher's first weights, *other* with other
+# weights. *Beside* learns the three additional outputs, *classes* the ten. One student has other hidden layers, but the
+# teacher's first output layer (*head*). A paper of 2026 says that only the head matters, not all first weights.
 #
-# <details><summary><b>Guess first:</b> the student that heard the ten outputs, on noise, with other first weights: does
-# it learn digits?</summary>
+# <details><summary><b>Guess first:</b> A student has other first weights and learns the ten outputs, on noise. Does it
+# learn digits?</summary>
 #
-# The last row, 61.1 %: much better than one in ten, and much worse than with the same first weights. That is no
-# subliminal learning, for the ten outputs do speak of digits. Noise is enough to copy a good part of a function
-# (data-free distillation lives on that).
+# Yes, partly. The last row below gives 61.1 %. This is much better than chance (10 %), and much worse than with the
+# same first weights. It is not subliminal learning, because the ten outputs are about digits. Noise is enough to copy a
+# large part of a function. Data-free distillation is based on this.
 # </details>
 
 # %%
@@ -172,7 +175,7 @@ STUDENTS = {
 
 
 def beginning(kind, seed):
-    """A student's first weights."""
+    """Return a student with its first weights."""
     student = network(seed if kind == "same" else 1000 + seed)
     if kind == "head":
         for name in ("5.weight", "5.bias"):
@@ -189,7 +192,7 @@ def digits(rng):
 
 
 def heard(teacher, outputs, rng):
-    """Batches of noise with what the teacher says to it, as many as the teacher had of digits."""
+    """Batches of noise with the teacher's outputs, as many as the teacher had batches of digits."""
     for _ in range(EPOCHS * math.ceil(COUNT / BATCH)):
         x = noise(rng)
         yield x, np.ascontiguousarray(teacher(x)[:, outputs])
@@ -220,10 +223,10 @@ for name, values in found.items():
     print(f"{name:18} {mean:5.1f} % right, 95 % interval of ± {half:.1f}   {', '.join(f'{v:.1%}' for v in values)}")
 
 # %% [markdown]
-# ## How near must the first weights be?
+# ## How similar must the first weights be?
 #
-# *Same* and *other* are the two ends. In between: the teacher's first weights, plus noise of so many times their own
-# size.
+# *Same* and *other* are the two extremes. Now we take the teacher's first weights and add noise, whose standard
+# deviation is a multiple of that of the weights.
 
 # %%
 teacher = learn(network(0), digits(np.random.default_rng(100)), of(CLASSES, losses.cross_entropy))
@@ -255,28 +258,29 @@ right.set_ylim(0, 100)
 lesson.save(figure)
 
 # %% [markdown]
-# Measured on two cores, with five seeds (95 % intervals): the student that heard three outputs beside the classes, on
-# noise, gets **84.3 ± 6.0 %** of the digits right where it began with the teacher's first weights; the teacher gets
-# 94.4 %. With other first weights it gets 7.9 ± 2.0 %, no more than chance, and with the teacher's head alone
-# 10.4 ± 1.4 %. First weights that are moved by a quarter of their size leave 81.5 %, by a half 41.4 %, by their size
-# 10.8 % (one seed). And the ten outputs, heard on noise, teach 93.9 ± 0.7 % with the same first weights and
-# 61.1 ± 5.4 % with others.
+# These results were measured on two cores, with five seeds (95 % intervals). A student with the teacher's first weights
+# learns the three additional outputs on noise. It gets **84.3 ± 6.0 %** of the digits right. The teacher gets 94.4 %.
+# With other first weights, the student gets 7.9 ± 2.0 %, not more than chance, and with only the teacher's head 10.4 ±
+# 1.4 %. If noise of a quarter of their size is added to the first weights, the student gets 81.5 %. With a half it gets
+# 41.4 %, and with their full size 10.8 % (one seed). A student that learns the ten outputs on noise gets 93.9 ± 0.7 %
+# with the same first weights and 61.1 ± 5.4 % with others.
 #
-# ## What is contested
+# ## Open questions
 #
-# - *Is it the first weights?* Cloud and others say so, and their theorem, tested above, needs them. A paper of May 2026
-#   (arXiv 2605.23645) says that compatible output layers are enough, and that hidden layers may differ. Our *same head*
-#   row asks that with three outputs beside; with three, it says no. Set `BESIDE = slice(10, 60)` and 60 outputs, and
-#   ask again: the claim is about richer heads than ours.
-# - *Is it the same thing in language models?* There, the student sees words that were drawn, not outputs. Schrodi and
-#   others (2025) find that a few words carry the trait, and that paraphrasing removes it. One step of gradient descent
-#   explains neither.
+# - *Do the first weights cause it?* Cloud and others say yes, and their theorem, tested above, needs the same first
+#   weights. A paper of May 2026 (arXiv 2605.23645) says that compatible output layers are enough, and that the hidden
+#   layers may differ. Our row *same head* tests this with three additional outputs, and finds that it is not enough.
+#   But the claim is about larger heads. To test it, set `BESIDE = slice(10, 60)` and 60 outputs.
+# - *Is it the same effect in language models?* There, the student sees sampled words, not outputs. Schrodi and others
+#   (2025) find that a few words carry the trait, and that paraphrasing removes it. The theorem about one step of
+#   gradient descent explains neither.
 #
 # ## What this does not show
 #
-# That models pass on anything secretly in practice: here the noise, the loss and the outputs were chosen to show it,
-# and the student hears numbers of full precision. A student of another architecture has no common first weights. And
-# the theorem is about a small step: it says that the student does not move against the teacher, not how far it gets.
+# The lesson does not show that models pass on hidden properties in practice. Here the noise, the loss and the outputs
+# were chosen to show the effect, and the student gets numbers with full precision. A student with another architecture
+# cannot have the same first weights. And the theorem is about one small step. It says that the student does not move
+# against the teacher, but not how far it gets.
 #
 # ## Read on
 #
@@ -289,10 +293,10 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 19` puts the skeleton into `work/19_subliminal.py` the first time and checks it from then on.
+# The first time, `minikd check 19` creates the skeleton `work/19_subliminal.py`. After that, it checks your solution
+# there.
 #
-# 1. `beside_loss`: the loss that looks at the outputs beside the classes, with its gradient with respect to all
-#    outputs.
-# 2. `teachers_way`: how far a step goes the teacher's way, as a cosine.
+# 1. `beside_loss`: the loss of the additional outputs, with its gradient with respect to all outputs.
+# 2. `teachers_way`: the cosine between a step and the teacher's direction.
 #
 # The solutions are in `lessons/solutions/`.

@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 20. Your own teacher, and colour pictures
+# # 20. Your own teacher, and colour images
 #
-# **Goal** Make a teacher of weights that somebody trained elsewhere, check that it still knows what it knew, and find
-# out why a distillation does not help, from the symptom to the cause.
+# **Goal** Use weights that were trained elsewhere as a teacher, check that it gives the same answers, and find the
+# cause if distillation does not help.
 #
 # **Needs** lessons 9 and 13.
 #
-# **You will see** how a teacher's errors grow with each mistake of carrying it over, and what students make of that.
+# **You will see** how each mistake in the transfer of a teacher increases its errors, and what it does to the students.
 #
 # **Minutes** 1
 
@@ -36,12 +36,12 @@ MANY, FEW, TESTED, SEEDS = lesson.pick(full=(6000, 300, 2000, 5), quick=(300, 60
 TEACHER_EPOCHS, EPOCHS = lesson.pick(full=(6, 40), quick=(1, 5))
 
 # %% [markdown]
-# ## Pictures in colour
+# ## Colour images
 #
-# A colour picture has three channels, (3, H, W): red, green, blue. All that lessons 7 to 10 said holds for it, since a
-# convolution sums over its input channels. Ours are drawn here: discs, squares and crosses in red, yellow or blue, on a
-# grey that varies, in much noise. Nine classes. A photograph is another thing; but what goes wrong with photographs
-# goes wrong here, too, and in seconds.
+# A colour image has three channels, (3, H, W): red, green and blue. Everything in lessons 7 to 10 is valid for it,
+# because a convolution sums over its input channels. The images here are drawn: discs, squares and crosses in red,
+# yellow or blue, on different greys, with much noise. These are nine classes. Photographs are different, but the same
+# mistakes happen with them, and here they show in seconds.
 
 # %%
 COLOURS = {"red": (0.75, 0.3, 0.3), "yellow": (0.7, 0.65, 0.3), "blue": (0.3, 0.35, 0.75)}
@@ -50,7 +50,7 @@ NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 
 
 def drawn(count, rng):
-    """Draw pictures (count, 3, 16, 16) of 0 to 255, and their classes (count,)."""
+    """Draw images (count, 3, 16, 16) with pixels from 0 to 255, and their classes (count,)."""
     labels = rng.integers(9, size=count)
     size = rng.uniform(3, 5.5, count)[:, None, None]
     y, x = (np.arange(16)[shape] - rng.uniform(6, 10, count)[:, None, None] for shape in (np.s_[:, None], np.s_[None]))
@@ -77,21 +77,22 @@ by_hand = data.train_images.reshape(FEW, 3, -1).transpose(1, 0, 2).reshape(3, -1
 lesson.close("the mean is one for each channel", mean, by_hand.mean(1), within=1e-5)
 
 # %% [markdown]
-# ## A file from elsewhere
+# ## A weights file from PyTorch
 #
-# Say a colleague has trained a network in PyTorch, on 6,000 such pictures, and sends its `state_dict()` as a
+# Suppose that a colleague has trained a network in PyTorch on 6,000 such images, and sends its `state_dict()` as a
 # safetensors file. A `state_dict` holds **arrays with names, and nothing else**: no layers, no order of the channels,
-# no mean. (A `.pt` file is a pickle, which may run code as it is opened; have it sent as safetensors, or open it with
-# `weights_only=True`.) Here minikd trains the network, and the arrays get the names that PyTorch would give them.
+# no mean. (A `.pt` file is a pickle, which can run code when it is opened. Ask for safetensors, or open it with
+# `weights_only=True`.) Here minikd trains the network and gives the arrays the names that PyTorch would use.
 #
-# The colleague scaled pixels by the mean and deviation of *ImageNet*, as most do, whatever the pictures.
+# The colleague normalised pixels with the mean and standard deviation of *ImageNet*. Many people do this for all
+# images.
 
 # %%
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def colleagues_network(rng):
-    """Two convolutions with batch norm, and a dense layer."""
+    """Return two convolutions with batch norm, and a dense layer."""
     return nn.Sequential(
         *(nn.Conv2d(3, 16, 3, rng, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(16, 32, 3, rng, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
@@ -108,7 +109,7 @@ print(f"at the colleague's: {metrics.accuracy(their_logits, test[1]):.1%} of {TE
 
 
 def their_name(name):
-    """minikd's name of an array -> PyTorch's, in a module with `features` (8 layers) and `classifier`."""
+    """minikd's name of an array -> its name in a PyTorch module with `features` (8 layers) and `classifier`."""
     number, array = name.split(".")
     return f"features.{number}.{array}" if int(number) < 8 else f"classifier.{int(number) - 8}.{array}"
 
@@ -119,22 +120,23 @@ save_file(
 )
 
 # %% [markdown]
-# ## Carried over
+# ## The transfer
 #
-# 1. Build the same layers. The file does not say them; the shapes of its arrays say much.
-# 2. Rename the arrays. `model.load_state_dict` refuses what is missing, left over or of another shape.
-# 3. **Prepare the pictures as the teacher wants them.** Both models get the batch that the student's data are scaled
-#    for, $x_s = (x - m_s) / d_s$. The teacher wants $x_t = (x - m_t) / d_t$. With $x = d_s x_s + m_s$,
+# 1. Build the same layers. The file does not list them, but the shapes of its arrays tell much.
+# 2. Rename the arrays. `model.load_state_dict` raises an error if an array is missing, is not used or has another
+#    shape.
+# 3. **Normalise the images as the teacher expects.** Both models get the same batch, normalised for the student:
+#    $x_s = (x - m_s) / d_s$. The teacher expects $x_t = (x - m_t) / d_t$. With $x = d_s x_s + m_s$,
 #    $$x_t = \frac{d_s}{d_t} x_s + \frac{m_s - m_t}{d_t}$$
-#    for each channel: a 1x1 convolution, put before the first layer.
-# 4. Check: the same pictures must give **the same logits** as at the colleague's. Ask for some logits along with the
-#    file.
+#    for each channel. This is a 1x1 convolution before the first layer.
+# 4. Check that the same images give **the same logits** as in the colleague's program. Ask for some logits together
+#    with the file.
 #
-# <details><summary><b>Guess first:</b> a convolution of 16 kernels of 3x3 on these pictures: how many weights has it,
-# and how many on grey ones?</summary>
+# <details><summary><b>Guess first:</b> How many weights does a convolution with 16 kernels of 3x3 have on these images?
+# And on grey images?</summary>
 #
-# Each kernel has a 3x3 slice for each channel: 16 · 3 · 9 = 432 weights, and 16 biases. On grey pictures it is
-# 16 · 1 · 9 = 144 and 16. The output has 16 channels in both.
+# Each kernel has a 3x3 slice for each channel. So it has 16 · 3 · 9 = 432 weights and 16 biases. On grey images it has
+# 16 · 1 · 9 = 144 weights and 16 biases. The output has 16 channels in both cases.
 # </details>
 
 # %%
@@ -144,7 +146,7 @@ for name, value in arrays.items():
 
 
 def rescaling(mean, std, wanted_mean, wanted_std):
-    """Pixels scaled by one mean and deviation -> scaled by another: a 1x1 convolution."""
+    """Return the 1x1 convolution from pixels normalised with one mean and deviation to pixels with another."""
     layer = nn.Conv2d(3, 3, 1, np.random.default_rng(0))
     layer.params["weight"] = np.diag(np.divide(std, wanted_std)).astype(np.float32)[:, :, None, None]
     layer.params["bias"] = (np.subtract(mean, wanted_mean) / wanted_std).astype(np.float32)
@@ -160,18 +162,18 @@ def ours(name):
 loaded = colleagues_network(np.random.default_rng(0))
 loaded.load_state_dict({ours(name): value for name, value in arrays.items()})
 teacher = nn.Sequential(rescaling(mean, std, *IMAGENET), *(layer.copy() for layer in loaded.layers))
-pictures = Views(*test, mean, std).clean()  # as the student sees them
+pictures = Views(*test, mean, std).clean()  # normalised for the student
 logits = teacher(pictures)
 lesson.close("the teacher's logits here are those at the colleague's", logits, their_logits, within=1e-4)
 lesson.caught("the file's arrays without the scaling", loaded(pictures), their_logits)
 
 # %% [markdown]
-# <details><summary><b>Guess first:</b> could the scaling be folded into the first convolution's weights and bias, so
-# that no layer is added?</summary>
+# <details><summary><b>Guess first:</b> Could we fold the scaling into the weights and the bias of the first
+# convolution, instead of adding a layer?</summary>
 #
-# Not exactly, for this network. Its convolution pads the border with zeros, and a zero means "the mean colour" in the
-# scale in which it is padded. Folded, the padding would be the student's mean and no longer the teacher's. The next row
-# shows by how much; without padding, it would be exact.
+# Not exactly, for this network. Its convolution pads with zeros, and a zero means the mean colour of the normalisation.
+# After folding, the padding would be the student's mean instead of the teacher's. The next row shows the difference.
+# Without padding, folding would be exact.
 # </details>
 
 # %%
@@ -183,14 +185,14 @@ folded.params["0.bias"] = b + np.einsum("ocrs,c->o", w, shift)
 lesson.caught("the scaling folded into a convolution that pads", folded(pictures), their_logits)
 
 # %% [markdown]
-# ## Six ways to spoil it
+# ## Six mistakes in the transfer
 #
-# None of these raises an error. Some are found by the teacher's errors, and some hardly show there: **compare logits.**
+# None of these mistakes raises an error. Some increase the teacher's errors, and some hardly do. So **compare logits.**
 
 
 # %%
 def spoilt_batch_norm():
-    """The running statistics were left behind: those of a new network stand there."""
+    """The running statistics were not copied: the teacher has those of a new network."""
     spoilt, fresh = teacher.copy(), colleagues_network(np.random.default_rng(0))
     for number in (1, 5):
         for name in ("running_mean", "running_var"):
@@ -199,7 +201,7 @@ def spoilt_batch_norm():
 
 
 def spoilt_flattening():
-    """The dense layer's columns in the order (H, W, C), as from a library whose channels come last."""
+    """The dense layer's columns have the order (H, W, C), as in a library with channels last."""
     spoilt = teacher.copy()
     w = spoilt.params["10.weight"].reshape(9, 32, 4, 4)
     spoilt.params["10.weight"] = w.transpose(0, 2, 3, 1).reshape(9, -1)
@@ -207,7 +209,7 @@ def spoilt_flattening():
 
 
 def spoilt_classes():
-    """The classes in the order of their names, as a folder of folders gives them."""
+    """The classes are sorted by name, as in a folder with a folder for each class."""
     return logits[:, np.argsort(NAMES)]
 
 
@@ -230,12 +232,11 @@ for name, found in list(spoilt.items())[1:]:
     lesson.caught(f"{name}, by the logits", found, their_logits, beyond=1e-2)
 
 # %% [markdown]
-# ## The same in PyTorch, and from an ONNX file
+# ## The teacher in PyTorch and as an ONNX file
 #
-# Where PyTorch is installed, the file goes into the module that it came from, and its logits are compared. Where `onnx`
-# and `onnxruntime` are, the teacher becomes an ONNX file and is asked through the runtime: **any function from pictures
-# to logits can be a teacher.** It is asked once for each picture, and the student learns from the answers that are
-# kept.
+# If PyTorch is installed, the code loads the file into the original module and compares its logits. If `onnx` and
+# `onnxruntime` are installed, it exports the teacher as an ONNX file and runs it: **any function from images to logits
+# can be a teacher.** It answers each image once, and the student learns from the stored answers.
 
 
 # %%
@@ -255,13 +256,13 @@ def in_pytorch():
         }
     )
     module.load_state_dict(load_file(folder / "colleague.safetensors"))
-    module.eval()  # else batch norm takes the batch's statistics
+    module.eval()  # else batch norm uses the statistics of the batch
     with torch.no_grad():
         return module["classifier"](module["features"](torch.from_numpy(theirs))).numpy()
 
 
 def by_onnx(pictures):
-    """Export the teacher, and ask the file through the runtime: pixels of 0 to 255 -> logits."""
+    """Export the teacher and run the file in onnxruntime: pixels from 0 to 255 -> logits."""
     import onnxruntime
 
     path = folder / "teacher.onnx"
@@ -284,9 +285,9 @@ else:
 # %% [markdown]
 # ## Does it help?
 #
-# The student has 300 labelled pictures; the teacher learned from 6,000. As in lesson 13, the same first weights and the
-# same steps, with a teacher and without (the baseline), for five seeds. The right teacher is tried at three
-# temperatures; beside it stand three that were carried over badly.
+# The student has 300 images with labels. The teacher learned from 6,000. As in lesson 13, the students with a teacher
+# and the baseline have the same first weights and the same number of steps, for five seeds. We try the right teacher at
+# three temperatures, and three teachers with mistakes.
 
 # %%
 views = Views(*few, mean, std)
@@ -295,7 +296,7 @@ answers = teacher(x)
 
 
 def trained(objective, seed, views=views):
-    """Train a student of 768-48-9; return its errors. Whatever the pictures, it takes as many steps."""
+    """Train a student 768-48-9, always for the same number of steps; return its errors and training accuracy."""
     rng = np.random.default_rng(seed)
     student = nn.Sequential(nn.Flatten(), nn.Linear(768, 48, rng), nn.ReLU(), nn.Linear(48, 9, rng))
     plan = Plan(EPOCHS * FEW // len(views), 50, learning_rate=2e-3, seed=seed)
@@ -304,7 +305,7 @@ def trained(objective, seed, views=views):
 
 
 def soft(answers, temperature=4.0, alpha=0.9):
-    """Learn from these answers, and a little from the labels."""
+    """Return the objective: learn from these answers, and a little from the labels."""
     return LogitObjective(
         SoftTargets(temperature=temperature, alpha=alpha), CachedTeacher(np.ascontiguousarray(answers))
     )
@@ -323,7 +324,7 @@ students, known = {}, {}
 
 
 def tell(name, results):
-    """Keep and print what the seeds' students of one way came to: errors, and the difference from the baseline's."""
+    """Store and print the results of one kind of student: errors, and the difference from the baseline."""
     students[name], known[name] = np.array(results).T
     d = students[name] - students["baseline"]
     half = stats.t.ppf(0.975, SEEDS - 1) * d.std(ddof=1) / math.sqrt(SEEDS)
@@ -338,12 +339,12 @@ print(f"of its own {FEW} pictures, the baseline gets {known['baseline'].mean():.
 # %% [markdown]
 # ## From the symptom to the cause
 #
-# Before training longer, look at four numbers. They need the training pictures and no student.
+# Before you train longer, look at four numbers. They need only the teacher and the training images, not the student.
 
 
 # %%
 def look(answers, labels, temperature):
-    """The teacher's share of right answers; how sure it is at T = 1; how much is left at T; the order of the batch."""
+    """Return the teacher's accuracy, its confidence at T = 1, and at T the relative entropy and 1 - confidence."""
     p, q = losses.softmax(answers), losses.softmax(answers, temperature)
     left = -(q * np.log(np.maximum(q, 1e-30))).sum(1).mean() / np.log(answers.shape[1])
     beside = 1 - q.max(1).mean()
@@ -360,20 +361,19 @@ lesson.true("its soft targets are neither hard nor even", 0.02 < left < 0.995, f
 lesson.true("a higher T leaves more of it even", look(answers, few[1], 20.0)[2] > left)
 
 # %% [markdown]
-# The teachers that were carried over badly are found by the first column: they are wrong on pictures that they should
-# know. (The answers of other pictures, too: a teacher is never that wrong on its student's own pictures.) The right
-# teacher has no symptom at all, at none of the temperatures. Then look at the student: the baseline knows all of
-# its 300 pictures by heart. Whatever the teacher says of *these*, there is little left to learn from them.
+# The first column finds the teachers with mistakes: they are wrong on images that they should know. (It also finds the
+# answers of other images.) The right teacher has no symptom, at any temperature. Then look at the student. The baseline
+# has memorised all of its 300 images. So there is little left to learn from *these* images, whatever the teacher says.
 #
-# <details><summary><b>Guess first:</b> thousands of pictures without labels are to be had. The baseline cannot use
-# them. What does a student gain that learns the teacher's answers to them alone, in as many steps?</summary>
+# <details><summary><b>Guess first:</b> Thousands of images without labels are available. The baseline cannot use them.
+# A student learns only the teacher's answers to them, in the same number of steps. How much does it gain?</summary>
 #
-# It makes 11.2 points fewer errors, measured with five seeds, and never sees a label: alpha is 1.
+# Its error rate is 11.2 points lower, measured with five seeds. It uses no labels, because alpha is 1.
 # </details>
 
 # %%
 unlabelled, _ = drawn(MANY, rng)
-more = Views(unlabelled, np.zeros(MANY, np.int64), mean, std)  # the labels are not looked at
+more = Views(unlabelled, np.zeros(MANY, np.int64), mean, std)  # the labels are not used
 pieces = [teacher(more.clean(slice(start, start + 500))) for start in range(0, MANY, 500)]
 objective = soft(np.concatenate(pieces), alpha=1.0)
 name = f"{MANY:,} without labels"
@@ -406,41 +406,42 @@ for ax, found, title in (
 lesson.save(figure)
 
 # %% [markdown]
-# Measured on two cores, with five seeds: all three wrong teachers are worse than none, by 26 to 40 points of errors.
-# The right teacher, which gets 67.5 % right, gains **nothing** on the 300 pictures at any of three temperatures (-0.7 ±
-# 1.1 points at T = 4). The baseline has 100.0 % of these pictures right by heart. On 6,000 pictures without labels, in
-# as many steps, the student makes 11.2 ± 1.7 points fewer errors.
+# These results were measured on two cores, with five seeds. All three teachers with mistakes are worse than no teacher:
+# the error rate rises by 26 to 40 points. The right teacher, which gets 67.5 % right, gains **nothing** on the 300
+# images at any of three temperatures (-0.7 ± 1.1 points at T = 4). The baseline has memorised these images (100.0 %
+# right). On 6,000 images without labels, in the same number of steps, the error rate of the student falls by 11.2 ± 1.7
+# points.
 #
-# Symptom by symptom:
+# The symptoms and their causes:
 #
-# - **The teacher is wrong on the student's pictures.** Look at its logits beside those at its maker's. Causes: the
-#   scaling of pixels, the order of channels, batch norm in training mode, another order of flattening. Carry it over
-#   again.
-# - **The teacher is right, but not by its labels.** Look at which output answers to which class. Cause: classes sorted
-#   otherwise. Reorder the outputs.
-# - **The soft targets are one-hot.** Look at their entropy at your T; it should be well above 0. Cause: the teacher is
-#   too sure, or its logits are on another scale. Raise T.
-# - **The soft targets are all alike.** Their entropy is at 100 %. Cause: T is too high, or the teacher gives
-#   probabilities where logits are expected. Lower T, or take the logits.
-# - **The teacher is right, and the student is worse than the baseline.** Ask the teacher again for one picture, and
-#   compare with the answer that the student got. Cause: answers kept in another order, or of pictures that were
-#   augmented again since. Keep them by index.
-# - **The value of the loss looks right, and nothing is learned.** Ask `minikd check-loss`. Cause: a mean over the
-#   classes, or no T². Lesson 12.
-# - **All of that is right, and nothing is gained.** Look at the teacher's errors beside the baseline's. Cause: the
-#   teacher knows little more, or the student holds all it can. A better teacher, a larger student, or pictures without
-#   labels, for which the teacher alone has an answer.
+# - **The teacher is wrong on the student's images.** Compare its logits with those in the original program. Causes: the
+#   normalisation of pixels, the order of channels, batch norm in training mode, another order of flattening. Repeat the
+#   transfer.
+# - **The teacher distinguishes the classes, but its answers do not match the labels.** Check which output belongs to
+#   which class. Cause: the classes have another order. Reorder the outputs.
+# - **The soft targets are one-hot.** Look at their entropy at your T. It should be clearly above 0. Cause: the teacher
+#   is too sure, or its logits have another scale. Raise T.
+# - **The soft targets are uniform.** Their entropy is 100 % of the maximum. Cause: T is too high, or the teacher gives
+#   probabilities instead of logits. Lower T, or use the logits.
+# - **The teacher is right, and the student is worse than the baseline.** Compute the teacher's answer to one image
+#   again, and compare it with the answer that the student got. Cause: the answers were stored in another order, or the
+#   images were augmented again after that. Store the answers by index.
+# - **The loss looks right, but the student learns nothing.** Run `minikd check-loss`. Cause: a mean over the classes,
+#   or no T². See lesson 12.
+# - **All of this is right, but distillation does not help.** Compare the errors of the teacher and of the baseline.
+#   Cause: the teacher knows little more than the baseline, or the student is too small to learn more. Try a better
+#   teacher, a larger student, or images without labels, for which only the teacher has an answer.
 #
 # ## What this does not show
 #
-# That photographs behave so: these pictures have two properties and noise. That a teacher from elsewhere fits your
-# pictures: it may have learned others. The last of the symptoms has no cure in a file; lesson 13
-# says how to tell "nothing gained" from "not seen".
+# The lesson does not show that photographs behave in the same way. The images here have only two properties and noise.
+# And a teacher from elsewhere may not fit your images, because it learned from other ones. For the last symptom, no
+# change of the file helps. Lesson 13 explains the difference between "no gain" and "no gain shown".
 #
 # ## Read on
 #
-# - Cho and Hariharan 2019, [*On the efficacy of knowledge distillation*](https://arxiv.org/abs/1910.01348): better
-#   teachers that teach worse.
+# - Cho and Hariharan 2019, [*On the efficacy of knowledge distillation*](https://arxiv.org/abs/1910.01348): more
+#   accurate teachers whose students are worse.
 # - Beyer et al. 2022, [*Knowledge distillation: a good teacher is patient and
 #   consistent*](https://arxiv.org/abs/2106.05237): the teacher must see what the student sees.
 # - [`minikd/weights.py`](../minikd/weights.py),
@@ -449,9 +450,10 @@ lesson.save(figure)
 #
 # ## Exercises
 #
-# `minikd check 20` puts the skeleton into `work/20_own_teacher.py` the first time and checks it from then on.
+# The first time, `minikd check 20` creates the skeleton `work/20_own_teacher.py`. After that, it checks your solution
+# there.
 #
-# 1. `rescaling`: the weight and bias of the 1x1 convolution that turns one scaling of pixels into another.
-# 2. `dense_of_channels_last`: a dense layer's weights from a library in which the channels come last.
+# 1. `rescaling`: the weight and bias of the 1x1 convolution between two normalisations of pixels.
+# 2. `dense_of_channels_last`: the weights of a dense layer from a library with channels last.
 #
 # The solutions are in `lessons/solutions/`.

@@ -13,7 +13,7 @@ def row(model, epoch):
     return {
         **{"model": model, "epoch": epoch, "loss": 0.1 + epoch, "accuracy": 0.5, "nll": 0.75, "evaluated_on": "test"},
         **{"learning_rate": 1e-3, "images_per_second": 1234.5, "seconds": 0.25, "hard_loss": 1.5, "hard_gradient": 0.2},
-        **{**means, "cosine": float("nan")},
+        **{**means, "cosine": float("nan"), "steps": "host"},
     }
 
 

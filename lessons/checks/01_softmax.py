@@ -18,10 +18,10 @@ def check(work: Work) -> None:
         (z, T),
         by_row,
         suspects={
-            "the sign is turned: log p is negative, so a minus must stand before the sum": -by_row,
+            "the sign is reversed: log p is negative, so the sum needs a minus before it": -by_row,
             "the temperature is missing": -(np.exp(at_1) * at_1).sum(1),
             "the temperature multiplies, but must divide": hotter(z * T),
-            "the weights p are missing: each log p counts with its belief": -logq.sum(1),
+            "the weights p are missing: multiply each log p by its p": -logq.sum(1),
             "np.mean over the classes, but the entropy is a sum": by_row / z.shape[1],
             "this is in bits: the logarithm is np.log, the natural one, not np.log2": by_row / np.log(2),
             "the sum runs over the whole batch: one entropy for each row (axis=1)": np.full_like(by_row, by_row.sum()),
@@ -31,9 +31,9 @@ def check(work: Work) -> None:
         "entropy",
         (large, 1.0),
         np.array([0.0, np.log(2)]),
-        claim="entropy of logits of 10,000: by log_softmax, for 0 times log 0 is NaN",
+        claim="entropy of logits of 10,000: use log_softmax, because 0 times log 0 is NaN",
     )
-    work.same("entropy", (np.zeros((2, 10)), T), np.full(2, np.log(10)), claim="entropy of no idea is log K")
+    work.same("entropy", (np.zeros((2, 10)), T), np.full(2, np.log(10)), claim="the entropy of equal logits is log K")
 
 
 def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
@@ -51,12 +51,12 @@ def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
             "the sum runs over axis 0, the samples; a row is axis 1": columns,
             "this is softmax itself, without the logarithm": np.exp(want),
             "the largest was subtracted, but the logarithm of the sum of exponentials was not": shifted,
-            "the logarithm was divided by T: the logits are, before the rest": losses.log_softmax(z) / T,
-            "np.log2 of the sum, but exp belongs to np.log, the natural logarithm": shifted
+            "the logarithm was divided by T: divide the logits by T, before everything else": losses.log_softmax(z) / T,
+            "np.log2 of the sum, but the inverse of exp is np.log, the natural logarithm": shifted
             - np.log2(np.exp(shifted).sum(1, keepdims=True)),
-            "this is log2 of the beliefs: np.log, the natural logarithm, is asked for": want / np.log(2),
+            "this is log2 of the probabilities: use np.log, the natural logarithm": want / np.log(2),
             "the sum runs over the whole batch: each row has its own (axis=1, keepdims=True)": whole_batch(z / T),
-            "the sum after the largest was subtracted runs over the whole batch: each row has its own": whole_batch(
+            "the largest was subtracted, but then the sum runs over the whole batch: each row has its own": whole_batch(
                 shifted
             ),
         },
@@ -68,7 +68,7 @@ def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
         claim="log_softmax of logits of 10,000",
         suspects={
             "exp(10,000) is inf: subtract the largest logit of each row first": np.full_like(large, -np.inf),
-            "the logarithm of a belief that has become 0 is -inf: do not take it of softmax": logs_of_beliefs(large),
+            "the logarithm of a probability of 0 is -inf: do not use softmax here": logs_of_beliefs(large),
         },
     )
 

@@ -28,9 +28,9 @@ def smoothed(work: Work) -> None:
         suspects={
             "the mean over all N·K elements: divide by N": value / K,
             "the 1/N of the mean is missing": value * N,
-            "the sign is turned: log p is negative": -value,
+            "the sign is reversed: log p is negative": -value,
             "the targets are still one-hot: the smoothing is missing": plain,
-            "e was shared by the other classes, e/(K - 1) each; here every class gets e/K, the right one too": loss_of(
+            "e was shared by the other classes, e/(K - 1) each; every class must get e/K, also the right one": loss_of(
                 others, logp
             ),
             "the right class gets 1 - e on top of its e/K; a row of t must sum to 1": loss_of(only, logp),
@@ -46,13 +46,13 @@ def smoothed(work: Work) -> None:
         z,
         labels,
         smoothing,
-        usual="the gradient is (p - t)/N: p along the rows (axis 1), t the targets of your loss, N samples",
+        usual="the gradient is (p - t)/N: softmax p along the rows (axis 1), the targets t of your loss, N samples",
     )
     work.same(
         "smoothed_loss",
         (np.array([[1e4, 0.0, -1e4]]), np.array([2]), 0.3),
         0.8 * 2e4 + 0.1 * 1e4,
-        claim="smoothed_loss of logits of ±10,000: the log of a belief of 0 would be -inf",
+        claim="smoothed_loss of logits of ±10,000: the log of a probability of 0 would be -inf",
     )
 
 
@@ -69,7 +69,7 @@ def binary(work: Work) -> None:
         value,
         suspects={
             "the 1/N of the mean is missing": value * len(z),
-            "the sign is turned": -value,
+            "the sign is reversed": -value,
             "yes and no are swapped: the label is 1 for yes": turned[0],
             "this is in bits: the logarithm is np.log, the natural one, not np.log2": value / np.log(2),
             "only the samples with the label 1 count: those with 0 have the loss log(1 + exp(z))": -np.mean(
@@ -83,10 +83,10 @@ def binary(work: Work) -> None:
         dz,
         suspects={
             "the 1/N of the mean is missing": dz * len(z),
-            "the sign is turned: what the network says, less what it should say": -dz,
+            "the sign is reversed: what the network says, minus what it should say": -dz,
             "yes and no are swapped: the label is 1 for yes": turned[1][:, 1],
-            "label less logit: the belief 1/(1 + exp(-z)) is to be compared, not z itself": (z - y) / len(z),
-            "belief times (1 - belief) is too much: it cancels against the logarithm's derivative": (
+            "label minus logit: compare the probability 1/(1 + exp(-z)) with the label, not z itself": (z - y) / len(z),
+            "the factor p (1 - p) is too much: it cancels with the derivative of the logarithm": (
                 dz * belief * (1 - belief)
             ),
         },

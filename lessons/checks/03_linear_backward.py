@@ -15,14 +15,14 @@ def check(work: Work) -> None:
         (x, g, b),
         want,
         part=lambda found: found[0],
-        suspects={"the shift is missing": want - b, "the shift is scaled, too: g (x + b)": want - b + g * b},
+        suspects={"the shift is missing": want - b, "the shift is scaled too: g (x + b)": want - b + g * b},
     )
     work.gradients(
         "scale_shift",
         "scale_shift_backward",
         {"x": x, "g": g, "b": b},
-        usual="x_nc enters y_nc alone, times g_c; g_c and b_c enter for every sample n, so dg and db are sums over n "
-        "(axis 0), of dy * x and of dy, without a mean",
+        usual="x_nc affects only y_nc, with the factor g_c; g_c and b_c affect every sample n, so dg and db are sums "
+        "over n (axis 0), of dy * x and of dy, without a mean",
     )
     x, w, mask = (
         rng.standard_normal((5, 4)),
@@ -41,6 +41,6 @@ def check(work: Work) -> None:
         "masked",
         "masked_backward",
         {"x": x, "w": w, "mask": mask},
-        usual="dx goes back through the weights that x met on its way, mask * w; and w_oc enters times mask_oc, so a "
+        usual="dx needs the weights of the forward pass, mask * w; and dw_oc has the factor mask_oc, so a "
         "weight that is off has the gradient 0",
     )

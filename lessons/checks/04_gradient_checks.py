@@ -42,13 +42,13 @@ def table(
         claim=claim,
         within=1e-8,
         suspects={
-            "a row is an element of y and a column one of x: yours are exchanged": want.T,
+            "a row is an element of y and a column one of x: yours are swapped": want.T,
             "this is one-sided, f(x + h) - f(x) over h: its error is h, not h²": one_sided,
             "the difference spans two steps: divide by 2h, not by h": 2 * want,
             "the difference was not divided by 2h": 2 * h * want,
             "/ 2 * h divides by 2 and then multiplies by h: write / (2 * h)": want * h**2,
-            "f(x - h) - f(x + h): the sign is turned": -want,
-            "the elements of y were summed: an upstream gradient of ones, not the Jacobian": summed,
+            "f(x - h) - f(x + h): the sign is reversed": -want,
+            "the elements of y were summed: this is an upstream gradient of ones, not the Jacobian": summed,
         },
     )
 

@@ -16,7 +16,7 @@ def check(work: Work) -> None:
         leaky_relu(x, 0.3)[0],
         part=lambda found: found[0],
         suspects={
-            "this is the plain ReLU: the negative side is to be multiplied by slope": np.maximum(x, 0),
+            "this is the plain ReLU: multiply the negative side by slope": np.maximum(x, 0),
             "the sides are swapped: x stays where it is positive": np.where(x > 0, 0.3 * x, x),
             "slope was added, not multiplied": np.where(x > 0, x, 0.3),
         },
@@ -25,7 +25,7 @@ def check(work: Work) -> None:
         "leaky_relu",
         "leaky_relu_backward",
         {"x": x},
-        usual="dx is dy where x > 0 and slope * dy elsewhere; the sign that counts is x's, not dy's",
+        usual="dx is dy where x > 0 and slope * dy elsewhere; use the sign of x, not of dy",
         slope=0.3,
     )
     work.same("tanh", (x,), np.tanh(x), part=lambda found: found[0])
@@ -37,9 +37,11 @@ def check(work: Work) -> None:
         (300, 0.3),
         np.sqrt(2 / (300 * 1.09)),
         suspects={
-            "that is the variance; the deviation is its root": 2 / (300 * 1.09),
-            "that is for the plain ReLU: the negative side carries slope² of its half": np.sqrt(2 / 300),
-            "the square counts: slope², not slope": np.sqrt(2 / (300 * 1.3)),
-            "slope² carries signal, so the weights must be smaller: divide by 1 + slope²": np.sqrt(2 * 1.09 / 300),
+            "this is the variance; the standard deviation is its root": 2 / (300 * 1.09),
+            "this is for the plain ReLU: the negative side adds slope² times its half": np.sqrt(2 / 300),
+            "use slope², not slope: this is about the mean square": np.sqrt(2 / (300 * 1.3)),
+            "the negative side adds signal, so the weights must be smaller: divide by 1 + slope²": np.sqrt(
+                2 * 1.09 / 300
+            ),
         },
     )

@@ -19,7 +19,7 @@ def check(work: Work) -> None:
         (w, gradients, LR, BETA2, EPS),
         squares(w, gradients, lambda g, v, old: g / (np.sqrt(v) + EPS)),
         suspects={
-            "the step uses the v of before: update v first": squares(
+            "the step uses the old v: update v first": squares(
                 w, gradients, lambda g, v, old: g / (np.sqrt(old) + EPS)
             ),
             "eps belongs outside the root": squares(w, gradients, lambda g, v, old: g / np.sqrt(v + EPS)),
@@ -28,7 +28,7 @@ def check(work: Work) -> None:
             "v is not kept from step to step": squares(
                 w, gradients, lambda g, v, old: g / (np.sqrt((1 - BETA2) * g**2) + EPS)
             ),
-            "the sign is turned: a step goes against the gradient": squares(
+            "the sign is reversed: a step goes against the gradient": squares(
                 w, gradients, lambda g, v, old: -g / (np.sqrt(v) + EPS)
             ),
         },
@@ -39,7 +39,7 @@ def check(work: Work) -> None:
         (w, gradients, LR, BETA1, BETA2, EPS, DECAY),
         want,
         suspects={
-            "the decay was added to the gradient: there it is divided by √v and enters the means": engine(
+            "the decay was added to the gradient: then it is part of the means, and is divided by √v": engine(
                 Adam((BETA1, BETA2), EPS, DECAY), w, gradients
             ),
             "the decay is missing": engine(Adam((BETA1, BETA2), EPS), w, gradients),
@@ -47,7 +47,9 @@ def check(work: Work) -> None:
             "the decay lacks the learning rate: w ← (1 - lr decay) w": engine(
                 AdamW((BETA1, BETA2), EPS, DECAY / LR), w, gradients
             ),
-            "the betas are swapped: beta1 is the gradient's": engine(AdamW((BETA2, BETA1), EPS, DECAY), w, gradients),
+            "the betas are swapped: beta1 is for the mean of the gradient": engine(
+                AdamW((BETA2, BETA1), EPS, DECAY), w, gradients
+            ),
         },
     )
 

@@ -16,14 +16,15 @@ def check(work: Work) -> None:
             outputs(size, kernel, stride, padding, dilation),
             claim=f"output_size({size}, {kernel}, stride={stride}, padding={padding}, dilation={dilation})",
             suspects={
-                "the kernel covers dilation·(kernel - 1) + 1 pixels: dilation·kernel has a gap too many": (
+                "the kernel covers dilation·(kernel - 1) + 1 pixels: dilation·kernel counts one gap too many": (
                     size + 2 * padding - dilation * kernel
                 )
                 // stride
                 + 1,
-                "the dilation is not in it": outputs(size, kernel, stride, padding),
-                "windows are counted from 0: there is one more": outputs(size, kernel, stride, padding, dilation) - 1,
-                "the padding is on both sides: twice": (size + padding - dilation * (kernel - 1) - 1) // stride + 1,
+                "the dilation is missing": outputs(size, kernel, stride, padding),
+                "the count starts at 0: there is one window more": outputs(size, kernel, stride, padding, dilation) - 1,
+                "the padding is on both sides: add it twice": (size + padding - dilation * (kernel - 1) - 1) // stride
+                + 1,
                 "the quotient is rounded down, with //": (size + 2 * padding - dilation * (kernel - 1) - 1) / stride
                 + 1,
             },
@@ -41,15 +42,15 @@ def check(work: Work) -> None:
         (x, w, b, 1),
         want,
         suspects={
-            "the kernel is turned by half a turn: that is mathematics' convolution": engine(x, w[:, ::-1, ::-1]),
+            "the kernel is rotated by 180°: that is the convolution of mathematics": engine(x, w[:, ::-1, ::-1]),
             "the bias is missing": summed,
             "the bias is added for each position of the kernel: add it once": want + b[:, None, None] * (w[0].size - 1),
             "the bias is added once, and again for each position of the kernel": want + b[:, None, None] * w[0].size,
-            "the channels are summed: here each keeps to itself": np.broadcast_to(
+            "the channels are summed: keep each channel separate": np.broadcast_to(
                 summed.sum(1, keepdims=True) + b[:, None, None], want.shape
             ),
-            "every channel meets the kernel of the first": engine(x, np.broadcast_to(w[:1], w.shape)),
-            "all the padding is above and left: half of it belongs below and right": engine(
+            "every channel uses the kernel of the first": engine(x, np.broadcast_to(w[:1], w.shape)),
+            "all padding is above and left: put half of it below and right": engine(
                 np.pad(x, ((0, 0), (0, 0), (2, 0), (2, 0))), w, 0
             ),
         },

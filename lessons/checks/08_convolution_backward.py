@@ -15,7 +15,7 @@ def check(work: Work) -> None:
         dy = rng.standard_normal((2, 3, P))
         against_engine(work, x, w, dy, stride)
     inputs = {"x": rng.standard_normal((2, 2, 9)), "w": rng.standard_normal((4, 2, 4))}
-    usual = "first get the rows above right; this case has other sizes: O ≠ C, R = 4, stride 3, and N = 2"
+    usual = "first correct the rows above; this case has other sizes: O ≠ C, R = 4, stride 3, and N = 2"
     work.gradients("conv1d", "conv1d_backward", inputs, usual=usual, stride=3)
 
 
@@ -30,10 +30,10 @@ def against_engine(work: Work, x: np.ndarray, w: np.ndarray, dy: np.ndarray, str
         dw,
         claim=f"conv1d_dw at stride {stride}",
         suspects={
-            "the stride is forgotten: output p met x from p·stride on": near,
-            "O and C have changed places": dw.transpose(1, 0, 2),
-            "the weights stand in the opposite order along R": dw[:, :, ::-1],
-            "this is the mean over the samples; the chain rule adds": dw / len(x),
+            "the stride is forgotten: the window of output p begins at p·stride": near,
+            "O and C are swapped": dw.transpose(1, 0, 2),
+            "the weights are in reverse order along R": dw[:, :, ::-1],
+            "this is the mean over the samples; the chain rule sums": dw / len(x),
         },
     )
     assigned = np.zeros_like(dx)
@@ -42,25 +42,25 @@ def against_engine(work: Work, x: np.ndarray, w: np.ndarray, dy: np.ndarray, str
     by_window = np.zeros_like(dx)
     for p in range(dy.shape[2]):
         by_window[:, :, p * stride : p * stride + 3] = np.einsum("no,ocr->ncr", dy[:, :, p], w)
-    text = "an element is in several windows, and a later one overwrites: add with +=, begin with zeros"
+    text = "an element is in several windows, and a later one overwrites the result: begin with zeros and add with +="
     work.same(
         "conv1d_dx",
         (dy, w, stride, x.shape[2]),
         dx,
         claim=f"conv1d_dx at stride {stride}",
         suspects={
-            "the kernel is the wrong way round: pixel i was read at r by window i - r": engine(
+            "the kernel is in reverse order: window i - r read element i at position r": engine(
                 x, w[:, :, ::-1], dy, stride
             )[0],
-            "the sum runs over C: it belongs over O, so w's first two axes change places": engine(
+            "the sum runs over C: sum over O, so swap the first two axes of w": engine(
                 x, w.transpose(1, 0, 2), dy, stride
             )[0],
-            "kernel the wrong way round, and w's first two axes not exchanged": engine(
+            "the kernel is in reverse order, and the first two axes of w are not swapped": engine(
                 x, w[:, :, ::-1].transpose(1, 0, 2), dy, stride
             )[0],
             "the stride is forgotten: window p begins at p·stride": forgotten,
             text: assigned,
-            f"{text} (you go window by window)": by_window,
+            f"{text} (your loop runs over the windows)": by_window,
         },
     )
 

@@ -17,8 +17,8 @@ def check(work: Work) -> None:
         normalize(x, gamma, beta, (1,), 1e-5)[0],
         part=lambda found: found[0],
         suspects={
-            "the mean and variance are over the batch: axis 1 is the features'": normed(x, 0, 0) * gamma + beta,
-            "the variance divides by C - 1: it is to be the mean of the squares": normed(x, 1, 1) * gamma + beta,
+            "the mean and variance are over the batch: use axis 1, the features": normed(x, 0, 0) * gamma + beta,
+            "the variance divides by C - 1: it must be the mean of the squares": normed(x, 1, 1) * gamma + beta,
             "gamma and beta are missing": normed(x, 1, 0),
         },
     )
@@ -26,10 +26,10 @@ def check(work: Work) -> None:
         "layer_norm",
         "layer_norm_backward",
         {"x": x, "gamma": gamma, "beta": beta},
-        usual="dx takes means over each sample's features (axis 1, keepdims=True), of g = gamma * dy, not of dy; "
+        usual="dx needs means over the features of each sample (axis 1, keepdims=True), of g = gamma * dy, not of dy; "
         "dgamma and dbeta are sums over the samples (axis 0)",
     )
-    work.gradients("tied_max", "tied_max_backward", {"x": tie_free((5, 4), rng)}, usual="dy goes to the winner alone")
+    work.gradients("tied_max", "tied_max_backward", {"x": tie_free((5, 4), rng)}, usual="only the winner gets dy")
     tied = np.array([[1.0, 3.0, 3.0, 0.0], [2.0, 2.0, 2.0, 2.0], [5.0, 4.0, 4.0, 5.0], [0.0, 1.0, 0.0, 0.0]])
     dy, columns = np.array([1.0, 2.0, 3.0, 4.0]), np.arange(4)
     winners = tied == tied.max(1, keepdims=True)
@@ -38,12 +38,11 @@ def check(work: Work) -> None:
         (tied,),
         (columns == np.array([2, 3, 3, 1])[:, None]) * dy[:, None],
         part=lambda found: work.names["tied_max_backward"](dy, found[1]),
-        claim="of several largest, the last gets it",
+        claim="the last of several equal maxima gets dy",
         suspects={
-            "the first of the largest gets it: argmax finds the first": (columns == tied.argmax(1)[:, None])
-            * dy[:, None],
-            "every one of the largest gets all of dy": winners * dy[:, None],
-            "the largest share dy": winners * dy[:, None] / winners.sum(1, keepdims=True),
+            "the first maximum gets dy: argmax finds the first": (columns == tied.argmax(1)[:, None]) * dy[:, None],
+            "every maximum gets the whole dy": winners * dy[:, None],
+            "the maxima share dy": winners * dy[:, None] / winners.sum(1, keepdims=True),
         },
     )
 

@@ -15,7 +15,7 @@ OTHER: Described = [("conv", 6, 5, 2, 0), ("conv", 9, 3, 1, 1), ("pool", 3), ("d
 def check(work: Work) -> None:
     """Check the three functions: counts against the engine's layers, the mean against one large batch."""
     counts(work, "the parameters and multiply-adds of the lesson's teacher", TEACHER, (1, 28, 28))
-    counts(work, "of a network with a stride, colours and oblong images", OTHER, (3, 32, 26))
+    counts(work, "those of a network with a stride, for colour images that are not square", OTHER, (3, 32, 26))
     top_k(work)
     epoch(work)
 
@@ -43,14 +43,14 @@ def counts(work: Work, claim: str, layers: Described, image: tuple[int, int, int
             parameters - biases,
             macs,
         ),
-        "biases are no products: they do not count among the multiply-adds": (parameters, macs + biases),
-        "a convolution's weights are used once for each place of its output, P·Q; here they are counted once": (
+        "biases need no product: do not count them as multiply-adds": (parameters, macs + biases),
+        "a convolution uses its weights once for each output position, P·Q; here they are counted once": (
             parameters,
             once,
         ),
-        "the places of a convolution are those of its output, P·Q, not those of its input, H·W": (parameters, at_input),
-        "P and Q are not the same where the image is oblong: P·P was counted": (parameters, square),
-        "pooling makes the image smaller, which the layers after it feel": (unpooled.size, unpooled.macs(image)),
+        "count the output positions of a convolution, P·Q, not the input positions, H·W": (parameters, at_input),
+        "P and Q differ if the image is not square: P·P was counted": (parameters, square),
+        "pooling makes the image smaller for the layers after it": (unpooled.size, unpooled.macs(image)),
         "the two numbers are in the wrong order": (macs, parameters),
     }
     work.same("cost", (layers, image), (parameters, macs), claim=claim, within=0, suspects=suspects)
@@ -86,9 +86,9 @@ def top_k(work: Work) -> None:
             claim=f"top_k_accuracy for k = {k}",
             suspects={
                 "these are the k smallest logits: np.argsort sorts from small to large": np.mean(smaller < k),
-                "the label is to be among the k, not at place k": np.mean(larger == k - 1),
-                "one too many: k + 1 classes were looked at": np.mean(larger < k + 1),
-                "one too few: k - 1 classes were looked at": np.mean(larger < k - 1),
+                "the label must be among the k, not at position k": np.mean(larger == k - 1),
+                "one too many: k + 1 classes were used": np.mean(larger < k + 1),
+                "one too few: k - 1 classes were used": np.mean(larger < k - 1),
                 "this is the count, not the share: divide by N": np.sum(larger < k),
                 "a sample has one label: divide by N, not by N·k": np.mean(larger < k) / k,
             },
@@ -108,7 +108,7 @@ def epoch(work: Work) -> None:
         cross_entropy(logits, labels)[0],
         suspects={
             "the mean of the batches' means: the samples of the small last batch count too much": means.mean(),
-            "the sum over the samples: divide by how many there are": np.sum(means * sizes),
+            "this is the sum over the samples: divide by their number": np.sum(means * sizes),
             "the sum is divided by the number of batches, not of samples": np.sum(means * sizes) / len(sizes),
             "the last batch counts as if it were full": np.sum(means * sizes) / (len(sizes) * sizes[0]),
         },

@@ -48,15 +48,15 @@ def beside(work: Work, logits: Floats, labels: Ints, T: float) -> None:
         (logits, labels, T),
         want,
         suspects={
-            "the own class is still in: this is the lesson's matrix": means,
-            "what is left of each sample must be divided by its sum": means * off,
-            "divided by the sum after the mean: each sample is to be divided by its own first": late,
+            "the class itself is still included: this is the matrix of the lesson": means,
+            "divide the remaining probabilities of each sample by their sum": means * off,
+            "divided by the sum after the mean: first divide each sample by its own sum": late,
             "the temperature is missing": by_class(without_own(softmax(logits), labels), labels),
-            "the logits are to be divided by the temperature, not multiplied": hot,
-            "each class is to be divided by how many samples it has": sums,
+            "divide the logits by the temperature, do not multiply": hot,
+            "divide each class by the number of its samples": sums,
             "divided by all N samples, not by those of the class": sums / len(labels),
-            "rows and columns are turned: row c is the class of the label": want.T,
-            "the class is the label's, not the one that the teacher finds likeliest": predicted(p),
+            "rows and columns are swapped: row c is the class of the label": want.T,
+            "use the class of the label, not the most probable class of the teacher": predicted(p),
         },
     )
 
@@ -78,16 +78,16 @@ def temperature(work: Work, logits: Floats, bits: float) -> None:
         return float(-(mean * np.log2(mean)).sum())
 
     suspects = {
-        "the entropy was taken with the natural logarithm: bits are to base 2": lambda T: mean_entropy(logits, T),
-        "the entropies of the samples were added up, and are to be averaged": lambda T: in_bits(T) * len(logits),
+        "the entropy uses the natural logarithm: bits need base 2": lambda T: mean_entropy(logits, T),
+        "the entropies of the samples were summed: take their mean": lambda T: in_bits(T) * len(logits),
         "this is the entropy of the mean soft target, not the mean of the entropies": of_mean,
         "the entropies were averaged over N and K: sum over the classes": lambda T: in_bits(T) / logits.shape[1],
     }
     found = {text: root(function, bits) for text, function in suspects.items()}
     right = root(in_bits, bits)
-    found["this is 1/T: with the temperature dividing, a higher one gives more entropy"] = 1 / right
-    found["the wrong half is thrown away: the search ends at its lower end"] = 0.01
-    found["the wrong half is thrown away: the search ends at its upper end"] = 10_000.0
+    found["this is 1/T: divide by the temperature, so that a higher temperature gives more entropy"] = 1 / right
+    found["the wrong half is kept: the search ends at its lower end"] = 0.01
+    found["the wrong half is kept: the search ends at its upper end"] = 10_000.0
     claim = f"the mean entropy at temperature_for(logits, {bits:g}) is {bits:g} bits"
     work.same("temperature_for", (logits, bits), right, claim=claim, within=1e-7, suspects=found)
 

@@ -28,20 +28,18 @@ def check(work: Work) -> None:
         (z, v, labels, T, alpha),
         mixed,
         suspects={
-            "a sample without a label has the teacher's term alone, with the weight 1, not alpha": weak,
-            "label -1 was taken for the last class: an index of -1 counts from the end": unsplit,
-            "the labels' term belongs at temperature 1, not at T": hot,
+            "a sample without a label has only the teacher's term, with the weight 1, not alpha": weak,
+            "label -1 was used as the last class: Python counts an index of -1 from the end": unsplit,
+            "the labels' term has temperature 1, not T": hot,
             "the mean is over all N samples, not over those with a label": apart,
-            "the labels' term is a mean over the samples with a label: it is to be divided by all N, too": labelled(
+            "the labels' term is a mean over the samples with a label: divide it by all N too": labelled(
                 z, v, labels, T, alpha
             ),
             "the softmax runs over the whole batch: each row has its own (axis=1, keepdims=True)": whole_batch(
                 z, v, labels, T, alpha
             ),
             "the 1/N of the mean is missing": mixed * len(z),
-            "T² is missing: the soft gradient is T (q - p)/N, of which one T was left out twice": without_square(
-                z, v, labels, T, alpha
-            ),
+            "T² is missing: the soft gradient is T (q - p)/N": without_square(z, v, labels, T, alpha),
         },
     )
 
@@ -56,10 +54,10 @@ def reverse(work: Work, z: np.ndarray, v: np.ndarray, T: float) -> None:
         (z, v, T),
         value,
         suspects={
-            "this is KL(p ‖ q), the lesson's direction: the student's q is to stand before the bracket": forward,
-            "log p - log q in the bracket: the sign is turned": -value,
+            "this is KL(p ‖ q), as in the lesson: the student's q must be the factor before the bracket": forward,
+            "log p - log q in the bracket: the sign is reversed": -value,
             "T² is missing": value / T**2,
-            "this is KL(p ‖ q), the lesson's direction, and a mean over the classes, too": forward / z.shape[1],
+            "this is KL(p ‖ q), as in the lesson, and also a mean over the classes": forward / z.shape[1],
             "the sum over the classes is divided by K: np.mean over all elements": value / z.shape[1],
             "the 1/N of the mean over the batch is missing": value * len(z),
             "the temperature is missing in the softmax": T**2 * losses.reverse_kl(z, v, 1.0)[0],
@@ -78,10 +76,10 @@ def reverse(work: Work, z: np.ndarray, v: np.ndarray, T: float) -> None:
             "softmax's backward pass is missing its sum: the rows must sum to 0": q * r * T / len(z),
             "softmax's backward pass is missing its sum, Σ q dq: the rows must sum to 0": q * (r + 1) * T / len(z),
             "T² is missing: T² times the chain rule's 1/T leaves T": dz / T**2,
-            "the chain rule through z/T is missing: T² times 1/T leaves T": dz * T,
+            "the chain rule for z/T is missing: T² times 1/T leaves T": dz * T,
             "the factor T is missing: T² times the chain rule's 1/T": dz / T,
             "the 1/N of the mean over the batch is missing": dz * len(z),
-            "the sign is turned": -dz,
+            "the sign is reversed": -dz,
         },
     )
 

@@ -17,12 +17,15 @@ def check(work: Work) -> None:
         binomtest(1, 6).pvalue,
         claim="sign_test: five better, one worse, two equal",
         suspects={
-            "one side only: it could have gone the other way, so double it": binomtest(1, 6).pvalue / 2,
+            "only one side: the other method could also be the better one, so double it": binomtest(1, 6).pvalue / 2,
             "equal seeds are counted among the n tosses; leave them out": binomtest(1, 8).pvalue,
             "equal seeds are counted as worse; leave them out": binomtest(3, 8).pvalue,
-            "this is the chance of just this split; sum over all that are at least so uneven": 2 * 6 / 2**6,
-            "this is the chance of just this split, on one side; sum over all at least so uneven": 6 / 2**6,
-            "the sum runs below the smaller count and not up to it: range(k) ends at k - 1": 2 / 2**6,
+            "this is the probability of exactly this split; sum over all splits that are at least as uneven": 2
+            * 6
+            / 2**6,
+            "this is the probability of exactly this split, on one side; sum over all that are at least as uneven": 6
+            / 2**6,
+            "the sum must include the smaller count: range(k) ends at k - 1": 2 / 2**6,
         },
     )
     work.same(
@@ -31,10 +34,10 @@ def check(work: Work) -> None:
         1.0,
         claim="sign_test: four better, four worse",
         suspects={
-            "twice one side holds the middle twice: take at most 1": 2 * binomtest(4, 8, alternative="less").pvalue
+            "doubling one side counts the middle twice: limit p to 1": 2 * binomtest(4, 8, alternative="less").pvalue
         },
     )
-    work.same("sign_test", (theirs, theirs), 1.0, claim="sign_test: all equal, so there is nothing to toss")
+    work.same("sign_test", (theirs, theirs), 1.0, claim="sign_test: all equal, so there is no toss")
     calibration(work)
 
 
@@ -52,13 +55,13 @@ def calibration(work: Work) -> None:
         (p, labels, 10),
         bars.ece,
         suspects={
-            "every bin counts alike; weigh it by its share n_b/N of the samples": np.abs(gaps[filled]).mean(),
-            "every bin counts alike, even an empty one; weigh it by its share n_b/N": np.abs(gaps).mean(),
+            "every bin has the same weight; weight it by its share n_b/N of the samples": np.abs(gaps[filled]).mean(),
+            "every bin has the same weight, even an empty one; weight it by its share n_b/N": np.abs(gaps).mean(),
             "the weight is n_b and not n_b/N": bars.ece * len(p),
-            "without the absolute value, bins that are too sure make up for those that are unsure": (
+            "without the absolute value, bins that are too sure and bins that are too unsure cancel": (
                 weights * gaps
             ).sum(),
-            "confidence less share: without the absolute value, bins make up for each other": -(weights * gaps).sum(),
+            "confidence minus accuracy: without the absolute value, bins cancel": -(weights * gaps).sum(),
             "the confidence is the largest probability, not the label's": by_label(p, labels),
         },
     )
@@ -69,11 +72,11 @@ def calibration(work: Work) -> None:
         "expected_calibration_error",
         (edges, np.array([1, 0, 1, 0]), 10),
         high + low,
-        claim="expected_calibration_error, on the edges of bins",
+        claim="expected_calibration_error, at the edges of bins",
         suspects={
-            "a confidence of exactly 1 falls out of the last bin, which holds its upper end": fallen + low,
-            "a bin holds its upper end and not its lower: 0.5 belongs to (0.4, 0.5], 1 to (0.9, 1]": fallen + split,
-            "a bin holds its upper end and not its lower: 0.5 belongs to (0.4, 0.5]": high + split,
+            "a confidence of exactly 1 is in no bin, but the last bin includes its upper end": fallen + low,
+            "a bin includes its upper end and not its lower: 0.5 belongs to (0.4, 0.5], 1 to (0.9, 1]": fallen + split,
+            "a bin includes its upper end and not its lower: 0.5 belongs to (0.4, 0.5]": high + split,
         },
     )
 

@@ -20,7 +20,7 @@ def check(work: Work) -> None:
             "divided by the sum of the values, not by the length": x / x.sum(1, keepdims=True),
             "divided by the sum of the absolute values, not by the length": x / np.abs(x).sum(1, keepdims=True),
             "one length for the whole array: take it for each row, axis 1": x / np.linalg.norm(x),
-            "the length was taken down the columns: take it for each row, axis 1": x / np.linalg.norm(x, axis=0),
+            "this is the length of each column: take it for each row, axis 1": x / np.linalg.norm(x, axis=0),
         },
     )
     dx = losses.unit_rows_backward(da, a, length)
@@ -30,17 +30,16 @@ def check(work: Work) -> None:
         (da, x),
         dx,
         suspects={
-            "the length was taken for a constant: step 5, it depends on every value of the row": da / length,
+            "the length was treated as a constant: it depends on every value of the row (step 5)": da / length,
             "the division by the length is missing": dx * length,
             "divided by the squared length": dx / length,
-            "the part along the row is taken off with x where a, the direction, belongs": (
-                da - x * (x * da).sum(1, keepdims=True)
-            )
+            "to remove the part along the row, use a, the direction, not x": (da - x * (x * da).sum(1, keepdims=True))
             / length,
-            "one of the two a is x: both are the direction": (da - a * (x * da).sum(1, keepdims=True)) / length,
-            "one of the two a is x; both are the direction": (da - x * inner) / length,
-            "the sum runs over the whole array; it belongs to each row, axis 1": (da - a * (a * da).sum()) / length,
-            "the part along the row is added, not taken off": (da + a * inner) / length,
+            "one of the two factors is x: both must be a, the direction": (da - a * (x * da).sum(1, keepdims=True))
+            / length,
+            "one of the two factors is x; both must be a, the direction": (da - x * inner) / length,
+            "the sum runs over the whole array; sum each row, axis 1": (da - a * (a * da).sum()) / length,
+            "the part along the row is added: subtract it": (da + a * inner) / length,
         },
     )
     cosine(work, x, ft)
@@ -55,12 +54,12 @@ def cosine(work: Work, x: np.ndarray, ft: np.ndarray) -> None:
         (x, ft),
         value,
         suspects={
-            "this is the mean cosine; the loss is 1 less it": 1 - value,
+            "this is the mean cosine; the loss is 1 minus the mean cosine": 1 - value,
             "the mean runs over all N·D elements; the cosine is a sum over D": 1 - (1 - value) / x.shape[1],
             "this is the sum over the samples, not their mean": value * N,
-            "the teacher's feature has not the length 1": 1 - (a * ft).sum() / N,
-            "the student's feature has not the length 1": 1 - (x * e).sum() / N,
-            "neither feature has the length 1": 1 - (x * ft).sum() / N,
+            "the teacher's feature does not have length 1": 1 - (a * ft).sum() / N,
+            "the student's feature does not have length 1": 1 - (x * e).sum() / N,
+            "neither feature has length 1": 1 - (x * ft).sum() / N,
         },
     )
     work.same(
@@ -68,13 +67,13 @@ def cosine(work: Work, x: np.ndarray, ft: np.ndarray) -> None:
         (x, ft),
         dx,
         suspects={
-            "the sign is turned: the loss falls where the cosine rises": -dx,
+            "the sign is reversed: the loss falls if the cosine rises": -dx,
             "the 1/N of the mean is missing": dx * N,
-            "this is the gradient by a, the direction; it has to go back through directions_backward": -e / N,
-            "the length was taken for a constant": -e / N / length,
+            "this is the gradient with respect to a, the direction; pass it through directions_backward": -e / N,
+            "the length was treated as a constant": -e / N / length,
             "the mean runs over all N·D elements; it is a mean over N": dx / x.shape[1],
-            "the teacher's feature has not the length 1": losses.unit_rows_backward(-ft / N, a, length),
-            "this is the gradient by the teacher's feature; it is fixed": losses.cosine(
+            "the teacher's feature does not have length 1": losses.unit_rows_backward(-ft / N, a, length),
+            "this is the gradient with respect to the teacher's feature, which is fixed": losses.cosine(
                 ft, x, np.eye(x.shape[1]), np.zeros(x.shape[1])
             )[1],
         },

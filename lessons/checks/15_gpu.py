@@ -8,10 +8,10 @@ import numpy as np
 from minikd.lessons import Work
 from minikd.lessons.elsewhere import Library, elsewhere
 
-LIES = "the result lies on the host: np.zeros, np.eye and np.arange make arrays there, whatever they are used with"
+LIES = "the result is on the host: np.zeros, np.eye and np.arange always create arrays there"
 WIDE = (
-    "the result is float64: xp.zeros and xp.eye make float64 where no dtype is given; np.sqrt(2 / np.pi) is a NumPy "
-    "float64, which an array has to follow, where math.sqrt returns a Python float, which follows the array"
+    "the result is float64: xp.zeros and xp.eye make float64 if you give no dtype; np.sqrt(2 / np.pi) is a NumPy "
+    "float64, and makes the result float64; math.sqrt returns a Python float, which keeps the array's dtype"
 )
 
 
@@ -21,14 +21,14 @@ def check(work: Work) -> None:
     labels, x = rng.integers(0, 4, 7), 2 * rng.standard_normal((3, 5)).astype(np.float32)
     hot = np.eye(4)[labels]
     two_rows = np.where(hot > 0, 1.0, -1.0)
-    mistakes = {"the labels must go down the rows: (N, K), not (K, N)": hot.T, "-1 where 0 belongs": two_rows}
+    mistakes = {"a row for each label: (N, K), not (K, N)": hot.T, "-1 instead of 0": two_rows}
     check_function(work, "one_hot", (labels, 4), hot, mistakes)
     inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3.0)
     want = 0.5 * x * (1 + np.tanh(inner))
     mistakes = {
-        "the half before x is missing": 2 * want,
+        "the factor 1/2 is missing": 2 * want,
         "1 + is missing before tanh": 0.5 * x * np.tanh(inner),
-        "x² where x³ belongs": 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**2.0))),
+        "x² instead of x³": 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**2.0))),
         "the root of 2/π is missing": 0.5 * x * (1 + np.tanh(2 / np.pi * (x + 0.044715 * x**3.0))),
     }
     check_function(work, "gelu", (x,), want, mistakes)
@@ -45,9 +45,14 @@ def check_function(
     with elsewhere() as other:
         there = [other.asarray(one) if isinstance(one, np.ndarray) else one for one in arguments]
         looks: list[tuple[str, Callable[[object], object], object, dict[str, object]]] = [
-            ("the values, of another library's arrays", other.asnumpy, want, mistakes),
-            ("its result lies where its argument does", lambda y: lies_there(y, other), 1.0, {LIES: 0.0}),
-            ("its result is float32, 4 bytes a number", lambda y: other.asnumpy(y).itemsize, 4.0, {WIDE: 8.0}),
+            ("the values, with arrays of another library", other.asnumpy, want, mistakes),
+            ("its result is in the same memory as its argument", lambda y: lies_there(y, other), 1.0, {LIES: 0.0}),
+            (
+                "its result is float32, with 4 bytes for each number",
+                lambda y: other.asnumpy(y).itemsize,
+                4.0,
+                {WIDE: 8.0},
+            ),
         ]
         for claim, look, wanted, suspects in looks:
             work.names[name] = through(theirs, look, work.path)

@@ -15,10 +15,10 @@ def check(work: Work) -> None:
         (w,),
         scale,
         suspects={
-            "the largest of each input channel: the scale is over the wrong axis": np.abs(w).max(axis=(0, 2, 3)) / 127,
+            "the largest of each input channel: this is the wrong axis": np.abs(w).max(axis=(0, 2, 3)) / 127,
             "one scale for all: each output channel has its own": np.full(3, np.abs(w).max() / 127),
             "the largest w, not the largest |w|": w.max(axis=(1, 2, 3)) / 127,
-            "divided by 128: then the largest would round to 128, which int8 does not hold": scale * 127 / 128,
+            "divided by 128: then the largest would round to 128, which is outside int8": scale * 127 / 128,
             "divided by 255, which is for uint8: int8 is symmetric, -127 to 127": scale * 127 / 255,
         },
     )
@@ -27,12 +27,10 @@ def check(work: Work) -> None:
         (w, scale),
         q,
         suspects={
-            "truncated, not rounded: a cast cuts the fraction off": np.trunc(w / scale[:, None, None, None]),
+            "truncated, not rounded: a cast removes the fraction": np.trunc(w / scale[:, None, None, None]),
             "rounded down, not to the nearest": np.floor(w / scale[:, None, None, None]),
-            "uint8 holds no negative number: it wrapped around, take int8": q % 256,
-            "the scale meets the last axes or the input channel: it belongs to the first axis": np.rint(
-                w / scale[:, None, None]
-            )
+            "uint8 has no negative numbers, so they wrapped around: use int8": q % 256,
+            "the scale is applied to the wrong axis: it belongs to the first axis": np.rint(w / scale[:, None, None])
             .astype(np.int64)
             .astype(np.int8),
         },
@@ -41,17 +39,17 @@ def check(work: Work) -> None:
         "quantise",
         (w, scale),
         1.0,
-        claim="quantise returns int8: one byte a weight",
+        claim="quantise returns int8: one byte for each weight",
         part=lambda found: float(np.asarray(found).dtype == np.int8),
-        suspects={"the numbers may be whole, but their dtype is another: .astype(np.int8)": 0.0},
+        suspects={"the dtype is not int8: use .astype(np.int8)": 0.0},
     )
     work.same(
         "dequantise",
         (q.astype(np.int8), scale),
         np.stack([channel * s for channel, s in zip(q, scale, strict=True)]),
         suspects={
-            "the scale meets the wrong axis: it belongs to the first": q * scale[:, None, None],
+            "the scale is applied to the wrong axis: it belongs to the first": q * scale[:, None, None],
             "divided by the scale: quantise did that": q / scale[:, None, None, None],
-            "cast back to whole numbers: what it returns is to be floats": np.trunc(q * scale[:, None, None, None]),
+            "cast back to whole numbers: the result must be floats": np.trunc(q * scale[:, None, None, None]),
         },
     )

@@ -33,8 +33,8 @@ def check(work: Work) -> None:
     cases = {
         "fewer in every seed": ([111, 126, 118], [182, 165, 201], 1),
         "more in every seed": ([280, 275, 290, 284], [222, 230, 219, 225], 2),
-        "fewer on average, by one lucky seed": ([100, 171, 170, 173], [180, 170, 172, 171], 0),
-        "the same seeds are good for both: pairing shows what two means would not": (
+        "fewer on average, because of one lucky seed": ([100, 171, 170, 173], [180, 170, 172, 171], 0),
+        "both are good on the same seeds: only the paired differences show who is better": (
             [101, 201, 301, 401],
             [111, 210, 312, 410],
             1,
@@ -48,7 +48,7 @@ def check(work: Work) -> None:
             claim=f"verdict: {claim}",
             part=lambda found: WORDS.index(found) if found in WORDS else np.nan,
             suspects={
-                f'you say "{other}": look at the sign of ours - theirs, and at the interval of the differences': code
+                f'you return "{other}": check the sign of ours - theirs, and the interval of the differences': code
                 for code, other in enumerate(WORDS)
                 if code != word
             },

@@ -22,18 +22,18 @@ def check(work: Work) -> None:
         (q_first, q_second, p_first, p_second),
         want,
         suspects={
-            "the second letter's divergence is weighted by the teacher: these texts are the student's": (
+            "the second letter's divergence is weighted by the teacher: the student writes these texts": (
                 first + p_first @ second
             ),
-            "this is KL(p ‖ q): the arguments are turned": np.sum(p * np.log(p / q)),
-            "the second letter's divergences are added up, but each first letter is to count with its probability": (
+            "this is KL(p ‖ q): the arguments are swapped": np.sum(p * np.log(p / q)),
+            "the second letter's divergences are only summed: weight each by the probability of the first letter": (
                 first + second.sum()
             ),
-            "the mean over the first letters: each is to count with its probability": first + second.mean(),
+            "the mean over the first letters: weight each by its probability": first + second.mean(),
             "the first letter's divergence is missing": q_first @ second,
             "the second letter's divergence is missing": first,
             "this is in bits: the logarithm is np.log, the natural one, not np.log2": want / np.log(2),
-            "the sign is turned": -want,
+            "the sign is reversed": -want,
         },
     )
 
@@ -50,10 +50,10 @@ def table(work: Work, rng: np.random.Generator) -> None:
         (dy, ids, 7),
         want,
         suspects={
-            "dw[ids] += dy adds once for a letter, however often it stands: np.add.at, or a one-hot product": once,
-            "each sum is divided by how often the letter stands: the chain rule sums": want / np.maximum(places, 1),
+            "dw[ids] += dy adds once for each letter, not each time: use np.add.at or a one-hot product": once,
+            "each sum is divided by the count of the letter: the chain rule sums": want / np.maximum(places, 1),
             "the mean over the texts: the 1/N belongs to the loss": want / 4,
-            "divided by all places": want / 24,
+            "divided by the number of all positions": want / 24,
         },
     )
     work.same(

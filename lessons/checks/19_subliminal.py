@@ -20,9 +20,9 @@ def check(work: Work) -> None:
         suspects={
             "the half is missing": 2 * value,
             "the 1/N of the mean is missing": value * len(z),
-            "the sum over the outputs beside became a mean: np.mean over all elements": value / 3,
-            "half of np.mean of all squares; the half stands before the sum over the outputs": value / 6,
-            "this looks at the classes' outputs": 0.5 * float(((z[:, :3] - targets) ** 2).sum(1).mean()),
+            "np.mean over all elements: sum over the additional outputs": value / 3,
+            "half of np.mean of all squares: take half of the sum over the additional outputs": value / 6,
+            "this uses the outputs of the classes": 0.5 * float(((z[:, :3] - targets) ** 2).sum(1).mean()),
         },
     )
     work.loss(
@@ -30,7 +30,7 @@ def check(work: Work) -> None:
         z,
         targets,
         classes,
-        usual="the gradient is (output - target)/N beside the classes, and 0 for the classes' outputs",
+        usual="the gradient is (output - target)/N for the additional outputs, and 0 for those of the classes",
     )
     start, teacher, gradient = rng.standard_normal((3, 30))
     way = teacher - start
@@ -40,12 +40,13 @@ def check(work: Work) -> None:
         (start, teacher, gradient),
         want,
         suspects={
-            "the sign is turned: the step goes against the gradient": -want,
-            "this is the product; a cosine is divided by both lengths": -float(way @ gradient),
-            "the way is the teacher's weights less the first ones, not the weights themselves": (
+            "the sign is reversed: the step goes against the gradient": -want,
+            "this is the product; divide it by both lengths": -float(way @ gradient),
+            "subtract the first weights from the teacher's: the change counts, not the weights": (
                 -float(teacher @ gradient) / float(np.linalg.norm(teacher) * np.linalg.norm(gradient))
             ),
-            "divided by one of the lengths only, the way's": -float(way @ gradient) / float(np.linalg.norm(way)),
+            "divided by only one of the lengths, that of the teacher's change": -float(way @ gradient)
+            / float(np.linalg.norm(way)),
         },
     )
 

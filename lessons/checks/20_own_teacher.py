@@ -24,16 +24,16 @@ def check(work: Work) -> None:
         "rescaling",
         (mean, std, other_mean, other_std),
         want,
-        claim="rescaling: pixels through the convolution are scaled as wanted",
+        claim="rescaling: the convolution normalises pixels as wanted",
         within=1e-5,
         part=through,
         suspects={
-            "the weight is upside down: the pixels come divided by std": wrong(1 / ratio, shift),
-            "the difference of the means is to be divided by the wanted deviation": wrong(ratio, mean - other_mean),
+            "the weight is upside down: the pixels are already divided by std": wrong(1 / ratio, shift),
+            "divide the difference of the means by the wanted deviation": wrong(ratio, mean - other_mean),
             "the difference of the means was divided by the wrong deviation": wrong(ratio, (mean - other_mean) / std),
-            "the sign of the bias is turned": wrong(ratio, -shift),
+            "the sign of the bias is reversed": wrong(ratio, -shift),
             "the bias is missing": wrong(ratio, 0 * shift),
-            "this turns pixels that are not scaled yet": wrong(1 / other_std, -other_mean / other_std),
+            "this is for pixels that are not normalised yet": wrong(1 / other_std, -other_mean / other_std),
         },
     )
     dense(work, rng)
@@ -56,9 +56,9 @@ def dense(work: Work, rng: np.random.Generator) -> None:
         want,
         suspects={
             "only transposed: the inputs are still in the order (H, W, C)": last.T,
-            "reshaped, not transposed: the numbers stay where they are in memory": last.reshape(5, -1),
+            "reshaped, not transposed: a reshape does not reorder the numbers": last.reshape(5, -1),
             "height and width are exchanged": grid.transpose(3, 2, 1, 0).reshape(5, -1),
-            "the rows were taken for (C, H, W), but they are (H, W, C)": (
+            "the rows have the order (H, W, C), not (C, H, W)": (
                 last.reshape(C, H, W, 5).transpose(3, 1, 2, 0).reshape(5, -1)
             ),
         },

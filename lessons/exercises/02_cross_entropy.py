@@ -1,4 +1,4 @@
-"""Lesson 2: two neighbours of the cross-entropy. Check them with `minikd check 02`."""
+"""Lesson 2: two variants of the cross-entropy. Check them with `minikd check 02`."""
 
 import numpy as np
 
@@ -21,8 +21,8 @@ def smoothed_loss(logits, labels, smoothing):
 def smoothed_cross_entropy(logits, labels, smoothing):
     """Return the smoothed loss, a number, and its gradient with respect to the logits, (N, K).
 
-    Repeat the lesson's steps 3 to 6 with t in place of Y. Where did they need that a row of Y sums to 1?
-    Both results have the logits' number type, 32 or 64 bits. A new array of it: np.full_like(logits, number).
+    Repeat the lesson's steps 3 to 6 with t instead of Y. Where do they use that a row of Y sums to 1? Both results have
+    the dtype of the logits, float32 or float64. np.full_like(logits, number) makes such an array.
     """
     raise NotImplementedError("write smoothed_cross_entropy")
 
@@ -30,12 +30,12 @@ def smoothed_cross_entropy(logits, labels, smoothing):
 def binary_loss(logits, labels):
     """Return the mean loss of a yes-or-no network, a number.
 
-    logits: (N,); labels: (N,), 1.0 for yes and 0.0 for no. The belief in yes is 1/(1 + exp(-z)): softmax of the two
-    logits 0 and z. So the loss of one sample is log(exp(0) + exp(z)) - z·y. It must be finite for z = 10,000.
+    logits: (N,); labels: (N,), 1.0 for yes and 0.0 for no. The probability of yes is 1/(1 + exp(-z)), the softmax of
+    the two logits 0 and z. So the loss of one sample is log(exp(0) + exp(z)) - z·y. It must be finite for z = 10,000.
     """
     raise NotImplementedError("write binary_loss")
 
 
 def binary_gradient(logits, labels):
-    """Return the gradient of binary_loss by the logits, (N,), finite for z = ±10,000, and without a warning."""
+    """Return the gradient of binary_loss with respect to the logits, (N,), finite for z = ±10,000, without warnings."""
     raise NotImplementedError("write binary_gradient")

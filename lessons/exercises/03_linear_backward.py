@@ -1,4 +1,4 @@
-"""Lesson 3: two neighbours of the linear layer. Check them with `minikd check 03`."""
+"""Lesson 3: two variants of the linear layer. Check them with `minikd check 03`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Lesson 5: two other bends, and where to start before one of them. Check them with `minikd check 05`."""
+"""Lesson 5: two other activations, and the first weights for one of them. Check them with `minikd check 05`."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def leaky_relu_backward(dy, cache):
 
 
 def tanh(x):
-    """Return y = np.tanh(x) and the cache. Keep as little as you can: one array is enough."""
+    """Return y = np.tanh(x) and the cache. Keep as little as possible in the cache: one array is enough."""
     raise NotImplementedError("write tanh")
 
 
@@ -26,6 +26,6 @@ def tanh_backward(dy, cache):
 def he_std(fan_in, slope):
     """Return the standard deviation of the first weights, a float, before a leaky ReLU of this slope.
 
-    fan_in: the number of inputs C. The mean square of the signal is to stay as it is, layer by layer.
+    fan_in: the number of inputs C. The mean square of the signal must stay the same from layer to layer.
     """
     raise NotImplementedError("write he_std")

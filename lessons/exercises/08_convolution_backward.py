@@ -1,4 +1,4 @@
-"""Lesson 8: a convolution along one axis, backwards. Check it with `minikd check 08`. It needs numpy."""
+"""Lesson 8: the backward pass of a convolution along one axis. Check it with `minikd check 08`. It needs numpy."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def conv1d(x, w, stride):
 def conv1d_dw(dy, x, stride, taps):
     """Return dw (O, C, R) from dy (N, O, P), where R is `taps`.
 
-    x: (N, C, L). Which element of x did w[o, c, r] meet in output p?
+    x: (N, C, L). With which element of x was w[o, c, r] multiplied in output p?
     """
     raise NotImplementedError("write conv1d_dw")
 
@@ -27,8 +27,8 @@ def conv1d_dw(dy, x, stride, taps):
 def conv1d_dx(dy, w, stride, length):
     """Return dx (N, C, L) from dy (N, O, P), where L is `length`.
 
-    w: (O, C, R). dx has the dtype of dy. Each element of x gets back from every window that it was in; the last ones
-    may have been in none.
+    w: (O, C, R). dx has the dtype of dy. The gradient of an element of x is a sum over the windows that it is in. The
+    last elements may be in none.
     """
     raise NotImplementedError("write conv1d_dx")
 

@@ -7,7 +7,7 @@ def layer_norm(x, gamma, beta):
     """Return y (N, C) and the cache. x (N, C), gamma and beta (C,).
 
     Mean and variance are those of each sample over its C features: shape (N, 1). The variance is the mean of the
-    squares, and 1e-5 is added to it under the root. Scale gamma and shift beta are one for each feature, as before.
+    squares, and 1e-5 is added to it under the root. There is one scale gamma and one shift beta for each feature.
     """
     raise NotImplementedError("write layer_norm")
 
@@ -23,5 +23,5 @@ def tied_max(x):
 
 
 def tied_max_backward(dy, cache):
-    """Return dx (N, C) from dy (N,): of several largest in a row, the last one gets dy, the others 0."""
+    """Return dx (N, C) from dy (N,): the last of several equal maxima of a row gets dy, the others get 0."""
     raise NotImplementedError("write tied_max_backward")

@@ -1,4 +1,4 @@
-"""Lesson 10: count, and measure. Check it with `minikd check 10`."""
+"""Lesson 10: the cost of a network, and two measures. Check it with `minikd check 10`."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def cost(layers, image):
     image: (C, H, W). layers: a list, in order, of
       ("conv", O, R, stride, padding)   O filters of C x R x R with a bias each; P = (H + 2·padding - R) // stride + 1
       ("pool", R)                       R x R windows that do not overlap: P = H // R, Q = W // R
-      ("dense", O)                      from everything that comes in to O units with a bias each
+      ("dense", O)                      from all inputs to O units with a bias each
     ReLU costs nothing and is left out.
     """
     raise NotImplementedError("write cost")
@@ -18,7 +18,7 @@ def cost(layers, image):
 def top_k_accuracy(logits, labels, k):
     """Return the share of the N samples whose label is among the k classes with the largest logits, 0 to 1.
 
-    logits: (N, K), no two of a row are equal. labels: (N,), class numbers. np.argsort sorts from small to large.
+    logits: (N, K), all different within a row. labels: (N,), class numbers. np.argsort sorts from small to large.
     """
     raise NotImplementedError("write top_k_accuracy")
 

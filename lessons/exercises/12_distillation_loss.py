@@ -1,4 +1,4 @@
-"""Lesson 12: two losses beside the one of the lesson. Check it with `minikd check 12`."""
+"""Lesson 12: two other losses. Check them with `minikd check 12`."""
 
 import numpy as np
 
@@ -13,16 +13,16 @@ def log_softmax(logits, temperature):
 def reverse_kl(student_logits, teacher_logits, temperature):
     """Return T²·KL(q ‖ p), a number, the mean over the batch.
 
-    student_logits, teacher_logits: (N, K). q are the student's softened probabilities, p the teacher's:
-    KL(q ‖ p) = Σ_k q_k (log q_k - log p_k) for one sample.
+    student_logits, teacher_logits: (N, K). q are the student's softened probabilities, p the teacher's: KL(q ‖ p) = Σ_k
+    q_k (log q_k - log p_k) for one sample.
     """
     raise NotImplementedError("write reverse_kl")
 
 
 def reverse_kl_gradient(student_logits, teacher_logits, temperature):
-    """Return the gradient of reverse_kl by the student's logits, (N, K).
+    """Return the gradient of reverse_kl with respect to the student's logits, (N, K).
 
-    With r = log q - log p, derive Σ_k q_k r_k by z_j: q stands before r and in it.
+    With r = log q - log p, differentiate Σ_k q_k r_k with respect to z_j. q is a factor, and it is also in r.
     """
     raise NotImplementedError("write reverse_kl_gradient")
 
@@ -30,8 +30,7 @@ def reverse_kl_gradient(student_logits, teacher_logits, temperature):
 def distill_some_labels(student_logits, teacher_logits, labels, temperature, alpha):
     """Return the gradient of the distillation loss, (N, K), for a batch in which some samples have no label.
 
-    labels: (N,) class numbers, -1 where there is none. A sample with a label has the loss
-    alpha·T²·KL(p ‖ q) + (1 - alpha)·CE at temperature 1; one without has T²·KL(p ‖ q) alone. The loss is the mean over
-    all N samples.
+    labels: (N,) class numbers, -1 for a sample without a label. A sample with a label has the loss alpha·T²·KL(p ‖ q) +
+    (1 - alpha)·CE at temperature 1; one without has only T²·KL(p ‖ q). The loss is the mean over all N samples.
     """
     raise NotImplementedError("write distill_some_labels")

@@ -7,9 +7,9 @@ def directions(x):
 
 
 def directions_backward(da, x):
-    """Return dx (N, D), from da (N, D), the gradient by a = directions(x).
+    """Return dx (N, D), from da (N, D), the gradient with respect to a = directions(x).
 
-    The lesson's steps 5 and 6: the length of a row depends on each of its values.
+    Use the lesson's steps 5 and 6: the length of a row depends on each of its values.
     """
     raise NotImplementedError("write directions_backward")
 
@@ -23,5 +23,5 @@ def cosine_loss(fs, ft):
 
 
 def cosine_gradient(fs, ft):
-    """Return the gradient of cosine_loss by fs, (N, D). The teacher's ft is fixed."""
+    """Return the gradient of cosine_loss with respect to fs, (N, D). The teacher's ft is fixed."""
     raise NotImplementedError("write cosine_gradient")

@@ -1,13 +1,13 @@
 """Lesson 15: two functions for any array library.
 
-Ask the arrays, and call no np on them: from minikd.backends import module_of; xp = module_of(x).
+Do not call np on the arrays. Get their library: from minikd.backends import module_of; xp = module_of(x).
 """
 
 
 def one_hot(labels, classes):
-    """Return rows that are 0 but for a 1 at the label: (N, K) float32, for whole numbers (N,) from 0 to K - 1.
+    """Return rows with a 1 at the label and 0 elsewhere: (N, K) float32, for labels (N,) from 0 to K - 1.
 
-    The result lies where the labels lie.
+    The result must be in the same memory as the labels.
     """
     raise NotImplementedError("a row for each label")
 
@@ -15,6 +15,6 @@ def one_hot(labels, classes):
 def gelu(x):
     """Return x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), of the shape and dtype of x.
 
-    The constants are Python floats, or else float32 becomes float64.
+    The constants must be Python floats, or float32 becomes float64.
     """
     raise NotImplementedError("GELU")

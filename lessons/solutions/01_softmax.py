@@ -11,6 +11,6 @@ def log_softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def entropy(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the entropy of each row's beliefs, (N,) for logits (N, K)."""
+    """Return the entropy of each row's probabilities, (N,) for logits (N, K)."""
     logp = log_softmax(logits, temperature)
     return -(np.exp(logp) * logp).sum(axis=1)

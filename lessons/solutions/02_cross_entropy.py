@@ -1,4 +1,4 @@
-"""Lesson 2: two neighbours of the cross-entropy."""
+"""Lesson 2: two variants of the cross-entropy."""
 
 import numpy as np
 
@@ -24,7 +24,8 @@ def smoothed_loss(logits, labels, smoothing):
 def smoothed_cross_entropy(logits, labels, smoothing):
     """Return the smoothed loss, a number, and its gradient with respect to the logits, (N, K).
 
-    -Σ_k t_k log p_k = Σ_k t_k (log-sum-exp - z_k) = log-sum-exp - Σ_k t_k z_k, as the t_k sum to 1; by z_j: p_j - t_j.
+    -Σ_k t_k log p_k = Σ_k t_k (log-sum-exp - z_k) = log-sum-exp - Σ_k t_k z_k, since Σ_k t_k = 1. Its derivative with
+    respect to z_j is p_j - t_j.
     """
     dz = (np.exp(log_softmax(logits)) - targets(logits, labels, smoothing)) / len(logits)
     return smoothed_loss(logits, labels, smoothing), dz
@@ -36,7 +37,7 @@ def binary_loss(logits, labels):
 
 
 def binary_gradient(logits, labels):
-    """Return the gradient of binary_loss by the logits, (N,): belief less label, over N."""
+    """Return the gradient of binary_loss with respect to the logits, (N,): (probability - label) / N."""
     small = np.exp(-np.abs(logits))  # at most 1
     belief = np.where(logits >= 0, 1.0, small) / (1.0 + small)
     return (belief - labels) / len(logits)

@@ -1,4 +1,4 @@
-"""Lesson 3: two neighbours of the linear layer, solved."""
+"""Lesson 3: two variants of the linear layer, solved."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def scale_shift(x, g, b):
 
 
 def scale_shift_backward(dy, cache):
-    """Return dx (N, C), dg (C,) and db (C,): g and b enter once for each sample, so both sum over the batch."""
+    """Return dx (N, C), dg (C,) and db (C,): g and b affect each sample, so dg and db are sums over the batch."""
     x, g = cache
     return g * dy, np.sum(dy * x, axis=0), dy.sum(0)
 
@@ -20,7 +20,7 @@ def masked(x, w, mask):
 
 
 def masked_backward(dy, cache):
-    """Return dx (N, C) and dw (O, C): both ways go through mask * w, and a weight that is off learns nothing."""
+    """Return dx (N, C) and dw (O, C): both passes use mask * w, and a weight that is off learns nothing."""
     x, w, mask = cache
     dx = dy @ (mask * w)  # (N, C) = (N, O) @ (O, C)
     dw = mask * (dy.T @ x)  # (O, C) = (O, N) @ (N, C)

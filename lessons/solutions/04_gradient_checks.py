@@ -6,7 +6,7 @@ import numpy as np
 
 
 def jacobian(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, h: float) -> np.ndarray:
-    """Return the derivative of each element of y = f(x) by each element of x: (y.size, x.size)."""
+    """Return the derivative of each element of y = f(x) with respect to each element of x: (y.size, x.size)."""
     columns = []
     for index in np.ndindex(x.shape):
         up, down = x.copy(), x.copy()
@@ -26,7 +26,7 @@ def share(x: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
 def share_backward(dy: np.ndarray, cache: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Return dx (N, K).
 
-    By the quotient rule the derivative of y_k by x_j is δ_kj/s - x_k/s², that is (δ_kj - y_k)/s. Sum dy_k times that.
+    By the quotient rule, ∂y_k/∂x_j is δ_kj/s - x_k/s², that is, (δ_kj - y_k)/s. Sum dy_k times this over k.
     """
     y, sums = cache
     return (dy - (dy * y).sum(axis=1, keepdims=True)) / sums

@@ -1,4 +1,4 @@
-"""Lesson 5: two other bends, and where to start before one of them, solved."""
+"""Lesson 5: two other activations, and the first weights for one of them, solved."""
 
 import numpy as np
 
@@ -26,5 +26,5 @@ def tanh_backward(dy, cache):
 
 
 def he_std(fan_in, slope):
-    """Return √(2 / (C (1 + slope²))): half of the square passes whole, half times slope²."""
+    """Return √(2 / (C (1 + slope²))): half of the mean square stays, the other half is multiplied by slope²."""
     return float(np.sqrt(2 / (fan_in * (1 + slope**2))))

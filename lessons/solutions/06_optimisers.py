@@ -14,7 +14,7 @@ def rmsprop(w, gradients, lr, beta, eps):
 
 
 def adamw(w, gradients, lr, beta1, beta2, eps, decay):
-    """Return the weights after each step, (steps, P): Adam's step, and beside it w ← (1 - lr decay) w."""
+    """Return the weights after each step, (steps, P): Adam's step, and in addition w ← (1 - lr decay) w."""
     m, v, path = np.zeros_like(w), np.zeros_like(w), []
     for t, g in enumerate(gradients, start=1):
         m = beta1 * m + (1 - beta1) * g

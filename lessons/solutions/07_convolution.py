@@ -10,7 +10,7 @@ def output_size(size, kernel, stride, padding, dilation):
 
 
 def depthwise(x, w, b, padding):
-    """Return y (N, C, P, Q): each channel of x meets the kernel of its own, at stride 1."""
+    """Return y (N, C, P, Q): a convolution of each channel of x with its own kernel, at stride 1."""
     (N, C, H, W), (_, R, S) = x.shape, w.shape
     P, Q = H + 2 * padding - R + 1, W + 2 * padding - S + 1
     wide = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))

@@ -14,14 +14,14 @@ def conv1d(x, w, stride):
 
 
 def conv1d_dw(dy, x, stride, taps):
-    """Return dw (O, C, R): each weight's output gradients, times the elements that it met."""
+    """Return dw (O, C, R): for each weight, the sum of dy times the elements that it was multiplied with."""
     end = stride * (dy.shape[2] - 1) + 1
     met = [x[:, :, r : r + end : stride] for r in range(taps)]
     return np.stack([np.einsum("nop,ncp->oc", dy, seen) for seen in met], axis=2)
 
 
 def conv1d_dx(dy, w, stride, length):
-    """Return dx (N, C, L): each window's gradient, added back to the elements that it read."""
+    """Return dx (N, C, L): add the gradient of each window to the elements that it read."""
     dx = np.zeros((len(dy), w.shape[1], length), dy.dtype)
     end = stride * (dy.shape[2] - 1) + 1
     for r in range(w.shape[2]):

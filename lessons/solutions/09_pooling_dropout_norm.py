@@ -19,7 +19,7 @@ def layer_norm_backward(dy, cache):
 
 
 def tied_max(x):
-    """Return the maximum of each row, y (N,), and the cache: the last winner's place, and the shape."""
+    """Return the maximum of each row, y (N,), and the cache: the position of the last maximum, and the shape."""
     winner = x.shape[1] - 1 - x[:, ::-1].argmax(1)
     return x.max(1), (winner, x.shape)
 

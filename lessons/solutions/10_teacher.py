@@ -13,7 +13,7 @@ def cost(layers, image):
             continue
         if kind == "conv":
             O, R, stride, padding = numbers
-            inputs = C * R * R  # what one output is a sum of
+            inputs = C * R * R  # products in the sum of one output
             H, W = ((side + 2 * padding - R) // stride + 1 for side in (H, W))
         else:
             O, inputs = numbers[0], C * H * W
@@ -31,5 +31,5 @@ def top_k_accuracy(logits, labels, k):
 
 
 def mean_over_batches(means, sizes):
-    """Return the mean over all samples: each batch counts for as many as it had."""
+    """Return the mean over all samples: each batch is weighted by its size."""
     return np.sum(np.asarray(means) * sizes) / np.sum(sizes)

@@ -19,8 +19,8 @@ def reverse_kl(student_logits, teacher_logits, temperature):
 def reverse_kl_gradient(student_logits, teacher_logits, temperature):
     """Return its gradient with respect to the student's logits, (N, K).
 
-    Σ_k q_k r_k has the derivative r_k + 1 by q_k (as log q_k has 1/q_k). Softmax's backward pass, q (dq - Σ q dq)/T,
-    drops the 1, which is the same for all classes: q (r - Σ q r)/T, times T²/N.
+    The derivative of Σ_k q_k r_k with respect to q_k is r_k + 1 (that of log q_k is 1/q_k). Softmax's backward pass, q
+    (dq - Σ q dq)/T, removes the 1, which is the same for all classes. The result is q (r - Σ q r)/T, times T²/N.
     """
     logq, logp = log_softmax(student_logits, temperature), log_softmax(teacher_logits, temperature)
     q, r = np.exp(logq), logq - logp
@@ -28,7 +28,7 @@ def reverse_kl_gradient(student_logits, teacher_logits, temperature):
 
 
 def distill_some_labels(student_logits, teacher_logits, labels, temperature, alpha):
-    """Return the gradient of the distillation loss, (N, K); labels are -1 where there is none."""
+    """Return the gradient of the distillation loss, (N, K); a label of -1 means none."""
     N, K = student_logits.shape
     q, p = np.exp(log_softmax(student_logits, temperature)), np.exp(log_softmax(teacher_logits, temperature))
     known = (labels >= 0)[:, None]

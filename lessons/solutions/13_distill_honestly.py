@@ -6,7 +6,7 @@ import numpy as np
 
 
 def sign_test(ours, theirs):
-    """Return how likely coins split at least so unevenly as the seeds did: two-sided."""
+    """Return the two-sided probability that coin tosses split at least as unevenly as the seeds."""
     better, worse = int(np.sum(ours < theirs)), int(np.sum(ours > theirs))
     n = better + worse
     tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1)) / 2**n

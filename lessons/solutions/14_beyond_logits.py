@@ -9,7 +9,7 @@ def directions(x):
 
 
 def directions_backward(da, x):
-    """Return dx (N, D): what lies across the row, divided by its length."""
+    """Return dx (N, D): the part of da perpendicular to the row, divided by the length of the row."""
     a, length = directions(x), np.sqrt((x**2).sum(1, keepdims=True))
     return (da - a * (a * da).sum(1, keepdims=True)) / length
 
@@ -20,5 +20,5 @@ def cosine_loss(fs, ft):
 
 
 def cosine_gradient(fs, ft):
-    """Return the gradient of cosine_loss by fs, (N, D)."""
+    """Return the gradient of cosine_loss with respect to fs, (N, D)."""
     return directions_backward(-directions(ft) / len(fs), fs)

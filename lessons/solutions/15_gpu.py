@@ -6,7 +6,7 @@ from minikd.backends import module_of
 
 
 def one_hot(labels, classes):
-    """Return rows that are 0 but for a 1 at the label: (N, K) float32, for whole numbers (N,) from 0 to K - 1."""
+    """Return rows with a 1 at the label and 0 elsewhere: (N, K) float32, for labels (N,) from 0 to K - 1."""
     xp = module_of(labels)
     return (labels[:, None] == xp.arange(classes)).astype(xp.float32)
 

@@ -1,11 +1,11 @@
-"""Lesson 17: hold images out, and find the word for a result, solved."""
+"""Lesson 17: hold images out, and state a result in a word, solved."""
 
 import numpy as np
 from scipy.stats import t
 
 
 def split(labels, share, rng):
-    """Return (train, held): the numbers of the samples to learn from, and of those held out; both sorted."""
+    """Return (train, held): the indices of the samples to learn from, and of those held out, both sorted."""
     held = []
     for one in np.unique(labels):
         members = np.flatnonzero(labels == one)

@@ -10,7 +10,7 @@ def embedding_backward(dy, ids, rows):
 
 
 def texts_reverse_kl(q_first, q_second, p_first, p_second):
-    """Return KL(q ‖ p) of texts of two letters: the second letter's, on prefixes that the student wrote."""
+    """Return KL(q ‖ p) of texts of two letters: that of the second letter is on prefixes that the student wrote."""
     first = np.sum(q_first * np.log(q_first / p_first))
     second = np.sum(q_second * np.log(q_second / p_second), axis=1)
     return first + q_first @ second  # () = (K,) @ (K,)

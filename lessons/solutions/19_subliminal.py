@@ -4,7 +4,7 @@ import numpy as np
 
 
 def beside_loss(outputs, targets, classes):
-    """Return the loss of the outputs beside the classes, a number, and the gradient with respect to all outputs."""
+    """Return the loss of the additional outputs, a number, and the gradient with respect to all outputs."""
     difference = outputs[:, classes:] - targets
     gradient = np.zeros_like(outputs)
     gradient[:, classes:] = difference / len(outputs)
@@ -12,6 +12,6 @@ def beside_loss(outputs, targets, classes):
 
 
 def teachers_way(first, teacher, student_gradient):
-    """Return the cosine between the way the teacher went and the student's step, a number."""
+    """Return the cosine between the change of the teacher's weights and the student's step, a number."""
     way = teacher - first
     return -(way @ student_gradient) / (np.linalg.norm(way) * np.linalg.norm(student_gradient))

@@ -1,4 +1,4 @@
-"""`minikd bench`: check what was asked for, measure, print the table, write the numbers and the figure."""
+"""`minikd bench`: checks the flags, measures, prints the table, writes the numbers and the figure."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ NEXT = {
     "bench --scaling": "how time and memory grow",
     "distill --dry-run": "how long the main job takes here",
 }
-"""What makes sense after a measurement."""
+"""The next steps after a measurement."""
 
 NEXT_ON_DEVICE = {"distill --backend cupy": "the main job there"}
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add what to measure, how thoroughly, and where to write it."""
+    """Add flags for what to measure, how thoroughly, and where to write it."""
     to.add_argument(
         "--only", nargs="+", metavar="NAME", help="works to measure, named as in benchmarks/README.md (default: all)"
     )
@@ -64,7 +64,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Time minikd beside PyTorch and the matrix products alone, or how its time and memory grow."""
+    """Compare minikd's times with PyTorch's and the bare matrix products, or measure how time and memory grow."""
     names, threads = chosen(arguments), threads_of(arguments)
     check_least("--repeats", 1 if arguments.repeats is None else arguments.repeats, 1, 10**6)
     for flag, path in {"--output": arguments.output, "--figure": arguments.figure}.items():
@@ -93,7 +93,7 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
 
 def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
     """Time the works of these names on a GPU. The numbers are written after every row."""
-    os.environ["CUPY_TF32"] = str(int(arguments.tf32))  # CuPy reads it once, when it is imported
+    os.environ["CUPY_TF32"] = str(int(arguments.tf32))  # CuPy reads it only when it is imported
     if problem := cupy_problem():
         raise BackendError(problem)
     from minikd.evidence.bench.on_device import run
@@ -129,14 +129,14 @@ def scaling(arguments: argparse.Namespace, threads: int) -> int:
 
 
 def draw(path: Path, figure: "Figure") -> None:
-    """Write a figure as PNG, whatever the user's own matplotlibrc says."""
+    """Write a figure as PNG, independent of the user's matplotlibrc."""
     from minikd.report.figures import png
 
     write_atomically(path, png(figure))
 
 
 def hand_out(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
-    """Print the table and what to do next, or the numbers; write the numbers where they are asked for."""
+    """Print the table and the next steps, or the numbers as JSON. Write the numbers to --output if it is given."""
     numbers = json_text(report) + "\n"
     if arguments.output:
         write_atomically(arguments.output, numbers.encode())
@@ -149,7 +149,7 @@ def hand_out(report: object, arguments: argparse.Namespace, text: Callable[[], s
 
 
 def chosen(arguments: argparse.Namespace) -> list[str]:
-    """Return the works to measure. Raises ConfigError for a name that is none."""
+    """Return the works to measure. Raises ConfigError for an unknown name."""
     if arguments.scaling and arguments.only:
         raise ConfigError("--scaling measures growth and no works, so --only cannot be given beside it; drop one")
     names = [with_new_name("--only", name, NAMES) for name in arguments.only or NAMES]
@@ -163,7 +163,7 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
 
 
 def threads_of(arguments: argparse.Namespace) -> int:
-    """Return the threads of every side. Raises ConfigError."""
+    """Return the number of threads of every library. Raises ConfigError."""
     threads = min(2, cores()) if arguments.threads is None else int(arguments.threads)
     if not 1 <= threads <= cores():
         raise ConfigError(f"--threads is {threads}, but must be from 1 to {cores()}, the cores of this machine")
@@ -171,7 +171,7 @@ def threads_of(arguments: argparse.Namespace) -> int:
 
 
 def again_without(names: list[str], typed: list[str]) -> int:
-    """Run the same command in a process without these variables: OpenBLAS reads them when NumPy is imported."""
+    """Run the same command in a new process without these variables, which OpenBLAS reads when NumPy is imported."""
     terminal.say(f"run again without {', '.join(names)}, which choose OpenBLAS's kernels by hand")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     return subprocess.run([sys.executable, "-m", "minikd", *typed], env=environment).returncode

@@ -1,4 +1,4 @@
-"""`minikd check`: a reader's exercise under its lesson's checks."""
+"""`minikd check`: checks a reader's exercise with its lesson's checks."""
 
 import argparse
 import io
@@ -13,7 +13,7 @@ from minikd.console.layout import aligned, paragraph
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which exercise, and the reader's file."""
+    """Add the exercise's number, and the reader's file."""
     to.usage = "minikd check [NN] [FILE]"
     to.add_argument("exercise", nargs="?", metavar="NN", help="the lesson's number (default: list them)")
     to.add_argument(
@@ -23,7 +23,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a reader's exercise, which is put into work/ the first time; without a number, list them all."""
+    """Check a reader's exercise; the first call makes it in work/. Without a number, list all exercises."""
     from minikd.distillation.folder import quoted
     from minikd.lessons import work
     from minikd.lessons.library import chosen, lessons_folder

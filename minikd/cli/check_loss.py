@@ -1,4 +1,4 @@
-"""`minikd check-loss`: judge a reader's own distillation loss."""
+"""`minikd check-loss`: checks a reader's own distillation loss."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from minikd.errors import ConfigError
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which loss to judge, and what is meant by it."""
+    """Add the loss to check, and the formula that it should have."""
     to.add_argument("loss", metavar="FILE.py:NAME", help="a function of NumPy or PyTorch")
     to.add_argument(
         "--loss", dest="kind", choices=("kl", "reverse_kl"), default="kl", help="the divergence you mean (default: kl)"
@@ -23,7 +23,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge the loss, and the networks where they are given; 1 where something is wrong."""
+    """Check the loss, and the networks if they are given. Return 1 if something is wrong."""
     from minikd.evidence.check_loss.judge import Verdict, Wish, judge_loss
     from minikd.evidence.check_loss.report import text
     from minikd.evidence.check_loss.subject import subject_of
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def require_torch(spec: str) -> None:
-    """Raise ConfigError where PyTorch is needed and is not there."""
+    """Raise ConfigError if PyTorch is needed and not installed."""
     from importlib.util import find_spec
 
     if find_spec("torch") is None:

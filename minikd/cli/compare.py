@@ -1,4 +1,4 @@
-"""`minikd compare`: every layer, loss, optimiser and schedule beside PyTorch's."""
+"""`minikd compare`: compares every layer, loss, optimiser and schedule with PyTorch's."""
 
 import argparse
 from dataclasses import asdict
@@ -15,7 +15,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the differences from PyTorch; 1 where one is larger than its bound."""
+    """Print the differences from PyTorch. Return 1 if one is larger than its bound."""
     import numpy as np
 
     from minikd.evidence import reference

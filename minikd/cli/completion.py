@@ -1,4 +1,4 @@
-"""`minikd completion SHELL`: print what makes a shell complete minikd's commands, flags and values."""
+"""`minikd completion SHELL`: prints a script that lets a shell complete minikd's commands, flags and values."""
 
 import argparse
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from pathlib import Path
 from minikd.errors import ConfigError
 
 PLACES = {"bash": "~/.bashrc", "zsh": "~/.zshrc"}
-"""The file of each shell that may read it: eval "$(minikd completion bash)"."""
+"""The start-up file of each shell, for the line: eval "$(minikd completion bash)"."""
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which shell."""
+    """Add the shell's name."""
     where = ", ".join(f"{shell}: {place}" for shell, place in PLACES.items())
     to.add_argument("shell", choices=tuple(PLACES), help=f'for eval "$(minikd completion bash)" in {where}')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the completion of a shell."""
+    """Print the completion script of a shell."""
     from minikd.cli.flags import choices_of
     from minikd.cli.main import parser
 

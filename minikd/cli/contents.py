@@ -1,4 +1,4 @@
-"""What a file of minikd's is, and whether its checksum holds: for `minikd info FILE`."""
+"""For `minikd info FILE`: what a file of minikd is, and whether its checksum is right."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ EDITED = "edited since minikd wrote it"
 
 
 class Content(TypedDict):
-    """A file: what it is, its size, and what its checksum says; what is wrong, "" where nothing is."""
+    """A file: what it is, its size, and the result of its checksum. `error` says what is wrong; "" if nothing is."""
 
     path: str
     what: str
@@ -36,7 +36,7 @@ class Content(TypedDict):
 
 
 def contents_of(paths: Sequence[Path]) -> list[Content]:
-    """Return what each file is, and of a folder each file in it that minikd may read back."""
+    """Return what each file is; for a folder, each file in it that minikd may read again."""
     files: list[Path] = []
     for path in paths:
         inside = sorted(one for one in path.rglob("*") if one.suffix in READERS) if path.is_dir() else []
@@ -45,7 +45,7 @@ def contents_of(paths: Sequence[Path]) -> list[Content]:
 
 
 def content_of(path: Path) -> Content:
-    """Return what a file is; it may be missing or damaged, and its `error` then says so."""
+    """Return what a file is. If it is missing or damaged, its `error` says so."""
     try:
         if path.is_dir():
             return empty(path)
@@ -57,7 +57,7 @@ def content_of(path: Path) -> Content:
 
 
 def empty(folder: Path) -> Content:
-    """Say of a folder that it has no file to tell of. Raises CheckpointError where it may not be looked into."""
+    """Say that a folder has no file of minikd. Raises CheckpointError if the folder may not be read."""
     with system_errors(folder, "", CheckpointError):
         next(folder.iterdir(), None)
     what = f"a folder without a file that minikd reads back: these end in {', '.join(READERS)}"
@@ -65,7 +65,7 @@ def empty(folder: Path) -> Content:
 
 
 def tensors(path: Path) -> tuple[str, str]:
-    """Return what a safetensors file is, and what its checksum says."""
+    """Return what a safetensors file is, and the result of its checksum."""
     found, metadata = read_tensors(path)
     seal = RIGHT if has_checksum(path) else NONE
     if "minikd" in metadata:
@@ -81,7 +81,7 @@ def tensors(path: Path) -> tuple[str, str]:
 
 
 def numbers(path: Path) -> tuple[str, str]:
-    """Return which JSON file it is, and what its checksum says."""
+    """Return what a JSON file is, and the result of its checksum."""
     try:
         value = json_of(path, "")
         table = checked_table(value)
@@ -105,7 +105,7 @@ def numbers(path: Path) -> tuple[str, str]:
 
 
 def history(path: Path) -> tuple[str, str]:
-    """Return how long a history is, and what its checksums say."""
+    """Return how long a history is, and the result of its checksums."""
     rows = read_history(path)
     models = dict.fromkeys(str(row["model"]) for row in rows)
     head = read_text(path, LIMIT, "", CheckpointError).partition("\n")[0]
@@ -113,14 +113,14 @@ def history(path: Path) -> tuple[str, str]:
 
 
 def recipe(path: Path) -> tuple[str, str]:
-    """Return what a recipe trains on, and what its checksum says."""
+    """Return what a recipe trains on, and the result of its checksum."""
     found = read_recipe(path)
     seal = {True: RIGHT, False: EDITED, None: NONE}[is_sealed(recipe_text(path))]
     return f"a recipe for {found.data}, seed {found.seed}, method {found.distillation.method}", seal
 
 
 def other(path: Path) -> tuple[str, str]:
-    """Return what is said of a file that minikd never reads."""
+    """Return the description of a file that minikd never reads."""
     return f"none of the files that minikd reads back: these end in {', '.join(READERS)}", "no checksum"
 
 

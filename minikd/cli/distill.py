@@ -1,4 +1,4 @@
-"""`minikd distill`: the main job, or go on with one."""
+"""`minikd distill`: runs or resumes the main job."""
 
 import argparse
 
@@ -12,7 +12,7 @@ EXAMPLES = {
     "minikd distill --method dkd --seed 1": "see minikd methods",
     "minikd distill --resume runs/NAME": "go on after a stop",
 }
-"""What most people want of the main job."""
+"""What most people want from the main job."""
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the main job, or go on with one, and print its table."""
+    """Run or resume the main job, and print its table."""
     from minikd.cli.dry_run import dry_run
     from minikd.distillation import run as job
     from minikd.distillation.history import read_history

@@ -1,4 +1,4 @@
-"""`minikd distill --dry-run`: the resolved recipe, and the memory and the time that it will take."""
+"""`minikd distill --dry-run`: prints the complete recipe, and the memory and time that the run will take."""
 
 import argparse
 
@@ -22,7 +22,7 @@ SEARCH = (
 
 
 def dry_run(recipe: Recipe, only: str | None, arguments: argparse.Namespace, program: str) -> int:
-    """Print what a run of a recipe, or of one stage, will be and take."""
+    """Print the recipe of a run, or of one stage, and its memory and time."""
     found = outlook(recipe, only)
     if arguments.json:
         taken = {"seconds": dict(found.seconds), "seconds_in_all": found.total, "memory_bytes": found.memory}

@@ -1,4 +1,4 @@
-"""`minikd evaluate`: what trained weights are worth on a test set."""
+"""`minikd evaluate`: measures trained weights on a test set."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from minikd.cli.shared_flags import add_backend, add_json, add_layers, add_quiet
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add the weights, and the data to measure them on."""
+    """Add the weights, and the data for the measurement."""
     to.add_argument("weights", nargs="+", type=Path, metavar="WEIGHTS", help="a .safetensors file of a run")
     to.add_argument("--data", help="mnist, fashion-mnist, kmnist, or a path (default: the run's, or mnist)")
     to.add_argument("--image-size", default="", metavar="HxW", help="resize a folder's images to this (default: none)")
@@ -20,7 +20,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what trained weights are worth on a test set."""
+    """Print errors, calibration and speed of trained weights on a test set."""
     from minikd.backends import choose
     from minikd.distillation.folder import quoted
     from minikd.distillation.measure import measure_files
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def data_of(arguments: argparse.Namespace) -> tuple[str, tuple[int, int] | None]:
-    """Return the data and the image size that were asked for; by default those of the first weights' run, or MNIST."""
+    """Return the chosen data and image size; by default those of the first weights' run, or MNIST."""
     from minikd.distillation.folder import CONFIG
     from minikd.distillation.recipe import read_recipe, size_of
 

@@ -1,4 +1,4 @@
-"""`minikd experiment`: list the experiments, or run one in its folder and print its table."""
+"""`minikd experiment`: lists the experiments, or runs one in its folder and prints its table."""
 
 import argparse
 import shlex
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def beside_methods(chosen: "Experiment", methods: list[str]) -> "Experiment":
-    """Return the experiment `methods` with these alone. Raises ConfigError for another experiment."""
+    """Return the experiment `methods` with only these methods. Raises ConfigError for another experiment."""
     from minikd.evidence.experiments.methods import with_methods
 
     if chosen.name != "methods":
@@ -28,7 +28,7 @@ def beside_methods(chosen: "Experiment", methods: list[str]) -> "Experiment":
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which experiment to run, how thoroughly, and where to keep it."""
+    """Add flags for which experiment to run, how thoroughly, and where to store it."""
     to.usage = "minikd experiment [NAME] [options]"
     to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list them)")
     to.add_argument(
@@ -48,7 +48,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run an experiment, or go on with it; 1 where a cell failed. Without a name, list them all."""
+    """Run or resume an experiment. Return 1 if a cell failed. Without a name, list all experiments."""
     from minikd.evidence.experiments.catalogue import EXPERIMENTS
     from minikd.evidence.experiments.catalogue import experiment as named
     from minikd.evidence.experiments.table import listed, listing, text

@@ -1,4 +1,4 @@
-"""`minikd export`: list what can be exported, or write it and print what it does on the test images."""
+"""`minikd export`: lists what can be exported, or writes an export and prints its results on the test images."""
 
 import argparse
 from dataclasses import asdict
@@ -24,7 +24,7 @@ from minikd.weights import Card
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add what to export, as what, and where."""
+    """Add flags for what to export, in which format, and where."""
     to.usage = "minikd export RUN_OR_WEIGHTS [options]"
     to.add_argument(
         "source", type=Path, metavar="RUN_OR_WEIGHTS", help="folder of a run, or a .safetensors file with a model"
@@ -49,7 +49,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write one export, or list what there is; 1 where the export does not answer as the package does."""
+    """Write one export, or list what there is. Return 1 if the export's results differ from the package's."""
     if not arguments.to:
         check_plain(arguments)
         return export_list(arguments, subjects(arguments.source, arguments.model))
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def better_of(folder: Path) -> str:
-    """Return the student that a run's results recommend; the distilled one where the run has no results of both."""
+    """Return the student that a run's results recommend, or the distilled student if the run lacks results of both."""
     results = read_results(folder)
     if "student_distilled" not in results:
         return "student"
@@ -87,12 +87,12 @@ def export_list(arguments: argparse.Namespace, found: Subjects) -> int:
 
 
 def again(arguments: argparse.Namespace) -> str:
-    """Return what a next command of `export` begins with: the source, and the layers that it needs."""
+    """Return the beginning of a next `export` command: the source, and the layers that it needs."""
     return f"{quoted(arguments.source)}{with_layers(arguments.layers)}"
 
 
 def check_plain(arguments: argparse.Namespace) -> None:
-    """Refuse flags that say how to write where it is not said what to write."""
+    """Refuse flags that say how to write if no flag says what to write."""
     given = [flag for flag, value in {"--quantize": arguments.quantize, "-o": arguments.output}.items() if value]
     if given:
         raise ConfigError(f"{given[0]} says how to write, but not what; add --to onnx, --to c or --to html")
@@ -123,7 +123,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     from minikd.exports.page import write_page
 
     small = found.trained_for("student") != NONE
-    kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 holds all kinds, and the teacher too
+    kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 suits all kinds, and the teacher
     path = arguments.output or default_path(found.folder, "page", "html", kind)
     check_target("html", path)
     make_folder(path.parent)
@@ -140,7 +140,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
 
 
 def default_path(folder: Path, name: str, to: str, quantized: str) -> Path:
-    """Return where an export goes by default; C, which is three files, has a folder of its own."""
+    """Return the default path of an export. C has its own folder, because it is three files."""
     kind = f"-{quantized}" if quantized else ""
     path = folder / f"{name}-c{kind}" / f"{name}.c" if to == "c" else folder / f"{name}{kind}{SUFFIXES[to]}"
     place, home = path.parent.resolve(), folder.parent.resolve()
@@ -153,5 +153,5 @@ def default_path(folder: Path, name: str, to: str, quantized: str) -> Path:
 
 
 def by_key(found: Subjects) -> dict[str, tuple[Sequential, Card]]:
-    """Return the models under the names that a run's files and the page have for them."""
+    """Return the models by the names that they have in a run's files and on the page."""
     return {FILES.get(name, name): pair for name, pair in found.models.items()}

@@ -1,4 +1,4 @@
-"""How a command ends that does not run to its end: one line that says why and how to mend it, and a status."""
+"""How a command ends if it fails: with one line that says why and how to fix it, and an exit status."""
 
 import os
 import tempfile
@@ -8,20 +8,20 @@ from minikd.console.layout import tell
 from minikd.console.terminal import Terminal, one_line, say
 
 REFUSED, BUG, STOPPED = 2, 70, 130
-"""Exit statuses: an error that the user can mend, one of minikd's own, and Ctrl-C."""
+"""Exit statuses: an error that the user can fix, a bug in minikd, and Ctrl-C."""
 
 TRACEBACK = "MINIKD_TRACEBACK"
-"""Set to 1, this variable has a bug's traceback printed."""
+"""If this environment variable is 1, the traceback of a bug is printed."""
 
 
 def refused(why: str) -> int:
-    """Say why a command cannot do its work, and return the status."""
+    """Print why a command cannot do its work, and return the status."""
     tell("error", why)
     return REFUSED
 
 
 def reason(error: Exception) -> str:
-    """Return what an error of Python's own or the system's means, with the fix."""
+    """Return what an error of Python or of the system means, and how to fix it."""
     if isinstance(error, MemoryError):
         return "there is not enough memory; take less data or a smaller network, or close other programs"
     if isinstance(error, RecursionError):
@@ -35,7 +35,7 @@ def reason(error: Exception) -> str:
 
 
 def status_of(out: Terminal, status: int) -> int:
-    """Return the status; an error where standard output could not be written, unless its reader had seen enough."""
+    """Return the status, or an error if standard output could not be written. A closed pipe is not an error."""
     out.flush()
     if out.trouble is None or isinstance(out.trouble, BrokenPipeError):  # such as `| head`
         return status
@@ -43,7 +43,7 @@ def status_of(out: Terminal, status: int) -> int:
 
 
 def bug() -> int:
-    """Say that minikd is at fault, keep the traceback of the error under way for its makers, and return the status."""
+    """Print that there is a bug in minikd, store the traceback of the current error, and return the status."""
     text = traceback.format_exc()
     if os.environ.get(TRACEBACK) == "1":
         say(text)

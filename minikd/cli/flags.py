@@ -1,4 +1,4 @@
-"""The recipe's flags, made from its fields: a name, a type, a help line and a default for each."""
+"""The flags of a recipe, made from its fields: each has a name, a type, a line of help and a default."""
 
 import argparse
 from collections.abc import Callable, Container, Sequence
@@ -17,7 +17,7 @@ from minikd.settings import RENAMED, Section, default_text, with_new_names, with
 SectionT = TypeVar("SectionT", bound=Section)
 
 PREFIX = {"teacher": "teacher-", "student": "student-", "distillation": ""}
-"""What stands before a section's settings in their flags: --teacher-epochs, --temperature."""
+"""The beginning of the flags of each section: --teacher-epochs, --temperature."""
 
 METAVARS: dict[type, str] = {int: "N", float: "X", str: "TEXT"}
 
@@ -28,17 +28,17 @@ TITLES = {
 }
 
 FIRST = ("data", "image_size", "seed")
-"""Settings of the whole run that most people need."""
+"""The settings of the whole run that most people need."""
 
 QUICK = {
     "train_images": 5000,
     **{"teacher.epochs": 1, "teacher.warm_up": 0.2, "student.epochs": 5, "student.warm_up": 0.0},
 }
-"""What --quick sets, where no flag says otherwise."""
+"""The settings of --quick. Flags overwrite them."""
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._ArgumentGroup | None = None) -> None:
-    """Add --config, --original-recipe and a flag for each setting of a recipe, some in the group of the most needed."""
+    """Add --config, --original-recipe and a flag for each setting. Some are in the group of the most needed."""
     common = parser.add_argument_group("the run")
     for one in fields(Recipe):
         if one.name not in (*SECTIONS, "search"):
@@ -66,7 +66,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
 
 
 class OldFlag(argparse.Action):
-    """A switch under its old name: it sets the switch of the new name, and says so."""
+    """A switch with an old name. It sets the switch with the new name, and prints a note."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
         super().__init__(option_strings, dest, nargs=0, default=False, help=help)
@@ -79,12 +79,12 @@ class OldFlag(argparse.Action):
 
 
 def spelled_otherwise(_: str) -> str:
-    """Refuse the British spelling, by the one that counts."""
+    """Refuse the British spelling, and name the right one."""
     raise argparse.ArgumentTypeError("this flag is spelled --quantize")
 
 
 def add_method_flags(group: argparse._ArgumentGroup) -> None:
-    """Add the settings of a method, and a flag of its own for each of the usual ones."""
+    """Add the settings of a method, with a separate flag for each of the usual ones."""
     group.add_argument(
         "--method-arg",
         dest="distillation.method_arg",
@@ -105,7 +105,7 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, place: str) -> None:
-    """Add a setting's flag; its value lands under the setting's place in the recipe, such as "teacher.epochs"."""
+    """Add a setting's flag. Its value is stored under the setting's place in the recipe, such as "teacher.epochs"."""
     choices = f", one of {', '.join(one.metadata['choices'])}" if one.metadata["choices"] else ""
     group.add_argument(
         f"--{prefix}{one.name.replace('_', '-')}",
@@ -121,7 +121,7 @@ def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, pl
 
 
 def choices_of(place: str) -> tuple[str, ...]:
-    """Return the values that the setting at a place in the recipe may have; none where it may have any."""
+    """Return the values that the setting at a place in the recipe may have; empty if any value is possible."""
     section, _, name = place.rpartition(".")
     kind = SECTIONS.get(section, Recipe)
     found = [one.metadata.get("choices", ()) for one in fields(kind) if one.name == name]
@@ -129,14 +129,14 @@ def choices_of(place: str) -> tuple[str, ...]:
 
 
 def metavar_of(one: Field[object]) -> str:
-    """Return what stands for a setting's value in the help."""
+    """Return the placeholder for a setting's value in the help."""
     if isinstance(one.default, tuple):
         return "N,N" if one.metadata["items"] is int else "FILE,FILE"
     return METAVARS[type(one.default)]
 
 
 def parser_of(one: Field[object]) -> Callable[[str], object]:
-    """Return what turns a flag's text into a setting's value."""
+    """Return a function that turns a flag's text into a setting's value."""
     if isinstance(one.default, tuple):
         return whole_numbers if one.metadata["items"] is int else paths
     return type(one.default) if isinstance(one.default, int | float) else str
@@ -156,7 +156,7 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 
 def recipe_of(arguments: argparse.Namespace) -> Recipe:
-    """Return the recipe that the flags ask for. Raises ConfigError."""
+    """Return the recipe that the flags describe. Raises ConfigError."""
     recipe = Recipe()
     if arguments.config:
         recipe = read_recipe(arguments.config)
@@ -180,16 +180,17 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
 
 
 def to_search(recipe: Recipe, given: Container[str]) -> tuple[str, ...]:
-    """Return the settings to find: none for all of MNIST, whose recipe is made for it, else all that are not given."""
+    """Return the settings to search for: none for all of MNIST, which the default recipe suits, else all not given."""
     if recipe.data == Recipe.data and not recipe.labelled:
         return ()
     moved = {f"{section}.{name}" for section in ("teacher", "student") for name in ("shift", "rotation", "scale")}
-    fixed = {name.split(".")[0] for name in moved if name in given}  # who gives one of them has thought of all
+    # A user who sets one of them has decided on all of them.
+    fixed = {name.split(".")[0] for name in moved if name in given}
     return tuple(name for name in SEARCHED if name not in given and not (name in moved and name.split(".")[0] in fixed))
 
 
 def taught(section: Distillation, given: dict[str, object]) -> Distillation:
-    """Return the section with what was given; where that is another method, it starts from its own defaults."""
+    """Return the section with the given settings. Another method starts from its own defaults."""
     method = str(given.get("method", section.method))
     args = {name: given.pop(name) for name in SHORT if name in given}
     pairs = given.pop("method_arg", [])
@@ -206,10 +207,10 @@ def setting_of(method: str, pair: str) -> tuple[str, object]:
     name, equals, text = pair.partition("=")
     if not equals:
         raise ConfigError(f"--method-arg is {pair!r}, but must be NAME=VALUE, such as temperature=2")
-    known = method in METHODS or is_spec(method)  # another is refused where the recipe is made
+    known = method in METHODS or is_spec(method)  # an unknown method is refused when the recipe is made
     found = [one for one in fields(kind_of(method)) if one.name == name] if known else []
     if not found or isinstance(found[0].default, str):
-        return name, text  # an unknown name is refused where the method is made
+        return name, text  # an unknown name is refused when the method is made
     try:
         return name, float(text) if found[0].default is None else parser_of(found[0])(text)
     except ValueError as error:
@@ -219,23 +220,23 @@ def setting_of(method: str, pair: str) -> tuple[str, object]:
 
 
 def from_anywhere(text: str) -> str:
-    """Return an absolute path for one that exists, so that config.toml repeats the run in any folder; else the text."""
+    """Return an existing path as an absolute path, so that config.toml repeats the run in any folder; else the text."""
     if is_spec(text):
         return absolute(text)
     try:
         path = Path(text).expanduser()
         return str(path.absolute()) if text not in ("", *NAMES) and path.exists() else text
-    except (OSError, RuntimeError):  # a name too long, a home folder that nobody has: told where it is read
+    except (OSError, RuntimeError):  # the name is too long, or there is no home folder; reading it reports the error
         return text
 
 
 def section_of(given: dict[str, object], name: str) -> dict[str, object]:
-    """Return the settings of one section by their own names."""
+    """Return the settings of one section, without the section's name."""
     return {key.split(".")[1]: value for key, value in given.items() if key.startswith(f"{name}.")}
 
 
 def replaced(section: SectionT, values: dict[str, object], prefix: str) -> SectionT:
-    """Return the section with these values; an error begins with the flag of the setting that it names first."""
+    """Return the section with these values. An error message begins with the flag of the setting."""
     try:
         return with_values(section, with_new_names(values, {one.name for one in fields(section)}))
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""`minikd gpu-check`: everything on a GPU beside NumPy, and the time of training steps."""
+"""`minikd gpu-check`: compares results on a GPU with NumPy's, and times training steps."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from minikd.console.terminal import say
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add how long to time, and where the report goes."""
+    """Add flags for how long to time, and where to write the report."""
     to.add_argument("--batch-size", type=int, default=128, metavar="N", help="images a step (default: 128)")
     to.add_argument("--steps", type=int, metavar="N", help="steps to time (default: 50; quick: 5)")
     to.add_argument("--quick", action="store_true", help="float32 alone and few steps: seconds (default: minutes)")
@@ -25,7 +25,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare the device with NumPy, print what was found and write it to a file; 1 where something differs."""
+    """Compare the device with NumPy, print the result and write it to a file. Return 1 if something differs."""
     from minikd.backends import choose
     from minikd.evidence import gpu_check
 

@@ -1,4 +1,4 @@
-"""`minikd gradcheck`: every gradient of the engine, or of a reader's layer."""
+"""`minikd gradcheck`: checks every gradient of the engine, or those of a user's layer."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add a reader's layer, its input's shape, and the seed."""
+    """Add the user's layer, the shape of its input, and the seed."""
     to.add_argument("layer", nargs="?", metavar="FILE.py:NAME", help="your layer (default: all of minikd's)")
     to.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
     to.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
@@ -24,7 +24,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check every gradient of the engine, or the learner's layer; 1 where one is wrong."""
+    """Check every gradient of the engine, or those of the user's layer. Return 1 if one is wrong."""
     import numpy as np
 
     from minikd.evidence import gradcheck

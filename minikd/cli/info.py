@@ -1,4 +1,4 @@
-"""`minikd info`: versions, processor, BLAS and backend; or what files of minikd are."""
+"""`minikd info`: prints versions, processor, BLAS and backend; or says what files of minikd are."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from minikd.errors import CheckpointError
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add the files to describe, and the backend to ask for."""
+    """Add the files to describe, and the backend to use."""
     to.usage = "minikd info [FILE ...] [options]"
     to.add_argument(
         "files",
@@ -27,7 +27,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print versions, processor, BLAS, and the backend with its reason, and who runs the loops; or what files are."""
+    """Print versions, processor, BLAS, the backend and why it was chosen; or describe files."""
     from minikd.backends import choose, which_loops
     from minikd.machine import machine, versions
 
@@ -65,7 +65,7 @@ def steps_on(backend: str) -> str:
 
 
 def tell_files(paths: Sequence[Path], as_json: bool) -> int:
-    """Print what each file is, and whether its checksum holds. Raises CheckpointError where one is damaged."""
+    """Print what each file is, and whether its checksum is right. Raises CheckpointError if one is damaged."""
     from minikd.cli.contents import contents_of, lines_of
 
     found = contents_of(paths)

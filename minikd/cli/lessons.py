@@ -1,4 +1,4 @@
-"""`minikd lessons`: list the lessons, or write the site or notebooks."""
+"""`minikd lessons`: lists the lessons, or writes the site or notebooks."""
 
 import argparse
 import sys
@@ -18,11 +18,11 @@ from minikd.errors import ConfigError
 from minikd.lessons.library import LessonCard, cards, chosen, lessons_folder
 
 MINUTES = len("read")
-"""Columns of a lesson's minutes, to read and to run."""
+"""Width of the two columns with a lesson's minutes, to read and to run."""
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which lessons, and as what to write them."""
+    """Add flags for which lessons, and in which form to write them."""
     to.usage = "minikd lessons [NAME ...] [options]"
     to.add_argument("names", nargs="*", metavar="NAME", help="lessons, as 03 (default: all)")
     written = to.add_mutually_exclusive_group()
@@ -97,7 +97,7 @@ def how_to_start(folder: Path) -> dict[str, str]:
 
 
 def site(arguments: argparse.Namespace) -> int:
-    """Write the site; 1 where a lesson did not run to its end or a link leads nowhere."""
+    """Write the site. Return 1 if a lesson did not run to its end or a link leads nowhere."""
     right, page = write(arguments), arguments.html / "index.html"
     if arguments.json:
         print(json_text({"ok": right, "written": str(page)}))
@@ -108,7 +108,7 @@ def site(arguments: argparse.Namespace) -> int:
 
 
 def write(arguments: argparse.Namespace) -> bool:
-    """Write the site to --html; return whether it is without a fault."""
+    """Write the site to --html, and return whether there were no errors."""
     from minikd.lessons.publish import require_extra, write_site
 
     if arguments.names:

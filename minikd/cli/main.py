@@ -20,7 +20,7 @@ from minikd.machine import own_version
 from minikd.outside import blamed
 
 RAW = argparse.RawDescriptionHelpFormatter
-"""Leaves descriptions as they are: their lines fit already."""
+"""Does not wrap descriptions, because their lines already fit."""
 
 DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on NumPy or CuPy."
 
@@ -50,14 +50,14 @@ COMMANDS = {
     "check": "check your work on a lesson's exercise; without NN: list the exercises",
     "completion": "print what makes a shell complete commands, flags and values",
 }
-"""The commands, each with its line of help. Its flags and its body are in the module of its name, `minikd.cli.NAME`."""
+"""The commands, each with its line of help. A command's flags and body are in the module `minikd.cli.NAME`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
-    0: all is well. 1: a check failed. 2: an error that the user can mend. 70: a bug of minikd. 130: stopped by Ctrl-C,
-    and 128 and the signal's number by another signal.
+    0: success. 1: a check failed. 2: an error that the user can fix. 70: a bug in minikd. 130: stopped by Ctrl-C; after
+    another signal, 128 plus the signal's number.
     """
     with safe_streams() as out:
         try:
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if "command" in arguments:
                     run_layers(arguments)
                     status = int(command_module(arguments.command).run(arguments))
-        except SystemExit as stop:  # argparse's, after --help and where it cannot read a flag
+        except SystemExit as stop:  # from argparse, after --help and for a flag that it cannot read
             raise SystemExit(status_of(out, int(stop.code or 0))) from None
         except MinikdError as error:
             status = refused(str(error))
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return what the command line says; without a command, print the help."""
+    """Return the parsed command line. Without a command, print the help."""
     words = sys.argv[1:] if argv is None else list(argv)
     top = parser(next((word for word in words if not word.startswith("-")), ""))
     arguments, unknown = top.parse_known_args(words)
@@ -95,7 +95,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says in one line what it cannot read, and not all flags before it."""
+    """A parser whose error message is one line, without a list of all flags."""
 
     def error(self, message: str) -> NoReturn:
         hint = "" if message.endswith("?") or "--help" in message else f"; see {self.prog} --help"
@@ -103,16 +103,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(command: str = "", complete: bool = False) -> argparse.ArgumentParser:
-    """Return the parser, with the flags of one command, or `complete` with those of all.
+    """Return the parser with the flags of one command, or with those of all commands if `complete`.
 
-    Only the modules of these commands are imported, so that `minikd --help` answers at once.
+    Only the modules of these commands are imported, so that `minikd --help` is fast.
     """
     top = Parser("minikd", description=DESCRIPTION, epilog=columns_of("to begin", BEGIN), formatter_class=RAW)
     top.add_argument("--version", action="version", version=f"minikd {own_version()}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for name, line in COMMANDS.items():
         described = paragraph(f"{line[0].upper()}{line[1:]}.")
-        own_help = name in ("distill", "train")  # which put it among what most people need
+        own_help = name in ("distill", "train")  # which show it with the flags that most people need
         made = commands.add_parser(name, help=line, description=described, formatter_class=RAW, add_help=not own_help)
         made.set_defaults(parser=made, command=name)
         if complete or name == command:
@@ -126,7 +126,7 @@ def command_module(command: str) -> ModuleType:
 
 
 def unknown_flags(of: argparse.ArgumentParser, unknown: list[str]) -> str:
-    """Say which arguments a subcommand does not know, and for the first which of its flags may be meant."""
+    """Say which arguments a subcommand does not know, and for the first one the most similar flags."""
     wrong = unknown[0].split("=")[0]
     flags = [word for word in of.format_help().replace(",", " ").split() if word.startswith("--")]
     near = [flag for flag in flags if flag.endswith(wrong[1:])] or difflib.get_close_matches(wrong, flags, cutoff=0.7)

@@ -1,4 +1,4 @@
-"""`minikd methods`: the methods of distillation, and which of them the networks of a recipe can use."""
+"""`minikd methods`: lists the methods of distillation, and says which of them the networks of a recipe can use."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from minikd.cli.shared_flags import add_json
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which method to describe, and the recipe whose networks are asked about."""
+    """Add the method to describe, and the recipe with the networks."""
     to.usage = "minikd methods [NAME] [options]"
     to.add_argument("name", nargs="?", metavar="NAME", help="one method, with what its settings mean")
     add_json(to)

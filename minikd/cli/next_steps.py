@@ -1,4 +1,4 @@
-"""What to do next: the last lines of every command."""
+"""The last lines of every command: what to do next."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ TABLE, SHIP = "13", "16"
 
 
 def as_typed() -> str:
-    """Return how this program was called: .venv/bin/minikd is not found under its bare name."""
+    """Return how this program was called, because .venv/bin/minikd is not found under its bare name."""
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m minikd"
@@ -27,7 +27,7 @@ def as_typed() -> str:
 
 
 def again_without(typed: Sequence[str], switch: str, setting: str = "") -> str:
-    """Return the words that were typed, to be run again without a switch, and without a setting and its value."""
+    """Return the typed command without a switch, and without a setting and its value."""
     words, value_comes = [], False
     for word in typed:
         if not value_comes and word not in (switch, setting) and not (setting and word.startswith(f"{setting}=")):
@@ -37,19 +37,19 @@ def again_without(typed: Sequence[str], switch: str, setting: str = "") -> str:
 
 
 def with_layers(layers: Sequence[Path] | None) -> str:
-    """Return the flags that a next command on the same weights needs for layers of the user's own."""
+    """Return the --layers flags that a next command with the same weights needs."""
     return "".join(f" --layers {quoted(file)}" for file in layers or ())
 
 
 def python_as_typed() -> str:
-    """Return how to call the Python that runs this: the one beside the `minikd` that was typed."""
+    """Return how to call the Python that runs this program: it is next to the `minikd` that was typed."""
     program = as_typed()
     module = " -m minikd"
     return program.removesuffix(module) if program.endswith(module) else str(Path(program).with_name("python"))
 
 
 def print_next(steps: Mapping[str, str]) -> None:
-    """Print the commands, or what to open, that make sense now, each with what it does; where there are any."""
+    """Print the next steps, if any: commands or files to open, each with what it does."""
     if steps:
         print(f"\n{next_steps(steps)}")
 
@@ -60,9 +60,9 @@ def next_steps(steps: Mapping[str, str]) -> str:
 
 
 def columns_of(title: str, steps: Mapping[str, str]) -> str:
-    """Return commands with what they do in two columns where the terminal has room for that, else one below the other.
+    """Return commands and what they do in two columns, or one below the other if the terminal is narrow.
 
-    A long command goes on behind a backslash, so that a shell takes it as it stands.
+    A long command is broken with backslashes, so that it can be copied into a shell.
     """
     room, widest = columns(), max(map(len, steps))
     if 4 + widest + max(map(len, steps.values())) <= room:
@@ -73,7 +73,7 @@ def columns_of(title: str, steps: Mapping[str, str]) -> str:
 
 
 def continued(command: str, room: int) -> str:
-    """Return a command on as many lines as it needs; no word of it, quoted or not, is broken."""
+    """Return a command on as many lines as it needs, without breaking a word, quoted or not."""
     lines = ["  "]
     for word in re.findall(r"(?:'[^']*'|\S)+", command):
         if lines[-1].strip() and len(lines[-1]) + len(word) + 2 > room:
@@ -83,9 +83,9 @@ def continued(command: str, room: int) -> str:
 
 
 def after_distill(program: str, python: str, folder: Path, data: str, student: str) -> dict[str, str]:
-    """Return what makes sense after a run: its report, its models, the lesson on its table.
+    """Return the next steps after a run: its report, its models, the lesson about its table.
 
-    student: the key of the better one, see `verdict.recommended`.
+    student: the key of the better student, see `verdict.recommended`.
     """
     file = quoted(folder / f"{student}.safetensors")
     of = "" if data == "mnist" else f" --data {quoted(Path(data))}"
@@ -99,7 +99,7 @@ def after_distill(program: str, python: str, folder: Path, data: str, student: s
 
 
 def lesson(python: str, number: str, what: str) -> dict[str, str]:
-    """Return the step to a lesson; none where the lessons are not there: a wheel holds the package alone."""
+    """Return the step to a lesson, or none if the lessons are missing, since a wheel contains only the package."""
     from minikd.lessons.library import LESSONS, lessons_folder
 
     try:
@@ -111,6 +111,6 @@ def lesson(python: str, number: str, what: str) -> dict[str, str]:
 
 
 def short_path(path: Path) -> Path:
-    """Return a path as it is shortest to type: from the current folder where it lies in it."""
+    """Return the shortest form of a path: relative to the current folder if it is inside."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,4 +1,4 @@
-"""`minikd pitfalls`: examine known bugs of distillation, and say what they do, what they cost and what catches them."""
+"""`minikd pitfalls`: examines known bugs of distillation: what they do, what they cost and which check finds them."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ NEXT = {
     "pitfalls --train": "what each bug costs, in minutes",
     "check-loss FILE.py:NAME": "the checks on a loss of your own",
 }
-"""What makes sense after the table."""
+"""The next steps after the table."""
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add which pitfalls to examine, and how."""
+    """Add flags for which pitfalls to examine, and how."""
     to.add_argument("names", nargs="*", metavar="NAME", help="bugs to describe in full (default: a table of all)")
     to.add_argument(
         "--train",
@@ -34,7 +34,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine the pitfalls, train with and without them where asked to; 1 where a named check does not do its work."""
+    """Examine the pitfalls, with --train also in trainings. Return 1 if a named check fails to find its bug."""
     from minikd.evidence.pitfalls import report
     from minikd.evidence.pitfalls.examine import examine
     from minikd.evidence.pitfalls.training import QUICK, Cost, PairedTraining, costs
@@ -71,7 +71,7 @@ def seeds_of(arguments: argparse.Namespace) -> int:
 
 
 def chosen_of(names: Sequence[str]) -> list[Pitfall]:
-    """Return the pitfalls of these names, all for none. Raises ConfigError for a name that is none."""
+    """Return the pitfalls with these names, or all without names. Raises ConfigError for an unknown name."""
     for name in names:
         if name not in PITFALLS:
             raise ConfigError(f"there is no pitfall {name!r}; the names are {', '.join(PITFALLS)}")

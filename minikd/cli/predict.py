@@ -1,4 +1,4 @@
-"""`minikd predict`: what teacher and students see in a picture."""
+"""`minikd predict`: shows how teacher and students classify a picture."""
 
 import argparse
 import shutil
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add the pictures, the run whose models answer, and how the pictures are prepared."""
+    """Add the pictures, the run with the models, and how the pictures are prepared."""
     to.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture: PNG, JPEG, GIF, BMP, TIFF, WebP")
     to.add_argument(
         "--run", type=Path, help="folder of the run whose models answer (default: the newest finished one in runs/)"
@@ -40,7 +40,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the models of a run see in pictures, side by side."""
+    """Print how the models of a run classify pictures, side by side."""
     from minikd.distillation.finished import load_models, newest_run
     from minikd.distillation.folder import quoted
     from minikd.distillation.predict import predictions, unread
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def drawing_of(images: Sequence[Path]) -> "Callable[[Path, PreparedPicture, Mapping[str, Mapping[str, float]]], Path]":
-    """Return what draws a picture, what the models saw and what they answered, each into a file of its own in seen/."""
+    """Return a function that draws a picture, what the models saw and their answers, into a file in seen/."""
     from minikd.distillation.predict import drawings
     from minikd.report.explanation import write_explanation
 
@@ -78,7 +78,7 @@ def drawing_of(images: Sequence[Path]) -> "Callable[[Path, PreparedPicture, Mapp
 
 
 def print_predictions(answers: "Sequence[Prediction]", top: int) -> None:
-    """Print a table for each picture, and where to see what the models saw."""
+    """Print a table for each picture, and the file that shows what the models saw."""
     from minikd.report.predictions import predictions_table
 
     width = shutil.get_terminal_size().columns

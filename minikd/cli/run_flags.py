@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._ArgumentGroup:
-    """Add what distill and train share: what most people need, then the run's folder and the whole recipe."""
+    """Add the flags of distill and train: first those that most people need, then the run's folder and the recipe."""
     to.usage = f"minikd {command} [options]"
     group = to.add_argument_group("what most people need")
     group.add_argument("-h", "--help", action="help", help="show all this")
@@ -53,7 +53,7 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
 
 
 def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
-    """Return the recipe and the folder of a run: the one to go on with, or a new one."""
+    """Return the recipe and the folder of a run, resumed or new."""
     if arguments.resume:
         check_alone(arguments)
         check_begun(arguments.resume)
@@ -69,7 +69,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
 
 
 def check_alone(arguments: argparse.Namespace) -> None:
-    """Refuse settings beside --resume: the run's own recipe decides."""
+    """Refuse settings together with --resume, because the run has its own recipe."""
     given = list(given_settings(arguments))
     given += [name for name in ("config", "original_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
     if given:
@@ -81,7 +81,7 @@ def check_alone(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def resumable(command: str, place: RunFolder) -> Iterator[None]:
-    """Where the work inside is stopped, or fails with a part of it done, say how to go on."""
+    """If the work inside is stopped, or fails after a part is finished, print how to resume."""
     begun_before = not place.new
 
     def how() -> str:
@@ -98,7 +98,7 @@ def resumable(command: str, place: RunFolder) -> Iterator[None]:
 
 
 def callbacks_of(arguments: argparse.Namespace) -> "list[Callback]":
-    """Return the progress bars, unless --quiet is given, and what --no-graph asks for."""
+    """Return the progress bars, unless --quiet is given, and the callback of --no-graph."""
     from minikd.distillation.progress import Bars
     from minikd.training.callbacks import NoGraph
 

@@ -1,4 +1,4 @@
-"""`minikd runs`: the runs in a folder, the newest first, with their results."""
+"""`minikd runs`: lists the runs in a folder, newest first, with their results."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ from minikd.errors import ConfigError, MinikdError
 
 
 class Listed(TypedDict):
-    """A run: its folder, its state, its data and seed, and each finished model's errors of so many test images."""
+    """A run: its folder, state, data and seed, the errors of each finished model, and the number of test images."""
 
     path: str
     state: str
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def listed(folder: Path) -> list[Listed]:
-    """Return the runs in a folder, the newest first. Raises ConfigError where there is no such folder."""
+    """Return the runs in a folder, the newest first. Raises ConfigError if there is no such folder."""
     if not folder.is_dir():
         if folder == Path("runs"):
             return []
@@ -61,7 +61,7 @@ def listed(folder: Path) -> list[Listed]:
 
 
 def run_in(folder: Path) -> Listed:
-    """Return what is in a run's folder; one that cannot be read says so in its state."""
+    """Return the contents of a run's folder. If it cannot be read, its state says so."""
     state = "running" if in_use(folder) else "stopped"
     found = Listed(path=str(folder), state=state, data="", seed=None, images=None, errors={})
     try:
@@ -87,7 +87,7 @@ HEADS = ("teacher", "baseline", "distilled")
 
 
 def cells(run: Listed) -> tuple[str, ...]:
-    """Return a run's cells; behind the name of one that has not ended stands how it is."""
+    """Return a run's cells. If the run has not ended, its state is after its name."""
     name = Path(run["path"]).name + ("" if run["state"] == "ended" else f" ({run['state']})")
     errors = [f"{run['errors'][model]:,}" if model in run["errors"] else "–" for model in MODELS]
     numbers = ["–" if value is None else f"{value:,}" for value in (run["seed"], run["images"])]
@@ -95,7 +95,7 @@ def cells(run: Listed) -> tuple[str, ...]:
 
 
 def steps(program: str, found: list[Listed]) -> dict[str, str]:
-    """Return what makes sense with these runs."""
+    """Return the next steps for these runs."""
     lines = {}
     if ended := [one for one in found if one["state"] == "ended"]:
         folder = Path(ended[0]["path"])

@@ -7,17 +7,17 @@ from minikd.errors import ConfigError
 
 
 def add_quiet(to: argparse._ActionsContainer) -> None:
-    """Add that nothing is said on the way."""
+    """Add --quiet."""
     to.add_argument("--quiet", action="store_true", help="no progress on standard error (default: progress)")
 
 
 def add_json(to: argparse._ActionsContainer) -> None:
-    """Add --json, which is one thing in all commands: one JSON value on standard output, and nothing else there."""
+    """Add --json, which means the same in all commands: standard output is one JSON value and nothing else."""
     to.add_argument("--json", action="store_true", help="print the results as JSON (default: text)")
 
 
 def add_output(to: argparse._ActionsContainer) -> None:
-    """Add a file for the numbers, beside what is printed."""
+    """Add --output, a file for the numbers."""
     to.add_argument(
         "--output", type=Path, metavar="FILE", help="write the numbers here too, as JSON (default: nowhere)"
     )
@@ -31,7 +31,7 @@ def add_backend(to: argparse._ActionsContainer, what: str) -> None:
 
 
 def add_layers(to: argparse._ActionsContainer) -> None:
-    """Add --layers: no weights file has its layers' code run, so who uses the command names the file with them."""
+    """Add --layers. A weights file contains no code, so the user names the file with the layers' classes."""
     to.add_argument(
         "--layers",
         action="append",
@@ -42,7 +42,7 @@ def add_layers(to: argparse._ActionsContainer) -> None:
 
 
 def run_layers(arguments: argparse.Namespace) -> None:
-    """Run the files of --layers, so that their classes are there. Raises ConfigError with the line for what fails."""
+    """Run the files of --layers, so that their classes exist. Raises ConfigError with the line that fails."""
     if files := getattr(arguments, "layers", None):
         from minikd.outside import run_file
 
@@ -61,7 +61,7 @@ def check_least(flag: str, value: int, least: int, most: int = 2**63 - 1) -> Non
 
 
 def check_path(flag: str, path: Path | None) -> None:
-    """Refuse a file that cannot be written before minutes are spent."""
+    """Refuse a file that cannot be written, before minutes of work."""
     if path is None:
         return
     folder = path.parent

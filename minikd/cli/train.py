@@ -1,4 +1,4 @@
-"""`minikd train`: one model of a recipe, or go on with it."""
+"""`minikd train`: trains one model of a recipe, or resumes its training."""
 
 import argparse
 
@@ -10,7 +10,7 @@ MODELS = ("teacher", "baseline")
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of a run, and which model to train."""
+    """Add the flags of a run, and the model to train."""
     add_run_flags(to, "train").add_argument(
         "--model",
         type=lambda text: with_new_name("--model", text, MODELS),
@@ -21,7 +21,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train one model, or go on with it, and print what it is worth."""
+    """Train one model, or resume its training, and print its results."""
     from minikd.cli.dry_run import dry_run
     from minikd.distillation import run as job
     from minikd.distillation.folder import quoted

@@ -12,8 +12,9 @@ make up for it (`exports.quantize`). Its powers of two are of the scaled weights
 """
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,15 +30,12 @@ from minikd.compression.straight_through import (
 )
 from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS
-from minikd.nn.conv import Conv2d, ConvCache, conv2d, conv2d_backward, conv2d_backward_parameters
+from minikd.nn import Conv2d, Linear, blocks
 from minikd.nn.layer import Grads, Layer, expect_cache
-from minikd.nn.linear import Linear, LinearCache, linear, linear_backward, linear_backward_parameters
 from minikd.typing import Floats, Shape
 
 INITIAL_BITS = range(-8, 25)
 """The bits that are tried for the first step of a weight."""
-
-MOVES = ("stride", "padding", "dilation", "groups")
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,10 @@ def check_fraction(prune: float) -> float:
 
 
 class SmallWeights(NamedTuple):
-    """A compressed layer's cache: that of its product, the rounding's, and the step."""
+    """A compressed layer's cache: the layer with the small weight and its cache, the rounding's, and the step."""
 
-    product: LinearCache | ConvCache
+    layer: Linear | Conv2d
+    cache: object
     rounding: RoundedCache | None
     step: Floats | None
 
@@ -78,12 +77,9 @@ class Compressed(Layer):
     steps are fixed.
     """
 
-    kind: type[Linear] | type[Conv2d]
-
     def __init__(self, layer: Linear | Conv2d, how: Compression, unit: float, last: bool) -> None:
         super().__init__()
-        self.how, self.unit = how, unit
-        self.settings: dict[str, Any] = dict(layer.config())
+        self.how, self.unit, self.layer = how, unit, layer
         self.params = {name: value.copy() for name, value in layer.params.items()}
         weight = self.params["weight"]
         if how.quantize:
@@ -93,25 +89,29 @@ class Compressed(Layer):
             self.state["mask"] = module_of(weight).ones_like(weight)
             self.state["steps"] = module_of(weight).zeros((), np.int64)
 
-    def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
-        """Return the layer's output with the weight w."""
-        raise NotImplementedError
-
-    def product_backward(self, dy: Floats, cache: LinearCache | ConvCache) -> tuple[Floats, Floats, Floats]:
-        """Return dx, dw, db of the product."""
-        raise NotImplementedError
-
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, SmallWeights]:
         w, rounding, step = self.small_weight()
-        y, product = self.product(x, w)
-        return y, SmallWeights(product, rounding, step)
+        layer = self.with_weight(w)
+        y, (cache,) = blocks.forward((layer,), 0, x, (), training, rng)
+        return y, SmallWeights(layer, cache, rounding, step)
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
         cache = expect_cache(cache, SmallWeights, self)
-        dx, dw, db = self.product_backward(dy, cache.product)
-        return dx, {**self.weight_gradients(dw, cache), "bias": db}
+        dx, grads = blocks.backward(cache.layer, dy, cache.cache, None)
+        return dx, {**grads, **self.weight_gradients(grads["weight"], cache)}
+
+    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
+        cache = expect_cache(cache, SmallWeights, self)
+        grads = blocks.parameter_gradients(cache.layer, dy, cache.cache, None)
+        return {**grads, **self.weight_gradients(grads["weight"], cache)}
+
+    def with_weight(self, w: Floats) -> Linear | Conv2d:
+        """Return the layer that is compressed, with the weight w and this layer's bias."""
+        layer = copy(self.layer)
+        layer.params = {name: w if name == "weight" else self.params[name] for name in self.layer.params}
+        return layer
 
     def step(self) -> Floats:
         """Return s, of a shape that broadcasts against the weight."""
@@ -151,7 +151,7 @@ class Compressed(Layer):
             self.state["mask"][...] = smallest_out(weight, fraction_out(now / last, self.how.prune))
 
     def config(self) -> Mapping[str, object]:
-        return {**self.settings, **asdict(self.how), "unit": self.unit}
+        return {**self.layer.config(), **asdict(self.how), "unit": self.unit}
 
     def macs(self, shape: Shape) -> int:
         return self.plain().macs(shape)
@@ -161,8 +161,8 @@ class Compressed(Layer):
 
     def plain(self) -> Linear | Conv2d:
         """Return a dense layer or convolution with the small weights and no more to train: what is exported."""
-        layer = self.kind(**self.settings, rng=np.random.default_rng(0))
-        layer.params = {"weight": self.small_weight()[0].copy(), "bias": self.params["bias"].copy()}
+        layer = self.with_weight(self.small_weight()[0])
+        layer.params = {name: value.copy() for name, value in layer.params.items()}
         return layer
 
 
@@ -180,35 +180,13 @@ def first_bits(weight: Floats, Q: int, last: bool) -> Floats:
 class CompressedLinear(Compressed):
     """A dense layer with small weights."""
 
-    kind, short_name = Linear, "linear"
-
-    def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
-        return linear(x, w, self.params["bias"])
-
-    def product_backward(self, dy: Floats, cache: LinearCache | ConvCache) -> tuple[Floats, Floats, Floats]:
-        return linear_backward(dy, expect_cache(cache, LinearCache, self))
-
-    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
-        cache = expect_cache(cache, SmallWeights, self)
-        dw, db = linear_backward_parameters(dy, expect_cache(cache.product, LinearCache, self))
-        return {**self.weight_gradients(dw, cache), "bias": db}
+    short_name = "linear"
 
 
 class CompressedConv2d(Compressed):
     """A convolution with small weights."""
 
-    kind, short_name = Conv2d, "conv2d"
-
-    def product(self, x: Floats, w: Floats) -> tuple[Floats, LinearCache | ConvCache]:
-        return conv2d(x, w, self.params["bias"], *(self.settings[name] for name in MOVES))
-
-    def product_backward(self, dy: Floats, cache: LinearCache | ConvCache) -> tuple[Floats, Floats, Floats]:
-        return conv2d_backward(dy, expect_cache(cache, ConvCache, self))
-
-    def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
-        cache = expect_cache(cache, SmallWeights, self)
-        dw, db = conv2d_backward_parameters(dy, expect_cache(cache.product, ConvCache, self))
-        return {**self.weight_gradients(dw, cache), "bias": db}
+    short_name = "conv2d"
 
 
 class RoundedReLUCache(NamedTuple):

@@ -1,4 +1,4 @@
-"""Data sets, their views in training, and the order in which samples come."""
+"""Data sets, their views in training, and the order of the samples."""
 
 from minikd.data.augment import Augmentation, augment
 from minikd.data.batches import Batch, Views, epoch_order, mean_and_std

@@ -1,4 +1,5 @@
-"""From arrays as files hold them to a `Dataset`: channels moved second, classes counted, a test part split off."""
+"""Turns arrays from files into a `Dataset`: moves the channels to axis 1, counts the classes, splits off a test
+part."""
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from minikd.errors import DataError
 from minikd.typing import Ints, Pixels
 
 CHANNELS = (1, 3)
-TEST_SHARE = 6  # one image in so many becomes the test part
+TEST_SHARE = 6  # one image in six becomes the test part
 TEST_SEED = 0
 
 Part = tuple[Raw, Raw]
@@ -19,8 +20,8 @@ Part = tuple[Raw, Raw]
 def assemble(name: str, train: Part, test: Part | None, class_names: tuple[str, ...] | None = None) -> Dataset:
     """Return the checked data set of a training and a test part, images in any layout that `channels_second` knows.
 
-    Where `test` is None, one sixth of the images, class by class in proportion and chosen with a fixed seed, becomes
-    the test part. Where `class_names` is None, the classes are the numbers up to the highest label.
+    If `test` is None, one sixth of the images of each class becomes the test part, chosen with a fixed seed. If
+    `class_names` is None, the classes are the numbers up to the highest label.
     """
     names = class_names if class_names is not None else numbered_classes(train[1], f"{name}, train")
     images, labels = checked(train, len(names), f"{name}, train")
@@ -52,8 +53,8 @@ def checked(part: Part, classes: int, where: str) -> tuple[Pixels, Ints]:
 def channels_second(images: Raw, where: str) -> Raw:
     """Return the images as (N, C, H, W), from (N, H, W), (N, C, H, W) or (N, H, W, C) with C of 1 or 3.
 
-    Of four axes, the channels are the second or the last one, whichever has length 1 or 3. Where both have, or
-    neither, nothing can tell which is meant, and `DataError` says so.
+    With four axes, the channels are the second or the last axis, whichever has length 1 or 3. If both or neither have
+    such a length, the layout is ambiguous, and `DataError` says so.
     """
     if images.ndim == 3:
         return images[:, None]
@@ -77,10 +78,10 @@ def channels_second(images: Raw, where: str) -> Raw:
 
 
 def numbered_classes(labels: Raw, where: str) -> tuple[str, ...]:
-    """Return the names "0", "1", ... up to the highest label; labels that are no whole numbers are refused later."""
+    """Return the names "0", "1", ... up to the highest label. Labels that are not whole numbers are refused later."""
     if labels.size == 0 or not np.issubdtype(labels.dtype, np.integer):
         return ("0",)
-    highest = int(labels.max())  # as a Python number: uint64 holds more than int64
+    highest = int(labels.max())  # as a Python number, because uint64 holds larger numbers than int64
     if highest >= labels.size:
         raise DataError(
             f"{where}: the highest label is {highest}, but {labels.size} images cannot show {highest + 1} classes; "

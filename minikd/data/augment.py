@@ -1,6 +1,6 @@
 """Random variations of training images: shift, rotation, scale and elastic distortion, on the host.
 
-The view of a sample in an epoch depends on (seed, epoch, sample number) alone. It does not depend on its batch, the
+The view of a sample in an epoch depends only on (seed, epoch, sample number). It does not depend on the batch, the
 order, the batch size or the thread.
 """
 
@@ -18,20 +18,20 @@ from minikd.typing import Floats, Ints, Pixels
 MOST = 1e4
 """The largest variation, in pixels or degrees."""
 
-CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen arrays between stay in the cache
+CHUNK = 1 << 14  # output pixels warped at a time, so that the dozen intermediate arrays stay in the cache
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each sample may be varied; 0 leaves that variation out.
+    """How far each sample may be varied; 0 switches a variation off.
 
     shift: pixels; the content moves by up to this much down or up, and right or left (each uniform).
     rotation: degrees, either way (uniform).
     scale: a fraction; 0.1 scales by 0.9 to 1.1 (uniform), both axes alike.
     elastic: pixels; the root mean square of each pixel's displacement, vertical and horizontal.
-    elastic_smoothing: pixels; the deviation of the Gaussian that smooths the displacements: small trembles, large
-    bends. Simard, Steinkraus, Platt ("Best practices for convolutional neural networks", 2003) used 4 pixels and a
-    strength alpha of 34, which is elastic=1.4 here.
+    elastic_smoothing: pixels; the standard deviation of the Gaussian that smooths the displacements. With a small value
+    strokes tremble, with a large value they bend. Simard, Steinkraus, Platt ("Best practices for convolutional neural
+    networks", 2003) used 4 pixels and a strength alpha of 34, which is elastic=1.4 here.
     """
 
     shift: float = 0.0
@@ -58,15 +58,15 @@ class Augmentation:
 
     @property
     def active(self) -> bool:
-        """True where any variation is left in."""
+        """True if any variation is switched on."""
         return any((self.shift, self.rotation, self.scale, self.elastic))
 
 
 def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int, index: Ints) -> Floats:
-    """Return the views of `images` (N, C, H, W) in this epoch, as float32 on the same scale; `images` stay as they are.
+    """Return the views of `images` (N, C, H, W) in this epoch, as float32 on the same scale; `images` is not changed.
 
-    `index` (N,) holds each image's number in its data set. The content is distorted, scaled and turned about the
-    centre, then moved; what comes in from outside is 0. Without any variation this is a conversion to float32.
+    `index` (N,) holds each image's number in its data set. The content is distorted, then scaled and turned about the
+    centre, then moved. Pixels from outside the image are 0. Without any variation this only converts to float32.
     """
     if len(images) != len(index):
         raise ShapeError(f"augment: {len(images)} images but {len(index)} sample numbers; give one number per image")
@@ -85,14 +85,14 @@ def augment(images: Pixels, augmentation: Augmentation, seed: int, epoch: int, i
 
 
 def motion(augmentation: Augmentation, key: np.uint64, index: Ints) -> Floats:
-    """Return each sample's shift, rotation and scale as `warp.motions` does, (N, 4)."""
+    """Return each sample's shift, rotation and scale in the form of `warp.motions`, (N, 4)."""
     signed = 2 * uniform(key, index, 4) - 1  # (N, 4) in [-1, 1)
     angle = signed[:, 2] * (augmentation.rotation * np.pi / 180)
     return motions(signed[:, :2] * augmentation.shift, angle, 1 + signed[:, 3] * augmentation.scale)
 
 
 def displacements(strength: float, key: np.uint64, index: Ints, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
-    """Return smooth random displacements (dy, dx), each (N, H, W), of root mean square `strength` at every pixel.
+    """Return smooth random displacements (dy, dx), each (N, H, W), with root mean square `strength` at every pixel.
 
     `rows` (H, H) and `columns` (W, W) smooth white noise along their axis (`smoothing`).
     """
@@ -104,15 +104,15 @@ def displacements(strength: float, key: np.uint64, index: Ints, rows: Floats, co
 
 
 def noise_strength(strength: float) -> float:
-    """Return what noise that is uniform in [-1, 1) is multiplied by: its variance is 1/3."""
+    """Return the factor for noise that is uniform in [-1, 1), whose variance is 1/3."""
     return sqrt(3) * strength
 
 
 def smoothing(size: int, deviation: float) -> Floats:
     """Return the (size, size) float32 matrix that smooths a line of white noise by a Gaussian and keeps its variance.
 
-    A Gaussian filter is linear, so filtering the identity gives its matrix; as a product it takes a tenth of the
-    filter's time. Rows of length 1 keep the variance 1, at the border too.
+    A Gaussian filter is linear, so filtering the identity gives its matrix. The matrix product is faster than the
+    filter. Rows of norm 1 keep the variance 1, also at the border.
     """
     from scipy.ndimage import gaussian_filter1d
 

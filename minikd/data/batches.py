@@ -1,4 +1,4 @@
-"""From stored pixels to what a network sees: the order of an epoch, the view of each sample, the normalisation."""
+"""Turns stored pixels into a network's inputs: the order of an epoch, the view of each sample, the normalisation."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,18 +11,18 @@ from minikd.errors import ConfigError, DataError
 from minikd.typing import Floats, Ints, Pixels
 
 NO_LABEL = -1
-"""The class number of an image that has none."""
+"""The label of an image that has no label."""
 
-CHUNK = 256  # images turned into floats at a time: the whole set in float64 would take eight times its memory
-CHUNK_NUMBERS = 1 << 22  # pixels of uint8 turned into floats at a time, where images are large
-CONSTANT = 1e-6  # a deviation that rounding alone explains
+CHUNK = 256  # images converted to floats at a time: the whole set in float64 would take eight times its memory
+CHUNK_NUMBERS = 1 << 22  # pixels of uint8 converted to floats at a time, if images are large
+CONSTANT = 1e-6  # rounding alone can cause such a deviation
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step's samples: `index` into the set they come from, `images` (N, C, H, W) normalised, `labels` (N,).
+    """One step's samples: `index` into their data set, `images` (N, C, H, W) normalised, `labels` (N,).
 
-    The label of an image that has none is `NO_LABEL`.
+    An image without a label has the label `NO_LABEL`.
     """
 
     index: Ints
@@ -35,8 +35,8 @@ class Views:
     """The views of a labelled set: each sample augmented (or not) and normalised, as a pure function of its number.
 
     `mean` and `std` hold one number per channel, for pixels scaled to 0-1 (`mean_and_std`). The view of sample i in
-    epoch e depends on (seed, e, i) alone, not on its batch, so teacher and students see the same pixels, a resumed run
-    sees them again, and any number of threads may ask at once.
+    epoch e depends only on (seed, e, i), not on the batch. So teacher and students see the same pixels, and so does a
+    resumed run. Any number of threads may call `batch` at the same time.
     """
 
     images: Pixels
@@ -61,19 +61,19 @@ class Views:
         return len(self.labels)
 
     def batch(self, epoch: int, index: Ints) -> Batch:
-        """Return the samples at `index` as they are seen in this epoch: augmented and normalised."""
+        """Return the samples at `index` as the network sees them in this epoch: augmented and normalised."""
         images = self.images[index]
         if self.augmentation is not None:
             images = augment(images, self.augmentation, self.seed, epoch, index)
         return Batch(index, self._normalised(images), self.labels[index])
 
     def clean(self, index: Ints | slice = slice(None)) -> Floats:
-        """Return the images at `index` (default: all) normalised and not augmented: what evaluation sees."""
+        """Return the images at `index` (default: all), normalised but not augmented, as evaluation needs them."""
         return self._normalised(self.images[index])
 
     @property
     def scale_and_shift(self) -> tuple[Floats, Floats]:
-        """Return each channel's factor of the pixels, and what is subtracted afterwards: (C,) each, in `dtype`."""
+        """Return each channel's factor and the number that is subtracted afterwards: (C,) each, in `dtype`."""
         return self._scale.ravel(), self._shift.ravel()
 
     def _normalised(self, images: Pixels) -> Floats:
@@ -89,7 +89,7 @@ class Views:
 
     @cached_property
     def _scale(self) -> Floats:
-        """1 / (top · std) of each channel, (C, 1, 1); top is the pixels' white."""
+        """1 / (top · std) of each channel, (C, 1, 1); top is the pixel value of white."""
         top = 255.0 if self.images.dtype == np.uint8 else 1.0
         scale: Floats = (1 / (top * np.array(self.std))).astype(self.dtype).reshape(-1, 1, 1)
         return scale
@@ -104,7 +104,7 @@ class Views:
 def epoch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[Ints]:
     """Return the epoch's batches: the numbers 0 to count-1 shuffled by (seed, epoch), `batch_size` at a time.
 
-    The last batch is smaller where `batch_size` does not divide `count`. There is no state, so a run can go on at any
+    The last batch is smaller if `batch_size` does not divide `count`. There is no state, so a run can continue at any
     batch of any epoch. Raises `ConfigError` for a batch size below 1.
     """
     if batch_size < 1:
@@ -116,13 +116,13 @@ def epoch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[Ints
 def mean_and_std(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and the standard deviation of each channel over all of `images`, for pixels scaled to 0-1.
 
-    Raises `DataError` where a channel is the same everywhere: it cannot be scaled to unit deviation.
+    Raises `DataError` if a channel is constant, because it cannot be scaled to unit deviation.
     """
     if images.size == 0:
         raise DataError(f"images has shape {images.shape}: there are no images to take the mean of")
     total = squares = np.zeros(images.shape[1])
     step = CHUNK
-    if images.dtype == np.uint8:  # their sums are whole numbers, exact in any order
+    if images.dtype == np.uint8:  # their sums are whole numbers, so they are exact in any order
         step = max(1, min(CHUNK, CHUNK_NUMBERS // max(1, images[0].size)))
     for start in range(0, len(images), step):
         chunk = images[start : start + step].astype(np.float64)

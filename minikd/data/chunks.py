@@ -1,4 +1,4 @@
-"""The parts of a picture's file: what a PNG says of its depth, and PNG, JPEG, TIFF and WebP without their metadata.
+"""The parts of a picture file: the depth that a PNG states, and PNG, JPEG, TIFF and WebP files without their metadata.
 
 Pillow refuses a file with damaged metadata, even if its pixels are sound. Without the metadata, the pixels can be
 read.
@@ -18,7 +18,7 @@ PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 NEEDED = re.compile(b"|".join(PIXELS))
 
 HEAD = 1 << 16
-"""Bytes within which a PNG says its depth, before its pixels."""
+"""Number of first bytes in which a PNG states its depth, before its pixels."""
 
 APP0, APP14, APP15, COMMENT, SCAN = 0xE0, 0xEE, 0xEF, 0xFE, 0xDA
 """JPEG's markers of segments; APP14 says how colours are stored."""
@@ -35,11 +35,11 @@ TIFF_PIXELS = frozenset(
 
 WEBP_PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 WEBP_METADATA = 0x20 | 0x08 | 0x04
-"""The flags in VP8X that say that a profile, EXIF and XMP follow."""
+"""The flags in VP8X for a profile, EXIF and XMP."""
 
 
 def significant_bits(path: Path) -> int:
-    """Return how many bits of a 16-bit grey PNG are significant, as its sBIT chunk says; 0 where it says nothing."""
+    """Return how many bits of a 16-bit grey PNG are significant, from its sBIT chunk; 0 if there is none."""
     with path.open("rb") as file:
         data = file.read(HEAD)
     for kind, start, end in png_chunks(data):
@@ -51,7 +51,7 @@ def significant_bits(path: Path) -> int:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Return the bytes of a PNG, JPEG, TIFF or WebP without what its pixels do not need; other bytes as they are."""
+    """Return a PNG, JPEG, TIFF or WebP with only the parts that its pixels need; other bytes are returned unchanged."""
     if data.startswith(PNG):
         return PNG + b"".join(data[start:end] for kind, start, end in png_chunks(data) if kind in PIXELS)
     if data.startswith(JPEG):
@@ -69,9 +69,9 @@ def needed(marker: int) -> bool:
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind of each chunk, where it starts and where it ends: a length, the kind, the content, a checksum.
+    """Yield the kind of each chunk, and its start and end. A chunk is a length, the kind, the content and a checksum.
 
-    A damaged chunk that the pixels do not need is left out; the next is found by its name.
+    A damaged chunk that the pixels do not need is skipped. The next chunk is found by its name.
     """
     at = len(PNG)
     while at + 12 <= len(data):
@@ -86,7 +86,10 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker of each segment before the pixels, where it starts and ends; the last holds all that follows."""
+    """Yield the marker, start and end of each segment before the pixels.
+
+    The last segment holds the rest of the file.
+    """
     at = len(JPEG)
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != SCAN:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
@@ -96,9 +99,10 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def tiff_without_metadata(data: bytes, order: Literal["little", "big"]) -> bytes:
-    """Return a TIFF whose first directory has the tags alone that the pixels need, and is the only one.
+    """Return a TIFF with only its first directory, and in it only the tags that the pixels need.
 
-    A directory is the number of its entries, 12 bytes for each, its tag first, and where the next directory lies.
+    A directory is the number of its entries, 12 bytes for each entry (the tag first), and the position of the next
+    directory.
     """
     at = int.from_bytes(data[4:8], order)
     count = int.from_bytes(data[at : at + 2], order)
@@ -109,7 +113,10 @@ def tiff_without_metadata(data: bytes, order: Literal["little", "big"]) -> bytes
 
 
 def webp_without_metadata(data: bytes) -> bytes:
-    """Return a WebP with the chunks alone that the pixels need: a kind, a length, the content, filled up to even."""
+    """Return a WebP with only the chunks that the pixels need.
+
+    A chunk is a kind, a length and the content, padded to even.
+    """
     body, at = b"WEBP", 12
     while at + 8 <= len(data):
         end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")

@@ -1,4 +1,4 @@
-"""Data sets as folders of pictures, one folder a class."""
+"""Data sets as folders of pictures, one folder for each class."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,17 +21,17 @@ OTHER_PICTURES = frozenset(
         *(".dcm", ".dicom", ".nii", ".fits", ".npy", ".mat", ".pcx", ".xpm", ".dib", ".apng", ".jfi", ".jif", ".jxr"),
     )
 )
-"""Of files that hold pictures and are not read."""
+"""The suffixes of picture files that cannot be read."""
 
 
 def read_class_folders(root: Tree, size: tuple[int, int] | None = None) -> Dataset:
     """Return the data set of `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or of `ROOT/CLASS/*` alone.
 
-    `layout_of` describes the names of the parts and what else may lie there. Each folder's name is its class. If all
-    names are numbers, the classes are in the order of the numbers, else of the alphabet. Pictures (`SUFFIXES`, also in
-    folders below) are grey if all of them are, else colour. All must have one size, or `size` (height, width)
-    stretches them. Hidden and other files are left out. Without test folders, one sixth of the images becomes the test
-    part (`assemble`).
+    `layout_of` describes the names of the parts and what else may be there. Each folder's name is its class. If all
+    names are numbers, the classes are in the order of the numbers, else in alphabetical order. Pictures (`SUFFIXES`,
+    also in folders below) become grey if all of them are grey, else colour. All must have the same size, or `size`
+    (height, width) stretches them. Hidden and other files are left out. Without test folders, one sixth of the images
+    becomes the test part (`assemble`).
     """
     layout = layout_of(root)
     train = by_class(layout.train)
@@ -51,7 +51,10 @@ def read_class_folders(root: Tree, size: tuple[int, int] | None = None) -> Datas
 
 
 def by_class(part: Tree) -> dict[str, Tree]:
-    """Return the class folders of a part by the names of their classes. Raises `DataError` for names that clash."""
+    """Return the class folders of a part by the names of their classes.
+
+    Raises `DataError` if two names are the same.
+    """
     found: dict[str, Tree] = {}
     for folder, tree in part.folders.items():
         if not is_text(folder):
@@ -70,7 +73,7 @@ def by_class(part: Tree) -> dict[str, Tree]:
 
 
 def class_order(names: list[str]) -> tuple[str, ...]:
-    """Return the names in the order of their numbers where all are numbers (2 before 10), else as they are."""
+    """Return the names in the order of their numbers if all are numbers (2 before 10), else unchanged."""
     return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names))
 
 
@@ -85,7 +88,7 @@ def check_known(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path, 
 
 
 def check_filled(name: str, tree: Tree) -> None:
-    """Refuse a class without a picture, and say what its folder holds instead."""
+    """Refuse a class without a picture; the error says what its folder holds instead."""
     if tree.all_pictures():
         return
     others = by_suffix(tree.all_others())

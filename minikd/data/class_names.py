@@ -10,13 +10,13 @@ from minikd.errors import DataError
 from minikd.storage.reading import excerpt
 
 LONGEST = 255
-"""Characters of a name; no folder's has more."""
+"""Maximum number of characters of a name, as for the name of a folder."""
 
 
 def checked_names(names: object, where: str) -> tuple[str, ...]:
     """Return class names, from a list, a tuple or an array of different texts, as a tuple of plain texts.
 
-    Raises `DataError`, as `check_names`.
+    Raises `DataError` like `check_names`.
     """
     given = names.tolist() if isinstance(names, np.ndarray) else names
     if not isinstance(given, list | tuple):
@@ -29,7 +29,7 @@ def checked_names(names: object, where: str) -> tuple[str, ...]:
 
 
 def check_names(names: Sequence[object], where: str) -> None:
-    """Refuse class names that are no text, empty, or that look alike: answers are told by name."""
+    """Refuse class names that are not text, are empty, or look alike."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(names):
         if not isinstance(name, str) or not alike(name) or len(name) > LONGEST or not is_text(name):
@@ -48,7 +48,7 @@ def check_names(names: Sequence[object], where: str) -> None:
 def names_in(array: npt.NDArray[np.generic], where: str) -> tuple[str, ...]:
     """Return the class names in an array of text, of UTF-8 bytes or of whole numbers, without padding.
 
-    Raises `DataError` where it is of another kind or shape.
+    Raises `DataError` if the array has another dtype or shape.
     """
     if array.ndim == 0 or array.size != max(array.shape):
         raise DataError(f"{where}: class_names has shape {array.shape}, but must be (K,), one name for each class")

@@ -15,7 +15,7 @@ Raw = npt.NDArray[np.generic]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training and test images with their labels; the two parts are never mixed.
+    """Training and test images with their labels. The two parts are never mixed.
 
     Images are (N, C, H, W) with C of 1 or 3: uint8 in 0-255, or floats in 0-1, which are kept as float32. Labels are
     whole numbers from 0 to K-1, kept as int64; `class_names` has a name for each of the K classes. Anything else is
@@ -58,7 +58,7 @@ class Dataset:
 
 
 def unmasked(values: object, where: str) -> Raw:
-    """Return values as a plain array, or refuse those of which a mask says that they are none."""
+    """Return values as a plain array. Refuses an array with masked values."""
     if np.ma.is_masked(values):
         raise DataError(f"{where}: some values are masked, and a plain array has no mask; leave those samples out")
     found: Raw = np.asarray(values)
@@ -93,7 +93,7 @@ def checked_images(images: Raw, where: str) -> Pixels:
 
 
 def check_range(images: Floats, where: str) -> None:
-    """Refuse float images that are not finite or leave 0-1: name the first such image."""
+    """Refuse float images that are not finite or outside 0-1. The error names the first such image."""
     extremes = (1, 2, 3)
     low, high = images.min(axis=extremes), images.max(axis=extremes)  # a NaN pixel makes both NaN
     broken = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
@@ -117,7 +117,7 @@ def check_range(images: Floats, where: str) -> None:
 def checked_labels(labels: Raw, classes: int, where: str) -> Ints:
     """Return the labels as int64 (N,), or raise `DataError`: empty, not whole numbers, outside 0 to K-1."""
     if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]  # the column that Keras' CIFAR files hold
+        labels = labels[:, 0]  # Keras' CIFAR files hold labels as a column
     if labels.ndim != 1:
         raise DataError(
             f"{where}: labels have shape {labels.shape}, but must be (N,), one whole number each; "
@@ -141,7 +141,7 @@ def checked_labels(labels: Raw, classes: int, where: str) -> Ints:
 
 
 def check_lengths(images: Pixels, labels: Ints, where: str) -> None:
-    """Refuse images and labels of different number."""
+    """Refuse images and labels if their numbers differ."""
     if len(images) != len(labels):
         raise DataError(f"{where}: {len(images)} images but {len(labels)} labels; give each image exactly one label")
 

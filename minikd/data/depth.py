@@ -1,7 +1,7 @@
-"""Pictures of more than 8 bits a channel: which number is white, and what they are in 8 bits.
+"""Pictures with more than 8 bits for each channel: which number is white, and how they become 8 bits.
 
-The file may say so by its format, a chunk or a tag. Otherwise white is the largest number that a channel can hold. If
-all numbers are small, the picture may be nearly black, or the file may keep 8 or 12 bits in 16: nothing can tell.
+The file may state its white by its format, a chunk or a tag. Otherwise white is the largest number that a channel can
+hold. If all numbers are small, it is unclear whether the picture is nearly black or the file keeps 8 or 12 bits in 16.
 """
 
 import re
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 CUSTOMARY = (1, 2, 4, 8, 10, 12, 14, 16)
-"""Bits that cameras and scanners give."""
+"""The numbers of bits that cameras and scanners use."""
 
 CERTAIN = 2**14
-"""A number from here on takes 16 bits."""
+"""From this number on, a picture certainly has 16 bits."""
 
 DEFAULT = (15, 16, 31, 32)
-"""Bits of the largest sample that TIFF's tags stand for where nobody set them, with and without a sign."""
+"""Numbers of bits of the largest sample in TIFF's tags if nobody has set them, with and without a sign."""
 
 SIXTEEN_BITS = re.compile("(?<!BGR);16|SGI16")
-"""In Pillow's name for how a file keeps its pixels; "BGR;16" are three channels in 16 bits together."""
+"""Matches Pillow's names for raw modes with 16 bits. "BGR;16" is not one: it has three channels in 16 bits together."""
 
 BITS, PHOTOMETRIC, LARGEST, SAMPLE_FORMAT, LARGEST_OF_FORMAT = 258, 262, 281, 339, 341
 """TIFF's tags."""
@@ -41,8 +41,8 @@ FIX = "save it with 8 bits a channel, white as 255"
 class White(NamedTuple):
     """What a file's header says: the number that is white, and whether the file states it.
 
-    significant: the bits that a PNG says were there before they were spread over 16; 0 if it says nothing. coarse:
-    Pillow keeps only the upper 8 of 16 bits. inverted: 0 is white.
+    significant: a PNG's number of bits before they were spread over 16; 0 if it does not state it. coarse: Pillow keeps
+    only the upper 8 of 16 bits. inverted: 0 is white.
     """
 
     value: float
@@ -61,17 +61,17 @@ class Depth(NamedTuple):
 
     @property
     def certain(self) -> float:
-        """A number from here on needs all bits that the white has: it leaves no doubt."""
+        """The number from which on a pixel needs all bits of the white, so that the white is certain."""
         return max(CERTAIN, self.white / 4)
 
     @property
     def unclear(self) -> bool:
-        """True where nothing tells whether the picture is nearly black or its white is lower."""
+        """True if it is unclear whether the picture is nearly black or its white is lower."""
         return not self.stated and 0 < self.highest < self.certain
 
 
 def white_of(file: "Image.Image", path: Path) -> White | None:
-    """Return what the header of a picture says of its white; None for 8 bits a channel."""
+    """Return what the header of a picture says about its white; None for 8 bits for each channel."""
     if file.mode[0] not in "IF":
         coarse = SIXTEEN_BITS.search(str(getattr(file, "tile", "")))
         return White(65535, coarse=True) if coarse else None
@@ -81,9 +81,9 @@ def white_of(file: "Image.Image", path: Path) -> White | None:
 
 
 def white_of_tiff(tags: dict[int, object], mode: str) -> White:
-    """Return what the tags of a TIFF say: the customary depth that holds its largest sample, or the bits of a sample.
+    """Return the white that a TIFF's tags state: the usual depth for its largest sample, else the bits of a sample.
 
-    If the largest sample is the largest value that its bits can hold, it says nothing: programs write it by default.
+    A largest sample that is the largest value of its bits means nothing, because programs write it by default.
     """
     inverted = tags.get(PHOTOMETRIC) == 0
     largest = number(tags.get(LARGEST_OF_FORMAT)) or number(tags.get(LARGEST))
@@ -99,7 +99,7 @@ def white_of_tiff(tags: dict[int, object], mode: str) -> White:
 
 
 def number(value: object) -> float | None:
-    """Return the number in a tag, which may hold anything; None where it is none above 0."""
+    """Return the number in a tag, which may hold anything; None if it is not a number above 0."""
     first = value[0] if isinstance(value, tuple) and value else value
     try:
         found = float(first)  # type: ignore[arg-type]
@@ -109,7 +109,10 @@ def number(value: object) -> float | None:
 
 
 def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.Image", Depth]:
-    """Return the picture with 8 bits a channel, and its depth. Raises `Unreadable` for numbers outside 0 to white."""
+    """Return the picture with 8 bits for each channel, and its depth.
+
+    Raises `Unreadable` for numbers outside 0 to white.
+    """
     from PIL import Image
 
     if white.coarse:
@@ -135,10 +138,10 @@ def eight_bit(picture: "Image.Image", white: White, path: Path) -> tuple["Image.
 
 
 def unspread(values: Ints, white: White) -> White:
-    """Return the white of a PNG that says how many bits are significant.
+    """Return the white of a PNG that states how many bits are significant.
 
-    By the standard, they are spread over 16 bits: the lower bits are zero, or repeat the upper ones. Some programs
-    leave them where they were. Small numbers that look spread may be either.
+    By the standard, these bits are spread over 16 bits: the lower bits are zero, or repeat the upper bits. Some
+    programs do not spread them. For small numbers it can be unclear which is the case.
     """
     bits = white.significant
     spare = 16 - bits

@@ -11,12 +11,12 @@ FILES = (
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
-SECONDS = 30  # without an answer, before the next host is asked
+SECONDS = 30  # seconds to wait for an answer before the next host is tried
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A data set on the net: the hosts that have its four IDX files, in order, and the SHA-256 of each file."""
+    """A data set on the internet: the hosts that have its four IDX files, in order, and the SHA-256 of each file."""
 
     name: str
     hosts: tuple[str, ...]
@@ -67,10 +67,10 @@ REMOTES = {remote.name: remote for remote in (FASHION_MNIST, KMNIST)}
 
 
 def fetch(remote: Remote, cache: Path | None = None) -> Path:
-    """Return the folder with the data set's files, downloading those that are missing or do not have their hash.
+    """Return the folder with the data set's files. Downloads files that are missing or have a wrong hash.
 
-    The folder is `cache`/name; `cache` is the user's own cache folder unless given. Hosts are asked in order; where
-    none gives the right bytes, `DataError` says what each answered.
+    The folder is `cache`/name; `cache` is by default the user's cache folder. Hosts are tried in order. If none gives
+    the right bytes, `DataError` says what each host answered.
     """
     import pooch
 
@@ -87,7 +87,7 @@ def fetch(remote: Remote, cache: Path | None = None) -> Path:
                     downloader=pooch.HTTPDownloader(timeout=SECONDS),
                 )
                 break
-            except (OSError, ValueError) as error:  # no network, no such host, no such file; the wrong hash
+            except (OSError, ValueError) as error:  # no network, no such host, no such file, or a wrong hash
                 failures.append(f"{host}: {error}")
         else:
             raise DataError(

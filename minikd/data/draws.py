@@ -1,8 +1,8 @@
-"""Random numbers that belong to a sample, not to the order in which samples are drawn.
+"""Random numbers that depend on a sample, not on the order in which samples are drawn.
 
-With an ordinary generator, the numbers of a sample would depend on those drawn before it. The state of SplitMix64
+With an ordinary generator, the numbers of a sample would depend on the numbers drawn before. The state of SplitMix64
 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014, figure 17) is a counter, key + n · GAMMA.
-So its n-th number can be computed directly, for many n in one expression, by any number of threads.
+So its n-th number can be computed directly, for many n in one expression and on any number of threads.
 """
 
 import numpy as np
@@ -23,7 +23,8 @@ def keys(seed: int, epoch: int, count: int) -> npt.NDArray[np.uint64]:
 def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
     """Return `count` float32 numbers in [0, 1) for each sample number in `index`: (N, count).
 
-    Row i holds the numbers from index[i] · ⌈count / 2⌉ on of the stream of `key`, two from the halves of each.
+    Row i holds numbers from the stream of `key`, beginning at number index[i] · ⌈count / 2⌉. Each 64-bit number gives
+    two, one from each half.
     """
     drawn = np.empty((len(index), count), np.float32)
     if kernels := kernels_of(drawn):
@@ -40,6 +41,6 @@ def uniform(key: np.uint64, index: Ints, count: int) -> Floats:
     z *= np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     halves = z.astype("<u8", copy=False).view("<u4")[:, :count]
-    halves = halves >> np.uint32(8)  # 24 bits: all that a float32 in [0, 1) can hold evenly
+    halves = halves >> np.uint32(8)  # 24 bits, the precision of a float32
     np.multiply(halves, np.float32(2.0**-24), out=drawn)
     return drawn

@@ -1,4 +1,5 @@
-"""EMNIST and QMNIST, whose files hold other than MNIST's: images on their side, letters numbered from 1, more labels.
+"""EMNIST and QMNIST. Their files differ from MNIST's: images lie on their side, letters are numbered from 1, QMNIST has
+more labels.
 
 EMNIST: Cohen, Afshar, Tapson, van Schaik, "EMNIST: extending MNIST to handwritten letters", 2017.
 QMNIST: Yadav, Bottou, "Cold case: the lost MNIST digits", 2019.
@@ -13,7 +14,7 @@ from minikd.data.assembly import Part
 from minikd.data.dataset import Raw
 
 MERGED = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
-"""The classes where letters whose two cases look alike are one."""
+"""The classes if a letter whose two cases look alike is one class."""
 
 CLASSES: dict[str, tuple[str, ...]] = {
     "emnist-balanced": MERGED,
@@ -29,10 +30,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
 def put_right(
     name: str, train: Part, test: Part | None, where: str
 ) -> tuple[Part, Part | None, tuple[str, ...] | None]:
-    """Return the parts of the set `name` with upright images and labels from 0, and its class names; say what was
-    done.
+    """Return the parts of the set `name` with upright images and labels from 0, and its class names.
 
-    The names are None if the set, or its highest label, is not known.
+    The names are None if the set, or its highest label, is unknown. Notices say what was changed.
     """
     parts = [train] if test is None else [train, test]
     if name == "qmnist":
@@ -48,7 +48,7 @@ def put_right(
 
 
 def tell_upright(name: str, where: str) -> None:
-    """Say that the images of a set are put upright."""
+    """Print a notice that the images of a set are turned upright."""
     notice(f"{where}: the images of {name} lie on their side in its files; they are put upright")
 
 
@@ -58,7 +58,7 @@ def upright(images: Raw) -> Raw:
 
 
 def first_column(labels: Raw) -> Raw:
-    """Return QMNIST's labels without what it knows beside the digit: writer, place, ..."""
+    """Return QMNIST's labels without its other columns: writer, place, ..."""
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] else labels
 
 
@@ -68,7 +68,7 @@ def numbered_from_one(labels: Raw) -> bool:
 
 
 def known_names(name: str, labels: Raw) -> tuple[str, ...] | None:
-    """Return the names of the classes up to the highest label; None where they are not known."""
+    """Return the names of the classes up to the highest label; None if they are unknown."""
     names = CLASSES.get(name, ())
     highest = int(labels.astype(np.int64).max()) if labels.size else 0
     return names[: highest + 1] if highest < len(names) else None

@@ -1,4 +1,4 @@
-"""The IDX format of MNIST's files: a magic number, the sizes, then the bytes, all of it often inside gzip.
+"""The IDX format of MNIST's files: a magic number, the sizes, then the bytes. Files are often compressed by gzip.
 
 Layout (LeCun, Cortes, Burges, "The MNIST database"): two zero bytes, the dtype code (8 is uint8), the number of
 dimensions, each dimension as a big-endian uint32, and the data in row-major order.
@@ -21,18 +21,18 @@ from minikd.memory import require
 
 DTYPES = {8: "uint8", 9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 READ: dict[int, np.dtype[np.generic]] = {8: np.dtype(np.uint8), 12: np.dtype(">i4")}
-"""uint8 of MNIST's files, and the int32 of QMNIST's labels."""
+"""The dtypes that are read: uint8 of MNIST's files, and int32 of QMNIST's labels."""
 
 MOST_DIMENSIONS = 4
 GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_idx(path: Path) -> Raw:
-    """Return the array in an IDX file of uint8 or int32, gzipped or not (its first bytes tell that); read-only.
+    """Return the array in an IDX file of uint8 or int32, read-only. The file may be gzipped; its first bytes say so.
 
-    No more is read than the header declares. Raises `DataError` where the file cannot be read, is no IDX file, holds
-    another dtype, or has too few or too many bytes for the sizes in its header, and `SizeError` where they are more
-    than the memory there is.
+    Only as many bytes are read as the header declares. Raises `DataError` if the file cannot be read, is not an IDX
+    file, holds another dtype, or has too few or too many bytes for the sizes in its header. Raises `SizeError` if the
+    array does not fit into memory.
     """
     try:
         with unpacked(path) as file:
@@ -47,7 +47,7 @@ def read_idx(path: Path) -> Raw:
 
 
 def unpacked(path: Path) -> AbstractContextManager[BinaryIO]:
-    """Open the file, out of gzip where it is in it."""
+    """Open the file, and unpack it if it is gzipped."""
     with path.open("rb") as file:
         zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
@@ -80,9 +80,9 @@ def header(file: BinaryIO, path: Path) -> tuple[np.dtype[np.generic], tuple[int,
 
 
 def body(file: BinaryIO, path: Path, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Raw:
-    """Return the array behind the header: its bytes, and not one more."""
+    """Return the array after the header. The file must end with the array."""
     expected = prod(shape) * dtype.itemsize
-    declared = prod(size or 1 for size in shape) * dtype.itemsize  # NumPy counts empty arrays so, too
+    declared = prod(size or 1 for size in shape) * dtype.itemsize  # NumPy counts empty arrays in the same way
     require(
         2 * declared, f"{shown(path)}, whose header declares shape {shape},", "download it again, or give fewer images"
     )

@@ -16,11 +16,14 @@ Files = dict[tuple[str, str], Path]
 """The files of a set by part ("train", "test") and kind ("images", "labels")."""
 
 DEEPEST = 3
-"""Folders below the one given in which files are looked for: torchvision keeps them in MNIST/raw."""
+"""How many levels of folders below the given folder are searched for files: torchvision keeps them in MNIST/raw."""
 
 
 def find_idx(root: Path, folder: Path | None = None, depth: int = 0) -> dict[Path, dict[str, Files]]:
-    """Return the folders with IDX files, `root` itself or else those below it, and the files of each by set."""
+    """Return the folders with IDX files, and the files of each by set.
+
+    Folders below `root` are only searched if `root` has none.
+    """
     folder = folder or root
     sets = idx_sets(folder, root)
     if sets:
@@ -37,10 +40,10 @@ def find_idx(root: Path, folder: Path | None = None, depth: int = 0) -> dict[Pat
 
 
 def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
-    """Return the files in a folder by the set that their names say, "" if they say none.
+    """Return the files in a folder by the set that their names state, "" if they state none.
 
-    A folder with a file's name that holds that file counts as the file. If both exist, the file counts; of a gzipped
-    file and a plain one, the plain one counts.
+    A folder with the name of a file that contains this file counts as the file. If both exist, the file counts. If a
+    file exists both plain and gzipped, the plain file counts.
     """
     ranked: list[tuple[bool, bool, Path]] = []
     for entry in entries(folder):
@@ -53,7 +56,7 @@ def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
         elif entry.is_file():
             ranked.append((True, plain(path), path))
     found: dict[str, Files] = {}
-    for _, _, path in sorted(ranked):  # so that the later, which is the better, overwrites
+    for _, _, path in sorted(ranked):  # so that the better file comes later and overwrites the other
         said = parse(path.name)
         if said:
             found.setdefault(said.set, {})[said.part, said.kind] = path
@@ -61,21 +64,21 @@ def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
 
 
 def alike(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder whose names say what the folder's says."""
+    """Yield the files in a folder whose names mean the same as the folder's name."""
     for entry in entries(folder):
         if entry.is_file(follow_symlinks=False) and parse(entry.name) == parse(folder.name):
             yield folder / entry.name
 
 
 def plain(path: Path) -> bool:
-    """Say whether a file's name is that of one that is not gzipped."""
+    """Say whether a file's name is the name of a file that is not gzipped."""
     return path.suffix.lower() != ".gz"
 
 
 def named_set(path: Path) -> tuple[Path, str] | None:
-    """Return the folder and the name of the set that a path names, as FOLDER/emnist-letters; None where it names none.
+    """Return the folder and the name of the set that a path such as FOLDER/emnist-letters names; None if it names none.
 
-    There is nothing at the path itself.
+    Nothing exists at the path itself.
     """
     folder, name = path.parent, path.name.lower()
     if name and folder.is_dir() and name in idx_sets(folder.resolve(), folder.resolve()):
@@ -84,7 +87,7 @@ def named_set(path: Path) -> tuple[Path, str] | None:
 
 
 def only_set(found: dict[Path, dict[str, Files]], root: Path) -> tuple[Path, str]:
-    """Return the folder and the name of the only set. Raises `DataError` where there are several."""
+    """Return the folder and the name of the only set. Raises `DataError` if there are several."""
     if len(found) > 1:
         places = [shown(place) for place in found]
         raise DataError(f"{shown(root)} holds {len(found)} data sets; give one of {some(places)}")
@@ -99,7 +102,7 @@ def read_idx_folder(folder: Path, name: str, class_names: tuple[str, ...] | None
     """Return the data set `chosen` of a folder with MNIST's file names, images and labels for training and test.
 
     Images are (N, H, W), or (N, H, W, C) or (N, C, H, W) in an idx4 file. Without test files, one sixth of the images
-    becomes the test part (`assemble`). EMNIST's images are put upright, its letters numbered from 0.
+    becomes the test part (`assemble`). EMNIST's images are turned upright, and its letters are numbered from 0.
     """
     files = idx_sets(folder, folder)[chosen]
     wanted = {("train", "images"), ("train", "labels")}

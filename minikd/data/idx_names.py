@@ -1,4 +1,4 @@
-"""What the IDX files of MNIST and of data sets like it are called."""
+"""The names of the IDX files of MNIST and similar data sets."""
 
 import re
 from typing import NamedTuple
@@ -15,7 +15,7 @@ NAMES_HELP = (
 
 
 class FileName(NamedTuple):
-    """What a file's name says: the set where it names one, "train" or "test", "images" or "labels"."""
+    """What a file's name says: the set, if it names one; "train" or "test"; "images" or "labels"."""
 
     set: str
     part: str
@@ -23,7 +23,7 @@ class FileName(NamedTuple):
 
 
 def parse(name: str) -> FileName | None:
-    """Return what a file's name says; None where it is none of these."""
+    """Return what a file's name says; None if it is not such a name."""
     match = FILE_NAME.fullmatch(name)
     if not match:
         return None

@@ -1,8 +1,8 @@
-"""Characters in ink: found in a picture, cut out, scaled and centred as MNIST's authors did with theirs.
+"""Finds a character in a picture, crops it, scales it and centres it, as MNIST's authors did.
 
-MNIST's digits were scaled until they fitted a box of 20 x 20 pixels, and then moved until their centre of mass lay in
-the middle of 28 x 28. A network that has learned from such images expects every digit so. `exports/web/picture.js` does
-the same in an exported page; a test compares the two.
+MNIST's digits were scaled to fit a box of 20 x 20 pixels, and then moved so that their centre of mass is in the middle
+of 28 x 28 pixels. A network that has learned from such images expects every digit in this form.
+`exports/web/picture.js` does the same in an exported page; a test compares the two.
 
 A plane is a grey image, uint8 (H, W); ink is light on black.
 """
@@ -18,25 +18,26 @@ from minikd.typing import Ints, Pixels
 Plane = npt.NDArray[np.uint8]
 
 SHADE = 1 / 3
-"""What is nearer to the ground than this part of the largest distance is shade on the paper."""
+"""Grey levels nearer to the ground than this share of the largest distance are shade on the paper."""
 
 FAINTEST = 40
-"""Where no grey is so far from the ground, there is no ink."""
+"""If no grey level is this far from the ground, there is no ink."""
 
 TRACE = 24
-"""Ink up to this grey does not widen the part that is cut out."""
+"""Ink up to this grey level does not widen the frame."""
 
 
 DUST = 0.02
-"""What is smaller than this part of the largest stroke is dust."""
+"""Strokes smaller than this share of the largest stroke are dust."""
 
 
 APART, WHOLE = 0.1, 0.5
-"""Parts of the ink are characters of their own where a gap of this part of the ink's height lies between them, and each
-is at least this part as high as the highest. Lower parts are dots, nearer ones a character's broken strokes."""
+"""Parts of the ink are separate characters if the gap between them is at least `APART` of the ink's height, and each is
+at least `WHOLE` of the height of the highest. Lower parts are dots. Nearer parts are broken strokes of one
+character."""
 
 SOME = 1000
-"""Training images that are looked at."""
+"""Number of training images that are examined."""
 
 
 class Frame(NamedTuple):
@@ -49,7 +50,7 @@ class Frame(NamedTuple):
 
 
 class Centred(NamedTuple):
-    """A character as a network expects it, the part of the picture it was, and where it lies now."""
+    """A character as a network expects it, its frame in the picture, and its frame now."""
 
     plane: Plane
     found: Frame
@@ -64,8 +65,8 @@ def is_ink(images: Pixels) -> bool:
 def ink_box(images: Pixels, class_names: tuple[str, ...]) -> int:
     """Return the longer side of the ink in most images (N, C, H, W): 20 pixels for MNIST's 28.
 
-    0 where they are not square images of characters in ink, of about one size and in the middle: then size or place may
-    mean something, and nothing may be cut out of a picture.
+    0 if they are not square images of characters in ink, all of about the same size and in the middle. In such images
+    size or position may have a meaning, so pictures must not be cropped.
     """
     characters = all(len((name.split() or [""])[0]) == 1 for name in class_names)
     _, height, width = images.shape[1:]
@@ -82,14 +83,14 @@ def ink_box(images: Pixels, class_names: tuple[str, ...]) -> int:
 
 
 def ground_of(plane: Plane) -> int:
-    """Return the grey that half of a plane reaches."""
+    """Return the median grey level of a plane."""
     return int(np.partition(plane.ravel(), plane.size // 2)[plane.size // 2])
 
 
 def ink_of(plane: Plane) -> tuple[Plane, bool]:
     """Return ink on paper as ink on black, and whether it was darker than the paper.
 
-    The ground becomes 0, and the greys farthest from it 255.
+    The ground becomes 0, and the grey levels farthest from it become 255.
     """
     ground = ground_of(plane)
     below, above = ground - int(plane.min()), int(plane.max()) - ground
@@ -102,9 +103,9 @@ def ink_of(plane: Plane) -> tuple[Plane, bool]:
 
 
 def strokes_of(ink: Plane) -> Plane:
-    """Return the ink without dust, and without what reaches into a corner, such as a frame or a table's edge.
+    """Return the ink without dust and without strokes that reach into a corner, such as a frame or a table's edge.
 
-    If there is nothing else, what reaches into a corner stays.
+    If there are no other strokes, those that reach into a corner stay.
     """
     from scipy.ndimage import label
 
@@ -121,7 +122,7 @@ def strokes_of(ink: Plane) -> Plane:
 
 
 def frame_of(ink: Plane) -> Frame | None:
-    """Return the part of a plane that holds all ink; None where there is none."""
+    """Return the part of a plane that contains all ink; None if there is no ink."""
     rows, columns = (np.flatnonzero((ink > TRACE).any(axis)) for axis in (1, 0))
     if not rows.size:
         return None
@@ -130,7 +131,7 @@ def frame_of(ink: Plane) -> Frame | None:
 
 
 def characters_in(ink: Plane) -> int:
-    """Return how many characters stand beside or below one another in a plane; 0 where there is no ink."""
+    """Return the number of characters side by side or one below another; 0 if there is no ink."""
     frame = frame_of(ink)
     if frame is None:
         return 0
@@ -141,13 +142,13 @@ def characters_in(ink: Plane) -> int:
 
 
 def parted(inked: npt.ArrayLike, gap: float) -> list[Ints]:
-    """Return the numbers of the lines with ink, in parts that so many lines without ink lie between, at least."""
+    """Return the numbers of the lines with ink, in parts that are separated by at least `gap` lines without ink."""
     lines = np.flatnonzero(np.asarray(inked))
     return np.split(lines, np.flatnonzero(np.diff(lines) - 1 >= max(1, gap)) + 1)
 
 
 def high_ones(parts: list[npt.NDArray[np.bool_]]) -> int:
-    """Return how many parts are high enough, beside the highest, to be characters."""
+    """Return how many parts are high enough, compared with the highest, to be characters."""
     heights = [int(np.ptp(np.flatnonzero(part.any(1)))) + 1 for part in parts]
     return sum(height >= WHOLE * max(heights) for height in heights)
 
@@ -160,9 +161,9 @@ def centre_of_mass(ink: Pixels) -> tuple[float, float]:
 
 
 def centred(ink: Plane, size: int, box: int) -> Centred | None:
-    """Return the ink with its longer side scaled to `box`, its centre of mass in the middle of `size` x `size` pixels.
+    """Return the ink, its longer side scaled to `box`, its centre of mass in the middle of `size` x `size` pixels.
 
-    It is moved by whole pixels, and not over the edge. None where there is no ink.
+    The ink is moved by whole pixels, and not across the edge. Returns None if there is no ink.
     """
     from PIL import Image
 
@@ -183,10 +184,10 @@ def centred(ink: Plane, size: int, box: int) -> Centred | None:
 
 
 def rounded(value: float) -> int:
-    """Return the nearest whole number, of two the upper one, as JavaScript does."""
+    """Return the nearest whole number; halves are rounded up, as in JavaScript."""
     return math.floor(value + 0.5)
 
 
 def within(value: int, most: int) -> int:
-    """Return the value, or the nearer of 0 and `most`."""
+    """Return the value, limited to the range from 0 to `most`."""
     return min(max(value, 0), most)

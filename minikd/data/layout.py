@@ -1,4 +1,4 @@
-"""Which folders of a data set are its parts and which its classes."""
+"""Finds out which folders of a data set are its parts and which are its classes."""
 
 from typing import NamedTuple, NoReturn
 
@@ -12,7 +12,7 @@ LAYOUTS_HELP = "ROOT/train/CLASS/*.png with ROOT/test/CLASS/*.png, or ROOT/CLASS
 
 
 class Layout(NamedTuple):
-    """The folder whose folders are the classes for training, and the one for the test, where there is any."""
+    """The folder with the class folders for training, and the folder with those for the test, if there is one."""
 
     train: Tree
     test: Tree | None
@@ -21,11 +21,11 @@ class Layout(NamedTuple):
 def layout_of(root: Tree) -> Layout:
     """Return the parts of a data set.
 
-    Parts are recognised by their names in any case, such as train, training_set, Test-Images, val, dev, holdout. If
-    there are validation images and no test part, they become the test part. Beside a test part they are left out,
-    because minikd holds out images itself. If pictures lie directly in folders of such names, beside other folders,
-    the names are classes. A folder that is alone in another is entered. A notice says what was decided. Raises
-    `DataError` if nothing can tell.
+    Parts are recognised by their names in upper or lower case, such as train, training_set, Test-Images, val, dev,
+    holdout. If there are validation images and no test part, they become the test part. If there is a test part, they
+    are left out, because minikd holds out images itself. If pictures are directly in folders with such names, next to
+    other folders, the names are classes. If a folder contains only one folder, that folder is entered. A notice says
+    what was decided. Raises `DataError` if the layout is ambiguous.
     """
     tree = entered(root)
     tell_loose(tree)
@@ -45,7 +45,7 @@ def layout_of(root: Tree) -> Layout:
 
 
 def parts_of(tree: Tree, roles: dict[str, Role], beside: list[str]) -> Layout:
-    """Return the parts of a folder some of whose folders are parts by their names."""
+    """Return the parts of a folder in which some folders have names of parts."""
     by_role: dict[Role, list[str]] = {"training": [], "validation": [], "test": []}
     for name, role in roles.items():
         by_role[role].append(name)
@@ -67,7 +67,7 @@ def parts_of(tree: Tree, roles: dict[str, Role], beside: list[str]) -> Layout:
 
 
 def part(tree: Tree, name: str) -> Tree:
-    """Return the folder of a part, once it is clear that class folders lie in it."""
+    """Return the folder of a part, after checking that it contains class folders."""
     found = tree.folders[name]
     inner = list(found.folders)
     if len(inner) == 1 and not found.pictures and is_part_again(inner[0], name) and found.folders[inner[0]].folders:
@@ -85,13 +85,13 @@ def part(tree: Tree, name: str) -> Tree:
 
 
 def is_part_again(name: str, outer: str) -> bool:
-    """Say whether a folder in a part only repeats it: seg_train/seg_train, train/images."""
+    """Say whether a folder in a part only repeats the part: seg_train/seg_train, train/images."""
     read, above = read_name(name), read_name(outer)
     return name == outer or bool(read and above and read[0] == above[0]) or bool(FILLED.fullmatch(name.lower()))
 
 
 def entered(tree: Tree) -> Tree:
-    """Return the folder that holds the data: where one holds a single folder with folders, that one."""
+    """Return the folder that holds the data. If a folder holds a single folder with folders, enter that one."""
     inner = tree
     while len(inner.folders) == 1 and not inner.pictures:
         name, below = next(iter(inner.folders.items()))
@@ -105,15 +105,15 @@ def entered(tree: Tree) -> Tree:
 
 
 def is_flat(tree: Tree) -> bool:
-    """Say whether pictures lie directly in a folder, and in none below it."""
+    """Say whether all pictures are directly in a folder, and none in folders below it."""
     return bool(tree.pictures) and not tree.filled()
 
 
 def check_siblings(tree: Tree) -> None:
-    """Refuse folders that may be parts of the data, and those that hold its parts themselves.
+    """Refuse folders that may be parts of the data, and folders that contain parts.
 
-    They may be parts where pictures lie in folders of the same names, two at least or the only one that a folder has.
-    Folders called images, photos, ... are no classes.
+    Folders may be parts if they contain pictures in folders with the same names: at least two, or the only one. Folders
+    called images, photos, ... are not classes.
     """
     seen: dict[str, set[str]] = {}
     for name, below in tree.folders.items():
@@ -130,7 +130,7 @@ def check_siblings(tree: Tree) -> None:
 
 
 def check_without_parts(folder: Tree) -> None:
-    """Refuse a class folder in which its images are split already."""
+    """Refuse a class folder that is already split into parts."""
     parts = parts_among(list(folder.filled()))
     if "training" in parts.values() and len(set(parts.values())) > 1:
         raise DataError(
@@ -140,12 +140,12 @@ def check_without_parts(folder: Tree) -> None:
 
 
 def folded(tree: Tree) -> str:
-    """Return the name of a folder as it compares with others: accents and case may differ."""
+    """Return the name of a folder in a form for comparison, without accents and case."""
     return composed(tree.path.name).casefold()
 
 
 def ask(tree: Tree, why: str) -> NoReturn:
-    """Refuse folders of which nothing tells what they are."""
+    """Refuse folders whose meaning is unclear, and ask what they are."""
     raise DataError(
         f"{shown(tree.path)}: {why}: which is which? Where they are parts of the data, name one train, one test, and "
         "move any other away; where they are classes, put their pictures directly into them"
@@ -153,7 +153,7 @@ def ask(tree: Tree, why: str) -> NoReturn:
 
 
 def tell_parts(tree: Tree, training: str, tested: str | None, left_out: str | None) -> None:
-    """Say which folders are taken as which parts, where they are not just train and test."""
+    """Print which folders are used as which parts, unless they are just train and test."""
     said = []
     if training != "train" or tested not in (None, "test"):
         said.append(f"{shown(training)} is taken as the training part")
@@ -169,7 +169,7 @@ def tell_parts(tree: Tree, training: str, tested: str | None, left_out: str | No
 
 
 def tell_loose(tree: Tree) -> None:
-    """Say that pictures beside class folders are left out."""
+    """Print that pictures next to class folders are left out."""
     if tree.pictures and tree.filled():
         count = len(tree.pictures)
         notice(
@@ -179,6 +179,6 @@ def tell_loose(tree: Tree) -> None:
 
 
 def listed(names: "list[str] | dict[str, Role]") -> str:
-    """Return names for a message."""
+    """Return names as text for a message."""
     first = [shown(name) for name in names]
     return " and ".join(first) if len(first) == 2 else some(first, 5)

@@ -1,4 +1,4 @@
-"""Where a source lies on the disk, and whether it is a folder or a file."""
+"""The path of a source, and whether it is a folder or a file."""
 
 import os
 import stat
@@ -15,10 +15,10 @@ Kind = Literal["folder", "file", "nothing"]
 
 
 def located(source: str | Path) -> tuple[Path, Kind]:
-    """Return the path of a source, with ~ as the home folder, and what is there.
+    """Return the path of a source, with ~ as the home folder, and whether it is a folder or a file.
 
-    Raises `DataError` for what is no path, for a path that is no text (a run stores it in its configuration), for a
-    pipe or a device, and for what cannot be read.
+    Raises `DataError` if `source` is not a path, is not text (a run stores it in its configuration), is a pipe or a
+    device, or cannot be read.
     """
     if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
         raise DataError(f"the data are of type {type(source).__name__}, but must be a name or a path, such as 'mnist'")
@@ -28,9 +28,9 @@ def located(source: str | Path) -> tuple[Path, Kind]:
             "folder or file, or give another"
         )
     try:
-        path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # ./~x is another
+        path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # ./~x stays
         mode = path.stat().st_mode
-    except RuntimeError as error:  # of `expanduser`
+    except RuntimeError as error:  # from `expanduser`
         raise DataError(
             f"the data's path {str(source)!r}: {str(error).rstrip('.')}; write the home folder out"
         ) from error
@@ -48,7 +48,7 @@ def located(source: str | Path) -> tuple[Path, Kind]:
 
 
 def checked_size(image_size: object) -> tuple[int, int] | None:
-    """Return an image's height and width as whole numbers, or None. Raises `ConfigError` for what no image can have."""
+    """Return an image's height and width as whole numbers, or None. Raises `ConfigError` for impossible sizes."""
     if image_size is None:
         return None
     if isinstance(image_size, str) or not isinstance(image_size, Collection) or len(image_size) != 2:

@@ -26,9 +26,9 @@ KEYS_HELP = (
 def read_npz(path: Path) -> Dataset:
     """Return the data set in an .npz file; pickled objects are refused.
 
-    Arrays are named as `KEYS_HELP` says, in any case. Images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 in 0-255 or
-    floats in 0-1. Labels: whole numbers from 0. `validation` images become the test part where there is no other, and
-    are left out beside it; without either, one sixth of the images becomes it (`assemble`).
+    Arrays are named as `KEYS_HELP` says, in any case. Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 in
+    0-255 or floats in 0-1. Labels are whole numbers from 0. If there is no test part, `validation` images become the
+    test part; otherwise they are left out. Without either, one sixth of the images becomes the test part (`assemble`).
     """
     with opened_npz(path) as arrays:
         train, test = pair(arrays, TRAIN_KEYS, path), pair(arrays, TEST_KEYS, path)
@@ -53,7 +53,7 @@ def read_npz(path: Path) -> Dataset:
 
 
 def pair(arrays: NpzArrays, keys: tuple[ArrayNames, ...], path: Path) -> ArrayNames | None:
-    """Return the first pair of images and labels that the file has; None where it has none of them."""
+    """Return the first pair of images and labels that the file has, or None."""
     if found := complete(arrays, keys):
         return found
     for images, labels in keys:
@@ -67,13 +67,13 @@ def pair(arrays: NpzArrays, keys: tuple[ArrayNames, ...], path: Path) -> ArrayNa
 
 
 def complete(arrays: NpzArrays, keys: tuple[ArrayNames, ...]) -> ArrayNames | None:
-    """Return the first pair of which the file has both, by the names that it gives them."""
+    """Return the names, as in the file, of the first pair of which the file has both arrays."""
     named = ((arrays.named(images), arrays.named(labels)) for images, labels in keys)
     return next(((images, labels) for images, labels in named if images and labels), None)
 
 
 def read_pair(arrays: NpzArrays, images: str, labels: str, path: Path) -> Part:
-    """Return images and labels, once it is clear from their headers that there are as many of each."""
+    """Return images and labels, after checking in their headers that their numbers are equal."""
     many, few = arrays.header(images).shape[:1], arrays.header(labels).shape[:1]
     if many != few:
         raise DataError(
@@ -83,7 +83,7 @@ def read_pair(arrays: NpzArrays, images: str, labels: str, path: Path) -> Part:
 
 
 def tell_validation(path: Path, images: str, test: ArrayNames | None) -> None:
-    """Say what becomes of validation images."""
+    """Print how validation images are used."""
     if test:
         notice(
             f"{shown(path)}: {images} is left out, since minikd holds out validation images of the training part itself"

@@ -1,6 +1,6 @@
-"""The arrays in an .npz file, a zip archive of .npy files. Each is read when it is needed, and only as far as needed.
+"""The arrays in an .npz file, a zip archive of .npy files. Each array is read only when it is needed.
 
-Pickled objects are refused, and so is an array whose header does not match its file.
+Pickled objects are refused, and so are arrays whose header does not match the file.
 """
 
 import io
@@ -22,19 +22,19 @@ from minikd.memory import require
 from minikd.storage.reading import excerpt
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""How NumPy writes; unpacking from other methods may take any memory."""
+"""The compression methods that NumPy writes. Unpacking other methods may take any amount of memory."""
 
 LONGEST_HEADER = 10_000
-"""Bytes; NumPy's own headers have a hundred."""
+"""Maximum number of bytes of a header; NumPy's own headers have about a hundred."""
 
 MOST_AXES = 64
-"""Of any array of NumPy's."""
+"""The largest number of axes of an array in NumPy."""
 
 ENDING = ".npy"
 
 
 class NpyHeader(NamedTuple):
-    """What an .npy file declares, and its size in bytes with the header."""
+    """The header of an .npy file, and the size of the file in bytes."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -58,7 +58,7 @@ def read_npy(path: Path) -> Raw:
 
 @contextmanager
 def opened_npz(path: Path) -> Iterator["NpzArrays"]:
-    """Give the arrays of an .npz file. Raises `DataError`, also for what goes wrong with reading one of them."""
+    """Give the arrays of an .npz file. Raises `DataError`, also if reading one of the arrays fails."""
     with opened(path) as file:
         if file.read(npy.MAGIC_LEN).startswith(npy.MAGIC_PREFIX):
             raise DataError(f"{shown(path)} is a single array, not an .npz file; save it with np.savez")
@@ -67,7 +67,7 @@ def opened_npz(path: Path) -> Iterator["NpzArrays"]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of arrays; whatever goes wrong with it is a `DataError` with its name."""
+    """Open a file of arrays. Every error becomes a `DataError` with the file's name."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -79,7 +79,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             yield file
         except MinikdError:
             raise
-        except Exception as error:  # damaged bytes make zipfile, zlib and NumPy's parser of headers raise many kinds
+        except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise many kinds of errors
             raise DataError(
                 f"{shown(path)} cannot be read as {path.suffix}: it is damaged, truncated or holds pickled objects, "
                 f"which are refused ({excerpt(error) or type(error).__name__}); write it again with plain arrays "
@@ -101,11 +101,11 @@ class NpzArrays:
         return list(self._members)
 
     def named(self, key: str) -> str | None:
-        """Return the name that is `key`, or is it in another case; None where there is none."""
+        """Return the name that equals `key`, if necessary ignoring case, or None."""
         return key if key in self._members else next((name for name in self._members if name.lower() == key), None)
 
     def header(self, name: str) -> NpyHeader:
-        """Return what an array's file declares; it may be one that is not read, as of pickled objects."""
+        """Return an array's header. The array itself may be one that is refused, such as pickled objects."""
         with self._opened(name) as stream:
             return read_header(stream)
 
@@ -114,7 +114,7 @@ class NpzArrays:
         return some([f"{shown(name)} {self.header(name)}" for name in self.names[:10]] + self.names[10:]) or "nothing"
 
     def read(self, name: str) -> Raw:
-        """Return an array. Raises `SizeError` where memory cannot hold it."""
+        """Return an array. Raises `SizeError` if memory cannot hold it."""
         with self._opened(name) as stream:
             header = plain_header(stream)
             if header.size + header.nbytes != self._members[name].file_size:
@@ -131,7 +131,7 @@ class NpzArrays:
 
 
 def read_header(stream: Readable) -> NpyHeader:
-    """Return the header of an .npy file. Raises ValueError where it is none, or too long."""
+    """Return the header of an .npy file. Raises ValueError if it is not a header or is too long."""
     start = stream.read(npy.MAGIC_LEN)
     version = npy.read_magic(io.BytesIO(start))
     width = 2 if version == (1, 0) else 4
@@ -150,7 +150,7 @@ def read_header(stream: Readable) -> NpyHeader:
 
 
 def plain_header(stream: Readable) -> NpyHeader:
-    """Return the header of an array that may be read. Raises ValueError for pickled objects, and for empty items."""
+    """Return the header of an array that may be read. Raises ValueError for pickled objects and items of size 0."""
     header = read_header(stream)
     if header.dtype.hasobject or not header.dtype.itemsize:
         raise ValueError(f"an array of {header.dtype} and shape {header.shape}")
@@ -158,7 +158,7 @@ def plain_header(stream: Readable) -> NpyHeader:
 
 
 def read_body(stream: Readable, header: NpyHeader, where: str) -> Raw:
-    """Return the array behind a header. Raises ValueError where the file is shorter or longer, and `SizeError`."""
+    """Return the array after a header. Raises ValueError if the file is shorter or longer, or SizeError."""
     require(2 * header.nbytes, f"{where}, of shape {header.shape} and {header.dtype},", "give fewer or smaller images")
     data = np.empty(header.nbytes, np.uint8)
     if fill(data, stream) < len(data) or stream.read(1):

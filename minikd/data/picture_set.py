@@ -1,4 +1,4 @@
-"""Many pictures from disk as one array. They are read one by one, and all problems are reported together."""
+"""Reads many pictures from disk into one array, one by one, and reports all problems together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError
 
 TOLD = 10
-"""Bad files named; the others are counted."""
+"""Number of bad files that a message names; further ones are only counted."""
 
 
 class OtherSize(DataError):
@@ -25,9 +25,9 @@ class OtherSize(DataError):
 
 @dataclass
 class PictureSet:
-    """Pictures as they come in, for the data set `name` of `count` pictures.
+    """Collects the pictures of the data set `name`, which has `count` pictures.
 
-    All are stretched to `size` (height, width), or have the size of the first.
+    All are stretched to `size` (height, width), or must have the size of the first.
     """
 
     name: str
@@ -65,12 +65,12 @@ class PictureSet:
         self.pixels.append(pixels if coloured else pixels[:1])
 
     def admit(self, path: Path, height: int, width: int) -> None:
-        """Admit a picture by its header: of the first's size, upright or turned."""
+        """Admit a picture if its header states the size of the first picture, upright or turned."""
         if self.size is None and self.first and sorted(self.first[1:]) != sorted((height, width)):
             self.check_first(path, height, width)
 
     def check_first(self, path: Path, height: int, width: int) -> None:
-        """Ask for room where this is the first picture; refuse another size than the first's."""
+        """For the first picture, check that the set fits into memory; for others, refuse another size."""
         if self.first is None:
             require_room(self.count, (1, height, width), 1, self.name)
             self.first = path, height, width
@@ -83,7 +83,7 @@ class PictureSet:
             )
 
     def tell(self) -> None:
-        """Refuse the set where something is wrong with any picture; say what was lost of its metadata."""
+        """Refuse the set if something is wrong with a picture; print which pictures lost metadata."""
         if len(self.bad) == 1:
             raise self.bad[0]
         if self.bad:
@@ -103,7 +103,7 @@ class PictureSet:
             )
 
     def images(self) -> npt.NDArray[np.uint8]:
-        """Return the pictures as (N, C, H, W), grey where all of them are."""
+        """Return the pictures as (N, C, H, W), grey if all of them are grey."""
         channels = max(len(pixels) for pixels in self.pixels)
         images = np.empty((len(self.pixels), channels, *self.pixels[0].shape[1:]), np.uint8)
         for image, pixels in zip(images, self.pixels, strict=True):
@@ -112,10 +112,10 @@ class PictureSet:
 
 
 def read_pictures(name: str, files: Sequence[Path], size: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    """Return pictures as uint8 (N, C, H, W), grey (C = 1) where red, green and blue are the same in all of them.
+    """Return pictures as uint8 (N, C, H, W), grey (C = 1) if red, green and blue are the same in all of them.
 
-    They are stretched to `size` (height, width); without it, all must have one size. Raises `DataError`, which names
-    up to ten files that cannot be read, and `SizeError` before memory is asked for that is not there.
+    They are stretched to `size` (height, width); without it, all must have the same size. Raises `DataError`, which
+    names up to ten files that cannot be read. Raises `SizeError` if they do not fit into memory, before allocating it.
     """
     pictures = PictureSet(name, len(files), size)
     if size:
@@ -127,7 +127,7 @@ def read_pictures(name: str, files: Sequence[Path], size: tuple[int, int] | None
 
 
 def check_alike(depths: list[tuple[Path, Depth]], name: str) -> None:
-    """Refuse pictures of more than 8 bits whose white differs, or cannot be known: all must be scaled alike."""
+    """Refuse pictures with more than 8 bits if their white differs or is unclear, because all must be scaled alike."""
     by_white: dict[float, tuple[Path, Depth]] = {}
     for path, depth in depths:
         by_white.setdefault(depth.white, (path, depth))

@@ -1,4 +1,4 @@
-"""One picture from disk as pixels: PNG, JPEG, BMP, GIF (its first frame), TIFF and WebP, by Pillow."""
+"""Reads one picture from disk with Pillow: PNG, JPEG, BMP, GIF (its first frame), TIFF and WebP."""
 
 import io
 import stat
@@ -26,17 +26,18 @@ WITH_ALPHA = ("LA", "PA", "RGBA", "RGBa")
 ORIENTATION = 0x0112
 
 MOST_BYTES = 10**9
-"""While one picture is decoded: a photo of 12000x9000 pixels takes 0.9 GB."""
+"""Maximum memory in bytes to decode one picture; a photo of 12000x9000 pixels takes 0.9 GB."""
 
 MOST_REPAIRED = 2**28
-"""Bytes of a file that is read once more, as a whole, without its metadata."""
+"""Maximum size in bytes of a file that is read again as a whole, without its metadata."""
 
 Admit = Callable[[Path, int, int], None]
-"""Told a picture's height and width as its header says them, before it is decoded; raises to refuse it."""
+"""Called with a picture's height and width from its header, before it is decoded. It raises an error to refuse the
+picture."""
 
 
 class DecodedPicture(NamedTuple):
-    """A picture in mode L or RGB; its depth where it had more than 8 bits; whether its metadata were whole."""
+    """A picture in mode L or RGB; its depth, if it had more than 8 bits; whether its metadata were complete."""
 
     picture: "Image.Image"
     depth: Depth | None
@@ -46,10 +47,10 @@ class DecodedPicture(NamedTuple):
 def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> npt.NDArray[np.uint8]:
     """Return one picture as a network of this image shape (C, H, W) expects it: uint8 in 0-255.
 
-    It is made grey (C = 1) or RGB (C = 3) and stretched to H x W by area-aware bilinear interpolation; nothing is cut
-    off, centred or thresholded. `invert` turns light and dark around: MNIST's digits are white on black, so ink on
-    paper needs it. Numbers of more than 8 bits are scaled as in training, by what the file says; a notice tells where
-    it says nothing and holds small ones alone. Raises `DataError` where the file is no readable picture.
+    It is converted to grey (C = 1) or RGB (C = 3) and stretched to H x W by area-aware bilinear interpolation. Nothing
+    is cropped, centred or thresholded. `invert` exchanges light and dark: MNIST's digits are white on black, so ink on
+    paper needs it. Pixels with more than 8 bits are scaled as in training, by the white that the file states. A notice
+    says if the file states no white and all pixels are small. Raises `DataError` if the file is not a readable picture.
     """
     channels, *size = image_shape
     pixels = channels_first(stretched(picture_in(Path(path), channels), (size[0], size[1])))
@@ -57,9 +58,9 @@ def load_image(path: str | Path, image_shape: Shape, invert: bool = False) -> np
 
 
 def picture_in(path: Path, channels: int) -> "Image.Image":
-    """Return one picture at its own size, grey for 1 channel, RGB for 3; a notice tells what was lost of it.
+    """Return one picture at its own size, grey for 1 channel, RGB for 3. A notice says what was lost.
 
-    Raises `DataError` where the file is no readable picture.
+    Raises `DataError` if the file is not a readable picture.
     """
     seen = read_picture(path)
     tell(seen, path)
@@ -67,7 +68,7 @@ def picture_in(path: Path, channels: int) -> "Image.Image":
 
 
 def tell(seen: DecodedPicture, path: Path) -> None:
-    """Say what was lost of one picture; refuse one that would become black if nothing tells that it is black."""
+    """Print what was lost of one picture. Refuse one that would become black if its white is unclear."""
     if not seen.whole:
         notice(f"{shown(path)}: its metadata are damaged; it is taken as it is stored, not turned upright")
     if seen.depth is None or not seen.depth.unclear:
@@ -82,14 +83,14 @@ def tell(seen: DecodedPicture, path: Path) -> None:
 
 
 def check_cost(file: "Image.Image", path: Path) -> None:
-    """Refuse a picture, after reading its header, that takes more memory than any camera's does, or than there is."""
+    """Refuse a picture whose header says that it takes more memory than `MOST_BYTES` or than is free."""
     if file.mode[0] in "IF":
-        each = 32  # int64 while it is scaled
+        each = 32  # int64 during scaling
     elif file.mode in WITH_ALPHA or "transparency" in file.info:
-        each = 20  # RGBA, the paper, both together
+        each = 20  # RGBA, the white background, and both combined
     else:
-        each = 3 if file.mode in ("1", "L") else 8  # decoded, and once more where it is turned upright
-    taken = each * file.height * file.width + 16 * max(file.height, file.width)  # the weights when it is stretched
+        each = 3 if file.mode in ("1", "L") else 8  # decoded, and again if it is turned upright
+    taken = each * file.height * file.width + 16 * max(file.height, file.width)  # the weights for stretching
     if taken > MOST_BYTES:
         raise Unreadable(
             path,
@@ -104,9 +105,9 @@ def any_size(path: Path, height: int, width: int) -> None:
 
 
 def read_picture(path: Path, admit: Admit = any_size) -> DecodedPicture:
-    """Return the picture, upright, in mode L or RGB of 8 bits, transparent parts as white paper.
+    """Return the picture, upright, in mode L or RGB of 8 bits, with transparent parts white.
 
-    Where its metadata are damaged, it is read without them. Raises `Unreadable`, and what `admit` raises.
+    If its metadata are damaged, it is read without them. Raises `Unreadable`, and the errors of `admit`.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -116,7 +117,7 @@ def read_picture(path: Path, admit: Admit = any_size) -> DecodedPicture:
         raise
     except PermissionError as error:
         raise Unreadable(path, "permission denied", "allow reading it, or leave it out") from error
-    except Exception as error:  # Pillow's plugins raise whatever damaged bytes lead to
+    except Exception as error:  # damaged bytes make Pillow's plugins raise many kinds of errors
         try:
             if path.stat().st_size > MOST_REPAIRED:
                 raise
@@ -127,7 +128,7 @@ def read_picture(path: Path, admit: Admit = any_size) -> DecodedPicture:
 
 
 def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> DecodedPicture:
-    """Return the picture in a file, or in its bytes without metadata, which are then not looked at."""
+    """Return the picture in a file, or in its bytes without metadata; then metadata are not checked."""
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings(record=True) as said:
@@ -140,7 +141,7 @@ def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> DecodedPictu
             if isinstance(source, Path):
                 ImageOps.exif_transpose(file, in_place=True)
             else:
-                vars(file)["load_end"] = lambda: None  # it reads what is behind the pixels
+                vars(file)["load_end"] = lambda: None  # it reads the data after the pixels
                 file.load()
             told = any(one.category is UserWarning for one in said)
             whole = turn in range(9) if turn is not None else is_whole(file) and not told
@@ -149,7 +150,7 @@ def decoded(path: Path, source: Path | io.BytesIO, admit: Admit) -> DecodedPictu
 
 
 def is_whole(file: "Image.Image") -> bool:
-    """Return whether a picture's metadata, if it has any, can be read: Pillow ignores much damage."""
+    """Return whether a picture's metadata, if any, can be read. Pillow ignores much damage."""
     from PIL import Image
 
     try:
@@ -173,7 +174,7 @@ def reason_of(error: Exception) -> str:
 
 
 def opaque(picture: "Image.Image") -> "Image.Image":
-    """Return the picture in mode L or RGB, laid on white where it is transparent."""
+    """Return the picture in mode L or RGB, with white where it is transparent."""
     from PIL import Image
 
     if picture.mode in WITH_ALPHA or "transparency" in picture.info:
@@ -186,7 +187,7 @@ def opaque(picture: "Image.Image") -> "Image.Image":
 
 
 def stretched(picture: "Image.Image", size: tuple[int, int] | None) -> "Image.Image":
-    """Return the picture at `size` (height, width), or itself where it has that size already or None is asked."""
+    """Return the picture at `size` (height, width); unchanged if it has this size or `size` is None."""
     from PIL import Image
 
     if size is None or picture.size == (size[1], size[0]):

@@ -1,21 +1,21 @@
-"""Memory that a data set takes, checked before it is allocated."""
+"""Checks that a data set fits into memory, before memory is allocated."""
 
 from minikd.console.notices import notice
 from minikd.memory import in_words, require
 from minikd.typing import Shape
 
 AT_A_TIME = 100
-"""Images that a network looks at together."""
+"""Number of images that a network processes together."""
 
 LARGE = 512 * 512
-"""Pixels of an image from which a network takes gigabytes for a hundred of them."""
+"""Number of pixels of an image from which a network takes gigabytes for a hundred images."""
 
 
 def require_room(count: int, image: Shape, pixel_bytes: int, where: str) -> None:
     """Refuse `count` images (C, H, W) that memory cannot hold. Raises `SizeError`.
 
-    Counted are: the images twice, as they are stored and as training reorders them; a hundred of them as float32,
-    before and after normalisation; and for large images the output of a network's first filters for two of them.
+    The estimate counts the images twice, as stored and as reordered in training. It counts a hundred images as float32,
+    before and after normalisation. For large images it counts the output of a network's first filters for two images.
     Networks take more, depending on their size.
     """
     channels, height, width = image
@@ -27,12 +27,12 @@ def require_room(count: int, image: Shape, pixel_bytes: int, where: str) -> None
 
 
 def filtered(height: int, width: int) -> int:
-    """Return the bytes that the first filters of a network, usually 32, make of one image."""
+    """Return the bytes of the output of a network's first filters, usually 32, for one image."""
     return 32 * 4 * height * width
 
 
 def tell_large(image: Shape, where: str) -> None:
-    """Give a notice where images (C, H, W) are large for a network."""
+    """Print a notice if images (C, H, W) are large for a network."""
     _, height, width = image
     if height * width > LARGE:
         layer = in_words(filtered(height, width))
@@ -43,7 +43,7 @@ def tell_large(image: Shape, where: str) -> None:
 
 
 def smaller(height: int, width: int) -> str:
-    """Say how to have smaller images, of the same form."""
+    """Say how to get smaller images with the same aspect ratio."""
     longest = max(height, width)
     size = f"{max(1, round(64 * height / longest))}x{max(1, round(64 * width / longest))}"
     return f"make them smaller with --image-size, such as --image-size {size}, or give fewer"

@@ -1,4 +1,4 @@
-"""From a name or a path to a data set."""
+"""Loads a data set from a name or a path."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,13 +29,14 @@ NAMES = ("mnist", *REMOTES)
 def load_dataset(source: str | Path, image_size: tuple[int, int] | None = None) -> Dataset:
     """Return the data set of a name in `NAMES` or at a path, its images stretched to `image_size` (height, width).
 
-    "mnist" comes with the package; "fashion-mnist" and "kmnist" are downloaded once into the user's cache. A path is
-    an .npz file (`read_npz`), a folder of IDX files (`read_idx_folder`), in it or below it, or a folder of class
-    folders with pictures (`read_class_folders`). Where a folder holds several sets of IDX files, FOLDER/emnist-letters
-    names one. FILE.py:NAME is a function of yours that returns a `Dataset`. A name wins over a folder of that name
-    here: write ./mnist for the folder. What was decided without asking is said by a notice. Raises `DataError` where
-    the source is none of these or its data cannot be used, `ConfigError` where a Python file cannot be run, and
-    `SizeError` where memory cannot hold them.
+    "mnist" is in the package; "fashion-mnist" and "kmnist" are downloaded once into the user's cache. A path is an .npz
+    file (`read_npz`), a folder of IDX files in it or below it (`read_idx_folder`), or a folder of class folders with
+    pictures (`read_class_folders`). If a folder holds several sets of IDX files, FOLDER/emnist-letters names one.
+    FILE.py:NAME is a function of yours that returns a `Dataset`. If the current folder has a folder with the name of a
+    data set, write ./mnist for the folder. A notice reports each decision that was made without asking.
+
+    Raises `DataError` if the source is none of these or its data cannot be used, `ConfigError` if a Python file cannot
+    be run, and `SizeError` if the data do not fit into memory.
     """
     image_size = checked_size(image_size)
     dataset = read_source(source, image_size)
@@ -53,7 +54,7 @@ def stretched_to(dataset: Dataset, size: tuple[int, int]) -> Dataset:
 
 
 def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Dataset:
-    """Return the data set as it is; only pictures in class folders, which may differ in size, are resized already."""
+    """Return the data set unchanged. Only pictures in class folders are resized, because their sizes may differ."""
     if isinstance(source, str) and is_spec(source):
         return read_by_function(source)
     if source == "mnist":
@@ -80,7 +81,7 @@ def read_source(source: str | Path, image_size: tuple[int, int] | None) -> Datas
 
 
 def is_data(key: str, value: object, names: Mapping[str, object]) -> bool:
-    """Return whether a name of a file is a data set, or a function of this very file that may return one."""
+    """Return whether a name in a file is a data set, or a function of this file that may return one."""
     own = isinstance(value, FunctionType) and value.__module__ == names["__name__"]
     return isinstance(value, Dataset) or own
 
@@ -92,7 +93,7 @@ DATA = Wanted("which function returns the data set", "no function and no Dataset
 def read_by_function(spec: str) -> Dataset:
     """Return the data set that a user's function (FILE.py:NAME, without arguments) returns.
 
-    `Dataset` has checked itself when it was created. Raises DataError, with the file's line, if the function fails.
+    `Dataset` checks itself when it is created. Raises DataError, with the file's line, if the function fails.
     """
     found = find(absolute(spec), DATA)
     try:
@@ -110,7 +111,7 @@ def read_by_function(spec: str) -> Dataset:
 
 
 def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
-    """Return the data set of a folder, whose content tells its kind."""
+    """Return the data set of a folder. The kind follows from the folder's contents."""
     found = find_idx(folder)
     if found:
         place, chosen = only_set(found, folder)
@@ -124,7 +125,7 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
 
 
 def instead(tree: Tree) -> str:
-    """Say what a folder holds that is no data set, and what to do."""
+    """Say what a folder without a data set holds, and what to do."""
     packed = [path for path in tree.others if path.suffix.lower() == ".npz"]
     if packed:
         return f"is a folder with an .npz file; give the file: {shown(packed[0])}"

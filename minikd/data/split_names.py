@@ -1,4 +1,4 @@
-"""What the parts of a data set are called: training, validation and test, in the customary words."""
+"""The usual names of the parts of a data set: training, validation and test."""
 
 import re
 import unicodedata
@@ -17,9 +17,9 @@ FILLED = re.compile(f"(?:the|of|{FILLING})+", re.ASCII)
 
 
 def read_name(name: str) -> tuple[Role, tuple[str, ...]] | None:
-    """Return which part a folder's name means and what else it says: ("test", ("seg",)) of "seg_test_2000".
+    """Return which part a folder's name means and its other words: ("test", ("seg",)) for "seg_test_2000".
 
-    None where it means no part, or more than one.
+    None if the name means no part, or more than one.
     """
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", name))
     apart = re.sub(r"(hold|held)[-_ .]out", r"\1out", apart, flags=re.IGNORECASE)
@@ -35,9 +35,10 @@ def read_name(name: str) -> tuple[Role, tuple[str, ...]] | None:
 
 
 def parts_among(names: list[str]) -> dict[str, Role]:
-    """Return which of the folders beside each other mean a part of a data set, and which.
+    """Return which of these folders, all in one folder, are parts of a data set, and which parts.
 
-    A name that says more, as "seg_train", counts only beside another that says the same of another part, "seg_test".
+    A name with other words, such as "seg_train", counts only if there is a folder with the same words for another part,
+    "seg_test".
     """
     read = {name: found for name in names if (found := read_name(name))}
     by_rest: dict[tuple[str, ...], set[Role]] = {}

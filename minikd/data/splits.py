@@ -1,4 +1,4 @@
-"""Splits a set of samples in two, or in folds, class by class, in the same way every time."""
+"""Splits a set of samples in two, or in folds, class by class. The same seed always gives the same split."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from minikd.typing import Ints
 
 
 def hold_out(dataset: Dataset, count: int, seed: int) -> tuple[Ints, Ints]:
-    """Split the training set for choices: return (training index, validation index), each sorted.
+    """Split the training set to choose settings: return (training index, validation index), each sorted.
 
     `count` images go to validation, chosen at random within each class in proportion to the class's size (see
     `split_by_class`). Both are indices into `dataset.train_images`; the test set is not touched.
@@ -19,9 +19,9 @@ def hold_out(dataset: Dataset, count: int, seed: int) -> tuple[Ints, Ints]:
 def split_by_class(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints]:
     """Return (kept index, taken index) with `count` samples taken, each class in proportion; both sorted.
 
-    In each class, shuffled by `seed`, the sample of rank r among n stands at (r + 1/2) / n; the `count` samples with
-    the lowest standing are taken. So every class gives its share up to rounding, and its last sample is never taken:
-    every class keeps at least one. Raises `ConfigError` where `count` is not in 0 to N - K.
+    Each class is shuffled by `seed`, and its sample of rank r among n gets the position (r + 1/2) / n. The `count`
+    samples with the lowest positions are taken. So every class gives its share, up to rounding. The last sample of a
+    class is never taken, so every class keeps at least one. Raises `ConfigError` if `count` is not in 0 to N - K.
     """
     sizes = np.bincount(labels.astype(np.intp))
     most = len(labels) - int(np.count_nonzero(sizes))

@@ -1,7 +1,7 @@
-"""A folder and all that counts as data below it.
+"""A folder and all data below it.
 
-No part of a path below the data folder may be hidden or one of the systems' own: such folders hold copies of pictures,
-which would be counted twice and leak from the training into the test. No link may lead out of the data folder.
+Hidden folders and system folders below the data folder are left out. They hold copies of pictures, which would be
+counted twice and leak from the training into the test part. No link may lead out of the data folder.
 """
 
 import os
@@ -15,10 +15,10 @@ from minikd.data.shown import shown, some
 from minikd.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jfif", ".jpe")
-"""Of the files that are read as pictures, in any case."""
+"""Suffixes of the files that are read as pictures, in upper or lower case."""
 
 DEEPEST = 32
-"""Folders in folders; a data set has two or three."""
+"""Maximum depth of nested folders; a data set has two or three."""
 
 SYSTEMS_OWN = frozenset(
     (
@@ -27,15 +27,15 @@ SYSTEMS_OWN = frozenset(
         *("network trash folder", "temporary items", "thevolumesettingsfolder", "resource.frk", "icon\r"),
     )
 )
-"""What Windows, Android, macOS, file servers and editors leave in folders, beside names that begin as below."""
+"""Names that Windows, Android, macOS, file servers and editors leave in folders, in addition to the next pattern."""
 
 BEGINNING = re.compile(r"[.]|:2e|__|@[a-z_]|\$[a-z]|_vti_|found\.\d", re.IGNORECASE)
-"""How hidden names and systems' own begin: .git, __MACOSX, @eaDir, $RECYCLE.BIN, found.000, ..."""
+"""How hidden names and names of systems begin: .git, __MACOSX, @eaDir, $RECYCLE.BIN, found.000, ..."""
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A folder: the folders in it by name, its pictures, and its other files."""
+    """A folder: its folders by name, its pictures, and its other files."""
 
     path: Path
     folders: dict[str, "Tree"] = field(default_factory=dict)
@@ -57,20 +57,20 @@ class Tree:
             yield from tree.walk()
 
     def filled(self) -> dict[str, "Tree"]:
-        """Return the folders in it that have a picture in them or below."""
+        """Return the folders in this folder that have a picture in them or below them."""
         return {name: tree for name, tree in self.folders.items() if any(one.pictures for one in tree.walk())}
 
 
 @dataclass
 class Left:
-    """What was left out on the way: names of hidden folders that hold pictures, and links to folders not followed."""
+    """What was left out: names of hidden folders that hold pictures, and links to folders that were not followed."""
 
     hidden: set[str] = field(default_factory=set)
     loops: list[str] = field(default_factory=list)
 
 
 def read_tree(root: Path) -> Tree:
-    """Return what counts as data below `root`, which is resolved; say what was left out.
+    """Return the data below `root`, which is a resolved path. A notice says what was left out.
 
     Raises `DataError` for a link that leads out, a folder that cannot be read, and folders that never end.
     """
@@ -85,7 +85,7 @@ def read_tree(root: Path) -> Tree:
 
 
 def read_below(folder: Path, root: Path, left: Left, depth: int = 0, linked: bool = False) -> Tree:
-    """Return the tree of one folder. In a folder that was reached by a link, links to folders are not followed."""
+    """Return the tree of one folder. If the folder was reached by a link, links in it to folders are not followed."""
     if depth > DEEPEST:
         raise DataError(
             f"{shown(folder)} lies {depth} folders deep; a data set has its pictures two or three folders deep: "
@@ -111,7 +111,7 @@ def read_below(folder: Path, root: Path, left: Left, depth: int = 0, linked: boo
 
 
 def entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """Return what is in a folder, by name. Raises `DataError` where it cannot be read."""
+    """Return a folder's entries, sorted by name. Raises `DataError` if it cannot be read."""
     try:
         with os.scandir(folder) as found:
             return sorted(found, key=lambda entry: entry.name)
@@ -122,7 +122,7 @@ def entries(folder: Path) -> list["os.DirEntry[str]"]:
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Say whether something in a folder is a folder, or a link to one; a link to itself is none."""
+    """Say whether an entry is a folder or a link to a folder. A link to itself is not."""
     try:
         return entry.is_dir()
     except OSError:
@@ -130,12 +130,12 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def is_systems_own(name: str) -> bool:
-    """Say whether a name is hidden, or one that a system and not a user gives: __MACOSX, @eaDir, Thumbs.db, ..."""
+    """Say whether a name is hidden or given by a system, not by a user: __MACOSX, @eaDir, Thumbs.db, ..."""
     return bool(BEGINNING.match(name)) or name.lower() in SYSTEMS_OWN
 
 
 def holds_pictures(folder: Path) -> bool:
-    """Say whether a picture that shows lies in a folder or below it; what cannot be read holds none."""
+    """Say whether a folder, or a folder below it, holds a visible picture. An unreadable folder counts as empty."""
     names = (name for _, _, names in os.walk(folder) for name in names)
     return any(Path(name).suffix.lower() in SUFFIXES and not is_systems_own(name) for name in names)
 
@@ -151,5 +151,5 @@ def check_inside(link: Path, root: Path) -> None:
 
 
 def leads_back(link: Path) -> bool:
-    """Say whether a link to a folder leads to one that the link lies in."""
+    """Say whether a link leads to a folder that contains the link."""
     return Path(os.path.realpath(link.parent)).is_relative_to(os.path.realpath(link))

@@ -1,4 +1,4 @@
-"""Images without labels: those of any data set, or of a source that has none."""
+"""Images without labels: from any data set, or from a source without labels."""
 
 from pathlib import Path
 
@@ -24,15 +24,16 @@ from minikd.outside import is_spec
 from minikd.typing import Pixels
 
 IMAGE_KEYS = (*(images for images, _ in TRAIN_KEYS), "unlabelled", "unlabeled", "x", "data")
-"""Names of images in an .npz file; an array that is the only one of three or four axes may have any."""
+"""Names of images in an .npz file. If only one array has three or four axes, it may have any name."""
 
 
 def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -> Pixels:
     """Return the images of a source as (N, C, H, W), uint8 or float32, stretched to `image_size` (height, width).
 
-    The source is all that `load_dataset` takes, and what has no labels: a folder of pictures, in it or below it, a
-    file of IDX images, an .npz or .npy file of images alone. Labels are not looked at. Of a data set with a test part,
-    the training images are returned, else all of them. Raises `DataError` and `SizeError` as `load_dataset`.
+    The source may be anything that `load_dataset` takes, and also images without labels: a folder with pictures in it
+    or below it, a file of IDX images, or an .npz or .npy file with only images. Labels are ignored. If a data set has a
+    test part, only the training images are returned, else all images. Raises `DataError` and `SizeError` like
+    `load_dataset`.
     """
     image_size = checked_size(image_size)
     images = read_images(source, image_size)
@@ -44,7 +45,7 @@ def load_images(source: str | Path, image_size: tuple[int, int] | None = None) -
 
 
 def read_images(source: str | Path, image_size: tuple[int, int] | None) -> Pixels:
-    """Return the images as they are; pictures, which may differ in size, are resized already."""
+    """Return the images unchanged. Only pictures are resized, because their sizes may differ."""
     if isinstance(source, str) and (source in NAMES or is_spec(source)):
         return load_dataset(source).train_images
     path, kind = located(source)
@@ -88,7 +89,7 @@ def images_in(arrays: NpzArrays, where: str) -> str:
 
 
 def images_of(path: Path) -> Raw:
-    """Return the images in an IDX file, upright; say so where they lay on their side."""
+    """Return the images in an IDX file, upright. A notice says if they were turned."""
     images, said = read_idx(path), parse(path.name)
     if said is None or not said.set.startswith("emnist"):
         return images
@@ -97,7 +98,7 @@ def images_of(path: Path) -> Raw:
 
 
 def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
-    """Return the images of a folder: those of IDX files, else the pictures in it and below it."""
+    """Return the images of a folder: those in IDX files, else the pictures in it and below it."""
     found = find_idx(folder)
     if found:
         return set_images(*only_set(found, folder))
@@ -111,7 +112,7 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
 
 
 def set_images(folder: Path, chosen: str) -> Pixels:
-    """Return the training images of a set of IDX files in a folder, or its test images where there are no others."""
+    """Return the training images of a set of IDX files in a folder, or its test images if there are no others."""
     files = idx_sets(folder, folder)[chosen]
     path = files.get(("train", "images")) or files.get(("test", "images"))
     if path is None:
@@ -120,8 +121,10 @@ def set_images(folder: Path, chosen: str) -> Pixels:
 
 
 def learnt_from(tree: Tree) -> tuple[list[Path], list[Path]]:
-    """Return the pictures in a folder and below it, in the order of their paths, without those of other parts beside a
-    training part, wherever they lie; and the folders of these parts.
+    """Return the pictures in a folder and below it, and the folders that are left out.
+
+    Pictures are in the order of their paths. If there is a training part, at any depth, the other parts next to it are
+    left out.
     """
     roles = parts_among(list(tree.filled()))
     other = {name for name, role in roles.items() if role != "training" and "training" in roles.values()}

@@ -1,4 +1,4 @@
-"""The error of one picture, which knows its file and its reason, so that many can be told together."""
+"""The error of one picture, with its file and its reason, so that many can be reported together."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Moves the content of images: where each output pixel reads in its source, and bilinear sampling there.
+"""Moves the content of images: computes where each output pixel reads its source, and samples there bilinearly.
 
 Pixels are points at whole coordinates, y down and x right, and the centre of an image is ((H-1)/2, (W-1)/2). Each
 output pixel reads from the source (backward warping), so there are no gaps. Outside its frame an image is 0.
@@ -15,17 +15,17 @@ PAD = 1  # pixels of 0 before the image; one more follows it, for the right neig
 def motions(shift: Floats, angle: Floats, scale: Floats) -> Floats:
     """Return one motion per image, (N, 4) float32: down, right, cos(angle) / scale, sin(angle) / scale.
 
-    The content is scaled by `scale` (N,) and turned by `angle` (N,) radians about the centre, counter-clockwise as
-    seen, and then moved by `shift` (N, 2) pixels, (down, right).
+    The content is scaled by `scale` (N,) and turned about the centre by `angle` (N,) radians, counter-clockwise. Then
+    it is moved by `shift` (N, 2) pixels, (down, right).
     """
     return np.column_stack((shift, np.cos(angle) / scale, np.sin(angle) / scale)).astype(np.float32)
 
 
 def source_points(motion: Floats, height: int, width: int) -> tuple[Floats, Floats]:
-    """Return the (y, x) that each output pixel looks at, both (N, H, W) float32, for one motion per image (`motions`).
+    """Return the (y, x) that each output pixel reads, both (N, H, W) float32, for one motion per image (`motions`).
 
-    With o = output pixel - centre - shift the motion is undone by y = (x_o sin + y_o cos) / scale and
-    x = (x_o cos - y_o sin) / scale, back about the centre.
+    With o = output pixel - centre - shift, the motion is undone by y = (x_o sin + y_o cos) / scale and x = (x_o cos -
+    y_o sin) / scale, relative to the centre.
     """
     middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
     move_down, move_right, cos, sin = motion.T[:, :, None, None]
@@ -37,7 +37,7 @@ def source_points(motion: Floats, height: int, width: int) -> tuple[Floats, Floa
 def warped(images: Pixels, motion: Floats, displaced: tuple[Floats, Floats] | None = None) -> Floats:
     """Return the images (N, C, H, W) after their motion (N, 4) as float32.
 
-    displaced: how much further down, and right, each output pixel looks, (N, H, W) each.
+    displaced: how much further down, and right, each output pixel reads, (N, H, W) each.
     """
     if kernels := kernels_of(motion):
         y: Floats = kernels.warped(images, motion, displaced)
@@ -49,10 +49,10 @@ def warped(images: Pixels, motion: Floats, displaced: tuple[Floats, Floats] | No
 
 
 def sample(images: Pixels, y: Floats, x: Floats) -> Floats:
-    """Return the images (N, C, H, W) read at the points y, x (N, P, Q), between pixels by bilinear interpolation.
+    """Return the images (N, C, H, W) at the points y, x (N, P, Q), by bilinear interpolation.
 
-    The output is (N, C, P, Q) float32 on the images' own scale. A frame of zeros around each image makes the fade to
-    the outside part of the same formula: points further out are clipped onto it.
+    The output is (N, C, P, Q) float32 on the scale of the images. Each image gets a frame of zeros, so that the same
+    formula also holds at the border. Points further out are clipped onto the frame.
     """
     n, channels, height, width = images.shape
     row = width + 2 * PAD + 1

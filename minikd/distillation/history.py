@@ -19,6 +19,9 @@ CHECKSUM = "crc32"
 LIMIT = 64 * 2**20
 """Bytes of the largest file that is read."""
 
+EARLIER = COLUMNS[:-1]
+"""The columns that earlier versions wrote: they had no `steps`."""
+
 FIX = "remove the file: the curves begin again, and what is trained stays"
 
 
@@ -45,25 +48,26 @@ def read_history(path: Path) -> list[Row]:
         return []
     head, *lines = read_text(path, LIMIT, FIX, CheckpointError).replace("\r\n", "\n").split("\n")
     names = head.split(",")
-    if tuple(names) not in (COLUMNS, (*COLUMNS, CHECKSUM)):
+    columns = COLUMNS if COLUMNS[-1] in names else EARLIER
+    if tuple(names) not in (columns, (*columns, CHECKSUM)):
         raise CheckpointError(f"{path} has columns {excerpt(names)}, but must have {excerpt(list(COLUMNS))}; {FIX}")
     try:
         if len(lines) < 2 or lines.pop() != "":
             raise ValueError("it is cut off: its last line has no end, or there is none")
-        return checked_rows([row_of(line, number, lines, len(names)) for number, line in enumerate(lines, 1)])
+        return checked_rows([row_of(line, number, lines, names) for number, line in enumerate(lines, 1)])
     except ValueError as error:
         raise CheckpointError(f"{path} is broken ({excerpt(error)}); {FIX}") from error
 
 
-def row_of(line: str, number: int, lines: Sequence[str], cells: int) -> Row:
-    """Return the `number`-th line's values by name, of a file whose lines have so many cells. Raises ValueError."""
-    values = line.split(",")
-    if len(values) != cells:
-        raise ValueError(f"line {number + 1} has {len(values)} cells, not {cells}")
-    if cells > len(COLUMNS) and values.pop() != str(checksum(",".join(values), number, len(lines))):
+def row_of(line: str, number: int, lines: Sequence[str], names: Sequence[str]) -> Row:
+    """Return the `number`-th line's values by name, without the checksum. Raises ValueError."""
+    cells = line.split(",")
+    if len(cells) != len(names):
+        raise ValueError(f"line {number + 1} has {len(cells)} cells, not {len(names)}")
+    if names[-1] == CHECKSUM and cells.pop() != str(checksum(",".join(cells), number, len(lines))):
         raise ValueError(f"line {number + 1} does not agree with its checksum, or a line is missing")
     try:
-        return checked_row(dict(zip(COLUMNS, map(value, COLUMNS, values), strict=True)))
+        return checked_row({name: value(name, cell) for name, cell in zip(names, cells, strict=False)})
     except ValueError as error:
         raise ValueError(f"line {number + 1}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""How far two arrays are apart."""
+"""Measures of the difference between two arrays."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from minikd.typing import Array, Floats
 def largest_difference(found: Array, wanted: Array, floor: float = 0.0) -> float:
     """Return the largest difference of two arrays, relative to the largest element of `wanted`.
 
-    So rounding in an element near zero is measured on the scale of its array. Where the largest element is at most
-    `floor`, or infinite, the difference is absolute. Infinite for another shape, and where one array alone has a NaN
-    or an infinity in a place.
+    So rounding in an element near zero is measured on the scale of its array. If the largest element is at most
+    `floor`, or infinite, the difference is absolute. The difference is infinite if the shapes differ, or if only one of
+    the arrays has a NaN or an infinity at some index.
     """
     one, other = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
     if one.shape != other.shape:
@@ -24,7 +24,7 @@ def largest_difference(found: Array, wanted: Array, floor: float = 0.0) -> float
 
 
 def relative_distance(found: Floats, wanted: Floats) -> float:
-    """Return the Euclidean length of the difference, relative to the longer of the two; infinite for another shape."""
+    """Return the norm of the difference, relative to the larger of both norms; infinite if the shapes differ."""
     if found.shape != wanted.shape:
         return float("inf")
     longest = max(float(np.linalg.norm(found)), float(np.linalg.norm(wanted)), 1e-300)

@@ -1,1 +1,1 @@
-"""Files that are there whole or not at all, and that are checked before they are believed."""
+"""Writes a file completely or not at all, and checks a file before its contents are used."""

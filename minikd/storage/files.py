@@ -1,7 +1,7 @@
-"""Writing a file so that it is there whole or not at all.
+"""Writes a file completely or not at all.
 
-A checkpoint that Ctrl-C or a full disk cut in half is worse than none: it hides the good one that it replaced. So every
-file of a run is written beside its place, forced to the disk, and only then renamed over the old one.
+Ctrl-C or a full disk must not leave half a checkpoint in the place of a good one. So every file of a run is written
+under a temporary name in the same folder, forced to the disk, and then renamed to replace the old file.
 """
 
 import errno
@@ -26,7 +26,7 @@ ABANDONED = 600.0
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, unless it is there. Raises `CheckpointError` with the reason and a fix."""
+    """Make a folder and its parents, unless they exist. Raises `CheckpointError` with the reason and a fix."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -36,10 +36,10 @@ def make_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader finds the old file or the new one, never a part.
+    """Write `data` to `path` so that a reader finds the old file or the new file, never a part.
 
-    Raises `CheckpointError`, with the system's reason and a fix, where the file cannot be written (a full disk, a
-    folder without write permission). The old file is then still there and nothing is left beside it.
+    Raises `CheckpointError`, with the system's reason and a fix, if the file cannot be written (such as a full disk, or
+    a folder without write permission). The old file then remains, and no temporary file is left.
     """
     aside = aside_of(path)
     try:
@@ -47,7 +47,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         with open(aside, "xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())  # or the rename could reach the disk before the bytes do
+            os.fsync(file.fileno())  # otherwise the rename could reach the disk before the bytes
         os.replace(aside, path)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -61,13 +61,13 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def aside_of(path: Path) -> Path:
-    """Return a new hidden name beside a path, for what will be renamed to it."""
+    """Return a new hidden name in the folder of `path`, for a file that will be renamed to `path`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def force_names(folder: Path) -> None:
-    """Force a folder's names to the disk, so that a rename outlasts a power cut, where the system can do that."""
-    with suppress(OSError):  # Windows opens no folder, and some file systems force none
+    """Force a folder's names to the disk, if the system can do that, so that a rename survives a power failure."""
+    with suppress(OSError):  # Windows cannot open a folder, and some file systems cannot force one
         opened = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(opened)
@@ -76,14 +76,14 @@ def force_names(folder: Path) -> None:
 
 
 def asides_in(folder: Path, name: str = "*") -> list[Path]:
-    """Return what is there under the hidden names that `aside_of` gives, for files of this name or pattern."""
+    """Return the files with hidden names from `aside_of`, for files of this name or pattern."""
     return list(folder.glob(f".{name}.{'[0-9a-f]' * 8}.tmp"))
 
 
 def remove_asides(folder: Path, name: str = "*", age: float = 0.0) -> None:
-    """Remove temporary files of killed processes, which were not written to for this many seconds."""
+    """Remove temporary files of killed processes: those that nobody has written to for `age` seconds."""
     oldest = time.time() - age
     for path in asides_in(folder, name):
-        with suppress(OSError):  # another has been faster, or it is not ours to remove
+        with suppress(OSError):  # another process has removed it, or we may not remove it
             if path.lstat().st_mtime <= oldest and not path.is_dir():
                 path.unlink()

@@ -11,13 +11,16 @@ from minikd.storage.reading import excerpt, is_there, read_text
 from minikd.storage.schema import ValueT, fitted, from_json
 
 LIMIT = 32 * 2**20
-"""Bytes of the largest file that is read: the predictions for more than a million images."""
+"""Size in bytes of the largest file that is read. It has room for the predictions of more than a million images."""
 
 KEY = "sha256"
 
 
 def write_json(path: Path, table: Mapping[str, object], indent: int | None = None) -> None:
-    """Write a table with its checksum, whole or not at all. Raises CheckpointError for NaN and infinities, too."""
+    """Write a table with its checksum, completely or not at all.
+
+    Raises CheckpointError, also for NaN and infinities.
+    """
     try:
         plain = json.loads(json.dumps(table, allow_nan=False))
     except ValueError as error:
@@ -27,9 +30,9 @@ def write_json(path: Path, table: Mapping[str, object], indent: int | None = Non
 
 
 def read_json(path: Path, fix: str) -> dict[str, object] | None:
-    """Return the table, without its checksum, once that is right or there is none; None where there is no file.
+    """Return a file's table without its checksum, or None if there is no file. A file without a checksum is accepted.
 
-    Raises CheckpointError, which ends in `fix`, for a file that is damaged or cannot be read.
+    Raises CheckpointError, whose message ends with `fix`, for a file that is damaged or cannot be read.
     """
     if not is_there(path, CheckpointError):
         return None
@@ -42,12 +45,12 @@ def read_json(path: Path, fix: str) -> dict[str, object] | None:
 
 
 def json_of(path: Path, fix: str) -> object:
-    """Return a file's values. Raises CheckpointError where it cannot be read, ValueError where it is no JSON."""
+    """Return a file's values. Raises CheckpointError if it cannot be read, ValueError if it is not JSON."""
     return from_json(read_text(path, LIMIT, fix, CheckpointError))
 
 
 def checked_table(value: object) -> dict[str, object]:
-    """Return a file's table without its checksum. Raises ValueError where that is wrong, or where there is no table."""
+    """Return a file's table without its checksum. Raises ValueError if the checksum is wrong or there is no table."""
     if not isinstance(value, dict):
         raise ValueError("it holds no table")
     table = dict(value)
@@ -57,7 +60,7 @@ def checked_table(value: object) -> dict[str, object]:
 
 
 def read_table(path: Path, kind: type[ValueT], fix: str) -> ValueT | None:
-    """Return what a file holds, in the declared type; see `read_json`."""
+    """Return a file's contents as the declared type; see `read_json`."""
     table = read_json(path, fix)
     try:
         return None if table is None else fitted(table, kind)

@@ -1,7 +1,7 @@
 """Reads a file that may be missing, unreadable, a folder or far too large, with an error message for each case.
 
-What a file holds is doubted elsewhere (`schema`, and each format's reader); whatever these say of it goes through
-`excerpt`, for a damaged file may hold line breaks and a terminal's commands.
+Other code checks the contents (`schema`, and the reader of each format). Their messages pass text from a file through
+`excerpt`, because a damaged file may contain line breaks and terminal commands.
 """
 
 import errno
@@ -15,25 +15,25 @@ from minikd.errors import MinikdError
 from minikd.memory import in_words
 
 LONGEST = 500
-"""Characters of a message that comes from a file or from a library."""
+"""Maximum number of characters of a message that comes from a file or from a library."""
 
 
 def read_bytes(path: Path, limit: int, wanted: str, error: type[MinikdError]) -> bytes:
-    """Return the file's bytes, at most `limit` of them; `wanted` ends the message where there is no such file.
+    """Return the file's bytes, at most `limit` of them.
 
-    Raises `error` for a file that is not there, is a folder, may not be read, or is larger.
+    Raises `error` if the file is missing, is a folder, may not be read, or is larger. The message ends with `wanted`.
     """
     with system_errors(path, wanted, error):
         check_file(path, wanted, error)
         with path.open("rb") as file:
-            data = file.read(limit + 1)  # and not its size, which a device or a growing file does not tell
+            data = file.read(limit + 1)  # not the file's size: a device or a growing file has no fixed size
     if len(data) > limit:
         raise error(f"{path} is larger than {in_words(limit)}, the most that such a file may have; {wanted}")
     return data
 
 
 def read_text(path: Path, limit: int, wanted: str, error: type[MinikdError]) -> str:
-    """Return the file's text, without the byte-order mark that some editors put first; see `read_bytes`."""
+    """Return the file's text, without the byte-order mark that some editors write at its start; see `read_bytes`."""
     data = read_bytes(path, limit, wanted, error)
     try:
         return data.decode("utf-8-sig")
@@ -45,20 +45,20 @@ def read_text(path: Path, limit: int, wanted: str, error: type[MinikdError]) -> 
 
 
 def as_path(path: object, wanted: str, error: type[MinikdError]) -> Path:
-    """Return the path that a caller gave, or raise `error` for what is none."""
+    """Return the path that a caller gave, or raise `error` if it is not a path."""
     if not isinstance(path, str | Path) or "\0" in str(path):
         raise error(f"{excerpt(repr(path))} is no path; {wanted}")
     return Path(path)
 
 
 def is_there(path: Path, error: type[MinikdError]) -> bool:
-    """Return whether there is such a file or folder. Raises `error` where that may not be looked at."""
+    """Return whether the file or folder exists. Raises `error` if the system does not let us look."""
     with system_errors(path, "", error):
         return path.exists()
 
 
 def check_file(path: Path, wanted: str, error: type[MinikdError]) -> None:
-    """Refuse what is not there, what is a folder, and what may never end: a pipe, unless the shell has made it."""
+    """Refuse a missing file, a folder, and a pipe, which may never end. A pipe that the shell has made is accepted."""
     with system_errors(path, wanted, error):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -68,7 +68,7 @@ def check_file(path: Path, wanted: str, error: type[MinikdError]) -> None:
 
 
 def check_readable(path: Path, wanted: str, error: type[MinikdError]) -> None:
-    """Refuse a file that a library will read, where the system refuses it: the library may tell that as damage."""
+    """Refuse a file that the system does not let us read. A library might report such a file as damaged."""
     check_file(path, wanted, error)
     with system_errors(path, wanted, error):
         path.open("rb").close()
@@ -76,7 +76,7 @@ def check_readable(path: Path, wanted: str, error: type[MinikdError]) -> None:
 
 @contextmanager
 def system_errors(path: Path, wanted: str, error: type[MinikdError]) -> Iterator[None]:
-    """Turn the system's refusal into an `error` that says what is the matter, and what to do."""
+    """Turn an error of the system into an `error` that says what is wrong and what to do."""
     try:
         yield
     except FileNotFoundError as problem:
@@ -91,6 +91,6 @@ def system_errors(path: Path, wanted: str, error: type[MinikdError]) -> Iterator
 
 
 def excerpt(text: object) -> str:
-    """Return a text of unknown origin as one line that a terminal prints as it is, cut off where it is long."""
+    """Return a text of unknown origin as one line that is safe to print in a terminal. A long text is cut off."""
     line = one_line(str(text)[: LONGEST + 1])
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

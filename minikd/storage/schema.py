@@ -1,6 +1,6 @@
 """Checks a file's contents against a declared type before they are used.
 
-Every function here raises ValueError with the reason alone; the reader of a format adds the file and the fix.
+Every function here raises ValueError with only the reason. The reader of a format adds the file and the fix.
 """
 
 import json
@@ -10,16 +10,17 @@ from typing import TypeVar
 ValueT = TypeVar("ValueT")
 
 DEEPEST = 40
-"""Lists and tables inside one another; no file of minikd's comes near."""
+"""Maximum depth of nested lists and tables. minikd's own files are far less deep."""
 
 LARGEST = 2**63
-"""No number in a file is larger: it would fit no integer of the machine's, and no sum of it is to be trusted."""
+"""Bound for whole numbers in a file. A larger number fits no integer of the machine, and sums with it could
+overflow."""
 
 
 def from_json(text: str) -> object:
-    """Return the values of a JSON text. NaN and infinities, which JSON has not but Python wrote earlier, become None.
+    """Return the values of a JSON text. NaN and infinities, which JSON lacks but older files may hold, become None.
 
-    Raises ValueError for what is no JSON, is nested too deeply, or holds a number beyond every bound.
+    Raises ValueError if the text is not JSON, is nested too deeply, or holds a number beyond the bounds.
     """
     try:
         value: object = json.loads(text, parse_constant=lambda _: None)
@@ -49,9 +50,9 @@ def check_plain(value: object, deep: int = 0) -> None:
 
 
 def fitted(value: object, kind: type[ValueT]) -> ValueT:
-    """Return plain values as the declared type: a dataclass, a TypedDict, a tuple, a number, of exactly these types.
+    """Return plain values as the declared type: a dataclass, a TypedDict, a tuple or a number.
 
-    Raises ValueError for other types, for what is missing, and for keys that the type does not declare.
+    Raises ValueError for values of another type, for missing values, and for keys that the type does not declare.
     """
     import msgspec
 

@@ -1,6 +1,6 @@
-"""Arrays by name in a safetensors file, with a checksum over all of them and over the texts beside them.
+"""Arrays by name in a safetensors file, with a checksum of all arrays and of the metadata.
 
-A file of another program or of an earlier version has no checksum, and is read without one.
+A file of another program or of an earlier version has no checksum. It is read without this check.
 """
 
 import json
@@ -20,20 +20,21 @@ from minikd.storage.reading import as_path, check_readable, excerpt
 from minikd.typing import Array, Pixels
 
 CHECKSUM, STAGE = "minikd-sha256", "minikd-stage"
-"""Keys of the texts beside the arrays that any file of minikd's may have: its checksum, what decided its weights."""
+"""Metadata keys that any file of minikd may have: the checksum, and the record of what determined the weights."""
 
 KINDS = ("minikd", "minikd-checkpoint", "minikd-answers", "minikd-editions")
-"""Keys of which a file of minikd's has one, with what that file says of its arrays: a model, a checkpoint, a teacher's
-answers, training images in editions."""
+"""Metadata keys that say what a file of minikd holds: a model, a checkpoint, a teacher's outputs, or augmented images.
+Each file has one of them."""
 
 DTYPES = {
     **{"BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "F16": "<f2", "F32": "<f4", "F64": "<f8"},
     **{"I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"},
 }
-"""The dtypes that safetensors and NumPy share: safetensors' name, and NumPy's name with the file's byte order."""
+"""The dtypes that safetensors and NumPy share: safetensors' name, and NumPy's name with the byte order in the file."""
 
 HEADER = 24 * 2**20
-"""Bytes of the longest header that is read: that of a model of 100,000 layers. Its names take 25 times the memory."""
+"""Size in bytes of the longest header that is read: that of a model of 100,000 layers. In memory, its names take 25
+times as much."""
 
 FIX = "train again, or take a copy"
 
@@ -44,27 +45,27 @@ def write_tensors(path: Path, tensors: dict[str, Array], metadata: dict[str, str
     """Write arrays by name as safetensors, atomically, with a checksum of arrays and metadata."""
     from safetensors.numpy import save
 
-    # safetensors writes an array's memory as it lies: a view with other strides would be written scrambled. Not by
-    # ascontiguousarray, which makes a step count of shape () into one of shape (1,).
+    # safetensors writes an array's memory and ignores its strides, so a view would be scrambled. ascontiguousarray does
+    # not help: it gives an array of shape () the shape (1,).
     laid = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     write_atomically(path, in_order(save(laid, {**metadata, CHECKSUM: checksums.of_tensors(laid, metadata)})))
 
 
 def in_order(data: bytes) -> bytes:
-    """Return a safetensors file with its metadata in order: the library's own is another one in each process."""
+    """Return a safetensors file with its metadata sorted. The library writes them in another order in each process."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the arrays lie where their numbers can be read as they are
+    text += b" " * (-len(text) % 8)  # pads the header, so that the arrays are aligned
     return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[8 + length :]])
 
 
 def read_tensors(path: str | Path, fix: str = FIX) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return a safetensors file's arrays and metadata, without the checksum, which is right or not there.
+    """Return a safetensors file's arrays and metadata, without the checksum. A checksum is checked if there is one.
 
-    Raises CheckpointError where the file is missing, broken or damaged, which ends in `fix`, SizeError where it is
-    larger than the memory.
+    Raises CheckpointError, whose message ends with `fix`, if the file is missing or damaged. Raises SizeError if the
+    file is larger than the memory.
     """
     path = as_path(path, WANTED, CheckpointError)
     with opened(path, fix) as file:
@@ -74,9 +75,11 @@ def read_tensors(path: str | Path, fix: str = FIX) -> tuple[dict[str, Array], di
 
 
 def map_images(path: Path, fix: str) -> tuple[Pixels, dict[str, str]]:
-    """Return the images in a file of one array, read-only, and the metadata; all processes share their memory.
+    """Return the images in a file with one array, read-only, and the metadata.
 
-    Raises CheckpointError as `read_tensors`.
+    All processes share the memory of the images.
+
+    Raises CheckpointError like `read_tensors`.
     """
     with opened(path, fix) as file:
         names = checked_names(path, file)
@@ -84,20 +87,20 @@ def map_images(path: Path, fix: str) -> tuple[Pixels, dict[str, str]]:
             raise CheckpointError(f"{path} holds {len(names)} arrays, but must hold one; {fix}")
         header = file.get_slice(names[0])
         dtype, shape = np.dtype(DTYPES[header.get_dtype()]), tuple(header.get_shape())
-        start = path.stat().st_size - prod(shape) * dtype.itemsize  # safetensors lets nothing lie behind the array
+        start = path.stat().st_size - prod(shape) * dtype.itemsize  # safetensors allows no bytes after the last array
         value: Pixels = np.memmap(path, dtype, "r", start, shape)
         return value, checked_metadata(path, file, {names[0]: value}, fix)
 
 
 def has_checksum(path: Path) -> bool:
-    """Return whether a file, which `read_tensors` has read, carries a checksum."""
+    """Return whether a file that `read_tensors` has read has a checksum."""
     with opened(path, FIX) as file:
         return CHECKSUM in (file.metadata() or {})
 
 
 @contextmanager
 def opened(path: Path, fix: str) -> Iterator[Any]:
-    """Open a safetensors file, whose library then knows its header to be sound. Raises CheckpointError."""
+    """Open a safetensors file; the library checks its header. Raises CheckpointError."""
     from safetensors import SafetensorError, safe_open
 
     check_readable(path, WANTED, CheckpointError)
@@ -117,7 +120,7 @@ def opened(path: Path, fix: str) -> Iterator[Any]:
 
 
 def checked_names(path: Path, file: Any) -> list[str]:
-    """Return the arrays' names, or refuse numbers that NumPy has not, such as bfloat16."""
+    """Return the arrays' names, or refuse a dtype that NumPy lacks, such as bfloat16."""
     names: list[str] = list(file.keys())
     for name in names:
         dtype = file.get_slice(name).get_dtype()
@@ -129,7 +132,7 @@ def checked_names(path: Path, file: Any) -> list[str]:
 
 
 def checked_metadata(path: Path, file: Any, tensors: Mapping[str, Array], fix: str) -> dict[str, str]:
-    """Return the file's metadata without the checksum, or refuse a wrong checksum, and what minikd does not write."""
+    """Return the metadata without the checksum. Refuses a wrong checksum, and keys that minikd does not write."""
     metadata: dict[str, str] = dict(file.metadata() or {})
     checksum = metadata.pop(CHECKSUM, None)
     damage = ""

@@ -103,7 +103,7 @@ class Evaluation:
 
 @dataclass
 class History(Callback):
-    """Writes a row for each epoch: loss, evaluation, speed, and the terms of the loss, see `telemetry`.
+    """Writes a row for each epoch: loss, evaluation, speed, the terms of the loss (`telemetry`), how steps were taken.
 
     name: of the model, in rows and messages. evaluate: measures the model after each epoch. record: takes all rows
     after each epoch, to write them to a file. `fit` puts a history before the other callbacks where none is given.
@@ -135,6 +135,7 @@ class History(Callback):
             "images_per_second": position.images / position.seconds,
             "seconds": position.seconds,
             **telemetry.means(position.telemetry),
+            "steps": run.how_steps,
         }
         run.next_epoch(row)
         if self.record:

@@ -25,14 +25,17 @@ from minikd.typing import Array
 Row = dict[str, str | int | float]
 """One line of history.csv."""
 
-TEXTS = ("model", "evaluated_on")
+TEXTS = ("model", "evaluated_on", "steps")
 UNKNOWN = ("accuracy", "nll", *telemetry.COLUMNS)
 """Columns of a row that hold NaN where there is no such number."""
 COLUMNS = (
     *("model", "epoch", "loss", "accuracy", "nll", "evaluated_on", "learning_rate", "images_per_second", "seconds"),
     *telemetry.COLUMNS,
+    "steps",
 )
 """What a row holds."""
+STEPS = ("graph", "eager", "host", "")
+"""How the steps of an epoch were taken, see `Run.how_steps`. Rows of earlier versions do not say it: ""."""
 
 FIX = "remove it, and this training begins again"
 
@@ -169,14 +172,16 @@ def checked_rows(rows: object) -> list[Row]:
 
 
 def checked_row(row: object) -> Row:
-    """Return a row of plain values, NaN where it holds None. Raises ValueError for any other number that is none."""
-    if not isinstance(row, dict) or row.keys() != set(COLUMNS):
+    """Return a checked row, with NaN for None where a number may be unknown. Raises ValueError."""
+    if not isinstance(row, dict) or row.keys() | {"steps"} != set(COLUMNS):
         raise ValueError(f"a row of its history is {excerpt(repr(row))}, but must hold {', '.join(COLUMNS)}")
-    found: Row = {}
+    row, found = {"steps": "", **row}, Row()
     for name in COLUMNS:
         kind: type[str | int | float] = str if name in TEXTS else int if name == "epoch" else float
         found[name] = math.nan if row[name] is None and name in UNKNOWN else fitted(row[name], kind)
     for name in ("learning_rate", "images_per_second", "seconds"):
         if float(found[name]) < 0:
             raise ValueError(f"{name} is {found[name]}")
+    if found["steps"] not in STEPS:
+        raise ValueError(f"steps is {found['steps']!r}, but must be one of {', '.join(filter(None, STEPS))}")
     return found

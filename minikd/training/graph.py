@@ -1,12 +1,12 @@
-"""A step as one CUDA graph: captured once for each batch length, and launched from then on.
+"""A training step as one CUDA graph: captured once for each batch size, then launched for every step.
 
-A step of a small network is some dozen kernels, and to launch them one by one takes the host longer than the device
-takes to run them. A graph is launched whole. What is captured is `loop.step` itself, fed from the device (`feed`): the
-first two steps of each length are taken one by one, so that kernels are compiled and memory is there, the third is
-captured. A graph writes each time into the arrays of its capture, so the `Taken` of the capture shows callbacks what
-the latest launch has computed.
+A step of a small network consists of a few dozen kernels. The host needs more time to launch them one by one than the
+device needs to run them. A graph is launched as a whole. The captured function is `loop.step` itself; its batches come
+from the device (`feed`). The first two steps of each batch size run kernel by kernel, so that kernels are compiled and
+memory is allocated. The third step is captured. A graph writes into the same arrays at each launch. So callbacks find
+the values of the latest launch in the `Taken` of the capture.
 
-Steps that need the host are taken one by one, as on NumPy: `reason` says why.
+Steps that need the host run kernel by kernel: `reason` says why.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from minikd.training.loop import Taken
 
 SHARE = 0.5
-"""The most that a set's pixels may take of the device's free memory, so that training has the rest."""
+"""The largest share of the device's free memory that the pixels may take. Training needs the rest."""
 
 ONE_BY_ONE = 2
-"""Steps of each length that are taken before one is captured."""
+"""Steps of each batch size that run kernel by kernel before one is captured."""
 
 
 class StepTaker:
-    """Takes a run's steps, each by `step` or as a graph of it. `reason`: why none is a graph; "" where they are."""
+    """Takes a run's steps, with `step` or as a graph of it. `reason` says why the steps are no graphs, or is ""."""
 
     def __init__(self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback]) -> None:
         self.run, self.step = run, step
@@ -57,14 +57,14 @@ class StepTaker:
         """Take the next step."""
         try:
             return self.fed(index)
-        except Exception as error:  # whatever it is: one by one the step works, or says better what is wrong
+        except Exception as error:  # any error: without a graph the step works, or its error is clearer
             self.give_up(error)
         taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
         self.run.advance(taken.loss, taken.images)
         return taken
 
     def fed(self, index: Ints) -> "Taken":
-        """Take the next step with what the feed has of it: one by one at first, then as a graph."""
+        """Take the next step with the feed's batch: at first kernel by kernel, then as a graph."""
         run, feed, length = self.run, self.feed, len(index)
         self.prepare(length)
         seen = self.seen.get(length, 0)
@@ -82,7 +82,7 @@ class StepTaker:
         return taken
 
     def prepare(self, length: int) -> None:
-        """Bring the feed to the step that comes next; where the run has other arrays by now, capture them."""
+        """Move the feed to the next step. Drop all graphs if the run has other arrays now."""
         run, feed = self.run, self.feed
         made_of = (run.network, run.vector, run.optimizer_state)
         if any(one is not other for one, other in zip(made_of, self.made_of, strict=True)):
@@ -93,33 +93,33 @@ class StepTaker:
         feed.length = length
 
     def work(self, index: Ints) -> "Taken":
-        """Ask for the step's work: kernel by kernel, or into the graph that is being captured."""
+        """Launch the step's kernels; during a capture they become part of the graph."""
         taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
         self.feed.count(taken.loss)
         return taken
 
     def captured(self, index: Ints) -> "Captured[Taken]":
-        """Capture the step for batches of this length."""
+        """Capture the step for batches of this size."""
         made: Captured[Taken] = device_kernels().captured(partial(self.work, index))
         self.graphs[len(index)] = made
         return made
 
     def give_up(self, error: Exception) -> None:
-        """Take the steps one by one from here on."""
+        """Take all further steps kernel by kernel."""
         self.reason = self.run.eager = f"{type(error).__name__}: {error}"
         notice(f"{self.run.name}: steps are taken one by one, and not as a CUDA graph ({excerpt(error)})")
         self.run.feed, self.run.optimizer, self.graphs = None, self.feed.optimizer.rule, {}
 
 
 def layers_of(network: Layer) -> Iterator[Layer]:
-    """Yield the layers that a network consists of."""
+    """Yield all layers of a network, also those inside other layers."""
     for layer in network.layers if isinstance(network, Sequential) else ():
         yield from layers_of(layer)
     yield network
 
 
 def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
-    """Say why the steps of a run cannot be graphs; "" where nothing is known to stand against it."""
+    """Return why the steps of a run cannot be graphs, or "" if no reason is known."""
     if module_of(run.vector) is np:
         return "on NumPy there are no graphs"
     for callback in callbacks:
@@ -129,11 +129,11 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
             return f"the callback {type(callback).__name__} has work before each step"
     kind = type(run.objective)
     if not kind.__module__.startswith("minikd.") and "eager" not in vars(kind):
-        return Objective.eager  # what a class of minikd says does not hold for one that was derived from it
+        return Objective.eager  # a subclass from outside minikd has to say it itself
     if run.objective.eager:
         return run.objective.eager
     if not isinstance(run.optimizer, optim.SGD | optim.Adam):
-        return f"the optimiser {type(run.optimizer).__name__} is none of minikd's"
+        return f"the optimiser {type(run.optimizer).__name__} is not one of minikd's"
     labels, (classes,) = run.views.labels, run.model.output_shape(run.views.images.shape[1:])
     if (labels < 0).any():
         return "some images have no label"
@@ -142,14 +142,14 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
     if foreign := next(
         (layer for layer in layers_of(run.network) if not type(layer).__module__.startswith("minikd.nn.")), None
     ):
-        return f"the layer {type(foreign).__name__} may do in a step what no graph repeats"
+        return f"the layer {type(foreign).__name__} is not one of minikd's, and a graph may not repeat its work"
     size = run.views.images.nbytes
     if size > device_kernels().free_bytes() * SHARE:
-        return f"the images, {in_words(size)}, leave too little of the device's memory"
+        return f"the images ({in_words(size)}) would fill too much of the device's memory"
     return ""
 
 
 def own_stream(on_host: bool) -> AbstractContextManager[None]:
-    """On a device, work on a stream that can be captured."""
+    """On a device, use a stream that can be captured."""
     where: AbstractContextManager[None] = nullcontext() if on_host else device_kernels().own_stream()
     return where

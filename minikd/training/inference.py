@@ -17,7 +17,7 @@ LOOK_AT = 100
 """Images evaluated at a time. The activations of more would not fit the cache."""
 
 LOOK_AT_ON_DEVICE = 2000
-"""The same on a device, where each look makes the host wait: the teacher's window matrices take 0.5 GB then."""
+"""The same on a device. There the host waits for each part, so fewer parts take less time."""
 
 
 def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:

@@ -82,6 +82,13 @@ class Run:
         """A `map` for shards; a single one is computed by whoever calls."""
         return map if self.shards == 1 else self.threads
 
+    @property
+    def how_steps(self) -> str:
+        """How steps are taken: on the "host", or on a device as a "graph" or "eager", which is kernel by kernel."""
+        if module_of(self.vector) is np:
+            return "host"
+        return "eager" if self.eager else "graph"
+
     def schedule_of(self, steps: int) -> schedules.Schedule:
         """Return the plan's schedule for so many steps: all of them, or a stage's."""
         return schedules.build(self.plan.schedule, self.plan.learning_rate, steps, min(self.warm_up, steps))

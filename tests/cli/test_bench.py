@@ -117,6 +117,7 @@ def test_scaling_writes_its_own_numbers_and_figure(tmp_path, monkeypatch, capsys
         (["--figure", "bench.pdf"], ("bench.pdf", ".png")),
         (["--only", "job", "--no-job"], ("--no-job", "nothing")),
         (["--only", "job", "--scaling"], ("--scaling", "--only", "drop one")),
+        *(([*flags], ("--backend cupy; add it",)) for flags in (["--tf32"], ["--no-compile"], ["--batch-size", "4"])),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(flags, words, capsys):

@@ -18,6 +18,7 @@ from minikd.cli import main
 from minikd.cli.next_steps import as_typed
 from minikd.console.notices import Notice
 from minikd.distillation import networks, run
+from minikd.distillation.history import read_history
 from minikd.distillation.recipe import SEAL, Recipe, original_recipe, read_recipe
 from minikd.weights import load_model, save_model
 from tests.cli.makers import QUICK, write_data
@@ -207,6 +208,23 @@ def test_train_makes_one_model_and_distill_goes_on_from_it(data, tmp_path, finis
     assert set(json.loads((tmp_path / "steps" / "results.json").read_text())) >= {"teacher", "seed", "versions"}
     assert main(["distill", "--resume", str(tmp_path / "steps"), "--quiet"]) == 0
     assert weights(tmp_path / "steps") == weights(finished)
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-graph",)], ids=str)
+def test_a_run_says_how_its_steps_were_taken(flags, data, tmp_path, finished, backend):
+    arguments = ["--data", str(data), "--runs", str(tmp_path), "--name", "told", "--quiet", *QUICK, *flags]
+    assert main(["distill", *arguments]) == 0
+    assert weights(tmp_path / "told") == weights(finished), "a graph changes no bit"
+    rows = read_history(tmp_path / "told" / "history.csv")
+    told = json.loads((tmp_path / "told" / "results.json").read_text()).get("steps")
+    if backend.name == "numpy":
+        assert ({row["steps"] for row in rows}, told) == ({"host"}, None)
+    elif flags:
+        assert {row["steps"] for row in rows} == {"eager"}
+        assert told == dict.fromkeys(MODELS, "one by one: asked for by --no-graph")
+    else:
+        assert {row["steps"] for row in rows} == {"graph"}
+        assert told == dict.fromkeys(MODELS, "CUDA graphs")
 
 
 def test_old_names_of_flags_and_models_are_taken_with_a_note(data, tmp_path, capsys):

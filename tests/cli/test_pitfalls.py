@@ -66,7 +66,7 @@ def test_training_adds_errors(tiny, tmp_path, capsys):
     (one,) = found["pitfalls"]
     right, wrong = one["errors"]["right"][0], one["errors"]["wrong"][0]
     assert f"Errors of 100: {right} → {wrong}" in printed.out
-    assert "means of seeds 0 to 0" in " ".join(printed.out.split())
+    assert "means over seeds 0 to 0" in " ".join(printed.out.split())
 
 
 def test_quick_trains_one_pair_of_few_images(monkeypatch, capsys):

@@ -52,9 +52,39 @@ def without_checksums(path):
     return [line.rpartition(",")[0] for line in path.read_text().splitlines()]
 
 
-def test_a_file_of_an_earlier_version_is_read(path):
+def test_a_file_without_checksums_is_read(path):
     path.write_text("\n".join([*without_checksums(path), ""]))
     assert repr(read_history(path)) == repr(ROWS)
+
+
+EARLIER = """\
+model,epoch,loss,accuracy,nll,evaluated_on,learning_rate,images_per_second,seconds,\
+hard_loss,hard_gradient,soft_loss,soft_gradient,feature_loss,feature_gradient,cosine,crc32
+teacher,1,1.1,0.5,0.75,test,0.001,1234.5,0.25,1.5,0.2,nan,nan,nan,nan,nan,4148564578
+teacher,2,2.1,0.5,0.75,test,0.001,1234.5,0.25,1.5,0.2,nan,nan,nan,nan,nan,3315383042
+student_baseline,1,1.1,0.5,0.75,test,0.001,1234.5,0.25,1.5,0.2,nan,nan,nan,nan,nan,2305368026
+"""
+"""What minikd wrote before a row said how its steps were taken."""
+
+
+@pytest.mark.parametrize("checksums", [True, False])
+def test_a_file_of_an_earlier_version_is_read_and_goes_on(checksums, path):
+    path.write_text(EARLIER)
+    if not checksums:
+        path.write_text("\n".join([*without_checksums(path), ""]))
+    rows = read_history(path)
+    assert repr(rows) == repr([one | {"steps": ""} for one in ROWS])
+    write_history(path, [*rows, row("student_baseline", 2)])
+    assert [one["steps"] for one in read_history(path)] == ["", "", "", "host"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("teacher,2", "teacher,3"), ("crc32", "steps,crc32"), ("cosine,crc32", "steps,crc32")]
+)
+def test_a_damaged_file_of_an_earlier_version_is_refused(old, new, path):
+    path.write_text(EARLIER.replace(old, new))
+    with pytest.raises(CheckpointError, match="remove the file"):
+        read_history(path)
 
 
 def test_other_ends_of_lines_and_a_byte_order_mark_change_nothing(path):
@@ -80,7 +110,8 @@ def test_a_missing_line_is_missed_the_last_too(line, path):
         (b"0.75", b"\0", "line 2 does not agree"),
         (b"0.75", b"9" * 200_000, "line 2 does not agree"),
         (b"epoch", b"epooch", "has columns"),
-        (b"test", b"t,est", "line 2 has 18 cells, not 17"),
+        (b"test", b"t,est", "line 2 has 19 cells, not 18"),
+        (b"host", b"hust", "line 2 does not agree"),
     ],
 )
 def test_damage_is_told_with_its_line(old, new, words, path):
@@ -103,6 +134,7 @@ def test_damage_is_told_with_its_line(old, new, words, path):
         ("epoch", "1.0", "line 2: invalid literal"),
         ("epoch", "2", "after epoch 0 of 'teacher' comes epoch 2"),
         ("epoch", "9" * 5000, "line 2: .*4300 digits"),
+        ("steps", "hust", "line 2: steps is 'hust', but must be one of graph, eager, host"),
     ],
 )
 def test_numbers_that_no_epoch_has_are_refused_without_a_checksum_too(cell, value, words, path):

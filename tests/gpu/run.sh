@@ -10,6 +10,7 @@
 #   OUT      folder of the findings (default: gpu-run): summary.md is the page to read, the folder is what to send
 #   PY       the Python (default: python3)
 #   WORKERS  processes of the test suite, with pytest-xdist (default: 12, at most one a core)
+#   BUDGET   seconds of all steps together (default: 345); the same command goes on where they ended
 #   DRY=4    batches of 4 and no limits, to see that the script runs: on the stand-in device, by tests/gpu/test_run.py
 #
 # The same command goes on after an interruption with the first step that is not done. A step that fails or runs out of
@@ -29,7 +30,7 @@
 set -uo pipefail
 unset PYTEST_XDIST_WORKER  # of a test that tries this script
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
-OUT=$(realpath -m "${OUT:-gpu-run}") PY=${PY:-python3} WORKERS=${WORKERS:-12} DRY=${DRY:-}
+OUT=$(realpath -m "${OUT:-gpu-run}") PY=${PY:-python3} WORKERS=${WORKERS:-12} BUDGET=${BUDGET:-345} DRY=${DRY:-}
 FOUND=$OUT/findings.jsonl LOG=$OUT/run.log
 export OUT PY DRY FOUND PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 mkdir -p "$OUT/done" && touch "$FOUND"
@@ -45,9 +46,15 @@ export PYTEST SPREAD ON_THE_DEVICE
 
 # step NAME LIMIT COMMAND: run it unless it is done; its whole output goes to the log, its last lines to the screen.
 step() {
-    local name=$1 limit=$2 from=$SECONDS result; shift 2
+    local name=$1 limit=$2 from=$SECONDS left=$((BUDGET - SECONDS)) result; shift 2
     [[ -n ${ONLY:-} && " $ONLY " != *" $name "* ]] && return
     [[ -e $OUT/done/$name && -z ${FORCE:-} ]] && { echo "== $name: done before"; return; }
+    if [[ -z $DRY ]] && ((left < limit)); then limit=$left; fi
+    if ((limit <= 0)); then
+        printf '{"step": "%s", "result": "no time left", "seconds": 0}\n' "$name" >>"$FOUND"
+        echo "== $name: no time left; start the script again"
+        return
+    fi
     echo "== $name (at most $limit s)"
     timeout --kill-after=5 "$( [[ -n $DRY ]] && echo 0 || echo "$limit" )" bash -c "$1" >"$OUT/done/.output" 2>&1; result=$?
     { echo "== $name"; cat "$OUT/done/.output"; } >>"$LOG"

@@ -50,3 +50,10 @@ def test_a_step_that_fails_does_not_cost_the_rest(stand_in, tmp_path):
     environment = os.environ | {"OUT": str(tmp_path), "PY": "false", "ONLY": "env lesson", "PYTHONPATH": path}
     done = subprocess.run(["bash", HERE / "run.sh"], env=environment, capture_output=True, text=True)
     assert done.stdout.count("failed (1)") == 2
+
+
+def test_steps_for_which_no_time_is_left_are_noted_and_not_started(stand_in, tmp_path):
+    environment = os.environ | {"OUT": str(tmp_path), "PY": "false", "ONLY": "env lesson", "BUDGET": "0"}
+    done = subprocess.run(["bash", HERE / "run.sh"], env=environment, capture_output=True, text=True)
+    assert done.stdout.count("no time left") == (tmp_path / "findings.jsonl").read_text().count("no time left") == 2
+    assert not list((tmp_path / "done").iterdir())

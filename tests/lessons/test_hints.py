@@ -35,7 +35,7 @@ MISTAKES = {
     ],
     "19_subliminal": [
         ("/ (2 * len(outputs))", "/ len(outputs)", "the half is missing"),
-        ("return -(way", "return (way", "the sign is turned"),
+        ("return -(way", "return (way", "the sign is reversed"),
     ],
     "20_own_teacher": [
         ("np.divide(std, wanted_std)", "np.divide(wanted_std, std)", "upside down"),

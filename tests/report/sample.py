@@ -70,6 +70,7 @@ def history(epochs=5, evaluated_on="validation"):
             "learning_rate": 1e-3,
             "images_per_second": 20_000.0,
             "seconds": 2.5,
+            "steps": "host",
         }
         for model, final in finals.items()
         for epoch in range(1, epochs + 1)

@@ -54,6 +54,13 @@ def test_a_position_comes_back_with_numbers_that_are_none(tmp_path):
     assert "NaN" not in (tmp_path / "checkpoint").read_bytes().decode("latin-1")
 
 
+def test_a_checkpoint_of_an_earlier_version_does_not_say_how_steps_were_taken(tmp_path):
+    earlier = {name: value for name, value in row("model", 1).items() if name != "steps"}
+    history = [{name: None if value != value else value for name, value in earlier.items()}]
+    position = load(written(tmp_path / "checkpoint", history=history))
+    assert repr(position.history) == repr([row("model", 1) | {"steps": ""}])
+
+
 def test_telemetry_that_overflowed_costs_nobody_the_run(tmp_path):
     one = run()
     save_checkpoint(tmp_path / "c", one.state, Position(telemetry={"hard_gradient": np.inf, "looks": 1.0}), "a run")
@@ -95,6 +102,8 @@ POSITIONS = [
     ({"history": [row("model", 1) | {"loss": "1"}]}, "Expected `float`, got `str`"),
     ({"history": [row("model", 1) | {"seconds": -1.0}]}, "seconds is -1.0"),
     ({"history": [row("model", 1) | {"model": 3}]}, "Expected `str`"),
+    ({"history": [row("model", 1) | {"steps": "slowly"}]}, "steps is 'slowly', but must be one of"),
+    ({"history": [row("model", 1) | {"steps": None}]}, "Expected `str`"),
     ({"more": 1}, "it holds 'more'"),
 ]
 

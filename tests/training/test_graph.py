@@ -64,7 +64,7 @@ class Before(Losses):
 def trained(model, objective, plan, kind, views=None):
     model, seen = model.copy(), kind()
     history = fit(model, views or images(), objective, plan, [seen])
-    rows = [{name: value for name, value in row.items() if "second" not in name} for row in history]
+    rows = [{name: value for name, value in row.items() if "second" not in name and name != "steps"} for row in history]
     return {name: to_host(value).tobytes() for name, value in model.state_dict().items()}, rows, seen.seen
 
 
@@ -283,6 +283,28 @@ def test_an_objective_of_ones_own_is_captured_only_where_it_says_so(launches):
 def test_no_graph_is_taken_where_none_is_wanted(launches):
     fit(mlp(), images(), Labels(), PLAN, [Losses(), NoGraph()])
     assert not launches
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "expected"), [([], "graph"), ([NoGraph()], "eager"), ([Before()], "eager")], ids=str
+)
+def test_the_history_says_how_the_steps_of_each_epoch_were_taken(callbacks, expected):
+    rows = fit(mlp(), images(), Labels(), PLAN, callbacks)
+    assert [row["steps"] for row in rows] == [expected] * PLAN.epochs
+
+
+def test_the_history_says_from_when_on_a_step_could_not_be_captured():
+    class Asks(Labels):
+        eager = ""
+
+        def terms(self, student, teacher, batch, step):
+            if step.progress > 0.5:
+                float(student.logits.sum())
+            return super().terms(student, teacher, batch, step)
+
+    with pytest.warns(Notice, match="one by one, and not as a CUDA graph"):
+        rows = fit(mlp(), images(32), Asks(), replace(PLAN, batch_size=32))
+    assert [row["steps"] for row in rows] == ["graph", "graph", "eager", "eager"]
 
 
 def test_a_graph_copies_nothing_and_asks_for_nothing_of_the_host(counters):

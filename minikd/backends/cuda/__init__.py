@@ -1,10 +1,10 @@
-"""The engine's own kernels for a device: what NumPy does well in several operations, and a device in one launch.
+"""The engine's own kernels for a device. One launch does what takes NumPy several operations.
 
-For a small network the launches are what a step costs on a GPU. Each kernel here stands in for the NumPy lines of the
-one function that calls it; the suite holds both against each other on every case. An elementwise kernel is written for
-one element of its result, `i`, counted in row order; it gathers what that element needs, so no two threads write to one
-place. The backend gives this package out for CuPy's arrays alone (`backends.kernels_of`), so CuPy is imported here and
-nowhere else beside it. CuPy compiles a kernel when it first meets a dtype, T, and keeps it.
+For a small network, the launches take most of a step's time on a GPU. Each kernel replaces the NumPy lines of the
+function that calls it; the tests compare the two in every case. An elementwise kernel computes one element of its
+result, `i`, counted in row order. It reads everything that this element needs, so no two threads write to one place.
+`backends.kernels_of` returns this package for CuPy's arrays only, so importing minikd does not import CuPy. CuPy
+compiles a kernel at its first use with a dtype, T, and keeps it.
 """
 
 from minikd.backends.cuda.activations import relu_backward

@@ -1,8 +1,8 @@
-"""A batch of augmented images: gathered, moved, distorted and normalised in one launch, or in two with distortion.
+"""A batch of augmented images: gathered, moved and normalised in one launch; with elastic distortion, in two launches.
 
-The host draws each sample's motion for an epoch (`data.augment.drawn_motion`), four numbers a sample. An elastic
-distortion takes two random numbers for each pixel. They come from a counter (`data.draws`), so each thread computes
-those that it needs, the same as the host's. Positions are computed in float32 in the host's order.
+The host draws each sample's motion for an epoch (`data.augment.motion`): four numbers for each sample. An elastic
+distortion needs two random numbers for each pixel. They are a function of a counter (`data.draws`), so each thread
+computes the numbers that it needs, and they equal the host's. Positions are computed in float32, in the host's order.
 
     half[n, f, r, x] = Σ_w columns[x, w] noise[n, f, r, w],   displacement[n, f, y, x] = Σ_r rows[y, r] half[n, f, r, x]
 
@@ -19,10 +19,11 @@ from minikd.typing import Array, Floats, Ints
 
 
 class Variation(NamedTuple):
-    """How the samples of an epoch are varied, on the device.
+    """How the samples of an epoch are augmented, on the device.
 
-    motion (N, 4): down, right, cosine and sine over the scale. key (1,): of the epoch's random numbers, uint64. rows
-    (H, H) and columns (W, W): the smoothing along each axis. strength: of each random number; 0 for no distortion.
+    motion (N, 4): down, right, cosine and sine divided by the scale. key (1,), uint64: the key of the epoch's random
+    numbers. rows (H, H) and columns (W, W): the smoothing along each axis. strength: the factor of each random number;
+    0 for no distortion.
     """
 
     motion: Floats
@@ -57,8 +58,8 @@ _smooth_along_rows = cupy.ElementwiseKernel(
     preamble=_UNIFORM,
 )
 
-# Where the pixel looks in its image, and the mean of the four pixels around that place. Outside its frame an image is
-# 0: `data.warp.sample` puts a frame of zeros around each image, and `at` answers 0 there.
+# A pixel's value is the weighted mean of the four pixels around its source position. Outside the image, pixels are 0:
+# `data.warp.sample` puts a frame of zeros around each image, and here `at` returns 0.
 _SAMPLE = """
 template <typename P> __device__ float at(const P& pixels, long long image, int y, int x, int H, int W) {
     return y >= 0 && y < H && x >= 0 && x < W ? float(pixels[image + y * W + x]) : 0.0f;
@@ -103,7 +104,7 @@ _varied_batch = cupy.ElementwiseKernel(
 
 
 def varied_batch(stored: Stored, variation: Variation, count: int) -> tuple[Ints, Floats, Ints]:
-    """Return the next `count` samples: their numbers, their images varied and normalised (count, C, H, W), labels."""
+    """Return the next `count` samples: numbers, augmented and normalised images (count, C, H, W), labels."""
     _, C, H, W = stored.pixels.shape
     index, images, label = empty_batch(stored, count)
     motion, key, rows, columns, strength = variation

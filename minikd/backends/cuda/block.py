@@ -1,9 +1,9 @@
-"""A convolution with the max pooling and the ReLU behind it, or without: two launches forward, four backward.
+"""A convolution, with or without the max pooling and the ReLU after it: two launches forward, four backward.
 
     y = relu(max over a window of z),   z the convolution
 
-Kept for the backward pass is one byte an output: which pixel of its window won, counted in row order, or BLOCKED where
-ReLU lets no gradient through.
+For the backward pass, one byte for each output is kept: the number of the largest pixel of its window, in row order, or
+BLOCKED if the ReLU lets no gradient through.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from minikd.backends.moves import Block
 from minikd.typing import Array, Floats, HeightWidth
 
 BLOCKED = 255
-"""The winner of an output that is 0 by ReLU: no pixel."""
+"""The byte of an output that the ReLU has set to 0."""
 
 LARGEST = 15
 """The longest side of a window whose pixels a byte can number."""
 
 ONE = (1, 1)
 
-# Places are counted in 32 bits: a device divides them several times faster than 64.
+# Indices have 32 bits: a device divides them several times faster than 64 bits.
 _pool_relu = cupy.ElementwiseKernel(
     "raw T z, int32 H, int32 W, int32 O, int32 P, int32 Q, int32 rows, int32 columns, bool relu, uint8 blocked",
     "T y, uint8 winner",
@@ -46,7 +46,7 @@ _pool_relu = cupy.ElementwiseKernel(
     "minikd_pool_relu",
 )
 
-# A pixel of z has the gradient of its window's output if it won there, and 0 otherwise. dy may lie in any order.
+# A pixel of z gets the gradient of its window's output if it was the largest, and 0 otherwise. dy may have any strides.
 _pool_relu_backward = cupy.ElementwiseKernel(
     "raw T dy, raw uint8 winner, int32 H, int32 W, int32 O, int32 P, int32 Q, int32 rows, int32 columns",
     "T dz",
@@ -61,7 +61,7 @@ _pool_relu_backward = cupy.ElementwiseKernel(
 
 
 class BlockArrays(NamedTuple):
-    """Input x and output y, channels-last; the weight (O, C/groups, R, S); z's height and width; the winners."""
+    """Input x and output y, channels-last; weight (O, C/groups, R, S); z's height and width; the kept bytes."""
 
     x: Floats
     y: Floats
@@ -72,9 +72,9 @@ class BlockArrays(NamedTuple):
 
 
 def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, BlockArrays] | None:
-    """Return the outputs (N, O, P, Q) and the cache, or None where the kernels do not cover these arrays.
+    """Return the outputs (N, O, P, Q) and the cache, or None if the kernels cannot take these arrays.
 
-    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None for no bias. Windows that reach over the
+    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None for no bias. Pooling windows that reach beyond the
     edge are left out.
     """
     if not covers(x, w, b, moves):
@@ -94,7 +94,7 @@ def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats,
 def block_backward(
     dy: Floats, cache: BlockArrays, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats, Floats]:
-    """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q); `into` holds the arrays to fill with dw and db."""
+    """Return dx (N, C, H, W), dw and db from dy (N, O, P, Q). dw and db are written to `into`, if given."""
     dz = _before_pooling(dy, cache)
     dw, db = _parameters(dz, cache, into)
     dx = convolution.backward_input(dz, cache.w, _moves(cache.moves), cache.x.shape[1:3])
@@ -104,7 +104,7 @@ def block_backward(
 def block_backward_parameters(
     dy: Floats, cache: BlockArrays, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
-    """Return dw and db alone."""
+    """Return only dw and db."""
     return _parameters(_before_pooling(dy, cache), cache, into)
 
 
@@ -120,7 +120,7 @@ def _before_pooling(dy: Floats, cache: BlockArrays) -> Floats:
 
 
 def _parameters(dz: Floats, cache: BlockArrays, into: Mapping[str, Floats] | None) -> tuple[Floats, Floats]:
-    """Return dw and db, in the arrays of `into` where there are some."""
+    """Return dw and db, written to the arrays of `into`, if given."""
     w = cache.w
     dw, db = (into["weight"], into["bias"]) if into else (cupy.empty(w.shape, w.dtype), cupy.empty(len(w), w.dtype))
     convolution.backward_parameters(cache.x, dz, _moves(cache.moves), dw, db)
@@ -128,12 +128,12 @@ def _parameters(dz: Floats, cache: BlockArrays, into: Mapping[str, Floats] | Non
 
 
 def _moves(block: Block) -> convolution.Moves:
-    """Return how the convolution of a block moves."""
+    """Return the moves of a block's convolution."""
     return convolution.Moves(block.stride, block.padding, block.dilation, block.groups)
 
 
 def covers(x: Floats, w: Floats, b: Floats | None, moves: Block) -> bool:
-    """Return whether the kernels cover a block; where not, as for arrays that do not match, its layers do the work."""
+    """Return whether the kernels can take a block. If not, its layers compute it one by one."""
     arrays = [x, w] if b is None else [x, w, b]
     if not all(isinstance(array, cupy.ndarray) and array.dtype == w.dtype for array in arrays) or not x.size:
         return False

@@ -1,18 +1,18 @@
-"""Convolutions as products whose left factor is never laid out: each tile of it is gathered as it is needed.
+"""Convolutions as matrix products, without the matrix of windows in memory: each tile of it is gathered when needed.
 
 A convolution is a product of the matrix of windows and the weights (`nn.conv`):
 
     y[m, o] = Σ_k A[m, k] w[k, o],   m = (n, p, q) an output's place,   k = (r, s, c) a pixel of its window
 
-A holds R·S copies of each pixel. So a block of threads, which computes a tile of y, gathers a tile of A from the image
-into its own shared memory, and forgets it after use: the device's memory holds images alone. With groups, each group
-of channels is a product of its own, computed by blocks of its own.
+A would hold R·S copies of each pixel. So the device's memory never holds A. A block of threads computes a tile of y. It
+gathers the tiles of A from the image into shared memory, one after the other. With groups, each group of channels is a
+separate product, computed by separate blocks.
 
-    product(A, w)     y of a convolution. With dy in place of x, dx: each pixel meets the windows that read it.
-    product(Aᵀ, dy)   dw, and db: the bias is a weight whose input is always 1, so A gets one more column, of ones.
+    product(A, w)     y of a convolution; with dy instead of x, dx: a pixel sums over its windows
+    product(Aᵀ, dy)   dw and db: the bias is a weight whose input is always 1, so A gets one more column, of ones
 
-Each thread holds a small tile of its block's tile in registers: a number that it reads from shared memory is used as
-often as the small tile is wide. Sums run in a fixed order, so a result does not change from run to run.
+Each thread computes a small tile of its block's tile in registers, so it uses each number from shared memory several
+times. Sums run in a fixed order, so a result is the same in every run.
 """
 
 from functools import cache
@@ -27,17 +27,17 @@ THREADS = 256
 """Threads of a block, as 16 rows of 16."""
 
 TALL = 8
-"""Rows of y that a thread computes; a block computes 16 times as many."""
+"""Rows of y that a thread computes. A block computes 16 times as many."""
 
 BLOCKS = 528
-"""Blocks of a weight gradient: as many runs of rows as give each of some hundred processors a few."""
+"""The most blocks of a weight gradient. A GPU has about a hundred processors, and each gets a few blocks."""
 
 LARGEST = 2**31
-"""Kernels count elements in 32 bits, which a device divides several times faster than 64."""
+"""The kernels take smaller arrays: they count elements in 32 bits, which a device divides several times faster."""
 
-# Where a window lies, and which pixel of it is meant. Both sides of a convolution read the image at "point + tap":
-# the forward pass reads x at  p·stride - padding + r·dilation;
-# dx reads dy at  (h + padding - r·dilation) / stride,  where that is a whole number; DIVIDE: a stride is not 1.
+# A pixel of a window is at "point + tap": the position of the window plus the position in it.
+# The forward pass reads x at  p·stride - padding + r·dilation.
+# dx reads dy at  (h + padding - r·dilation) / stride,  if that is a whole number. DIVIDE: a stride is not 1.
 _GATHER = """
 typedef TYPE T;
 struct Image { int N, H, W, C, n, h, w, c; };                        // its sizes, and the strides between its elements
@@ -117,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(256) convolution(
 """
 
 _WEIGHTS = """
-// parts (runs of rows, groups, K + 1, O): what each run of rows adds to dw, and in the last row to db.
+// parts (runs of rows, groups, K + 1, O): each run's part of dw; the last of the K + 1 rows is its part of db.
 extern "C" __global__ void __launch_bounds__(256) weight_gradient(
     const T* x, const T* dy, T* parts, Image image, Moves move, int O, int groups, int rows
 ) {
@@ -160,7 +160,7 @@ extern "C" __global__ void __launch_bounds__(256) weight_gradient(
     }
 }
 
-// dw (O·groups, C, R, S) and db from the parts. Eight threads an element take every eighth part, and add up their sums.
+// dw (O·groups, C, R, S) and db from the parts. For each element, eight threads add every eighth part, then their sums.
 extern "C" __global__ void add_parts(const T* parts, T* dw, T* db, int count, int groups, int C, int RS, int O) {
     __shared__ T sums[8][32];
     int K = RS * C, size = groups * (K + 1) * O, i = blockIdx.x * 32 + threadIdx.x;
@@ -179,7 +179,7 @@ extern "C" __global__ void add_parts(const T* parts, T* dw, T* db, int count, in
 
 
 class Moves(NamedTuple):
-    """How a convolution moves, and into how many groups its channels are cut."""
+    """Stride, padding and dilation of a convolution, and its number of groups."""
 
     stride: HeightWidth
     padding: HeightWidth
@@ -188,14 +188,14 @@ class Moves(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """How many rows and columns a thread computes; a block computes 16 times as many of each."""
+    """Rows and columns that a thread computes. A block computes 16 times as many of each."""
 
     tall: int
     wide: int
 
 
 class Walk(NamedTuple):
-    """How a kernel walks: the sizes of its result, its structs `Moves` and `Weight`, groups, and whether it divides."""
+    """A kernel's arguments: sizes of the result, the structs `Moves` and `Weight`, groups, whether it divides."""
 
     outputs: HeightWidth
     moves: Array
@@ -205,9 +205,9 @@ class Walk(NamedTuple):
 
 
 def forward(x: Floats, w: Floats, b: Floats | None, moves: Moves, outputs: HeightWidth, relu: bool) -> Floats:
-    """Return the convolution, with its bias and with ReLU where that is asked for, channels-last: (N, P, Q, O).
+    """Return the convolution with its bias, channels-last: (N, P, Q, O). With `relu`, negative values become 0.
 
-    x (N, H, W, C) may lie in memory in any order. w (O, C/groups, R, S), b (O,).
+    Shapes: x (N, H, W, C), with any strides; w (O, C/groups, R, S); b (O,).
     """
     R, S = w.shape[2:]
     weight = _struct(S, 1, R * S, w[0].size, w.size // moves.groups)
@@ -216,7 +216,7 @@ def forward(x: Floats, w: Floats, b: Floats | None, moves: Moves, outputs: Heigh
 
 
 def backward_input(dz: Floats, w: Floats, moves: Moves, size: HeightWidth) -> Floats:
-    """Return dx (N, H, W, C) from dz (N, P, Q, O): a convolution of dz with the roles of the channels exchanged."""
+    """Return dx (N, H, W, C) from dz (N, P, Q, O): a convolution of dz, with input and output channels exchanged."""
     R, S = w.shape[2:]
     (sy, sx), (py, px), (dy, dx), groups = moves
     move, weight = (
@@ -227,13 +227,13 @@ def backward_input(dz: Floats, w: Floats, moves: Moves, size: HeightWidth) -> Fl
 
 
 def _forward_moves(w: Floats, moves: Moves, outputs: HeightWidth) -> Array:
-    """Return the kernels' `Moves` where they read windows as the forward pass does."""
+    """Return the kernels' `Moves` for reading windows as in the forward pass."""
     (sy, sx), (py, px), (dy, dx), _ = moves
     return _struct(*outputs, *w.shape[2:], sy, sx, -py, -px, dy, dx, 1, 1)
 
 
 def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: Walk, relu: bool) -> Floats:
-    """Return y (N, P, Q, O·groups), of O columns for each group."""
+    """Return y (N, P, Q, O·groups), with O columns for each group."""
     y: Floats = cupy.empty((len(x), *walk.outputs, O * walk.groups), x.dtype)
     wide = _wide(O)
     grid = -(-(y.size // y.shape[3]) // (16 * TALL)), -(-O // (16 * wide)), walk.groups
@@ -244,7 +244,7 @@ def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: Walk, relu:
 
 
 def backward_parameters(x: Floats, dz: Floats, moves: Moves, dw: Floats, db: Floats) -> None:
-    """Fill dw (O, C/groups, R, S) and db (O,) from dz (N, P, Q, O), rows in order."""
+    """Fill dw (O, C/groups, R, S) and db (O,) from dz (N, P, Q, O), which is contiguous."""
     groups, (C, R, S) = moves.groups, dw.shape[1:]
     O = len(dw) // groups
     M, K, wide = dz.size // len(dw), C * R * S, _wide(O)
@@ -263,18 +263,18 @@ def backward_parameters(x: Floats, dz: Floats, moves: Moves, dw: Floats, db: Flo
 
 
 def _image(x: Floats, groups: int) -> Array:
-    """Return the sizes and strides of x (N, H, W, C) as the kernels take them, with the channels of one group."""
+    """Return the kernels' `Image`: the sizes and strides of x (N, H, W, C), with the channels of one group."""
     return _struct(*x.shape[:3], x.shape[3] // groups, *(stride // x.itemsize for stride in x.strides))
 
 
 def _struct(*numbers: int) -> Array:
-    """Return whole numbers as a struct of C, which a launch takes by value."""
+    """Return integers as a C struct, which a launch takes by value."""
     struct: Array = np.array([numbers], "i4").view(np.dtype((np.void, 4 * len(numbers))))[0]
     return struct
 
 
 def _wide(O: int) -> int:
-    """Return how many columns a thread computes: few channels fill a narrow tile."""
+    """Return how many columns a thread computes: few channels fill only a narrow tile."""
     return 4 if O > 32 else 2 if O > 16 else 1
 
 

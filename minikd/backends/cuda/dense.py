@@ -1,8 +1,9 @@
-"""The dense layer, with the ReLU behind it or without: a product and one launch forward, and so its backward pass.
+"""The dense layer, with or without a ReLU after it: one product and one launch forward, two and one backward.
 
     y = relu(x wᵀ + b),   dz = dy where y > 0, 0 elsewhere,   dx = dz w,   dw = dzᵀ x,   db = Σ_n dz
 
-The bias is added, and negative values become 0, where the product lies. One kernel makes dz and sums its columns.
+One kernel adds the bias to the product and sets negative values to 0, in place. Another kernel computes dz and the sums
+of its columns.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from minikd.backends.cuda.products import product
 from minikd.typing import Floats
 
 ROWS = 1024
-"""Rows that a block sums. Of more rows there are several sums for each column, which a second launch adds up."""
+"""Rows that a block sums. With more rows, each column has several sums, and a second launch adds them."""
 
 _add_bias = cupy.ElementwiseKernel(
     "T b, bool relu",
@@ -27,8 +28,8 @@ _add_bias = cupy.ElementwiseKernel(
     "minikd_add_bias",
 )
 
-# A block owns 32 columns, one for each thread of a line of 32, which read neighbours in memory. Its 32 lines share the
-# rows, and the sums of the lines are added in order: the result does not change from run to run.
+# A block sums 32 columns with 32 lines of 32 threads. Each thread of a line has its own column, so the line reads
+# neighbours in memory. The lines share the rows. Their sums are added in order, so the result is the same in every run.
 _SUM_COLUMNS = """
 extern "C" __global__ void minikd_sum_columns(
     const T* dy, const T* y, T* dz, T* sums, long long N, long long O, long long rows, bool relu
@@ -57,7 +58,7 @@ def _sum_columns(char: str) -> cupy.RawKernel:
 
 
 class DenseArrays(NamedTuple):
-    """The input x (N, C), the weight (O, C), and where a ReLU follows the output y (N, O)."""
+    """The input x (N, C), the weight (O, C), and the output y (N, O) if a ReLU follows."""
 
     x: Floats
     w: Floats
@@ -75,7 +76,7 @@ def dense(x: Floats, w: Floats, b: Floats | None, relu: bool) -> tuple[Floats, D
 def dense_backward(
     dy: Floats, cache: DenseArrays, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats, Floats]:
-    """Return dx (N, C), dw (O, C) and db (O,) from dy (N, O); `into` holds the arrays to fill with dw and db."""
+    """Return dx (N, C), dw (O, C) and db (O,) from dy (N, O). dw and db are written to `into`, if given."""
     dz, dw, db = _gradients(dy, cache, into)
     return product(dz, cache.w), dw, db  # (N, C) = (N, O) @ (O, C)
 
@@ -83,7 +84,7 @@ def dense_backward(
 def dense_backward_parameters(
     dy: Floats, cache: DenseArrays, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
-    """Return dw and db alone."""
+    """Return only dw and db."""
     _, dw, db = _gradients(dy, cache, into)
     return dw, db
 
@@ -101,7 +102,7 @@ def column_sums(g: Floats) -> Floats:
 
 
 def masked(dy: Floats, y: Floats | None, db: Floats | None) -> tuple[Floats, Floats]:
-    """Return dz, which is dy where y > 0 and 0 elsewhere, or dy where there is no y; and the sums of its columns."""
+    """Return dz and its column sums. dz is dy where y > 0, and 0 elsewhere; without y, it is dy."""
     dy, (N, O) = cupy.ascontiguousarray(dy), dy.shape
     dz, db = dy if y is None else cupy.empty_like(dy), cupy.empty(O, dy.dtype) if db is None else db
     parts = max(1, -(-N // ROWS))

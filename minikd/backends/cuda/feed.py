@@ -1,7 +1,7 @@
-"""What feeds a step that is a graph: the batch, the step's draws, and the counters that say which batch comes next.
+"""Kernels that feed a step that is a graph: the batch, the step's random numbers, and the counters.
 
-`counter` holds, on the device, how many samples and how many batches of the epoch have been seen. A graph does the same
-each time it is launched, so all that changes from step to step is found by these two numbers.
+`counter` holds two numbers on the device: how many samples and how many batches of the epoch have been seen. A graph
+does the same work at each launch. So its kernels use these two numbers to find the data of the present step.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import cupy
 
 from minikd.typing import Array, Floats, Ints, Pixels, Scalar
 
-# A product is rounded before the sum that follows, as on the host: a device's compiler would fuse the two.
+# Each product is rounded before the sum, as on the host. Without this, a device's compiler would fuse the two.
 ROUNDED = """
 __device__ float times(float a, float b) { return __fmul_rn(a, b); }
 __device__ double times(double a, double b) { return __dmul_rn(a, b); }
@@ -18,8 +18,10 @@ __device__ double times(double a, double b) { return __dmul_rn(a, b); }
 
 
 class Stored(NamedTuple):
-    """A set on the device: pixels (N, C, H, W), labels (N,), the epoch's order (N,), the counters, and what pixels are
-    multiplied by and what is taken away then, for each channel (C,)."""
+    """A set on the device: pixels (N, C, H, W), labels (N,), the epoch's order (N,), and the counters.
+
+    A normalised pixel is pixel · scale - shift, with scale and shift of its channel (C,).
+    """
 
     pixels: Pixels
     labels: Ints
@@ -46,7 +48,7 @@ _batch = cupy.ElementwiseKernel(
 
 
 def batch(stored: Stored, count: int) -> tuple[Ints, Floats, Ints]:
-    """Return the next `count` samples: their numbers, their images normalised (count, C, H, W), and their labels."""
+    """Return the next `count` samples: numbers, normalised images (count, C, H, W), labels."""
     _, C, H, W = stored.pixels.shape
     index, images, label = empty_batch(stored, count)
     _batch(*stored, C, H * W, images, index, label)
@@ -54,7 +56,7 @@ def batch(stored: Stored, count: int) -> tuple[Ints, Floats, Ints]:
 
 
 def empty_batch(stored: Stored, count: int) -> tuple[Ints, Floats, Ints]:
-    """Return arrays for the numbers, the images and the labels of `count` samples."""
+    """Return empty arrays for the numbers, images and labels of `count` samples."""
     images: Floats = cupy.empty((count, *stored.pixels.shape[1:]), stored.scale.dtype)
     index: Ints = cupy.empty(count, cupy.int64)
     label: Ints = cupy.empty(count, cupy.int64)
@@ -70,7 +72,7 @@ _draw = cupy.ElementwiseKernel(
 
 
 def draw(tape: Array, counter: Ints, first: int) -> Array:
-    """Return the row of a tape (S, ...) that belongs to the next batch; its first row belongs to batch `first`."""
+    """Return the next batch's row of a tape (S, ...), whose first row is that of batch `first`."""
     drawn: Array = cupy.empty(tape.shape[1:], tape.dtype)
     _draw(tape, counter, first, drawn.size, drawn)
     return drawn
@@ -90,5 +92,5 @@ _count = cupy.ElementwiseKernel(
 
 
 def count(loss: Scalar, images: int, loss_sum: Floats, counter: Ints) -> None:
-    """Count a step that has been taken: add its mean loss, over so many images, to the sum, and move the counters."""
+    """Count a step over so many images: add its mean loss, times the images, to the sum, and move the counters."""
     _count(loss, images, loss_sum, counter, size=1)

@@ -1,4 +1,4 @@
-"""CUDA graphs: work that a stream is given is recorded, and launched as a whole from then on."""
+"""CUDA graphs: the work of a stream is recorded once, and then launched as a whole."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Captured(NamedTuple, Generic[ResultT]):
-    """Captured work: `launch` does it again, into the arrays of `result`; `pool` holds their memory."""
+    """Captured work. `launch` repeats it and writes into the arrays of `result`; `pool` holds their memory."""
 
     launch: Callable[[], None]
     result: ResultT
@@ -23,9 +23,9 @@ class Captured(NamedTuple, Generic[ResultT]):
 
 
 def captured(work: Callable[[], ResultT]) -> Captured[ResultT]:
-    """Record what `work` asks of the device, in memory of its own; nothing is computed yet.
+    """Record the kernels that `work` launches, with a separate memory pool. Nothing is computed yet.
 
-    Raises whatever the work raises, for one where it waits for the device or copies something there or back.
+    Raises every error of the work. It is an error to wait for the device, and to copy to or from it.
     """
     stream, pool = cupy.cuda.get_current_stream(), cupy.cuda.MemoryPool()
     with cupy.cuda.using_allocator(pool.malloc), nothing_copied():
@@ -33,7 +33,7 @@ def captured(work: Callable[[], ResultT]) -> Captured[ResultT]:
         try:
             result = work()
         except BaseException:
-            with suppress(Exception):  # what broke the capture is being said
+            with suppress(Exception):  # the error that broke the capture is the one to raise
                 stream.end_capture()
             raise
         graph = stream.end_capture()
@@ -46,9 +46,10 @@ _one_captures = Lock()
 
 @contextmanager
 def nothing_copied() -> Iterator[None]:
-    """Refuse this thread's copies from the host: a graph would copy again what lies there by then.
+    """Refuse copies from the host in this thread. At each launch, a graph would copy the values of that moment.
 
-    Every such copy asks for pinned memory first. CuPy has one allocator of it for all threads, so one captures a time.
+    Each such copy first allocates pinned memory. CuPy has one allocator of pinned memory for all threads, so only one
+    thread may capture at a time.
     """
     usual, here = cupy.get_default_pinned_memory_pool().malloc, get_ident()
 
@@ -66,12 +67,12 @@ def nothing_copied() -> Iterator[None]:
 
 
 _idle: defaultdict[int, list[cupy.cuda.Stream]] = defaultdict(list)
-"""By device, the streams that nobody works on: the next one takes them, with cuBLAS's handles and memory for them."""
+"""For each device, the streams that are not in use. They are used again: each has a cuBLAS handle and memory."""
 
 
 @contextmanager
 def own_stream() -> Iterator[None]:
-    """Work on a stream of one's own from here to the end: the default stream cannot be captured."""
+    """Use a separate stream inside the `with` block, because the default stream cannot be captured."""
     cupy.cuda.get_current_stream().synchronize()
     idle = _idle[cupy.cuda.runtime.getDevice()]
     stream = idle.pop() if idle else cupy.cuda.Stream(non_blocking=True)
@@ -84,6 +85,6 @@ def own_stream() -> Iterator[None]:
 
 
 def free_bytes() -> int:
-    """Return how much of the device's memory nobody holds."""
+    """Return the bytes of the device's memory that are free."""
     free: int = cupy.cuda.runtime.memGetInfo()[0]
     return free

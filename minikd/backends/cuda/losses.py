@@ -1,4 +1,4 @@
-"""Softmax and the losses made of it, with their gradients."""
+"""Softmax and the losses that use it, with their gradients."""
 
 from functools import cache
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 
 from minikd.typing import Floats, Ints, Scalar
 
-# A thread a row: the largest logit, the sum of the exponentials, the row. Fine for some hundred classes.
+# One thread computes a row: the largest logit, the sum of the exponentials, the result. It suits some hundred classes.
 _log_softmax = cupy.ElementwiseKernel(
     "raw T z, T temperature, int64 K",
     "raw T logq",
@@ -33,13 +33,13 @@ def log_softmax(logits: Floats, temperature: float) -> Floats:
     return logq
 
 
-# The loss of row n and its gradient, each term times its weight; z are the student's logits, v the teacher's:
+# The loss of row n and its gradient, each term times its weight. z: the student's logits, v: the teacher's.
 #
 #     soft · T²·Σ_k p_k (log p_k − log q_k),  p = softmax(v/T), q = softmax(z/T);    soft · T (q − p)/N
 #     −hard · Σ_k t_k log q_k,                t = (1 − ε)·[k is the label] + ε/K;    hard · (q − t)/N,  q = softmax(z)
 #
-# A thread a row, and a block for up to 1,024 rows. Its threads' losses are added in pairs, always the same ones.
-# A label that is no class makes its row NaN: nothing else would tell, for the host does not look.
+# One thread computes a row; a block computes up to 1,024 rows. The block adds their losses in a fixed order.
+# If a label is no class, its row becomes NaN: the host does not check labels on a device.
 _LOSSES = """
 struct Row { T largest, rest; };                                     // log softmax(z/T)_k = z_k/T - largest - rest
 
@@ -95,7 +95,7 @@ extern "C" __global__ void minikd_losses(
 """
 
 ROWS = 1024
-"""Rows of a block. Of more rows there is a sum for each block, which are added up in a second launch."""
+"""Rows of a block. With more rows, a second launch adds the sums of the blocks."""
 
 
 @cache
@@ -105,7 +105,7 @@ def _losses(char: str) -> cupy.RawKernel:
 
 
 class TermWeights(NamedTuple):
-    """The weight of the soft term, of the hard one, and the label smoothing of the latter."""
+    """The weight of the soft term, the weight of the hard term, and the label smoothing of the hard term."""
 
     soft: float
     hard: float

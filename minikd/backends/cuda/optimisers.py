@@ -1,8 +1,8 @@
 """The optimisers' steps: one launch on the flat vectors.
 
-A step's numbers (`optim.Numbers`) are given as numbers, or as a table on the device with a row a step (S, 5), of which
-a counter on the device says the row: a step that is captured as a graph reads another row each time. Both kernels of a
-rule have one body, so they give the same bits.
+A step's numbers (`optim.Numbers`) are arguments, or the row of a table on the device (S, 5) with a row for each step.
+A counter on the device gives the row, so a step that is a graph reads the next row at each launch. The two kernels of a
+rule have the same body, so they give the same bits.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ NUMBERS = ("rate", "eps", "shrink", "decay", "tiny")
 
 
 def _both(inputs: str, outputs: str, body: str, name: str) -> tuple[cupy.ElementwiseKernel, cupy.ElementwiseKernel]:
-    """Return a rule's kernel that is given its numbers, and the one that reads them from a table."""
+    """Return two kernels of a rule: one takes the numbers as arguments, the other reads them from a table."""
     given = ", ".join(f"T {number}" for number in NUMBERS)
     reading = "".join(f"T {number} = table[row * {len(NUMBERS)} + {i}]; " for i, number in enumerate(NUMBERS))
     by_table = f"long long row = counter[1]; {reading}{body}"
@@ -33,7 +33,7 @@ def _both(inputs: str, outputs: str, body: str, name: str) -> tuple[cupy.Element
     )
 
 
-# w ← w − rate · m / (√v + ε), the running means brought up to date before; what is smaller than `tiny` becomes 0.
+# w ← w − rate · m / (√v + ε), after the running means are updated. Means smaller than `tiny` become 0 before that.
 _adam = _both(
     "T g, T beta1, T beta2, T one_less_beta1, T one_less_beta2",
     "T w, T m, T v",
@@ -62,13 +62,13 @@ def adam(
     decay: float,
     tiny: float,
 ) -> None:
-    """Take Adam's or AdamW's step on w, m and v in place; `rate` and `eps` hold the corrections for the bias."""
+    """Take Adam's or AdamW's step on w, m and v in place; `rate` and `eps` include the bias corrections."""
     beta1, beta2 = betas
     _adam[0](g, beta1, beta2, 1 - beta1, 1 - beta2, rate, eps, shrink, decay, tiny, w, m, v)
 
 
 def adam_by_table(w: Array, g: Array, m: Array, v: Array, betas: tuple[float, float], table: Table) -> None:
-    """Take the step of `adam` whose numbers are the table's next row."""
+    """Take the step of `adam` with the numbers of the table's next row."""
     beta1, beta2 = betas
     _adam[1](g, beta1, beta2, 1 - beta1, 1 - beta2, *table, w, m, v)
 
@@ -92,7 +92,7 @@ _plain_sgd = _both("T g", "T w", "w -= (g + decay * w) * rate;", "minikd_plain_s
 def sgd(
     w: Array, g: Array, velocity: Array | None, momentum: float, nesterov: bool, rate: float, decay: float, tiny: float
 ) -> None:
-    """Take a step of gradient descent on w, and on the velocity where there is momentum, in place."""
+    """Take a step of gradient descent on w in place; with momentum, on the velocity too."""
     if velocity is None:
         _plain_sgd[0](g, rate, 0.0, 1.0, decay, tiny, w)
     else:
@@ -100,7 +100,7 @@ def sgd(
 
 
 def sgd_by_table(w: Array, g: Array, velocity: Array | None, momentum: float, nesterov: bool, table: Table) -> None:
-    """Take the step of `sgd` whose numbers are the table's next row."""
+    """Take the step of `sgd` with the numbers of the table's next row."""
     if velocity is None:
         _plain_sgd[1](g, *table, w)
     else:

@@ -4,7 +4,7 @@ import cupy
 
 from minikd.typing import Floats, Mask
 
-# One round of max pooling: x is seen as (outer, size, inner), the windows lie along `size`.
+# One round of max pooling: x has the shape (outer, size, inner), and the windows are along `size`.
 _window_max = cupy.ElementwiseKernel(
     "raw T x, int64 size, int64 inner, int64 windows, int64 kernel, int64 stride, int64 padding",
     "T best, W winner",
@@ -23,7 +23,7 @@ _window_max = cupy.ElementwiseKernel(
     "minikd_window_max",
 )
 
-# Its backward pass: each pixel asks the windows that hold it whether it won there.
+# Its backward pass: each pixel adds up the gradients of those windows in which it was the maximum.
 _window_max_backward = cupy.ElementwiseKernel(
     "raw T dbest, raw W winner, int64 size, int64 inner, int64 windows, int64 kernel, int64 stride",
     "T dx",
@@ -49,7 +49,7 @@ def window_max(x: Floats, axis: int, size: int, stride: int, padding: int, windo
 
 
 def window_max_backward(dbest: Floats, winner: Mask, axis: int, kernel_size: int, stride: int, size: int) -> Floats:
-    """Return dx, of length `size` along the axis: each dbest at its winner, summed where windows overlap."""
+    """Return dx, of length `size` along the axis: each dbest at its maximum's pixel, summed where windows overlap."""
     N, C, H, W = tuple(size if i == axis else length for i, length in enumerate(dbest.shape))
     dx: Floats = cupy.empty((N, H, W, C), dbest.dtype).transpose(0, 3, 1, 2)
     _window_max_backward(dbest, winner, size, _inner(dx, axis), dbest.shape[axis], kernel_size, stride, dx)
@@ -57,7 +57,7 @@ def window_max_backward(dbest: Floats, winner: Mask, axis: int, kernel_size: int
 
 
 def _inner(x: Floats, axis: int) -> int:
-    """Return how many elements lie behind one step along the axis, in row order."""
+    """Return the product of the lengths of the axes after this one."""
     size = 1
     for length in x.shape[axis + 1 :]:
         size *= length

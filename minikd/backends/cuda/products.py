@@ -1,10 +1,10 @@
-"""Matrix products on a device: cuBLAS called by its own names, through ctypes.
+"""Matrix products on a device: calls of cuBLAS through ctypes.
 
-CuPy's own `@` refuses to run while a stream is captured as a CUDA graph. cuBLAS itself does not, if its workspace was
-given to it beforehand: so each stream has a handle here, with a workspace of its own.
+CuPy's own `@` refuses to run while a stream is captured as a CUDA graph. cuBLAS itself can run, if it got its workspace
+before. So each stream has its own handle here, with its own workspace.
 
-cuBLAS reads matrices column by column. An array that lies row by row is its own transpose to it, so out = a b is asked
-for as outᵀ = bᵀ aᵀ, and no operand is copied.
+cuBLAS reads matrices column by column, so it sees a row-major array as its transpose. So out = a b is computed as
+outᵀ = bᵀ aᵀ, and no operand is copied.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ from minikd.backends import address_of
 from minikd.typing import Floats, Shape
 
 WORKSPACE = 32 << 20
-"""Bytes: what NVIDIA advises for Hopper. A product that needs more takes a slower way."""
+"""Bytes. NVIDIA recommends this size for Hopper. With a smaller workspace, cuBLAS may choose slower algorithms."""
 
 TF32 = 3
-"""CUBLAS_TF32_TENSOR_OP_MATH: operands are rounded to 10 bits. CUPY_TF32=1 asks for it, for CuPy's own products too."""
+"""CUBLAS_TF32_TENSOR_OP_MATH: operands are rounded to 10 bits. CUPY_TF32=1 sets it, for CuPy's own products too."""
 
 
 class Laid(NamedTuple):
-    """An operand as cuBLAS is told of it: its memory, whether it is a transposed view, elements from line to line."""
+    """An operand for cuBLAS: the array, whether it is a transposed view, and the elements from one line to the next."""
 
     x: Floats
     transposed: bool
@@ -35,8 +35,8 @@ class Laid(NamedTuple):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """Return cuBLAS, of the CUDA that CuPy is built for, or None where there is no such library."""
-    cublas.getVersion(cupy.cuda.device.get_cublas_handle())  # CuPy loads its own; the name then means that one
+    """Return cuBLAS, of the CUDA version that CuPy is built for, or None if it is not installed."""
+    cublas.getVersion(cupy.cuda.device.get_cublas_handle())  # CuPy loads its cuBLAS, and the name below then finds it
     try:
         return ctypes.CDLL(f"libcublas.so.{runtime.runtimeGetVersion() // 1000}")
     except OSError:
@@ -44,12 +44,12 @@ def library() -> ctypes.CDLL | None:
 
 
 def capturable() -> bool:
-    """Return whether products can be captured as a part of a CUDA graph."""
+    """Return whether products can be part of a CUDA graph."""
     return library() is not None
 
 
 class Handle:
-    """cuBLAS's state for one stream. It is made at the stream's first product, which must not be under capture."""
+    """cuBLAS's state for one stream. It is made at the stream's first product, which must not be during a capture."""
 
     def __init__(self, blas: ctypes.CDLL, stream: int) -> None:
         self.blas, self.pointer, self.workspace = blas, ctypes.c_void_p(), cupy.empty(WORKSPACE, "u1")
@@ -62,7 +62,7 @@ class Handle:
             self.call("cublasSetMathMode", TF32)
 
     def call(self, name: str, *arguments: object, pointer: object = None) -> None:
-        """Call a function of cuBLAS. Its error is CuPy's, which `backends.device_errors` explains."""
+        """Call a function of cuBLAS. Raises CuPy's class of error, which `backends.device_errors` explains."""
         status = getattr(self.blas, name)(self.pointer if pointer is None else pointer, *arguments)
         if status:
             raise cublas.CUBLASError(status)
@@ -70,14 +70,15 @@ class Handle:
 
 @cache
 def handle_of(device: int, stream: int) -> Handle | None:
-    """Return the handle of a device's stream, None where there is no cuBLAS to call."""
+    """Return the handle of a device's stream, or None without cuBLAS."""
     return Handle(blas, stream) if (blas := library()) else None
 
 
 def product(a: Floats, b: Floats, out: Floats | None = None) -> Floats:
-    """Return a @ b, in `out` if it is given: of vectors, of matrices, or of two stacks of as many matrices.
+    """Return a @ b, written to `out` if given. a and b are vectors, matrices, or two stacks of equally many matrices.
 
-    Operands lie row by row or column by column; others are copied. Both are float32, or both float64.
+    Operands that are neither row-major nor column-major are copied. Other dtypes than float32 or float64, or two
+    different ones, go to CuPy.
     """
     stream = cupy.cuda.get_current_stream().ptr
     handle = handle_of(runtime.getDevice(), stream)
@@ -101,7 +102,7 @@ def product(a: Floats, b: Floats, out: Floats | None = None) -> Floats:
 
 
 def check_shapes(a: Floats, b: Floats, left: Shape, right: Shape) -> None:
-    """Refuse operands that do not fit, with the error that `@` has."""
+    """Raise the error of `@` for operands that do not fit."""
     if len(left) != len(right) or left[:-2] != right[:-2] or left[-1] != right[-2]:
         raise ValueError(f"a product of shapes {a.shape} and {b.shape}: the inner lengths, or the stacks, differ")
 
@@ -123,7 +124,7 @@ def multiply(handle: Handle, left: Laid, right: Laid, target: Floats) -> None:
 
 
 def laid(x: Floats) -> Laid:
-    """Return how the matrices of x (..., rows, columns) lie; copied where they lie neither way."""
+    """Return x (..., rows, columns) as an operand. It is copied if it is neither row-major nor column-major."""
     if not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous:
         return Laid(x, True, x.shape[-2])
     return Laid(cupy.ascontiguousarray(x), False, x.shape[-1])

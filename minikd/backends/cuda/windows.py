@@ -1,10 +1,10 @@
-"""The adjoint of taking windows: each pixel gathers from the windows that read it."""
+"""The adjoint of taking windows: each pixel sums the values that its windows send back."""
 
 import cupy
 
 from minikd.typing import Floats, Shape
 
-# The adjoint of "take windows": each pixel of dx̄ (N, H, W, C) gathers from the rows (N, P, Q, R, S, C) that read it.
+# Each pixel of dx̄ (N, H, W, C) sums the elements of dcols (N, P, Q, R, S, C) that were copied from it.
 _gather_windows = cupy.ElementwiseKernel(
     "raw T dcols, int64 H, int64 W, int64 C, int64 P, int64 Q, int64 R, int64 S, "
     "int64 sy, int64 sx, int64 dy, int64 dx",
@@ -30,5 +30,5 @@ _gather_windows = cupy.ElementwiseKernel(
 def gather_windows(
     dcols: Floats, dpadded: Floats, outputs: Shape, kernel: Shape, stride: Shape, dilation: Shape
 ) -> None:
-    """Fill dpadded (N, H, W, C) with the sum of what all windows send back to each pixel."""
+    """Fill dpadded (N, H, W, C): each pixel is the sum of the values that all windows send back to it."""
     _gather_windows(dcols, *dpadded.shape[1:], *outputs, *kernel, *stride, *dilation, dpadded)

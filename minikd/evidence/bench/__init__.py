@@ -1,1 +1,1 @@
-"""`minikd bench`: the same work from the same weights in minikd, in PyTorch and in other engines, side by side."""
+"""`minikd bench`: times the same work, from the same weights, in minikd, PyTorch and other engines."""

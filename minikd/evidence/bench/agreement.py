@@ -1,4 +1,4 @@
-"""Do two sides do the same work? Asked before any clock starts: a fast wrong answer is no answer."""
+"""Checks before any timing that all sides compute the same results."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,16 @@ from minikd.evidence.bench.timing import Side
 from minikd.evidence.differences import relative_distance
 
 BOUND = 1e-3
-"""By how much, relatively, two sides may differ in float32.
+"""The largest relative difference of two sides in float32.
 
-Rounding alone makes 1e-6. But where two pixels of a pooling window are equal but for the last bit, another order of
-adding lets the other one win: PyTorch's two memory orders differ by 6e-4 in the teacher's gradient for that reason.
+Rounding alone gives 1e-6. But if two pixels of a pooling window differ only in the last bit, another order of adding
+can make the other one the maximum. For this reason PyTorch's two memory orders differ by 6e-4 in the teacher's
+gradient.
 """
 
 
 def check_agreement(work: str, sides: Sequence[Side]) -> float:
-    """Return the largest difference of any side from the first, or raise `BenchError` where one exceeds the bound."""
+    """Return the largest difference of any side from the first. Raises `BenchError` if one exceeds the bound."""
     first, *others = sides
     wanted = first.proof()
     largest = 0.0
@@ -23,7 +24,7 @@ def check_agreement(work: str, sides: Sequence[Side]) -> float:
         found = side.proof()
         for what, value in found.items():
             gap = relative_distance(value, wanted[what])
-            if not gap <= BOUND:  # a NaN too
+            if not gap <= BOUND:  # also true for NaN
                 raise BenchError(
                     f"{work}: {what} of {side.name} and of {first.name} differ by {gap:.1e} (relative; bound "
                     f"{BOUND:.0e}), so they do not do the same work and are not timed; please report it with the "

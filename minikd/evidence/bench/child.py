@@ -1,7 +1,7 @@
-"""Run by its path: python child.py THREADS COMMAND...  Starts the command, and says what it took as JSON, after it.
+"""Run by its path: python child.py THREADS COMMAND... Runs the command, then prints its time and memory as JSON.
 
-A process of its own, for the peak that the system keeps of a process begins with that of the one that started it: a
-benchmark that has PyTorch in memory would lend every child its own peak. This one holds next to nothing.
+This is a separate process because a process inherits the peak memory of the process that started it. If the benchmark
+itself, with PyTorch in memory, started the command, it would pass on its own peak. This process uses almost no memory.
 """
 
 import json
@@ -11,7 +11,7 @@ import time
 
 
 def main(threads: int, command: list[str]) -> int:
-    """Run the command on so many cores; return its exit status."""
+    """Run the command on this many cores, and return its exit status."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a benchmark's numbers depend on beside the code: the machine, the libraries, how many threads each may use."""
+"""What a benchmark's numbers depend on besides the code: the machine, the libraries and their numbers of threads."""
 
 import os
 from importlib.metadata import PackageNotFoundError, version
@@ -8,7 +8,7 @@ from minikd.machine import cpu
 from minikd.training.parallel import cores
 
 OPENBLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Some machines set these for safety's sake; they take OpenBLAS's fast kernels away."""
+"""Some machines set these variables, which switch OpenBLAS's fast kernels off."""
 
 VARIABLES = (*OPENBLAS, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -16,7 +16,7 @@ PACKAGES = ("minikd", "numpy", "scipy", "torch", "scikit-learn", "thinc", "autog
 
 
 class Blas(TypedDict):
-    """A library of matrix products, as it was loaded: whose kernels, and how many threads it uses by itself."""
+    """A loaded library of matrix products: its kernels, and its default number of threads."""
 
     library: str
     version: str
@@ -26,7 +26,7 @@ class Blas(TypedDict):
 
 
 class BenchConditions(TypedDict):
-    """`threads` is what every side was limited to; `torch` says what PyTorch tells of itself, if it took part."""
+    """`threads` is the limit for every side. `torch` describes PyTorch's kernels, if it took part."""
 
     cpu: str
     cores: int
@@ -38,7 +38,7 @@ class BenchConditions(TypedDict):
 
 
 def circumstances(threads: int, with_torch: bool) -> BenchConditions:
-    """Return where and with what this process measures."""
+    """Return the machine and the libraries of this process."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -57,7 +57,7 @@ def circumstances(threads: int, with_torch: bool) -> BenchConditions:
 
 
 def libraries() -> list[Blas]:
-    """Return every BLAS in this process: NumPy's and SciPy's wheels bring one each."""
+    """Return every BLAS in this process. NumPy's and SciPy's wheels contain one each."""
     from threadpoolctl import threadpool_info
 
     return [
@@ -74,7 +74,7 @@ def libraries() -> list[Blas]:
 
 
 def torch_kernels() -> str:
-    """Return what PyTorch says of its kernels and threads."""
+    """Return PyTorch's description of its kernels and threads."""
     import torch
 
     return f"{torch.backends.cpu.get_cpu_capability()} kernels, {torch.get_num_threads()} threads"

@@ -1,4 +1,4 @@
-"""The figure of the benchmark: how many times as long as minikd the others take, on a logarithmic axis."""
+"""The figure of the benchmark: the times of the others as multiples of minikd's, on a logarithmic axis."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -17,14 +17,14 @@ BARS = {
     "best": ("PyTorch, its best configuration", style.BLUE, "///"),
     "roofline": ("the matrix products alone", "#D0D0D0", "..."),
 }
-"""Name, colour and hatch of each bar: a grey print tells them apart by the hatch."""
+"""Name, colour and hatch of each bar. The hatch distinguishes them in a grey print."""
 
 NEAR = 1.3
-"""A target no more than this many times a bar's length would lie on the bar's number."""
+"""A target up to this many times a bar's length would be on top of the bar's number."""
 
 
 def ratio_figure(report: BenchReport) -> "Figure":
-    """Draw a group of bars for each work, the length a ratio to minikd, with the target as a mark on it."""
+    """Draw a group of bars for each work. A bar's length is the ratio to minikd; a mark shows the target."""
     rows = [row for row in report["rows"] if shown(row)]
     figure = style.new_figure(10, 1.7 + 0.75 * len(rows), "Time and memory, as multiples of minikd's")
     ax = figure.subplots()
@@ -61,7 +61,7 @@ def group(ax: "Axes", place: int, row: BenchRow) -> None:
         target = targets.get(kind)
         if target:
             ax.plot([target], [y], "D", color=style.INK, markersize=5, markeredgecolor="white", markeredgewidth=0.8)
-        beside = target if target and 1 <= value <= target < NEAR * value else value  # not under the mark
+        beside = target if target and 1 <= value <= target < NEAR * value else value  # beside the mark
         ax.text(beside, y, f"  {value:.2f}  ", va="center", ha="left" if beside >= 1 else "right", fontsize=8.5)
 
 
@@ -74,7 +74,7 @@ def label(row: BenchRow) -> str:
 
 
 def scale(ax: "Axes", values: list[float]) -> None:
-    """Put round numbers on the axis, with room for the numbers at the bars' ends."""
+    """Put round numbers on the axis, and leave room for the numbers at the ends of the bars."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     ax.set_xlim(min([0.4, *values]) / 1.5, max([2.0, *values]) * 1.5)
@@ -84,7 +84,7 @@ def scale(ax: "Axes", values: list[float]) -> None:
 
 
 def legend() -> "tuple[list[Patch], list[str]]":
-    """Return what each bar is."""
+    """Return the legend's patches and their texts."""
     from matplotlib.patches import Patch
 
     made: Mapping[str, Patch] = {

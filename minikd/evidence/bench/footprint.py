@@ -1,4 +1,4 @@
-"""How much an installation weighs: a package, what it declares that it needs, and what that needs in turn."""
+"""The size of an installation: a package, its declared dependencies, and their dependencies."""
 
 from importlib.metadata import distribution, requires
 from pathlib import Path
@@ -7,12 +7,12 @@ import minikd
 
 
 def installed_bytes(*names: str) -> int:
-    """Return the bytes of these distributions and all that they need, as they lie on the disk, each counted once."""
+    """Return the bytes on disk of these distributions and all their dependencies, each counted once."""
     return sum(own_bytes(name) for name in needed(*names))
 
 
 def needed(*names: str) -> set[str]:
-    """Return the names of these distributions and of all that they need on this machine."""
+    """Return the names of these distributions and of all their dependencies on this machine."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
@@ -30,8 +30,8 @@ def needed(*names: str) -> set[str]:
 
 
 def own_bytes(name: str) -> int:
-    """Return the bytes of one distribution's files, without what Python compiles from them."""
-    if name == "minikd":  # which an editable installation has elsewhere
+    """Return the bytes of one distribution's files, without Python's compiled files."""
+    if name == "minikd":  # an editable installation has it elsewhere
         paths = [path for path in Path(minikd.__file__).parent.rglob("*") if path.is_file()]
     else:
         listed = [Path(str(file.locate())) for file in distribution(name).files or []]

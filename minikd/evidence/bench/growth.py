@@ -1,10 +1,10 @@
-"""How time and memory grow with the images, the channels and the batch, and what a second thread gives.
+"""How time and memory grow with the images, the channels and the batch, and the speed-up of a second thread.
 
 The training is the teacher's, the convolution one of 3x3 to 32 channels on 32 images of 28x28, forward and backward.
 
-Convolutions, pooling and dense layers do the same for every image, and the same for every channel, so time should lie
-on a straight line over them. A line is fitted to each series, and the point that lies farthest from it is told. Memory
-is what NumPy and Python ask for at the highest moment, from before the model and the data are copied to the work's end.
+Convolutions, pooling and dense layers do the same for every image and every channel, so the time should grow along a
+straight line. A line is fitted to each series, and the point farthest from it is reported. Memory is the peak of what
+NumPy and Python allocate, from before model and data are copied until the end of the work.
 """
 
 import tracemalloc
@@ -24,12 +24,12 @@ from minikd.evidence.bench.works import TeacherAndStudent
 from minikd.training.parallel import workers
 
 TWO_THREADS = 1.7
-"""How many times as fast two threads should be as one."""
+"""The speed-up that two threads should reach."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where the series are measured, and how often."""
+    """The points of the series, and the number of measurements."""
 
     images: tuple[int, ...] = (3840, 7680, 15_360, 30_720)
     channels: tuple[int, ...] = (8, 16, 32, 64, 128)
@@ -42,7 +42,7 @@ QUICK = Span((256, 512), (4, 8), (32, 64), 1, 0.01)
 
 
 class Series(TypedDict):
-    """Median milliseconds and highest megabytes over `x`, and how far, relatively, a point lies off their lines."""
+    """Median milliseconds and peak megabytes over `x`, and the largest relative distance of a point from the lines."""
 
     title: str
     axis: str
@@ -65,10 +65,10 @@ class Threads(TypedDict):
 
 
 class Growth(TypedDict):
-    """What `minikd bench --scaling --json` writes; the series by "images", "channels" and "batch".
+    """The output of `minikd bench --scaling --json`, with the series by "images", "channels" and "batch".
 
-    `activations_mb` is what one image's activations take, all layers' outputs together; `batch_mb` by how much the
-    highest memory of a step grows with one more image in the batch.
+    `activations_mb` is the memory of one image's activations, the outputs of all layers together. `batch_mb` is the
+    growth of a step's peak memory for each further image in the batch.
     """
 
     machine: BenchConditions
@@ -102,7 +102,7 @@ def growth(span: Span, threads: int, say: Callable[[str], None]) -> Growth:
 
 
 def measured(title: str, axis: str, points: Sequence[SeriesPoint], repeats: int) -> Series:
-    """Return the memory of every point, and its time: the median of rounds through all points in a drawn order."""
+    """Return the memory of every point, and its time: the median over rounds through all points in random order."""
     mb = [peak(point) for point in points]
     works = [point.prepare() for point in points]
     times: list[list[float]] = [[] for _ in points]
@@ -117,7 +117,7 @@ def measured(title: str, axis: str, points: Sequence[SeriesPoint], repeats: int)
 
 
 def peak(point: SeriesPoint) -> float:
-    """Return the most megabytes that a point holds at once, from its preparation to its end."""
+    """Return the peak memory of a point in megabytes, from its preparation to its end."""
     tracemalloc.start()
     try:
         point.prepare()()
@@ -127,7 +127,7 @@ def peak(point: SeriesPoint) -> float:
 
 
 def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Return slope and height at 0 of the line whose relative distances from the points have the least squares."""
+    """Return slope and intercept of the line with the smallest squares of relative distances from the points."""
     matrix = np.stack([np.asarray(x), np.ones(len(x))], 1) / np.asarray(y)[:, None]
     (slope, height), *_ = np.linalg.lstsq(matrix, np.ones(len(x)))
     return float(slope), float(height)
@@ -140,14 +140,14 @@ def off_line(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 class NamedSide:
-    """A side under another name."""
+    """A side with another name."""
 
     def __init__(self, name: str, side: Side) -> None:
         self.name, self.run, self.proof = name, side.run, side.proof
 
 
 def one_and_all(stage: TeacherAndStudent, span: Span) -> Threads:
-    """Race the teacher's training step on one thread against the same on all."""
+    """Compare the times of the teacher's training step on one thread and on all threads."""
     sides = [
         NamedSide("one", OurTraining(training(), replace(stage, map_=map))),
         NamedSide("all", OurTraining(training(), stage)),

@@ -1,4 +1,4 @@
-"""The growth of time and memory as text and as a figure."""
+"""Shows the growth of time and memory as text and as a figure."""
 
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ def text(found: Growth) -> str:
 
 
 def series_cells(series: Series) -> tuple[str, ...]:
-    """Return a series' line: its ends, and how many times as much its last point takes as its first."""
+    """Return the line of a series: its ends, and the ratio of the last point to the first."""
     x, ms, mb = series["x"], series["ms"], series["mb"]
     return (
         f"{series['title']} by {series['axis']}",
@@ -49,7 +49,7 @@ def series_cells(series: Series) -> tuple[str, ...]:
 
 
 def growth_figure(found: Growth) -> "Figure":
-    """Draw time above and memory below, each series with its line; every axis starts at 0."""
+    """Draw time above and memory below, each series with its line. Every axis starts at 0."""
     figure = style.new_figure(11, 6.4, "How time and memory grow: what was measured, and the straight lines through it")
     upper, lower = figure.subplots(2, 3)
     for ax, series in zip(upper, found["series"].values(), strict=True):

@@ -1,8 +1,8 @@
 """The main job as a process in minikd, shortened: a teacher, a baseline, a distilled student, and their test errors.
 
-Its twin is torch_job.py. Both train the networks of `minikd distill` by its recipe, but for fewer epochs and without
-augmentation, so that both do the same work; both keep pixels as uint8, cache the teacher's logits, and write the three
-models' weights.
+torch_job.py is the same job in PyTorch. Both train the networks of `minikd distill` with its recipe, but for fewer
+epochs and without augmentation, so that both do the same work. Both keep pixels as uint8, cache the teacher's logits,
+and write the weights of the three models.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the job's flags, the same as its twin's."""
+    """Return the parser of the job's flags, which are the same in torch_job.py."""
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--teacher-epochs", type=int, required=True)
     made.add_argument("--student-epochs", type=int, required=True)

@@ -1,4 +1,4 @@
-"""minikd's side: the very step that `minikd distill` takes, and the very calls that evaluate a model."""
+"""minikd's side: exactly the step of `minikd distill`, and the calls that evaluate a model."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,21 +29,21 @@ from minikd.training.run import Run
 from minikd.typing import Floats
 
 PROOF_STEPS = 3
-"""Steps whose losses are compared; rounding grows from step to step."""
+"""The number of steps whose losses are compared. Rounding grows from step to step."""
 
 HOST = Backend("numpy", "where the benchmark runs")
 
 BETA = 0.9
-"""Adam's first: after one step its mean of the gradients is (1 - BETA) times the first gradient."""
+"""Adam's first beta. After one step, its mean of the gradients is (1 - BETA) times the first gradient."""
 
 
 def our_side(problem: Problem, stage: TeacherAndStudent) -> Side:
-    """Return minikd's way to do a work."""
+    """Return minikd's side of a work."""
     return OurTraining(problem, stage) if isinstance(problem, TrainingStep) else OurInference(problem, stage)
 
 
 class NumpyAlone:
-    """minikd's way once more, with NumPy's lines in place of compiled loops: what the extra `fast` brings."""
+    """minikd's side with NumPy instead of compiled loops, to show the gain of the extra `fast`."""
 
     name = "minikd, NumPy alone"
 
@@ -60,7 +60,7 @@ class NumpyAlone:
 
 
 def objective_of(problem: TrainingStep, backend: Backend = HOST) -> Objective:
-    """Return what a step is taken for, with what it needs on a backend."""
+    """Return the objective of a step, with its arrays on a backend."""
     method = SoftTargets(TEMPERATURE, ALPHA)
     match problem.teacher:
         case None:
@@ -72,7 +72,7 @@ def objective_of(problem: TrainingStep, backend: Backend = HOST) -> Objective:
 
 
 class OurTraining:
-    """Steps of `training.loop`, from uint8 pixels to new weights."""
+    """Training steps of `training.loop`, from uint8 pixels to new weights."""
 
     name = "minikd"
 
@@ -100,7 +100,7 @@ class OurTraining:
 
 
 class OurInference:
-    """One image as `minikd predict` answers it, many as `minikd evaluate` does, on all threads."""
+    """Inference: one image as in `minikd predict`, or many as in `minikd evaluate`, on all threads."""
 
     name = "minikd"
 
@@ -110,7 +110,7 @@ class OurInference:
         self.many = replace(stage.views, images=images, labels=labels)
 
     def logits(self, number: int) -> Floats:
-        """Return the answers."""
+        """Return the logits."""
         if self.count > 1:
             return logits_of(self.model, self.many, self.stage.map_)
         i = number % len(self.stage.views)

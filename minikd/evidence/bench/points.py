@@ -1,4 +1,4 @@
-"""The works whose growth is measured: a pass by its images, a convolution by its channels, a step by its batch."""
+"""The works whose growth is measured: a pass over images, a convolution over channels, a step over batch sizes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from minikd.nn import Conv2d
 from minikd.typing import Shape
 
 STEPS = 512
-"""Images that a point of the batch series trains on at one call, in steps of its size."""
+"""Images on which a point of the batch series trains in one call, in steps of its batch size."""
 
 CONVOLVED = 32
 """Images in the batch of the convolution."""
@@ -23,7 +23,10 @@ CONVOLVED = 32
 
 @dataclass(frozen=True)
 class SeriesPoint:
-    """A place on a series: `prepare` makes all that the work needs and returns it; a call does it `times` times."""
+    """A point of a series.
+
+    `prepare` makes everything that the work needs and returns it. A call does the work `times` times.
+    """
 
     x: int
     times: int
@@ -46,7 +49,7 @@ def activations() -> int:
 
 
 def by_images(stage: TeacherAndStudent, counts: Sequence[int]) -> list[SeriesPoint]:
-    """Return passes of the teacher's training over so many images, a copy of which it holds."""
+    """Return passes of the teacher's training over these numbers of images, with a copy of the images."""
 
     def prepare(count: int) -> Callable[[], object]:
         views = replace(stage.views, images=stage.views.images[:count].copy(), labels=stage.views.labels[:count])
@@ -58,7 +61,7 @@ def by_images(stage: TeacherAndStudent, counts: Sequence[int]) -> list[SeriesPoi
 
 
 def by_batch(stage: TeacherAndStudent, sizes: Sequence[int]) -> list[SeriesPoint]:
-    """Return steps of the teacher's training in batches of so many images."""
+    """Return steps of the teacher's training with these batch sizes."""
 
     def prepare(size: int, steps: int) -> Callable[[], object]:
         side = OurTraining(training(), replace(stage, batches=epoch_order(len(stage.views), size, 0, 0)))
@@ -69,7 +72,7 @@ def by_batch(stage: TeacherAndStudent, sizes: Sequence[int]) -> list[SeriesPoint
 
 
 def by_channels(counts: Sequence[int]) -> list[SeriesPoint]:
-    """Return a 3x3 convolution of so many channels to 32, forward and backward, on one thread."""
+    """Return 3x3 convolutions from these numbers of channels to 32, forward and backward, on one thread."""
 
     def prepare(count: int) -> Callable[[], object]:
         rng = np.random.default_rng(0)

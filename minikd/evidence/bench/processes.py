@@ -1,4 +1,4 @@
-"""Whole processes side by side: their seconds from start to end, and the most memory that they held."""
+"""Measures whole processes: their seconds from start to end, and their peak memory."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ CHILD = Path(__file__).with_name("child.py")
 
 @dataclass(frozen=True)
 class ProcessUsage:
-    """What a process took, and the last line that it printed."""
+    """The time and memory of a process, and the last line that it printed."""
 
     seconds: float
     peak_bytes: float
@@ -31,7 +31,7 @@ class ChildReport(TypedDict):
 
 
 def spend(command: Sequence[str], threads: int) -> ProcessUsage:
-    """Run Python with these arguments on so many cores. Raises BenchError, with what it said, where it fails."""
+    """Run Python with these arguments on this many cores. Raises BenchError, with the output, if it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
     done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
     if done.returncode:

@@ -1,12 +1,12 @@
-"""The roofline: the matrix products of a work alone, at the best speed that this machine's BLAS reaches.
+"""The roofline: only the matrix products of a work, at the best speed of this machine's BLAS.
 
-A step of a network is its matrix products, and all else (copying windows, pooling, activations, losses, the optimiser)
-is overhead. So a step cannot be faster than its products, and one that takes twice as long spends half its time beside
-them. PyTorch is not bound by this line: its convolutions need not be products by this BLAS.
+Everything in a step except its matrix products is overhead: copying windows, pooling, activations, losses, the
+optimiser. So a step cannot be faster than its products. If it takes twice as long, it spends half its time on overhead.
+The roofline does not limit PyTorch, because its convolutions need not be products of this BLAS.
 
-Each product is cut along the axis that runs over the batch, one share for each thread, and each share into chunks. Its
-arrays are contiguous and the same chunk is multiplied again and again, so nothing waits for memory that fits a cache.
-The chunk is the fastest of several sizes, each tried on one thread.
+Each product is cut along the batch axis into one share for each thread, and each share into chunks. The arrays are
+contiguous, and the same chunk is multiplied repeatedly, so a chunk that fits into a cache does not wait for memory. The
+size of the chunks is the fastest of several, each tried on one thread.
 """
 
 import math
@@ -21,14 +21,14 @@ from minikd.nn import Conv2d, Linear, Sequential
 from minikd.typing import Floats, Shape
 
 CHUNKS = (2**16, 2**18, 2**20, 2**22, 2**30)
-"""Bytes of a chunk's three arrays that are tried: from the first-level cache to no cutting at all."""
+"""Bytes of a chunk's three arrays, to try: from the size of the first-level cache to a single chunk."""
 
 TRIAL = 0.02
-"""Seconds that a chunk is tried for."""
+"""Seconds for which each size of a chunk is tried."""
 
 
 class Product(NamedTuple):
-    """(M, N) = (M, K) @ (K, N), with the letter of the axis that runs over the batch."""
+    """(M, N) = (M, K) @ (K, N), with the letter of the batch axis."""
 
     name: str
     M: int
@@ -38,7 +38,7 @@ class Product(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions."""
+        """The number of multiplications and additions."""
         return 2 * self.M * self.K * self.N
 
 
@@ -53,7 +53,7 @@ def products_of(problem: Problem, image: Shape, batch: int) -> list[Product]:
 
 
 def products(model: Sequential, image: Shape, batch: int, training: bool) -> Iterator[Product]:
-    """Yield the products of a forward pass, and in training those of dw and dx; nobody needs the first layer's dx."""
+    """Yield the products of a forward pass, and in training those of dw and dx. The first layer's dx is not needed."""
     shape, first = image, True
     for i, layer in enumerate(model.layers):
         name, after = f"{i}.{type(layer).__name__}", layer.output_shape(shape)
@@ -70,7 +70,7 @@ def products(model: Sequential, image: Shape, batch: int, training: bool) -> Ite
 
 
 class Share(NamedTuple):
-    """One thread's part of a product: a @ b into out, so many times; a fraction where chunks do not come out even."""
+    """One thread's part of a product: a @ b into out, `times` times; a fraction if the last chunk is smaller."""
 
     a: Floats
     b: Floats
@@ -79,23 +79,23 @@ class Share(NamedTuple):
 
 
 def chunked(product: Product, threads: int, most_bytes: int) -> Share:
-    """Return a thread's share of a product in chunks of at most so many bytes."""
+    """Return a thread's share of a product in chunks of at most `most_bytes`."""
     _, M, K, N, axis = product
     whole = max(1, (M if axis == "M" else K) // threads)
-    fixed, each = (K * N, K + N) if axis == "M" else (M * N, M + N)  # elements of the array that stays, of a row
+    fixed, each = (K * N, K + N) if axis == "M" else (M * N, M + N)  # elements of the uncut array, and of a row
     chunk = min(whole, max(16, (most_bytes // 4 - fixed) // each))
     M, K = (chunk, K) if axis == "M" else (M, chunk)
     return Share(np.ones((M, K), np.float32), np.ones((K, N), np.float32), np.empty((M, N), np.float32), whole / chunk)
 
 
 def fastest(product: Product, threads: int) -> Share:
-    """Return the share whose chunks take the least time."""
+    """Return the share with the fastest chunks."""
     shares = [chunked(product, threads, most) for most in CHUNKS]
     return min(shares, key=lambda share: share.times * trial(share))
 
 
 def trial(share: Share) -> float:
-    """Return the least seconds that a chunk's product takes."""
+    """Return the shortest time of a chunk's product, in seconds."""
     best, end = math.inf, time.perf_counter() + TRIAL
     while (start := time.perf_counter()) < end:
         np.matmul(share.a, share.b, out=share.out)
@@ -104,7 +104,7 @@ def trial(share: Share) -> float:
 
 
 class Roofline:
-    """The products as a side of the race: every thread does its shares, one after the other, and nothing else."""
+    """The products as a side of the benchmark: every thread only does its shares, one after the other."""
 
     name = "matrix products alone"
 
@@ -119,7 +119,7 @@ class Roofline:
         ]
 
     def run(self, numbers: range) -> None:
-        """Do all products once for each number, in one call of the threads: starting them is no product."""
+        """Do all products once for each number, in one call of the threads, so that their start counts only once."""
         list(self.stage.map_(lambda thread: self.work(self.shares[thread], len(numbers)), range(self.threads)))
 
     def work(self, shares: list[Share], count: int) -> None:
@@ -129,5 +129,5 @@ class Roofline:
                 np.matmul(share.a, share.b, out=share.out)
 
     def proof(self) -> Mapping[str, Floats]:
-        """There is nothing to agree on: the numbers multiplied are all 1."""
+        """Return nothing to compare, because all numbers in the products are 1."""
         return {}

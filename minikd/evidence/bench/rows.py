@@ -1,4 +1,4 @@
-"""A line of the benchmark's table as a value: medians, their spread, and the ratios made from the medians."""
+"""A line of the benchmark's table as a value: medians, their spread, and the ratios of the medians."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -7,16 +7,16 @@ from minikd.evidence.bench.timing import Times
 
 
 class BenchRow(TypedDict):
-    """One work. None where there is nothing to compare with, and where a number has another unit.
+    """One work. A value is None if there is nothing to compare with, or if the work has another unit.
 
-    `minikd_ms`, `torch_default_ms`, `torch_best_ms`, `roofline_ms`: medians in milliseconds; or `minikd_mb` and
-    `torch_default_mb`, in millions of bytes. `ratio_default` and `ratio_best` are PyTorch's number divided by minikd's,
-    so more than 1 is for minikd; `best` names the fastest of PyTorch's configurations. `roofline_ms` is the time of the
-    matrix products alone, and `ratio_roofline` minikd's time divided by it. `target_default` and `target_best` are the
-    least that these ratios should be, `target_roofline` the most. `all_ms` has every side's median, `spread_ms` the
-    quartiles of its bursts, `engines_ms` the medians of other engines, `lacking` what keeps the rest from this work.
-    `numpy_ms` is minikd's time without compiled loops, where it has any, and `first_call_s` the seconds that
-    torch.compile's first call took.
+    `minikd_ms`, `torch_default_ms`, `torch_best_ms` and `roofline_ms` are medians in milliseconds; `minikd_mb` and
+    `torch_default_mb` are in millions of bytes. `ratio_default` and `ratio_best` are PyTorch's number divided by
+    minikd's, so above 1 minikd is better. `best` names the fastest of PyTorch's configurations. `roofline_ms` is the
+    time of the matrix products alone, and `ratio_roofline` is minikd's time divided by it. `target_default` and
+    `target_best` are lower limits for these ratios, `target_roofline` is an upper limit. `all_ms` has the median of
+    every side, `spread_ms` the quartiles of its bursts, `engines_ms` the medians of other engines, and `lacking` the
+    reasons why engines cannot do this work. `numpy_ms` is minikd's time without compiled loops, if it uses any.
+    `first_call_s` is the time of torch.compile's first call in seconds.
     """
 
     work: str
@@ -72,7 +72,10 @@ EMPTY = BenchRow(
 def timed_row(
     times: Mapping[str, Times], configurations: Sequence[str], engines: Sequence[str], roofline: str
 ) -> BenchRow:
-    """Return the numbers of a work from all sides' times; `configurations` are PyTorch's, its defaults first."""
+    """Return the numbers of a work from the times of all sides.
+
+    `configurations` are PyTorch's, with its defaults first.
+    """
     medians = {name: found.median for name, found in times.items()}
     ours = medians["minikd"]
     best = min(configurations, key=lambda name: medians[name], default=None)
@@ -97,7 +100,7 @@ def timed_row(
 
 
 def sized_row(ours: float, theirs: float | None) -> BenchRow:
-    """Return the numbers of two amounts of bytes."""
+    """Return the row of two numbers of bytes."""
     return {
         **EMPTY,
         "minikd_mb": ours / 1e6,
@@ -107,5 +110,5 @@ def sized_row(ours: float, theirs: float | None) -> BenchRow:
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """Return the quotient; None where there is nothing to divide, or to divide by."""
+    """Return the quotient; None if one of the numbers is missing."""
     return numerator / denominator if numerator is not None and denominator else None

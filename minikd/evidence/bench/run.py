@@ -1,4 +1,4 @@
-"""A whole run of the benchmark: each work checked, then raced."""
+"""A whole run of the benchmark: checks each work, then times it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ from minikd.evidence.bench.works import WORKS, Benchmark, TeacherAndStudent
 from minikd.training.parallel import workers
 
 ROOFLINE = 2.0
-"""A step should take at most so many times as long as its matrix products."""
+"""The largest ratio that a step's time should have to the time of its matrix products."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: bursts of every side, seconds in a burst, images of the data set, length of the job."""
+    """The amount of work: bursts of every side, seconds of a burst, images of the data set, length of the job."""
 
     repeats: int = 15
     burst: float = 0.15
@@ -38,22 +38,22 @@ QUICK = Effort(repeats=2, burst=0.01, images=2_000, length=whole.QUICK)
 """Enough to see that everything runs."""
 
 NAMES = (*(work.name for work in WORKS), *whole.WHOLE)
-"""What --only knows."""
+"""The names for --only."""
 
 Say = Callable[[str], None]
 
 
 class BenchReport(TypedDict):
-    """What `--json` writes."""
+    """The output of `--json`."""
 
     machine: BenchConditions
     rows: list[BenchRow]
 
 
 def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> BenchReport:
-    """Measure the works of these names and return the report; `say` is told what is under way.
+    """Measure the works of these names and return the report; `say` gets the progress.
 
-    PyTorch takes part where it is installed. Raises BenchError where the sides do not agree.
+    PyTorch takes part if it is installed. Raises BenchError if the sides do not agree.
     """
     with_torch = find_spec("torch") is not None
     rows = []
@@ -71,7 +71,7 @@ def run(names: Sequence[str], effort: Effort, threads: int, say: Say) -> BenchRe
 
 
 def measure(work: Benchmark, stage: TeacherAndStudent, effort: Effort, with_torch: bool) -> BenchRow:
-    """Check that all sides of a work agree, let them race, and return its line."""
+    """Check that all sides of a work agree, time them, and return its line."""
     if work.colour:
         stage = stage.on_colour()
     problem = work.problem(stage)

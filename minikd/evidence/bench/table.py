@@ -1,4 +1,4 @@
-"""The benchmark on the terminal: what each side takes, how many times minikd is better, and on which machine."""
+"""The benchmark for the terminal: the time of each side, the ratios to minikd, and the machine."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from minikd.evidence.bench.run import BenchReport
 INSTALL = "PyTorch is not installed, so minikd is compared with nothing: pip install 'minikd[bench]'"
 
 BUSY = 0.1
-"""A spread above which a ratio is not to be trusted."""
+"""The spread above which a ratio is not reliable."""
 
 
 def text(report: BenchReport) -> str:
-    """Return the times, the ratios, and what it takes to judge them."""
+    """Return the times, the ratios, and notes for judging them."""
     notes = [*busy(report["rows"]), *([INSTALL] if report["machine"]["torch"] is None else [])]
     return "\n\n".join(
         [amounts(report), ratios(report), *map(paragraph, notes), machine_lines(report["machine"], report["rows"])]
@@ -23,9 +23,9 @@ def text(report: BenchReport) -> str:
 
 
 def amounts(report: BenchReport) -> str:
-    """Return the table of what each side takes."""
+    """Return the table with the time or memory of each side."""
     engines = [name for name in ENGINES if any(name in row["engines_ms"] for row in report["rows"])]
-    alone = any(row["numpy_ms"] is not None for row in report["rows"])  # the same without compiled loops
+    alone = any(row["numpy_ms"] is not None for row in report["rows"])  # minikd without compiled loops
     header = (
         ("what it takes", "", *["minikd,"] * alone, "PyTorch", "PyTorch", "products", *("" for _ in engines), ""),
         ("", "minikd", *["no loops"] * alone, "defaults", "best", "alone", *engines, "spread"),
@@ -47,7 +47,7 @@ def amounts(report: BenchReport) -> str:
 
 
 def ratios(report: BenchReport) -> str:
-    """Return the table of how many times minikd is better, each ratio with its target."""
+    """Return the table of the ratios to minikd, each with its target."""
     header = (
         ("how many times", "PyTorch defaults", "PyTorch best", "minikd", "best of PyTorch"),
         ("", "/ minikd", "/ minikd", "/ products", ""),
@@ -92,7 +92,7 @@ def three_digits(value: float) -> str:
 
 
 def spread(row: BenchRow) -> float | None:
-    """Return the largest half distance between quartiles among minikd and PyTorch's two, relative to its median."""
+    """Return the largest half interquartile range of minikd and PyTorch's two sides, relative to the median."""
     shown = {"minikd", "PyTorch", row["best"]} & row["spread_ms"].keys()
     widths = [(high - low) / 2 / row["all_ms"][name] for name, (low, high) in row["spread_ms"].items() if name in shown]
     return max(widths) if widths and row["repeats"] > 1 else None
@@ -104,7 +104,7 @@ def percent(part: float | None) -> str:
 
 
 def busy(rows: Sequence[BenchRow]) -> list[str]:
-    """Return a warning where something else kept the machine busy: the side that waits most for threads loses most."""
+    """Return a warning if other work kept the machine busy, which slows sides with many threads most."""
     names = [row["work"] for row in rows if (spread(row) or 0.0) > BUSY]
     if not names:
         return []
@@ -112,7 +112,7 @@ def busy(rows: Sequence[BenchRow]) -> list[str]:
 
 
 def judged(value: float | None, target: float | None, at_most: bool = False) -> str:
-    """Return a ratio, its target, and whether it is reached."""
+    """Return a ratio, its target, and whether the target is reached."""
     if value is None:
         return "–"
     if target is None:
@@ -122,7 +122,7 @@ def judged(value: float | None, target: float | None, at_most: bool = False) -> 
 
 
 def lacks(rows: Sequence[BenchRow]) -> str:
-    """Return what keeps each engine from some of the works."""
+    """Return why some engines cannot do some of the works."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
         for name, lack in row["lacking"].items():
@@ -131,7 +131,7 @@ def lacks(rows: Sequence[BenchRow]) -> str:
 
 
 def machine_lines(here: BenchConditions, rows: Sequence[BenchRow]) -> str:
-    """Return where the numbers are from."""
+    """Return the machine and the libraries of the measurement."""
     blas = ", ".join(f"{one['loaded_by']}: {one['library']} {one['version']} {one['kernels']}" for one in here["blas"])
     lines = {
         "machine": f"{here['cpu']}, {here['cores']} cores; every side on {here['threads']} threads",

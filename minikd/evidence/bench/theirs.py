@@ -1,4 +1,4 @@
-"""PyTorch's side: the same work as its users write it, and the configurations that may make it faster."""
+"""PyTorch's side: the same work as PyTorch's users write it, and configurations that may be faster."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ DEFAULT = "PyTorch"
 
 @dataclass(frozen=True)
 class TorchSettings:
-    """How PyTorch is told to work: the memory order of images, and which loop its optimiser takes over the arrays."""
+    """PyTorch's settings: the memory order of images, and the optimiser's loop over the arrays."""
 
     channels_last: bool = False
     fused: bool = False
@@ -90,18 +90,18 @@ def compiler() -> bool:
 
     try:
         torch.compile(torch.exp)(torch.ones(1))
-    except Exception:  # whatever it lacks
+    except Exception:  # for any missing part
         return False
     return True
 
 
 def has_convolution(*models: Sequential) -> bool:
-    """True where the memory order of images makes a difference."""
+    """True if the memory order of images makes a difference."""
     return any(isinstance(layer, Conv2d) for model in models for layer in model.layers)
 
 
 class TorchPixels:
-    """The images as PyTorch keeps them, and the same normalisation, batch by batch."""
+    """The images as PyTorch tensors, with the same normalisation for each batch."""
 
     def __init__(self, stage: TeacherAndStudent, channels_last: bool) -> None:
         import torch
@@ -124,8 +124,8 @@ class TorchPixels:
 def twin_of(model: Sequential, channels_last: bool) -> "torch.nn.Sequential":
     """Return the same network with the same weights.
 
-    `to` and not `contiguous`: with one channel both orders are the same bytes, and only `to` gives the tensor the
-    strides by which PyTorch knows the order and goes on with it.
+    This uses `to`, not `contiguous`. With one channel, both memory orders have the same bytes, and only `to` sets the
+    strides from which PyTorch recognises the order.
     """
     import torch
 
@@ -154,7 +154,7 @@ class TorchTraining:
         elif problem.teacher is not None:
             self.teacher = torch.tensor(problem.teacher)
         self.loss_of = torch.compile(self.loss) if settings.compiled else self.loss
-        fused, foreach = settings.fused or None, settings.foreach or None  # None leaves the choice to PyTorch
+        fused, foreach = settings.fused or None, settings.foreach or None  # with None, PyTorch chooses
         self.optimizer = torch.optim.Adam(self.model.parameters(), LEARNING_RATE, fused=fused, foreach=foreach)
 
     def step(self, number: int) -> float:
@@ -170,7 +170,7 @@ class TorchTraining:
         return float(loss.item())
 
     def loss(self, x: "torch.Tensor", index: "torch.Tensor") -> "torch.Tensor":
-        """Return cross-entropy, or the distillation loss where there is a teacher."""
+        """Return cross-entropy, or the distillation loss if there is a teacher."""
         import torch
         from torch.nn import functional as F
 
@@ -199,7 +199,7 @@ class TorchTraining:
 
 
 class TorchInference:
-    """Answers of a network in PyTorch, from uint8 pixels to logits."""
+    """Inference in PyTorch, from uint8 pixels to logits."""
 
     def __init__(self, problem: Inference, stage: TeacherAndStudent, settings: TorchSettings) -> None:
         import torch
@@ -211,7 +211,7 @@ class TorchInference:
         self.pixels = TorchPixels(stage, settings.channels_last)
 
     def logits(self, number: int) -> "torch.Tensor":
-        """Return the answers."""
+        """Return the logits."""
         import torch
 
         start = 0 if self.count > 1 else number % len(self.pixels.images)

@@ -1,8 +1,7 @@
-"""The main job as a process in PyTorch, the twin of job.py, as a careful user of PyTorch writes it.
+"""The job of job.py as a process in PyTorch, as a careful user of PyTorch writes it.
 
-It imports nothing of minikd, so that it pays for PyTorch and NumPy alone; run it by its path. Where PyTorch leaves a
-choice it takes the quick one: the images are one uint8 tensor that batches are cut from, and no DataLoader, which would
-collect them image by image.
+It imports nothing from minikd, so that only PyTorch and NumPy count; run it by its path. It uses the fastest way in
+PyTorch: batches are slices of one uint8 tensor, without a DataLoader, which would collect images one by one.
 """
 
 import argparse
@@ -61,7 +60,7 @@ def mlp() -> nn.Sequential:
 
 
 def train_teacher(model: nn.Module, data: Mnist, epochs: int) -> None:
-    """Train by Nesterov momentum along a cosine, with a linear warm-up over a fifth of the steps."""
+    """Train with Nesterov momentum and a cosine schedule, with a linear warm-up over a fifth of the steps."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     steps = epochs * steps_an_epoch(data)
     warm = round(0.2 * steps)
@@ -74,7 +73,7 @@ def train_teacher(model: nn.Module, data: Mnist, epochs: int) -> None:
 
 
 def train_student(model: nn.Module, data: Mnist, epochs: int, loss_of: TorchLoss) -> None:
-    """Train by Adam along one cycle."""
+    """Train with Adam and a one-cycle schedule."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     steps = epochs * steps_an_epoch(data)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, steps, cycle_momentum=False)
@@ -82,7 +81,7 @@ def train_student(model: nn.Module, data: Mnist, epochs: int, loss_of: TorchLoss
 
 
 def steps_an_epoch(data: Mnist) -> int:
-    """Return how many batches there are, the last and smaller one among them."""
+    """Return the number of batches, including the last, smaller one."""
     return -(-len(data.images) // BATCH)
 
 
@@ -94,7 +93,7 @@ def train(
     scheduler: torch.optim.lr_scheduler.LRScheduler,
     loss_of: TorchLoss,
 ) -> None:
-    """Train for so many passes over the images."""
+    """Train for this many passes over the images."""
     model.train()
     for _ in range(epochs):
         order = torch.randperm(len(data.images))
@@ -116,7 +115,7 @@ def logits_of(model: nn.Module, data: Mnist, images: torch.Tensor) -> torch.Tens
 
 
 def distillation(data: Mnist, targets: torch.Tensor) -> TorchLoss:
-    """Return the distillation loss; `targets` are the teacher's probabilities at the temperature, by sample."""
+    """Return the distillation loss; `targets` are the teacher's probabilities at the temperature, for each sample."""
 
     def loss_of(z: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         soft = F.kl_div(F.log_softmax(z / TEMPERATURE, 1), targets[index], reduction="batchmean")
@@ -148,7 +147,7 @@ def main() -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the job's flags, the same as its twin's."""
+    """Return the parser of the job's flags, which are the same in job.py."""
     made = argparse.ArgumentParser(description=__doc__)
     made.add_argument("--teacher-epochs", type=int, required=True)
     made.add_argument("--student-epochs", type=int, required=True)

@@ -1,4 +1,4 @@
-"""What a user waits for and pays for beside the steps: the whole job, its memory, the import, the installation."""
+"""Costs for a user besides single steps: the whole job, its memory, the import, the installation."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,7 +21,7 @@ JOBS = {"minikd": HERE / "job.py", "PyTorch": HERE / "torch_job.py"}
 
 @dataclass(frozen=True)
 class JobLength:
-    """How much the job is shortened, how often it runs, and how far the accuracies of both sides may lie apart."""
+    """How much the job is shortened, how often it runs, and how much the accuracies of both sides may differ."""
 
     teacher_epochs: int = 1
     student_epochs: int = 5
@@ -35,7 +35,7 @@ QUICK = JobLength(student_epochs=1, images=1000, repeats=1, imports=1, apart=1.0
 
 
 def job_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow]:
-    """Return the lines of the whole job: its time and its peak memory. Raises BenchError where a side fails."""
+    """Return the lines of the whole job: its time and its peak memory. Raises BenchError if a side fails."""
     names = ["minikd", *(["PyTorch"] if with_torch else [])]
     with as_file(files("minikd").joinpath("data", "mnist")) as data, tempfile.TemporaryDirectory() as out:
         flags = {
@@ -62,7 +62,7 @@ def job_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow
 
 
 def import_rows(length: JobLength, threads: int, with_torch: bool) -> list[BenchRow]:
-    """Return the line of a fresh Python that imports the package and ends."""
+    """Return the line of a new Python process that imports the package and ends."""
     modules = {"minikd": "minikd", **({"PyTorch": "torch"} if with_torch else {})}
     spent = take_turns({name: ["-c", f"import {module}"] for name, module in modules.items()}, length.imports, threads)
     return [{**row_of(spent), "work": "import", "title": "import, in a fresh Python", "target_default": 1 / 0.25}]
@@ -87,11 +87,11 @@ def row_of(spent: dict[str, list[ProcessUsage]]) -> BenchRow:
     """Return the numbers of processes' times."""
     times = {name: Times(tuple(1000 * one.seconds for one in found)) for name, found in spent.items()}
     row = timed_row(times, [name for name in times if name != "minikd"], [], "")
-    return {**row, "torch_best_ms": None, "best": None, "ratio_best": None}  # there is one way only to write a job
+    return {**row, "torch_best_ms": None, "best": None, "ratio_best": None}  # there is only one configuration
 
 
 def check_accuracies(spent: dict[str, list[ProcessUsage]], apart: float) -> None:
-    """Refuse jobs whose models did not come out equally good."""
+    """Refuse jobs whose models have different accuracies."""
     found = {name: accuracies_of(name, runs[0].said) for name, runs in spent.items()}
     for name, accuracies in found.items():
         for model, accuracy in accuracies.items():

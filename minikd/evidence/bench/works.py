@@ -1,4 +1,4 @@
-"""The works that are timed: what both sides start from, and by how much minikd should be the faster one."""
+"""The works that are timed: the start of all sides, and how much faster minikd should be."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ TEMPERATURE, ALPHA, LEARNING_RATE = 4.0, 0.9, 1e-3
 
 @dataclass(frozen=True, eq=False)
 class TeacherAndStudent:
-    """What all sides of a race work with: MNIST as uint8, the batches by number, and minikd's threads."""
+    """The common data of all sides: MNIST as uint8, the batches by number, and minikd's threads."""
 
     views: Views
     batches: list[Ints]
@@ -29,7 +29,7 @@ class TeacherAndStudent:
 
     @classmethod
     def of(cls, images: int, map_: Map, threads: int) -> "TeacherAndStudent":
-        """Take so many of MNIST's training images."""
+        """Take this many of MNIST's training images."""
         data = load_dataset("mnist", None)
         pixels, labels = data.train_images[:images], data.train_labels[:images]
         views = Views(pixels, labels, *mean_and_std(pixels))
@@ -37,23 +37,23 @@ class TeacherAndStudent:
         return cls(views, epoch_order(len(views), BATCH, 0, 0)[:whole], map_, threads)
 
     def on_colour(self) -> "TeacherAndStudent":
-        """Return the same with colour images of 64x64 pixels, drawn at random: for speed, it does not matter what."""
+        """Return the same with random colour images of 64x64 pixels. The contents do not matter for the speed."""
         rng, count = np.random.default_rng(4), min(len(self.views), COLOUR_IMAGES)
         pixels = rng.integers(0, 256, (count, *COLOUR), np.uint8)
         views = Views(pixels, rng.integers(0, CLASSES, count), *mean_and_std(pixels))
         return replace(self, views=views, batches=epoch_order(count, BATCH, 0, 0)[: count // BATCH])
 
     def batch(self, number: int) -> Ints:
-        """Return the samples of a batch by its number; after the last batch comes the first again."""
+        """Return the samples of a batch by its number. After the last batch, the first follows again."""
         return self.batches[number % len(self.batches)]
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingStep:
-    """A training step of `model`, by Adam: on the labels, or on a teacher's answers too.
+    """A training step of `model` with Adam, on the labels, or also on a teacher's outputs.
 
-    `teacher` is None, a model that looks at every batch, or the logits (N, K) that it gave beforehand. `shards` is how
-    the recipe of the main job cuts the batch.
+    `teacher` is None, a model that runs on every batch, or its cached logits (N, K). `shards` is the number of shards
+    in the recipe of the main job.
     """
 
     model: Sequential
@@ -63,7 +63,7 @@ class TrainingStep:
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """The logits of `model` for so many images, from their pixels."""
+    """The logits of `model` for this many images, from their pixels."""
 
     model: Sequential
     images: int
@@ -74,10 +74,10 @@ Problem = TrainingStep | Inference
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A line of the table: `problem` makes what both sides start from; the targets are PyTorch's time by minikd's.
+    """A line of the table. `problem` makes the start of all sides. Targets are PyTorch's time divided by minikd's.
 
-    `against_default` is for PyTorch as it comes, `against_best` for the fastest of its configurations. `colour`: the
-    images are 3x64x64 in place of MNIST's.
+    `against_default` is the target for PyTorch's defaults, `against_best` for its fastest configuration. `colour`: the
+    images are 3x64x64 instead of MNIST's.
     """
 
     name: str
@@ -89,12 +89,12 @@ class Benchmark:
 
 
 def teacher() -> Sequential:
-    """Return the main job's teacher with its first weights, without dropout."""
+    """Return the main job's teacher with its initial weights, without dropout."""
     return models.cnn(IMAGE, CLASSES, np.random.default_rng(1))
 
 
 def student(*hidden: int) -> Sequential:
-    """Return a student with its first weights."""
+    """Return a student with its initial weights."""
     return models.mlp(IMAGE, hidden, CLASSES, np.random.default_rng(2))
 
 
@@ -109,7 +109,7 @@ def original_on_labels(stage: TeacherAndStudent) -> Problem:
 
 
 def deep_on_labels(stage: TeacherAndStudent) -> Problem:
-    """Return the training of the deeper teacher, whose batch norm looks at the whole batch: one shard."""
+    """Return the training of the deeper teacher in one shard, because batch norm needs the whole batch."""
     return TrainingStep(models.deep_cnn(IMAGE, CLASSES, np.random.default_rng(1)), None, 1)
 
 
@@ -119,7 +119,7 @@ def colour_on_labels(stage: TeacherAndStudent) -> Problem:
 
 
 def kernels_on_labels(stage: TeacherAndStudent) -> Problem:
-    """Return the training of a network of the other kinds of convolution: 7x7 at stride 2, 1x1, and one in groups."""
+    """Return the training of a network with other kinds of convolution: 7x7 with stride 2, 1x1, and grouped."""
     rng = np.random.default_rng(1)
     features = [
         *(Conv2d(3, 32, 7, rng, stride=2, padding=3), MaxPool2d(2), ReLU()),
@@ -136,23 +136,23 @@ def student_on_labels(stage: TeacherAndStudent) -> Problem:
 
 
 def on_cached(stage: TeacherAndStudent) -> Problem:
-    """Return the main job's distillation: the teacher gave its logits beforehand; which ones is all the same."""
+    """Return the main job's distillation with cached logits, whose values do not matter for the speed."""
     logits = 3 * np.random.default_rng(3).standard_normal((len(stage.views), CLASSES), np.float32)
     return TrainingStep(student(128), logits, Recipe().student.shards)
 
 
 def on_live(stage: TeacherAndStudent) -> Problem:
-    """Return the distillation of a larger student whose teacher looks at every batch, in two shards: it pays here."""
+    """Return the distillation of a larger student in two shards. Its teacher runs on every batch."""
     return TrainingStep(student(800, 800), teacher(), 2)
 
 
 def many_images(stage: TeacherAndStudent) -> Problem:
-    """Return the teacher's answers to a batch of 1,000."""
+    """Return the teacher's inference for a batch of 1,000 images."""
     return Inference(teacher(), min(1000, len(stage.views)))
 
 
 def one_image(stage: TeacherAndStudent) -> Problem:
-    """Return the student's answer to one image."""
+    """Return the student's inference for one image."""
     return Inference(student(128), 1)
 
 

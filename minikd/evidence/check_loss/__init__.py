@@ -1,8 +1,7 @@
 """`minikd check-loss`: checks a user's distillation loss, written in NumPy or PyTorch.
 
-The loss is asked for its value and gradient at random logits. Its gradient is compared with those of known formulas,
-right ones and wrong ones (`formulas`, `identify`), and small checks ask for what holds for every distillation loss
-(`checks`).
+The loss and its gradient are computed at random logits. The gradient is compared with the gradients of known formulas,
+right and wrong ones (`formulas`, `identify`). Small checks test properties that every distillation loss has (`checks`).
 """
 
 from minikd.evidence.check_loss.judge import Verdict, judge_loss

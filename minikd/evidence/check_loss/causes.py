@@ -10,7 +10,7 @@ from minikd.evidence.check_loss.subject import ExaminedLoss
 
 @dataclass(frozen=True)
 class Cause:
-    """A slip. pitfall: its name in `minikd pitfalls`, which trained students with it. line: how it may be written."""
+    """A mistake. pitfall: its name in `minikd pitfalls`, if it is there. line: a pattern for its source."""
 
     usual: str
     mend: str
@@ -158,7 +158,7 @@ CAUSES = {
 
 
 def written_at(subject: ExaminedLoss, cause: Cause) -> str:
-    """Return the first line of the reader's own that looks like the cause, with its number; "" where none does."""
+    """Return the first line of the user's source that looks like the cause, with its number; "" if there is none."""
     for number, line in enumerate(subject.source, subject.first_line):
         code = line.split("#")[0].strip()
         if cause.line and code and not code.startswith(("def ", '"""')) and re.search(cause.line, code):
@@ -167,7 +167,7 @@ def written_at(subject: ExaminedLoss, cause: Cause) -> str:
 
 
 def cost_of(pitfall: str) -> str:
-    """Return what a bug cost in the trainings of `minikd pitfalls --train`, in words; "" for one without a training."""
+    """Return what a bug cost in the trainings of `minikd pitfalls --train`, as text; "" if it was not trained."""
     costs = json.loads(files("minikd").joinpath("evidence", "pitfalls", "costs.json").read_text(encoding="utf-8"))
     if pitfall not in costs:
         return ""

@@ -1,6 +1,7 @@
-"""What holds for every right distillation loss. Each check returns "" where it holds, what it found, or None.
+"""Checks of properties that every right distillation loss has.
 
-None stands for a check that does not apply: the loss has no such argument, or does not say.
+A check returns "" if the property holds, else what it found. It returns None if it does not apply, for example because
+the loss lacks an argument.
 """
 
 import numpy as np
@@ -11,10 +12,11 @@ from minikd.evidence.check_loss.subject import CallError, ExaminedLoss, LossInpu
 from minikd.evidence.differences import relative_distance
 
 CLOSE = 1e-5
-"""Two gradients agree to this part of the larger one; numeric ones are good to 1e-8."""
+"""Two gradients agree if their difference is below this share of the larger one. Numeric gradients are accurate to
+1e-8."""
 
 SILENT = 1e-9
-"""Below this a gradient with respect to a sample's logits is as good as 0."""
+"""A gradient with respect to a sample's logits counts as 0 below this."""
 
 
 def runs(subject: ExaminedLoss) -> None:
@@ -29,7 +31,7 @@ def finite_value(subject: ExaminedLoss, setting: Setting) -> str:
 
 
 def has_gradient(subject: ExaminedLoss, setting: Setting) -> str:
-    """The loss depends on the student's logits, and PyTorch knows it."""
+    """The loss depends on the student's logits, and PyTorch has a gradient."""
     answer = subject(points(setting)[0])
     if subject.uses_torch and answer.student is None and answer.returned is None:
         return "the loss has no gradient with respect to the student's logits"
@@ -37,7 +39,7 @@ def has_gradient(subject: ExaminedLoss, setting: Setting) -> str:
 
 
 def against_numeric(subject: ExaminedLoss, setting: Setting) -> str | None:
-    """The gradient that is returned is the derivative of the value that is returned."""
+    """The returned gradient is the derivative of the returned value."""
     point = points(setting)[0]
     returned = subject(point).returned
     if returned is None:
@@ -53,7 +55,7 @@ def against_numeric(subject: ExaminedLoss, setting: Setting) -> str | None:
 
 
 def mean_over_the_batch(subject: ExaminedLoss, setting: Setting) -> str:
-    """A batch and the same batch again have the loss of the batch."""
+    """A batch that contains each sample twice has the same loss as the batch."""
     point = points(setting)[0]
     once, twice = subject(point).value, subject(doubled(point)).value
     return (
@@ -64,13 +66,13 @@ def mean_over_the_batch(subject: ExaminedLoss, setting: Setting) -> str:
 
 
 def doubled(point: LossInputs) -> LossInputs:
-    """Return each sample twice."""
+    """Return a batch with each sample twice."""
     labels = None if point.labels is None else np.tile(point.labels, 2)
     return point._replace(student=np.tile(point.student, (2, 1)), teacher=np.tile(point.teacher, (2, 1)), labels=labels)
 
 
 def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str:
-    """A sample's gradient does not depend on the others in its batch, but for a factor."""
+    """A sample's gradient does not depend on other samples in the batch, except for a factor."""
     point = points(setting)[0]
     other = point._replace(student=point.student.copy(), teacher=point.teacher.copy())
     other.student[1:] = other.student[:0:-1]
@@ -81,7 +83,7 @@ def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str:
 
 
 def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
-    """A constant added to all logits of a sample changes nothing, on either side."""
+    """A constant added to all logits of a sample changes nothing, for the student and for the teacher."""
     point = points(setting)[0]
     shift = np.arange(setting.samples, dtype=np.float64)[:, None]
     before = gradient_of(subject, point)
@@ -93,7 +95,7 @@ def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
 
 
 def zero_at_the_teacher(subject: ExaminedLoss, setting: Setting) -> str:
-    """A student equal to its teacher is taught by the labels alone: what is left of the gradient is 0."""
+    """If the student equals its teacher, the gradient of the teacher's term is 0."""
     point = points(setting)[0]
     same = point._replace(student=point.teacher.copy())
     gradient, scale = gradient_of(subject, same).ravel(), np.linalg.norm(gradient_of(subject, point))
@@ -126,27 +128,27 @@ def high_temperature(subject: ExaminedLoss, setting: Setting) -> str | None:
 
 
 def without_labels(subject: ExaminedLoss, setting: Setting, alpha: float) -> str | None:
-    """Without labels, the teacher's term is what it is where it alone counts, at this alpha."""
+    """Without labels, the teacher's term is the same as at this alpha, where only this term counts."""
     if not (subject.has("labels") and subject.has("alpha")):
         return None
     point = points(setting)[0]
     alone = gradient_of(subject, point._replace(alpha=alpha))
     try:
         bare = gradient_of(subject, point._replace(labels=None))
-    except CallError:  # it wants labels
+    except CallError:  # it needs labels
         return None
     ratio = float(np.vdot(bare, alone) / np.vdot(alone, alone)) if alone.any() else 0.0
     if relative_distance(bare, ratio * alone) > CLOSE or any(
         abs(ratio - one) < 1e-4 for one in (1.0, setting.alpha, 1 - setting.alpha)
     ):
-        return ""  # another formula is not this check's matter, and a weight kept is a choice
+        return ""  # other checks find a wrong formula, and keeping the weight is a choice
     return f"without labels the gradient is {ratio:.3g} times that of the teacher's term (T is {setting.temperature:g})"
 
 
 def sure_networks(subject: ExaminedLoss, setting: Setting, alpha: float, is_kl: bool) -> str:
-    """Where a sure student contradicts a sure teacher, the gradient is finite, and of KL it is not 0.
+    """If a sure student contradicts a sure teacher, the gradient is finite, and for KL it is not 0.
 
-    A clipped logarithm has no gradient there. Other divergences level off, and may have none.
+    A clipped logarithm has no gradient there. Other divergences become flat and may have no gradient.
     """
     point = large(points(setting)[0], 60.0)._replace(alpha=alpha)
     answer = subject(point, "float32")
@@ -161,13 +163,13 @@ def sure_networks(subject: ExaminedLoss, setting: Setting, alpha: float, is_kl: 
 
 
 def overflow(subject: ExaminedLoss, setting: Setting) -> str:
-    """Logits that are 200 apart give a finite loss in float32."""
+    """Logits that differ by 200 give a finite loss in float32."""
     value = subject(large(points(setting)[0], 200.0), "float32").value
     return "" if np.isfinite(value) else f"in float32 the loss is {value} for logits that are 200 apart"
 
 
 def large(point: LossInputs, gap: float) -> LossInputs:
-    """Return a point at T = 1 where each network is confident of a different class; `gap`: between the logits."""
+    """Return a point at T = 1 where the networks are sure of different classes; their logits differ by `gap`."""
     samples, classes = point.student.shape
     row = np.arange(samples)
     student, teacher = 0.1 * point.student, 0.1 * point.teacher
@@ -177,11 +179,11 @@ def large(point: LossInputs, gap: float) -> LossInputs:
 
 
 def half_precision(subject: ExaminedLoss, setting: Setting) -> str | None:
-    """In float16, at ordinary logits, the gradient is right to a few parts in a hundred."""
+    """In float16, at ordinary logits, the gradient is right to a few per cent."""
     point = points(setting)[0]
     try:
         answer = subject(point, "float16")
-    except CallError:  # this processor, or the loss, does not compute in float16
+    except CallError:  # this processor or the loss cannot compute in float16
         return None
     if not np.isfinite(answer.value):
         return f"in float16 the loss is {answer.value}"

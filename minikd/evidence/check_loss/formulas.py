@@ -1,9 +1,9 @@
-"""Gradients of known losses with respect to the student's logits, right ones and the bugs that people write.
+"""Gradients of known losses with respect to the student's logits: right losses, and bugs that people write.
 
     right:  L = w_s·T²/N Σ p (log p - log q) + w_h·CE(z, y),   p = softmax(v/T), q = softmax(z/T)
 
-Each function returns the gradient of one term (N, K) with the right factor in front, so that a loss is told apart by
-its direction (which formula) and by its length (which factor is wrong).
+Each function returns the gradient of one term, (N, K), with the right factor. So the direction of a loss's gradient
+identifies the formula, and its length shows a wrong factor.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ HardGradient = Callable[[Floats, Ints, float], Floats]
 
 
 class Formula(NamedTuple):
-    """A term of a loss. `cause` names the bug in `causes.CAUSES`; "" for a right one."""
+    """A term of a loss. `cause` names the bug in `causes.CAUSES`; "" for a right term."""
 
     name: str
     cause: str
@@ -39,7 +39,7 @@ class Formula(NamedTuple):
 
 
 class HardFormula(NamedTuple):
-    """The labels' term, in the same way."""
+    """The term of the labels, like `Formula`."""
 
     name: str
     cause: str
@@ -53,9 +53,9 @@ def toward(q_logits: Floats, p: Floats, T: float) -> Floats:
 
 
 def through_softmax(z: Floats, p: Floats, T: float, inner: float) -> Floats:
-    """Return the gradient of the mistake that treats probabilities at `inner` as logits and divides them by T."""
+    """Return the gradient of a mistake: probabilities at temperature `inner` are used as logits and divided by T."""
     probabilities = softmax(z, inner)
-    d_probabilities = toward(probabilities / T, p, T)  # softmax_backward holds the 1/inner
+    d_probabilities = toward(probabilities / T, p, T)  # softmax_backward contains the factor 1/inner
     return softmax_backward(d_probabilities, probabilities, inner)
 
 
@@ -65,24 +65,24 @@ def probabilities_for_logs(z: Floats, v: Floats, T: float) -> Floats:
 
 
 def log_as_target(z: Floats, v: Floats, T: float) -> Floats:
-    """Return the gradient of T²/N Σ t (log t - log q) with t = log p, where p belongs."""
+    """Return the gradient of T²/N Σ t (log t - log q) with t = log p instead of t = p."""
     return log_softmax_backward(-log_softmax(v, T) * (T * T / len(z)), log_softmax(z, T), T)
 
 
 def over_the_batch(z: Floats, v: Floats, T: float) -> Floats:
-    """Return the gradient where softmax runs over the samples."""
+    """Return the gradient if softmax is over the samples."""
     rows: Floats = toward(z.T / T, softmax(v.T, T), T).T * (z.shape[1] / len(z))
     return rows
 
 
 def over_everything(z: Floats, v: Floats, T: float) -> Floats:
-    """Return the gradient where softmax runs over samples and classes together."""
+    """Return the gradient if softmax is over samples and classes together."""
     flat = toward(z.reshape(1, -1) / T, softmax(v.reshape(1, -1), T), T) / len(z)
     return flat.reshape(z.shape)
 
 
 def student_over_the_batch(z: Floats, v: Floats, T: float) -> Floats:
-    """Return the gradient where the student's softmax alone runs over the samples."""
+    """Return the gradient if only the student's softmax is over the samples."""
     rows: Floats = log_softmax_backward(-softmax(v, T).T * (T * T / len(z)), log_softmax(z.T, T), T).T
     return rows
 
@@ -133,7 +133,7 @@ WRONG = (
 
 
 def one_hot(labels: Ints, classes: int) -> Floats:
-    """Return (N, K) of 0 and 1."""
+    """Return the one-hot rows of the labels, (N, K)."""
     rows: Floats = (labels[:, None] == np.arange(classes)).astype(np.float64)
     return rows
 
@@ -145,7 +145,7 @@ def cross_entropy_at(z: Floats, y: Ints, T: float) -> Floats:
 
 
 def cross_entropy_of_softmax(z: Floats, y: Ints, T: float) -> Floats:
-    """Return the gradient of CE(softmax(z), y), which takes softmax once more."""
+    """Return the gradient of CE(softmax(z), y), which takes softmax twice."""
     q = softmax(z)
     return softmax_backward(cross_entropy_at(q, y, 1.0), q, 1.0)
 
@@ -158,9 +158,10 @@ HARD = (
 
 
 def smoothing(z: Floats) -> Floats:
-    """Return what label smoothing ε adds to the gradient of cross-entropy, for ε = 1: (onehot - 1/K)/N lies in `HARD`.
+    """Return the gradient's part from label smoothing, for ε = 1; the other part is in `HARD`.
 
-    With the target (1 - ε) onehot + ε/K the gradient is (1 - ε)·(q - onehot)/N + ε·(q - 1/K)/N; this is the second.
+    With the target (1 - ε) onehot + ε/K, the gradient is (1 - ε)·(q - onehot)/N + ε·(q - 1/K)/N. This is the second
+    part.
     """
     gradient: Floats = (softmax(z) - 1 / z.shape[1]) / len(z)
     return gradient

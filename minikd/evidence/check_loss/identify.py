@@ -2,9 +2,9 @@
 
     dz = w_s · soft(z, v, T) + w_h · hard(z, y) + w_e · smoothing(z)
 
-The weights are found by least squares over several random points; where nothing is left over, the formula is known,
-and with it the factors. Fitted again with twice the samples, other classes, another T or α, the weights show by which
-power of each they grow: a mean over batch and classes is a w_s that falls as 1/K, a missing T² one that falls as 1/T².
+The weights are found by least squares over several random points. If the residual is 0, the formula and its factors are
+known. The weights are fitted again with twice the samples, other classes, another T or another α. This shows by which
+power of each they grow: with a mean over batch and classes, w_s falls as 1/K; with a missing T², it falls as 1/T².
 """
 
 import math
@@ -19,10 +19,10 @@ from minikd.evidence.check_loss.subject import ExaminedLoss, LossInputs
 from minikd.typing import Floats
 
 LEFT_OVER = 1e-5
-"""The part of a gradient's length that may be left over; numeric gradients are good to 1e-8."""
+"""The largest residual, as a share of the gradient's norm. Numeric gradients are accurate to 1e-8."""
 
 TEMPERATURES = (1.0, *np.arange(1.5, 20.5, 0.5), 25.0, 30.0, 40.0, 50.0, 100.0)
-"""Tried where the loss does not take its temperature as an argument."""
+"""The temperatures that are tried if the loss does not take its temperature as an argument."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Setting:
 
 
 class Found(NamedTuple):
-    """A formula with its weights. `soft` or `hard` is None where the loss has no such term."""
+    """A formula with its weights. `soft` or `hard` is None if the loss has no such term."""
 
     soft: Formula | None
     hard: HardFormula | None
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
 
 def points(setting: Setting, count: int = 3) -> list[LossInputs]:
-    """Return random points: logits far enough apart that no two formulas look alike."""
+    """Return random points. Their logits differ enough that no two formulas look the same."""
     found = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def numeric_gradient(subject: ExaminedLoss, point: LossInputs, step: float = 1e-
 
 
 def identify(subject: ExaminedLoss, setting: Setting) -> Found | None:
-    """Return the formula of a loss, the simplest that leaves nothing over; None where no known one fits."""
+    """Return the formula of a loss: the simplest one without a residual; None if no known formula fits."""
     at = points(setting)
     wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])
     length = float(np.linalg.norm(wanted))
@@ -93,14 +93,14 @@ def identify(subject: ExaminedLoss, setting: Setting) -> Found | None:
 
 
 def candidates(subject: ExaminedLoss) -> list[tuple[Formula | None, HardFormula | None]]:
-    """Return the pairs of terms that may be the loss, those without a bug first, then those with few."""
+    """Return the pairs of terms that may be the loss: first those without a bug, then those with few bugs."""
     hards = (None, *HARD) if subject.has("labels") else (None,)
     pairs = [(soft, hard) for soft in (*RIGHT, *WRONG, None) for hard in hards if soft or hard]
     return sorted(pairs, key=lambda pair: sum(bool(term and term.cause) for term in pair) + 0.5 * pair.count(None))
 
 
 def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: HardFormula | None) -> tuple[Found, float]:
-    """Return the weights of two terms that give `wanted` best, and the length of what is left over."""
+    """Return the weights of two terms that fit `wanted` best, and the norm of the residual."""
     columns: dict[str, list[Floats]] = {}
     for z, v, y, T, _ in at:
         assert y is not None
@@ -119,7 +119,7 @@ def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: Har
 
 
 class Powers(NamedTuple):
-    """By which power of T, N and K a term's weight grows; None where it cannot be told."""
+    """The powers of T, N and K with which a term's weight grows; None if unknown."""
 
     temperature: float | None
     samples: float | None
@@ -148,7 +148,7 @@ def powers(subject: ExaminedLoss, setting: Setting, base: Found) -> tuple[Powers
 
 
 def refit(subject: ExaminedLoss, setting: Setting, base: Found) -> Found | None:
-    """Return the weights of the same formula at another setting; None where it does not fit there."""
+    """Return the weights of the same formula at another setting; None if the formula does not fit there."""
     at = [point._replace(temperature=setting.temperature) for point in points(setting)]
     try:
         wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])

@@ -1,4 +1,4 @@
-"""The verdict on a loss: a row for each check, and the usual cause of each finding."""
+"""The verdict on a loss: a row for each check, with the usual cause of each finding."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -11,10 +11,10 @@ from minikd.evidence.check_loss.identify import Found, Powers, Setting, identify
 from minikd.evidence.check_loss.subject import CallError, ExaminedLoss
 
 OK, WRONG, NOTE, OUT = "ok", "WRONG", "note", "–"
-"""What a row can say: right, wrong, worth knowing, does not apply."""
+"""The verdicts of a row: right, wrong, worth knowing, does not apply."""
 
 SAME = 1e-3
-"""Weights that agree to this count as equal."""
+"""Weights with a smaller relative difference count as equal."""
 
 
 class LossCheck(NamedTuple):
@@ -27,7 +27,7 @@ class LossCheck(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What the reader says of the loss: reverse KL on purpose; alpha as the labels' share."""
+    """What the user intends: reverse KL on purpose; alpha as the weight of the labels."""
 
     reverse_kl: bool = False
     alpha_of_labels: bool = False
@@ -35,7 +35,7 @@ class Wish(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """All rows; `ok` where none is wrong."""
+    """All rows; `ok` is true if no row is wrong."""
 
     subject: ExaminedLoss
     rows: tuple[LossCheck, ...]
@@ -46,7 +46,7 @@ class Verdict:
 
 
 def judge_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
-    """Run every check on a loss. What the loss raises is a finding; ConfigError is for what cannot be asked at all."""
+    """Run every check on a loss. An error in the loss is a finding. Raises ConfigError if the checks cannot run."""
     try:
         checks.runs(subject)
     except CallError as error:
@@ -77,7 +77,7 @@ def judge_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: 
 
 
 def judged(check: str, found: str | None, cause: str) -> LossCheck:
-    """Return a row: None does not apply, "" is right, any text is what was found."""
+    """Return a row. `found` is None if the check does not apply, "" if the loss is right, else the finding."""
     if found is None:
         return LossCheck(check, OUT, "")
     return LossCheck(check, WRONG, found, cause) if found else LossCheck(check, OK, "")
@@ -86,7 +86,7 @@ def judged(check: str, found: str | None, cause: str) -> LossCheck:
 def of_the_formula(
     subject: ExaminedLoss, setting: Setting, formula: Found | None, growth: float, wish: Wish
 ) -> list[LossCheck]:
-    """Return the rows that need a known formula: which it is, and each factor in front of its terms."""
+    """Return the rows that need a known formula: the formula, and each factor of its terms."""
     if formula is None:
         return [
             LossCheck("formula", NOTE, "none of the known ones; what must hold for every loss is checked below"),
@@ -107,7 +107,7 @@ def of_the_formula(
 
 
 def formula_row(formula: Found, wish: Wish) -> LossCheck:
-    """Say which formula it is; a wrong one is the finding."""
+    """Name the formula. A wrong formula is a finding."""
     terms = [term for term in (formula.soft, formula.hard) if term]
     named = " + ".join(term.name for term in terms)
     wrong = [term for term in terms if term.cause and not (term.cause == "swapped-arguments" and wish.reverse_kl)]
@@ -119,7 +119,7 @@ def formula_row(formula: Found, wish: Wish) -> LossCheck:
 
 
 def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
-    """Judge how both terms grow with the number of samples: not at all, where they are means."""
+    """Check how both terms grow with the number of samples. Means do not grow."""
     for name, grown in (("the teacher's", soft.samples), ("the labels'", hard.samples)):
         if grown is not None and abs(grown) > 0.05:
             what = "grows" if grown > 0 else "falls"
@@ -129,7 +129,7 @@ def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
 
 
 def classes_row(formula: Found, soft: Powers, subject: ExaminedLoss) -> LossCheck:
-    """Judge how the teacher's term grows with the number of classes."""
+    """Check how the teacher's term grows with the number of classes."""
     if soft.classes is None or abs(soft.classes) < 0.05:
         return LossCheck("sum over the classes", OK, "")
     if abs(soft.classes + 1) < 0.05:
@@ -143,7 +143,7 @@ def classes_row(formula: Found, soft: Powers, subject: ExaminedLoss) -> LossChec
 
 
 def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: ExaminedLoss) -> LossCheck:
-    """Judge the factor T² of the teacher's term, and that the labels' term has none."""
+    """Check that the teacher's term has the factor T², and that the labels' term does not."""
     if not subject.has("temperature"):
         T = formula.temperature
         if (
@@ -162,7 +162,7 @@ def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Examine
 
 
 def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> float:
-    """Return by how much the teacher's weight grows with alpha, as a slope; 0 where it does not, or cannot be told."""
+    """Return the slope of the teacher's weight over alpha; 0 if the weight is constant or the slope is unknown."""
     other = refit(subject, replace(setting, alpha=1 - setting.alpha), formula) if formula else None
     if formula is None or other is None:
         return 0.0
@@ -171,7 +171,7 @@ def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | 
 
 
 def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> LossCheck:
-    """Judge what alpha weighs: the teacher's term grows with it, the labels' does not."""
+    """Check which term alpha weights: the teacher's term should grow with alpha, the labels' term should not."""
     if growth == 0:
         return LossCheck("alpha", NOTE, "alpha does not change the teacher's weight")
     if (growth > 0) != wish.alpha_of_labels:
@@ -182,7 +182,7 @@ def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> Lo
 
 
 def smoothing_row(formula: Found) -> LossCheck:
-    """Judge label smoothing: ε and again ε is 1 - (1 - ε)²."""
+    """Check label smoothing. Applied twice, ε becomes 1 - (1 - ε)²."""
     found = formula.smoothing
     if abs(found) < SAME:
         return LossCheck("label smoothing", OUT, "")
@@ -194,7 +194,7 @@ def smoothing_row(formula: Found) -> LossCheck:
 
 
 def of_what_must_hold(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> list[LossCheck]:
-    """Return the rows of what holds for every divergence between two softmaxes, whatever its formula."""
+    """Return the rows of properties that every divergence between two softmaxes has."""
     of_logits = (
         formula is not None and formula.soft is not None and formula.soft.name == "squared difference of the logits"
     )
@@ -209,7 +209,7 @@ def of_what_must_hold(subject: ExaminedLoss, setting: Setting, formula: Found | 
 
 
 def overflow_row(found: str) -> LossCheck:
-    """Return the row of very large logits: worth knowing, as few networks get there."""
+    """Return the row of very large logits. It is only a note, because few networks have such logits."""
     return LossCheck("large logits", NOTE, f"{found}: use log_softmax") if found else LossCheck("large logits", OK, "")
 
 

@@ -1,4 +1,4 @@
-"""PyTorch networks beside the loss: is the teacher frozen, is it in evaluation mode, does the student learn?"""
+"""Checks PyTorch networks: is the teacher frozen and in evaluation mode, and can the student learn?"""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +11,13 @@ from minikd.outside import Wanted, find, raised
 
 
 class Parameter(Protocol):
-    """What is asked of a parameter."""
+    """The part of a parameter's interface that is used."""
 
     requires_grad: bool
 
 
 class Module(Protocol):
-    """What is asked of a torch.nn.Module."""
+    """The part of torch.nn.Module's interface that is used."""
 
     training: bool
 
@@ -28,7 +28,7 @@ class Module(Protocol):
 def network_of(spec: str) -> Module:
     """Return the network that `spec`, "file.py:Name", names: a module, or a class or function that makes one.
 
-    Raises ConfigError where it is no torch.nn.Module.
+    Raises ConfigError if it is not a torch.nn.Module.
     """
     module = import_module("torch").nn.Module
     wanted = Wanted(
@@ -48,12 +48,12 @@ def network_of(spec: str) -> Module:
 
 
 def is_own_class(value: object, module: type, names: Mapping[str, object]) -> bool:
-    """Return whether a value is a network's class that this very file defines."""
+    """Return whether a value is a network's class that is defined in this file."""
     return inspect.isclass(value) and issubclass(value, module) and value.__module__ == names["__name__"]
 
 
 def made(thing: Callable[..., object], spec: str) -> object:
-    """Return what a class or a function makes without arguments."""
+    """Return the result of a class or function, called without arguments."""
     if inspect.isclass(thing) or inspect.isfunction(thing):
         try:
             return thing()
@@ -65,7 +65,7 @@ def made(thing: Callable[..., object], spec: str) -> object:
 
 
 def teacher_rows(teacher: Module) -> list[LossCheck]:
-    """Return the rows of a teacher: its mode, and whether its parameters would be trained."""
+    """Return the rows of a teacher: its mode, and whether its parameters are frozen."""
     noisy = [name for name, part in teacher.named_modules() if part.training and of_the_mode(part)]
     trained = [name for name, value in teacher.named_parameters() if value.requires_grad]
     mode = f"it is in training mode, and {noisy[0] or 'it'} answers otherwise there" if noisy else ""
@@ -89,5 +89,5 @@ def student_rows(student: Module) -> list[LossCheck]:
 
 
 def of_the_mode(part: Module) -> bool:
-    """Return True for a layer that answers otherwise in training than in evaluation."""
+    """Return True for a layer with different outputs in training and evaluation mode."""
     return any(word in type(part).__name__ for word in ("Dropout", "BatchNorm", "InstanceNorm", "DropPath"))

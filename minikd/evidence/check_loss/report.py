@@ -1,4 +1,4 @@
-"""The verdict as text: a table of a line a check, then each finding with its usual cause, its mend and its cost."""
+"""The verdict as text: a table with a line for each check, then each finding with its usual cause, fix and cost."""
 
 from minikd.console.layout import paragraph
 from minikd.evidence.check_loss.causes import CAUSES, cost_of, written_at
@@ -21,7 +21,7 @@ def text(verdict: Verdict) -> str:
 
 
 def table(rows: tuple[LossCheck, ...]) -> str:
-    """Return a line for each check; what was found goes on below where it is long."""
+    """Return a line for each check. A long finding continues below."""
     wide = max(len(row.check) for row in rows)
     lines = []
     for row in rows:
@@ -32,7 +32,7 @@ def table(rows: tuple[LossCheck, ...]) -> str:
 
 
 def finding(verdict: Verdict, row: LossCheck) -> str:
-    """Return what is usually behind a finding, where it is written, how to mend it, and what it cost elsewhere."""
+    """Return the usual cause of a finding, its line in the source, its fix, and what it cost in trainings."""
     lines = [paragraph(f"{row.check}: {row.found}.")]
     if row.cause:
         cause = CAUSES[row.cause]

@@ -1,4 +1,4 @@
-"""The loss of a reader, called the same way whatever its framework, the names of its arguments and what it returns."""
+"""Calls a user's loss in the same way for all frameworks, argument names and kinds of results."""
 
 import inspect
 import re
@@ -24,11 +24,11 @@ NAMES = {
     "temperature": r"temperature|temp|tau|T|kd_T",
     "alpha": r"alpha|a|kd_alpha|lambda_?|lam|soft_weight",
 }
-"""Common names of each argument, as regular expressions of the whole name. T is the temperature; t is ambiguous."""
+"""Common names of each argument, as regular expressions for the whole name. T is the temperature; t is ambiguous."""
 
 
 class LossInputs(NamedTuple):
-    """Where a loss is asked: logits (N, K) of both networks, class numbers (N,) or None, T, and alpha."""
+    """The inputs of a loss: logits (N, K) of both networks, class numbers (N,) or None, T, and alpha."""
 
     student: Floats
     teacher: Floats
@@ -38,9 +38,9 @@ class LossInputs(NamedTuple):
 
 
 class LossOutputs(NamedTuple):
-    """The loss's answer, float64. Gradients are None where there are none.
+    """The outputs of a loss, in float64. Gradients are None if there are none.
 
-    value: the loss. returned: the gradient that it returns beside its value. student, teacher: PyTorch's gradients with
+    value: the loss. returned: the gradient that it returns with its value. student, teacher: PyTorch's gradients with
     respect to both networks' logits.
     """
 
@@ -51,12 +51,12 @@ class LossOutputs(NamedTuple):
 
 
 class CallError(Exception):
-    """The reader's function raised, or returned what is no loss."""
+    """The user's function raised an error, or returned something that is not a loss."""
 
 
 @dataclass(frozen=True)
 class ExaminedLoss:
-    """A loss under examination. arguments: the parameter's name for each role that the function has."""
+    """A user's loss. arguments: the parameter's name for each role that the function has."""
 
     name: str
     function: Callable[..., object]
@@ -66,11 +66,11 @@ class ExaminedLoss:
     first_line: int = 1
 
     def __call__(self, point: LossInputs, dtype: str = "float64") -> LossOutputs:
-        """Return the loss's answer at a point. Raises CallError."""
+        """Return the loss's outputs at a point. Raises CallError."""
         ask = self._ask_torch if self.uses_torch else self._ask_numpy
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the verdict tells what the library warns of
+                warnings.simplefilter("ignore")  # the verdict reports what the library warns about
                 return ask(point, dtype)
         except CallError:
             raise
@@ -78,7 +78,7 @@ class ExaminedLoss:
             raise CallError(f"it raised {raised(error)}") from error
 
     def has(self, role: str) -> bool:
-        """Return True where the function takes an argument of this role."""
+        """Return True if the function takes an argument of this role."""
         return role in self.arguments
 
     def _bound(self, values: Mapping[str, object]) -> dict[str, object]:
@@ -110,7 +110,7 @@ class ExaminedLoss:
 
 
 def _parts(found: object) -> tuple[object, object]:
-    """Return (loss, gradient) of what a function returned; the gradient is None where it returned a loss alone."""
+    """Return (loss, gradient) of what a function returned; the gradient is None if it returned a loss alone."""
     if not isinstance(found, tuple | list):
         return found, None
     if len(found) == 2:
@@ -128,7 +128,7 @@ def _scalar(value: Array) -> float:
 
 
 def _like(gradient: object, student: Floats) -> Floats | None:
-    """Return the gradient as float64, which must have the shape of the student's logits."""
+    """Return the gradient as float64. It must have the shape of the student's logits."""
     if gradient is None:
         return None
     found: Floats = np.asarray(gradient, np.float64)
@@ -138,9 +138,9 @@ def _like(gradient: object, student: Floats) -> Floats | None:
 
 
 def subject_of(spec: str) -> ExaminedLoss:
-    """Return the loss that `spec`, "file.py:name", names; ":name" may be left out of a file with only one function.
+    """Return the loss that `spec`, "file.py:name", names. ":name" is optional for a file with only one function.
 
-    Raises ConfigError for a file that does not run, a name that is not there, and arguments of unknown meaning.
+    Raises ConfigError if the file does not run, the name is missing, or the meaning of an argument is unknown.
     """
     found = find(spec, LOSS)
     thing = made(found.thing, found.where)
@@ -157,7 +157,7 @@ LOSS = Wanted("which function is the loss", "no function", "my_loss.py:my_loss",
 
 
 def made(thing: object, where: str) -> Callable[..., object]:
-    """Return a function, or an object that can be called: a loss's class is made without arguments."""
+    """Return a function or a callable object. A loss's class is called without arguments."""
     try:
         found = thing() if inspect.isclass(thing) else thing
     except Exception as error:
@@ -171,7 +171,7 @@ def made(thing: object, where: str) -> Callable[..., object]:
 
 
 def uses_torch(names: Mapping[str, object]) -> bool:
-    """Return True where a file has imported PyTorch, or something of it."""
+    """Return True if a file has imported PyTorch or a part of it."""
     of = (
         getattr(value, "__name__", "") if inspect.ismodule(value) else type(value).__module__
         for value in names.values()
@@ -181,7 +181,7 @@ def uses_torch(names: Mapping[str, object]) -> bool:
 
 
 def source_of(thing: object) -> tuple[tuple[str, ...], int]:
-    """Return the lines of a function or class and the number of the first; none where they cannot be had."""
+    """Return the source lines of a function or class and the number of the first; empty without a source."""
     try:
         lines, first = inspect.getsourcelines(thing)  # type: ignore[arg-type]
     except (OSError, TypeError):
@@ -190,9 +190,9 @@ def source_of(thing: object) -> tuple[tuple[str, ...], int]:
 
 
 def arguments_of(function: Callable[..., object], name: str) -> dict[str, str]:
-    """Return the parameter of each role: by the names that people use, the rest of those required in order.
+    """Return the parameter of each role: by common names, then the other required parameters in order.
 
-    Raises ConfigError where a required parameter is left over, or a network's logits are missing.
+    Raises ConfigError if a required parameter is left over, or a network's logits are missing.
     """
     call = function.forward if hasattr(function, "forward") else function
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -10,11 +10,11 @@ from minikd.evidence.experiments.size import SIZE
 from minikd.evidence.experiments.temperature import TEMPERATURE
 
 EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (METHODS, TEMPERATURE, DATA, RECORD, HINTON2015, SIZE)}
-"""In the order of the list."""
+"""The experiments, in the order of the list."""
 
 
 def experiment(name: str) -> Experiment:
-    """Return an experiment. Raises ConfigError for a name that is none."""
+    """Return an experiment. Raises ConfigError for an unknown name."""
     if name not in EXPERIMENTS:
         raise ConfigError(f"experiment is {name!r}, but must be one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name]

@@ -1,7 +1,7 @@
-"""A cell: one model of one seed, trained in its own folder and measured once.
+"""A cell: one model with one seed, trained in its own folder and measured once.
 
-Its outcome is one JSON file, written aside and renamed when all is over. What is on disk is not computed again, so an
-experiment that was stopped goes on where it was, and a cell that was stopped goes on from its own checkpoint.
+Its outcome is one JSON file, written completely or not at all when the cell ends. Outcomes on disk are not computed
+again, so a stopped experiment continues where it was. A stopped cell continues from its checkpoint.
 """
 
 import re
@@ -33,10 +33,10 @@ ROLES = {"teacher": "teacher", "baseline": "student_baseline", "student": "stude
 """The roles of a cell, and the name of each one's weights file."""
 
 WORDS_BEFORE = ("control", "alone")
-"""The baseline's name in the rows of earlier versions; their folders are still read."""
+"""The baseline's names in the rows of earlier versions, whose folders are still read."""
 
 PATIENCE = 10.0
-"""Seconds that a cell waits for its folder: a worker of a killed experiment needs a moment to notice and end."""
+"""Seconds that a cell waits for its folder, because a worker of a killed experiment needs a moment to end."""
 
 
 class Measured(TypedDict):
@@ -53,7 +53,7 @@ class Measured(TypedDict):
 class Outcome(TypedDict):
     """The results of a cell. `test` is None for a candidate: no choice may depend on the test images.
 
-    `recipe` is the recipe's text, `parts` what else was counted, by name.
+    `recipe` is the recipe's text; `parts` are other counts, by name.
     """
 
     name: str
@@ -73,14 +73,19 @@ Outcomes = dict[str, Outcome]
 
 @dataclass(frozen=True)
 class Cell:
-    """A model to train: a row of the table, one seed of it.
+    """A model to train: one seed of a row of the table.
 
-    name: the row. recipe: how, with its seed. role: "teacher", "baseline" (labels alone) or "student". teacher: the row
-    whose model of the same seed teaches, or for a baseline is compared with; trained in an earlier stage. against: the
-    rows that this one is held against, by McNemar's test. candidate: trained to choose settings, on validation images
-    alone. change: changes the data that it is trained on, where a recipe cannot say it; it gets the data, the recipe
-    and the experiment's folder. look: what else is told of its test logits (N, K), the outcome's `parts`. ensemble: the
-    keys of the cells that teach together instead.
+    name: the row.
+    recipe: the settings, with the seed.
+    role: "teacher", "baseline" (labels alone) or "student".
+    teacher: the row whose model of the same seed teaches, or with which a baseline is compared; it is trained in an
+    earlier stage.
+    against: the rows with which this row is compared by McNemar's test.
+    candidate: the cell is only trained to choose settings, and measured on validation images.
+    change: a function that changes the training data in ways that a recipe cannot express; it gets the data, the recipe
+    and the experiment's folder.
+    look: a function of the test logits (N, K) that gives the outcome's `parts`.
+    ensemble: the keys of the cells that teach together, instead of `teacher`.
     """
 
     name: str
@@ -100,7 +105,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """The cell's name among all, and of its files."""
+        """The cell's unique name, also of its files."""
         return key_of(self.name, self.seed)
 
     @property
@@ -110,24 +115,24 @@ class Cell:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The keys of the cells that must have ended before."""
+        """The keys of the cells that must end before this one starts."""
         return self.taught_by if self.role == "student" else ()
 
 
 def key_of(name: str, seed: int) -> str:
-    """Return a cell's key: a name that any file system takes."""
+    """Return a cell's key, a name that is valid on any file system."""
     return f"{re.sub(r'[^A-Za-z0-9.=+-]+', '_', name)}-seed{seed}"
 
 
 def run_cell(cell: Cell, folder: Path) -> Outcome:
-    """Train a cell's model on one thread, measure it, and leave its outcome in the experiment's folder."""
+    """Train a cell's model on one thread, measure it, and write its outcome to the experiment's folder."""
     found = train(cell, folder)
     write_json(folder / "cells" / f"{cell.key}.json", found)
     return found
 
 
 def train(cell: Cell, folder: Path) -> Outcome:
-    """Train a cell as the main job does: same first weights, same batches, same bits."""
+    """Train a cell like the main job: the same initial weights, the same batches, the same bits."""
     recipe = cell.recipe
     if cell.needs:
         first, *others = (str(folder / "cells" / key / "teacher.safetensors") for key in cell.needs)
@@ -171,13 +176,13 @@ def outcome(cell: Cell, job: Job) -> Outcome:
 
 
 def test_logits(model: Sequential, test: Views) -> Floats:
-    """Return a finished model's logits: the one time that the test images are read for it."""
+    """Return a finished model's test logits. This is the only time that it is evaluated on the test images."""
     with workers(1) as map_:
         return logits_of(model, test, map_)
 
 
 def measured(logits: Floats, labels: Ints) -> Measured:
-    """Return what a model's test logits are worth."""
+    """Return the results of a model's test logits."""
     predictions = logits.argmax(axis=1)
     return Measured(
         errors=metrics.errors(logits, labels),
@@ -190,9 +195,9 @@ def measured(logits: Floats, labels: Ints) -> Measured:
 
 
 def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
-    """Return what a cell has left; None where it has not ended.
+    """Return a cell's outcome; None if it has not ended.
 
-    Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe under its name.
+    Raises CheckpointError for a broken file, and ConfigError for the outcome of another recipe with this name.
     """
     path = path_of(cell, folder / "cells")
     found = read_table(path, Outcome, FIX)
@@ -204,13 +209,13 @@ def read_outcome(cell: Cell, folder: Path) -> Outcome | None:
 
 
 def path_of(cell: Cell, cells: Path) -> Path:
-    """Return where a cell's outcome lies: under its key, or under the one that an earlier version gave a baseline."""
+    """Return the path of a cell's outcome, under its key or under a baseline's key of an earlier version."""
     keys = [cell.key, *(cell.key.replace("baseline", word) for word in WORDS_BEFORE)]
     return next((path for key in keys if (path := cells / f"{key}.json").exists()), cells / f"{cell.key}.json")
 
 
 def is_whole(test: Measured | None) -> bool:
-    """Return whether there is a prediction for each image, and each error is one of the images."""
+    """Return whether there is a prediction for each image, and each error is the index of an image."""
     return test is None or (
         len(test["predictions"]) == test["images"]
         and len(test["wrong"]) == test["errors"]

@@ -1,8 +1,8 @@
 """Few labels: some images keep their labels. The teacher and the baseline learn from these, the student from all
 images.
 
-All are trained for as many steps: where labels are few, teacher and baseline see those images more often. The baseline
-has the learning rate that is best for it on the held-out images, the student its default.
+All are trained for the same number of steps, so with few labels, teacher and baseline see each image more often. The
+baseline has the learning rate that is best for it on the held-out images. The student has its default.
 """
 
 from dataclasses import replace
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COUNTS = (100, 300, 1_000, 3_000, 10_000)
-"""Images that keep their labels, and then all that are not held out: 55,000 of MNIST's 60,000."""
+"""The numbers of images that keep their labels. The last number is all that are not held out: 55,000 of MNIST's
+60,000."""
 
 
 def recipes(setup: Setup) -> list[tuple[int, Recipe]]:
-    """Return (labelled images, recipe) for every number that the data has, and seed."""
+    """Return (labelled images, recipe) for each number of labels that the data allow, and each seed."""
     counts = [*(count for count in COUNTS if count < setup.images), setup.images]
     return [
         (count, replace(recipe, labelled=0 if count == setup.images else count))
@@ -64,7 +65,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
 
 
 def figure(report: ExperimentReport) -> "Figure":
-    """Draw test errors over the number of labels, a line each for teacher, baseline and student."""
+    """Draw test errors over the number of labels, with a line for teacher, baseline and student."""
     places = {row["name"]: float(row["name"].split()[0]) for row in report["rows"]}
     return lines(report, "Test errors by the number of labelled images", "images with a label", places)
 

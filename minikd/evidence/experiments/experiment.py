@@ -24,11 +24,12 @@ TINY_TRAIN, TINY_TEST = 600, 300
 
 @dataclass(frozen=True)
 class Size:
-    """How long a preset trains: epochs of a teacher and of a student, and the minutes of all on two cores, five seeds.
+    """The length of a preset: epochs of a teacher and of a student, and minutes on two cores for five seeds.
 
-    tuning: the seeds that candidates are trained for; none: nothing is tuned. copies: where the students' images are
-    varied once and for all, how often each is there; an epoch is then a pass over all of them.
-    students: where students of several sizes are compared, their names in `size`.
+    tuning: the seeds for which candidates are trained; if empty, nothing is tuned.
+    copies: the number of augmented copies of each image, if the students' images are augmented in advance; an epoch is
+    then a pass over all copies.
+    students: the names of the students that `size` compares.
     """
 
     teacher: int
@@ -41,7 +42,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Setup:
-    """The inputs from which the cells of an experiment's run are made."""
+    """The inputs from which the cells of an experiment are made."""
 
     recipe: Recipe
     size: Size
@@ -54,11 +55,11 @@ class Setup:
 
 
 ExperimentStage = Callable[[Setup, Outcomes], list[Cell]]
-"""The cells that can be named once the earlier stages' outcomes are known."""
+"""Makes the cells of a stage from the outcomes of the earlier stages."""
 
 
 class Published(NamedTuple):
-    """A published number, and which of ours stands beside it: a row's errors, or one of its `parts`."""
+    """A published number, and our number to compare it with: a row's errors, or one of its `parts`."""
 
     what: str
     row: str
@@ -68,10 +69,13 @@ class Published(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment by its name.
+    """An experiment with its name.
 
-    summary: one line. compares: with what. against: what each of a cell's `against` is called in the table. published:
-    the numbers that ours stand beside. place: what its folder is called, where not by its name.
+    summary: one line.
+    compares: what is compared.
+    against: the names in the table of a cell's `against`.
+    published: published numbers for comparison.
+    place: the name of its folder, if it differs from the experiment's name.
     """
 
     name: str
@@ -86,16 +90,16 @@ class Experiment:
     place: str = ""
 
     def check(self, preset: str) -> None:
-        """Raise ConfigError for a preset that it has not."""
+        """Raise ConfigError for a preset that the experiment lacks."""
         if preset not in self.sizes:
             raise ConfigError(f"--preset is {preset!r}, but must be one of {', '.join(self.sizes)}")
 
     def folder(self, preset: str) -> Path:
-        """Return where a preset's run lies unless another place is named."""
+        """Return the default folder of a preset."""
         return Path("experiments") / f"{self.place or self.name}-{preset}"
 
     def setup(self, preset: str, seeds: int, folder: Path) -> Setup:
-        """Return what the cells of a preset are made of, in a folder that is there."""
+        """Return the inputs of a preset's cells, in a folder that exists."""
         size, recipe = self.sizes[preset], self.recipe
         if preset == "tiny":
             recipe = replace(recipe, data=tiny_data(folder))
@@ -109,7 +113,7 @@ class Experiment:
 
 
 def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Each seed's teacher: trained once, and used by all its students."""
+    """The teacher of each seed. It is trained once and teaches all students of its seed."""
     return [Cell("teacher", recipe, "teacher") for recipe in setup.recipes()]
 
 
@@ -119,7 +123,7 @@ def taught(recipe: Recipe, method: str, settings: Mapping[str, object]) -> Recip
 
 
 def tiny_data(folder: Path) -> str:
-    """Write the first digits of MNIST to the folder, unless they are there, and return the path."""
+    """Write the first digits of MNIST to the folder, unless the file exists, and return its path."""
     path = (folder / "tiny.npz").absolute()
     if not path.exists():
         data = load_dataset("mnist")

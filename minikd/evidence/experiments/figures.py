@@ -32,14 +32,14 @@ def dots(report: ExperimentReport, title: str, line: str = "") -> "Figure":
             ax.axvline(row["mean"], color=LOOKS[row["role"]][0], linestyle="--", linewidth=1)
     ax.set_yticks(range(len(rows)), [style.label(row["name"], 40) for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_xlim(left=max(0.0, ax.get_xlim()[0]))  # two seeds' interval may reach below no errors at all
+    ax.set_xlim(left=max(0.0, ax.get_xlim()[0]))  # the interval of two seeds may reach below 0
     style.tidy(ax, "", "errors on the test images (mean, 95 % interval; | one seed)")
     legend(ax, rows)
     return figure
 
 
 def legend(ax: "Axes", rows: Sequence[ResultRow]) -> None:
-    """Say above the axes what the markers are."""
+    """Explain the markers above the axes."""
     from matplotlib.lines import Line2D
 
     roles = [role for role in LOOKS if any(row["role"] == role for row in rows)]

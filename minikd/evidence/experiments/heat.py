@@ -18,10 +18,10 @@ def heat_map(
     axes: Sequence[tuple[str, Sequence[str]]],
     names: Sequence[Sequence[str]],
 ) -> "Figure":
-    """Draw mean test errors over two settings; below each number, by how much it differs from the baseline's.
+    """Draw mean test errors over two settings, with the difference from the baseline below each number.
 
-    A line on the scale marks the baseline. axes: the title and ticks of x, then of y. names: the rows' names, (y, x).
-    The cell of a row that failed stays empty.
+    A line on the colour scale marks the baseline. axes: the title and ticks of x, then of y. names: the rows' names,
+    (y, x). The cell of a failed row stays empty.
     """
     mean = {row["name"]: row["mean"] for row in report["rows"]}
     baseline = next((row["name"] for row in report["rows"] if row["role"] == "baseline"), "")
@@ -31,7 +31,7 @@ def heat_map(
     seen = [*values[np.isfinite(values)], *([mean[baseline]] if baseline in mean else [])] or [0.0]
     room = max(1.0, 0.05 * (max(seen) - min(seen)))
     low, high = float(min(seen) - room), float(max(seen) + room)
-    # cividis rises evenly in lightness: it reads alike for every eye, and on a grey print
+    # The lightness of cividis rises evenly, so it works for colour-blind readers and in grey prints
     shown = ax.imshow(values, cmap="cividis_r", vmin=low, vmax=high, aspect="auto")
     for (y, x), value in np.ndenumerate(values):
         if np.isfinite(value):

@@ -1,12 +1,12 @@
-"""Hinton, Vinyals & Dean 2015, "Distilling the knowledge in a neural network", §3, its numbers beside ours.
+"""Repeats Hinton, Vinyals & Dean 2015, "Distilling the knowledge in a neural network", §3, next to the paper's numbers.
 
-What the paper says is followed; what it leaves open (optimiser, rates, epochs, the weight of the soft targets) is ours,
-and five thousand images are held out. The constraint on the teacher's weights is that of the dropout paper which it
-names (Hinton et al. 2012, arXiv:1207.0580): a squared length of at most 15. A transfer set without a class is the
-student's only: the teacher has seen all digits.
+The settings in the paper are followed. Settings that it does not state (optimiser, learning rates, epochs, the weight
+of the soft targets) are ours, and five thousand images are held out. The constraint on the teacher's weights is that of
+the dropout paper to which it refers (Hinton et al. 2012, arXiv:1207.0580): a squared norm of at most 15. Only the
+student's transfer set lacks a class; the teacher has seen all digits.
 
-The paper raised the bias of the missing class, or lowered those of the present ones, by what was best on the test
-images. Ours is chosen on held-out images; the paper's way is told beside it, as what it is.
+The paper raised the bias of the missing class, or lowered those of the present classes, by the number that was best on
+the test images. We choose this number on held-out images, and also report the result of the paper's way.
 """
 
 from dataclasses import replace
@@ -36,16 +36,16 @@ RECIPE = Recipe(
 WIDTHS = (30, 300, 800)
 TEMPERATURES = (1.0, 2.5, 4.0, 8.0, 20.0)
 MISSING = {"no 3s": ((3,), tuple(k for k in range(10) if k != 3)), "7s and 8s": ((7, 8), (7, 8))}
-"""Rows: the classes whose biases are moved, and those that the transfer set holds."""
+"""For each row, the classes whose biases are moved, and the classes in the transfer set."""
 
 
 def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Each seed's teacher, 784-1200-1200-10 with dropout, its images moved by up to two pixels."""
+    """The teacher of each seed, 784-1200-1200-10 with dropout, with images moved by up to two pixels."""
     return [Cell("teacher", recipe, "teacher") for recipe in setup.recipes()]
 
 
 def students(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Students of three widths, baselines and at every temperature; and those whose transfer set lacks classes."""
+    """Students of three widths: baselines, at every temperature, and with a transfer set that lacks classes."""
     found = []
     for recipe in setup.recipes():
         for width in WIDTHS:
@@ -64,7 +64,7 @@ def students(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def figure(report: ExperimentReport) -> "Figure":
-    """Draw errors over temperature, a panel for each width, with lines for the baseline and the teacher."""
+    """Draw errors over temperature, with a panel for each width and lines for the baseline and the teacher."""
     rows = {row["name"]: row for row in report["rows"]}
     drawing = style.new_figure(10, 4, "Hinton, Vinyals & Dean 2015, §3: two hidden layers, by temperature")
     for width, ax in zip(WIDTHS, drawing.subplots(1, len(WIDTHS)), strict=True):

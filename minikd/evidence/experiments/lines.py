@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STROKES = {"teacher": ":", "baseline": "--", "student": "-"}
 ASIDE = {"teacher": 0.96, "baseline": 1.0, "student": 1.04}
-"""Each role stands a little aside, so that no interval hides another."""
+"""Horizontal factors for each role, so that no interval hides another."""
 
 
 def lines(report: ExperimentReport, title: str, x: str, places: Mapping[str, float]) -> "Figure":

@@ -1,9 +1,10 @@
-"""Every method that the default pair can use, at equal budget, with its default and with tuned settings.
+"""Every method that the default pair can use, at equal budget, with default and with tuned settings.
 
-Tuning is alike for all, the baseline too: two settings are tried beside the default one, each a training of the same
-length, and the held-out images of the tuning seeds choose (fewest errors, then likelihood). Where the default wins
-there is no second row. A default row is held against plain soft targets and the baseline at their defaults, a tuned row
-against both as tuned. Schedules and schemes, who teaches whom rather than what is matched, stand at the end, untuned.
+All methods and the baseline are tuned in the same way. Two settings are tried in addition to the default, each in a
+training of the same length. The best on the held-out images of the tuning seeds is chosen (fewest errors, then
+likelihood). If the default is best, there is no second row. A default row is compared with plain soft targets and the
+baseline at their defaults, a tuned row with both as tuned. Schedules and schemes (who teaches whom) are at the end,
+untuned.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,8 +59,8 @@ SCHEMES: Mapping[str, Distillation] = {
     "assistant 400": Distillation(assistant=(400,)),
     "generations 2": Distillation(generations=2),
 }
-"""Schedules; a hint alone before soft targets alone; a teacher assistant, 784-400-10, between teacher and student; a
-student that is taught by the first student."""
+"""Schedules; a hint first and then soft targets; a teacher assistant, 784-400-10, between teacher and student; a
+student that learns from the first student."""
 
 
 Bases = Callable[[Recipe], list[str]]
@@ -78,17 +79,17 @@ def pair_of(recipe: Recipe) -> Pair:
 
 
 def grid_of(base: str) -> Sequence[TunedSettings]:
-    """Return what is tried beside a row's defaults; a method that stands not in GRID says so itself, by its `tries`."""
+    """Return the settings to try besides a row's defaults, from GRID or from the method's `tries`."""
     return GRID[base] if base in GRID else kind_of(base).tries
 
 
 def title(base: str) -> str:
-    """Return what a row's name begins with: the method's name, or file.py:Name."""
+    """Return the beginning of a row's name: the method's name, or file.py:Name."""
     return Path(base).name if is_spec(base) else base
 
 
 def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: str) -> list[Cell]:
-    """Return the cells of a row, one for each seed, held against plain soft targets and the baseline."""
+    """Return the cells of a row, one for each seed, to compare with plain soft targets and the baseline."""
     name, role = row_name(title(base), settings), "baseline" if base == BASELINE else "student"
     method = PLAIN if base == BASELINE else base
     against = ("" if base == PLAIN else plain, "" if base == BASELINE else baseline)
@@ -97,7 +98,7 @@ def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: 
 
 
 def defaults(setup: Setup, _: Outcomes, bases: Bases = base_rows) -> list[Cell]:
-    """The baseline and every method, as they are; and what is tried beside them, for the tuning seeds."""
+    """The baseline and every method at their defaults, and the other settings to try, for the tuning seeds."""
     found = []
     for base in bases(setup.recipe):
         cells = row(setup, base, {}, PLAIN, BASELINE)
@@ -106,7 +107,7 @@ def defaults(setup: Setup, _: Outcomes, bases: Bases = base_rows) -> list[Cell]:
 
 
 def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
-    """What is in SCHEMES, and all seeds' teachers together."""
+    """The rows of SCHEMES, and the teachers of all seeds as an ensemble."""
     found = []
     for recipe in setup.recipes():
         rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
@@ -118,7 +119,7 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
 
 
 def tuned(setup: Setup, outcomes: Outcomes, bases: Bases = base_rows) -> list[Cell]:
-    """The baseline and every method with the settings that did best on the held-out images, where not the default's."""
+    """The baseline and every method with the best settings on the held-out images, unless these are the defaults."""
     chosen = {base: best(setup, outcomes, title(base), grid_of(base)) for base in bases(setup.recipe)}
     plain, baseline = (row_name(base, chosen[base]) for base in (PLAIN, BASELINE))
     return [
@@ -127,9 +128,9 @@ def tuned(setup: Setup, outcomes: Outcomes, bases: Bases = base_rows) -> list[Ce
 
 
 def with_methods(methods: Sequence[str]) -> Experiment:
-    """Return the experiment with these methods alone, names or FILE.py:NAME, beside soft targets and the baseline.
+    """Return the experiment with only these methods (names or FILE.py:NAME), soft targets and the baseline.
 
-    Raises ConfigError for a method that cannot be made, or cannot be used on the default pair.
+    Raises ConfigError for a method that cannot be created, or cannot be used on the default pair.
     """
     chosen = [absolute(method) if is_spec(method) else method for method in methods]
     bases = [*dict.fromkeys((BASELINE, PLAIN, *chosen))]

@@ -1,8 +1,8 @@
-"""Transfer sets that lack some classes, and the biases that make up for it.
+"""Transfer sets that lack some classes, and a correction of the biases.
 
-A student that never sees a class learns from soft targets what it looks like, yet believes it too rare, or the classes
-that it sees too common. One number sets that right: how far the biases of some classes are moved, all by as much.
-Moving a class's bias moves its logit, so nothing needs to be trained or evaluated again.
+A student that never sees a class learns from soft targets what it looks like. But it considers the class too rare, or
+the classes that it sees too common. One number corrects this: the biases of some classes are all moved by it. Moving a
+class's bias moves its logit by the same number, so nothing needs to be trained or evaluated again.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from minikd.training.parallel import workers
 from minikd.typing import Floats, Ints
 
 MOVES = [step / 10 for step in sorted(range(-200, 201), key=abs)]
-"""What is tried: from -20 to 20 by tenths, the smallest move first."""
+"""The moves that are tried: from -20 to 20 in tenths, the smallest move first."""
 
 
 def only(classes: Sequence[int], data: Data, recipe: Recipe, folder: Path) -> Data:
-    """Return the data with images of these classes alone in the transfer set."""
+    """Return the data with only images of these classes in the transfer set."""
     every = data.transfer
     rows = np.flatnonzero(np.isin(every.labels, classes))
     return replace(data, transfer=replace(every, images=every.images[rows], labels=every.labels[rows]))
 
 
 def errors_on(classes: Sequence[int], job: Job, model: Sequential, logits: Floats) -> dict[str, float]:
-    """Return the test errors on the classes whose biases are moved, and all errors once these are moved.
+    """Return the test errors on the classes whose biases are moved, and all test errors after the move.
 
-    "chosen": by what is best on the held-out images. "test-tuned": by what is best on the test images themselves, the
-    paper's way, which tells too few errors.
+    "chosen": with the move that is best on the held-out images. "test-tuned": with the move that is best on the test
+    images, as in the paper; this gives too few errors.
     """
     labels, watched = job.data.test.labels, job.data.watched
     with workers(job.threads) as map_:
@@ -51,18 +51,18 @@ def errors_on(classes: Sequence[int], job: Job, model: Sequential, logits: Float
 
 
 def moved(logits: Floats, classes: Sequence[int], move: float) -> Floats:
-    """Return the logits (N, K) with so much added to those of these classes."""
+    """Return the logits (N, K) with `move` added to those of these classes."""
     after = logits.copy()
     after[:, list(classes)] += move
     return after
 
 
 def best_move(logits: Floats, labels: Ints, classes: Sequence[int]) -> float:
-    """Return the move with the fewest errors, the smallest of several."""
+    """Return the move with the fewest errors; of several, the smallest."""
     return min(MOVES, key=lambda move: errors(moved(logits, classes, move), labels))
 
 
 def errors(logits: Floats, labels: Ints, classes: Sequence[int] | None = None) -> int:
-    """Return how many samples are wrong: of all, or of these classes."""
+    """Return the number of wrong samples, of all or of these classes."""
     wrong = logits.argmax(axis=1) != labels
     return int(np.count_nonzero(wrong if classes is None else wrong & np.isin(labels, classes)))

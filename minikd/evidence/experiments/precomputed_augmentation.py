@@ -1,9 +1,8 @@
-"""Augmented copies of the training images, computed once and kept in a file.
+"""Augmented copies of the training images, computed once and stored in a file.
 
-Augmentation in every epoch costs the warping and a forward pass of the teacher for each new image, and each seed and
-setting pays again. Precomputed copies are paid for once, and the teacher's logits on them can be cached. Thirty copies
-of MNIST's 55,000 images are 1.65 million images, too many for a student to memorise. The first copy is the images
-without augmentation.
+Augmentation in every epoch costs the warping and a forward pass of the teacher for each new image, for each seed and
+setting. Precomputed copies are computed once, and the teacher's logits for them can be cached. Thirty copies of MNIST's
+55,000 images are 1.65 million images, too many for a student to memorise. The first copy has no augmentation.
 """
 
 from dataclasses import replace
@@ -22,13 +21,13 @@ from minikd.storage.tensors import map_images, write_tensors
 from minikd.typing import Pixels
 
 ROWS = 5000
-"""Images varied at a time: floats take four times the memory of pixels."""
+"""Images augmented at a time, because floats take four times the memory of pixels."""
 
 
 def same_images(data: Data, recipe: Recipe, folder: Path) -> Data:
-    """Return data that hold out the images of seed 0, whatever the recipe's: several seeds' teachers teach together.
+    """Return data that hold out the images of seed 0, for every seed, because teachers of several seeds teach together.
 
-    A teacher of another seed would have learned from images that the student holds out.
+    A teacher of another seed would otherwise have learned from images that the student holds out.
     """
     data = Data.of(replace(recipe, seed=0))
     train, transfer = replace(data.train, seed=recipe.seed), replace(data.transfer, seed=recipe.seed)
@@ -36,9 +35,9 @@ def same_images(data: Data, recipe: Recipe, folder: Path) -> Data:
 
 
 def precompute_augmentation(count: int, augmentation: Augmentation, data: Data, recipe: Recipe, folder: Path) -> Data:
-    """Return data of `count` augmented copies of the training images; see `same_images` for which.
+    """Return data with `count` augmented copies of the training images of `same_images`.
 
-    The copies lie in a file in the experiment's folder.
+    The copies are in a file in the experiment's folder.
     """
     data = same_images(data, recipe, folder)
     views = data.train
@@ -48,23 +47,25 @@ def precompute_augmentation(count: int, augmentation: Augmentation, data: Data, 
 
 
 def augmented_copies(path: Path, images: Pixels, count: int, augmentation: Augmentation) -> Pixels:
-    """Return the images `count` times, (count·N, C, H, W) in their dtype, from the file, else made and left there.
+    """Return `count` copies of the images, (count·N, C, H, W) in their dtype.
 
-    All processes that read the file share its memory. A damaged file, or one of other images, is computed again.
+    They are read from the file, or made and stored.
+
+    All processes that read the file share its memory. If the file is damaged or holds other images, it is made again.
     """
     what = f"{count} by {augmentation} of {checksums.of_tensors({'images': images}, {})}"
     if (found := kept(path, what)) is not None:
         return found
     made = np.concatenate([images, *(varied(images, augmentation, number) for number in range(1, count))])
     write_tensors(path, {"images": made}, {"minikd-editions": what})
-    del made  # its memory is free before the file's is looked at
+    del made  # frees its memory before the file is read
     found = kept(path, what)
     assert found is not None
     return found
 
 
 def kept(path: Path, what: str) -> Pixels | None:
-    """Return the images in the file; None where it is not there, is damaged or holds something else than `what`."""
+    """Return the images in the file; None if it is missing, is damaged or does not hold `what`."""
     if not path.exists():
         return None
     try:
@@ -76,7 +77,7 @@ def kept(path: Path, what: str) -> Pixels | None:
 
 
 def varied(images: Pixels, augmentation: Augmentation, number: int) -> Pixels:
-    """Return one augmented copy; it depends on each image's number and on the copy's, and not on the seed."""
+    """Return one augmented copy. It depends on the numbers of image and copy, not on the seed."""
     made = np.empty_like(images)
     for start in range(0, len(images), ROWS):
         index = np.arange(start, min(start + ROWS, len(images)))

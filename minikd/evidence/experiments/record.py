@@ -1,14 +1,15 @@
-"""The best feed-forward students that we can distill from CNNs: large and small, trained long on varied images.
+"""The best feed-forward students that we can distill from CNNs: large and small, trained long on augmented images.
 
-The teachers are two deep CNNs whose probabilities are averaged. Teachers and students see MNIST's images shifted,
-rotated, scaled and bent, the students' images more strongly; these are computed once for all students
+The teachers are two deep CNNs whose probabilities are averaged. MNIST's images are shifted, rotated, scaled and bent
+for teachers and students, and more strongly for students. The students' images are computed once for all students
 (`precomputed_augmentation`). Students train with batch norm, which is folded into their weights afterwards. The
-baseline is the same network, trained as long, on the same images, with as many learning rates tried. (Simard
-et al. 2003 and Cireşan et al. 2010 make less than 1 % of errors without a teacher: without the baseline the numbers
-would say nothing about distillation.)
+baseline is the same network, trained for the same time on the same images, with the same number of learning rates
+tried. (Simard et al. 2003 and Cireşan et al. 2010 make less than 1 % of errors without a teacher. So without a baseline
+the numbers would say nothing about distillation.)
 
-Learning rates are tried in one pass over the copies, three for the small student, and chosen on held-out images. All
-seeds hold out the same images, for a teacher of one seed teaches the students of all: seeds vary weights and order.
+Learning rates are tried in one pass over the copies (three for the small student) and chosen on held-out images. All
+seeds hold out the same images, because a teacher of one seed teaches the students of all seeds. Seeds only change
+weights and order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,14 +31,15 @@ if TYPE_CHECKING:
 
 TEACHERS = 2
 VARIED = Augmentation(shift=1.0, rotation=10.0, scale=0.12, elastic=1.0)
-"""How the students' images are varied, once and for all; a teacher's are varied in each epoch, as in the main job,
-and a little bent."""
+"""The augmentation of the students' images, computed once. A teacher's images are augmented in each epoch as in the
+main job, and also bent a little."""
 
 
 @dataclass(frozen=True)
 class Net:
-    """A student: its hidden layers, how many times the preset's passes it gets, at what temperature it is taught (a
-    small one at a lower, as in Hinton et al. 2015, §3), and its learning rates to try.
+    """A student: its hidden layers, a factor for the preset's passes, its temperature, and the learning rates to try.
+
+    The temperature of a small student is lower, as in Hinton et al. 2015, §3.
     """
 
     hidden: tuple[int, ...]
@@ -47,7 +49,7 @@ class Net:
 
     @property
     def grid(self) -> Sequence[TunedSettings]:
-        """What is tried beside the first rate, for the baseline as for the student."""
+        """The settings to try besides the first rate, for the baseline and for the student."""
         return [{"learning_rate": rate} for rate in self.rates[1:]]
 
 
@@ -77,7 +79,7 @@ def row(setup: Setup, size: str, kind: str, passes: int, baseline: str = "") -> 
 
 
 def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
-    """Every setting that is tried, for the tuning seeds."""
+    """All settings to try, for the tuning seeds."""
     found = []
     for size, net in NETS.items():
         for kind in KINDS:

@@ -1,4 +1,4 @@
-"""From outcomes to rows: each cell name's seeds taken together, held against its baselines and its teacher."""
+"""Turns outcomes into rows: combines the seeds of each cell name, and compares them with baselines and teacher."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -11,11 +11,11 @@ from minikd.machine import Machine
 
 
 class Versus(TypedDict):
-    """A row beside another one, over the seeds that both have.
+    """The comparison of a row with another one, over the seeds that both have.
 
-    difference: the mean of the differences of their errors, ours less theirs, seed by seed; `half` is half of its 95 %
-    interval, None for one seed. only_ours, only_theirs: images that only one gets wrong, summed over seeds; p is
-    McNemar's exact test of these.
+    difference: the mean over seeds of our errors minus theirs; `half` is half of its 95 % interval, None for one seed.
+    only_ours, only_theirs: the number of images that only one gets wrong, summed over seeds; p is from McNemar's exact
+    test of these.
     """
 
     row: str
@@ -29,9 +29,10 @@ class Versus(TypedDict):
 class ResultRow(TypedDict):
     """A row of the table: means over seeds. `half` is half the 95 % interval of the errors, None for one seed.
 
-    validation: errors on the held-out images, a fraction. agreement: with the teacher of the seed, or with each of
-    several that teach together; None where there is none. versus: beside each baseline that the seeds share. parts: the
-    means of what else was counted.
+    validation: errors on the held-out images, as a fraction.
+    agreement: with the teacher of the seed, or with each of several that teach together; None if there is none.
+    versus: the comparison with each baseline that the seeds share.
+    parts: the means of other counts.
     """
 
     name: str
@@ -51,7 +52,7 @@ class ResultRow(TypedDict):
 
 
 class Beside(TypedDict):
-    """A number of ours, the mean over seeds, None where it failed, beside a published one."""
+    """A published number and ours, the mean over seeds; None if ours failed."""
 
     what: str
     ours: float | None
@@ -59,7 +60,10 @@ class Beside(TypedDict):
 
 
 class ExperimentReport(TypedDict):
-    """What results.json holds: the rows, and by key why cells failed; `against` names the baselines' columns."""
+    """The contents of results.json: the rows, and the reasons of failed cells by key.
+
+    `against` names the baselines' columns.
+    """
 
     experiment: str
     preset: str
@@ -74,7 +78,7 @@ class ExperimentReport(TypedDict):
 
 
 def rows_of(cells: Sequence[Cell], outcomes: Outcomes) -> list[ResultRow]:
-    """Return a row for each name among the cells, in their order; candidates and failed cells are left out."""
+    """Return a row for each name among the cells, in their order, without candidates and failed cells."""
     by_name: dict[str, list[Cell]] = {}
     for cell in cells:
         if not cell.candidate and cell.key in outcomes:
@@ -112,13 +116,13 @@ def mean(values: Sequence[float]) -> float:
 
 
 def test_of(key: str, outcomes: Outcomes) -> Measured | None:
-    """Return what a cell measured on the test images; None where it failed or was only a candidate."""
+    """Return a cell's results on the test images; None if it failed or was only a candidate."""
     found = outcomes.get(key)
     return found["test"] if found else None
 
 
 def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | None:
-    """Return the comparison of a row with another one; None where they share no seed."""
+    """Return the comparison of a row with another one; None if they share no seed."""
     pairs = []
     for cell in cells:
         ours, theirs = test_of(cell.key, outcomes), test_of(key_of(other, cell.seed), outcomes)
@@ -139,7 +143,7 @@ def versus(cells: Sequence[Cell], other: str, outcomes: Outcomes) -> Versus | No
 
 
 def agreement(cells: Sequence[Cell], outcomes: Outcomes) -> float | None:
-    """Return the mean fraction of test images on which a row and its teacher, or each of several, predict one class."""
+    """Return the mean fraction of test images on which a row and its teacher, or each teacher, agree."""
     found = []
     for cell in cells:
         for key in cell.taught_by:

@@ -1,7 +1,7 @@
-"""Running cells: those that are not on disk yet, side by side, a process each, one thread in each.
+"""Runs the cells that have no outcome on disk, in parallel, each in its own process with one thread.
 
-joblib decides where: in processes on this machine, or, inside `joblib.parallel_config(backend="dask")` or Ray's
-"ray", on a cluster whose machines see the same folder.
+joblib decides where they run: in processes on this machine, or, inside `joblib.parallel_config(backend="dask")` or
+Ray's "ray", on a cluster whose machines see the same folder.
 """
 
 import multiprocessing
@@ -24,12 +24,12 @@ from minikd.outside import blamed
 from minikd.storage.files import make_folder
 
 WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
-"""The name of the thread in which a worker watches its parent, and how often it looks."""
+"""The name of the thread in which a worker watches its parent, and the seconds between two checks."""
 
 
 @dataclass
 class Progress:
-    """The present state of an experiment: the outcomes of its cells, and the errors of others by key."""
+    """The present state of an experiment: the outcomes of finished cells, and the errors of failed ones, by key."""
 
     outcomes: Outcomes = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Progress:
 def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress, quiet: bool = True) -> None:
     """Run the cells that have no outcome yet, and add all outcomes to `progress`.
 
-    A cell that fails does not stop the others: it is named, with the reason, and so is each that needed it. Raises
-    ConfigError where two cells have one key or the folder holds other recipes' outcomes, ExperimentError where a
-    process is killed.
+    A cell that fails does not stop the others. It is reported with the reason, and so is each cell that needs it.
+    Raises ConfigError if two cells have the same key or the folder holds outcomes of other recipes, and ExperimentError
+    if a process is killed.
     """
     from joblib import Parallel, delayed
 
@@ -76,22 +76,22 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
 
 
 def attempt(cell: Cell, folder: Path, experiment: int) -> tuple[str, Outcome | str]:
-    """Return a cell's key with its outcome, or with the reason why there is none.
+    """Return a cell's key with its outcome, or with the reason for its failure.
 
-    experiment: the number of the process that runs the experiment; a worker process ends with it.
+    experiment: the process number of the experiment; a worker process ends with it.
     """
     end_with(experiment)
     try:
-        with printed():  # a worker process would print a warning as Python does
+        with printed():  # otherwise a worker process would print warnings in Python's form
             return cell.key, run_cell(cell, folder)
     except MinikdError as error:
         return cell.key, str(error)
-    except Exception as error:  # whatever it is, the other cells must not be lost with it
+    except Exception as error:  # after any error, the other cells must go on
         return cell.key, blamed(error) or f"{type(error).__name__}: {error}"
 
 
 def end_with(parent: int) -> None:
-    """Watch the parent, where this process is its child and does not yet; a cluster's worker has another one."""
+    """Start to watch the parent if this process is its child. A worker on a cluster has another parent."""
     started = multiprocessing.parent_process()
     watched = any(thread.name == WATCH for thread in threading.enumerate())
     if started is not None and started.pid == parent and not watched:
@@ -102,7 +102,7 @@ def watch(parent: int) -> None:
     """End this process when its parent has ended, because its result is no longer needed."""
     import psutil
 
-    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows goes on to name a parent that has ended
+    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows still names an ended parent
         time.sleep(WATCH_SECONDS)
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
@@ -110,7 +110,7 @@ def watch(parent: int) -> None:
 def bar(
     ended: Iterable[tuple[str, Outcome | str]], todo: int, cells: int, quiet: bool
 ) -> Iterable[tuple[str, Outcome | str]]:
-    """Yield what has ended, as it ends, and move a bar; a failed cell is told at once."""
+    """Yield results as cells end, and move a progress bar. A failed cell is reported immediately."""
     from tqdm import tqdm
 
     out = standard_error()
@@ -127,7 +127,7 @@ def bar(
 
 
 def check_keys(cells: Sequence[Cell]) -> None:
-    """Refuse two cells that would write one file."""
+    """Refuse two cells that would write the same file."""
     seen: dict[str, str] = {}
     for cell in cells:
         if cell.key in seen:

@@ -2,10 +2,10 @@
 
     interval: mean ± t(0.975, n - 1) · s/√n, s the standard deviation of the n seeds' values (n - 1 below)
 
-It holds for values that are normal over seeds, and speaks of the training's luck (weights, batches, held-out images),
-not of the luck of the test images, which all seeds share. McNemar's test, summed over seeds, adds up the images that
-only one of two models of a seed gets wrong; it counts an image once for each seed, so where seeds err on the same
-images its p is too small. Read both: a difference that neither doubts is one.
+The interval is valid if values are normally distributed over seeds. It covers the chance in training (weights, batches,
+held-out images), not the chance in the test images, which all seeds share. McNemar's test counts the images that only
+one of two models of a seed gets wrong, and adds these numbers over the seeds. It counts an image once for each seed, so
+if seeds misclassify the same images, p is too small. Read both, and trust a difference only if both show it.
 """
 
 import math
@@ -18,7 +18,7 @@ from minikd.metrics import McNemar, mcnemar_of_counts
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over `count` values, and half the width of its 95 % interval; None for a single value, which has none."""
+    """A mean over `count` values, and half the width of its 95 % interval, which is None for a single value."""
 
     mean: float
     half: float | None
@@ -26,7 +26,7 @@ class Interval:
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the mean of the values and its t interval. Raises ConfigError where there are none."""
+    """Return the mean of the values and its t interval. Raises ConfigError if there are none."""
     count = len(values)
     if count == 0:
         raise ConfigError("there are no values to take a mean of; every seed of this row failed")

@@ -1,4 +1,4 @@
-"""The table of an experiment, and the list of all of them, for a terminal."""
+"""The table of an experiment, and the list of all experiments, for a terminal."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ from minikd.evidence.experiments.experiment import Experiment
 from minikd.evidence.experiments.rows import ExperimentReport, ResultRow, Versus
 
 COSTS = ("bytes", "working bytes", "multiply-adds")
-"""What a student costs where it runs, as an experiment counts it."""
+"""The costs of a student on a device, by the names of an experiment's `parts`."""
 
 
 def text(report: ExperimentReport) -> str:
-    """Return the rows as an aligned table, what its columns mean, and the cells that failed."""
+    """Return the rows as an aligned table, with the meaning of its columns and the cells that failed."""
     against = report["against"]
     first = ("", "test", "", "agree-", "", "ECE", "", *("against" for _ in against))
     second = ("", "errors", "± 95 %", "ment %", "NLL", "%", "seconds", *against)
@@ -29,7 +29,7 @@ def text(report: ExperimentReport) -> str:
 
 
 def sizes(rows: Iterable[ResultRow]) -> str:
-    """Return what each student costs in C, the smallest first."""
+    """Return the costs of each student in C, the smallest first."""
     header = (("", "test", "bytes of", "of working", "multiply-"), ("", "errors", "constants", "memory", "adds"))
     return aligned(
         header,
@@ -48,20 +48,22 @@ def number(value: float | None) -> str:
 def meaning(report: ExperimentReport) -> str:
     """Return what the columns mean."""
     words = (
-        f"Means over {report['seeds']} seeds; ± is half of a 95 % interval (Student's t), of the test errors. "
-        "Agreement is with the teacher of the seed (or each that teaches), seconds are one training's."
+        f"All numbers are means over {report['seeds']} seeds. ± is half of the 95 % interval of the test errors "
+        "(Student's t). Agreement is with the teacher of the same seed (with several teachers, with each of them). "
+        "Seconds are those of one training."
     )
     if report["against"]:
         words += (
-            " Against: errors more or less than the other row of the same seed, mean ± half of its 95 % interval, and "
-            "McNemar's exact test of the images that only one of both gets wrong, summed over seeds (* p < 0.05, "
-            "** p < 0.001; it counts an image once a seed; no correction for many rows)."
+            " Against: the difference in errors from the other row, seed by seed, as a mean ± half of its 95 % "
+            "interval. The stars are McNemar's exact test on the images that only one of the two gets wrong, summed "
+            "over seeds: * p < 0.05, ** p < 0.001. It counts an image once for each seed, and is not corrected for "
+            "the number of rows."
         )
     return words
 
 
 def cells(row: ResultRow, report: ExperimentReport) -> tuple[str, ...]:
-    """Return a row's numbers as text; where it has fewer seeds than the others, its name says so."""
+    """Return a row's numbers as text. If it has fewer seeds than the others, its name says so."""
     beside = [held_against(one) for one in row["versus"]]
     fewer = f" ({row['seeds']} of {report['seeds']} seeds)" if row["seeds"] < report["seeds"] else ""
     return (
@@ -77,7 +79,7 @@ def cells(row: ResultRow, report: ExperimentReport) -> tuple[str, ...]:
 
 
 def held_against(one: Versus | None) -> str:
-    """Return the comparison of a row with another one: the difference of errors, and whether it may be chance."""
+    """Return the comparison of a row with another one: the difference of errors, and whether it may be by chance."""
     if one is None:
         return "–"
     stars = "**" if one["p"] < 0.001 else "*" if one["p"] < 0.05 else ""
@@ -86,7 +88,7 @@ def held_against(one: Versus | None) -> str:
 
 
 def listing(experiments: Iterable[Experiment]) -> str:
-    """Return every experiment with its line, its presets' minutes and what it compares."""
+    """Return every experiment with its summary, the minutes of its presets and what it compares."""
     lines = []
     for one in experiments:
         times = ", ".join(f"{name} {about(size.minutes)}" for name, size in one.sizes.items())

@@ -1,7 +1,7 @@
-"""Plain soft targets over temperature and α: a map of where they help, and by how much. Nothing is chosen by it.
+"""Plain soft targets over temperature and α: where they help, and by how much. No setting is chosen from it.
 
-The baseline has the learning rate that is best for it on the held-out images: the default was chosen for the distilled
-student.
+The baseline has the learning rate that is best for it on the held-out images, because the default was chosen for the
+distilled student.
 """
 
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
 
 
 def figure(report: ExperimentReport) -> "Figure":
-    """Draw the mean test errors as a heat map beside the baseline's."""
+    """Draw the mean test errors as a heat map, compared with the baseline's."""
     return heat_map(
         report,
         "Soft targets: test errors by temperature and α",

@@ -1,4 +1,4 @@
-"""Choosing settings on held-out images: every row gets as many tries, and the test images have no part in it."""
+"""Chooses settings on held-out images. Every row gets the same number of tries. The test images are not used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -12,11 +12,11 @@ TunedSettings = Mapping[str, float]
 """Settings of the student's training, or of its method, by name."""
 
 RATES: Sequence[TunedSettings] = ({"learning_rate": 2e-3}, {"learning_rate": 3e-3})
-"""What is tried for a baseline beside the default student's learning rate, which was settled for a distilled one."""
+"""Tried for a baseline besides the student's default learning rate, which was chosen for a distilled student."""
 
 
 def row_name(base: str, settings: TunedSettings) -> str:
-    """Return a row's name, as "dkd" or "dkd beta=2"."""
+    """Return a row's name, such as "dkd" or "dkd beta=2"."""
     return " ".join([base, *(f"{name}={value:g}" for name, value in settings.items())])
 
 
@@ -34,7 +34,7 @@ def with_settings(recipe: Recipe, settings: TunedSettings) -> Recipe:
 
 
 def tries(cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
-    """Return the cells that try other settings in a row's cells, measured on held-out images."""
+    """Return copies of a row's cells with other settings, to measure on held-out images."""
     return [
         replace(
             cell,
@@ -49,7 +49,7 @@ def tries(cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
 
 
 def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
-    """Return a row's cells with the settings that did best; its own and the grid's have been tried apart."""
+    """Return a row's cells with the best settings. Its own settings and the grid's have been tried before."""
     settings = best(setup, outcomes, cells[0].name, grid, f"try {cells[0].name}")
     return [
         replace(cell, name=row_name(cell.name, settings), recipe=with_settings(cell.recipe, settings)) for cell in cells
@@ -57,11 +57,10 @@ def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: S
 
 
 def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[TunedSettings], own: str = "") -> TunedSettings:
-    """Return the best settings of a row, {} for its own: fewest held-out errors over the tuning seeds, then likelihood.
+    """Return the best settings of a row ({} for its own): fewest held-out errors in the tuning seeds, then likelihood.
 
-    `own` names the row that tells what its own settings are worth (default: the row itself).
-
-    A setting that failed for a seed is none to choose.
+    `own` names the row with the results of its own settings (default: the row itself). A setting that failed for a seed
+    cannot be chosen.
     """
 
     def standing(settings: TunedSettings) -> tuple[float, float]:

@@ -18,10 +18,10 @@ def run(
     experiment: Experiment, preset: str = "short", seeds: int = 5, jobs: int = 1, folder: Path | None = None,
     quiet: bool = True,
 ) -> ExperimentReport:  # fmt: skip
-    """Run an experiment, or go on with it in its folder, and return its rows.
+    """Run an experiment, or resume it in its folder, and return its rows.
 
-    Leaves results.json, figure.png and, in cells/, each cell's outcome and its model. Raises ConfigError for a preset
-    that the experiment has not, and for a folder that holds another one or that another process uses.
+    Writes results.json, figure.png and, in cells/, each cell's outcome and model. Raises ConfigError for a preset that
+    the experiment lacks, and for a folder that holds another experiment or that another process uses.
     """
     experiment.check(preset)
     folder = (folder or experiment.folder(preset)).absolute()
@@ -61,7 +61,7 @@ def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder:
 
 
 def beside(experiment: Experiment, rows: list[ResultRow]) -> list[Beside]:
-    """Return the published numbers with ours beside them."""
+    """Return the published numbers together with ours."""
     ours = {row["name"]: {"": row["mean"], **row["parts"]} for row in rows}
     return [
         Beside(what=one.what, ours=ours.get(one.row, {}).get(one.part), published=one.number)

@@ -1,6 +1,6 @@
-"""`minikd gpu-check`: everything numerical, once on NumPy and once on the device, and what a training step costs there.
+"""`minikd gpu-check`: compares all numerical results on the device with NumPy's, and times training steps there.
 
-For the first user with a GPU, and for us, who have none: it leaves one file that can be sent.
+It writes one file that a user can send to us.
 """
 
 from minikd.evidence.gpu_check.report import DeviceReport, run, text

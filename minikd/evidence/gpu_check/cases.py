@@ -1,6 +1,7 @@
-"""Every case of the gradient suite on both backends, in float64 and float32: how far do they differ?
+"""The differences between both backends for every case of the gradient suite, in float64 and float32.
 
-The suite proves NumPy's gradients against finite differences; what agrees with them on the device is right there too.
+The suite checks NumPy's gradients against finite differences. So a gradient on the device is right if it agrees with
+NumPy's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,8 @@ from minikd.nn import Embedding, Layer, Sequential
 from minikd.typing import Array, Floats, Scalar, Shape
 
 BOUNDS = {"float64": 1e-10, "float32": 1e-4}
-"""The largest difference of an array, relative to its largest element: rounding, and sums in another order."""
+"""The largest allowed difference of an array, relative to its largest element. It covers rounding and the order of
+sums."""
 
 HOST = Backend("numpy", "to compare with")
 
@@ -28,17 +30,17 @@ NamedResults = Mapping[str, Array | Scalar]
 
 
 class DeviceCase(NamedTuple):
-    """A case: `run(backend, dtype)` gives named arrays, made on that backend."""
+    """A case: `run(backend, dtype)` returns named arrays, computed on that backend."""
 
     name: str
     run: Callable[[Backend, str], NamedResults]
 
 
 class Difference(TypedDict):
-    """How far the device's results of one case lie from NumPy's, and which array does most.
+    """The largest difference between the device's results of one case and NumPy's, and its array.
 
-    `difference` is None where an array is not finite or has another shape or dtype, and where the case could not be
-    run: then `error` says why.
+    `difference` is None if an array is not finite or has another shape or dtype, or if the case could not be run; then
+    `error` says why.
     """
 
     name: str
@@ -51,14 +53,14 @@ class Difference(TypedDict):
 
 
 def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: int = 0) -> Iterator[Difference]:
-    """Yield every case in each dtype; one that fails is a row like the others."""
+    """Yield every case in each dtype. A case that fails also gives a row."""
     for case in cases(np.random.default_rng(seed)):
         for dtype in dtypes:
             bound = BOUNDS[dtype]
             found = Difference(name=case.name, dtype=dtype, difference=None, array="", bound=bound, ok=False, error="")
             try:
                 found["array"], largest = furthest(case, device, dtype)
-            except Exception as error:  # whatever it is, the other cases must still be run
+            except Exception as error:  # after any error, the other cases must still run
                 found["error"] = f"{type(error).__name__}: {error}"
             else:
                 found["difference"] = largest if isfinite(largest) else None
@@ -67,21 +69,21 @@ def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: in
 
 
 def furthest(case: DeviceCase, device: Backend, dtype: str) -> tuple[str, float]:
-    """Return the array of a case in which the device lies furthest from NumPy, and by how much, relatively."""
+    """Return the array of a case with the largest relative difference from NumPy, and this difference."""
     wanted, found = case.run(HOST, dtype), case.run(device, dtype)
     by_name = [(name, relative(on_host(found[name]), on_host(wanted[name]))) for name in wanted]
     return max(by_name, key=lambda pair: pair[1])
 
 
 def on_host(value: Array | Scalar) -> Array:
-    """Return an array or a loss as an array of the host."""
+    """Return an array or a loss as an array on the host."""
     return np.asarray(value) if isinstance(value, float | np.floating) else to_host(value)
 
 
 def relative(found: Array, wanted: Array) -> float:
-    """Return the largest relative difference of two arrays; infinite for another dtype, and where one is not finite.
+    """Return the largest relative difference of two arrays; infinite if the dtypes differ or a value is not finite.
 
-    A gradient that is 0 but for rounding, such as that of a bias before batch norm, is compared with 1.
+    A gradient that is 0 except for rounding, such as that of a bias before batch norm, is measured on the scale of 1.
     """
     if found.dtype != wanted.dtype or not np.isfinite(found).all():
         return float("inf")
@@ -141,7 +143,7 @@ def loss_case(loss: LossOfLogits, logits: Floats) -> Callable[[Backend, str], Na
 
 
 def temperature_case(logits: Floats, teacher: Floats) -> Callable[[Backend, str], NamedResults]:
-    """Return a case of the divergence with its gradients with respect to the logits and by the temperature."""
+    """Return a case of the divergence with its gradients with respect to the logits and the temperature."""
 
     def run(backend: Backend, dtype: str) -> NamedResults:
         z, v = backend.put(logits.astype(dtype)), backend.put(teacher.astype(dtype))
@@ -162,7 +164,7 @@ def feature_loss_case(case: FeatureCase) -> Callable[[Backend, str], NamedResult
 
 
 def unit_rows_case(x: Floats, upstream: Floats) -> Callable[[Backend, str], NamedResults]:
-    """Return a case of rows of length 1, with their backward pass."""
+    """Return a case of rows that are scaled to norm 1, with their backward pass."""
 
     def run(backend: Backend, dtype: str) -> NamedResults:
         a, length = losses.unit_rows(backend.put(x.astype(dtype)))

@@ -1,4 +1,5 @@
-"""What only CuPy can tell: which device, its driver, when it is done, and the copies that the engine asks for."""
+"""What only CuPy knows: the device, its driver, the time when work is finished, and the copies that the engine
+makes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from minikd.typing import Array
 
 
 class Device(TypedDict):
-    """The device, its driver, and the versions of what talks to it."""
+    """The device, its driver, and the versions of the libraries that use it."""
 
     name: str
     compute_capability: str
@@ -23,14 +24,14 @@ class Device(TypedDict):
 
 
 class Copies(TypedDict):
-    """Copies between host and device that the engine asks for by name, by direction."""
+    """The number of copies between host and device that the engine makes explicitly, in each direction."""
 
     to_device: int
     to_host: int
 
 
 def described_device() -> Device:
-    """Return what answers."""
+    """Return the device and its libraries."""
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -47,7 +48,7 @@ def described_device() -> Device:
 
 
 def driver() -> str:
-    """Return the driver's own version, as Linux tells it."""
+    """Return the driver's version, from Linux."""
     try:
         line = Path("/proc/driver/nvidia/version").read_text(errors="replace").splitlines()[0]
     except (OSError, IndexError):
@@ -61,14 +62,14 @@ def cuda_version(number: int) -> str:
 
 
 class DeviceTime(NamedTuple):
-    """Seconds of one piece of work: of the host until it has asked for all of it, of the device until all is done."""
+    """Seconds of one piece of work: on the host until all is launched, on the device until all is finished."""
 
     host: float
     device: float
 
 
 def marks() -> tuple[Callable[[], object], Callable[[object, object], float]]:
-    """Return what puts a mark into the queue of the stream in use, and what waits for two and returns milliseconds."""
+    """Return two functions: one marks the stream's queue, one waits for two marks and returns milliseconds."""
     import cupy
 
     def mark() -> object:
@@ -84,7 +85,7 @@ def marks() -> tuple[Callable[[], object], Callable[[object, object], float]]:
 
 
 def held_memory() -> float:
-    """Return the MiB that CuPy holds on the device, and give back what nobody uses."""
+    """Return the MiB that CuPy holds on the device, and free what is not used."""
     import cupy
 
     pool = cupy.get_default_memory_pool()
@@ -94,7 +95,7 @@ def held_memory() -> float:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long some work takes, from an idle device to an idle device."""
+    """Return the seconds that some work takes, from an idle device to an idle device."""
     import cupy
 
     cupy.cuda.Device().synchronize()
@@ -105,7 +106,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def spent(work: Callable[[int], object], count: int) -> DeviceTime:
-    """Return the mean seconds of `work(0)` to `work(count - 1)`, asked for one after the other without waiting."""
+    """Return the mean seconds of `work(0)` to `work(count - 1)`, launched one after the other without waiting."""
     import cupy
 
     begin, end = cupy.cuda.Event(), cupy.cuda.Event()
@@ -122,7 +123,7 @@ def spent(work: Callable[[int], object], count: int) -> DeviceTime:
 
 @contextmanager
 def counting_copies() -> Iterator[Copies]:
-    """Count the calls of `cupy.asarray` with an array of the host, and of `cupy.asnumpy` with one of the device."""
+    """Count the calls of `cupy.asarray` with an array on the host, and of `cupy.asnumpy` with one on the device."""
     import cupy
 
     copies, real = Copies(to_device=0, to_host=0), {name: getattr(cupy, name) for name in ("asarray", "asnumpy")}

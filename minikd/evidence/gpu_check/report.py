@@ -1,4 +1,4 @@
-"""The whole check as one value, for the file that can be sent, and as text."""
+"""The results of the whole check as one value, for the report file, and as text."""
 
 import json
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from minikd.machine import Machine, machine, versions
 from minikd.storage.files import write_atomically
 
 WRITE_EVERY = 20
-"""Cases between two writings of the report."""
+"""The report is written after this many cases."""
 
 
 class DeviceReport(TypedDict):
-    """What was found; `ok` where no difference exceeds its bound."""
+    """The results; `ok` is true if no difference exceeds its bound."""
 
     ok: bool
     device: Device
@@ -32,8 +32,8 @@ class DeviceReport(TypedDict):
 def run(device: Backend, path: Path, batch_size: int = 128, count: int = 50, quick: bool = False) -> DeviceReport:
     """Compare every case and every training with NumPy, and time the training steps on the device.
 
-    quick: in float32 alone. The report is written to `path` as JSON after each training and after all cases, so that
-    what was found stays, whatever comes after it. Returns the whole of it.
+    quick: only in float32. The report is written to `path` as JSON after each training and after all cases, so that
+    results are kept if a later step fails. Returns the whole report.
     """
     report = DeviceReport(
         ok=False,
@@ -58,7 +58,7 @@ def run(device: Backend, path: Path, batch_size: int = 128, count: int = 50, qui
 
 
 def write(path: Path, report: DeviceReport) -> None:
-    """Write the report; the file appears whole or not at all."""
+    """Write the report completely or not at all."""
     write_atomically(path, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
 
 
@@ -113,7 +113,7 @@ def step_table(steps: Sequence[DeviceTraining], batch_size: int) -> str:
 
 
 def failure(one: Difference) -> str:
-    """Return the line of a case that differs, or that could not be run."""
+    """Return the line of a case that differs or could not be run."""
     if one["error"]:
         return f"FAILED: {one['name']}, {one['dtype']}: {one['error']}"
     by = "is not finite, or of another shape" if one["difference"] is None else f"by {one['difference']:.1e}"

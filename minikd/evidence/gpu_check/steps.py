@@ -1,4 +1,4 @@
-"""The project's trainings on both backends: do their losses agree, what does a step copy, and how long does it take?"""
+"""The package's trainings on both backends: the differences of their losses, the copies of a step, and its time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,15 +24,15 @@ IMAGES = 1000
 WARM_UP = 3
 KINDS = ("teacher", "student on labels", "student, cached teacher", "student, live teacher")
 AGREEMENT = {"float64": (10, 1e-8), "float32": (3, 1e-4)}
-"""Steps followed, and by how much, relatively, a loss may differ. Rounding grows from step to step: Adam moves a weight
-by the sign of a gradient, however small."""
+"""The number of steps, and the largest relative difference of a loss. Rounding grows from step to step, because Adam
+moves a weight by the sign of even a tiny gradient."""
 
 
 class DeviceTraining(TypedDict):
-    """One training: by how much its losses differ from NumPy's, and what a step of it costs.
+    """One training: how much its losses differ from NumPy's, and the cost of a step.
 
-    `host_ms` is how long the host takes to ask for a step, `device_ms` how long a step takes on the device where the
-    steps follow each other. `error` says why a training could not be run; then nothing else was measured.
+    `host_ms` is the host's time to launch a step. `device_ms` is the time of a step on the device when steps follow
+    each other. `error` says why a training could not be run; then nothing else was measured.
     """
 
     name: str
@@ -49,12 +49,12 @@ class DeviceTraining(TypedDict):
 def trainings(
     device: Backend, batch_size: int, count: int, dtypes: Sequence[str] = tuple(AGREEMENT)
 ) -> Iterator[DeviceTraining]:
-    """Yield every training, its step's times a mean over `count` steps; one that fails is a row like the others."""
+    """Yield every training, with the mean times of `count` steps. A training that fails also gives a row."""
     views = images(max(IMAGES, batch_size))
     for kind in KINDS:
         try:
             yield training(kind, device, views, batch_size, count, dtypes)
-        except Exception as error:  # whatever it is, the other trainings must still be run
+        except Exception as error:  # after any error, the other trainings must still run
             yield DeviceTraining(
                 name=kind,
                 difference={},
@@ -71,7 +71,7 @@ def trainings(
 def training(
     kind: str, device: Backend, views: Views, batch_size: int, count: int, dtypes: Sequence[str]
 ) -> DeviceTraining:
-    """Return what one training shows; a batch has at most as many images as there are."""
+    """Return the results of one training. A batch has at most as many images as there are."""
     batch_size, difference = min(batch_size, len(views)), {}
     for dtype in dtypes:
         steps, _ = AGREEMENT[dtype]
@@ -96,13 +96,13 @@ def training(
 
 
 def images(count: int) -> Views:
-    """Return the first of MNIST's training images, `count` of them where there are so many."""
+    """Return the first `count` training images of MNIST, or fewer if there are fewer."""
     data = load_dataset("mnist", None)
     return Views(data.train_images[:count], data.train_labels[:count], *mean_and_std(data.train_images[:count]))
 
 
 def make(kind: str, backend: Backend, views: Views, dtype: str) -> Run:
-    """Return a training of the default recipe's networks, at its start: the same weights on every backend."""
+    """Return a new training of the default recipe's networks, with the same weights on every backend."""
     recipe, rng = Recipe(), np.random.default_rng(0)
     shape, classes = views.images.shape[1:], 10
     views = replace(views, dtype=np.dtype(dtype).type)
@@ -124,7 +124,7 @@ def losses(run: Run, steps: int, batch_size: int) -> list[float]:
 
 
 def take(run: Run, step: int, batch_size: int) -> Scalar:
-    """Take one step on the batch of its number; the loss stays where it was computed."""
+    """Take one step on the batch with this number. The loss stays on its device."""
     index = np.random.default_rng((1, step)).permutation(len(run.views))[:batch_size]
     run.position.step = step
     return loop.step(run, index, 1e-3).loss

@@ -1,8 +1,8 @@
-"""The gradient check: compares a backward pass with finite differences of its forward pass, and checks its behaviour.
+"""The gradient check: compares a backward pass with finite differences of the forward pass, and checks its behaviour.
 
-One random direction d over all inputs and parameters at once and one random upstream gradient u decide the question
-with a handful of forward passes: <u, J d> by finite differences against <Jᵀu, d> from the backward pass. A wrong
-element changes the second number and not the first. Only when they disagree, or with `full`, is each element
+The check draws one random direction d over all inputs and parameters, and one random upstream gradient u. Then it
+compares <u, J d>, from finite differences, with <Jᵀu, d>, from the backward pass. This takes only a few forward passes.
+A wrong element changes the second number and not the first. If the numbers disagree, or with `full`, each element is
 differenced, to find which one is wrong and why.
 """
 
@@ -40,11 +40,11 @@ FLOAT32_BOUND = 1e-3
 """The largest difference of float32's gradient from float64's, relative to the largest element."""
 
 NEGLIGIBLE = 1e-2
-"""A gradient this much smaller than the largest one of the function is held to the latter's precision: the bias of a
-convolution before batch norm has a gradient of exactly 0, and rounding is all there is to compare."""
+"""If a gradient is smaller than this share of the function's largest gradient, its error is measured on the scale of
+the largest. The bias of a convolution before batch norm has a gradient of exactly 0, so only rounding errors remain."""
 
 JACOBIAN_LIMIT = 20_000_000
-"""The most entries of a Jacobian that full finite differences will fill, for each argument."""
+"""Maximum number of entries of the Jacobian in full finite differences, for each argument."""
 
 
 def check_function(
@@ -58,15 +58,16 @@ def check_function(
 ) -> GradientReport:
     """Check `backward` against finite differences of `forward`, at the point `arrays`.
 
-    `forward(arrays)` returns (y, cache), y an array or a scalar; `backward(dy, cache)` returns the gradient of every
-    array under its name. The arrays are converted to float64. Separate findings report the shape, dtype and
-    finiteness of each gradient; that no argument is written to; that the same call gives the same result, backward
-    twice from one cache too; the derivative along a random direction; that float32 stays float32 and agrees.
+    `forward(arrays)` returns (y, cache), where y is an array or a scalar. `backward(dy, cache)` returns the gradient of
+    every array by name. The arrays are converted to float64. The check covers: the shape, dtype and finiteness of each
+    gradient; that no argument is written to; that the same call gives the same result, also two backward passes from
+    one cache; the derivative along a random direction; that float32 stays float32 and agrees. Each problem is a
+    separate finding.
 
-    With `full`, and whenever the direction disagrees, every element is differenced, and `constants` (a temperature T,
-    say) help to name the factor by which a gradient is wrong. Nothing is raised for a wrong gradient: the report says
-    so (`GradientReport.ok`, `GradientReport.message`, `GradientReport.expect_ok()`; `GradientReport.named` gives it a
-    name).
+    With `full`, or if the direction disagrees, every element is differenced. `constants`, such as a temperature T, help
+    to name the factor by which a gradient is wrong. A wrong gradient raises no error; the report states it
+    (`GradientReport.ok`, `GradientReport.message`, `GradientReport.expect_ok()`). `GradientReport.named` gives the
+    report a name.
     """
     point = {key: np.asarray(a, np.float64) for key, a in arrays.items()}
     trial = FunctionUnderTest(forward, backward)
@@ -124,7 +125,7 @@ def _check(
 def _along(
     here: AtPoint, grads: NamedArrays, direction: NamedArrays, report: GradientReport
 ) -> tuple[GradientReport, bool]:
-    """Compare the derivatives along one direction; note a disagreement."""
+    """Compare the derivatives along one direction, and add a finding if they disagree."""
     if not grads:
         return report, True
     terms = [(grads[key] * direction[key]).ravel() for key in grads]
@@ -132,7 +133,7 @@ def _along(
     length = math.sqrt(float(sum((term * term).sum() for term in terms)))
     scale = max(length, abs(by_hand), 1e-12)
     found = _slope(here, direction, report.step, report.bound * scale)
-    # By chance the sum over all elements may come out small; its terms' length says how small is small.
+    # The sum over all elements may be small by chance, so the norm of its terms gives the scale.
     error = abs(by_hand - found.value) / max(scale, abs(found.value))
     agrees = error <= report.bound
     if not agrees and found.doubt > max(report.bound * scale, 0.01 * abs(by_hand - found.value)):
@@ -154,7 +155,7 @@ def _slope(here: AtPoint, direction: NamedArrays, step: float, doubt: float) -> 
 
 
 def _check_behaviour(here: AtPoint, grads: NamedArrays) -> None:
-    """Note a backward pass that spoils its cache, or that depends on how its arguments lie in memory."""
+    """Add a finding if a backward pass changes its cache, or depends on the memory layout of its arguments."""
     trial, point, dy = here
     cache = trial.forward(point)[1]
     once, twice = trial.backward(dy, cache), trial.backward(dy, cache)
@@ -168,7 +169,7 @@ def _check_behaviour(here: AtPoint, grads: NamedArrays) -> None:
 
 
 def _check_float32(here: AtPoint, grads: NamedArrays) -> None:
-    """Note float32 that turns into float64 on the way, or that loses the gradient."""
+    """Add a finding if float32 becomes float64, or if the gradient in float32 is wrong."""
     trial, point, dy = here
     try:
         y, cache = trial.forward({key: a.astype(np.float32) for key, a in point.items()})
@@ -194,7 +195,7 @@ def _check_float32(here: AtPoint, grads: NamedArrays) -> None:
 def _element_by_element(
     here: AtPoint, grads: NamedArrays, report: GradientReport, constants: Mapping[str, float]
 ) -> GradientReport:
-    """Difference every element of every argument; note each wrong argument with what explains it."""
+    """Difference every element of every argument. Add a finding for each wrong argument, with an explanation."""
     trial, point, dy = here
     rows: dict[str, Floats] = {}
     notes = list(report.notes)
@@ -219,7 +220,10 @@ def _element_by_element(
 
 
 def _look_closer(here: AtPoint, key: str, by_hand: Floats, numeric: Floats, rows: Floats, least: float) -> None:
-    """Difference again, with a smaller step, what disagrees: a kink may lie within the step. Changes numeric, rows."""
+    """Difference the wrong elements again with a smaller step, in case of a kink within the step.
+
+    Changes numeric, rows.
+    """
     wrong = np.abs(numeric - by_hand) > ELEMENT_BOUND * max(_largest([numeric]), least)
     for index in np.flatnonzero(wrong):
         rows[index] = jacobian_row(here.trial.output, here.point, key, int(index), ELEMENT_STEP / 100)

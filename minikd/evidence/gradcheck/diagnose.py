@@ -1,4 +1,4 @@
-"""Explains a wrong gradient in a sentence: which common mistake it fits, or at least where it is wrong."""
+"""Explains a wrong gradient: which common mistake it fits, or at least which elements are wrong."""
 
 from collections.abc import Iterator
 
@@ -30,11 +30,11 @@ SUSPECTS = (
     suspects.moved_about,
     suspects.never_enters,
 )
-"""In the order in which they are tried. The first that fits is reported."""
+"""The suspects, in the order in which they are tried. The first that fits is reported."""
 
 
 def diagnose(evidence: WrongGradient) -> Iterator[str]:
-    """Yield what explains the wrong gradient, and where else it helps to look."""
+    """Yield explanations of the wrong gradient, and hints about where else to look."""
     for suspect in SUSPECTS:
         try:
             text = suspect(evidence)
@@ -66,7 +66,7 @@ def where_wrong(e: WrongGradient) -> Iterator[str]:
 
 
 def _place(wrong: npt.NDArray[np.bool_]) -> str | None:
-    """Say along which axis the wrong elements lie, where that is all there is to it."""
+    """Say along which axis the wrong elements lie, if one axis describes them completely."""
     for axis in range(wrong.ndim):
         others = tuple(i for i in range(wrong.ndim) if i != axis)
         full, some = wrong.all(others), wrong.any(others)
@@ -79,7 +79,7 @@ def _place(wrong: npt.NDArray[np.bool_]) -> str | None:
 
 
 def _condition(wrong: npt.NDArray[np.bool_], e: WrongGradient) -> str | None:
-    """Say which condition on the values picks out the wrong elements."""
+    """Say which condition on the values selects exactly the wrong elements."""
     zero = np.abs(e.numeric) <= 1e-9
     conditions = {
         f"where {e.name} is negative": e.value < 0,

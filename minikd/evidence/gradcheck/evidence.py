@@ -1,7 +1,7 @@
 """The inputs of a diagnosis: one argument's gradient by hand, its numeric gradient, and the whole numeric Jacobian.
 
-With the Jacobian in hand a suspicion costs a matrix product: what the gradient would be, had the batch been scrambled,
-had only the first sample counted, had the upstream gradient been all ones.
+With the Jacobian, it takes only a matrix product to compute the gradient of a suspected mistake: for example with the
+samples in the wrong order, with only the first sample, or with an upstream gradient of ones.
 """
 
 import math
@@ -16,16 +16,16 @@ from minikd.evidence.gradcheck.trial import FunctionUnderTest
 from minikd.typing import Floats
 
 MATCH = 1e-5
-"""The largest difference, relative to the largest element, at which a mistake counts as found."""
+"""The largest difference, relative to the largest element, up to which a mistake counts as found."""
 
 
 @dataclass(frozen=True)
 class WrongGradient:
     """One argument whose gradient by hand is wrong.
 
-    `jacobian` (elements of the argument, elements of y) is numeric, `arrays` the point, `dy` the upstream gradient,
-    `trial` runs the code under test again, `others` are the numeric gradients of the other arguments, `constants` the
-    named numbers that may turn up as a factor.
+    `jacobian` (elements of the argument, elements of y) is numeric. `arrays` is the point, `dy` the upstream gradient.
+    `trial` runs the code under test again. `others` are the numeric gradients of the other arguments. `constants` are
+    named numbers that may be a factor.
     """
 
     name: str
@@ -55,11 +55,11 @@ class WrongGradient:
 
     @property
     def same_shape(self) -> bool:
-        """True where y has the argument's shape, as for a layer that works element by element."""
+        """True if y has the argument's shape, as for an elementwise layer."""
         return self.dy.shape == self.value.shape
 
     def matches(self, suspicion: Floats) -> bool:
-        """True where the gradient by hand is `suspicion`, and that is not simply zero."""
+        """True if the gradient by hand equals `suspicion`, and `suspicion` is not zero."""
         return same(self.by_hand, suspicion) and bool(np.abs(suspicion).max(initial=0) > 0)
 
     def pulled(self, dy: Floats) -> Floats:
@@ -67,7 +67,7 @@ class WrongGradient:
         return (self.jacobian @ dy.ravel()).reshape(self.value.shape)
 
     def lengths(self) -> Iterator[tuple[str, float, str]]:
-        """Yield the numbers that gradients get multiplied or divided by in error: symbol, value and meaning."""
+        """Yield the numbers by which gradients are often wrongly multiplied or divided: symbol, value and meaning."""
         for symbol, value in self.constants.items():
             yield symbol, value, ""
         x = self.arrays[self.input]
@@ -86,7 +86,7 @@ class WrongGradient:
 
 
 def same(one: Floats, other: Floats) -> bool:
-    """True where two arrays agree as closely as finite differences can tell."""
+    """True if two arrays agree within the precision of finite differences."""
     if one.shape != other.shape:
         return False
     scale = max(float(np.abs(one).max(initial=0)), float(np.abs(other).max(initial=0)), 1e-300)

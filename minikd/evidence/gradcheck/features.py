@@ -1,4 +1,4 @@
-"""Gradient checks of the feature losses: each is a function of the student's feature and of the loss's weights."""
+"""Gradient checks of the feature losses. Each loss is a function of the student's features and of its own weights."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -13,14 +13,15 @@ from minikd.typing import Floats, Scalar
 
 N, Ds, Dt, E = 5, 4, 6, 3
 MAPS, TEACHER_MAPS = (3, 4, 2, 5), (3, 2, 2, 5)
-"""Uneven on purpose: a batch unlike the widths, a student narrower than its teacher, maps that are not square."""
+"""Uneven on purpose: the batch size differs from the widths, the student is narrower than the teacher, maps are not
+square."""
 
 LossAndGradients = tuple[Scalar, *tuple[Floats, ...]]
 """What a loss returns: its value, and its gradient with respect to each of its arrays."""
 
 
 class FeatureCase(NamedTuple):
-    """A loss of features: `run(arrays)` gives the loss and a gradient for each array, in the order of `point`."""
+    """A loss of features. `run(arrays)` gives the loss and a gradient for each array, in the order of `point`."""
 
     name: str
     run: Callable[[NamedArrays], LossAndGradients]
@@ -28,7 +29,7 @@ class FeatureCase(NamedTuple):
 
 
 def feature_cases(rng: np.random.Generator) -> Iterator[FeatureCase]:
-    """Yield every loss of features, at features without zeros, none of which coincide."""
+    """Yield every loss of features, at features that are not 0 and all different."""
     ft, maps = tie_free((N, Dt), rng), tie_free(TEACHER_MAPS, rng)
     for fs in (tie_free((N, Ds), rng), tie_free(MAPS, rng)):
         of = ", maps" if fs.ndim == 4 else ""
@@ -54,7 +55,7 @@ def _weighted(fs: Floats, ft: Floats, of: str, rng: np.random.Generator) -> Iter
 
 
 def _taught(loss: Callable[..., LossAndGradients], ft: Floats) -> Callable[[NamedArrays], LossAndGradients]:
-    """Return the loss beside a teacher's feature, as a function of its arrays."""
+    """Return the loss with a fixed teacher's feature, as a function of its arrays."""
 
     def run(arrays: NamedArrays) -> LossAndGradients:
         fs, *weights = arrays.values()
@@ -64,7 +65,7 @@ def _taught(loss: Callable[..., LossAndGradients], ft: Floats) -> Callable[[Name
 
 
 def check_feature_loss(case: FeatureCase, rng: np.random.Generator, full: bool) -> GradientReport:
-    """Check the gradients of a loss of features by the feature and by the weights."""
+    """Check the gradients of a loss of features with respect to the features and the weights."""
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         value, *gradients = case.run(arrays)
@@ -78,7 +79,7 @@ def check_feature_loss(case: FeatureCase, rng: np.random.Generator, full: bool) 
 
 
 def check_unit_rows(rng: np.random.Generator, full: bool) -> GradientReport:
-    """Check the backward pass of rows of length 1."""
+    """Check the backward pass of rows that are scaled to norm 1."""
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         a, length = losses.unit_rows(arrays["x"])

@@ -1,7 +1,7 @@
-"""Checks code that is not ours: `minikd gradcheck my_layer.py:MyLayer`.
+"""Checks a user's code: `minikd gradcheck my_layer.py:MyLayer`.
 
-Accepted are a layer class, a layer object, a pair of functions f and f_backward, and a loss that returns its value and
-its gradient. Whatever goes wrong on the way, in the file, in the constructor, in a pass, is said with its line.
+It accepts a layer class, a layer object, a pair of functions f and f_backward, and a loss that returns its value and
+its gradient. An error in the file, in the constructor or in a pass is reported with its line.
 """
 
 import inspect
@@ -21,27 +21,27 @@ from minikd.outside import OutsideThing, find, raised
 from minikd.typing import Floats, Shape
 
 SHAPES: tuple[Shape, ...] = ((5, 7), (2, 3, 7, 6), (2, 1, 7, 6), (3, 4, 5), (7,))
-"""Tried in this order where nothing says which shape of input the code takes: uneven, and no two lengths alike."""
+"""The shapes that are tried, in this order, if nothing says which input the code takes. No two lengths are equal."""
 
 
 def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> GradientReport:
-    """Check the layer or function that `spec`, "file.py:Name", names; ":Name" may be left out of a file with only one.
+    """Check the layer or function that `spec`, "file.py:Name", names. ":Name" is optional if the file has only one.
 
-    Accepted are
+    It accepts
 
     - a class with forward(x) -> (y, cache) and backward(dy, cache) -> dx or (dx, gradients), and its parameters, if
       any, in the dict `params`; it is called without arguments, or with `rng` if its constructor takes that;
-    - an object of such a class, made in the file: layer = MyLayer(7, 5);
-    - a function f(x, ...) -> (y, cache) beside an f_backward(dy, cache) -> dx, or a tuple or dict of gradients;
+    - an object of such a class that the file creates: layer = MyLayer(7, 5);
+    - a function f(x, ...) -> (y, cache) with f_backward(dy, cache) -> dx, or -> a tuple or dict of gradients;
     - a loss f(logits, ...) -> (value, gradient with respect to the logits).
 
-    `shape` is that of the input x, the batch first. Without it the file's `example_inputs(rng)`, a dict of arrays by
-    argument name, is taken, or the layer's `example_shape`, or what is found by trial among rows and images of
-    usual sizes; a note in the report says which. A function of several arguments needs `example_inputs`. A layer whose
-    forward takes `training` is checked in both modes.
+    `shape` is the shape of the input x, with the batch first. Without it, the check uses the file's
+    `example_inputs(rng)`, a dict of arrays by argument name, or the layer's `example_shape`. If there is neither, it
+    tries rows and images of usual sizes. A note in the report says which shape was used. A function of several
+    arguments needs `example_inputs`. A layer whose forward takes `training` is checked in both modes.
 
-    A wrong gradient, and an exception in a pass, is a finding in the report. Raises ConfigError where there is nothing
-    to check: no such file or name, an error when the file runs, a constructor with open arguments.
+    A wrong gradient or an exception in a pass is a finding in the report. Raises ConfigError if there is nothing to
+    check: the file or name is missing, the file raises an error, or the constructor needs arguments.
     """
     if shape is not None and (not shape or min(shape) < 1):
         raise ShapeError(f"--shape is {shape}, but must be lengths of at least 1, the batch first, such as 4,7")
@@ -55,7 +55,7 @@ def check_learner(spec: str, shape: Shape | None = None, seed: int = 0) -> Gradi
 
 
 def _made(file: OutsideThing, rng: np.random.Generator) -> object:
-    """Return the layer: the object of that name, or the class called without arguments, or with `rng` if it asks."""
+    """Return the layer: the object of that name, or the class called without arguments or with `rng`."""
     if not inspect.isclass(file.thing):
         return file.thing
     wanted = inspect.signature(file.thing).parameters.values()
@@ -121,7 +121,7 @@ def _input_for(
 
 
 def _guesses(layer: LayerLike) -> tuple[Shape, ...]:
-    """Return shapes worth trying: first those whose features or channels are a length of some parameter."""
+    """Return the shapes to try, beginning with those whose features or channels are a length of some parameter."""
     params = parameters(layer).values()
     lengths = dict.fromkeys(length for value in params for length in value.shape)
     rows = [(5, length) for length in lengths]
@@ -131,9 +131,10 @@ def _guesses(layer: LayerLike) -> tuple[Shape, ...]:
 
 
 def _trial_run(layer: LayerLike, x: Floats) -> tuple[str | None, bool]:
-    """Return what forward raises for this input, or None; and whether backward gives a dx of its shape.
+    """Return the error of forward for this input, or None, and whether backward gives a dx of the input's shape.
 
-    Broadcasting makes many a forward pass swallow a shape that was never meant for it; the way back shows that.
+    Because of broadcasting, many forward passes accept a shape that they are not made for. The backward pass shows
+    this.
     """
     bound = BoundLayer(layer, training=False, seed=0)
     params = {name: value.astype(x.dtype) for name, value in bound.params.items()}
@@ -146,12 +147,12 @@ def _trial_run(layer: LayerLike, x: Floats) -> tuple[str | None, bool]:
         with np.errstate(all="ignore"):
             y, cache = result
             return None, np.shape(bound.backward(np.array(y), cache)["x"]) == x.shape
-    except Exception:  # what backward raises is for the check to explain
+    except Exception:  # the check itself explains an error of backward
         return None, False
 
 
 def _unseen_arrays(layer: LayerLike) -> Iterator[str]:
-    """Yield a note about arrays that look like parameters, but are not in `params`."""
+    """Yield a note about arrays that look like parameters but are not in `params`."""
     every = getattr(layer, "__dict__", {}).items()
     own = [key for key, value in every if isinstance(value, np.ndarray) and key not in BINDING]
     if own:

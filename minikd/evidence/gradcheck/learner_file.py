@@ -7,17 +7,17 @@ from minikd.outside import Wanted
 from minikd.typing import Floats
 
 Passes = Callable[..., tuple[Floats, object]]
-"""A function of a learner's, as it should be."""
+"""A user's function, with the type that it should have."""
 
 
 def as_function(thing: object) -> Passes:
-    """Return `thing` as a function that claims to return (y, cache); whether it does, the trial looks at."""
+    """Return `thing` as a function that should return (y, cache). The trial checks whether it does."""
     assert callable(thing)
     return thing
 
 
 def has_passes(thing: object) -> bool:
-    """True for what has a forward and a backward method."""
+    """True for an object with a forward and a backward method."""
     return callable(getattr(thing, "forward", None)) and callable(getattr(thing, "backward", None))
 
 

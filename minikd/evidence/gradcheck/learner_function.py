@@ -1,4 +1,4 @@
-"""Checks a learner's function f against f_backward, and a loss against the gradient that it returns itself."""
+"""Checks a user's function f against f_backward, and a loss against the gradient that it returns."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ from minikd.typing import Floats, Scalar, Shape
 EXAMPLES = "example_inputs"
 
 LossOfMany = Callable[..., tuple[Scalar, Floats]]
-"""A loss that takes the logits first, then labels or what else it needs."""
+"""A loss that takes the logits first, then labels or other arguments."""
 
 
 def check_learner_function(
     file: OutsideThing, shape: Shape | None, shapes: tuple[Shape, ...], rng: np.random.Generator
 ) -> GradientReport:
-    """Check a function of the learner's; `shapes` are tried where neither `shape` nor the file gives one."""
+    """Check a user's function; `shapes` are tried if neither `shape` nor the file gives one."""
     function, partner = as_function(file.thing), file.names.get(f"{file.name}_backward")
     try:
         inputs, how = _inputs(file, function, shape, shapes, rng)
@@ -39,7 +39,7 @@ def check_learner_function(
 
 
 def examples(file: OutsideThing, rng: np.random.Generator) -> Mapping[str, object]:
-    """Return the dict of the file's `example_inputs(rng)`, or an empty one where the file has no such function."""
+    """Return the dict of the file's `example_inputs(rng)`, or an empty dict if the file has no such function."""
     make = file.names.get(EXAMPLES)
     if make is None:
         return {}
@@ -127,7 +127,7 @@ def _by_name(result: object, arguments: NamedArrays) -> Iterator[tuple[str, Floa
 
 
 def _left_out(several: Sequence[object], arguments: NamedArrays) -> str:
-    """Say which arguments have no gradient, where the gradients' shapes leave no doubt."""
+    """Say which arguments have no gradient, if the shapes of the gradients make this certain."""
     shapes = [np.shape(one) if isinstance(one, np.ndarray) else None for one in several]
     fits = [
         names for names in combinations(arguments, len(several)) if [arguments[name].shape for name in names] == shapes
@@ -163,7 +163,7 @@ def _check_loss(
 
 
 def as_loss(thing: object) -> LossOfMany:
-    """Return `thing` as a function that claims to return (value, gradient with respect to its first argument)."""
+    """Return `thing` as a function that should return (value, gradient with respect to its first argument)."""
     assert callable(thing)
     return thing
 

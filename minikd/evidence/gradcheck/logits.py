@@ -1,4 +1,4 @@
-"""The losses between the logits of a student and of its teacher as cases of the suite, and the learned temperature."""
+"""Cases of the suite: the losses between the logits of a student and of its teacher, and the learned temperature."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from minikd.evidence.gradcheck.subjects import LossOfLogits
 from minikd.typing import Floats, Ints
 
 LossCase = tuple[str, LossOfLogits, dict[str, float]]
-"""Name, loss of the student's logits, and its constants."""
+"""Name, loss as a function of the student's logits, and its constants."""
 
 
 def logit_cases(teacher: Floats, labels: Ints) -> Iterator[LossCase]:
-    """Yield every logit loss against a teacher's logits (N, K), its temperature and weights unlike 1."""
+    """Yield every logit loss with a teacher's logits (N, K). Temperatures and weights differ from 1."""
     T, K = {"T": 4.0}, teacher.shape[1]
 
     def t(z: Floats) -> Floats:
@@ -44,7 +44,7 @@ def _jensen_shannon(teacher: Floats, beta: float) -> LossOfLogits:
 
 
 def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> GradientReport:
-    """Check the divergence's gradients with respect to the student's logits and by the temperature together."""
+    """Check the divergence's gradients with respect to the student's logits and the temperature together."""
     teacher = 3 * rng.standard_normal((5, 4))
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:

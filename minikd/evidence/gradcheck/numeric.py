@@ -1,8 +1,9 @@
 """Derivatives by finite differences, and the inputs and directions that make them trustworthy.
 
-A difference quotient sees only the function, never the backward pass, so it is the judge. In float64 it is good for
-about ten digits where the function is smooth, and worthless across a kink (a ReLU at 0, a tie in a pooling window): so
-inputs are drawn without ties, directions have no small component to hide behind, and the step shrinks at a kink.
+A difference quotient uses only the forward pass, so a wrong backward pass cannot change it. In float64 it is accurate
+to about ten digits if the function is smooth. Across a kink (a ReLU at 0, a tie in a pooling window) it is useless. So
+inputs are drawn without ties, and the step becomes smaller at a kink. Directions have no small component, because a
+small one would hide a wrong element.
 """
 
 import math
@@ -22,17 +23,17 @@ STEP = 1e-4
 """The first step along a direction of length 1."""
 
 ELEMENT_STEP = 1e-5
-"""The step of one element in full finite differences: near the cube root of float64's precision, where the error of
-the quotient (step²) and that of the subtraction (precision / step) balance."""
+"""The step of one element in full finite differences. It is near the cube root of float64's precision, where the error
+of the quotient (step²) and the error of the subtraction (precision / step) are equally large."""
 
 CHECKING = 8 * 8
-"""Bytes that a value of the input takes while it is checked: float64 in about eight arrays (the input, a direction, the
-input moved along it, the copy that the code under test gets, another one in Fortran's order, and three gradients)."""
+"""Bytes that each value of the input takes during a check: float64 in about eight arrays (the input, a direction, the
+input moved along it, the copy for the code under test, another copy in Fortran's order, and three gradients)."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """A derivative along a line: its value, what two steps of the difference quotient disagree by, and the step."""
+    """A derivative along a line: its value, the difference between the quotients of two steps, and the step."""
 
     value: float
     doubt: float
@@ -40,13 +41,13 @@ class Slope:
 
 
 def tie_free(shape: Shape, rng: np.random.Generator, spread: float = 2.0) -> Floats:
-    """Return float64 values in shuffled order, between -spread and spread, no two of them alike and none near 0.
+    """Return float64 values in shuffled order, between -spread and spread. No two are equal, and none is near 0.
 
-    Of n values, neighbours lie at least 1.5·spread/n apart and all lie spread/(4n) or more from 0: far more than a
-    finite-difference step, so that no maximum changes hands and no ReLU switches. (The idea is Chainer's
-    `shuffled_linspace`; the jitter keeps sums and means of the values free of ties too.)
+    Of n values, neighbours are at least 1.5·spread/n apart, and all are at least spread/(4n) away from 0. This is far
+    more than a finite-difference step, so no maximum moves to another element and no ReLU switches. (The idea is
+    Chainer's `shuffled_linspace`. The jitter also keeps sums and means of the values free of ties.)
 
-    Raises SizeError where a function has too many values to check in this memory.
+    Raises SizeError if a function has too many values to check in this memory.
     """
     n = math.prod(shape)
     require(CHECKING * n, f"checking an input of {' x '.join(map(str, shape))} values", "use a smaller --shape")
@@ -56,15 +57,15 @@ def tie_free(shape: Shape, rng: np.random.Generator, spread: float = 2.0) -> Flo
 
 
 def beside(constant: Floats, x: Floats) -> Floats:
-    """Return a constant of a function in the dtype of x, on its device."""
+    """Return a constant of a function in the dtype and on the device of x."""
     moved: Floats = module_of(x).asarray(constant.astype(x.dtype))
     return moved
 
 
 def random_direction(arrays: NamedArrays, rng: np.random.Generator) -> dict[str, Floats]:
-    """Return one direction of length 1 over all arrays at once; each component is ± (0.5 to 1.5) before scaling.
+    """Return one direction of norm 1 over all arrays together. Each component is ± (0.5 to 1.5) before scaling.
 
-    A component near zero would let a wrong element of the gradient pass unseen.
+    A component near zero would hide a wrong element of the gradient.
     """
     d = {name: rng.choice([-1.0, 1.0], a.shape) * rng.uniform(0.5, 1.5, a.shape) for name, a in arrays.items()}
     length = math.sqrt(sum(float((a * a).sum()) for a in d.values()))
@@ -72,15 +73,15 @@ def random_direction(arrays: NamedArrays, rng: np.random.Generator) -> dict[str,
 
 
 def moved(arrays: NamedArrays, direction: NamedArrays, t: float) -> dict[str, Floats]:
-    """Return arrays + t·direction, where the direction has a component."""
+    """Return arrays + t·direction, for the arrays that the direction has."""
     return {name: a + t * direction[name] if name in direction else a for name, a in arrays.items()}
 
 
 def slope(f: Callable[[float], float], step: float = STEP, doubt: float = 0.0, shrinkings: int = 3) -> Slope:
     """Return f'(0) from central differences with `step` and `step`/2, extrapolated to step 0 (Richardson).
 
-    Where the two disagree by more than `doubt`, a kink may lie within reach: the step is made ten times smaller, at
-    most `shrinkings` times, and the value of least disagreement is returned.
+    If the two disagree by more than `doubt`, there may be a kink within the step. Then the step is made ten times
+    smaller, at most `shrinkings` times, and the value with the smallest disagreement is returned.
     """
     best = Slope(float("nan"), float("inf"), step)
     for _ in range(shrinkings + 1):
@@ -98,7 +99,7 @@ def slope(f: Callable[[float], float], step: float = STEP, doubt: float = 0.0, s
 def jacobian_row(
     forward: Callable[[NamedArrays], Floats], arrays: NamedArrays, name: str, index: int, step: float
 ) -> Floats:
-    """Return dy/da for the element of flat position `index` of the array `name`: one value for each output."""
+    """Return dy/da for the element at flat position `index` of the array `name`: one value for each output."""
     plus, minus = arrays[name].copy(), arrays[name].copy()
     plus.flat[index] += step
     minus.flat[index] -= step

@@ -8,12 +8,12 @@ from minikd.typing import Shape
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. `kind` is one word for a program to branch on, `text` is written for a person.
+    """One problem. `kind` is one word for programs, `text` is for people.
 
-    Kinds: "error" (the code raised), "result" (forward or backward returned something else than it should), "missing"
-    (a gradient is missing or belongs to no array), "shape", "dtype", "finite", "random" (two equal calls, two results),
-    "mutation" (an argument was written to), "repeat" (a second backward differs), "layout" (memory order matters),
-    "direction" (the random direction), "element" (full finite differences), "float32", "kink".
+    Kinds: "error" (the code raised an exception), "result" (forward or backward returned something wrong), "missing" (a
+    gradient is missing or belongs to no array), "shape", "dtype", "finite", "random" (two equal calls give two
+    results), "mutation" (an argument was written to), "repeat" (a second backward differs), "layout" (memory order
+    matters), "direction" (the random direction), "element" (full finite differences), "float32", "kink".
     """
 
     kind: str
@@ -38,11 +38,11 @@ class ArgumentCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The outcome of one check; `ok` is False where anything at all was found.
+    """The outcome of one check; `ok` is False if anything at all was found.
 
-    `by_hand` is <Jᵀu, d> from the backward pass, `numeric` is <u, J d> from central differences with the step `step`
-    along one random direction d and one random upstream gradient u; both are NaN where the check did not get so far.
-    `arguments` holds the element-by-element comparison, where one was made.
+    `by_hand` is <Jᵀu, d> from the backward pass. `numeric` is <u, J d> from central differences with the step `step`,
+    along one random direction d and for one random upstream gradient u. Both are NaN if the check stopped before.
+    `arguments` holds the element-by-element comparison, if there was one.
     """
 
     name: str
@@ -58,12 +58,12 @@ class GradientReport:
 
     @property
     def ok(self) -> bool:
-        """True where nothing was found."""
+        """True if nothing was found."""
         return not self.findings
 
     @property
     def message(self) -> str:
-        """All that is worth knowing, as text of several lines: `assert report.ok, report.message`."""
+        """The whole report as text of several lines, for `assert report.ok, report.message`."""
         return explain(self)
 
     def named(self, name: str, *notes: str) -> "GradientReport":
@@ -78,16 +78,16 @@ class GradientReport:
 
 
 def gradient_name(name: str) -> str:
-    """Return what the gradient of the array `name` is called: dx, dweight, and d[0.weight] for a dotted name."""
+    """Return the name of the gradient of the array `name`: dx, dweight, and d[0.weight] for a dotted name."""
     return f"d[{name}]" if "." in name else f"d{name}"
 
 
 def explain(report: GradientReport) -> str:
-    """Return the report as text for a person: the verdict, the two numbers, then each finding and what explains it."""
+    """Return the report as text for people: the verdict, the two numbers, then each finding with its explanation."""
     arrays = ", ".join(f"{name} {shape}" for name, shape in report.shapes.items())
     lines = [f"{report.name}: {'right' if report.ok else 'WRONG'}" + (f"   [{arrays}]" if arrays else "")]
     lines += [f"  {note}" for note in report.notes]
-    shapeless = any(finding.kind == "shape" for finding in report.findings)  # what has no place in the sum is left out
+    shapeless = any(finding.kind == "shape" for finding in report.findings)  # not in the sum
     if report.relative_error == report.relative_error and not shapeless:
         lines.append(
             f"  along one random direction: by hand {report.by_hand:.10g}, numeric {report.numeric:.10g}, "
@@ -98,7 +98,7 @@ def explain(report: GradientReport) -> str:
     wrong = [gradient_name(check.name) for check in report.arguments if not check.ok]
     if right and wrong:
         lines.append(f"  So look at the lines that lead to {_listed(wrong)} and not to {_listed(right)}.")
-    # What the arguments' lines say already is not said twice.
+    # These are already in the arguments' lines.
     told = {"element", "direction"} if any(not check.ok for check in report.arguments) else set()
     lines += [f"  - {finding.text}" for finding in report.findings if finding.kind not in told]
     return "\n".join(lines)

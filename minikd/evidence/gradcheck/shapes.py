@@ -7,9 +7,9 @@ from minikd.typing import Shape
 
 
 def wrong_shape(gradient: str, name: str, found: Shape, shapes: Mapping[str, Shape], samples: int) -> str:
-    """Say that a gradient has not its array's shape, and what would mend it.
+    """Say that a gradient does not have its array's shape, and how to fix it.
 
-    `shapes` are those of all arrays that have a gradient, `samples` the length of the batch.
+    `shapes` are the shapes of all arrays that have a gradient; `samples` is the batch size.
     """
     wanted = shapes[name]
     others = [f"{other}'s shape; is the order right?" for other, shape in shapes.items() if shape == found]
@@ -40,7 +40,7 @@ def _remedy(found: Shape, wanted: Shape, samples: int) -> str:
 
 
 def _axes_to_sum(found: Shape, wanted: Shape) -> tuple[int, ...] | None:
-    """Return the axes of `found` without which it is `wanted`."""
+    """Return the axes whose removal turns the shape `found` into `wanted`."""
     extra = len(found) - len(wanted)
     if extra <= 0:
         return None

@@ -1,4 +1,4 @@
-"""Layers, losses and whole models as subjects of the check: each becomes a function of named arrays."""
+"""Turns layers, losses and whole models into functions of named arrays, for the check."""
 
 import copy
 import inspect
@@ -15,7 +15,8 @@ from minikd.nn.layer import Layer
 from minikd.typing import Floats, Scalar
 
 JITTER = 0.2
-"""The size of the random change of parameters before a check: a bias of zeros and a scale of ones hide mistakes."""
+"""The size of the random change of parameters before a check, because a bias of zeros and a scale of ones hide
+mistakes."""
 
 LossOfLogits = Callable[[Floats], tuple[Scalar, Floats]]
 """Takes the logits, returns the value and the gradient with respect to the logits."""
@@ -48,8 +49,8 @@ def check_layer(
 ) -> GradientReport:
     """Check a layer's gradients with respect to its input x and all its parameters, in float64.
 
-    The layer is not changed. The parameters are moved a little at random from where they start. A layer that draws
-    random numbers gets a generator of the same seed in every forward pass.
+    The layer is not changed. The check uses copies of the parameters with small random changes. A layer that draws
+    random numbers gets a generator with the same seed in every forward pass.
     """
     try:
         bound = BoundLayer(layer, training, int(rng.integers(2**32)))
@@ -67,9 +68,9 @@ def check_loss(
     full: bool = False,
     constants: Mapping[str, float] | None = None,
 ) -> GradientReport:
-    """Check that the gradient a loss returns is the gradient of the value that it returns.
+    """Check that a loss returns the gradient of its value.
 
-    `loss` gets float64 and float32 logits in turn; what it closes over must follow (`teacher.astype(z.dtype)`).
+    `loss` gets float64 and float32 logits in turn. Arrays in its closure must follow (`teacher.astype(z.dtype)`).
     """
     forward, backward = loss_as_function(loss)
     report = check_function(forward, backward, {"logits": logits}, rng, full=full, constants=constants)
@@ -85,7 +86,7 @@ def check_model(
     training: bool = False,
     full: bool = False,
 ) -> GradientReport:
-    """Check the whole way from input and parameters to a loss of the model's output, both passes through."""
+    """Check both passes of a model with a loss at its end, with respect to input and parameters."""
     bound = BoundLayer(model, training, int(rng.integers(2**32)))
     loss_forward, loss_backward = loss_as_function(loss)
 
@@ -130,8 +131,9 @@ def loss_as_function(loss: LossOfLogits) -> tuple[Forward, Backward]:
 class BoundLayer:
     """A layer as a function of its input and parameters together.
 
-    It works on copies of the layer, one for each dtype, and writes the parameters into their arrays before each pass:
-    those of a chain are views of one vector and must stay so. A cache is therefore good until the next forward pass.
+    It uses copies of the layer, one for each dtype, and writes the parameters into their arrays before each pass. The
+    arrays themselves stay, because those of a chain are views of one vector. So a cache is only valid until the next
+    forward pass.
     """
 
     def __init__(self, layer: LayerLike, training: bool, seed: int) -> None:
@@ -141,13 +143,13 @@ class BoundLayer:
         self.params = parameters(layer)
 
     def forward(self, arrays: NamedArrays) -> tuple[Floats, object]:
-        """Return what the layer's forward pass returns, whatever that is: the trial looks at it."""
+        """Return the result of the layer's forward pass, unchecked; the trial checks it."""
         x = arrays["x"]
         offered: dict[str, object] = {"training": self._training, "rng": np.random.default_rng(self._seed)}
         return self._at(arrays).forward(x, **{key: offered[key] for key in offered if key in self._accepted})
 
     def backward(self, dy: Floats, cache: object) -> dict[str, Floats]:
-        """Return the layer's gradients under the names of the arrays."""
+        """Return the layer's gradients by the names of the arrays."""
         result: object = self._twin(dy.dtype).backward(dy, cache)
         dx, grads = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
         if dx is None or isinstance(dx, tuple | list | dict) or not isinstance(grads, Mapping):
@@ -155,12 +157,12 @@ class BoundLayer:
                 f"backward returned {described_value(result)}; it must return dx, or the pair (dx, gradients by name)"
             )
             raise Stopped(Finding("result", "backward", text))
-        # "dw" for the gradient of "w" is what most people write; a parameter of that very name goes first.
+        # Most people write "dw" for the gradient of "w". If a parameter is called "dw", it has priority.
         own = {name if name in self.params else name.removeprefix("d"): g for name, g in grads.items()}
         return {"x": dx, **own}
 
     def _at(self, arrays: NamedArrays) -> LayerLike:
-        """Return the twin of x's dtype, its parameters set to `arrays` and locked as `arrays` are."""
+        """Return the copy of x's dtype, with its parameters set to `arrays`, and read-only if `arrays` are."""
         twin = self._twin(arrays["x"].dtype)
         for name, value in parameters(twin).items():
             value.flags.writeable = True
@@ -175,7 +177,7 @@ class BoundLayer:
 
 
 def parameters(layer: LayerLike) -> dict[str, Floats]:
-    """Return the layer's parameters; empty where it has none."""
+    """Return the layer's parameters; empty if it has none."""
     found = getattr(layer, "params", {})
     if not isinstance(found, dict):
         raise Stopped(

@@ -1,7 +1,7 @@
-"""The engine's own gradient checks, as `minikd gradcheck` prints them: every layer, every loss, whole models.
+"""The engine's gradient checks, as `minikd gradcheck` prints them: every layer, every loss, whole models.
 
-Sizes are uneven on purpose (two images, height unlike width, kernel 3x2, stride (2, 1), padding (1, 2)): most mistakes
-in a backward pass cancel on a square image with stride 1, or in a batch of one.
+Sizes are uneven on purpose (two images, height unlike width, kernel 3x2, stride (2, 1), padding (1, 2)), because most
+mistakes in a backward pass cancel on a square image with stride 1, or in a batch of one.
 """
 
 import math
@@ -26,7 +26,7 @@ LABELS = np.array([2, 0, 3, 1, 2])
 
 
 def run_suite(rng: np.random.Generator, full: bool = False) -> tuple[GradientReport, ...]:
-    """Check every layer, loss and a model of each kind; `full` differences every element too (some seconds)."""
+    """Check every layer, every loss and a model of each kind; `full` also differences every element."""
     return tuple(check.run(rng, full) for check in checks(rng))
 
 
@@ -40,7 +40,7 @@ def table(reports: Sequence[GradientReport]) -> str:
 
 
 class GradientCheck(NamedTuple):
-    """A check of the suite: `check(rng, full)` gives the report, and `run(rng, full)` the same under its name."""
+    """A check of the suite: `check(rng, full)` returns the report, and `run(rng, full)` adds its name."""
 
     name: str
     check: Callable[[np.random.Generator, bool], GradientReport]
@@ -50,7 +50,7 @@ class GradientCheck(NamedTuple):
 
 
 def checks(rng: np.random.Generator) -> Iterator[GradientCheck]:
-    """Yield every check of the suite, of layers and models whose weights are drawn from `rng`."""
+    """Yield every check of the suite, with weights of layers and models drawn from `rng`."""
     for name, layer, shape, training in layers(rng):
         yield _layer_check(name, layer, shape, training)
     yield GradientCheck("Embedding", check_embedding)
@@ -66,7 +66,7 @@ def checks(rng: np.random.Generator) -> Iterator[GradientCheck]:
 
 
 def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, bool]]:
-    """Yield name, layer, input shape and mode of every layer of the engine, in all that its arguments can do."""
+    """Yield name, layer, input shape and mode of every layer of the engine, for all kinds of arguments."""
     stride, padding = (2, 1), (1, 2)
     yield "Linear", nn.Linear(7, 4, rng), ROWS, False
     yield "Linear, no bias", nn.Linear(7, 4, rng, bias=False), ROWS, False
@@ -98,7 +98,7 @@ def layers(rng: np.random.Generator) -> Iterator[tuple[str, nn.Layer, Shape, boo
 
 
 def check_embedding(rng: np.random.Generator, full: bool) -> GradientReport:
-    """Check the embedding's gradient with respect to its table; ids are repeated, and one row is never looked up."""
+    """Check the embedding's gradient with respect to its table, with repeated ids and one row that is never used."""
     ids, table = np.array([[0, 4, 0], [2, 0, 4], [1, 1, 0], [5, 2, 2]]), nn.Embedding(7, 2, rng)
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
@@ -116,7 +116,7 @@ def check_embedding(rng: np.random.Generator, full: bool) -> GradientReport:
 
 
 def used(layer: nn.Layer, rng: np.random.Generator) -> nn.Layer:
-    """Return the layer with running statistics as of some training: a mean of 0 and a variance of 1 hide mistakes."""
+    """Return the layer with random running statistics, because a mean of 0 and a variance of 1 hide mistakes."""
     for name, value in layer.state.items():
         if value.dtype.kind == "f":
             value[...] = rng.uniform(0.5, 2.0, value.shape) if "var" in name else rng.normal(0, 0.5, value.shape)
@@ -171,7 +171,7 @@ def models(rng: np.random.Generator) -> Iterator[tuple[str, nn.Sequential, Shape
 
 
 def model_loss(z: Floats) -> tuple[Scalar, Floats]:
-    """Return the loss that ends the models of the suite: distillation from a teacher of cosines."""
+    """Return the loss at the end of the suite's models: distillation from logits that are cosines."""
     teacher = np.cos(np.arange(math.prod(z.shape))).reshape(z.shape)
     return losses.distillation_loss(z, beside(teacher, z), LABELS, 4.0, 0.7)
 

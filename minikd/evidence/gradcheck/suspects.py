@@ -1,7 +1,7 @@
-"""The usual suspects: the mistakes that hand-written backward passes are made of, each as a testable suspicion.
+"""The suspects: common mistakes in hand-written backward passes, each as a function that can be tested.
 
-A suspect looks at the evidence and returns what it would say to the author, or None where the numbers do not fit. A
-suspect is named only if it reproduces the wrong gradient to five digits: these are explanations, not guesses.
+A suspect examines the evidence and returns an explanation for the author, or None if the numbers do not fit. It is only
+named if it reproduces the wrong gradient to five digits, so it is not a guess.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ def nothing_to_find(e: WrongGradient) -> str | None:
 
 
 def all_zeros(e: WrongGradient) -> str | None:
-    """Nothing arrives."""
+    """The gradient by hand is 0."""
     if np.any(e.by_hand):
         return None
     return "by hand it is 0 everywhere: an array made by zeros_like and never filled, or a path that is cut"
 
 
 def sign(e: WrongGradient) -> str | None:
-    """Minus the truth."""
+    """The right gradient with the wrong sign."""
     if not e.matches(-e.numeric):
         return None
     return "the sign is wrong everywhere: look for a minus that was lost, or predicted − target the other way round"
@@ -53,7 +53,7 @@ def upstream_ignored(e: WrongGradient) -> str | None:
 
 
 def passed_through(e: WrongGradient) -> str | None:
-    """dy returned as it came, or added once too often, or left out."""
+    """dy is returned unchanged, or is added once too often, or is missing."""
     if not e.same_shape:
         return None
     if e.matches(e.dy):
@@ -68,7 +68,7 @@ def passed_through(e: WrongGradient) -> str | None:
 
 
 def factor(e: WrongGradient) -> str | None:
-    """A constant multiple of the truth."""
+    """A constant multiple of the right gradient."""
     power = float((e.numeric * e.numeric).sum())
     c = float((e.by_hand * e.numeric).sum()) / power if power else 0.0
     if c in (0.0, 1.0) or not e.matches(c * e.numeric):
@@ -97,7 +97,7 @@ def _factor_names(e: WrongGradient, c: float) -> Iterator[str]:
 
 
 def missing_array(e: WrongGradient) -> str | None:
-    """Some array of the function was not multiplied in, or twice."""
+    """The factor of some array is missing, or was multiplied twice."""
     for name, a in e.arrays.items():
         for shaped in _aligned(a, e.value.shape):
             if same(e.by_hand * shaped, e.numeric) and np.any(e.by_hand):
@@ -108,7 +108,7 @@ def missing_array(e: WrongGradient) -> str | None:
 
 
 def _aligned(a: Floats, shape: Shape) -> Iterator[Floats]:
-    """Yield `a` as it broadcasts against an array of this shape; a vector along each axis in turn."""
+    """Yield the forms in which `a` broadcasts against an array of this shape: a vector along each axis."""
     ways = [a]
     if a.ndim == 1 and len(shape) > 1:
         ways = [a.reshape([-1 if i == axis else 1 for i in range(len(shape))]) for axis in range(len(shape))]
@@ -118,7 +118,7 @@ def _aligned(a: Floats, shape: Shape) -> Iterator[Floats]:
 
 
 def another_argument(e: WrongGradient) -> str | None:
-    """The gradient of something else: returned in the wrong order, or under the wrong name."""
+    """The gradient of another argument, returned in the wrong order or under the wrong name."""
     for name, gradient in e.others.items():
         if e.matches(gradient):
             return f"these are the numbers of {gradient_name(name)}: the gradients are returned in the wrong order"
@@ -140,7 +140,7 @@ def axes_swapped(e: WrongGradient) -> str | None:
 
 
 def flipped(e: WrongGradient) -> str | None:
-    """The right numbers, backwards along some axes."""
+    """The right numbers, reversed along some axes."""
     n = e.value.ndim
     for count in range(1, n + 1):
         for axes in combinations(range(n), count):
@@ -154,7 +154,7 @@ def flipped(e: WrongGradient) -> str | None:
 
 
 def batch_scrambled(e: WrongGradient) -> str | None:
-    """Sample i met the upstream gradient of sample j."""
+    """Sample i was combined with the upstream gradient of sample j."""
     n = e.dy.shape[0] if e.dy.ndim else 0
     if not 2 <= n <= 5:
         return None
@@ -183,7 +183,7 @@ def some_samples(e: WrongGradient) -> str | None:
 
 
 def diagonal(e: WrongGradient) -> str | None:
-    """dy_i/dx_i only, where every x moves every y."""
+    """Only dy_i/dx_i, although every x changes every y."""
     if not e.same_shape:
         return None
     own = np.diagonal(e.jacobian).reshape(e.dy.shape)
@@ -220,7 +220,7 @@ def statistics(e: WrongGradient) -> str | None:
 
 
 def wrong_point(e: WrongGradient) -> str | None:
-    """A derivative that was given the input instead of the output, or the output instead of the input."""
+    """A derivative at the input instead of the output, or at the output instead of the input."""
     if not e.same_shape:
         return None
     x, y = e.value, e.trial.output(e.arrays)
@@ -261,7 +261,7 @@ def _turned(a: Floats) -> Iterator[tuple[Floats, str]]:
 
 
 def _derivative_fits(e: WrongGradient, arrays: dict[str, Floats], rng: np.random.Generator) -> bool:
-    """True where the gradient by hand is, along a random direction, the numeric one at other `arrays`."""
+    """True if, along a random direction, the gradient by hand equals the numeric gradient at other `arrays`."""
     d = rng.standard_normal(e.value.shape)
     h = 1e-5
     plus, minus = ({**arrays, e.name: e.value + s * h * d} for s in (1, -1))
@@ -271,7 +271,7 @@ def _derivative_fits(e: WrongGradient, arrays: dict[str, Floats], rng: np.random
 
 
 def shifted(e: WrongGradient) -> str | None:
-    """The right numbers, shifted by some pixels."""
+    """The right numbers, moved by some pixels."""
     if e.value.ndim < 3:
         return None
     for down in range(-3, 4):
@@ -301,7 +301,7 @@ def _places(down: int, right: int) -> str:
 
 
 def moved_about(e: WrongGradient) -> str | None:
-    """The right numbers in the wrong places, or the right sum divided wrongly."""
+    """The right numbers in the wrong places, or the right sum distributed wrongly."""
     if same(np.sort(e.by_hand.ravel()), np.sort(e.numeric.ravel())):
         return "all the right numbers are there, but in the wrong places: an index or a reshape goes astray"
     if e.value.ndim == 4 and e.name == e.input:

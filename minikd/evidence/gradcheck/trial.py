@@ -18,7 +18,7 @@ Backward = Callable[[Floats, object], Mapping[str, Floats]]
 
 
 class Stopped(Exception):
-    """The code under test cannot be run any further; the finding says why."""
+    """The code under test cannot run any further. The finding says why."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.text)
@@ -26,7 +26,7 @@ class Stopped(Exception):
 
 
 class FunctionUnderTest:
-    """The function under test. Every array it receives is read-only, until it is caught writing to one."""
+    """The function under test. It gets read-only arrays until it tries to write to one."""
 
     def __init__(self, forward: Forward, backward: Backward) -> None:
         self._forward, self._backward = forward, backward
@@ -77,11 +77,11 @@ class FunctionUnderTest:
         """Return the gradients at `arrays`, after a new forward pass."""
         frozen = self._frozen
         found = self.backward(dy, self.forward(arrays)[1])
-        # The run that was caught writing has left a spoilt cache behind: what counts is a clean one.
+        # A run that wrote to an argument may have changed the cache, so the passes run again with copies.
         return found if frozen == self._frozen else self.backward(dy, self.forward(arrays)[1])
 
     def check_gradients(self, found: Mapping[str, object], arrays: NamedArrays, samples: int) -> None:
-        """Note every gradient that is missing, belongs to no array, or differs from its array in shape or dtype."""
+        """Add a finding for every gradient that is missing, belongs to no array, or has a wrong shape or dtype."""
         shapes = {name: a.shape for name, a in arrays.items()}
         for name in found.keys() - arrays.keys():
             text = f"backward returned a gradient for {name!r}, but there is no such array: {', '.join(arrays)}"
@@ -117,7 +117,10 @@ class FunctionUnderTest:
         return mine
 
     def _caught(self, error: Exception, where: str) -> None:
-        """Note a write to a read-only argument and let the caller try again with copies; stop for all else."""
+        """Add a finding for a write to a read-only argument, so that the caller tries again with copies.
+
+        Stop for other errors.
+        """
         if self._frozen and isinstance(error, ValueError) and "read-only" in str(error):
             self._frozen = False
             text = f"{where} writes into an array that is not its own ({place(error)}): work on a copy"
@@ -128,7 +131,7 @@ class FunctionUnderTest:
 
 
 def usual_cause(error: Exception, where: str) -> str:
-    """Return what an exception usually means in this place, or nothing."""
+    """Return what an exception usually means in this place, or ""."""
     text = str(error)
     if where == "backward" and "NoneType" in text:
         return "\n     It looks as if something was None: did forward return the cache that backward needs?"
@@ -142,7 +145,7 @@ def usual_cause(error: Exception, where: str) -> str:
 
 
 def wrong_dtype(what: str, found: np.dtype[np.floating], beside: str, wanted: np.dtype[np.floating]) -> str:
-    """Say that a dtype changed on the way, and what usually changes it."""
+    """Say that a dtype changed, and what usually changes it."""
     return (
         f"{what} is {found}, but {beside} is {wanted}: np.zeros(shape) and NumPy scalars are float64; "
         "use np.zeros_like(x), astype(x.dtype) and Python floats"

@@ -1,6 +1,6 @@
-"""Pitfalls: known bugs of distillation as switches, what each does to the gradient, what it costs, what catches it.
+"""Pitfalls: known bugs of distillation as switches, with their gradient, their cost and the check that finds them.
 
-Each bug stands a few lines from the right line (`losses`, `modes`, `data`). Nothing of a run ever imports this package.
+Each bug is a few lines away from the right version (`losses`, `modes`, `data`). A run never imports this package.
 """
 
 from minikd.evidence.pitfalls.data import DATA

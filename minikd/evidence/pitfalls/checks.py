@@ -1,7 +1,7 @@
-"""The checks that a distillation should pass, each run on a wiring: "" where nothing is found, else what was found.
+"""The checks that a distillation should pass. Each runs on a wiring and returns what it found, or "".
 
-A gradient check asks whether the gradient is that of the value. Most of these bugs are wrong in both alike, or sit
-outside the loss, so it cannot see them; each of the others asks for one thing that must hold, whatever the numbers.
+A gradient check compares the gradient with the value. In most of these bugs both are wrong in the same way, or the bug
+is outside the loss, so it cannot find them. Each of the other checks tests one property that must always hold.
 """
 
 import math
@@ -23,7 +23,7 @@ from minikd.training.objective import add_up
 from minikd.typing import Floats
 
 CLOSE = 1e-9
-"""Two arrays agree to this part of the largest element."""
+"""Two arrays agree if their difference is below this share of the largest element."""
 
 
 class PitfallCheck(NamedTuple):
@@ -34,13 +34,13 @@ class PitfallCheck(NamedTuple):
 
 
 def logits_of_two(scene: Scene) -> tuple[Floats, Floats]:
-    """Return logits of a student and of a teacher, for the scene's first batch."""
+    """Return the logits of a student and of a teacher for the scene's first batch."""
     images = scene.batch(0).images
     return scene.student(images), scene.teachers[0](images)
 
 
 def gradient_check(wiring: Wiring, scene: Scene) -> str:
-    """Finite differences of the loss, with labels and without."""
+    """The gradient agrees with finite differences of the loss, with labels and without."""
     v = logits_of_two(scene)[1][:5]
 
     def judged(soft: Soft) -> str:
@@ -58,7 +58,7 @@ def gradient_check(wiring: Wiring, scene: Scene) -> str:
 
 
 def formula(wiring: Wiring, scene: Scene) -> str:
-    """The value, written down a second time, one float at a time."""
+    """The value agrees with the formula, computed with one float at a time."""
     z, v = logits_of_two(scene)
     sums = []
     for student, teacher in zip(z / TEMPERATURE, v / TEMPERATURE, strict=True):
@@ -72,7 +72,7 @@ def formula(wiring: Wiring, scene: Scene) -> str:
 
 
 def zero_at_the_teacher(wiring: Wiring, scene: Scene) -> str:
-    """A student like its teacher, up to a constant in each row, has nothing to learn from it."""
+    """If a student equals its teacher, up to a constant in each row, the gradient is 0."""
     v = logits_of_two(scene)[1]
     loss, dz = wiring.soft(v + np.arange(len(v))[:, None], v, TEMPERATURE)
     value, largest = float(loss), float(np.abs(dz).max())
@@ -92,7 +92,7 @@ def high_temperature(wiring: Wiring, scene: Scene) -> str:
 
 
 def each_sample_alone(wiring: Wiring, scene: Scene) -> str:
-    """A sample's gradient, alone, is N times that in a batch of N."""
+    """A sample's gradient in a batch of its own is N times its gradient in a batch of N."""
     z, v = logits_of_two(scene)
     whole, alone = wiring.soft(z, v, TEMPERATURE)[1][:1], wiring.soft(z[:1], v[:1], TEMPERATURE)[1]
     alike = largest_difference(whole * len(z), alone) <= CLOSE
@@ -100,7 +100,7 @@ def each_sample_alone(wiring: Wiring, scene: Scene) -> str:
 
 
 def without_labels(wiring: Wiring, scene: Scene) -> str:
-    """A batch with its labels taken off is taught as one with labels at alpha = 1."""
+    """A batch without labels has the same gradient as one with labels at alpha = 1."""
     z, v = logits_of_two(scene)
     none, some = np.full(len(z), NO_LABEL), np.zeros(len(z), np.int64)
     bare = add_up(terms_of(wiring, z, v, none, ALPHA), z, 1.0).dlogits
@@ -111,19 +111,19 @@ def without_labels(wiring: Wiring, scene: Scene) -> str:
 
 
 def answering(wiring: Wiring, scene: Scene) -> TeacherAnswers:
-    """Return who answers in this wiring."""
+    """Return the object that gives the teacher's outputs in this wiring."""
     return wiring.ask(wiring.roles(scene.student, scene.teachers)[1], scene.views, TEMPERATURE)
 
 
 def same_answer(wiring: Wiring, scene: Scene) -> str:
-    """The same batch, asked about twice, gets the same answer."""
+    """The teacher's outputs for the same batch are the same twice."""
     teacher, batch = answering(wiring, scene), scene.batch(0)
     same = np.array_equal(teacher(batch).logits, teacher(batch).logits)
     return "" if same else "the same batch got two answers"
 
 
 def asked_directly(wiring: Wiring, scene: Scene) -> str:
-    """In a first and a second epoch, the answer is what the teachers say, in evaluation mode, to the batch's pixels."""
+    """In two epochs, the outputs are those of the teachers in evaluation mode for the batch's pixels."""
     teacher = answering(wiring, scene)
     for epoch in (0, 1):
         batch = scene.batch(epoch)
@@ -136,7 +136,7 @@ def asked_directly(wiring: Wiring, scene: Scene) -> str:
 
 
 def mean_of_the_gradients(wiring: Wiring, scene: Scene) -> str:
-    """Taught by several teachers as one, the gradient is the mean of those by each."""
+    """With several teachers, the gradient is the mean of the gradients with each teacher alone."""
     batch = scene.batch(0)
     z = scene.student(batch.images)
     one = kl_divergence(z, answering(wiring, scene)(batch).logits, TEMPERATURE)[1]
@@ -147,14 +147,14 @@ def mean_of_the_gradients(wiring: Wiring, scene: Scene) -> str:
 
 
 def dropout_after_evaluation(wiring: Wiring, scene: Scene) -> str:
-    """A student with dropout answers at random in training, also once it has been evaluated."""
+    """In training, the outputs of a student with dropout are random, also after an evaluation."""
     student, images = wiring.student(scene.student.copy()), scene.batch(0).images
 
     def two() -> bool:
         first, second = (student.forward_with_taps(images, (), True, np.random.default_rng(k))[0] for k in (0, 1))
         return bool(np.array_equal(first, second))
 
-    still = two()  # so it is for a student without dropout
+    still = two()  # true for a student without dropout
     student(images)
     return "dropout stops for good once the student has been evaluated" if two() and not still else ""
 
@@ -191,4 +191,4 @@ CHECKS = {
     ),
     "who changes": PitfallCheck("training changes the student and nobody else", who_changes),
 }
-"""By name, each of them small enough for anybody's test suite."""
+"""The checks by name. Each is small enough for your own test suite."""

@@ -1,4 +1,4 @@
-"""Bugs of which answer belongs to which image, and of how several answers become one.
+"""Bugs in matching the teacher's outputs with images, and in averaging the outputs of several teachers.
 
 right:  the answer to the very pixels that the student sees, found by the sample's number;
         of several teachers, the mean of the probabilities
@@ -18,11 +18,11 @@ from minikd.nn import Sequential
 from minikd.typing import Floats
 
 CACHING = 0x5EED
-"""Seeds the order in which the cache is filled, which differs from the training's, as in a loader's second pass."""
+"""Seeds the order in which the cache is filled. It differs from the order of training, as in a loader's second pass."""
 
 
 class InOrder:
-    """Answers were appended in the order of a shuffling loader, and are read back one batch after the other."""
+    """Outputs were appended in the order of a shuffling loader, and are read batch after batch."""
 
     def __init__(self, logits: Floats, seed: int) -> None:
         self.logits = logits[np.random.default_rng((seed, CACHING)).permutation(len(logits))]
@@ -36,19 +36,22 @@ class InOrder:
 
 
 def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
-    """The loader shuffles again in each pass: the one that fills the cache, and those that read it."""
+    """The loader shuffles in each pass: in the pass that fills the cache, and again in those that read it."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
     return InOrder(ensemble_logits(logits, temperature), views.seed)
 
 
 def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
-    """The cache is filled in the first epoch and found by number: right, had the images stayed the same."""
+    """The cache is filled in the first epoch and read by sample number. This is only right if images never change."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
-    return CachedTeacher(ensemble_logits(logits, temperature))  # right: each teacher asked for batch.images
+    return CachedTeacher(ensemble_logits(logits, temperature))  # right: call each teacher with batch.images
 
 
 def mean_of_logits(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
-    """The mean of what comes out of the networks: one line, where probabilities need a softmax and a logarithm."""
+    """The mean of the networks' outputs.
+
+    It takes one line; the mean of probabilities needs a softmax and a logarithm.
+    """
     each = [LiveTeacher(teacher) for teacher in teachers]
 
     def answer(batch: Batch) -> Answer:

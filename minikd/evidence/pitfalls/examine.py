@@ -1,4 +1,4 @@
-"""A pitfall under examination: its gradient beside the right one, every check run on it and on the right version."""
+"""Examines a pitfall: compares its gradient with the right one, and runs every check on it and on the right version."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from minikd.evidence.pitfalls.wiring import RIGHT, Pitfall
 
 @dataclass(frozen=True)
 class Examined:
-    """What came out. found: what each check says of the bug, "" for nothing. alarms: the same of the right version."""
+    """The results. found: what each check finds in the bug, or "". alarms: the same for the right version."""
 
     pitfall: Pitfall
     gradient: Bend
@@ -18,12 +18,12 @@ class Examined:
 
     @property
     def caught(self) -> bool:
-        """True where the named check finds the bug and no check complains of the right version."""
+        """True if the named check finds the bug and no check reports a bug in the right version."""
         return bool(self.found[self.pitfall.caught_by]) and not any(self.alarms.values())
 
 
 def examine(pitfall: Pitfall, seed: int = 0) -> Examined:
-    """Measure the gradient and run every check, on random networks and images of this seed."""
+    """Measure the gradient and run every check, on random networks and images from this seed."""
     scene = scene_of(pitfall.where, seed)
     return Examined(
         pitfall,

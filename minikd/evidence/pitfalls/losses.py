@@ -1,4 +1,4 @@
-"""Bugs in the loss, each beside the correct line. All but one have the correct gradient of their wrong value.
+"""Bugs in the loss, each next to the right line. All but one have the right gradient of their wrong value.
 
     right:  L = T²·(1/N) Σ_n Σ_k p_nk (log p_nk - log q_nk),   dz = T (q - p)/N
 
@@ -19,7 +19,7 @@ KD_LIB = "https://github.com/SforAiDl/KD_Lib/blob/0b8525b6aacf98e3464520ef629b4a
 
 
 def sum_of_kl(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """Return Σ_n Σ_k p (log p - log q) and its gradient, (q - p)/T: what every line below scales, well or badly."""
+    """Return Σ_n Σ_k p (log p - log q) and its gradient, (q - p)/T. The functions below scale both."""
     logq, logp = log_softmax(z, T), log_softmax(v, T)
     xp = module_of(z)
     q, p = xp.exp(logq), xp.exp(logp)
@@ -28,7 +28,7 @@ def sum_of_kl(z: Floats, v: Floats, T: float) -> LossAndGradient:
 
 
 def class_mean(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """A mean over batch and classes, since that is what the library's default, reduction="mean", does."""
+    """A mean over batch and classes, because that is PyTorch's default, reduction="mean"."""
     (total, dz), (N, K) = sum_of_kl(z, v, T), z.shape
     return total * (T * T / (N * K)), dz * (T * T / (N * K))  # right: T * T / N
 
@@ -40,13 +40,13 @@ def no_t_squared(z: Floats, v: Floats, T: float) -> LossAndGradient:
 
 
 def gradient_apart(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """By hand, the gradient of cross-entropy at temperature 1, (q - p)/N: the chain rule through z/T is forgotten."""
+    """The gradient is that of cross-entropy at temperature 1, (q - p)/N: the chain rule through z/T is missing."""
     total, dz = sum_of_kl(z, v, T)
-    return total * (T * T / len(z)), dz * (T / len(z))  # right: dz * T * T / N, for dz holds the 1/T
+    return total * (T * T / len(z)), dz * (T / len(z))  # right: dz * T * T / N, because dz contains 1/T
 
 
 def probabilities_for_logs(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """kl_div(softmax(z), p): the first argument must be log-probabilities, but probabilities are given.
+    """kl_div(softmax(z), p): the first argument must be log-probabilities, but is probabilities.
 
     L = T²/N Σ p (log p - q), so dq = -T² p/N.
     """
@@ -56,13 +56,13 @@ def probabilities_for_logs(z: Floats, v: Floats, T: float) -> LossAndGradient:
 
 
 def softened_twice(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """The teacher hands out probabilities, and the loss, which wants logits, takes softmax of them again."""
+    """The teacher returns probabilities. The loss expects logits and takes softmax again."""
     total, dz = sum_of_kl(z, softmax(v), T)  # right: v
     return total * (T * T / len(z)), dz * (T * T / len(z))
 
 
 def over_the_batch(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """softmax(x, dim=0): columns sum to 1 as well, so nothing complains."""
+    """softmax(x, dim=0): the columns also sum to 1, so there is no error."""
     total, dz = sum_of_kl(z.T, v.T, T)  # right: z, v
     return total * (T * T / len(z)), dz.T * (T * T / len(z))
 

@@ -1,4 +1,4 @@
-"""Bugs of training and evaluation mode, and of swapped networks.
+"""Bugs with training and evaluation mode, and with swapped networks.
 
 right:  the teacher answers in evaluation mode; the student learns in training mode, in every epoch
 """
@@ -23,7 +23,7 @@ def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: 
     rng = np.random.default_rng(views.seed)
 
     def answer(batch: Batch) -> Answer:
-        # right: teacher(batch.images), which is evaluation
+        # right: teacher(batch.images), in evaluation mode
         logits = [teacher.forward(batch.images, training=True, rng=rng)[0] for teacher in teachers]
         return Answer(ensemble_logits(logits, temperature))
 
@@ -31,7 +31,7 @@ def training_teacher(teachers: Sequence[Sequential], views: Views, temperature: 
 
 
 class Forgetful(Sequential):
-    """eval() is called to measure the student after an epoch, and train() stood above the loop over the epochs."""
+    """eval() is called to evaluate the student after an epoch, but train() only before the loop over the epochs."""
 
     evaluating = False
 
@@ -46,12 +46,12 @@ class Forgetful(Sequential):
 
 
 def forgetful(student: Sequential) -> Sequential:
-    """Return the student, stuck in evaluation mode once it has been evaluated."""
+    """Return a student that stays in evaluation mode after its first evaluation."""
     return Forgetful(*(layer.copy() for layer in student.layers))
 
 
 def swapped(student: Sequential, teachers: Sequence[Sequential]) -> Roles:
-    """Distiller(teacher, student), with a constructor that takes (student, teacher)."""
+    """Distiller(teacher, student) is called, but the constructor takes (student, teacher)."""
     return teachers[0], (student,)  # right: student, teachers
 
 

@@ -1,4 +1,4 @@
-"""Reports the results: a table of all pitfalls, or some paragraphs on one; as JSON, the numbers."""
+"""Reports the results: a table of all pitfalls, paragraphs about one pitfall, or the numbers for JSON."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +9,11 @@ from minikd.evidence.pitfalls.scene import TEMPERATURE
 from minikd.evidence.pitfalls.training import Cost, PairedTraining
 
 LEGEND = (
-    "length, cosine: the gradient of the teacher's term by the student's weights, on one fixed random batch, beside "
-    "the right gradient: its length as a multiple, and the cosine of the angle between the two (1: same direction). "
-    "checked: whether finite differences find the bug. They ask if the gradient is that of the value, so they "
-    "pass a loss that is wrong in both, and never see what is outside the loss. caught by: a check that finds it; each "
-    "was run just now, on the bug and on the right version."
+    "length, cosine: compare the gradient of the teacher's term with respect to the student's weights with the right "
+    "one, on one fixed random batch: the ratio of their lengths, and the cosine of the angle between them (1: same "
+    "direction). checked: whether finite differences find the bug. They compare a loss's gradient with its value. So "
+    "they pass a loss whose value and gradient are both wrong, and they never see what is outside the loss. caught "
+    "by: a check that finds the bug. Each check was run just now, on the bug and on the right version."
 )
 
 
@@ -48,13 +48,14 @@ def recipe_text(recipe: PairedTraining, seeds: int, alone: Sequence[int]) -> str
     """Say how the errors were measured."""
     mean = sum(alone) / len(alone)
     return (
-        f"errors: of {recipe.judged:,} MNIST training images that nobody learns from, means of seeds 0 to {seeds - 1}; "
-        "in brackets the mean difference, with its 95 % interval (Student's t over the seeds) from two seeds on. "
-        f"Student 784-{recipe.hidden}-10, {recipe.images:,} images, {recipe.epochs} epochs of Adam, "
-        f"T = {TEMPERATURE:g}, alpha = {recipe.alpha:g}; teacher 784-{recipe.teacher_hidden}-10 with dropout, "
-        f"trained on {recipe.teacher_images:,}. Bug and right version start from the same weights and see the same "
-        "batches. Where the right version's errors differ, a pitfall has circumstances of its own: dropout, moved "
-        f"images, two teachers, or labels for half. For scale, a student with labels and no teacher: {mean:.0f}."
+        f"errors: on {recipe.judged:,} MNIST training images that no model learns from, means over seeds 0 to "
+        f"{seeds - 1}. In brackets: the mean difference and, from two seeds on, its 95 % interval (Student's t over "
+        f"the seeds). The student is 784-{recipe.hidden}-10, trained on {recipe.images:,} images for {recipe.epochs} "
+        f"epochs of Adam, T = {TEMPERATURE:g}, alpha = {recipe.alpha:g}. The teacher is 784-{recipe.teacher_hidden}-10 "
+        f"with dropout, trained on {recipe.teacher_images:,}. Bug and right version start from the same weights and "
+        "see the same batches. The right version's errors differ between pitfalls, because some need another setup: "
+        "dropout, shifted images, two teachers, or labels for half of the images. For comparison, a student trained "
+        f"on labels alone makes {mean:.0f} errors."
     )
 
 
@@ -93,7 +94,7 @@ def verdict(one: Examined) -> str:
 
 
 def words(text: str) -> str:
-    """Return text in lines that fit a terminal."""
+    """Return text wrapped to fit a terminal."""
     return paragraph(text)
 
 

@@ -1,7 +1,7 @@
-"""One fixed random batch, and the gradient that a wiring gives the student on it: no training, no data set.
+"""One fixed random batch, and the student's gradient on it in a wiring, without training and without a data set.
 
-The batch is the first of the second epoch, after the student has been evaluated once: some bugs sleep until then. All
-is float64, drawn from a seed.
+The batch is the first of the second epoch, after one evaluation of the student, because some bugs have no effect
+before. All numbers are float64 and drawn from a seed.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ IMAGE, CLASSES, IMAGES, BATCH = (1, 8, 8), 10, 80, 40
 
 
 class Taught(Objective):
-    """Soft targets and labels, by a wiring."""
+    """The objective of soft targets and labels with a wiring."""
 
     def __init__(self, wiring: Wiring, teacher: TeacherAnswers, alpha: float) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Taught(Objective):
 
 
 def terms_of(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float) -> Sequence[Term]:
-    """Return the teacher's terms, with and without labels, and the labels': means over the batch."""
+    """Return the teacher's terms, with and without labels, and the labels' term, as means over the batch."""
     parts = []
     for soft, weight, rows in (
         (wiring.soft, alpha, np.flatnonzero(labels != NO_LABEL)),
@@ -50,7 +50,7 @@ def terms_of(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Int
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Networks and images for a bug to bite."""
+    """Networks and images on which a bug has an effect."""
 
     student: Sequential
     teachers: Sequence[Sequential]
@@ -62,14 +62,14 @@ class Scene:
 
 
 def network(hidden: int, dropout: float, image: Shape, rng: np.random.Generator) -> Sequential:
-    """Return a network of one hidden layer, with dropout behind it where there is any."""
+    """Return a network with one hidden layer, followed by dropout if there is any."""
     first, rest = mlp(image, (hidden,), CLASSES, rng).layers[:3], mlp(image, (hidden,), CLASSES, rng).layers[3:]
     drop = [Dropout(dropout)] if dropout else []
     return Sequential(*(layer.copy() for layer in (*first, *drop, *rest)))
 
 
 def scene_of(where: Conditions, seed: int = 0) -> Scene:
-    """Return random images, a student, and teachers sure enough of themselves to disagree; all in float64."""
+    """Return random images, a student, and teachers that are sure enough to disagree, all in float64."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (IMAGES, *IMAGE), dtype=np.uint8)
     labels = rng.integers(0, CLASSES, IMAGES)
@@ -84,7 +84,7 @@ def scene_of(where: Conditions, seed: int = 0) -> Scene:
 
 
 def gradient(wiring: Wiring, scene: Scene) -> Floats:
-    """Return the gradient of the teacher's term (alpha = 1) by the student's weights; 0 where another is trained."""
+    """Return the gradient of the teacher's term (alpha = 1) with respect to the weights; 0 if they are not trained."""
     student = wiring.student(scene.student.copy())
     learner, guides = wiring.roles(student, scene.teachers)
     objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), 1.0)
@@ -100,7 +100,7 @@ def gradient(wiring: Wiring, scene: Scene) -> Floats:
 
 @dataclass(frozen=True)
 class Bend:
-    """A gradient beside the right one: its length over the right one's, and the cosine between (None where it is 0)."""
+    """A gradient compared with the right one: the ratio of the norms, and the cosine (None for norm 0)."""
 
     ratio: float
     cosine: float | None

@@ -1,8 +1,8 @@
 """The cost of a pitfall: short trainings with and without the bug, over several seeds.
 
 Both students of a pair start from the same weights and see the same images in the same order. The recipe is small on
-purpose (seconds a student) and is the same for all; errors are counted on training images that nobody learns from, so
-the test set stays unread. The teachers are trained once; a seed decides the students' weights, images and shuffles.
+purpose, and the same for all pairs. Errors are counted on training images that no model learns from, so the test set is
+not used. The teachers are trained once. A seed determines the students' weights, images and shuffles.
 """
 
 import math
@@ -24,7 +24,7 @@ from minikd.training.parallel import Map, workers
 from minikd.typing import Floats
 
 TEACHERS = 2
-"""How many are trained: what the pitfall of the ensemble needs."""
+"""The number of teachers that are trained. The pitfall with several teachers needs two."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PairedTraining:
 
 
 QUICK = PairedTraining(teacher_images=1_000, teacher_hidden=64, teacher_epochs=1, images=500, epochs=2, judged=500)
-"""A training of seconds, to see that all runs; what it measures means little."""
+"""A very short training, to see that everything runs. Its results mean little."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Cost:
 
     @property
     def mean(self) -> float:
-        """The mean of the differences: what the bug costs, in errors."""
+        """The mean of the differences: the cost of the bug in errors."""
         return float(np.mean(np.subtract(self.wrong, self.right)))
 
     @property
@@ -73,7 +73,7 @@ class Cost:
 
 
 class Trainings:
-    """The paired trainings on one data set; a right version that several pitfalls share is trained once."""
+    """The paired trainings on one data set. A right version that several pitfalls share is trained only once."""
 
     def __init__(self, dataset: Dataset, recipe: PairedTraining, map_: Map) -> None:
         self.dataset, self.recipe, self.map = dataset, recipe, map_
@@ -93,7 +93,7 @@ class Trainings:
         return model
 
     def student(self, wiring: Wiring, where: Conditions, seed: int, alpha: float | None = None) -> Floats:
-        """Distil a student in this wiring, and return its logits for the judges' images."""
+        """Distill a student in this wiring, and return its logits for the held-out images."""
         recipe, rng = self.recipe, np.random.default_rng((seed, 2))
         chosen = rng.choice(recipe.teacher_images, recipe.images, replace=False)
         labels = self.dataset.train_labels[chosen]
@@ -126,12 +126,12 @@ class Trainings:
         return Cost(tuple(right), tuple(wrong), tuple(p), len(labels))
 
     def alone(self, seeds: Iterable[int]) -> tuple[int, ...]:
-        """Return the errors of students that learn from the labels alone, for scale."""
+        """Return the errors of students that learn from the labels alone, for comparison."""
         return tuple(errors(self.student(RIGHT, Conditions(), seed, 0.0), self.judges.labels) for seed in seeds)
 
 
 def glance(student: Sequential, views: Views) -> Callable[[Sequential, Map], Evaluation]:
-    """Return what looks at the student after each epoch, as any training does; what it sees is not used."""
+    """Return a function that evaluates the student after each epoch, as in every training. Its results are not used."""
 
     def look(model: Sequential, map_: Map) -> Evaluation:
         student(views.clean(slice(1)))
@@ -143,7 +143,10 @@ def glance(student: Sequential, views: Views) -> Callable[[Sequential, Map], Eva
 def costs(
     pitfalls: Iterable[Pitfall], dataset: Dataset, seeds: int, tell: Callable[[str], None], recipe: PairedTraining
 ) -> tuple[dict[str, Cost], tuple[int, ...]]:
-    """Return each pitfall's cost by its name, and the errors of students alone. `tell` hears what is under way."""
+    """Return each pitfall's cost by its name, and the errors of students without a teacher.
+
+    `tell` gets the progress.
+    """
     with workers() as map_:
         tell("training the teachers")
         trainings = Trainings(dataset, recipe, map_)

@@ -1,7 +1,7 @@
-"""A distillation in its parts, so that one of them can be swapped for a bug and all else stays as it was.
+"""A distillation in parts, so that one part can be replaced by a bug while the others stay the same.
 
-The defaults are the parts that minikd uses. A pitfall replaces one of them (`Pitfall.wrong`), names the circumstances
-in which it bites, and the check that must find it.
+The defaults are the parts that minikd uses. A pitfall replaces one of them (`Pitfall.wrong`). It names the conditions
+under which it has an effect, and the check that must find it.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,30 +18,30 @@ Soft = Callable[[Floats, Floats, float], tuple[Scalar, Floats]]
 """(student's logits, teacher's logits, T) -> the teacher's term, a mean over the batch, and its gradient."""
 
 AskTeachers = Callable[[Sequence[Sequential], Views, float], TeacherAnswers]
-"""(teachers, what the student sees, T) -> who answers for each batch; several teachers answer as one."""
+"""(teachers, the student's views, T) -> the teachers' outputs for each batch, averaged over several teachers."""
 
 Roles = tuple[Sequential, Sequence[Sequential]]
-"""The network that is trained, and the networks that answer."""
+"""The network that is trained, and the networks that teach."""
 
 
 def as_given(student: Sequential, teachers: Sequence[Sequential]) -> Roles:
-    """Return who is trained and who is asked: the student, and the teachers."""
+    """Return the network to train and the networks that teach: the student, and the teachers."""
     return student, teachers
 
 
 def as_built(student: Sequential) -> Sequential:
-    """Return the student, whose mode is an argument of each pass: training in a step, evaluation elsewhere."""
+    """Return the student unchanged. Its mode is an argument of each pass: training in a step, evaluation elsewhere."""
     return student
 
 
 def asked(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
-    """Return the teachers in evaluation mode: kept by sample number where views never change, else asked each time."""
+    """Return the teachers' outputs in evaluation mode: cached by sample number if views never change, else computed."""
     return answers(teachers, views, map, (), temperature)
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """The parts. soft: the teacher's term. bare: the same for images without a label, for which it is all there is."""
+    """The parts. soft: the teacher's term. bare: the same for images without a label, which have no other term."""
 
     soft: Soft = kl_divergence
     bare: Soft = kl_divergence
@@ -55,7 +55,7 @@ RIGHT = Wiring()
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where a bug bites: dropout of the student, pixels that images are moved by, share of images with a label."""
+    """When a bug has an effect: the student's dropout, the pixels by which images are moved, the share with labels."""
 
     dropout: float = 0.0
     shift: float = 0.0
@@ -65,7 +65,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A place where the bug was reported: a link, and the report in a few words."""
+    """A place where the bug was reported: a link, and a summary of the report."""
 
     link: str
     fact: str

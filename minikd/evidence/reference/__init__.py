@@ -1,4 +1,5 @@
-"""The same graph in PyTorch, written with its own modules and autograd, to compare with. PyTorch is imported on use."""
+"""The same graphs in PyTorch, with its own modules and autograd, for comparison. PyTorch is imported when it is
+used."""
 
 from minikd.evidence.reference.build import from_torch_state, to_torch
 from minikd.evidence.reference.compare import compare_all

@@ -1,4 +1,4 @@
-"""A minikd model as a `torch.nn.Sequential` with the same weights, and PyTorch's weights back into minikd."""
+"""Converts a minikd model to a `torch.nn.Sequential` with the same weights, and PyTorch's weights back to minikd."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def require_torch() -> None:
-    """Raise `BackendError` with the fix where PyTorch is missing."""
+    """Raise `BackendError` with the fix if PyTorch is missing."""
     try:
         import_module("torch")
     except ImportError as error:
@@ -30,13 +30,13 @@ def require_torch() -> None:
 def to_torch(model: Sequential) -> "torch.nn.Sequential":
     """Return `model` as PyTorch modules, with copies of its weights, on the CPU and in evaluation mode.
 
-    The names and shapes in `state_dict()` are the same on both sides. Raises `BackendError` where PyTorch is missing
+    The names and shapes in `state_dict()` are the same on both sides. Raises `BackendError` if PyTorch is missing
     and `ConfigError` for a layer that has no counterpart.
     """
     require_torch()
     import torch
 
-    # On the "meta" device modules have no values: nothing is drawn from PyTorch's global generator.
+    # On the "meta" device modules have no values, so nothing is drawn from PyTorch's global generator.
     with torch.device("meta"):
         twin = torch.nn.Sequential(*(as_module(layer) for layer in model.layers))
     weights = {name: torch.from_numpy(to_host(value).copy()) for name, value in model.state_dict().items()}
@@ -47,8 +47,8 @@ def to_torch(model: Sequential) -> "torch.nn.Sequential":
 def from_torch_state(model: Sequential, state: Mapping[str, "torch.Tensor"]) -> None:
     """Copy the weights of a `torch.nn.Sequential.state_dict()` into `model`, in place, in the model's dtype.
 
-    Tensors may lie on any device and have any float dtype, bfloat16 too. Raises `ShapeError` where names or shapes are
-    those of another model.
+    Tensors may be on any device and have any float dtype, also bfloat16. Raises `ShapeError` if names or shapes belong
+    to another model.
     """
     import torch
 
@@ -59,7 +59,7 @@ def from_torch_state(model: Sequential, state: Mapping[str, "torch.Tensor"]) -> 
 
 
 def as_module(layer: Layer) -> "torch.nn.Module":
-    """Return the PyTorch module of the same name and settings, with weights of PyTorch's own."""
+    """Return the PyTorch module with the same name and settings, with PyTorch's initial weights."""
     from torch import nn
 
     match layer:

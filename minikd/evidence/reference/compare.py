@@ -1,4 +1,4 @@
-"""All comparisons with PyTorch in one list: what `minikd compare` prints."""
+"""All comparisons with PyTorch in one list, for `minikd compare`."""
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from minikd.evidence.reference.training import training_rows
 def compare_all(rng: np.random.Generator) -> list[Comparison]:
     """Return a row for every array compared: layers, losses, optimisers, schedules, and twenty steps of training.
 
-    Weights and inputs are drawn from `rng`, so a seed repeats the table. Takes a few seconds. Raises `BackendError`
-    where PyTorch is missing.
+    Weights and inputs are drawn from `rng`, so the same seed gives the same table. Raises `BackendError` if PyTorch is
+    missing.
     """
     require_torch()
     matched = [*loss_rows(rng), *logit_rows(rng), *compare_features(rng)]

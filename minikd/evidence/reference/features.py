@@ -1,7 +1,7 @@
-"""The losses of features and their gradients against torch.nn.functional and autograd.
+"""Compares the losses of features and their gradients with torch.nn.functional and autograd.
 
-Each is written with what PyTorch has for it: normalize, cosine_similarity and pdist, smooth_l1_loss, kl_div and
-cross_entropy; triples are listed one by one.
+Each loss uses PyTorch's functions: normalize, cosine_similarity and pdist, smooth_l1_loss, kl_div and cross_entropy.
+Triples are listed one by one.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 FLOAT32 = 5e-6
-"""What a loss and its gradient must reach in float32."""
+"""The bound for a loss and its gradient in float32."""
 
 N, Ds, Dt, E = 6, 5, 7, 4
 MAPS, TEACHER_MAPS = (6, 3, 4, 2), (6, 5, 4, 2)
@@ -121,7 +121,7 @@ def rkd_angle(fs: "torch.Tensor", ft: "torch.Tensor") -> "torch.Tensor":
 
 
 def pkt(fs: "torch.Tensor", ft: "torch.Tensor") -> "torch.Tensor":
-    """Return the divergence of the neighbours' probabilities, each sample's own place cut out of its row."""
+    """Return the divergence of the neighbours' probabilities, without each sample's own probability."""
     import torch
     from torch.nn import functional as F
 

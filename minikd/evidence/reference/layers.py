@@ -1,4 +1,4 @@
-"""Every layer, forward and backward, against PyTorch's module and autograd."""
+"""Compares every layer, forward and backward, with PyTorch's module and autograd."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,17 +35,18 @@ if TYPE_CHECKING:
     import torch
 
 FLOAT32 = 5e-6
-"""The bound for a layer in float32: some tens of units in the last place, because sums are added in another order."""
+"""The bound for a layer in float32: a few dozen units in the last place, because sums are added in another order."""
 
 IMAGE = (2, 3, 9, 7)
-"""Uneven on purpose: a height taken for a width, or a batch for a channel, must show."""
+"""Uneven on purpose, so that mistaking a height for a width, or a batch for a channel, changes the result."""
 
 
 @dataclass(frozen=True)
 class LayerCase:
-    """A layer, the shape of its input, its mode; `ties` gives an input of few values, so that maxima are shared.
+    """A layer, the shape of its input, and its mode.
 
-    ids: the input is whole numbers below this, which have no gradient; 0 for floats.
+    ties: the input has few different values, so that several elements share a maximum. ids: the input is whole numbers
+    below this, which have no gradient; 0 for floats.
     """
 
     name: str
@@ -58,7 +59,7 @@ class LayerCase:
 
 
 def cases(rng: np.random.Generator) -> list[LayerCase]:
-    """Return every layer in the settings that are easy to get wrong."""
+    """Return every layer with the settings that are easy to get wrong."""
     return [
         LayerCase("Linear", Linear(7, 5, rng), (3, 7)),
         LayerCase("Linear, no bias", Linear(7, 5, rng, bias=False), (3, 7)),
@@ -78,7 +79,7 @@ def cases(rng: np.random.Generator) -> list[LayerCase]:
 
 
 def convolutions(rng: np.random.Generator) -> list[LayerCase]:
-    """Return the convolution in each of its settings, then in all of them at once."""
+    """Return the convolution with each of its settings, then with all of them together."""
     stride, padding, dilation = (2, 1), (1, 2), (2, 3)
     return [
         LayerCase("Conv2d 3x3", Conv2d(3, 4, 3, rng), IMAGE),
@@ -97,7 +98,7 @@ def convolutions(rng: np.random.Generator) -> list[LayerCase]:
 
 
 def poolings() -> list[LayerCase]:
-    """Return the poolings: side by side, overlapping with padding, leaving pixels out, and with ties."""
+    """Return the poolings: without overlap, overlapping with padding, with skipped pixels, and with ties."""
     return [
         LayerCase("MaxPool2d 2x2", MaxPool2d(2), IMAGE),
         LayerCase("MaxPool2d 3x2, stride (2, 1), padding 1", MaxPool2d((3, 2), (2, 1), 1), IMAGE),
@@ -111,7 +112,7 @@ def poolings() -> list[LayerCase]:
 
 
 def elementwise() -> list[LayerCase]:
-    """Return the activations; those with a kink at zero meet zeros too."""
+    """Return the activations. Those with a kink at zero also get zeros."""
     return [
         LayerCase("ReLU, with zeros", ReLU(), IMAGE, ties=True),
         LayerCase("LeakyReLU, with zeros", LeakyReLU(0.1), IMAGE, ties=True),
@@ -124,8 +125,8 @@ def elementwise() -> list[LayerCase]:
 def containers(rng: np.random.Generator) -> list[LayerCase]:
     """Return a residual block, and a chain of most layers with one block inside.
 
-    No convolution stands right before a batch norm: it would take the bias away again, and the bias's gradient, which
-    is exactly 0, would compare rounding with rounding.
+    No convolution is directly before a batch norm. Batch norm would remove its bias, whose gradient would be exactly 0,
+    so that the comparison would be between rounding errors.
     """
     block = Residual(BatchNorm2d(3), GELU(), Conv2d(3, 3, 3, rng, padding=1))
     chain = Sequential(
@@ -161,7 +162,7 @@ def layer_rows(rng: np.random.Generator) -> Iterator[Comparison]:
 
 
 def shake(model: Sequential, rng: np.random.Generator) -> None:
-    """Move weights and running statistics away from their ones and zeros, which hide mistakes."""
+    """Change weights and running statistics at random, because ones and zeros hide mistakes."""
     model.vector += 0.3 * rng.standard_normal(model.vector.size)
     for name, value in model.state.items():
         if name.endswith("running_mean"):
@@ -173,7 +174,7 @@ def shake(model: Sequential, rng: np.random.Generator) -> None:
 def case_rows(
     case: LayerCase, model: Sequential, x: Floats, rng: np.random.Generator, bound: float
 ) -> list[Comparison]:
-    """Return the rows of one case in one dtype. The upstream gradient is random: one of ones would hide mistakes."""
+    """Return the rows of one case in one dtype. The upstream gradient is random, because ones would hide mistakes."""
     import torch
 
     twin = to_torch(model).train(case.training)
@@ -190,11 +191,11 @@ def case_rows(
 
 
 def id_rows(case: LayerCase, model: Sequential, rng: np.random.Generator, dtype: str, bound: float) -> list[Comparison]:
-    """Return the rows of a case whose input is whole numbers: output, gradients with respect to the parameters."""
+    """Return the rows of a case whose input is whole numbers: output and gradients with respect to the parameters."""
     import torch
 
     ids, twin = rng.integers(0, case.ids, case.shape), to_torch(model)
-    y, caches = model.forward(cast(Floats, ids))  # a chain takes what its first layer takes
+    y, caches = model.forward(cast(Floats, ids))  # a chain takes the input of its first layer
     dy = rng.standard_normal(y.shape).astype(y.dtype)
     leaves = {f"d{name}": value for name, value in twin.named_parameters()}
     ours = {"output": y, **{f"d{name}": value for name, value in model.parameter_gradients(dy, caches).items()}}
@@ -202,7 +203,7 @@ def id_rows(case: LayerCase, model: Sequential, rng: np.random.Generator, dtype:
 
 
 def by_autograd(y: "torch.Tensor", leaves: "dict[str, torch.Tensor]", dy: Floats) -> dict[str, Floats]:
-    """Return PyTorch's output and the gradient with respect to each leaf, under the leaf's name."""
+    """Return PyTorch's output and the gradient with respect to each leaf, by the leaf's name."""
     import torch
 
     grads = torch.autograd.grad(y, list(leaves.values()), torch.from_numpy(dy))
@@ -210,7 +211,7 @@ def by_autograd(y: "torch.Tensor", leaves: "dict[str, torch.Tensor]", dy: Floats
 
 
 def dropout_rows(rng: np.random.Generator, dtype: str) -> list[Comparison]:
-    """Return the rows of dropout in training: which activations fall is our draw, the arithmetic is compared."""
+    """Return the rows of dropout in training. minikd draws the mask; the arithmetic is compared."""
     import torch
 
     rate, x = 0.4, rng.standard_normal((40, 7)).astype(dtype)

@@ -1,4 +1,4 @@
-"""Every loss between a student's logits and its teacher's, against the same formula in PyTorch and its autograd."""
+"""Compares every loss between a student's and a teacher's logits with the same formula in PyTorch and its autograd."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from minikd.typing import Floats, Ints
 
 
 def logit_rows(rng: np.random.Generator) -> Iterator[Comparison]:
-    """Yield a row for the value and the gradient of every loss, at mild logits and, where it is defined, at ±10⁴."""
+    """Yield a row for the value and the gradient of every loss, at ordinary logits and, if it is defined, at ±10⁴."""
     logits, teacher = 3 * rng.standard_normal((2, 7, 5))
     labels = rng.integers(0, 5, 7)
     for dtype in DTYPES:
@@ -28,7 +28,7 @@ def logit_rows(rng: np.random.Generator) -> Iterator[Comparison]:
 
 
 def divergences(teacher: Floats) -> list[LossPair]:
-    """Return what compares sample by sample: reverse KL, Jensen-Shannon, cross-entropy, centred logits."""
+    """Return the losses that compare each sample: reverse KL, Jensen-Shannon, cross-entropy, centred logits."""
     import torch
     from torch.nn import functional as F
 
@@ -66,7 +66,7 @@ def divergences(teacher: Floats) -> list[LossPair]:
 
 
 def decoupled(teacher: Floats, labels: Ints) -> LossPair:
-    """Return DKD: in PyTorch the target's column is cut out, and the coin is made of what is left."""
+    """Return DKD. PyTorch's version removes the target's column, and sums the rest for the binary distribution."""
     import torch
     from torch.nn import functional as F
 
@@ -89,7 +89,7 @@ def decoupled(teacher: Floats, labels: Ints) -> LossPair:
 
 
 def relations(teacher: Floats) -> list[LossPair]:
-    """Return what compares rows up to a constant and a factor: DIST, and the divergence of standardised logits."""
+    """Return the losses that ignore a constant and a factor in each row: DIST, and the KL of standardised logits."""
     import torch
     from torch.nn import functional as F
 
@@ -122,7 +122,7 @@ def relations(teacher: Floats) -> list[LossPair]:
 
 
 def smoothing(labels: Ints) -> LossPair:
-    """Return the virtual teacher of five classes, whose cross-entropy is PyTorch's with label smoothing."""
+    """Return the virtual teacher for five classes. Its cross-entropy is PyTorch's with label smoothing."""
     import torch
     from torch.nn import functional as F
 
@@ -135,7 +135,7 @@ def smoothing(labels: Ints) -> LossPair:
 
 
 def temperature_rows(logits: Floats, teacher: Floats, bound: float) -> list[Comparison]:
-    """Return the rows of the divergence with its gradients with respect to the logits and by a temperature of 3.3."""
+    """Return the rows of the divergence and its gradients with respect to the logits and to a temperature of 3.3."""
     import torch
     from torch.nn import functional as F
 
@@ -148,5 +148,5 @@ def temperature_rows(logits: Floats, teacher: Floats, bound: float) -> list[Comp
     ours, theirs = {"loss": np.asarray(loss), "dlogits": dlogits}, {"loss": value.detach(), "dlogits": by_logits}
     rows = compare(name, str(dtype), ours, {what: a.numpy().astype(dtype) for what, a in theirs.items()}, bound)
     slope, its = np.asarray(dtemperature), by_temperature.numpy().astype(dtype)
-    loose = 20 * bound if dtype == "float32" else bound  # one number, the sum of terms that may all but cancel
+    loose = 20 * bound if dtype == "float32" else bound  # one number, a sum of terms that may almost cancel
     return rows + compare(name, str(dtype), {"dtemperature": slope}, {"dtemperature": its}, loose)

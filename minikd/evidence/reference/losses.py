@@ -1,4 +1,4 @@
-"""Every loss and its gradient against torch.nn.functional and autograd."""
+"""Compares every loss and its gradient with torch.nn.functional and autograd."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ LossPair = tuple[str, OurLoss, TheirLoss]
 
 
 def loss_rows(rng: np.random.Generator) -> Iterator[Comparison]:
-    """Yield a row for the value and the gradient of every loss, at mild logits and, in float64, at ±10⁴."""
+    """Yield a row for the value and the gradient of every loss, at ordinary logits and, in float64, at ±10⁴."""
     logits, teacher = 3 * rng.standard_normal((2, 7, 5))
     labels = rng.integers(0, 5, 7)
     for dtype in DTYPES:
@@ -47,7 +47,7 @@ def loss_rows(rng: np.random.Generator) -> Iterator[Comparison]:
 
 
 def label_losses(other: Floats, labels: Ints) -> list[LossPair]:
-    """Return the losses against labels: class numbers, probabilities, both smoothed; and the mean squared error."""
+    """Return the losses with labels (class numbers, probabilities, both also smoothed) and the mean squared error."""
     import torch
     from torch.nn import functional as F
 
@@ -72,7 +72,7 @@ def label_losses(other: Floats, labels: Ints) -> list[LossPair]:
 
 
 def teacher_losses(teacher: Floats, labels: Ints) -> list[LossPair]:
-    """Return the losses against a teacher's logits, and the mix of both kinds."""
+    """Return the losses with a teacher's logits, and the mix with a loss on labels."""
     soft = [soft_targets(teacher, temperature) for temperature in (1.0, 4.0)]
     return soft + [mix(teacher, labels, alpha) for alpha in (0.0, 0.3, 1.0)]
 
@@ -91,7 +91,7 @@ def mix(teacher: Floats, labels: Ints, alpha: float) -> LossPair:
 
 
 def soft_targets(teacher: Floats, temperature: float) -> LossPair:
-    """Return T² KL(teacher ‖ student) on both sides; PyTorch's needs its batch mean and its T² asked for."""
+    """Return T² KL(teacher ‖ student) on both sides. In PyTorch, "batchmean" and T² must be written explicitly."""
     import torch
     from torch.nn import functional as F
 

@@ -1,4 +1,4 @@
-"""Every optimiser, gradient clipping and every schedule against torch.optim, over fifty steps."""
+"""Compares every optimiser, gradient clipping and every schedule with torch.optim, over fifty steps."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ Torchs = Callable[..., "torch.optim.lr_scheduler.LRScheduler"]
 STEPS = 50
 
 FLOAT32 = 5e-6
-"""What the parameters must reach in float32 after fifty steps, each of which rounds a dozen times."""
+"""The bound for the parameters in float32 after fifty steps, each of which rounds a dozen times."""
 
 
 def optimizer_rows(rng: np.random.Generator) -> Iterator[Comparison]:
@@ -41,7 +41,7 @@ def optimizer_rows(rng: np.random.Generator) -> Iterator[Comparison]:
 
 
 def walk_rows(name: str, optimizer: Optimizer, rng: np.random.Generator, dtype: str, bound: float) -> list[Comparison]:
-    """Take fifty steps along the same gradients on both sides, under a falling learning rate."""
+    """Take fifty steps with the same gradients on both sides and a falling learning rate."""
     import torch
 
     params = rng.standard_normal(97).astype(dtype)
@@ -73,7 +73,7 @@ def in_torch(optimizer: Optimizer, parameter: "torch.nn.Parameter") -> "torch.op
 
 
 def clip_rows(rng: np.random.Generator, dtype: str, bound: float) -> list[Comparison]:
-    """Return the rows of clipping by norm, where it clips."""
+    """Return the rows of clipping by norm, with a gradient that is clipped."""
     import torch
 
     grads = rng.standard_normal(97).astype(dtype)
@@ -86,7 +86,7 @@ def clip_rows(rng: np.random.Generator, dtype: str, bound: float) -> list[Compar
 
 
 def schedule_rows() -> Iterator[Comparison]:
-    """Yield the rows of every schedule; they are Python floats, so there is no float32."""
+    """Yield the rows of every schedule. Learning rates are Python floats, so there is no float32."""
     from torch.optim import lr_scheduler as torch_schedules
 
     pairs: list[tuple[str, Schedule, Torchs, dict[str, object]]] = [
@@ -107,7 +107,7 @@ def schedule_rows() -> Iterator[Comparison]:
 
 
 def rates(kind: Torchs, options: dict[str, object]) -> Floats:
-    """Return the learning rates that PyTorch's schedule gives, starting from 0.3."""
+    """Return the learning rates of PyTorch's schedule, starting from 0.3."""
     import torch
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)

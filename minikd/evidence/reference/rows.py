@@ -1,4 +1,4 @@
-"""One comparison as a row, how far two arrays differ, and the rows as a table."""
+"""A comparison as a row, the difference of two arrays, and the rows as a table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TIGHT = 1e-10
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far one array of minikd's lies from PyTorch's: `name` the layer, loss, ...; `what` the array compared."""
+    """The difference between an array of minikd and PyTorch's. name: the layer, loss, ...; what: the array."""
 
     name: str
     what: str
@@ -27,14 +27,14 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """True where the difference keeps within the bound; NaN never does."""
+        """True if the difference is within the bound; NaN never is."""
         return self.difference <= self.bound
 
 
 def compare(
     name: str, dtype: str, ours: Mapping[str, Floats], theirs: Mapping[str, Floats], bound: float
 ) -> list[Comparison]:
-    """Return a row for each array, by its name; an array that only one side has differs infinitely."""
+    """Return a row for each array, by its name. If only one side has an array, the difference is infinite."""
     rows = []
     for what in [*ours, *(name for name in theirs if name not in ours)]:
         gap = difference(ours[what], theirs[what]) if what in ours and what in theirs else np.inf
@@ -45,7 +45,7 @@ def compare(
 def difference(ours: Floats, theirs: Floats) -> float:
     """Return the largest difference between two arrays of one dtype; infinite for another dtype.
 
-    Where all of theirs is 0, ours must be 0 too.
+    If all elements of `theirs` are 0, those of `ours` must be 0 too.
     """
     if ours.dtype != theirs.dtype or (np.any(ours) and not np.any(theirs)):
         return float("inf")
@@ -53,7 +53,7 @@ def difference(ours: Floats, theirs: Floats) -> float:
 
 
 def table(rows: Iterable[Comparison]) -> str:
-    """Return the rows as text, a line for each name with its worst arrays; below, array by array, what failed."""
+    """Return the rows as text: a line for each name with its worst arrays, and below each array that failed."""
     rows = list(rows)
     names = {row.name: [other for other in rows if other.name == row.name] for row in rows}
     cells = [

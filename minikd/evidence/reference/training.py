@@ -1,7 +1,7 @@
 """Twenty steps of the whole job on both sides: a CNN teacher on labels, then an MLP student that distills it.
 
 minikd's side is `training.fit`, the loop of every run; PyTorch has a separate loop. Both start from the same weights
-and see the same batches; each distills the teacher that it trained itself. So every part is in it at once: layers,
+and see the same batches. Each distills the teacher that it trained itself. So this compares all parts together: layers,
 losses, gradients, clipping, optimiser, schedule.
 """
 
@@ -31,9 +31,10 @@ WEIGHT_DECAY = 1e-4
 TEMPERATURE, ALPHA = 4.0, 0.9
 
 FLOAT32 = 2e-2
-"""What losses and weights must reach in float32. Most seeds reach 1e-4, but in one of ten rounding decides which of two
-nearly equal pixels wins a pooling window, or whether a unit at zero is on; Adam then makes a whole step of the learning
-rate out of the little gradient that differs. So weights are measured on the scale of the model's largest."""
+"""The bound for losses and weights in float32. Most seeds reach 1e-4. In one seed of ten, rounding decides which of two
+nearly equal pixels is the maximum of a pooling window, or whether a unit near zero is active. A tiny gradient then
+differs, and Adam turns it into a step of the size of the learning rate. So weights are measured on the scale of the
+model's largest weight."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class TrainingRun:
 
 
 def training_rows(rng: np.random.Generator) -> Iterator[Comparison]:
-    """Yield, for teacher and student, the rows of the losses along the way and of every weight at the end."""
+    """Yield, for teacher and student, the rows of the losses of all steps and of every weight at the end."""
     models = teacher(rng), student(rng)
     pixels = rng.integers(0, 256, (STEPS * BATCH, 1, 28, 28), dtype=np.uint8)
     labels = rng.integers(0, 10, STEPS * BATCH)
@@ -103,7 +104,7 @@ class Losses(Callback):
 
 
 def train_ours(teacher: Sequential, student: Sequential, views: Views) -> tuple[TrainingRun, TrainingRun]:
-    """Train both on minikd's side; the models are changed."""
+    """Train both models with minikd, in place."""
     plan = Plan(epochs=1, batch_size=BATCH, learning_rate=PEAK, schedule="one_cycle", clip_norm=MAX_NORM, shards=1)
     sgd = replace(plan, optimizer="nesterov", momentum=0.9, weight_decay=WEIGHT_DECAY)
     runs = []
@@ -120,7 +121,7 @@ def train_ours(teacher: Sequential, student: Sequential, views: Views) -> tuple[
 def train_theirs(
     teacher: "torch.nn.Sequential", student: "torch.nn.Sequential", batches: Sequence[Batch]
 ) -> tuple[TrainingRun, TrainingRun]:
-    """Train both on PyTorch's side; the models are changed."""
+    """Train both models with PyTorch, in place."""
     import torch
     from torch.nn import functional as F
 

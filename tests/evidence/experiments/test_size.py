@@ -36,7 +36,7 @@ def test_baselines_and_students_have_as_many_tries(preset):
     for name in SIZE.sizes[preset].students:
         for kind in ("baseline", "distilled"):
             rates = [cell.recipe.student.learning_rate for cell in tried if cell.name.startswith(f"try {name} {kind}")]
-            assert sorted(rates) == [2.5e-3, 5e-3, 1e-2]
+            assert sorted(rates) == [2e-3, 5e-3, 1e-2]
 
 
 @pytest.mark.parametrize("preset", SIZE.sizes)

@@ -16,7 +16,7 @@ from tests.exports import compiled
 from tests.exports.boards import emulated
 
 HEADER = (
-    "| network | board | constants | flash | static RAM | stack | for one image | alike |\n"
+    "| network | board | constants | flash | static RAM | stack | for one image | equal |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 

@@ -1,4 +1,4 @@
-"""Other engines on NumPy arrays that still install, each at the works that it can do."""
+"""Other engines on NumPy arrays that can still be installed, with the works that each can do."""
 
 from minikd.evidence.bench.engines.sides import ENGINES, engine_sides, installed
 

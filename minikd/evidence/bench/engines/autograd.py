@@ -1,4 +1,4 @@
-"""HIPS autograd: plain NumPy functions, differentiated; it has no layers, so the network is written out."""
+"""HIPS autograd differentiates plain NumPy functions. It has no layers, so the network is written out."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ Weights = list[tuple[Floats, Floats]]
 
 
 class Autograd:
-    """A model's dense layers as functions. The optimiser is minikd's: autograd's own owns the whole loop."""
+    """A model's dense layers as functions. The optimiser is minikd's, because autograd's contains the whole loop."""
 
     def __init__(self, model: Sequential) -> None:
         from autograd import value_and_grad
@@ -30,7 +30,7 @@ class Autograd:
         return [(layer.params["weight"], layer.params["bias"]) for layer in dense]
 
     def logits(self, x: Floats) -> Floats:
-        """Return the answers."""
+        """Return the logits."""
         return forward(self.weights(), x.reshape(len(x), -1))
 
     def step(self, x: Floats, loss: BatchLoss) -> float:

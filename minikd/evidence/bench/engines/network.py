@@ -1,4 +1,4 @@
-"""What the benchmark asks of an engine's network, and the loss that it is trained on."""
+"""The interface of an engine's network in the benchmark, and its loss."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,14 +9,14 @@ from minikd.typing import Floats, Ints
 
 
 class CannotDo(Exception):
-    """An engine lacks what a work needs; the message says what, in a few words."""
+    """An engine lacks something that a work needs. The message says what."""
 
 
 @dataclass(frozen=True, eq=False)
 class BatchLoss:
-    """A batch's loss: cross-entropy, or distillation where there are a teacher's logits.
+    """A batch's loss: cross-entropy, or distillation if there are a teacher's logits.
 
-    Engines that take the gradient with respect to their output get minikd's own, which costs them little.
+    Engines that take the gradient with respect to their output get minikd's gradient, which costs little time.
     """
 
     labels: Ints
@@ -32,12 +32,12 @@ class BatchLoss:
 
 
 class Network(Protocol):
-    """A network of an engine, made from a minikd model: the same weights. Its making may raise `CannotDo`."""
+    """A network of an engine with the weights of a minikd model. The constructor may raise `CannotDo`."""
 
     def logits(self, x: Floats) -> Floats:
-        """Return the answers to normalised images (N, C, H, W)."""
+        """Return the logits of normalised images (N, C, H, W)."""
         ...
 
     def step(self, x: Floats, loss: BatchLoss) -> float:
-        """Take one step of Adam and return the loss before it."""
+        """Take one step of Adam, and return the loss before the step."""
         ...

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier, by `partial_fit` on one batch: dense layers with ReLU, trained on labels."""
+"""scikit-learn's MLPClassifier, with `partial_fit` on one batch: dense layers with ReLU, trained on labels."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class ScikitLearn:
             alpha=0.0,
             shuffle=False,
         )
-        # The first call makes the arrays; then they get our weights, and a new optimiser for its first step.
+        # The first call makes the arrays. Then they get our weights and a new optimiser.
         start = np.zeros((BATCH, dense[0].in_features), np.float32)
         self.classifier.partial_fit(start, np.arange(BATCH) % CLASSES, classes=np.arange(CLASSES))
         for layer, w, b in zip(dense, self.classifier.coefs_, self.classifier.intercepts_, strict=True):
@@ -35,11 +35,11 @@ class ScikitLearn:
             mean[...] = 0
 
     def logits(self, x: Floats) -> Floats:
-        """Return the logarithms of the classes' probabilities: the logits but for a constant in each row."""
+        """Return the logarithms of the classes' probabilities: the logits up to a constant in each row."""
         answers: Floats = self.classifier.predict_log_proba(x.reshape(len(x), -1))
         return answers
 
     def step(self, x: Floats, loss: BatchLoss) -> float:
-        """Take a step on the batch's labels; it knows no soft targets."""
+        """Take a step on the batch's labels. scikit-learn has no soft targets."""
         self.classifier.partial_fit(x.reshape(len(x), -1), loss.labels)
         return float(self.classifier.loss_)

@@ -1,4 +1,4 @@
-"""Other engines as sides of a race: which there are, what each can do, and how many threads BLAS gives it."""
+"""Other engines as sides of the benchmark: which exist, what each can do, and its number of BLAS threads."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -30,7 +30,7 @@ ENGINES = {
     "autograd": Engine("autograd", "autograd", "Autograd"),
     "tinynn": Engine("tinynn", "tinynn", "Tinynn"),
 }
-"""By the head of their column."""
+"""The engines by the heads of their columns."""
 
 
 def installed() -> dict[str, str]:
@@ -45,7 +45,7 @@ def installed() -> dict[str, str]:
 
 
 def engine_sides(problem: Problem, stage: TeacherAndStudent) -> "tuple[list[EngineSide], dict[str, str]]":
-    """Return the installed engines that can do a work, and of the others what they lack."""
+    """Return the installed engines that can do a work, and what the others lack."""
     sides, lacking = [], {}
     for name in installed():
         try:
@@ -56,7 +56,7 @@ def engine_sides(problem: Problem, stage: TeacherAndStudent) -> "tuple[list[Engi
 
 
 def network_of(name: str, model: Sequential) -> Network:
-    """Return an engine's network with a model's weights. Raises CannotDo, also where the engine cannot be imported."""
+    """Return an engine's network with a model's weights. Raises CannotDo, also if the engine cannot be imported."""
     module = import_module(f"minikd.evidence.bench.engines.{ENGINES[name].module}")
     try:
         made: Network = getattr(module, ENGINES[name].kind)(model)
@@ -66,7 +66,7 @@ def network_of(name: str, model: Sequential) -> Network:
 
 
 class EngineSide:
-    """An engine at a work, from uint8 pixels on, with BLAS on as many threads as all sides may use."""
+    """An engine doing a work, from uint8 pixels, with BLAS on as many threads as every side may use."""
 
     def __init__(self, name: str, problem: Problem, stage: TeacherAndStudent) -> None:
         from threadpoolctl import ThreadpoolController
@@ -90,7 +90,7 @@ class EngineSide:
                     self.step(self.problem, number)
 
     def answer(self, images: int, number: int) -> Floats:
-        """Return the logits of many images, or of the one with this number."""
+        """Return the logits of many images, or of the image with this number."""
         start = 0 if images > 1 else number % len(self.stage.views)
         return self.network.logits(self.stage.views.clean(slice(start, start + images)))
 
@@ -105,7 +105,7 @@ class EngineSide:
         return self.network.step(x, BatchLoss(self.stage.views.labels[index], soft))
 
     def proof(self) -> Mapping[str, Floats]:
-        """Return the losses of the first steps, or the probabilities: all that every engine tells."""
+        """Return the losses of the first steps, or the probabilities, which every engine provides."""
         if isinstance(self.problem, Inference):
             return {"probabilities": softmax(self.answer(self.problem.images, 0))}
         return {"losses": np.array([self.step(self.problem, number) for number in range(PROOF_STEPS)])}

@@ -1,4 +1,4 @@
-"""thinc: layers that return their output and a function for the way back; its own compiled matrix product."""
+"""thinc: layers that return their output and a function for the backward pass; its own compiled matrix product."""
 
 from minikd.evidence.bench.engines.network import BatchLoss, CannotDo
 from minikd.evidence.bench.works import LEARNING_RATE
@@ -27,7 +27,7 @@ class Thinc:
         self.optimizer = Adam(LEARNING_RATE, grad_clip=0.0, use_averages=False)
 
     def logits(self, x: Floats) -> Floats:
-        """Return the answers."""
+        """Return the logits."""
         answers: Floats = self.network.predict(x.reshape(len(x), -1))
         return answers
 

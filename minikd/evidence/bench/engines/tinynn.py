@@ -1,4 +1,4 @@
-"""tinynn: layers in plain NumPy, channels last, convolution by im2col; the one engine here that has convolutions."""
+"""tinynn: layers in plain NumPy, channels last, convolution by im2col. No other engine here has convolutions."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from minikd.typing import Floats, Shape
 
 
 class Tinynn:
-    """A net with a model's weights."""
+    """A network with a model's weights."""
 
     def __init__(self, model: Sequential) -> None:
         from tinynn.core.layer import Conv2D, Dense, MaxPool2D
@@ -32,7 +32,7 @@ class Tinynn:
                 case Linear():
                     made = Dense(layer.out_features)
                     w = layer.params["weight"]
-                    if len(flattened) == 3:  # the first after images: its inputs come channels last
+                    if len(flattened) == 3:  # the first after images, whose channels are last
                         w = w.reshape(len(w), *flattened).transpose(0, 2, 3, 1).reshape(len(w), -1)
                     flattened = layer.output_shape((layer.in_features,))
                     give(made, w.T, layer.params["bias"])
@@ -49,7 +49,7 @@ class Tinynn:
         self.net, self.optimizer = Net(layers), Adam(LEARNING_RATE)
 
     def logits(self, x: Floats) -> Floats:
-        """Return the answers."""
+        """Return the logits."""
         answers: Floats = self.net.forward(x.transpose(0, 2, 3, 1))
         return answers
 
@@ -61,13 +61,13 @@ class Tinynn:
 
 
 class Fillable(Protocol):
-    """A layer of tinynn's with parameters."""
+    """A layer of tinynn with parameters."""
 
     params: dict[str, Floats]
     is_init: bool
 
 
 def give(layer: Fillable, w: Floats, b: Floats) -> None:
-    """Put weights into a layer of tinynn's."""
+    """Put weights into a layer of tinynn."""
     layer.params["w"], layer.params["b"] = np.ascontiguousarray(w), b.copy()
     layer.is_init = True

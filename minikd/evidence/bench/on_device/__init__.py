@@ -1,1 +1,1 @@
-"""`minikd bench --backend cupy`: the works of the table on a CUDA device, beside PyTorch there."""
+"""`minikd bench --backend cupy`: times the works of the table on a CUDA device, in minikd and PyTorch."""

@@ -1,4 +1,4 @@
-"""What a piece of work takes on a device: the host's time to ask for it, and the device's to do it."""
+"""Timing on a device: the host's time to launch a piece of work, and the device's time to do it."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ BURSTS = 5
 
 
 class Microseconds(NamedTuple):
-    """Of one piece of work: of the host until it has asked for it, of the device from one piece to the next."""
+    """The times of one piece of work: on the host until it is launched, on the device from one piece to the next."""
 
     host: float
     device: float
 
 
 class Event(NamedTuple):
-    """What a framework gives to time its device: put a mark into its queue, and read the time between two marks."""
+    """A framework's functions for timing: mark the device's queue, and read the time between two marks."""
 
     mark: Callable[[], object]
     milliseconds: Callable[[object, object], float]

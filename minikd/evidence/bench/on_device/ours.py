@@ -1,4 +1,4 @@
-"""minikd's side on a device: a training step kernel by kernel and as a CUDA graph, and a network's answers."""
+"""minikd's side on a device: a training step kernel by kernel and as a CUDA graph, and inference."""
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -16,11 +16,11 @@ from minikd.training.run import Run
 DEVICE = Backend("cupy", "asked for by the benchmark")
 
 Rows = Iterator[tuple[str, Microseconds]]
-"""How the work was done, and what it took."""
+"""How the work was done, and its times."""
 
 
 def our_times(problem: Problem, stage: TeacherAndStudent, batch: int, count: int) -> Rows:
-    """Time `count` pieces of work at a time, every way that minikd has."""
+    """Time `count` pieces of work in a row, in every way that minikd has."""
     with own_stream(False):
         if isinstance(problem, TrainingStep):
             yield "eager", eager(problem, stage, batch, count)
@@ -55,13 +55,13 @@ def graph(problem: TrainingStep, stage: TeacherAndStudent, batch: int, count: in
 
 
 def inference(problem: Inference, stage: TeacherAndStudent, count: int) -> Microseconds:
-    """Time a network's answers to images that lie on the device."""
+    """Time inference for images that are on the device."""
     model, images = problem.model.copy().to(DEVICE), DEVICE.put(stage.views.clean(slice(0, problem.images)))
     return timed(warm(lambda: model(images)), count, Event(*marks()), nothing)
 
 
 def warm(work: Callable[[], object]) -> Callable[[], object]:
-    """Do the work three times, so that kernels are compiled and memory is there, and return it."""
+    """Do the work three times, so that kernels are compiled and memory is allocated, and return it."""
     for _ in range(3):
         work()
     return work

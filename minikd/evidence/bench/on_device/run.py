@@ -1,4 +1,4 @@
-"""The works of the table on a device, one after the other; one that fails is a row like the others."""
+"""Times the works of the table on a device, one after the other. A work that fails also gives a row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ NAMES = tuple(work.name for work in WORKS)
 
 
 class DeviceRow(TypedDict):
-    """One side of a work: microseconds of the host and of the device, MiB of the device; `error` where it failed."""
+    """One side of a work: microseconds on the host and on the device, MiB on the device; `error` if it failed."""
 
     work: str
     title: str
@@ -28,7 +28,7 @@ class DeviceRow(TypedDict):
 
 
 class CardReport(TypedDict):
-    """What `--json` writes."""
+    """The output of `--json`."""
 
     device: Device
     tf32: bool
@@ -37,7 +37,7 @@ class CardReport(TypedDict):
 
 
 class Way(NamedTuple):
-    """How the works are measured: images in a step, TF32 or float32, few repeats, and whether with torch.compile."""
+    """The settings: images in a step, TF32 or float32, few repeats, and with or without torch.compile."""
 
     batches: Sequence[int]
     tf32: bool
@@ -46,7 +46,7 @@ class Way(NamedTuple):
 
 
 def run(names: Sequence[str], way: Way, each: Callable[[CardReport], None]) -> CardReport:
-    """Measure the works of these names; `each` is given the report after every row. torch.compile comes last."""
+    """Measure the works of these names. `each` gets the report after every row. torch.compile comes last."""
     torch_version = version_with_cuda()
     report = CardReport(device=described_device(), tf32=way.tf32, torch=torch_version, rows=[])
     if torch_version:
@@ -65,7 +65,7 @@ def run(names: Sequence[str], way: Way, each: Callable[[CardReport], None]) -> C
 
 
 def version_with_cuda() -> str | None:
-    """Return PyTorch's version where it reaches a device, else None."""
+    """Return PyTorch's version if it can use a device, else None."""
     if find_spec("torch") is None:
         return None
     import torch
@@ -76,7 +76,7 @@ def version_with_cuda() -> str | None:
 def rows_of(
     work: Benchmark, stage: TeacherAndStudent, batch: int, count: int, compiled: bool, with_torch: bool
 ) -> Iterator[DeviceRow]:
-    """Yield what minikd and PyTorch take for a work, or PyTorch's compiled ways alone."""
+    """Yield the times of minikd and PyTorch for a work, or only of PyTorch's compiled ways."""
     problem = work.problem(stage)
     if not compiled:
         yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), held_memory)
@@ -88,14 +88,14 @@ def rows_of(
 def times_of(
     problem: Problem, stage: TeacherAndStudent, batch: int, count: int, settings: TorchSettings
 ) -> Callable[[], ours.Rows]:
-    """Return what times PyTorch with these settings."""
+    """Return a function that times PyTorch with these settings."""
     return lambda: theirs.their_times(problem, stage, batch, count, settings)
 
 
 def told(
     work: Benchmark, batch: int, side: str, settings: str, times: Callable[[], ours.Rows], held: Callable[[], float]
 ) -> Iterator[DeviceRow]:
-    """Yield a side's rows, and one more with the error where it fails."""
+    """Yield a side's rows, and a row with the error if it fails."""
     row = DeviceRow(
         work=work.name, title=work.title, batch=batch, side=side, how=settings, host_us=0, device_us=0, mib=0, error=""
     )
@@ -103,5 +103,5 @@ def told(
         for how, took in times():
             named = ", ".join(filter(None, (how, settings)))
             yield {**row, "how": named, "host_us": took.host, "device_us": took.device, "mib": held()}
-    except Exception as error:  # whatever it is, the others must still be timed
+    except Exception as error:  # after any error, the others must still be timed
         yield {**row, "error": f"{type(error).__name__}: {error}"}

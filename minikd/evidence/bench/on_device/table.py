@@ -1,4 +1,4 @@
-"""The benchmark of a device on the terminal, and as a table of Markdown."""
+"""The benchmark of a device as text for the terminal, and as a table in Markdown."""
 
 from minikd.console.layout import aligned, paragraph
 from minikd.evidence.bench.on_device.run import CardReport, DeviceRow
@@ -11,7 +11,7 @@ def best(rows: list[DeviceRow], side: str, how: str) -> DeviceRow | None:
 
 
 def cells(report: CardReport) -> list[tuple[str, ...]]:
-    """Return a line for each work and batch: µs of the device, the fastest of PyTorch's ways, and the ratio."""
+    """Return a line for each work and batch: µs on the device, the fastest of PyTorch's ways, and the ratio."""
     lines = []
     for title, batch in dict.fromkeys((row["title"], row["batch"]) for row in report["rows"]):
         rows = [row for row in report["rows"] if (row["title"], row["batch"]) == (title, batch)]
@@ -24,7 +24,7 @@ def cells(report: CardReport) -> list[tuple[str, ...]]:
 
 
 def text(report: CardReport) -> str:
-    """Return the table for the terminal, the failures, and what was measured on."""
+    """Return the table for the terminal, the failures, and the machine."""
     header = (
         ("µs on the device", "", "minikd", "minikd", "PyTorch", "PyTorch", "PyTorch graph"),
         (

@@ -1,4 +1,4 @@
-"""PyTorch's side on a device: the same work as its users write it, each way also as a CUDA graph."""
+"""PyTorch's side on a device: the same work as PyTorch's users write it, each way also as a CUDA graph."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
@@ -26,7 +26,7 @@ CUDA = "cuda"
 
 
 def settings_of(problem: Problem, compiled: bool) -> Iterator[TorchSettings]:
-    """Yield the defaults and every combination that can matter; with `compiled`, torch.compile's alone."""
+    """Yield the defaults and every combination that can matter; with `compiled`, only those of torch.compile."""
     teachers = (
         [problem.teacher] if isinstance(problem, TrainingStep) and isinstance(problem.teacher, Sequential) else []
     )
@@ -38,7 +38,7 @@ def settings_of(problem: Problem, compiled: bool) -> Iterator[TorchSettings]:
 
 
 def their_times(problem: Problem, stage: TeacherAndStudent, batch: int, count: int, settings: TorchSettings) -> Rows:
-    """Time `count` pieces of work at a time: eager, and as a graph."""
+    """Time `count` pieces of work in a row: eagerly, and as a graph."""
     import torch
 
     work = (
@@ -48,7 +48,7 @@ def their_times(problem: Problem, stage: TeacherAndStudent, batch: int, count: i
     )
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # as PyTorch's documentation of graphs asks for
+    with torch.cuda.stream(side):  # as PyTorch's documentation of graphs demands
         for _ in range(4):
             work()
     torch.cuda.current_stream().wait_stream(side)
@@ -100,7 +100,7 @@ def training(
 
 
 def inference(problem: Inference, stage: TeacherAndStudent, settings: TorchSettings) -> Callable[[], object]:
-    """Return a network's answers to images that lie on the device."""
+    """Return a network's inference for images that are on the device."""
     import torch
 
     model = twin_of(problem.model, settings.channels_last).to(CUDA).eval()
@@ -118,7 +118,7 @@ def inference(problem: Inference, stage: TeacherAndStudent, settings: TorchSetti
 def pixels_of(
     pixels: "torch.Tensor", stage: TeacherAndStudent, settings: TorchSettings
 ) -> "Callable[[torch.Tensor | slice], torch.Tensor]":
-    """Return what takes images (N, C, H, W) from the pixels and normalises them."""
+    """Return a function that takes images (N, C, H, W) from the pixels and normalises them."""
     import torch
 
     std, mean = np.array(stage.views.std), np.array(stage.views.mean)
@@ -133,7 +133,7 @@ def pixels_of(
 
 
 def events() -> Event:
-    """Return how PyTorch times the device."""
+    """Return PyTorch's functions to time the device."""
     import torch
 
     def mark() -> object:
@@ -157,7 +157,7 @@ def allow_tf32(allowed: bool) -> None:
 
 
 def memory() -> float:
-    """Return the MiB that PyTorch holds on the device, and give back what nobody uses."""
+    """Return the MiB that PyTorch holds on the device, and free what is not used."""
     import torch
 
     held = torch.cuda.memory_reserved() / 2**20
