@@ -4,6 +4,7 @@ import math
 import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,6 +120,15 @@ def test_a_step_copies_what_is_documented_and_launches_what_the_readme_says(kind
     assert (spent["launches"], spent["products"]) == LAUNCHES[kind]
     assert spent["memsets"] == 0
     assert module_of(loss) is not np
+
+
+def test_the_page_on_a_gpu_has_the_numbers_that_are_tested():
+    text = (Path(__file__).parents[1] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| (teacher|student)", line)]
+    found = {name: (int(copies[0]), int(kernels), int(products)) for name, copies, kernels, products in rows}
+    kinds = {"teacher": "teacher", "student, on labels": "student, labels"}
+    kinds |= {"student, cached teacher": "student, cached", "student, live teacher": "student, live"}
+    assert found == {name: (COPIES[kind], *LAUNCHES[kind]) for name, kind in kinds.items()}
 
 
 def test_an_epoch_fetches_its_loss_once(counters):

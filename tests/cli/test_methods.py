@@ -11,6 +11,7 @@ from minikd import METHODS
 from minikd.cli import main
 from minikd.distillation.recipe import read_recipe
 from minikd.distillation.results import read_results, write_results
+from minikd.methods import build
 from minikd.methods.listing import SCHEMES
 from minikd.storage.tensors import read_tensors
 from minikd.weights import load_model
@@ -188,6 +189,16 @@ def test_the_flags_of_the_schemes_are_those_of_distill(capsys):
     settings = re.findall(r"(\w+)=", next(" ".join(one) for one in SCHEMES.items() if "method-arg" in one[0]))
     assert settings == ["final_temperature", "final_weight", "schedule"]
     assert set(settings) < {one.name for one in fields(METHODS["hint"])}
+
+
+def test_every_method_says_how_a_device_takes_its_steps(data, capsys):
+    assert main(["methods", "--data", str(data), "--json"]) == 0
+    for one in json.loads(capsys.readouterr().out):
+        why = build(one["name"], {}).eager
+        assert one["steps"] == (f"taken one by one: {why}" if why else "CUDA graphs")
+    assert main(["methods", "curriculum_temperature", "--data", str(data)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "on a GPU its steps are taken one by one: the host has to know the temperature of each step" in told
 
 
 def test_one_method_is_listed_with_what_its_settings_mean(data, capsys):

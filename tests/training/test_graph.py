@@ -280,6 +280,46 @@ def test_an_objective_of_ones_own_is_captured_only_where_it_says_so(launches):
     assert not launches
 
 
+def without_label(run):
+    run.views.labels[3] = -1
+
+
+def with_a_label_too_many(run):
+    run.views.labels[3] = 3
+
+
+def with_an_optimiser_from_outside(run):
+    run.optimizer = object()
+
+
+def with_a_layer_from_outside(run):
+    class Mine(ReLU):
+        pass
+
+    run.network = Sequential(Sequential(Mine()))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without_label, "some images have no label"),
+        (with_a_label_too_many, "some labels are beyond the model's classes"),
+        (with_an_optimiser_from_outside, "the optimiser object is not one of minikd's"),
+        (with_a_layer_from_outside, "the layer Mine is not one of minikd's"),
+    ],
+)
+def test_a_run_whose_steps_are_no_graphs_says_why(change, words):
+    run = Run(mlp(), images(), Labels(), PLAN)
+    assert graph.reason_for_none(run, ()) == ""
+    change(run)
+    assert graph.reason_for_none(run, ()).startswith(words)
+
+
+def test_images_that_would_fill_the_device_are_left_on_the_host(monkeypatch):
+    monkeypatch.setattr(graph, "SHARE", 0.0)
+    assert "of the device's memory" in graph.reason_for_none(Run(mlp(), images(), Labels(), PLAN), ())
+
+
 def test_no_graph_is_taken_where_none_is_wanted(launches):
     fit(mlp(), images(), Labels(), PLAN, [Losses(), NoGraph()])
     assert not launches
