@@ -38,29 +38,31 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--only", nargs="+", metavar="NAME", help="works to measure, named as in benchmarks/README.md (default: all)"
     )
-    to.add_argument("--repeats", type=int, metavar="N", help="bursts of every side (default: 15; scaling: 7)")
+    to.add_argument("--repeats", type=int, metavar="N", help="turns of every side (default: 15; scaling: 7)")
     to.add_argument("--threads", type=int, metavar="N", help="threads of every side (default: the cores, at most 2)")
     to.add_argument("--no-job", dest="job", action="store_false", help="leave out the whole job (default: it runs)")
     to.add_argument(
-        "--scaling", action="store_true", help="instead: how time and memory grow, 1 thread against all (default: no)"
+        "--scaling",
+        action="store_true",
+        help="measure how time and memory grow instead, and one thread against all (default: no)",
     )
-    to.add_argument("--quick", action="store_true", help="seconds, to see that all runs (default: minutes)")
+    to.add_argument("--quick", action="store_true", help="a trial in seconds (default: minutes)")
     to.add_argument(
         "--backend",
         choices=("numpy", "cupy"),
         default="numpy",
-        help="cupy: the training steps and the inference on a GPU, beside PyTorch's (default: numpy)",
+        help="cupy: training steps and inference on a GPU, compared with PyTorch (default: numpy)",
     )
     to.add_argument(
         "--batch-size", type=int, nargs="+", metavar="N", help="with --backend cupy: images in a step (default: 128)"
     )
-    to.add_argument("--tf32", action="store_true", help="with --backend cupy: let products round to TF32 (default: no)")
+    to.add_argument("--tf32", action="store_true", help="with --backend cupy: allow products in TF32 (default: no)")
     to.add_argument(
         "--no-compile", action="store_true", help="with --backend cupy: leave torch.compile out (default: no)"
     )
     add_json(to)
     add_output(to)
-    to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios here (default: nowhere)")
+    to.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the ratios into this file (default: no file)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.backend == "cupy":
         return on_device(arguments, names)
     if arguments.batch_size or arguments.tf32 or arguments.no_compile:
-        raise ConfigError("--batch-size, --tf32 and --no-compile are of --backend cupy; add it")
+        raise ConfigError("--batch-size, --tf32 and --no-compile need --backend cupy; add it")
     if found := [name for name in OPENBLAS if name in os.environ]:
         return again_without(found, arguments.typed)
     return scaling(arguments, threads) if arguments.scaling else race(arguments, names, threads)
@@ -107,7 +109,9 @@ def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
 
     works = [name for name in names if name in run.NAMES]
     if not works:
-        raise ConfigError(f"--backend cupy has nothing of --only {' '.join(names)}; it knows {', '.join(run.NAMES)}")
+        raise ConfigError(
+            f"--backend cupy cannot measure --only {' '.join(names)}; it can measure {', '.join(run.NAMES)}"
+        )
     batches = arguments.batch_size or [128]
     for batch in batches:
         check_least("--batch-size", batch, 1, 60_000)
@@ -151,7 +155,7 @@ def hand_out(report: object, arguments: argparse.Namespace, text: Callable[[], s
 def chosen(arguments: argparse.Namespace) -> list[str]:
     """Return the works to measure. Raises ConfigError for an unknown name."""
     if arguments.scaling and arguments.only:
-        raise ConfigError("--scaling measures growth and no works, so --only cannot be given beside it; drop one")
+        raise ConfigError("--scaling measures growth, not single works, so --only cannot be given too; drop one")
     names = [with_new_name("--only", name, NAMES) for name in arguments.only or NAMES]
     for name in names:
         if name not in NAMES:
@@ -172,6 +176,6 @@ def threads_of(arguments: argparse.Namespace) -> int:
 
 def again_without(names: list[str], typed: list[str]) -> int:
     """Run the same command in a new process without these variables, which OpenBLAS reads when NumPy is imported."""
-    terminal.say(f"run again without {', '.join(names)}, which choose OpenBLAS's kernels by hand")
+    terminal.say(f"run again without {', '.join(names)}, which change OpenBLAS's kernels")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     return subprocess.run([sys.executable, "-m", "minikd", *typed], env=environment).returncode

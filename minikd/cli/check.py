@@ -17,7 +17,11 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.usage = "minikd check [NN] [FILE]"
     to.add_argument("exercise", nargs="?", metavar="NN", help="the lesson's number (default: list them)")
     to.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="your file (default: work/NN_name.py, made the first time)"
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="your file (default: work/NN_name.py, created the first time)",
     )
     add_json(to)
 
@@ -67,5 +71,5 @@ def list_exercises(folder: Path, names: Sequence[str], as_json: bool) -> int:
         print(json_text(states))
         return 0
     print(aligned((("exercise", "state"),), list(states.items())))
-    print_next({f"{as_typed()} check 01": "puts the first into work/, and checks what you wrote there"})
+    print_next({f"{as_typed()} check 01": "creates the first in work/, then checks your solution"})
     return 0

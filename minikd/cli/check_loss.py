@@ -15,10 +15,15 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--loss", dest="kind", choices=("kl", "reverse_kl"), default="kl", help="the divergence you mean (default: kl)"
     )
     to.add_argument(
-        "--alpha-is", choices=("teacher", "labels"), default="teacher", help="what alpha weights (default: teacher)"
+        "--alpha-is",
+        choices=("teacher", "labels"),
+        default="teacher",
+        help="the term that alpha weights (default: teacher)",
     )
-    to.add_argument("--student", metavar="FILE.py:NAME", help="your PyTorch student: is it in training mode?")
-    to.add_argument("--teacher", metavar="FILE.py:NAME", help="your PyTorch teacher: is it frozen, in evaluation mode?")
+    to.add_argument("--student", metavar="FILE.py:NAME", help="your PyTorch student: check that it is in training mode")
+    to.add_argument(
+        "--teacher", metavar="FILE.py:NAME", help="your PyTorch teacher: check that it is frozen and in evaluation mode"
+    )
     add_json(to)
 
 

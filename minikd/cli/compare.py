@@ -10,7 +10,7 @@ from minikd.cli.shared_flags import add_json, check_least
 
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the seed."""
-    to.add_argument("--seed", type=int, default=0, help="of inputs and weights (default: 0)")
+    to.add_argument("--seed", type=int, default=0, help="seed of inputs and weights (default: 0)")
     add_json(to)
 
 
@@ -27,5 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(json_text({"ok": ok, "rows": [{"ok": row.ok, **asdict(row)} for row in rows]}))
         return 0 if ok else 1
     print(reference.table(rows))
-    print_next({f"{as_typed()} bench --quick": "how fast it is, beside PyTorch"})
+    print_next({f"{as_typed()} bench --quick": "how fast it is, compared with PyTorch"})
     return 0 if ok else 1

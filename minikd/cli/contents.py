@@ -21,7 +21,7 @@ from minikd.storage.tensors import has_checksum, read_tensors
 from minikd.training.checkpoints import header_of
 from minikd.weights import load_model
 
-RIGHT, NONE = "checksum right", "no checksum: of an earlier version, or of another program"
+RIGHT, NONE = "checksum right", "no checksum: written by an earlier version or another program"
 EDITED = "edited since minikd wrote it"
 
 
@@ -60,7 +60,7 @@ def empty(folder: Path) -> Content:
     """Say that a folder has no file of minikd. Raises CheckpointError if the folder may not be read."""
     with system_errors(folder, "", CheckpointError):
         next(folder.iterdir(), None)
-    what = f"a folder without a file that minikd reads back: these end in {', '.join(READERS)}"
+    what = f"a folder without a file that minikd can read: their names end in {', '.join(READERS)}"
     return Content(path=str(folder), what=what, bytes=0, checksum="no checksum", error="")
 
 
@@ -121,7 +121,7 @@ def recipe(path: Path) -> tuple[str, str]:
 
 def other(path: Path) -> tuple[str, str]:
     """Return the description of a file that minikd never reads."""
-    return f"none of the files that minikd reads back: these end in {', '.join(READERS)}", "no checksum"
+    return f"not a file that minikd can read: their names end in {', '.join(READERS)}", "no checksum"
 
 
 READERS: dict[str, Callable[[Path], tuple[str, str]]] = {

@@ -6,11 +6,11 @@ from minikd.cli.next_steps import after_distill, again_without, as_typed, column
 from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
 
 EXAMPLES = {
-    "minikd distill --quick": "few images and steps, to see it run",
+    "minikd distill --quick": "a trial with few images and steps",
     "minikd distill --data my_pictures": "a folder for each class",
     "minikd distill --student-hidden 64,32": "another student",
     "minikd distill --method dkd --seed 1": "see minikd methods",
-    "minikd distill --resume runs/NAME": "go on after a stop",
+    "minikd distill --resume runs/NAME": "continue a stopped run",
 }
 """What most people want from the main job."""
 
@@ -44,6 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
     if arguments.quick:
         again = again_without(arguments.typed, "--quick", "--name")  # the quick run has the name
-        steps = {f"{as_typed()} {again}": "the same with all images and steps: few teach little"} | steps
+        steps = {f"{as_typed()} {again}": "the same with all images and steps"} | steps
     print_next(steps)
     return 0

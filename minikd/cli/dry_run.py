@@ -12,12 +12,14 @@ from minikd.distillation.recipe import Recipe
 from minikd.distillation.results import name_of
 from minikd.memory import in_words
 
-NOTHING = "Nothing was written. The time was tried on a few steps of each stage, with the machine as busy as it is now."
+NOTHING = (
+    "Nothing was written. The time was estimated from a few steps of each stage, with the present load of the machine."
+)
 
 SEARCH = (
-    "These are the settings before the search. A run first tries networks, rates and augmentation on held-out images, "
-    "which takes about as long as the training, and what it finds may make the training longer. --no-search leaves it "
-    "out."
+    "These are the settings before the search. A run first tries networks, rates and augmentation on held-out "
+    "images. This takes about as long as the training, and the settings that it chooses may make the training "
+    "longer. --no-search skips it."
 )
 
 

@@ -11,9 +11,11 @@ from minikd.cli.shared_flags import add_backend, add_json, add_layers, add_quiet
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the weights, and the data for the measurement."""
     to.add_argument("weights", nargs="+", type=Path, metavar="WEIGHTS", help="a .safetensors file of a run")
-    to.add_argument("--data", help="mnist, fashion-mnist, kmnist, or a path (default: the run's, or mnist)")
-    to.add_argument("--image-size", default="", metavar="HxW", help="resize a folder's images to this (default: none)")
-    add_backend(to, "where arrays are put")
+    to.add_argument("--data", help="mnist, fashion-mnist, kmnist, or a path (default: that of the run, or mnist)")
+    to.add_argument(
+        "--image-size", default="", metavar="HxW", help="resize a folder's images to this size (default: do not)"
+    )
+    add_backend(to, "library and device of the arrays")
     add_layers(to)
     add_quiet(to)
     add_json(to)
@@ -37,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     first = f"{quoted(arguments.weights[0])}{with_layers(arguments.layers)}"
     print_next(
         {
-            f"{as_typed()} export {first}": "what of it runs without Python, with sizes",
+            f"{as_typed()} export {first}": "exports that run without Python, with sizes",
             **lesson(python_as_typed(), SHIP, "the lesson on how to ship a student"),
         }
     )

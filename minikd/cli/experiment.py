@@ -23,7 +23,7 @@ def beside_methods(chosen: "Experiment", methods: list[str]) -> "Experiment":
     from minikd.evidence.experiments.methods import with_methods
 
     if chosen.name != "methods":
-        raise ConfigError(f"--method is of the experiment methods, and not of {chosen.name}; leave it out")
+        raise ConfigError(f"--method is for the experiment methods, not for {chosen.name}; leave it out")
     return with_methods(methods)
 
 
@@ -35,13 +35,15 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         "--method",
         action="append",
         metavar="NAME",
-        help="of methods: this one alone, or FILE.py:NAME; may be repeated (default: all of them)",
+        help="experiment methods: only this method, or FILE.py:NAME; may be repeated (default: all)",
     )
-    to.add_argument("--seeds", type=int, metavar="N", help="seeds of every row, from 0 (default: 5)")
-    to.add_argument("--preset", metavar="NAME", help="tiny, to see that all runs; short; full (default: short)")
+    to.add_argument("--seeds", type=int, metavar="N", help="number of seeds for every row (default: 5)")
+    to.add_argument("--preset", metavar="NAME", help="tiny (a trial), short or full (default: short)")
     to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: the cores)")
-    to.add_argument("--folder", type=Path, metavar="DIR", help="kept here (default: experiments/NAME-PRESET)")
-    to.add_argument("--quick", action="store_true", help="seconds: the preset tiny, one seed (default: minutes)")
+    to.add_argument(
+        "--folder", type=Path, metavar="DIR", help="folder for the experiment (default: experiments/NAME-PRESET)"
+    )
+    to.add_argument("--quick", action="store_true", help="a trial in seconds: preset tiny, one seed (default: minutes)")
     add_json(to)
     add_output(to)
     add_quiet(to)
@@ -61,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         print(listing(EXPERIMENTS.values()))
         first = next(iter(EXPERIMENTS))
-        print_next({f"{program} experiment {first} --quick": "one in a minute, to see that all runs"})
+        print_next({f"{program} experiment {first} --quick": "a trial in a minute"})
         return 0
     preset, seeds = arguments.preset or "short", 5 if arguments.seeds is None else arguments.seeds
     if arguments.quick:
@@ -74,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_path("--output", arguments.output)
     folder = arguments.folder or chosen.folder(preset)
     again = shlex.join(arguments.typed)
-    with advising(lambda: f"stopped; what has ended is kept; go on with:\n  {program} {again}"):
+    with advising(lambda: f"stopped; finished cells are kept; continue with:\n  {program} {again}"):
         report = run(chosen, preset, seeds, jobs, folder, arguments.quiet)
     after = {f"open {quoted(folder)}": "its figure, and the numbers seed by seed"}
     numbers = json_text(report) + "\n"

@@ -29,10 +29,10 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "source", type=Path, metavar="RUN_OR_WEIGHTS", help="folder of a run, or a .safetensors file with a model"
     )
-    to.add_argument("--to", choices=("onnx", "c", "html"), help="what to write (default: list what can be)")
+    to.add_argument("--to", choices=("onnx", "c", "html"), help="format to write (default: list the formats)")
     to.add_argument(
         "--quantize", choices=(NONE, *LEVELS),
-        help="in whole numbers, with weights of this kind (default: as the student was trained, else none: float32)",
+        help="export in whole numbers, with weights of this kind (default: as the student was trained, or none)",
     )  # fmt: skip
     to.add_argument(
         "--int8", dest="quantize", action="store_const", const="int8", help="short for --quantize int8 (default: no)"
@@ -42,7 +42,9 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         choices=("teacher", "baseline", "student"),
         help="which model of a run (default: the better student; html: all)",
     )
-    to.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: in export/, beside it)")
+    to.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="file to write (default: in the folder export/ beside it)"
+    )
     add_layers(to)
     to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
     add_json(to)
@@ -69,7 +71,8 @@ def better_of(folder: Path) -> str:
         return "student"
     notice(
         f"exporting the baseline, which this run recommends: it makes {units.errors(results[better]['errors'])} on the "
-        f"test images, the distilled student {results[FILES['student']]['errors']:,}; for that one add --model student"
+        f"test images, the distilled student {results[FILES['student']]['errors']:,}; to export that one, add "
+        "--model student"
     )
     return "baseline"
 
@@ -95,7 +98,7 @@ def check_plain(arguments: argparse.Namespace) -> None:
     """Refuse flags that say how to write if no flag says what to write."""
     given = [flag for flag, value in {"--quantize": arguments.quantize, "-o": arguments.output}.items() if value]
     if given:
-        raise ConfigError(f"{given[0]} says how to write, but not what; add --to onnx, --to c or --to html")
+        raise ConfigError(f"{given[0]} needs a format; add --to onnx, --to c or --to html")
 
 
 def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
@@ -113,7 +116,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     print_next(
         compiling
         | lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
-        | {f"{as_typed()} export {again(arguments)} --to html": "a page that draws and answers"}
+        | {f"{as_typed()} export {again(arguments)} --to html": "a page to draw on, which answers"}
     )
     return 0 if exported.right else 1
 
@@ -146,8 +149,8 @@ def default_path(folder: Path, name: str, to: str, quantized: str) -> Path:
     place, home = path.parent.resolve(), folder.parent.resolve()
     if not place.is_relative_to(home):
         raise ConfigError(
-            f"{path.parent} is or lies behind a link to {place}, and nothing is written outside {folder.parent}; "
-            "remove the link, or say with -o that it goes there"
+            f"{path.parent} is a link, or is behind a link, to {place}, and nothing is written outside "
+            f"{folder.parent}; remove the link, or give the path with -o"
         )
     return path
 

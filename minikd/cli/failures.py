@@ -23,13 +23,17 @@ def refused(why: str) -> int:
 def reason(error: Exception) -> str:
     """Return what an error of Python or of the system means, and how to fix it."""
     if isinstance(error, MemoryError):
-        return "there is not enough memory; take less data or a smaller network, or close other programs"
+        return "there is not enough memory; use less data or a smaller network, or close other programs"
     if isinstance(error, RecursionError):
         return "a file is nested too deeply to be read; it may be damaged"
     if isinstance(error, ImportError):
         return f"{error}: a package that minikd needs is missing or broken; install minikd again"
     if isinstance(error, OSError) and error.filename is not None:
-        fix = "allow it, or take another place" if isinstance(error, PermissionError) else "check path and disk"
+        fix = (
+            "change its permissions, or use another place"
+            if isinstance(error, PermissionError)
+            else "check the path and the disk"
+        )
         return f"{os.fsdecode(error.filename)}: {error.strerror}; {fix}"
     return str(error)
 
@@ -39,7 +43,7 @@ def status_of(out: Terminal, status: int) -> int:
     out.flush()
     if out.trouble is None or isinstance(out.trouble, BrokenPipeError):  # such as `| head`
         return status
-    return refused(f"{out.trouble}: standard output is not whole; the files that the command writes are")
+    return refused(f"{out.trouble}: standard output is incomplete; the files that the command writes are complete")
 
 
 def bug() -> int:
@@ -48,7 +52,7 @@ def bug() -> int:
     if os.environ.get(TRACEBACK) == "1":
         say(text)
     what = one_line(text.strip().splitlines()[-1])
-    tell("error", f"this is a bug of minikd: {what}; {kept(text)}")
+    tell("error", f"this is a bug in minikd: {what}; {kept(text)}")
     return BUG
 
 

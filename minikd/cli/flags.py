@@ -45,7 +45,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
             add_flag(most_needed if most_needed and one.name in FIRST else common, one, "", "")
     start = common.add_mutually_exclusive_group()
     start.add_argument(
-        "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in)"
+        "--config", type=Path, metavar="FILE.toml", help="start from this recipe (default: the built-in one)"
     )
     start.add_argument(
         "--original-recipe", action="store_true", help="repeat the PyTorch notebook that minikd grew from (default: no)"
@@ -55,7 +55,7 @@ def add_recipe_flags(parser: argparse.ArgumentParser, most_needed: argparse._Arg
     common.add_argument(
         "--no-search",
         action="store_true",
-        help="take MNIST's settings for any data (default: for other data they are chosen on held-out images)",
+        help="use MNIST's settings for any data (default: choose those for other data on held-out images)",
     )
     for name, kind in SECTIONS.items():
         group = parser.add_argument_group(TITLES[name])

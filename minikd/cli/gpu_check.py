@@ -11,15 +11,17 @@ from minikd.console.terminal import say
 
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add flags for how long to time, and where to write the report."""
-    to.add_argument("--batch-size", type=int, default=128, metavar="N", help="images a step (default: 128)")
+    to.add_argument("--batch-size", type=int, default=128, metavar="N", help="images in a step (default: 128)")
     to.add_argument("--steps", type=int, metavar="N", help="steps to time (default: 50; quick: 5)")
-    to.add_argument("--quick", action="store_true", help="float32 alone and few steps: seconds (default: minutes)")
+    to.add_argument(
+        "--quick", action="store_true", help="a trial in seconds: only float32, few steps (default: minutes)"
+    )
     to.add_argument(
         "--output",
         type=Path,
         default=Path("gpu-check.json"),
         metavar="FILE",
-        help="its report (default: gpu-check.json)",
+        help="file for the report (default: gpu-check.json)",
     )
     add_json(to)
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the user's layer, the shape of its input, and the seed."""
     to.add_argument("layer", nargs="?", metavar="FILE.py:NAME", help="your layer (default: all of minikd's)")
-    to.add_argument("--shape", help="its input's shape, as 2,3,7,6 (default: the first that it takes)")
-    to.add_argument("--seed", type=int, default=0, help="of inputs and directions (default: 0)")
+    to.add_argument("--shape", help="shape of its input, such as 2,3,7,6 (default: the first that works)")
+    to.add_argument("--seed", type=int, default=0, help="seed of inputs and directions (default: 0)")
     add_json(to)
 
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_least("--seed", arguments.seed, 0)
     alone = arguments.layer is not None
     if not alone and arguments.shape is not None:
-        raise ConfigError("--shape is for a layer of yours; give that too, as FILE.py:NAME")
+        raise ConfigError("--shape is for your own layer; give the layer too, as FILE.py:NAME")
     if alone:
         reports: Sequence[GradientReport] = [
             gradcheck.check_learner(arguments.layer, shape_of(arguments.shape), arguments.seed)
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(broken(gradcheck.explain(reports[0])) if alone else gradcheck.table(reports))
     print_next(
         lesson(python_as_typed(), "04", "when to believe a gradient check")
-        | ({} if alone else {f"{as_typed()} gradcheck FILE.py:NAME": "the same for a layer of yours"})
+        | ({} if alone else {f"{as_typed()} gradcheck FILE.py:NAME": "the same for your own layer"})
     )
     return 0 if ok else 1
 
@@ -58,4 +58,4 @@ def shape_of(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"--shape is {text!r}, but must be whole numbers, as 2,3,7,6") from error
+        raise ConfigError(f"--shape is {text!r}, but must be whole numbers, such as 2,3,7,6") from error

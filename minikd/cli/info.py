@@ -19,9 +19,9 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help="a run's files, or its folder: what each is, and whether it is damaged",
+        help="files of a run, or its folder: print what each is, and whether it is damaged",
     )
-    add_backend(to, "backend to ask for")
+    add_backend(to, "backend to use")
     add_layers(to)
     add_json(to)
 
@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     program = as_typed()
     print_next(
         {
-            f"{program} distill --quick": "see it run here",
-            f"{program} gradcheck": "is every gradient right here?",
-            f"{program} info runs/NAME": "what a run's files are, and whether they are whole",
+            f"{program} distill --quick": "a trial on this machine",
+            f"{program} gradcheck": "check every gradient on this machine",
+            f"{program} info runs/NAME": "what the files of a run are, and whether they are damaged",
         }
     )
     return 0

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.notebooks:
         return notebooks(arguments, picked)
     if arguments.quick:
-        raise ConfigError("--quick is for --html and --serve; a lesson alone takes it too")
+        raise ConfigError("--quick is for --html and --serve; a single lesson takes it too")
     if arguments.json:
         print(json_text([{"name": card.name, **asdict(card), "path": str(card.path)} for card in picked]))
         return 0
@@ -90,7 +90,7 @@ def how_to_start(folder: Path) -> dict[str, str]:
     program = as_typed()
     return {
         f"{python_as_typed()} {quoted(short_path(folder / '01_softmax.py'))}": "runs a lesson; --quick: in seconds",
-        f"{program} check 01": "puts its exercise into work/, and checks what you wrote there",
+        f"{program} check 01": "creates its exercise in work/, then checks your solution",
         f"{program} lessons --html site": "a site: these lessons with their results, and all of docs/",
         f"{program} lessons --notebooks notebooks": "all of them as notebooks",
     }

@@ -25,30 +25,30 @@ RAW = argparse.RawDescriptionHelpFormatter
 DESCRIPTION = "Knowledge distillation from scratch: every gradient by hand, on NumPy or CuPy."
 
 BEGIN = {
-    "minikd distill --quick": "see it run, in seconds",
-    "minikd distill": "the real thing, on MNIST",
+    "minikd distill --quick": "a trial, in seconds",
+    "minikd distill": "the full run, on MNIST",
     "minikd lessons": "learn how it works",
 }
 
 COMMANDS = {
-    "distill": "train a teacher, a baseline and a distilled student; report what it gained",
+    "distill": "train a teacher, a baseline and a distilled student; report the gain",
     "train": "train one model of a recipe on the labels",
     "runs": "list the runs in a folder, with their results",
     "methods": "list the methods of distillation, and which the networks of a recipe can use",
-    "evaluate": "errors, likelihood and calibration of trained weights on a test set",
-    "predict": "what teacher and students see in a picture",
+    "evaluate": "measure errors, likelihood and calibration of trained weights on a test set",
+    "predict": "classify a picture with the teacher and the students",
     "export": "write a model as ONNX, C or a page; without --to: list the exports, with sizes",
-    "gradcheck": "check every gradient, or the layer in a file of yours",
-    "check-loss": "check your own distillation loss, of NumPy or PyTorch",
+    "gradcheck": "check every gradient, or those of your own layer",
+    "check-loss": "check your own distillation loss, written in NumPy or PyTorch",
     "compare": "compare every layer, loss, optimiser and schedule with PyTorch's",
-    "gpu-check": "compare everything on a GPU with NumPy, time its training steps",
-    "info": "versions, BLAS, backend and why it was taken; of files, what they are",
-    "bench": "time minikd beside PyTorch and the matrix products alone",
+    "gpu-check": "compare results on a GPU with NumPy's, and time training steps",
+    "info": "print versions, BLAS and the backend; with FILE: what the file is",
+    "bench": "time minikd, PyTorch and the matrix products alone",
     "experiment": "train many models over several seeds and compare; without NAME: list them",
-    "pitfalls": "known bugs of distillation: what each does and costs, and what finds it",
+    "pitfalls": "list known bugs of distillation: their effect, their cost and the check that finds each",
     "lessons": "list the lessons, or write the site or notebooks",
     "check": "check your work on a lesson's exercise; without NN: list the exercises",
-    "completion": "print what makes a shell complete commands, flags and values",
+    "completion": "print a script that lets a shell complete commands, flags and values",
 }
 """The commands, each with its line of help. A command's flags and body are in the module `minikd.cli.NAME`."""
 

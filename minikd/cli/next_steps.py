@@ -91,7 +91,7 @@ def after_distill(program: str, python: str, folder: Path, data: str, student: s
     of = "" if data == "mnist" else f" --data {quoted(Path(data))}"
     return {
         f"open {quoted(folder / 'report.html')}": "the figures, and how to read them",
-        f"{program} predict PICTURE --run {quoted(folder)}": "what each model sees in it",
+        f"{program} predict PICTURE --run {quoted(folder)}": "how each model classifies it",
         f"{program} evaluate {file}{of}": "the student on test images",
         f"{program} export {quoted(folder)}": "the student as ONNX, C or a page",
         **lesson(python, TABLE, "the lesson that explains the table"),

@@ -13,7 +13,7 @@ from minikd.evidence.pitfalls import PITFALLS, Pitfall
 NEXT = {
     "pitfalls NAME": "why people write it, what each check says, where it was seen",
     "pitfalls --train": "what each bug costs, in minutes",
-    "check-loss FILE.py:NAME": "the checks on a loss of your own",
+    "check-loss FILE.py:NAME": "the same checks on your own loss",
 }
 """The next steps after the table."""
 
@@ -28,7 +28,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         help="train students with and without each bug (default: no)",
     )
     to.add_argument("--seeds", type=int, metavar="N", help="with --train: pairs of students (default: 5; quick: 1)")
-    to.add_argument("--quick", action="store_true", help="train in seconds, to see that all runs (default: minutes)")
+    to.add_argument("--quick", action="store_true", help="train in a trial in seconds (default: minutes)")
     add_json(to)
     add_output(to)
 

@@ -19,16 +19,16 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the pictures, the run with the models, and how the pictures are prepared."""
     to.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture: PNG, JPEG, GIF, BMP, TIFF, WebP")
     to.add_argument(
-        "--run", type=Path, help="folder of the run whose models answer (default: the newest finished one in runs/)"
+        "--run", type=Path, help="folder of the run with the models (default: the newest finished run in runs/)"
     )
     to.add_argument(
-        "--invert", action="store_true", help="turn light and dark around, as for ink on paper (default: as they are)"
+        "--invert", action="store_true", help="swap light and dark, for ink on paper (default: do not swap)"
     )
     to.add_argument(
         "--no-crop",
         dest="crop",
         action="store_false",
-        help="take the whole picture (default: what is drawn, cut out and centred, where the models know MNIST's like)",
+        help="use the whole picture (default: for models of images like MNIST's, cut out and centre the drawing)",
     )
     to.add_argument(
         "--explain", action="store_true", help="write a picture of what the models saw to seen/ (default: do not)"
@@ -54,12 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(f"run: {folder}")
         if not arguments.run:
-            print("the newest run with all models; --run DIR takes another")
+            print("the newest run with all models; --run DIR uses another")
         print_predictions(answers, arguments.top)
     if failures:
         raise unread(failures, len(arguments.images))
     if not arguments.json:
-        print_next({f"{as_typed()} export {quoted(folder)} --to html": "a page that draws, and answers what is drawn"})
+        print_next({f"{as_typed()} export {quoted(folder)} --to html": "a page to draw on, which answers"})
     return 0
 
 

@@ -27,24 +27,24 @@ def add_run_flags(to: argparse.ArgumentParser, command: str) -> argparse._Argume
     group.add_argument("-h", "--help", action="help", help="show all this")
     add_recipe_flags(to, group)
     group.add_argument(
-        "--quick", action="store_true", help="a trial on few images, few epochs: seconds (default: minutes)"
+        "--quick", action="store_true", help="a trial in seconds, with few images and few epochs (default: minutes)"
     )
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the recipe, the memory and the time, and train nothing (default: run)",
+        help="print the recipe, the memory and the time, but do not train (default: train)",
     )
     group.add_argument("--name", help="name of the run's folder (default: the data's name and the time)")
     group.add_argument(
-        "--resume", type=Path, metavar="DIR", help="go on with the run in this folder, by its own recipe"
+        "--resume", type=Path, metavar="DIR", help="continue the run in this folder, with its own recipe"
     )
     group.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder for all runs (default: runs)"
     )
     group.add_argument(
         "--no-graph",
         action="store_true",
-        help="on a GPU, launch each kernel of a step by itself (default: steps are CUDA graphs where they can be)",
+        help="on a GPU, launch each kernel of a step separately (default: use CUDA graphs where possible)",
     )
     add_layers(group)
     add_quiet(group)
@@ -74,8 +74,8 @@ def check_alone(arguments: argparse.Namespace) -> None:
     given += [name for name in ("config", "original_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
     if given:
         raise ConfigError(
-            f"--resume goes on by the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "
-            "given beside it; leave that out, or start a new run without --resume"
+            f"--resume continues with the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "
+            "given; leave them out, or start a new run without --resume"
         )
 
 
@@ -86,14 +86,14 @@ def resumable(command: str, place: RunFolder) -> Iterator[None]:
 
     def how() -> str:
         line = f"{as_typed()} {command} --resume {quoted(place.path)}"
-        return f"stopped; go on with:\n  {line}" if begun_before or place.stays else ""
+        return f"stopped; continue with:\n  {line}" if begun_before or place.stays else ""
 
     with advising(how):
         try:
             yield
         except MinikdError:
             if place.made and place.stays:
-                say(f"what has ended is kept; {how().partition(' ')[2]}")
+                say(f"finished parts are kept; {how().partition(' ')[2]}")
             raise
 
 

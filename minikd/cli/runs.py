@@ -29,7 +29,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     """Add the folder of the runs."""
     to.usage = "minikd runs [DIR] [options]"
     to.add_argument(
-        "folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
+        "folder", nargs="?", type=Path, default=Path("runs"), metavar="DIR", help="folder for all runs (default: runs)"
     )
     add_json(to)
 
@@ -55,7 +55,7 @@ def listed(folder: Path) -> list[Listed]:
     if not folder.is_dir():
         if folder == Path("runs"):
             return []
-        raise ConfigError(f"{folder} is no folder; give one that holds runs, as minikd distill --runs does")
+        raise ConfigError(f"{folder} is not a folder; give the folder of runs, as for minikd distill --runs")
     configs = sorted(folder.glob(f"[!.]*/{CONFIG}"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [run_in(path.parent) for path in configs]
 
@@ -100,7 +100,7 @@ def steps(program: str, found: list[Listed]) -> dict[str, str]:
     if ended := [one for one in found if one["state"] == "ended"]:
         folder = Path(ended[0]["path"])
         lines[f"open {quoted(folder / 'report.html')}"] = "the newest report"
-        lines[f"{program} predict PICTURE --run {quoted(folder)}"] = "what its models see in it"
+        lines[f"{program} predict PICTURE --run {quoted(folder)}"] = "how its models classify it"
     if begun := [one for one in found if one["state"] in ("stopped", "in part")]:
-        lines[f"{program} distill --resume {quoted(Path(begun[0]['path']))}"] = "go on with it"
+        lines[f"{program} distill --resume {quoted(Path(begun[0]['path']))}"] = "continue it"
     return lines or {f"{program} info {quoted(Path(found[0]['path']))}": "what is damaged in it"}

@@ -19,7 +19,7 @@ def add_json(to: argparse._ActionsContainer) -> None:
 def add_output(to: argparse._ActionsContainer) -> None:
     """Add --output, a file for the numbers."""
     to.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the numbers here too, as JSON (default: nowhere)"
+        "--output", type=Path, metavar="FILE", help="also write the numbers to this file, as JSON (default: no file)"
     )
 
 
@@ -37,7 +37,7 @@ def add_layers(to: argparse._ActionsContainer) -> None:
         action="append",
         type=Path,
         metavar="FILE.py",
-        help="your layers that the weights need; may be repeated (default: minikd's own)",
+        help="file with your layers that the weights need; may be repeated (default: only minikd's layers)",
     )
 
 

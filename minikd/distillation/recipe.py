@@ -73,10 +73,10 @@ class Teacher(Training):
     shift: float = setting(1.5, "augmentation: shift by up to this many pixels", 0, most=MOST)
     rotation: float = setting(8.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
-    model: str = setting("cnn", "network; original is the notebook's, wide an MLP", choices=tuple(models.TEACHERS))
+    model: str = setting("cnn", "network; original: that of the notebook, wide: an MLP", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
     label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
-    weights: str = setting("", "a teacher's .safetensors file to use instead of training one")
+    weights: str = setting("", "use this .safetensors file as the teacher instead of training one")
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,17 @@ class Student(Training):
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
-    shards: int = setting(1, "parts of a batch computed side by side; part of the result's bits", 1)
+    shards: int = setting(
+        1, "parts of a batch that are computed in parallel; their number changes the bits of the result", 1
+    )
     model: str = setting("mlp", "network: mlp (feed-forward) or cnn (a small CNN)", choices=("mlp", "cnn"))
     hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp")
     channels: tuple[int, ...] = setting((16, 32), "channels of each convolution of a cnn")
     pool: int = setting(1, "max pooling of the image before the network; 1 is none, 2 halves its sides", 1)
     norm: str = setting(
         "none",
-        "batch norm of hidden layers in training, then folded into the weights, which may exceed --student-max-norm",
+        "batch norm of hidden layers in training; it is folded into the weights, which may then exceed "
+        "--student-max-norm",
         choices=("none", "batch"),
     )
 
@@ -105,13 +108,15 @@ SHORT = ("temperature", "alpha")
 class Distillation(Section):
     """How the distilled student is taught: the name of a method, and its settings, written out in full."""
 
-    method: str = setting("soft_targets", "how to teach, or FILE.py:NAME for a method of yours", choices=tuple(METHODS))
-    method_digest: str = setting("", "of the text of the method's file; empty for a method of minikd's")
-    ensemble: tuple[str, ...] = setting((), "more teachers' .safetensors files, averaged with the teacher", items=str)
+    method: str = setting(
+        "soft_targets", "method of distillation, or FILE.py:NAME for your own", choices=tuple(METHODS)
+    )
+    method_digest: str = setting("", "hash of the method's file; empty for a method of minikd")
+    ensemble: tuple[str, ...] = setting((), ".safetensors files of more teachers, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
-    generations: int = setting(1, "students one after the other, each taught by the one before", 1, below=1001)
+    generations: int = setting(1, "students one after the other; each learns from the one before", 1, below=1001)
     softness: float = setting(
-        0.0, "soften a teacher that leaves less than this probability to other classes; 0: leave it", 0, below=1
+        0.0, "soften a teacher that leaves less than this probability to other classes; 0: never", 0, below=1
     )
     method_args: Mapping[str, object] = field(default_factory=dict)
 
@@ -174,15 +179,19 @@ class Recipe(Section):
     """The whole run."""
 
     data: str = setting("mnist", "mnist, fashion-mnist, kmnist, a path (.npz, IDX files, images), or FILE.py:NAME")
-    image_size: str = setting("", "resize a folder's images to this, as 28x28; empty: they must have one size")
-    train_images: int = setting(0, "training images to use at most, each class its share; 0: all", 0)
-    validation: int = setting(
-        5000, "training images held out for the accuracy by epoch, at most a tenth; 0: watch the test set", 0
+    image_size: str = setting("", "resize a folder's images to this, such as 28x28; empty: all must have the same size")
+    train_images: int = setting(
+        0, "use at most this many training images, with the same proportions of classes; 0: all", 0
     )
-    labelled: int = setting(0, "training images that keep their labels, the rest is for distilling; 0: all", 0)
-    unlabelled: str = setting("", "more images to distill on, named as the data are; their labels are not looked at")
-    seed: int = setting(0, "seeds weights, shuffles, augmentation and dropout", 0)
-    backend: str = setting("auto", "where arrays are put", choices=CHOICES)
+    validation: int = setting(
+        5000, "training images held out to measure each epoch, at most a tenth; 0: use the test images", 0
+    )
+    labelled: int = setting(
+        0, "training images that keep their labels, the others serve only for distillation; 0: all", 0
+    )
+    unlabelled: str = setting("", "more images for distillation, given like --data; their labels are not used")
+    seed: int = setting(0, "seed of the weights, the order, the augmentation and the dropout", 0)
+    backend: str = setting("auto", "library and device of the arrays", choices=CHOICES)
     quantize: str = setting(
         "none", "round the students' weights while they train", choices=("none", "int8", "int4", "ternary")
     )

@@ -34,7 +34,7 @@ class CurriculumTemperature(Method):
     paper = "Li et al. 2023, Curriculum temperature for knowledge distillation (CTKD), §3"
 
     temperature: float = setting(4.0, "temperature at the start", above=LOWEST, below=LOWEST + RANGE)
-    alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
+    alpha: float = setting(0.9, "weight of the teacher's term in the loss; that of the labels is 1 - alpha", 0, most=1)
     strength: float = setting(1.0, "the largest λ, the weight of the temperature's climb", 0)
     rise: float = setting(0.1, "share of the run in which λ rises to it", 0, most=1)
 

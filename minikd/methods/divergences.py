@@ -59,7 +59,7 @@ class LogitMatching(LogitMethod):
     summary = "squared difference of the centred logits"
     paper = "Ba & Caruana 2014, Do deep nets really need to be deep?, §2.2; centred"
 
-    alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
+    alpha: float = setting(0.9, "weight of the teacher's term in the loss; that of the labels is 1 - alpha", 0, most=1)
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         return mixed(logit_matching, student.logits, teacher.logits, batch.labels, self.alpha)

@@ -162,7 +162,7 @@ def described(name: str, default: Any) -> Any:
     """Return the field of a setting whose default is all that is known."""
     if name == "temperature":
         return setting(float(default), "softens student and teacher", above=0)
-    return setting(default, "an argument of the function's own")
+    return setting(default, "an argument of the function")
 
 
 def settings_of(function: LossFunction, name: str) -> list[inspect.Parameter]:

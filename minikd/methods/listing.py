@@ -12,7 +12,7 @@ from minikd.settings import default_text
 SCHEMES = {
     "--teacher-weights A --ensemble B,C": "several teachers, their probabilities averaged",
     "--assistant 400,400": "a teacher assistant learns first, then teaches the student (Mirzadeh et al. 2020)",
-    "--generations 3": "students one after the other, each taught by the one before (Furlanello et al. 2018)",
+    "--generations 3": "students one after the other; each learns from the one before (Furlanello et al. 2018)",
     "--labelled 1000, --unlabelled DATA": "a transfer set with images that have no label, or more of them",
     "--method-arg final_temperature=1": "a schedule, where a method has the setting; final_weight=0, schedule=cosine",
 }

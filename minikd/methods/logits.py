@@ -57,10 +57,10 @@ class MixedMethod(LogitMethod):
     """The base of methods in which α weights the soft term and 1 − α the labels."""
 
     temperature: float = setting(4.0, "softens student and teacher", above=0)
-    alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
+    alpha: float = setting(0.9, "weight of the teacher's term in the loss; that of the labels is 1 - alpha", 0, most=1)
     final_temperature: float | None = setting(None, "temperature at the end of the run; none: it stays", above=0)
     final_alpha: float | None = setting(None, "alpha at the end of the run; none: it stays", 0, most=1)
-    schedule: str = setting("linear", "how what has a final value moves there", choices=SCHEDULES)
+    schedule: str = setting("linear", "how a setting with a final value changes", choices=SCHEDULES)
 
     @property
     def eager(self) -> str:

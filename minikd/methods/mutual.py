@@ -38,7 +38,7 @@ class DeepMutualLearning(Method):
     paper = "Zhang et al. 2018, Deep mutual learning, §2"
     needs = ("labels",)
 
-    peers: int = setting(1, "students beside the one that is kept", 1, below=101)
+    peers: int = setting(1, "additional students that learn with the one that is kept", 1, below=101)
 
     def refusal(self, pair: Pair) -> str:
         return "the student keeps running statistics, which its peers would not" if pair.student.state else ""

@@ -26,8 +26,8 @@ class NoisyTeacher(MixedMethod):
     summary = "soft targets from a teacher with noise on its logits"
     paper = "Sau & Balasubramanian 2016, Deep model compression: distilling knowledge from noisy teachers"
 
-    sigma: float = setting(0.3, "standard deviation of the noise, as a part of each logit", 0)
-    share: float = setting(0.5, "share of a batch's samples that are disturbed", 0, most=1)
+    sigma: float = setting(0.3, "standard deviation of the noise, relative to each logit", 0)
+    share: float = setting(0.5, "share of a batch's samples that get noise", 0, most=1)
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
         return kl_divergence(logits, teacher_logits, temperature)

@@ -40,7 +40,7 @@ class VirtualTeacher(Method):
     needs = ("labels",)
 
     temperature: float = setting(4.0, "softens student and teacher", above=0)
-    alpha: float = setting(0.9, "share of the teacher's term in the loss; the labels have the rest", 0, most=1)
+    alpha: float = setting(0.9, "weight of the teacher's term in the loss; that of the labels is 1 - alpha", 0, most=1)
     correct: float = setting(0.9, "probability that the teacher gives the label, more than a guess", above=0, below=1)
 
     def refusal(self, pair: Pair) -> str:

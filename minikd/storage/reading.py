@@ -86,7 +86,11 @@ def system_errors(path: Path, wanted: str, error: type[MinikdError]) -> Iterator
             f"{path} cannot be read: permission denied; allow it (chmod u+r, and u+x for its folders), or ask its owner"
         ) from problem
     except OSError as problem:
-        fix = "give a path without a part that is a file" if problem.errno == errno.ENOTDIR else "check path and disk"
+        fix = (
+            "give a path without a part that is a file"
+            if problem.errno == errno.ENOTDIR
+            else "check the path and the disk"
+        )
         raise error(f"{path} cannot be read: {problem.strerror or problem}; {fix}") from problem
 
 

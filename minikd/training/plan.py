@@ -24,7 +24,9 @@ class PlanSettings(Section):
     momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
     max_norm: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
-    shards: int = setting(2, "parts of a batch computed side by side; part of the result's bits", 1)
+    shards: int = setting(
+        2, "parts of a batch that are computed in parallel; their number changes the bits of the result", 1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -31,7 +31,7 @@ def raising(monkeypatch, tmp_path):
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
         (ModuleNotFoundError("No module named 'scipy'"), "No module named 'scipy': .* install minikd again"),
         (PermissionError(13, "Permission denied", "a\x1bb"), r"a.x1bb: Permission denied; allow it, or take another"),
-        (NotADirectoryError(20, "Not a directory", b"a/b"), "a/b: Not a directory; check path and disk"),
+        (NotADirectoryError(20, "Not a directory", b"a/b"), "a/b: Not a directory; check the path and the disk"),
         (OSError("no more"), "no more"),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_bug_says_that_it_is_one_and_keeps_its_traceback(raising, capsys):
     assert main(["info"]) == 70
     said = capsys.readouterr().err
     found = re.fullmatch(
-        r"minikd: error: this is a bug of minikd: KeyError: 'lost.x1b'; please report .* (\S+\.txt) .*\n", said
+        r"minikd: error: this is a bug in minikd: KeyError: 'lost.x1b'; please report .* (\S+\.txt) .*\n", said
     )
     text = Path(found[1]).read_text(encoding="utf-8")
     assert text.startswith("Traceback")
@@ -60,7 +60,7 @@ def test_a_bugs_traceback_is_printed_where_that_is_asked_for_or_nothing_can_be_w
     assert main(["info"]) == 70
     said = capsys.readouterr().err
     assert said.startswith("Traceback")
-    assert "this is a bug of minikd: ZeroDivisionError: here" in said
+    assert "this is a bug in minikd: ZeroDivisionError: here" in said
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     monkeypatch.delenv("MINIKD_TRACEBACK")
     assert main(["info"]) == 70

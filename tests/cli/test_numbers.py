@@ -83,4 +83,4 @@ def test_a_commands_number_is_refused(arguments, words, capsys):
 def test_a_shape_that_is_none_is_refused(shape, tmp_path, capsys):
     (tmp_path / "layer.py").write_text("class L: ...")
     said = refused(capsys, "gradcheck", f"{tmp_path / 'layer.py'}:L", "--shape", shape)
-    assert said.endswith("but must be whole numbers, as 2,3,7,6\n")
+    assert said.endswith("but must be whole numbers, such as 2,3,7,6\n")

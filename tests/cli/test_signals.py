@@ -75,7 +75,7 @@ def test_a_stopped_run_says_the_command_that_goes_on(moment, number, hit, data, 
     status, said = hit(MOMENTS[moment], number, *begin)
     assert status == 128 + number
     *_, stopped, command, last = said.splitlines()
-    assert (stopped, last) == ("stopped; go on with:", "minikd: stopped")
+    assert (stopped, last) == ("stopped; continue with:", "minikd: stopped")
     assert shlex.split(command)[-3:] == ["distill", "--resume", str(runs / "a b")]
     assert (runs / "a b" / "teacher.checkpoint").exists() == (moment == "training")
     done = subprocess.run(f"{command} --quiet", shell=True, env=ENVIRONMENT, capture_output=True)
@@ -122,7 +122,7 @@ def test_a_stopped_experiment_says_the_command_that_goes_on(hit, tmp_path):
     status, said = hit("minikd.evidence.experiments.whole.run_cells", signal.SIGTERM, *command)
     assert status == 143
     assert said.splitlines()[-3:-1] == [
-        "stopped; what has ended is kept; go on with:",
+        "stopped; finished cells are kept; continue with:",
         f"  {sys.executable} -m minikd {shlex.join(map(str, command))}",
     ]
 

@@ -84,7 +84,7 @@ def test_predict_takes_the_newest_run(finished, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert "black.png" in printed.out
     assert "minikd: note: " in printed.err
-    assert printed.out.startswith(f"run: {finished}\nthe newest run with all models; --run DIR takes another\n")
+    assert printed.out.startswith(f"run: {finished}\nthe newest run with all models; --run DIR uses another\n")
     assert "black.png is blank: its pixels are all from 0 to 0" in printed.err
 
 
