@@ -209,7 +209,7 @@ def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:
     try:
         order = match(model.class_names or data.class_names, data.class_names, who, data.name)
     except CheckpointError as error:
-        raise ConfigError(f"{error}, or have it forget the names: model.class_names = ()") from error
+        raise ConfigError(f"{error}, or remove the names: model.class_names = ()") from error
     check_outputs(model, data)
     return order
 

@@ -95,7 +95,7 @@ def teachers_of(teacher: object, student: Sequential) -> list[Sequential]:
     else:
         raise ConfigError(f"teacher is {kind_of(teacher)}, but must be a minikd.nn.Sequential, or a list of them")
     if not found:
-        raise ConfigError("teacher is empty, so there is nobody to learn from; give a model, or use minikd.train")
+        raise ConfigError("teacher is empty, so there is no teacher; give a model, or use minikd.train")
     return [checked_teacher(one, student, named(number, found)) for number, one in enumerate(found)]
 
 
@@ -110,9 +110,7 @@ def checked_teacher(teacher: object, student: Sequential, who: str) -> Sequentia
     assert isinstance(teacher, Sequential)
     ours, theirs = (module_of(model.vector).__name__ for model in (student, teacher))
     if ours != theirs:
-        raise DtypeError(
-            f"{who} lies in {theirs} arrays, but the student in {ours} arrays; move one: teacher.to(backend)"
-        )
+        raise DtypeError(f"{who} has {theirs} arrays, but the student has {ours} arrays; move one: teacher.to(backend)")
     if overlap(teacher.vector, student.vector):
         what = "is the student itself" if teacher is student else "holds the student's layers, or the student its"
         raise ConfigError(f"{who} {what}, which changes as it learns; give a copy: teacher.copy()")

@@ -197,7 +197,7 @@ def _check_pair(logits_a: Floats, logits_b: Floats) -> None:
     _check_logits(logits_a, "the first model's logits")
     _check_logits(logits_b, "the second model's logits")
     if logits_a.shape != logits_b.shape:
-        raise ShapeError(f"the models' logits have shapes {logits_a.shape} and {logits_b.shape}, but must be alike")
+        raise ShapeError(f"the models' logits have shapes {logits_a.shape} and {logits_b.shape}, but must be equal")
 
 
 def _check_logits(logits: Floats, name: str) -> None:

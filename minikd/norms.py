@@ -25,7 +25,7 @@ def clip_by_norm(grads: Floats, max_norm: float) -> tuple[Floats, Scalar]:
     Raises `ConfigError` for `max_norm` ≤ 0 (infinity only measures), `ShapeError` and `DtypeError`.
     """
     if not number(max_norm) > 0:
-        raise ConfigError(f"clip_by_norm: max_norm is {max_norm!r}, but must be above 0; leave clipping out for none")
+        raise ConfigError(f"clip_by_norm: max_norm is {max_norm!r}, but must be above 0; for no clipping, leave it out")
     check_float(grads, "clip_by_norm: grads")
     if grads.ndim != 1:
         raise ShapeError(f"clip_by_norm: grads has shape {grads.shape}, but must be the flat gradient (P,)")
@@ -51,10 +51,10 @@ def limit_weights(weight: Floats, max_norm: float) -> None:
     """
     if not 0 < number(max_norm) < math.inf:
         raise ConfigError(
-            f"limit_weights: max_norm is {max_norm!r}, but must be finite and above 0; leave it out for none"
+            f"limit_weights: max_norm is {max_norm!r}, but must be finite and above 0; for no limit, leave it out"
         )
     if weight.ndim < 2 or weight.size == 0:
-        raise ShapeError(f"limit_weights: weight has shape {weight.shape}, but must be (O, ...), a row a unit")
+        raise ShapeError(f"limit_weights: weight has shape {weight.shape}, but must be (O, ...), a row for each unit")
     check_float(weight, "limit_weights: weight")
     xp, limit = module_of(weight), float(max_norm)
     rows = weight.reshape(len(weight), -1)

@@ -108,7 +108,7 @@ def find(spec: str, wanted: Wanted) -> OutsideThing:
         return OutsideThing(path, name, names[name], names)
     listed = f"the file has {', '.join(candidates)}" if candidates else f"the file has {wanted.none}"
     if not name:
-        raise ConfigError(f"{path.name} leaves open {wanted.open}: write {path.name}:NAME; {listed}")
+        raise ConfigError(f"{path.name} does not tell {wanted.open}; write {path.name}:NAME; {listed}")
     close = difflib.get_close_matches(name, [key for key in names if not key.startswith("__")], 1)
     guess = f"; did you mean {close[0]}?" if close else ""
     raise ConfigError(f"{path.name} has no {name!r}{guess} ({listed})")

@@ -98,7 +98,7 @@ def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[s
     for old, new in RENAMED.items():
         if old in table and old not in known and new in known:
             if new in table:
-                raise ConfigError(f"{old} and {new} are one setting; leave out {old}, its old name")
+                raise ConfigError(f"{old} and {new} are the same setting; leave out {old}, its old name")
             notice(f"the setting {old} is called {new} now")
     return {new_name(key) if key not in known else key: value for key, value in table.items()}
 
@@ -189,8 +189,8 @@ def check_part(name: str, part: object) -> None:
         raise ConfigError(f"{name} is {brief(part)}, but must be at most {LARGEST:,}")
     if isinstance(part, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in part):
         raise ConfigError(
-            f"{name} is '{one_line(part)}', which has bytes that are no UTF-8, or control characters (each is shown by "
-            "its number); rename what is called so"
+            f"{name} is '{one_line(part)}', which has control characters, or bytes that are not UTF-8 (each is shown "
+            "by its number); rename the file or folder"
         )
 
 

@@ -145,7 +145,7 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
     if "minikd" not in metadata:
         raise CheckpointError(
             f"{path} holds tensors, but not minikd's description of the model; "
-            "load such a file into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
+            "load such a file into your own model: model.load_state_dict(minikd.read_tensors(path)[0])"
         )
     try:
         description = fitted(from_json(metadata["minikd"]), Description)
@@ -159,8 +159,8 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
         raise CheckpointError(f"{path}: {error}") from error
     except (MinikdError, ValueError) as error:
         raise CheckpointError(
-            f"{path} does not describe its own model: {excerpt(error)}; write it again from a run, or load its arrays "
-            "into a model of your own: model.load_state_dict(minikd.read_tensors(path)[0])"
+            f"{path} does not describe its own model: {excerpt(error)}; write it again from a run, or load its "
+            "arrays into your own model: model.load_state_dict(minikd.read_tensors(path)[0])"
         ) from error
     check_values(path, tensors)
     model.class_names = description["card"].class_names
@@ -228,7 +228,7 @@ def check_values(path: str | Path, tensors: dict[str, Array]) -> None:
     largest = float(np.finfo(np.float32).max)
     for name, value in tensors.items():
         if not np.isfinite(value).all():
-            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer could be right; train again")
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity, so no answer can be right; train again")
         if value.dtype == np.float64 and (abs(value.astype(np.float64, copy=False)) > largest).any():
             raise CheckpointError(f"{path}: {name} holds numbers too large for float32, beyond 3.4e38; train again")
         if name.endswith(("running_var", "num_batches_tracked")) and (value.astype(np.float64) < 0).any():

@@ -271,7 +271,7 @@ LAYERS_OF_HARM = [
     ({"out_features": None}, "out_features is None"),
     ({"out_features": [3]}, "out_features is"),
     ({"rng": 3}, "it takes no rng"),
-    ({"bias": False}, r"the weights are of another model: missing none, unknown \['5\.bias'\]"),
+    ({"bias": False}, r"the weights belong to another model: missing none, unknown \['5\.bias'\]"),
     ({"layer": None}, "unknown layer None"),
     ({"layer": "Layer"}, "unknown layer 'Layer'"),
     ({"layer": "x" * 10**6}, "unknown layer 'xxx"),

@@ -185,7 +185,8 @@ def device_errors() -> Iterator[None]:
         if not of_cupy(error):
             raise
         raise BackendError(
-            f"the device reports {type(error).__name__}: {error}; it may be of an earlier line: run the command with "
+            f"the device reports {type(error).__name__}: {error}; the cause may be an earlier line: run the command "
+            "with "
             "the environment variable CUDA_LAUNCH_BLOCKING=1 to find that line, or use --backend numpy"
         ) from error
 

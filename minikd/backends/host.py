@@ -50,7 +50,7 @@ def _loops() -> ModuleType | None:
     if _obstacle() is None:
         return import_module("minikd.backends.loops")
     if _unfit() is not None:
-        notice(f"NumPy's lines are used in place of compiled loops: {_obstacle()}")
+        notice(f"NumPy is used instead of compiled loops: {_obstacle()}")
     return None
 
 

@@ -47,8 +47,8 @@ def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> No
         if not isinstance(layer, TAKES):
             raise ConfigError(
                 f"layer {i}, {layer.in_one_line()}, cannot be compressed while it trains: --quantize and --prune take "
-                "dense layers, convolutions, max pooling, ReLU and dropout; leave other layers out of the student, or "
-                "train it without and add --int8 to minikd export, which folds batch norm"
+                "dense layers, convolutions, max pooling, ReLU and dropout; leave other layers out of the student, "
+                "or train without these flags and add --int8 to minikd export, which folds batch norm"
             )
     if how.quantize and card.image[0] > 1:
         raise ConfigError(

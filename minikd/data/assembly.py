@@ -29,15 +29,15 @@ def assemble(name: str, train: Part, test: Part | None, class_names: tuple[str, 
         return Dataset(name, images, labels, *checked(test, len(names), f"{name}, test"), names)
     if len(labels) < 2 * len(names):
         raise DataError(
-            f"{name}: {len(labels)} images of {len(names)} classes are too few to split a test part off; "
-            "give at least two of each class, or a test part of your own"
+            f"{name}: {len(labels)} images of {len(names)} classes are too few to take a test part from; give at "
+            "least two of each class, or a separate test part"
         )
     train_index, test_index = split_by_class(labels, max(1, len(labels) // TEST_SHARE), TEST_SEED)
     kept, taken = (images[train_index], labels[train_index]), (images[test_index], labels[test_index])
     dataset = Dataset(name, *kept, *taken, names)
     notice(
-        f"{name}: there is no test part, so a sixth of the images, {len(test_index):,} of {len(labels):,}, is held "
-        "back as one, always the same ones"
+        f"{name}: there is no test part, so a sixth of the images, {len(test_index):,} of {len(labels):,}, becomes "
+        "the test part; these are always the same images"
     )
     return dataset
 
@@ -71,7 +71,7 @@ def channels_second(images: Raw, where: str) -> Raw:
         )
     if not second and not last:
         raise DataError(
-            f"{where}: images of shape {images.shape} have no axis of channels: the second or the last must have "
+            f"{where}: images of shape {images.shape} have no channel axis: the second or the last axis must have "
             "length 1 (grey) or 3 (colour); leave out any other channel, such as transparency"
         )
     return images if second else np.ascontiguousarray(np.moveaxis(images, 3, 1))

@@ -59,14 +59,14 @@ def by_class(part: Tree) -> dict[str, Tree]:
     for folder, tree in part.folders.items():
         if not is_text(folder):
             raise DataError(
-                f"{shown(part.path)} has a class folder '{shown(folder)}', whose name is no text (UTF-8 without "
-                "control characters); give the folder another name"
+                f"{shown(part.path)} has a class folder '{shown(folder)}', whose name is not valid text (UTF-8 "
+                "without control characters); rename the folder"
             )
         name = composed(folder)
         if name in found:
             raise DataError(
                 f"{shown(part.path)} has two class folders {name!r} whose names look alike: "
-                f"{found[name].path.name!a} and {folder!a}; put their pictures together, or rename one"
+                f"{found[name].path.name!a} and {folder!a}; merge them, or rename one"
             )
         found[name] = tree
     return found
@@ -83,7 +83,7 @@ def check_known(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path, 
     if unknown:
         raise DataError(
             f"{shown(folder)} has the class {unknown[0]!r}, which {shown(train)} has not ({some(list(names))}); "
-            "add training images of it, or move it away"
+            "add training images of this class, or move the folder away"
         )
 
 
@@ -108,7 +108,7 @@ def tell_left_out(root: Path, trees: list[Tree]) -> None:
     """Say which pictures are left out because of their format."""
     others = [path for tree in trees for path in tree.all_others() if path.suffix.lower() in OTHER_PICTURES]
     if others:
-        notice(f"{shown(root)}: left out {by_suffix(others)}: save them as PNG or JPEG to have them read")
+        notice(f"{shown(root)}: left out {by_suffix(others)}: save them as PNG or JPEG to include them")
 
 
 def by_suffix(files: list[Path]) -> str:

@@ -40,8 +40,8 @@ def check_names(names: Sequence[object], where: str) -> None:
         first = numbers.setdefault(alike(name), number)
         if first != number:
             raise DataError(
-                f"{where}: classes {first} and {number} are both called {name!r}; give each class a name of its own, "
-                "or put the two together"
+                f"{where}: classes {first} and {number} are both called {name!r}; give each class its own name, or "
+                "merge the two"
             )
 
 
@@ -65,7 +65,7 @@ def name_in(value: object, number: int, where: str) -> str:
         return value.decode().strip("\0 \t\r\n")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{where}: class name {number} is the bytes {value!r}, which are no UTF-8; give class_names as text"
+            f"{where}: class name {number} is the bytes {value!r}, which are not UTF-8; give class_names as text"
         ) from error
 
 

@@ -70,7 +70,7 @@ def checked_images(images: Raw, where: str) -> Pixels:
     if images.ndim != 4:
         raise DataError(
             f"{where}: images have shape {images.shape}, but must be (N, C, H, W); "
-            "grey images of shape (N, H, W) become so with images[:, None]"
+            "images[:, None] adds the channel axis to grey images (N, H, W)"
         )
     if 0 in images.shape:
         raise DataError(f"{where}: no pixels, the images have shape {images.shape}; give at least one image")
@@ -110,7 +110,7 @@ def check_range(images: Floats, where: str) -> None:
         first = int(outside[0])
         raise DataError(
             f"{where}: float images must lie in 0-1, but image {first} spans {low[first]:.6g} to {high[first]:.6g}; "
-            "divide by 255, or give uint8; leave the normalisation to minikd"
+            "divide by 255, or give uint8; minikd normalises images itself"
         )
 
 
@@ -121,7 +121,7 @@ def checked_labels(labels: Raw, classes: int, where: str) -> Ints:
     if labels.ndim != 1:
         raise DataError(
             f"{where}: labels have shape {labels.shape}, but must be (N,), one whole number each; "
-            "one-hot rows become so with labels.argmax(axis=1)"
+            "labels.argmax(axis=1) converts one-hot rows"
         )
     if labels.size == 0:
         raise DataError(f"{where}: no labels; give at least one labelled image")

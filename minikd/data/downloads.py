@@ -92,7 +92,7 @@ def fetch(remote: Remote, cache: Path | None = None) -> Path:
         else:
             raise DataError(
                 f"could not download {file} of {remote.name} into {folder}:\n  " + "\n  ".join(failures) + "\n"
-                "check the network and try again, or get the four files another way "
-                f"({', '.join(remote.sha256)}) and give their folder in place of the name"
+                "check the network and try again, or download the four files in another way "
+                f"({', '.join(remote.sha256)}) and give their folder instead of the name"
             )
     return folder

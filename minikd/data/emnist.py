@@ -36,20 +36,20 @@ def put_right(
     """
     parts = [train] if test is None else [train, test]
     if name == "qmnist":
-        notice(f"{where}: of the numbers that {name} has for each image, the first, the digit, is taken as its label")
+        notice(f"{where}: {name} has several numbers for each image; the first, the digit, is used as the label")
         parts = [(images, first_column(labels)) for images, labels in parts]
     else:
         tell_upright(name, where)
         parts = [(upright(images), labels) for images, labels in parts]
     if name == "emnist-letters" and numbered_from_one(parts[0][1]):
-        notice(f"{where}: the labels of {name} are numbered from 1; they are numbered from 0, as A, B, C, ...")
+        notice(f"{where}: the labels of {name} start at 1; they are numbered again from 0: A, B, C, ...")
         parts = [(images, labels.astype(np.int64) - 1) for images, labels in parts]
     return parts[0], parts[1] if test is not None else None, known_names(name, parts[0][1])
 
 
 def tell_upright(name: str, where: str) -> None:
     """Print a notice that the images of a set are turned upright."""
-    notice(f"{where}: the images of {name} lie on their side in its files; they are put upright")
+    notice(f"{where}: the images of {name} are stored rotated in its files; they are turned upright")
 
 
 def upright(images: Raw) -> Raw:

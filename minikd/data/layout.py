@@ -37,8 +37,8 @@ def layout_of(root: Tree) -> Layout:
     flat = {name for name, below in tree.folders.items() if is_flat(below)}
     if flat.issuperset(roles) and flat.intersection(beside):
         notice(
-            f"{shown(tree.path)}: {listed(roles)} {'are classes' if len(roles) > 1 else 'is a class'} here, since "
-            f"pictures lie directly in {'them' if len(roles) > 1 else 'it'}, beside {listed(beside)}"
+            f"{shown(tree.path)}: {listed(roles)} {'are classes' if len(roles) > 1 else 'is a class'} here, because "
+            f"pictures are directly in {'them' if len(roles) > 1 else 'it'}, beside {listed(beside)}"
         )
         return Layout(tree, None)
     return parts_of(tree, roles, beside)
@@ -57,8 +57,8 @@ def parts_of(tree: Tree, roles: dict[str, Role], beside: list[str]) -> Layout:
         raise DataError(f"{shown(tree.path)} has a folder {listed(roles)} but no train; the layouts are {LAYOUTS_HELP}")
     if beside:
         raise DataError(
-            f"{shown(tree.path)} has {listed(beside)} beside {training}, which would be left out; "
-            "name the folder to test on test, and move the others away"
+            f"{shown(tree.path)} has {listed(beside)} beside {training}, which would not be read; name the folder "
+            "with the test images test, and move the others away"
         )
     tested = test or validation
     layout = Layout(part(tree, training), part(tree, tested) if tested else None)
@@ -72,13 +72,13 @@ def part(tree: Tree, name: str) -> Tree:
     inner = list(found.folders)
     if len(inner) == 1 and not found.pictures and is_part_again(inner[0], name) and found.folders[inner[0]].folders:
         found = found.folders[inner[0]]
-        notice(f"{shown(found.path)} is read, the only folder in {shown(name)}")
+        notice(f"{shown(found.path)} is read, because it is the only folder in {shown(name)}")
     if found.filled():
         tell_loose(found)
         return found
     if found.pictures:
         raise DataError(
-            f"{shown(found.path)} holds {len(found.pictures):,} pictures directly, so nothing tells their classes; put "
+            f"{shown(found.path)} holds {len(found.pictures):,} pictures directly, so their classes are unknown; put "
             f"them into class folders: the layouts are {LAYOUTS_HELP}. Pictures without labels are for --unlabelled"
         )
     raise DataError(f"no pictures found in {shown(found.path)}; the layouts are {LAYOUTS_HELP}")
@@ -100,7 +100,7 @@ def entered(tree: Tree) -> Tree:
             break
         inner = below
     if inner is not tree:
-        notice(f"{shown(inner.path)} is read, the only folder in {shown(tree.path)}")
+        notice(f"{shown(inner.path)} is read, because it is the only folder in {shown(tree.path)}")
     return inner
 
 
@@ -134,8 +134,8 @@ def check_without_parts(folder: Tree) -> None:
     parts = parts_among(list(folder.filled()))
     if "training" in parts.values() and len(set(parts.values())) > 1:
         raise DataError(
-            f"{shown(folder.path)} holds {listed(parts)}, which would be mixed; give that folder where it is the data "
-            f"set, else put the parts above the classes: the layouts are {LAYOUTS_HELP}"
+            f"{shown(folder.path)} holds {listed(parts)}, which would be mixed; if that folder is the data set, give "
+            f"it, or else put the parts above the classes: the layouts are {LAYOUTS_HELP}"
         )
 
 
@@ -147,8 +147,9 @@ def folded(tree: Tree) -> str:
 def ask(tree: Tree, why: str) -> NoReturn:
     """Refuse folders whose meaning is unclear, and ask what they are."""
     raise DataError(
-        f"{shown(tree.path)}: {why}: which is which? Where they are parts of the data, name one train, one test, and "
-        "move any other away; where they are classes, put their pictures directly into them"
+        f"{shown(tree.path)}: {why}: it is not clear whether these are parts of the data or classes. If they are "
+        "parts, name one train and one test, and move the others away. If they are classes, put their pictures "
+        "directly into them"
     )
 
 
@@ -156,13 +157,13 @@ def tell_parts(tree: Tree, training: str, tested: str | None, left_out: str | No
     """Print which folders are used as which parts, unless they are just train and test."""
     said = []
     if training != "train" or tested not in (None, "test"):
-        said.append(f"{shown(training)} is taken as the training part")
+        said.append(f"{shown(training)} is used as the training part")
         said += [f"{shown(tested)} as the test part"] if tested else []
     if left_out:
         count = len(tree.folders[left_out].all_pictures())
         said.append(
-            f"{shown(left_out)} is left out ({count:,} pictures), since minikd holds out validation images of the "
-            "training part itself; put them there to learn from them too"
+            f"{shown(left_out)} is left out ({count:,} pictures), because minikd takes validation images from the "
+            "training part; put them there to learn from them too"
         )
     if said:
         notice(f"{shown(tree.path)}: {', '.join(said)}")
@@ -173,8 +174,8 @@ def tell_loose(tree: Tree) -> None:
     if tree.pictures and tree.filled():
         count = len(tree.pictures)
         notice(
-            f"{shown(tree.path)}: left out {count:,} {'pictures' if count > 1 else 'picture'} in no class folder, such "
-            f"as {shown(tree.pictures[0].name)}"
+            f"{shown(tree.path)}: left out {count:,} {'pictures' if count > 1 else 'picture'} outside class folders, "
+            f"such as {shown(tree.pictures[0].name)}"
         )
 
 

@@ -24,15 +24,15 @@ def located(source: str | Path) -> tuple[Path, Kind]:
         raise DataError(f"the data are of type {type(source).__name__}, but must be a name or a path, such as 'mnist'")
     if not str(source) or not is_text(os.fspath(source)):
         raise DataError(
-            f"the data's path '{shown(source)}' is empty or no text (UTF-8 without control characters); rename that "
-            "folder or file, or give another"
+            f"the data's path '{shown(source)}' is empty or not valid text (UTF-8 without control characters); "
+            "rename that folder or file, or give another"
         )
     try:
         path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # ./~x stays
         mode = path.stat().st_mode
     except RuntimeError as error:  # from `expanduser`
         raise DataError(
-            f"the data's path {str(source)!r}: {str(error).rstrip('.')}; write the home folder out"
+            f"the data's path {str(source)!r}: {str(error).rstrip('.')}; write the path of the home folder in full"
         ) from error
     except (FileNotFoundError, NotADirectoryError):
         return path, "nothing"

@@ -33,7 +33,7 @@ def read_npz(path: Path) -> Dataset:
     with opened_npz(path) as arrays:
         train, test = pair(arrays, TRAIN_KEYS, path), pair(arrays, TEST_KEYS, path)
         if train is None and (train := complete(arrays, BARE_KEYS)):
-            notice(f"{shown(path)}: {train[0]} is taken as the training images, {train[1]} as their labels")
+            notice(f"{shown(path)}: {train[0]} is used as the training images, {train[1]} as their labels")
         if train is None:
             raise DataError(
                 f"{shown(path)} holds {arrays.listed()}, but no training images; name the arrays {KEYS_HELP}"
@@ -85,8 +85,6 @@ def read_pair(arrays: NpzArrays, images: str, labels: str, path: Path) -> Part:
 def tell_validation(path: Path, images: str, test: ArrayNames | None) -> None:
     """Print how validation images are used."""
     if test:
-        notice(
-            f"{shown(path)}: {images} is left out, since minikd holds out validation images of the training part itself"
-        )
+        notice(f"{shown(path)}: {images} is not used, because minikd takes validation images from the training part")
     else:
-        notice(f"{shown(path)}: {images} is taken as the test part, since there is no other")
+        notice(f"{shown(path)}: {images} is used as the test part, because there is no other")

@@ -126,7 +126,7 @@ class NpzArrays:
     def _opened(self, name: str) -> IO[bytes]:
         member = self._members[name]
         if member.compress_type not in PACKED:
-            raise ValueError(f"{name} is packed otherwise than NumPy packs")
+            raise ValueError(f"{name} is packed in another way than by NumPy")
         return self._file.open(member)
 
 

@@ -98,7 +98,7 @@ class PictureSet:
         check_alike(self.depths, self.name)
         if self.damaged:
             notice(
-                f"{self.name}: the metadata of {len(self.damaged):,} pictures are damaged; they are taken as they are "
+                f"{self.name}: the metadata of {len(self.damaged):,} pictures are damaged; they are used as they are "
                 f"stored, not turned upright: {some(self.damaged, 3)}"
             )
 
@@ -134,7 +134,8 @@ def check_alike(depths: list[tuple[Path, Depth]], name: str) -> None:
     if len(by_white) > 1:
         (one, first), (other, second), *_ = by_white.values()
         raise DataError(
-            f"{name}: pictures differ in what is white: {first.white:g} in {shown(one)}, {second.white:g} in "
+            f"{name}: the pictures have different values for white: {first.white:g} in {shown(one)}, "
+            f"{second.white:g} in "
             f"{shown(other)}; {FIX.replace('save it', 'save them all')}"
         )
     unclear = [path for path, depth in depths if depth.unclear]
@@ -142,7 +143,8 @@ def check_alike(depths: list[tuple[Path, Depth]], name: str) -> None:
     if unclear and highest and highest.highest < highest.certain:
         raise DataError(
             f"{name}: {len(depths):,} pictures have more than 8 bits a channel, but none holds a number above "
-            f"{highest.highest:g}, and they do not say which is white ({shown(unclear[0])}): {highest.white:.0f} would "
+            f"{highest.highest:g}, and the files do not tell which value is white ({shown(unclear[0])}): "
+            f"{highest.white:.0f} would "
             f"make all dark; "
             f"{FIX.replace('save it', 'save them all')}"
         )

@@ -70,7 +70,7 @@ def picture_in(path: Path, channels: int) -> "Image.Image":
 def tell(seen: DecodedPicture, path: Path) -> None:
     """Print what was lost of one picture. Refuse one that would become black if its white is unclear."""
     if not seen.whole:
-        notice(f"{shown(path)}: its metadata are damaged; it is taken as it is stored, not turned upright")
+        notice(f"{shown(path)}: its metadata are damaged; it is used as it is stored, not turned upright")
     if seen.depth is None or not seen.depth.unclear:
         return
     found = (

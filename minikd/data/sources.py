@@ -116,7 +116,7 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     if found:
         place, chosen = only_set(found, folder)
         if place != folder:
-            notice(f"{shown(place)} is read, where the IDX files in {shown(folder)} lie")
+            notice(f"{shown(place)} is read, because it has the IDX files of {shown(folder)} lie")
         return read_idx_folder(place, place.parent.name if place.name == "raw" else place.name, chosen=chosen)
     tree = read_tree(folder)
     if tree.folders:

@@ -78,9 +78,12 @@ def read_tree(root: Path) -> Tree:
     tree = read_below(root, root, left)
     if left.hidden:
         names = some(sorted(shown(name) for name in left.hidden))
-        notice(f"{shown(root)}: left out the pictures in {names}, which are hidden or a system's own")
+        notice(f"{shown(root)}: left out the pictures in {names}, which are hidden or system folders")
     if left.loops:
-        notice(f"{shown(root)}: left out links to folders in a circle, or behind other links: {some(left.loops)}")
+        notice(
+            f"{shown(root)}: left out links to folders that form a circle, or are behind other links: "
+            f"{some(left.loops)}"
+        )
     return tree
 
 
@@ -88,8 +91,8 @@ def read_below(folder: Path, root: Path, left: Left, depth: int = 0, linked: boo
     """Return the tree of one folder. If the folder was reached by a link, links in it to folders are not followed."""
     if depth > DEEPEST:
         raise DataError(
-            f"{shown(folder)} lies {depth} folders deep; a data set has its pictures two or three folders deep: "
-            "give the folder that holds them"
+            f"{shown(folder)} lies {depth} folders deep, but pictures must be two or three folders deep; give the "
+            "folder that holds them"
         )
     tree = Tree(folder)
     for entry in entries(folder):
@@ -146,7 +149,7 @@ def check_inside(link: Path, root: Path) -> None:
     if not target.is_relative_to(root):
         raise DataError(
             f"{shown(link)} is a link to {shown(target)}, which lies outside of {shown(root)} and is not read; "
-            f"put copies in place of the links (cp -rL), or give the folder that holds both"
+            "replace the links by copies (cp -rL), or give the folder that holds both"
         )
 
 

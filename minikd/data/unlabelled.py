@@ -82,7 +82,8 @@ def images_in(arrays: NpzArrays, where: str) -> str:
     found = [name for name in known if name in stacks][:1] or (stacks if len(stacks) == 1 else [])
     if not found:
         raise DataError(
-            f"{where} holds {arrays.listed()}: which are the images? Name them images, of shape (N, H, W), "
+            f"{where} holds {arrays.listed()}, and it is not clear which are the images; name them images, of shape "
+            "(N, H, W), "
             "(N, H, W, C) or (N, C, H, W)"
         )
     return found[0]

@@ -31,7 +31,10 @@ def match(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> t
     if len(a) == len(b) and numbered(a) != numbered(b) and not set(a) & set(b):
         plain, named = (who, b) if numbered(a) else (where, a)
         first = ", ".join(f"{i} is {name!r}" for i, name in enumerate(named[:3]))
-        notice(f"{plain} has numbers for class names, so their order counts: {first}{', ...' if named[3:] else ''}")
+        notice(
+            f"{plain} has numbers as class names, so the order of the classes is used: "
+            f"{first}{', ...' if named[3:] else ''}"
+        )
         return tuple(range(len(b)))
     raise CheckpointError(difference(a, b, who, where))
 

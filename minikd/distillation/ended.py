@@ -33,8 +33,8 @@ def check_settings(results: Mapping[str, object], recipe: Recipe, folder: Path) 
     done = [name for name in DECIDED_BY if name in results]
     if done and "config" not in results:
         notice(
-            f"{folder / 'results.json'} is of an earlier version of minikd and does not say by which settings; "
-            "its numbers are taken as they are"
+            f"{folder / 'results.json'} is of an earlier version of minikd and does not give its settings; its "
+            "numbers are used as they are"
         )
     deciding = {section for name in done for section in DECIDED_BY[name]}
     told = [
@@ -45,8 +45,8 @@ def check_settings(results: Mapping[str, object], recipe: Recipe, folder: Path) 
     if done and told:
         again = f"minikd distill --config {shlex.quote(str(folder / 'config.toml'))}"
         raise ConfigError(
-            f"{folder} has results of other settings than its config.toml has now: {'; '.join(told)}; "
-            f"restore that, or start a new run by what it says now: {again}"
+            f"{folder} has results of other settings than its config.toml has now: {'; '.join(told)}; restore that, "
+            f"or start a new run with the settings in it now: {again}"
         )
 
 

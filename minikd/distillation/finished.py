@@ -28,7 +28,10 @@ def newest_run(runs: Path) -> Path:
             f"{runs} holds no finished run with a teacher and a distilled student{found} one with minikd distill"
         )
     if others:
-        notice(f"{newest_first[place]} answers, the newest run with a teacher and a distilled student; newer: {others}")
+        notice(
+            f"{newest_first[place]} is used, the newest run with a teacher and a distilled student; newer folders: "
+            f"{others}"
+        )
     return newest_first[place]
 
 

@@ -89,7 +89,9 @@ class RunFolder:
             remove_nothing_done(aside)
             if os.path.lexists(path):  # another has been faster
                 return False
-            raise ConfigError(f"{path} cannot be made ({error.strerror}); choose another place with --runs") from error
+            raise ConfigError(
+                f"{path} cannot be created ({error.strerror}); choose another folder with --runs"
+            ) from error
         except BaseException:
             remove_nothing_done(aside)
             raise
@@ -135,14 +137,15 @@ def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
         lock.acquire(timeout=patience, poll_interval=0.1)
     except Timeout as error:
         raise ConfigError(
-            f"{folder} is in use{holder(folder / LOCK)}; wait until that has ended, stop it, or choose another folder"
+            f"{folder} is in use{holder(folder / LOCK)}; wait until it ends, stop it, or choose another folder"
         ) from error
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise ConfigError(
-                f"{folder} cannot be written to ({error.strerror}); allow it, or go on in a copy elsewhere"
+                f"{folder} cannot be written to ({error.strerror}); change its permissions, or continue in a copy "
+                "elsewhere"
             ) from error
-        notice(f"{folder} lies on a file system without locks: see to it yourself that no other process uses it")
+        notice(f"{folder} is on a file system without locks: make sure that no other process uses it")
         return None
     for inside in [folder, *(path for path in folder.iterdir() if path.is_dir())]:
         remove_asides(inside)
@@ -190,8 +193,8 @@ def check_links(folder: Path) -> None:
     for path in sorted(folder / name for name in files_in(folder)):
         if path.is_symlink() and not path.resolve().is_relative_to(home):
             raise ConfigError(
-                f"{path} is a link to {path.readlink()}, and nothing is written outside {folder}; "
-                "remove the link, or put a copy in its place"
+                f"{path} is a link to {path.readlink()}, and nothing is written outside {folder}; remove the link, "
+                "or replace it by a copy"
             )
 
 
@@ -201,7 +204,7 @@ def check_begun(folder: Path, or_empty: bool = False) -> None:
     if not folder.exists():
         raise ConfigError(f"{folder} is not there; {fix}")
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is a file and no folder of a run; {fix}")
+        raise ConfigError(f"{folder} is a file, not the folder of a run; {fix}")
     if not (folder / CONFIG).is_file() and not (or_empty and not files_in(folder) - NOTHING_DONE):
         raise ConfigError(f"{folder} has no {CONFIG}, so it holds no run; {fix}")
 
@@ -249,7 +252,7 @@ def set_aside(folder: Path) -> None:
         os.rename(place / CONFIG, place / "diverged.toml")
         kept, teacher = ", ".join(sorted(files_in(place) - {LOCK})), place / "teacher.safetensors"
         again = f"; a new run need not train the teacher again: --teacher-weights {quoted(teacher)}"
-        notice(f"what was there is kept in {place}, which is no run: {kept}{again if teacher.exists() else ''}")
+        notice(f"what was there is kept in {place}, which is not a run: {kept}{again if teacher.exists() else ''}")
 
 
 def remove_abandoned(parent: Path) -> None:

@@ -53,7 +53,7 @@ def read_history(path: Path) -> list[Row]:
         raise CheckpointError(f"{path} has columns {excerpt(names)}, but must have {excerpt(list(COLUMNS))}; {FIX}")
     try:
         if len(lines) < 2 or lines.pop() != "":
-            raise ValueError("it is cut off: its last line has no end, or there is none")
+            raise ValueError("it is cut off: its last line is incomplete, or there are no lines")
         return checked_rows([row_of(line, number, lines, names) for number, line in enumerate(lines, 1)])
     except ValueError as error:
         raise CheckpointError(f"{path} is broken ({excerpt(error)}); {FIX}") from error

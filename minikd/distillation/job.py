@@ -308,9 +308,9 @@ def check_stage(path: Path, stage: str) -> None:
     """Refuse the weights of a stage that something else has decided than now; what an earlier version left is taken."""
     found = stage_of(path)
     if not found:
-        notice(f"{path} is of an earlier version of minikd and does not say how it was trained; it is used as it is")
+        notice(f"{path} is of an earlier version of minikd and does not tell how it was trained; it is used as it is")
     elif told := changes(found, stage):
         raise CheckpointError(
-            f"{path} was trained otherwise: {told}; restore that, remove this file and what was trained after it to "
-            "train them again, or start afresh under another --name"
+            f"{path} was trained with other settings: {told}; restore them, or remove this file and what was trained "
+            "after it to train again, or start a new run with another --name"
         )

@@ -72,8 +72,8 @@ def tell_rounding(who: str, model: Sequential) -> None:
     """Say that a model was trained to answer in whole numbers, where it answers in float32 here."""
     if model.activation_bits:
         notice(
-            f"{who} was trained to answer in whole numbers, which cut large activations off; in float32, as here, it "
-            "answers otherwise. `minikd export --quantize` tells its errors as it is meant"
+            f"{who} was trained with whole numbers, which limit large activations; in float32, as here, its answers "
+            "differ. `minikd export --quantize` measures its errors with whole numbers"
         )
 
 

@@ -17,7 +17,9 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", 
 def check_name(name: str) -> str:
     """Return a name for a run's folder. Raises ConfigError for one that would be none, or lead elsewhere."""
     if why := fault(name):
-        raise ConfigError(f"--name is {name!r}, but {why}; give a plain name, as first-try, and the place with --runs")
+        raise ConfigError(
+            f"--name is {name!r}, but {why}; give a plain name, such as first-try, and the folder with --runs"
+        )
     return name
 
 

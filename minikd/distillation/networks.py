@@ -101,7 +101,7 @@ def student(recipe: Recipe, dataset: Dataset, *what: int) -> Sequential:
     if recipe.student.model == "mlp":
         return feed_forward(recipe, dataset, recipe.student.hidden, *what)
     if recipe.student.norm != "none":
-        raise ConfigError("student.norm is 'batch', but the small CNN learns without norm; leave --student-norm out")
+        raise ConfigError("student.norm is 'batch', but the small CNN has no norm; leave --student-norm out")
     rng = np.random.default_rng((recipe.seed, *what))
     with fitting_student(recipe, dataset, "--student-channels, --student-pool"):
         how = recipe.student
@@ -187,6 +187,6 @@ def check_batches(recipe: Recipe, data: Data, student: Sequential) -> None:
     size, images = recipe.student.batch_size, len(data.transfer)
     if any(isinstance(layer, BatchNorm1d) for layer in student.layers) and (images - 1) % size == 0:
         raise ConfigError(
-            f"student.norm is 'batch', but student.batch_size is {size}, and of {images} images one is left alone "
-            "in the last batch, where nothing varies; choose another batch size"
+            f"student.norm is 'batch', but student.batch_size is {size}, so of {images} images a single one is left "
+            "for the last batch, and batch norm needs two; choose another batch size"
         )

@@ -149,7 +149,7 @@ def checked_unlabelled(images: object, dataset: Dataset, where: str) -> Pixels:
     ours = dataset.train_images
     theirs: Pixels = checked_images(unmasked(images, where), where)
     if theirs.shape[1] == 1 and ours.shape[1] == 3:
-        notice(f"{where} has grey images, but the data's are in colour; each fills all three channels")
+        notice(f"{where} has grey images, but the data's are in colour; each is copied into all three channels")
         grey, theirs = theirs, np.empty_like(theirs, shape=(len(theirs), 3, *theirs.shape[2:]))
         theirs[...] = grey
     if theirs.shape[1:] != ours.shape[1:] or theirs.dtype != ours.dtype:

@@ -261,7 +261,7 @@ def size_of(image_size: str) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", image_size)
     if not found:
-        raise ConfigError(f"image_size is {image_size!r}, but must be height x width, as 28x28")
+        raise ConfigError(f"image_size is {image_size!r}, but must be height x width, such as 28x28")
     return int(found[1]), int(found[2])
 
 
@@ -274,7 +274,7 @@ def toml_table(text: str, where: str) -> dict[str, Any]:
         check_plain(table)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
-        raise ConfigError(f"{where} is not TOML that can be a recipe: {reason}") from error
+        raise ConfigError(f"{where} is not a recipe in TOML: {reason}") from error
     return table
 
 
@@ -293,7 +293,7 @@ def read_recipe(path: Path) -> Recipe:
     text = recipe_text(path)
     recipe = Recipe.from_toml(text, str(path))
     if is_sealed(text) is False:
-        notice(f"{path} is not as minikd wrote it: edited, or damaged; what it says now counts")
+        notice(f"{path} was changed after minikd wrote it, edited or damaged; its present contents are used")
     return recipe
 
 
@@ -303,8 +303,8 @@ def read_run_recipe(folder: Path) -> Recipe:
     recipe, table = read_recipe(path), toml_table(recipe_text(path), str(path))
     if lacking := {"data", *SECTIONS} - table.keys():
         raise ConfigError(
-            f"{path} is cut short: it lacks {', '.join(sorted(lacking))}, and their defaults may be another run's; "
-            "write them again, or start a new run"
+            f"{path} is cut short: it lacks {', '.join(sorted(lacking))}, and their defaults may not be those of the "
+            "run; add them again, or start a new run"
         )
     return recipe
 

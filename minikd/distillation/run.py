@@ -239,6 +239,6 @@ def check_test(earlier: Mapping[str, Any], job: Job) -> None:
     if earlier["dataset"].get("test_digest", now) != now:
         measure_anew = f"minikd evaluate {quoted(job.folder)}/*.safetensors --data {shlex.quote(job.recipe.data)}"
         raise ConfigError(
-            f"{job.folder} has results on other test images than {job.recipe.data} has now; restore those, or measure "
-            f"the weights on these: {measure_anew}"
+            f"{job.folder} has results on other test images than {job.recipe.data} has now; restore the old images, "
+            f"or measure the weights on the new ones: {measure_anew}"
         )

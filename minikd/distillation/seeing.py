@@ -58,7 +58,7 @@ def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
     if ways.crop and card.ink_box and not (fits and ground_of(picture[0]) < 128):
         if found := character_in(image, picture, card, ways):
             return found
-        notice(f"{image} shows no ink: no part of it stands out from its background; all of it is taken")
+        notice(f"{image} shows no ink: no part of it stands out from its background; the whole picture is used")
     pixels = turned(channels_first(stretched(whole, (height, width))), ways.invert)
     how = "taken as it is" if fits else f"stretched from {whole.width} × {whole.height} to {width} × {height} pixels"
     look(pixels, card, image, ways.invert)
@@ -79,12 +79,12 @@ def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Prepare
         return None
     if (count := characters_in(ink)) > 1:
         notice(
-            f"{image} seems to show {count} characters; the models take them for one, so no answer means anything: cut "
-            "the picture up, and give one for each"
+            f"{image} seems to show {count} characters; the models treat them as one, so the answers mean nothing; "
+            "give a separate picture for each"
         )
     around = "dark on a bright background, so turned around as by --invert; " if darker != ways.invert else ""
     if darker and ways.invert:
-        notice(f"{image} shows light ink on a dark background, which is taken as it is: --invert makes no difference")
+        notice(f"{image} shows light ink on a dark background, which is used as it is: --invert changes nothing")
     how = (
         f"{around}cut out, scaled to {card.ink_box} pixels and centred in {size} × {size} by its mass, as MNIST's "
         "authors did"
@@ -99,7 +99,7 @@ def look(pixels: Bytes, card: Card, image: Path, invert: bool) -> None:
     how = "leave --invert out" if invert else "give --invert, as for ink on paper"
     again = " once inverted" if invert else ""
     if high - low < BLANK:
-        notice(f"{image} is blank: its pixels are all from {low} to {high}, of 0 to 255; no answer means anything")
+        notice(f"{image} is blank: its pixels are all from {low} to {high}, of 0 to 255; the answers mean nothing")
     elif card.on_black and (ground := ground_of(pixels)) >= 128:
         notice(
             f"{image} has a bright background{again}, {ground} of 0 to 255, and the training images have a black one; "

@@ -38,7 +38,7 @@ def cached_outputs(
         try:
             return read(path, views, layers)
         except CheckpointError as error:
-            notice(f"{error}: the teacher is asked again")
+            notice(f"{error}: the teacher computes them again")
     logits, taps = compute()
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(path, {"logits": logits, **taps}, {"minikd-answers": "logits"})

@@ -61,17 +61,15 @@ def replacement(named: NamedLayer) -> Sequence[Layer]:
     """Return copies of the minikd layers that a user's layer is equivalent to. Raises ConfigError."""
     export = getattr(named.layer, "export", None)
     if isinstance(named.layer, Embedding):
-        raise ConfigError(f"{named} takes whole numbers, and what can be exported takes images")
+        raise ConfigError(f"{named} takes whole numbers, but only a model that takes images can be exported")
     if export is None:
         raise ConfigError(
-            f"{named} is not one of minikd's layers, so nothing is known of how to write it down; give "
-            f"{type(named.layer).__name__} a method export() that returns layers of minikd's which compute the same"
+            f"{named} is not one of minikd's layers, so minikd cannot export it; give "
+            f"{type(named.layer).__name__} a method export() that returns layers of minikd that compute the same"
         )
     layers = export()
     if not isinstance(layers, Sequence) or not all(isinstance(layer, Layer) for layer in layers):
         raise ConfigError(f"{named}: export() returned {layers!r}, but must return a list of layers such as [ReLU()]")
     if any(type(layer) is type(named.layer) for layer in layers):
-        raise ConfigError(
-            f"{named}: export() returned a layer of its own kind, which says nothing; return minikd's layers"
-        )
+        raise ConfigError(f"{named}: export() returned a layer of its own kind; return layers of minikd")
     return [layer.copy() for layer in layers]

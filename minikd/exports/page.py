@@ -94,7 +94,7 @@ def write_page(
     numbers on pixels that are no bytes.
     """
     if not models:
-        raise ConfigError("a page needs one model at least; give {'teacher': (model, card)}")
+        raise ConfigError("a page needs at least one model; give {'teacher': (model, card)}")
     path, temperature, alpha = Path(path), check_temperature(temperature), check_alpha(alpha)
     pixels = as_bytes(data.test_images)
     members = [member(key, *models[key], data, pixels, kind) for key in sorted_keys(models)]
@@ -130,7 +130,7 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
         logits = logits_of(model.astype("float32"), views, map_)
     if not np.isfinite(logits).all():
         raise ConfigError(
-            f"the model {card.name!r} answers minus infinity to a test image, which no page can hold; train it again"
+            f"the model {card.name!r} returns minus infinity for a test image, which a page cannot hold; train it again"
         )
     return Member(key, name, model, card, None, logits)
 

@@ -134,7 +134,9 @@ def steps_of(model: Sequential) -> list[FusedLayer]:
             # Past a pooling: the largest of rising functions is that function of the largest.
             steps[weights - 1] = steps[weights - 1]._replace(relu=True)
         else:
-            raise ConfigError(f"{named} stands before any weights, on normalised pixels that int8 never has; {FLOAT}")
+            raise ConfigError(
+                f"{named} comes before all weights, on normalised pixels, which int8 does not have; {FLOAT}"
+            )
     check(steps)
     return steps
 
@@ -145,7 +147,7 @@ def check_trained_bits(model: Sequential) -> None:
     if bits and (len(bits) != relus or not all(LOWEST <= one <= HIGHEST for one in bits)):
         raise ConfigError(
             f"the model says that its activations were rounded with the bits {bits}, but needs {relus} of them, from "
-            f"{LOWEST} to {HIGHEST}; have it forget them: model.activation_bits = ()"
+            f"{LOWEST} to {HIGHEST}; remove them: model.activation_bits = ()"
         )
 
 
@@ -173,11 +175,13 @@ def fold_back(named: NamedLayer, norm: BatchNorm1d | BatchNorm2d, before: list[N
     place = next((i for i, one in reversed([*enumerate(before)]) if not isinstance(one.layer, MaxPool2d)), None)
     target = None if place is None else before[place].layer
     if place is None or not isinstance(target, Linear | Conv2d):
-        raise ConfigError(f"{named} does not stand right behind a dense layer or convolution, to fold into; {FLOAT}")
+        raise ConfigError(
+            f"{named} does not directly follow a dense layer or convolution, so it cannot be folded; {FLOAT}"
+        )
     falling = np.flatnonzero(norm.params["weight"] < 0)
     if place + 1 < len(before) and falling.size:
         raise ConfigError(
-            f"{named} stands behind a pooling and turns channel {falling[0]} round (its weight is negative), so it "
+            f"{named} follows a pooling and turns channel {falling[0]} upside down (its weight is negative), so it "
             f"cannot be folded into the layer before the pooling; {FLOAT}"
         )
     fold(target, norm)
@@ -204,17 +208,17 @@ def check(steps: list[FusedLayer]) -> None:
     for step, after in pairwise(weighted):
         if not step.relu:
             raise ConfigError(
-                f"{step.named} has no ReLU before {after.named}: its outputs may be negative, and int8's bytes are "
-                f"not; {FLOAT}"
+                f"{step.named} has no ReLU before {after.named}: its outputs may be negative, but int8 needs outputs "
+                f"of at least 0; {FLOAT}"
             )
     if weighted[-1].relu:
         raise ConfigError(f"{weighted[-1].named} is the last layer and has a ReLU, so logits below 0 are lost; {FLOAT}")
     tail = steps[last_weights(steps) :]
     if any(isinstance(step.named.layer, MaxPool2d) for step in tail):
-        raise ConfigError(f"{tail[0].named} pools the logits, which int8 does not; {FLOAT}")
+        raise ConfigError(f"{tail[0].named} pools the logits, which int8 does not support; {FLOAT}")
     for step in weighted:
         if not all(np.isfinite(value).all() for value in step.named.layer.params.values()):
-            raise ConfigError(f"{step.named} holds NaN or infinity, so no answer could be right; train again")
+            raise ConfigError(f"{step.named} holds NaN or infinity, so no answer can be right; train again")
 
 
 def activation_bits(steps: list[FusedLayer], card: Card, images: Pixels, rule: str) -> list[int]:

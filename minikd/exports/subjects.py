@@ -58,7 +58,9 @@ def subjects(path: Path, model: str | None) -> Subjects:
     if not path.exists():
         raise absent(path)
     if model:
-        raise ConfigError(f"--model {model} names a model of a run, but {path} is no run's folder; leave it out")
+        raise ConfigError(
+            f"--model {model} names a model of a run, but {path} is not the folder of a run; leave it out"
+        )
     found = load_model(path, "float32")
     config = path.parent / "config.toml"
     recipe = read_recipe(config) if config.exists() else None

@@ -123,8 +123,8 @@ def check_target(to: str, path: Path) -> None:
         raise ConfigError(f"the file is {str(path)!r}, but an export to {to} ends in {SUFFIXES[to]}")
     if to == "c" and (path.name == "main.c" or not re.fullmatch(r"[\w.-]+", path.name, re.ASCII)):
         raise ConfigError(
-            f"the file is {path.name!r}, but beside it stands an example, main.c, that includes its header; "
-            "choose a name of letters, digits, - and _, such as student.c"
+            f"the file is {path.name!r}, but the example beside it is main.c and includes its header; choose another "
+            "name of letters, digits, - and _, such as student.c"
         )
 
 
@@ -133,7 +133,7 @@ def subject(model: Sequential, card: Card, data: Dataset, kind: str) -> Subject:
     model = model.to(choose("numpy")).astype("float32")
     for name, value in model.state_dict().items():
         if not np.isfinite(value).all():
-            raise ConfigError(f"{name} holds NaN or infinity in float32, so no answer could be right; train again")
+            raise ConfigError(f"{name} holds NaN or infinity in float32, so no answer can be right; train again")
     with named(f"the model {card.name!r}"), workers() as map_:
         logits = logits_of(model, Views(data.test_images, data.test_labels, card.mean, card.std), map_)
     whole = quantize(model, card, data.train_images, kind=kind) if kind else None
@@ -202,7 +202,7 @@ def write_c(path: Path, files: CFiles) -> tuple[Path, ...]:
     write_atomically(header, files.header.encode())
     write_atomically(path, files.source.encode())
     if main.exists() and not main.read_bytes().startswith(MARK.encode()):
-        notice(f"{main} is not minikd's example any more and stays as it is; move it away to have the example again")
+        notice(f"{main} is not minikd's example any more and stays as it is; move it away to get the example again")
         return header, path
     write_atomically(main, files.main.encode())
     return header, path, main

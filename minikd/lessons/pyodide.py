@@ -35,10 +35,10 @@ def check_folder(folder: Path) -> None:
     """Raise ConfigError where a file that Pyodide needs is missing, or a package is not the one in its list."""
     missing = [name for name in CORE if not (folder / name).is_file()]
     if missing:
-        raise ConfigError(f"{folder} is no folder of Pyodide: it has no {', '.join(missing)}; {FIX}")
+        raise ConfigError(f"{folder} is not a folder of Pyodide: it has no {', '.join(missing)}; {FIX}")
     for file, digest in packages(folder).items():
         if (folder / file).is_file() and hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
-            raise ConfigError(f"{folder / file} is not the file whose SHA-256 {LOCK} has; download it again")
+            raise ConfigError(f"{folder / file} does not have the SHA-256 that {LOCK} gives; download it again")
 
 
 def packages(folder: Path) -> dict[str, str]:
@@ -48,7 +48,7 @@ def packages(folder: Path) -> dict[str, str]:
         listed = json.loads(text)["packages"].values()
         return {Path(one["file_name"]).name: str(one["sha256"]) for one in listed}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{folder / LOCK} is no list of Pyodide's packages ({error!r}); {FIX}") from error
+        raise ConfigError(f"{folder / LOCK} is not a list of Pyodide's packages ({error!r}); {FIX}") from error
 
 
 def take_in(folder: Path, site_scripts: Path) -> str:

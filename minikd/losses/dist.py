@@ -47,8 +47,8 @@ def dist(
     b, c, (N, K) = check_share(beta, "beta"), check_share(gamma, "gamma"), student_logits.shape
     if N < 2 or K < 2:
         raise ShapeError(
-            f"student_logits has shape {student_logits.shape}, but dist needs two samples and two classes or more: one "
-            "value alone correlates with nothing; choose a batch size that leaves no last batch of one"
+            f"student_logits has shape {student_logits.shape}, but dist needs two samples and two classes or more, "
+            "because a single value has no correlation; choose a batch size that leaves no last batch of one"
         )
     q, p = softmax(student_logits, temperature), softmax(teacher_logits, temperature)
     (rows, row_lengths), (teacher_rows, _) = standard_rows(q), standard_rows(p)

@@ -21,7 +21,7 @@ from minikd.typing import Floats, Ints, Scalar
 def check_alpha(alpha: float) -> float:
     """Return the weight as a Python float, or refuse what does not lie in 0..1."""
     if not 0.0 <= number(alpha) <= 1.0:
-        raise ConfigError(f"alpha is {alpha!r}, but must lie in 0 to 1: the share of the teacher's soft targets")
+        raise ConfigError(f"alpha is {alpha!r}, but must be from 0 to 1: the weight of the teacher's soft targets")
     return number(alpha)
 
 

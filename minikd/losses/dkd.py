@@ -99,11 +99,12 @@ def check_targets(labels: Ints, shape: Shape) -> None:
     N, K = shape
     if K < 3:
         raise ShapeError(
-            f"student_logits has shape {shape}, but dkd needs three classes or more: with {K}, no choice is left "
-            "beside the target, so NCKD is always 0; use kl_divergence, which TCKD then is"
+            f"student_logits has shape {shape}, but dkd needs three classes or more: with {K}, only one class is "
+            "left beside the target, so NCKD is always 0; use kl_divergence, which then equals TCKD"
         )
     if labels.shape != (N,):
         raise ShapeError(
-            f"labels has shape {labels.shape}, but dkd needs class numbers ({N},): it sets the target class apart"
+            f"labels has shape {labels.shape}, but dkd needs class numbers ({N},): it treats the target class "
+            "separately"
         )
     check_labels(labels, shape)

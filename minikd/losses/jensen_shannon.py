@@ -48,8 +48,8 @@ def jensen_shannon(
     share = number(beta)
     if not 0.0 < share < 1.0:
         raise ConfigError(
-            f"beta is {beta!r}, but must lie between 0 and 1; the limits have functions of their own: kl_divergence "
-            "for beta = 0, reverse_kl for beta = 1"
+            f"beta is {beta!r}, but must lie between 0 and 1; use kl_divergence for beta = 0, and reverse_kl for "
+            "beta = 1"
         )
     xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)

@@ -58,7 +58,9 @@ def check_share(weight: float, name: str) -> float:
 def check_logits(logits: Floats, name: str = "logits") -> None:
     """Refuse what is not a float array (N, K) with N >= 1 samples and K >= 1 classes."""
     if logits.ndim != 2 or 0 in logits.shape:
-        raise ShapeError(f"{name} has shape {logits.shape}, but must be (N, K): at least one sample, one value a class")
+        raise ShapeError(
+            f"{name} has shape {logits.shape}, but must be (N, K): at least one sample, and one value for each class"
+        )
     check_float(logits, name)
 
 

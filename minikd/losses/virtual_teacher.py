@@ -27,7 +27,7 @@ def virtual_teacher(labels: Ints, classes: int, correct: float = 0.9) -> Floats:
     of range) and ConfigError.
     """
     if whole(classes, "classes", 1) < 2:
-        raise ConfigError(f"classes is {classes}, but a teacher needs two to choose from")
+        raise ConfigError(f"classes is {classes}, but must be at least 2")
     if not 1.0 / classes < number(correct) < 1.0:
         raise ConfigError(
             f"correct is {correct!r}, but must lie above {1.0 / classes:g}, a guess among {classes}, and below 1"

@@ -49,8 +49,8 @@ def build(method: object, settings: Mapping[str, object]) -> Method:
     if isinstance(method, Method):
         if settings:
             raise ConfigError(
-                f"the method is an object, so its settings are its own, and {', '.join(settings)} cannot be given "
-                f"beside it; write method={type(method).__name__}({', '.join(f'{name}=...' for name in settings)})"
+                f"the method is an object, which has its own settings, so {', '.join(settings)} cannot be given too; "
+                f"write method={type(method).__name__}({', '.join(f'{name}=...' for name in settings)})"
             )
         check_method_class(type(method), type(method).__name__)
         return method

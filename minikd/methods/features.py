@@ -76,7 +76,9 @@ class FeatureMethod(MixedMethod):
     def layers(self, pair: Pair) -> Layers:
         """Return the layers that are compared. Raises ConfigError where there are none."""
         if len(pair.teachers) > 1:
-            raise ConfigError(f"it looks into one teacher's hidden layer, but there are {len(pair.teachers)} teachers")
+            raise ConfigError(
+                f"it compares with a hidden layer of one teacher, but there are {len(pair.teachers)} teachers"
+            )
         asked = self.student_layer, self.teacher_layer
         return compared_layers(pair.student, pair.teachers[0], pair.image, asked, self.maps)
 

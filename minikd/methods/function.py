@@ -89,7 +89,7 @@ class FunctionMethod(LogitMethod):
                 raise GradientError(
                     f"{self.name}: its gradient is not the derivative of its loss: along a random direction the loss "
                     f"changes by {numeric:.6g}, and the gradient says {told:.6g}; `minikd check-loss FILE.py:NAME` "
-                    f"names usual causes. If it is meant so: {AS_METHOD}"
+                    f"names usual causes. If this is intended: {AS_METHOD}"
                 )
 
     def check_parts(self, student: Floats, teacher: Floats, labels: Ints, whole: float) -> None:
@@ -103,8 +103,8 @@ class FunctionMethod(LogitMethod):
         if abs(sum(parts) / 2 - whole) > 1e-9 * (abs(whole) + sum(map(abs, parts))):
             raise ConfigError(
                 f"{self.name}: the loss of {SAMPLES} samples is {whole:.6g}, but the mean over its two halves is "
-                f"{sum(parts) / 2:.6g}, so a batch cannot be cut into shards; return the mean over the batch, and not "
-                f"the sum, or say that it looks across the batch: {self.name}.across_batch = True"
+                f"{sum(parts) / 2:.6g}, so a batch cannot be cut into shards; return the mean over the batch, not "
+                f"the sum, or mark that it compares samples of a batch: {self.name}.across_batch = True"
             )
 
 
@@ -170,7 +170,7 @@ def settings_of(function: LossFunction, name: str) -> list[inspect.Parameter]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{name} does not say its parameters, but must take {SIGNATURE}") from error
+        raise ConfigError(f"{name} does not declare its parameters, but must take {SIGNATURE}") from error
     shown = f"({', '.join(map(str, parameters))})"
     positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     if len(positional) < 3 and not any(one.kind is one.VAR_POSITIONAL for one in parameters):

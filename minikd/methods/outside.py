@@ -41,7 +41,7 @@ def as_kind(thing: object, where: str, name: str = "") -> type[Method]:
         return thing
     if isinstance(thing, Method):
         raise ConfigError(
-            f"{where} is an object of {type(thing).__name__}; name the class, and give its settings by --method-arg"
+            f"{where} is an object of {type(thing).__name__}; name the class, and give its settings with --method-arg"
         )
     if inspect.isclass(thing) or not callable(thing):
         what = f"the class {thing.__name__}" if inspect.isclass(thing) else f"of type {type(thing).__name__}"
@@ -61,7 +61,7 @@ def check_method_class(kind: type[Method], where: str) -> None:
     for one in known.values():
         if "help" not in one.metadata:
             raise ConfigError(
-                f"{where}: the setting {one.name} says neither its default nor what it means; write "
+                f"{where}: the setting {one.name} has no default and no description; write "
                 f"{one.name}: float = setting(1.0, 'what it is'), with `from minikd.settings import setting`"
             )
     try:

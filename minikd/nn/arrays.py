@@ -77,7 +77,7 @@ def copy_into(own: Floats, value: Array, name: str) -> None:
     if value.shape != own.shape:
         raise ShapeError(f"{name} is {own.shape}, but was given values of shape {value.shape}")
     if value.dtype.kind not in "fiub":
-        raise DtypeError(f"{name} is {own.dtype}, but was given {value.dtype}, which are no numbers for it")
+        raise DtypeError(f"{name} is {own.dtype}, but was given {value.dtype}, which is not a type of numbers")
     own[...] = value
 
 
@@ -94,7 +94,7 @@ def check_apart(arrays: Mapping[str, Floats]) -> None:
         if where == there and start < end:
             first, second = sorted((name, other))
             raise ConfigError(
-                f"{first} and {second} lie in one memory, of which a chain or a copy would make two; copy one of them, "
+                f"{first} and {second} share memory, which a chain or a copy would split in two; copy one of them, "
                 "or let one layer use it twice"
             )
 

@@ -166,7 +166,7 @@ def placed(layer: Layer, grads: Grads, into: Floats | None) -> Grads:
         check_alike(grads[name], view, f"the gradient of {name}", "the parameter")
         if grads[name].shape != view.shape:
             raise ShapeError(
-                f"the gradient of {name} has shape {grads[name].shape}, but the parameter {view.shape}: mend the "
+                f"the gradient of {name} has shape {grads[name].shape}, but the parameter {view.shape}: correct the "
                 "backward pass"
             )
         view[...] = grads[name]

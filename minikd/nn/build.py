@@ -173,9 +173,9 @@ def missing(kind: type[Layer], arguments: Mapping[str, object]) -> str:
 def check_weight(name: str, wanted: Shape, shapes: Mapping[str, Shape]) -> None:
     """Refuse a layer whose weight has not the shape that the file's has."""
     if name not in shapes:
-        raise CheckpointError(f"the weights are of another model: there is no {name}")
+        raise CheckpointError(f"the weights belong to another model: there is no {name}")
     if shapes[name] != wanted:
-        raise CheckpointError(f"the weights are of another model: {name} is {shapes[name]}, not {wanted}")
+        raise CheckpointError(f"the weights belong to another model: {name} is {shapes[name]}, not {wanted}")
 
 
 def check_comes_back(model: Sequential) -> None:

@@ -147,7 +147,7 @@ class Sequential(OneVector):
         self._check_bound()
         if into.shape != self._vector.shape:
             raise ShapeError(
-                f"the gradients shall be in a vector of {into.shape}, but the parameters' has {self._vector.shape}"
+                f"the gradients go into a vector of shape {self._vector.shape}, as the parameters', but into has {into.shape}"
             )
         check_alike(into, self._vector, "into", "the parameters' vector")
         start = 0

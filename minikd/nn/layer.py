@@ -236,7 +236,7 @@ class Layer:
                     for name in (name for name, value in own.items() if overlap(one, value)):
                         raise ConfigError(
                             f"{layer.in_one_line()} holds its array {name!r} in the attribute {attribute!r} too, "
-                            "which would be left behind in a chain or a copy; read it from params or state, or let a "
+                            "which a chain or a copy would not update; read it from params or state, or let a "
                             "layer that holds layers derive from Sequential"
                         )
 

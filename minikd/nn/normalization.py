@@ -64,7 +64,7 @@ def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) ->
     behind = _behind(x.shape, axes)
     if behind < 2:
         raise ShapeError(
-            f"normalize: x of shape {x.shape} has {behind} values behind each mean, but a variance needs two; use a "
+            f"normalize: x of shape {x.shape} has {behind} values for each mean, but a variance needs two; use a "
             "batch of at least 2 in training"
         )
     mean: Floats = x.mean(axes, keepdims=True)
@@ -247,7 +247,7 @@ class LayerNorm(Layer):
         what = f"LayerNorm's normalized_shape is {normalized_shape}"
         self.normalized_shape: Shape = tuple(whole(size, f"{what}; a size", 1) for size in sizes)
         if math.prod(self.normalized_shape) < 2:
-            raise ConfigError(f"{what}, but must hold at least 2 values: one has no variance")
+            raise ConfigError(f"{what}, but must hold at least 2 values: a single value has no variance")
         self.eps = _check_eps(eps, "LayerNorm")
         self.params = _scale_and_shift(self.normalized_shape, "LayerNorm")
 

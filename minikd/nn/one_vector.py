@@ -42,7 +42,9 @@ class OneVector(Layer):
 
     @layers.setter
     def layers(self, layers: Sequence[Layer]) -> None:
-        raise ConfigError("a chain keeps its layers, as its vector holds their parameters; make a new chain of them")
+        raise ConfigError(
+            "the layers of a chain cannot be exchanged, because its vector holds their parameters; make a new chain"
+        )
 
     @property
     def vector(self) -> Floats:
@@ -85,8 +87,9 @@ class OneVector(Layer):
         for i, (layer, part) in enumerate(zip(self._layers, self._parts, strict=True)):
             if not layer.bound_to(part):
                 raise ConfigError(
-                    f"the parameters of layer {i}, {layer.in_one_line()}, lie in another vector than the chain's, "
-                    "which would neither train nor save them; give the other a copy: layer.copy(), and copy a chain by "
+                    f"the parameters of layer {i}, {layer.in_one_line()}, are in another vector than the chain's, so "
+                    "the chain would neither train nor save them; give the other a copy: layer.copy(), and copy a "
+                    "chain by "
                     "model.copy(), copy.deepcopy(model) or pickle"
                 )
             if isinstance(layer, OneVector):
@@ -101,8 +104,8 @@ class OneVector(Layer):
         for name, value in self.params.items():
             if grads[name].shape != value.shape:
                 raise ShapeError(
-                    f"the gradient of {name} has shape {grads[name].shape}, but the parameter {value.shape}: "
-                    f"mend the backward pass of layer {name.split('.')[0]}, {self._layer_of(name).in_one_line()}"
+                    f"the gradient of {name} has shape {grads[name].shape}, but the parameter {value.shape}: correct "
+                    f"the backward pass of layer {name.split('.')[0]}, {self._layer_of(name).in_one_line()}"
                 )
         flat: Floats = module_of(self.vector).concatenate([grads[name].ravel() for name in self.params])
         return flat
@@ -125,11 +128,11 @@ class OneVector(Layer):
         missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())
         if missing or unknown:
             raise ShapeError(
-                f"the weights are of another model: missing {missing or 'none'}, unknown {unknown or 'none'}"
+                f"the weights belong to another model: missing {missing or 'none'}, unknown {unknown or 'none'}"
             )
         for name, value in values.items():
             if value.shape != own[name].shape:
-                raise ShapeError(f"the weights are of another model: {name} is {value.shape}, not {own[name].shape}")
+                raise ShapeError(f"the weights belong to another model: {name} is {value.shape}, not {own[name].shape}")
         for name, value in values.items():
             copy_into(own[name], value, name)
 
@@ -174,7 +177,7 @@ def check_layers(layers: Sequence[Layer]) -> None:
             raise ConfigError(f"Sequential's argument {i} is {layer!r}, but must be a layer such as ReLU()")
         if layer.chained or id(layer) in seen:
             raise ConfigError(
-                f"Sequential's argument {i}, {layer.in_one_line()}, stands in a chain already, which would lose its "
+                f"Sequential's argument {i}, {layer.in_one_line()}, is in a chain already, which would lose its "
                 "weights; make a second layer, or give a copy: layer.copy()"
             )
         if not all(isinstance(vars(layer).get(name), Arrays) for name in ("_params", "_state")):

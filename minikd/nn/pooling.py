@@ -77,7 +77,7 @@ def checked_windows(
     if any(2 * p > k for p, k in zip(found.padding, found.kernel, strict=True)):
         raise ConfigError(
             f"{where}'s padding is {found.padding}, but must be at most half of the kernel {found.kernel}: "
-            "a window of nothing but padding has no pixel to pool"
+            "a window with only padding has no pixel to pool"
         )
     return found
 

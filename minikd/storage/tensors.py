@@ -126,7 +126,7 @@ def checked_names(path: Path, file: Any) -> list[str]:
         dtype = file.get_slice(name).get_dtype()
         if dtype not in DTYPES:
             raise CheckpointError(
-                f"{path}: {excerpt(name)} holds {dtype}, which NumPy has not; convert it to F32 first"
+                f"{path}: {excerpt(name)} holds {dtype}, which NumPy does not have; convert it to F32 first"
             )
     return names
 

@@ -99,11 +99,11 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
     header = header_of(path, metadata)
     if told := changes(header["run"], run):
         raise CheckpointError(
-            f"{path} belongs to another run: {told}; restore that, or start afresh under another --name"
+            f"{path} belongs to another run: {told}; restore it, or start a new run with another --name"
         )
     forms = {name: (value.shape, value.dtype.name) for name, value in state.items()}
     if forms != {name: (value.shape, value.dtype.name) for name, value in tensors.items()}:
-        raise CheckpointError(f"{path} holds another model or optimiser than the one to go on with; {FIX}")
+        raise CheckpointError(f"{path} holds another model or optimiser than this run; {FIX}")
     try:
         position = position_of(header["position"])
         check_position(position, length)
@@ -140,7 +140,7 @@ def check_position(position: Position, length: Length) -> None:
     """Refuse a position that a run of this length does not come by, and sums that no epoch has. Raises ValueError."""
     epoch, batch, batches = position.epoch, position.batch, length.batches
     if not (0 <= epoch <= length.epochs and 0 <= batch < batches and (batch == 0 or epoch < length.epochs)):
-        raise ValueError(f"it stands at batch {batch} of epoch {epoch}, of {batches} in each of {length.epochs}")
+        raise ValueError(f"it is at batch {batch} of epoch {epoch}, of {batches} in each of {length.epochs}")
     if (position.step, position.images) != (epoch * batches + batch, batch * length.batch_size):
         raise ValueError(f"step {position.step} or image {position.images} is not that of batch {batch}, epoch {epoch}")
     if len(position.history) != epoch:

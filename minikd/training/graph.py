@@ -107,7 +107,7 @@ class StepTaker:
     def give_up(self, error: Exception) -> None:
         """Take all further steps kernel by kernel."""
         self.reason = self.run.eager = f"{type(error).__name__}: {error}"
-        notice(f"{self.run.name}: steps are taken one by one, and not as a CUDA graph ({excerpt(error)})")
+        notice(f"{self.run.name}: steps run one by one, not as a CUDA graph ({excerpt(error)})")
         self.run.feed, self.run.optimizer, self.graphs = None, self.feed.optimizer.rule, {}
 
 

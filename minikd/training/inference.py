@@ -35,7 +35,7 @@ def outputs_of(
     follow from the logits.
     """
     if not len(views):
-        raise DataError("there are no images to look at; give one at least")
+        raise DataError("there are no images; give at least one")
     xp = module_of(model.vector)
     count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
 

@@ -130,7 +130,7 @@ def check_term(name: str, dlogits: Floats, logits: Floats) -> None:
     if getattr(dlogits, "shape", None) != logits.shape:
         raise ShapeError(
             f"the term {name!r} of the loss has a gradient of shape {np.shape(dlogits)}, but the logits have "
-            f"{logits.shape}; mend the method that returned it"
+            f"{logits.shape}; correct the method that returned it"
         )
     if dlogits.dtype != logits.dtype:
         raise DtypeError(

@@ -31,7 +31,7 @@ class PlanSettings(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.optimizer == "nesterov" and self.momentum == 0:
-            raise ConfigError("momentum is 0.0, but nesterov needs it above 0, such as 0.9; sgd does without")
+            raise ConfigError("momentum is 0.0, but nesterov needs it above 0, such as 0.9; or use sgd")
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,8 @@ class Run:
         same = extra is self.parts[-1][0] or not extra.size
         if not same or not all(layer.bound_to(part) for layer, part in self.parts):
             raise ConfigError(
-                f"{self.name}: its parameters, or the objective's, were put into another vector while they were "
-                "trained, as by making a chain of the model; give such a chain a copy: model.copy()"
+                f"{self.name}: its parameters, or the objective's, were put into another vector during the training, "
+                "for example by a chain of the model; give that chain a copy: model.copy()"
             )
 
     def release(self) -> None:

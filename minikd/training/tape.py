@@ -51,7 +51,7 @@ def _watched(method: str) -> Callable[..., Array]:
 
 def _refused(method: str) -> Callable[..., Array]:
     def drawn(self: Stand, *args: object, **kwargs: object) -> Array:
-        raise ConfigError(f"a step draws by {method}, which no tape knows; by random and standard_normal it can")
+        raise ConfigError(f"a step draws by {method}, which no CUDA graph can repeat; use random or standard_normal")
 
     return drawn
 
@@ -100,7 +100,7 @@ class Tape:
         def answer(draw: Draw) -> Array:
             at = self.next
             if at >= len(self.draws) or self.draws[at] != draw:
-                raise ConfigError(f"two steps of as many samples draw differently: {draw} is new")
+                raise ConfigError(f"two steps with the same number of samples draw different numbers: {draw} is new")
             self.next += 1
             return cast(Array, device_kernels().draw(self.rows[at], self.counter, self.first))
 

@@ -112,7 +112,7 @@ def test_what_is_no_run_is_not_gone_on_with(kind, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     said = refused(capsys, "distill", "--resume", tmp_path / kind, "--quiet")
-    assert {"file": "is a file and no folder of a run", "folder": "has no config.toml, so it holds no run"}[
+    assert {"file": "is a file, not the folder of a run", "folder": "has no config.toml, so it holds no run"}[
         kind
     ] in said
 

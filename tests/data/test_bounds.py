@@ -140,7 +140,7 @@ def test_an_npy_header_of_gigabytes_is_not_read(tmp_path):
 
 def test_an_npz_that_is_packed_otherwise_is_refused(tmp_path):
     found = refusal(npz(tmp_path / "bomb.npz", (40, 4, 5), 1, method=zipfile.ZIP_LZMA))
-    assert "images is packed otherwise than NumPy packs" in found
+    assert "images is packed in another way than by NumPy" in found
 
 
 def test_labels_of_another_number_are_told_before_the_images_are_read(tmp_path):

@@ -209,7 +209,10 @@ def test_the_pictures_of_a_folder_are_scaled_alike_and_as_each_alone(tmp_path):
 
 @pytest.mark.parametrize("values", [EIGHT, TWELVE, STEPS])
 def test_a_folder_of_small_numbers_that_says_nothing_is_refused(tmp_path, values):
-    message = rf"4 pictures .* none holds a number above {values.max()}, and they do not say which is white .*save them"
+    message = (
+        rf"4 pictures .* none holds a number above {values.max()}, and the files do not tell which value is white "
+        ".*save them"
+    )
     with pytest.raises(DataError, match=message):
         load_dataset(folder_of(tmp_path, *[as_png(values)] * 4))
 

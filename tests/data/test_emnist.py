@@ -32,8 +32,8 @@ def test_letters_are_put_upright_and_numbered_from_0_and_it_is_said(tmp_path, su
     np.testing.assert_array_equal(dataset.train_labels, arrays["train", "labels"])
     np.testing.assert_array_equal(dataset.test_labels, arrays["test", "labels"])
     assert said == [
-        f"{tmp_path}: the images of emnist-letters lie on their side in its files; they are put upright",
-        f"{tmp_path}: the labels of emnist-letters are numbered from 1; they are numbered from 0, as A, B, C, ...",
+        f"{tmp_path}: the images of emnist-letters are stored rotated in its files; they are turned upright",
+        f"{tmp_path}: the labels of emnist-letters start at 1; they are numbered again from 0: A, B, C, ...",
     ]
 
 
@@ -71,7 +71,7 @@ def test_images_without_labels_are_put_upright_too(tmp_path):
         images, said = quietly(load_images, tmp_path / source)
         np.testing.assert_array_equal(images[:, 0], arrays["train", "images"])
         assert len(said) == 1
-        assert "the images of emnist-letters lie on their side in its files; they are put upright" in said[0]
+        assert "the images of emnist-letters are stored rotated in its files; they are turned upright" in said[0]
 
 
 def test_qmnists_first_number_is_the_label(tmp_path):

@@ -73,7 +73,11 @@ def test_torchvisions_folders_are_found_from_any_of_them(tmp_path, given):
     folder = write_idx_folder(tmp_path / "data" / "MNIST" / "raw", toy_arrays())
     dataset, said = quietly(load_dataset, tmp_path / given)
     assert (dataset.name, len(dataset.train_labels)) == ("MNIST", 24)
-    expected = [] if given == "data/MNIST/raw" else [f"{folder} is read, where the IDX files in {tmp_path / given} lie"]
+    expected = (
+        []
+        if given == "data/MNIST/raw"
+        else [f"{folder} is read, because it has the IDX files of {tmp_path / given} lie"]
+    )
     assert said == expected
 
 

@@ -41,7 +41,7 @@ def test_parts_called_otherwise_are_parts_and_it_is_said(tmp_path, training, tes
     assert dataset.class_names == ("cat", "dog")
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (16, 6)
     assert dataset.train_images.max() < 200 <= dataset.test_images.min()
-    assert said == [f"{tmp_path}: {training} is taken as the training part, {test} as the test part"]
+    assert said == [f"{tmp_path}: {training} is used as the training part, {test} as the test part"]
 
 
 def test_train_and_test_need_no_notice(tmp_path):
@@ -129,13 +129,13 @@ def test_a_class_may_be_called_train_where_pictures_lie_directly_in_it(tmp_path,
         return
     dataset, said = quietly(load_dataset, tmp_path)
     assert dataset.class_names == names
-    assert "here, since pictures lie directly in" in said[0]
+    assert "here, because pictures are directly in" in said[0]
 
 
 @pytest.mark.parametrize("folders", ["train/cat train/dog test", "Training/cat Training/dog Testing", "train test"])
 def test_pictures_directly_in_a_part_are_refused(tmp_path, folders):
     flat = folders.split()[-1] if "/" in folders else "train"
-    message = f"{flat} holds 4 pictures directly, so nothing tells their classes; put them into class folders"
+    message = f"{flat} holds 4 pictures directly, so their classes are unknown; put them into class folders"
     with pytest.raises(DataError, match=message):
         load_dataset(plant(tmp_path, folders))
 
@@ -145,8 +145,11 @@ def test_a_folder_alone_in_another_is_entered_and_it_is_said(tmp_path):
     (tmp_path / "pets" / "__MACOSX").mkdir()
     dataset, said = quietly(load_dataset, tmp_path / "pets")
     assert (dataset.name, dataset.class_names) == ("pets", ("cat", "dog"))
-    assert said[0] == f"{tmp_path / 'pets' / 'archive' / 'data'} is read, the only folder in {tmp_path / 'pets'}"
-    assert "Train is taken as the training part, Test as the test part" in said[1]
+    assert (
+        said[0]
+        == f"{tmp_path / 'pets' / 'archive' / 'data'} is read, because it is the only folder in {tmp_path / 'pets'}"
+    )
+    assert "Train is used as the training part, Test as the test part" in said[1]
 
 
 def test_a_part_that_repeats_itself_is_entered_and_it_is_said(tmp_path):
@@ -191,7 +194,7 @@ def test_pictures_beside_class_folders_are_left_out_and_it_is_said(tmp_path, fol
     fill(tmp_path / folders, 2)
     dataset, said = quietly(load_dataset, tmp_path)
     assert len(dataset.train_labels) + len(dataset.test_labels) == 8
-    assert "left out 2 pictures in no class folder, such as 0.png" in said[0]
+    assert "left out 2 pictures outside class folders, such as 0.png" in said[0]
 
 
 def test_an_empty_test_part_is_refused(tmp_path):

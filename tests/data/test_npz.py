@@ -124,7 +124,7 @@ def test_other_customary_names_are_taken_and_it_is_said(tmp_path, names):
     np.savez(path, **{names[0]: arrays["train", "images"], names[1]: arrays["train", "labels"]})
     dataset, said = quietly(load_dataset, path)
     assert dataset.classes == 3
-    assert said[0] == f"{path}: {names[0]} is taken as the training images, {names[1]} as their labels"
+    assert said[0] == f"{path}: {names[0]} is used as the training images, {names[1]} as their labels"
 
 
 def test_names_count_in_any_case(tmp_path):
@@ -141,13 +141,11 @@ def test_validation_images_are_the_test_part_where_there_is_no_other(tmp_path, n
     alone = write(tmp_path / "alone.npz", OURS, arrays, parts=("train",), **more)
     dataset, said = quietly(load_dataset, alone)
     np.testing.assert_array_equal(dataset.test_images[:, 0], arrays["test", "images"])
-    assert said == [f"{alone}: {names[0]} is taken as the test part, since there is no other"]
+    assert said == [f"{alone}: {names[0]} is used as the test part, because there is no other"]
     beside = write(tmp_path / "beside.npz", OURS, arrays, **{name: array[:3] for name, array in more.items()})
     dataset, said = quietly(load_dataset, beside)
     assert len(dataset.test_images) == 6
-    assert said == [
-        f"{beside}: {names[0]} is left out, since minikd holds out validation images of the training part itself"
-    ]
+    assert said == [f"{beside}: {names[0]} is not used, because minikd takes validation images from the training part"]
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def test_formats_that_are_not_read_are_counted(tmp_path):
     for name in ("1.heic", "2.HEIC", "3.avif", "4.svg", "notes.txt", "list"):
         (tmp_path / "cat" / name).write_bytes(b"")
     _, said = quietly(load_dataset, tmp_path)
-    assert said[0] == f"{tmp_path}: left out 2 .heic, 1 .avif, 1 .svg files: save them as PNG or JPEG to have them read"
+    assert said[0] == f"{tmp_path}: left out 2 .heic, 1 .avif, 1 .svg files: save them as PNG or JPEG to include them"
 
 
 def test_a_class_of_other_files_alone_says_what_it_holds(tmp_path):

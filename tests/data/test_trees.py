@@ -23,7 +23,7 @@ def test_no_part_of_a_path_may_be_hidden_or_a_systems_own(tmp_path, hidden, wher
     dataset, said = quietly(load_dataset, tmp_path)
     assert dataset.class_names == ("cat", "dog")
     assert len(dataset.train_labels) + len(dataset.test_labels) == 12
-    assert said[0] == f"{tmp_path}: left out the pictures in {hidden}, which are hidden or a system's own"
+    assert said[0] == f"{tmp_path}: left out the pictures in {hidden}, which are hidden or system folders"
     assert len(quietly(load_images, tmp_path)[0]) == 12
 
 
@@ -32,7 +32,7 @@ def test_pictures_anywhere_below_a_hidden_folder_are_told(tmp_path):
     fill(tmp_path / "__MACOSX" / "cat", 0)
     (tmp_path / "__MACOSX" / "cat" / "._0.png").write_bytes(b"no picture")
     told = quietly(load_dataset, tmp_path)[1]
-    assert f"{tmp_path}: left out the pictures in .test, which are hidden or a system's own" in told
+    assert f"{tmp_path}: left out the pictures in .test, which are hidden or system folders" in told
 
 
 def test_hidden_files_are_left_out(tmp_path):
@@ -84,7 +84,7 @@ def test_links_in_a_circle_are_left_out_and_it_is_said(tmp_path, target):
         return
     dataset, said = quietly(load_dataset, tmp_path / "pets")
     assert dataset.class_names == ("cat", "dog")
-    assert "left out links to folders in a circle, or behind other links: cat/on" in said[0]
+    assert "left out links to folders that form a circle, or are behind other links: cat/on" in said[0]
 
 
 def test_many_folders_that_link_to_each_other_end(tmp_path):

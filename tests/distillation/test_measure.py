@@ -49,7 +49,9 @@ def test_a_model_is_measured_by_its_classes_names(model, card, tmp_path):
 def test_numbers_for_names_count_in_their_order(model, card, tmp_path):
     path = tmp_path / "w.safetensors"
     save_model(path, model, card)
-    with pytest.warns(Notice, match="bare has numbers for class names, so their order counts: 0 is 'cat', 1 is 'dog'"):
+    with pytest.warns(
+        Notice, match="bare has numbers as class names, so the order of the classes is used: 0 is 'cat', 1 is 'dog'"
+    ):
         assert rows(write_data(tmp_path / "bare.npz"), path)[str(path)]["errors"] == 0
 
 

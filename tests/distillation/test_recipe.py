@@ -32,7 +32,8 @@ def test_what_an_editor_does_to_the_bytes_is_no_edit(mark, end, path):
 def test_an_edited_recipe_counts_and_that_is_said(path):
     path.write_text(path.read_text().replace("seed = 3", "seed = 4"))
     with pytest.warns(
-        Notice, match=r"config\.toml is not as minikd wrote it: edited, or damaged; what it says now counts"
+        Notice,
+        match=r"config\.toml was changed after minikd wrote it, edited or damaged; its present contents are used",
     ):
         assert read_recipe(path).seed == 4
 

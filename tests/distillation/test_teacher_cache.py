@@ -99,7 +99,7 @@ def test_a_damaged_file_is_said_and_the_teacher_asked_again(damage, model, views
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    with pytest.warns(Notice, match=r"is (damaged|broken).*; it is written again: the teacher is asked again"):
+    with pytest.warns(Notice, match=r"is (damaged|broken).*; it is written again: the teacher computes them again"):
         logits, _ = cached_outputs(tmp_path, model, views, ("0",), compute)
     np.testing.assert_array_equal(logits, outputs[0])
     assert path.read_bytes() == whole

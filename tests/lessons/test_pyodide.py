@@ -62,7 +62,7 @@ def test_what_is_no_folder_is_refused_before_a_lesson_runs(tmp_path):
     lessons = write_lessons(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "conf.py").touch()
-    with pytest.raises(ConfigError, match=r"nowhere is no folder of Pyodide: it has no pyodide\.js, "):
+    with pytest.raises(ConfigError, match=r"nowhere is not a folder of Pyodide: it has no pyodide\.js, "):
         write_site(lessons, tmp_path / "site", True, str(tmp_path / "nowhere"))
     assert not (tmp_path / "site").exists()
 

@@ -151,7 +151,7 @@ def test_weights_of_another_model_are_refused_and_change_nothing(change, message
     model, values = nested(seed=1), dict(nested(seed=2).state_dict())
     before = model.vector.copy()
     change(values)
-    with pytest.raises(ShapeError, match=f"the weights are of another model: {message}"):
+    with pytest.raises(ShapeError, match=f"the weights belong to another model: {message}"):
         model.load_state_dict(values)
     assert np.array_equal(model.vector, before)
 

@@ -103,7 +103,7 @@ def test_numbers_that_numpy_has_not_are_refused_by_name(dtype, tmp_path):
     size = {"BF16": 2, "C64": 8}.get(dtype, 1)
     header(tmp_path / "w", {"w": {"dtype": dtype, "shape": [1], "data_offsets": [0, size]}}, bytes(size))
     assert dtype not in DTYPES
-    with pytest.raises(CheckpointError, match=rf"w holds {dtype}, which NumPy has not; convert it to F32 first"):
+    with pytest.raises(CheckpointError, match=rf"w holds {dtype}, which NumPy does not have; convert it to F32 first"):
         read_tensors(tmp_path / "w")
 
 

@@ -70,13 +70,13 @@ def test_telemetry_that_overflowed_costs_nobody_the_run(tmp_path):
 
 
 POSITIONS = [
-    ({"batch": 3}, "it stands at batch 3 of epoch 1, of 3 in each of 3"),
-    ({"batch": 10**15}, "it stands at batch"),
-    ({"batch": -1}, "it stands at batch"),
+    ({"batch": 3}, "it is at batch 3 of epoch 1, of 3 in each of 3"),
+    ({"batch": 10**15}, "it is at batch"),
+    ({"batch": -1}, "it is at batch"),
     ({"batch": 1}, "is not that of batch 1"),
     ({"epoch": -1}, "it stands at"),
     ({"epoch": 4}, "it stands at"),
-    ({"epoch": 3}, "it stands at batch 2 of epoch 3"),
+    ({"epoch": 3}, "it is at batch 2 of epoch 3"),
     ({"epoch": 3, "batch": 0, "step": 9, "images": 0}, "its history has 1 rows, but 3 epochs"),
     ({"epoch": 1.0}, "Expected `int`, got `float`"),
     ({"epoch": True}, "Expected `int`, got `bool`"),
@@ -118,7 +118,7 @@ def test_a_position_that_the_run_does_not_come_by_is_refused(change, message, tm
 
 def test_training_does_not_go_on_for_ever_beyond_an_epoch(tmp_path):
     begin, path = time.monotonic(), written(tmp_path / "checkpoint", batch=10**6)
-    with pytest.raises(CheckpointError, match="it stands at batch"):
+    with pytest.raises(CheckpointError, match="it is at batch"):
         fit(problems.mlp(), problems.views(), Labels(), PLAN, [Checkpoint(path)])
     assert time.monotonic() - begin < 10
 

@@ -42,7 +42,7 @@ def spend(command: Sequence[str], threads: int) -> ProcessUsage:
         numbers = fitted(from_json(record), ChildReport)
     except ValueError as error:
         raise BenchError(
-            f"python {' '.join(command)} ended, but said {excerpt(repr(record))} and not its times"
+            f"python {' '.join(command)} ended, but printed {excerpt(repr(record))} instead of its times"
         ) from error
     return ProcessUsage(numbers["seconds"], numbers["peak_bytes"], said[-1] if said else "")
 

@@ -59,7 +59,7 @@ def made(thing: Callable[..., object], spec: str) -> object:
             return thing()
         except Exception as error:
             raise ConfigError(
-                f"{spec} cannot be made without arguments: {raised(error)}; make one in the file and name that"
+                f"{spec} cannot be created without arguments: {raised(error)}; create one in the file and give its name"
             ) from error
     return thing
 

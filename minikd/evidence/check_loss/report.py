@@ -11,7 +11,7 @@ def text(verdict: Verdict) -> str:
     framework = "PyTorch" if subject.uses_torch else "NumPy"
     taken = ", ".join(f"{name} as the {role}" if name != role else name for role, name in subject.arguments.items())
     parts = [
-        paragraph(f"{subject.name}: a loss of {framework}, taken to be a function of {taken}."),
+        paragraph(f"{subject.name}: a loss of {framework}, treated as a function of {taken}."),
         table(verdict.rows),
         *(finding(verdict, row) for row in verdict.rows if row.status == WRONG),
     ]

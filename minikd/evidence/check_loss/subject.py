@@ -121,7 +121,8 @@ def _parts(found: object) -> tuple[object, object]:
 def _scalar(value: Array) -> float:
     if value.size != 1:
         raise CallError(
-            f"it returned a loss of shape {value.shape}, one value a sample or a class; sum over the classes and take "
+            f"it returned a loss of shape {value.shape}, one value for each sample or class; sum over the classes "
+            "and take "
             "the mean over the batch"
         )
     return float(value.reshape(()))
@@ -162,7 +163,7 @@ def made(thing: object, where: str) -> Callable[..., object]:
         found = thing() if inspect.isclass(thing) else thing
     except Exception as error:
         raise ConfigError(
-            f"{where} cannot be made without arguments ({error}); make one in the file and name that"
+            f"{where} cannot be created without arguments ({error}); create one in the file and give its name"
         ) from error
     if not callable(found):
         raise ConfigError(f"{where} is a {type(found).__name__}, but a loss must be a function that can be called")

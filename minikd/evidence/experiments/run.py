@@ -70,8 +70,8 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
                 progress.outcomes[key] = found
     except BrokenExecutor as error:
         raise ExperimentError(
-            "a process was killed from outside, perhaps for want of memory; what has ended is kept: run the same "
-            "command again, with fewer --jobs where memory is short"
+            "a process was killed from outside, perhaps because memory was short; finished cells are kept: run the "
+            "same command again, with fewer --jobs if memory is short"
         ) from error
 
 
@@ -131,5 +131,5 @@ def check_keys(cells: Sequence[Cell]) -> None:
     seen: dict[str, str] = {}
     for cell in cells:
         if cell.key in seen:
-            raise ConfigError(f"{cell.name!r} and {seen[cell.key]!r} would both be {cell.key}; give one another name")
+            raise ConfigError(f"{cell.name!r} and {seen[cell.key]!r} would both be {cell.key}; rename one")
         seen[cell.key] = cell.name

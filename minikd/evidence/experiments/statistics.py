@@ -29,7 +29,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Return the mean of the values and its t interval. Raises ConfigError if there are none."""
     count = len(values)
     if count == 0:
-        raise ConfigError("there are no values to take a mean of; every seed of this row failed")
+        raise ConfigError("there are no values for a mean; every seed of this row failed")
     mean = math.fsum(values) / count
     if count == 1:
         return Interval(mean, None, 1)

@@ -94,7 +94,7 @@ def listing(experiments: Iterable[Experiment]) -> str:
         times = ", ".join(f"{name} {about(size.minutes)}" for name, size in one.sizes.items())
         lines += [paragraph(f"{one.name}: {one.summary}", hanging=4), paragraph(f"compares {one.compares}", 4)]
         lines += [paragraph(times, 4), ""]
-    return "\n".join([*lines, paragraph("About so long on two cores with five seeds, by --preset.")])
+    return "\n".join([*lines, paragraph("Approximate times on two cores with five seeds, for each --preset.")])
 
 
 def listed(experiments: Iterable[Experiment]) -> list[dict[str, object]]:

@@ -49,13 +49,13 @@ def check_maps(fs: Floats, ft: Floats) -> None:
     for f, name in ((fs, "fs"), (ft, "ft")):
         if f.ndim != 4:
             raise ShapeError(
-                f"{name} has shape {f.shape}, but attention needs maps (N, C, H, W): a dense layer has no places to "
-                "look at; compare such features with similarity_preserving, rkd_distance, pkt or hint"
+                f"{name} has shape {f.shape}, but attention needs maps (N, C, H, W): a dense layer has no positions; "
+                "compare such features with similarity_preserving, rkd_distance, pkt or hint"
             )
     if fs.shape[2:] != ft.shape[2:]:
         raise ShapeError(
-            f"fs has maps of {fs.shape[2]}x{fs.shape[3]}, but ft of {ft.shape[2]}x{ft.shape[3]}; "
-            "tap layers where height and width are the same"
+            f"fs has maps of {fs.shape[2]}x{fs.shape[3]}, but ft of {ft.shape[2]}x{ft.shape[3]}; tap layers with the "
+            "same height and width"
         )
 
 

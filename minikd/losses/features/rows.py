@@ -16,10 +16,12 @@ def feature_rows(fs: Floats, ft: Floats, least: int = 1) -> tuple[Floats, Floats
         check_float(f, name)
     check_alike(fs, ft, "fs", "ft")
     if len(fs) != len(ft):
-        raise ShapeError(f"fs has {len(fs)} samples, but ft has {len(ft)}: both must come from one batch, in one order")
+        raise ShapeError(
+            f"fs has {len(fs)} samples, but ft has {len(ft)}: both must come from the same batch, in the same order"
+        )
     if len(fs) < least:
         raise ShapeError(
             f"fs has a batch of {len(fs)}, but this loss compares samples with one another: it needs {least} or more; "
-            "use larger batches, or leave a rest of the data out"
+            "use larger batches, or leave out the rest of the data"
         )
     return fs.reshape(len(fs), -1), ft.reshape(len(ft), -1)
