@@ -225,7 +225,7 @@ def test_what_cannot_be_measured_is_refused(metric, logits, labels, kind, messag
 def test_two_models_must_answer_the_same_questions():
     with pytest.raises(ShapeError, match=r"\(4, 3\) and \(3, 3\)"):
         metrics.agreement(LOGITS, LOGITS[:3])
-    with pytest.raises(ShapeError, match="must be alike"):
+    with pytest.raises(ShapeError, match="must be equal"):
         metrics.mcnemar(LOGITS, LOGITS[:, :2], LABELS)
 
 

@@ -151,7 +151,9 @@ def test_a_checkpoint_of_another_run_is_refused_and_nothing_is_changed(change, t
     stopped(monkeypatch, 2, **plain)
     before, model = path.read_bytes(), (change.get("make") or problems.mlp)()
     vector = model.vector.copy()
-    with pytest.raises(CheckpointError, match=r"checkpoint belongs to another run.*start afresh under another --name"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint belongs to another run.*start a new run with another --name"
+    ):
         session(**plain | change | {"make": lambda: model})
     assert path.read_bytes() == before
     assert np.array_equal(model.vector, vector)

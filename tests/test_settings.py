@@ -141,9 +141,9 @@ class Place(Section):
     ],
 )
 def test_a_text_that_no_file_can_hold_is_refused_before_anything_is_written(name, shown):
-    with pytest.raises(ConfigError, match=f"data is '/here/{shown}', which has bytes .*; rename"):
+    with pytest.raises(ConfigError, match=f"data is '/here/{shown}', which has .* bytes .*; rename"):
         Place(data=f"/here/{name}")
-    with pytest.raises(ConfigError, match=f"files is '{shown}', which has bytes"):
+    with pytest.raises(ConfigError, match=f"files is '{shown}', which has control characters, or bytes"):
         Place(files=("fine", name))
 
 

@@ -147,7 +147,8 @@ class Sequential(OneVector):
         self._check_bound()
         if into.shape != self._vector.shape:
             raise ShapeError(
-                f"the gradients go into a vector of shape {self._vector.shape}, as the parameters', but into has {into.shape}"
+                f"the gradients need a vector of shape {self._vector.shape}, as the parameters', but into has "
+                f"{into.shape}"
             )
         check_alike(into, self._vector, "into", "the parameters' vector")
         start = 0

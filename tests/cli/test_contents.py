@@ -94,13 +94,13 @@ def test_of_a_folder_every_file_is_told_and_the_others_left_out(folder):
     names = [one["path"] for one in contents_of([folder])]
     assert names == sorted(names)
     assert len(names) == len(WHAT) + len([name for name in WHAT if not name.endswith(".safetensors")])
-    assert "none of the files that minikd reads back" in content_of(folder / "report.html")["what"]
+    assert "not a file that minikd can read" in content_of(folder / "report.html")["what"]
 
 
 def test_a_folder_without_such_a_file_is_told_as_that(tmp_path, monkeypatch, capsys):
     (tmp_path / "report.html").write_text("")
     assert main(["info", str(tmp_path)]) == 0
-    assert "a folder without a file that minikd reads back" in " ".join(capsys.readouterr().out.split())
+    assert "a folder without a file that minikd can read" in " ".join(capsys.readouterr().out.split())
 
     def denied(folder):
         raise PermissionError(13, "Permission denied", str(folder))

@@ -206,7 +206,7 @@ def test_no_link_in_a_run_leads_an_export_out_of_it_unsaid(linked, run, tmp_path
     try:
         status, _, err = told(capsys, run, "--to", "c")
         assert status == 2
-        assert f"is or lies behind a link to {tmp_path / 'elsewhere'}" in err
+        assert f"is a link, or is behind a link, to {tmp_path / 'elsewhere'}" in err
         assert not list((tmp_path / "elsewhere").iterdir())
         assert told(capsys, run, "--to", "c", "-o", run / "export" / "student-c" / "a.c")[0] == 0
     finally:
@@ -225,8 +225,8 @@ REFUSED = {
     "how without what": (["run", "--int8"], "--quantize says how to write, but not what"),
     "where without what": (["run", "-o", "x.onnx"], "-o says how to write, but not what"),
     "another ending": (["run", "--to", "onnx", "-o", "x.c"], "'x.c', but an export to onnx ends in .onnx"),
-    "the example's name": (["run", "--to", "c", "-o", "main.c"], "beside it stands an example, main.c"),
-    "a name that C cannot include": (["run", "--to", "c", "-o", 'a"b.c'], "choose a name of letters"),
+    "the example's name": (["run", "--to", "c", "-o", "main.c"], "the example beside it is main.c"),
+    "a name that C cannot include": (["run", "--to", "c", "-o", 'a"b.c'], "choose another name of letters"),
 }
 
 

@@ -27,7 +27,7 @@ def raising(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "not enough memory; take less data or a smaller network"),
+        (MemoryError(), "not enough memory; use less data or a smaller network"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
         (ModuleNotFoundError("No module named 'scipy'"), "No module named 'scipy': .* install minikd again"),
         (PermissionError(13, "Permission denied", "a\x1bb"), r"a.x1bb: Permission denied; allow it, or take another"),

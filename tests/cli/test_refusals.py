@@ -45,7 +45,10 @@ def refused(capsys, *arguments):
         (("--image-size", "28"), ("--image-size is '28'", "28x28")),
         (("--backend", "tpu"), ("backend is 'tpu'", "cupy")),
         (("--data", "nowhere"), ("nowhere", "mnist")),
-        (("--data", "~nobody-is-called-this/x"), ("~nobody-is-called-this/x", "write the home folder out")),
+        (
+            ("--data", "~nobody-is-called-this/x"),
+            ("~nobody-is-called-this/x", "write the path of the home folder in full"),
+        ),
         (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
         (("--teacher-weights", "nowhere.safetensors"), ("nowhere.safetensors", ".safetensors")),
         (("--resume", "nowhere"), ("nowhere is not there", "--resume runs/NAME")),
@@ -66,7 +69,7 @@ def test_a_refused_run_leaves_no_folder(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seed = ", ("is not TOML",)),
+        ("seed = ", ("is not a recipe in TOML",)),
         ("sed = 1", ("unknown setting 'sed'", "did you mean 'seed'")),
         ("[student]\nepoch = 3", ("[student]", "did you mean 'epochs'")),
         ("[student]\nepochs = 2.5", ("epochs is 2.5", "int")),
@@ -153,7 +156,7 @@ def test_a_run_that_fails_on_its_way_says_how_to_go_on(data, tmp_path, monkeypat
     monkeypatch.setattr("minikd.distillation.job.asking", full)
     flags = ("--runs", tmp_path, "--name", "x y")
     said = refused(capsys, "distill", "--data", data, *QUICK, *flags, "--quiet")
-    assert "what has ended is kept; go on with:\n  " in said
+    assert "finished parts are kept; continue with:\n  " in said
     assert f"distill --resume '{tmp_path}/x y'\n" in said
     assert (tmp_path / "x y" / "teacher.safetensors").exists()
 
@@ -243,7 +246,7 @@ def test_predict_without_a_run_says_how_to_make_one(tmp_path, capsys, monkeypatc
     [
         (("predict", "p.png", "--top", "0"), "--top is 0"),
         (("gradcheck", "--seed", "-1"), "--seed is -1"),
-        (("gradcheck", "--shape", "3,3"), "--shape is for a layer of yours; give that too"),
+        (("gradcheck", "--shape", "3,3"), "--shape is for your own layer; give the layer too"),
         (("compare", "--seed", "-1"), "--seed is -1"),
         (("gpu-check", "--steps", "0"), "--steps is 0"),
     ],

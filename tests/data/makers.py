@@ -50,7 +50,9 @@ def write_idx_folder(folder, arrays, suffix=""):
 
 def load_and_split(source, **options):
     """A data set without a test part: the notice that one is held back is demanded."""
-    with pytest.warns(Notice, match=r"there is no test part, so a sixth of the images, \d+ of \d+, is held back"):
+    with pytest.warns(
+        Notice, match=r"there is no test part, so a sixth of the images, \d+ of \d+, becomes the test part"
+    ):
         return load_dataset(source, **options)
 
 

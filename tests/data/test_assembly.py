@@ -32,7 +32,7 @@ def test_channels_come_second(shape, expected):
     [
         ((5, 3, 9, 3), r"shape \(5, 3, 9, 3\) could be \(N, C, H, W\) or \(N, H, W, C\); give grey"),
         ((5, 1, 9, 3), "could be"),
-        ((5, 8, 9, 4), r"shape \(5, 8, 9, 4\) have no axis of channels.*transparency"),
+        ((5, 8, 9, 4), r"shape \(5, 8, 9, 4\) have no channel axis.*transparency"),
         ((5, 784), r"shape \(5, 784\), but must be \(N, H, W\).*reshape rows"),
         ((5,), "reshape rows"),
     ],

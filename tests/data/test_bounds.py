@@ -117,7 +117,7 @@ def test_an_npz_header_of_more_than_its_file_is_refused(tmp_path, shape, load):
     found = refusal(npz(tmp_path / "bomb.npz", shape, 1), load=load)
     expected = (
         "not as many labels as images",
-        "which are the images?",
+        "it is not clear which are the images",
         "images declares",
         "an array of uint8 and shape",
         "an array of 3,001 axes",

@@ -102,7 +102,7 @@ def test_a_wrong_checksum_is_refused_and_leaves_nothing(origin, tmp_path):
     assert message.startswith(f"could not download {FILES[0]} of toy-mnist into {tmp_path / 'cache' / 'toy-mnist'}:")
     assert server.url in message
     assert "hash" in message
-    assert "give their folder in place of the name" in message
+    assert "give their folder instead of the name" in message
     assert not (tmp_path / "cache" / "toy-mnist" / FILES[0]).exists()
 
 

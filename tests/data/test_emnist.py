@@ -87,4 +87,4 @@ def test_qmnists_first_number_is_the_label(tmp_path):
     dataset, said = quietly(load_dataset, tmp_path)
     np.testing.assert_array_equal(dataset.train_labels, arrays["train", "labels"])
     np.testing.assert_array_equal(dataset.test_images[:, 0], arrays["test", "images"])
-    assert "the first, the digit, is taken as its label" in said[0]
+    assert "the first, the digit, is used as the label" in said[0]

@@ -53,21 +53,19 @@ def test_validation_images_beside_a_test_part_are_left_out_and_it_is_said(tmp_pa
     assert (len(dataset.train_labels), len(dataset.test_labels)) == (8, 8)
     assert dataset.test_images.max() < 40 + 4  # the test part is the second that was filled
     assert len(said) == 1
-    assert (
-        "val is left out (8 pictures), since minikd holds out validation images of the training part itself" in said[0]
-    )
+    assert "val is left out (8 pictures), because minikd takes validation images from the training part" in said[0]
 
 
 @pytest.mark.parametrize("layout", ["a b", "fold1 fold2", "one two three", "2019 2020", "Trainingsdaten Testdaten"])
 def test_siblings_with_the_same_classes_are_refused_with_the_question(tmp_path, layout):
     with pytest.raises(
-        DataError, match=r"and .* hold folders of the same names \(cat and dog\): which is which\?.*name one"
+        DataError, match=r"and .* hold folders of the same names \(cat and dog\): it is not clear whether .*name one"
     ):
         load_dataset(plant(tmp_path, classes_under(*layout.split())))
 
 
 def test_siblings_are_found_behind_a_folder_more(tmp_path):
-    with pytest.raises(DataError, match="which is which"):
+    with pytest.raises(DataError, match="it is not clear whether these are parts of the data or classes"):
         load_dataset(plant(tmp_path, classes_under("a/images", "b/images")))
 
 
@@ -82,7 +80,9 @@ def test_siblings_are_found_behind_a_folder_more(tmp_path):
     ],
 )
 def test_siblings_are_found_by_classes_in_any_case_and_beside_other_pictures(tmp_path, folders, shared):
-    with pytest.raises(DataError, match=rf"a and b hold folders of the same names \({shared}\): which is which\?"):
+    with pytest.raises(
+        DataError, match=rf"a and b hold folders of the same names \({shared}\): it is not clear whether"
+    ):
         load_dataset(plant(tmp_path, folders))
 
 
@@ -96,7 +96,7 @@ def test_siblings_are_found_by_classes_in_any_case_and_beside_other_pictures(tmp
 )
 def test_classes_with_parts_of_their_own_are_refused_for_they_would_be_mixed(tmp_path, folders):
     with pytest.raises(
-        DataError, match=r"holds \w+ and \w+, which would be mixed; give that folder .*, else put the parts"
+        DataError, match=r"holds \w+ and \w+, which would be mixed; if that folder .*, give it, or else put the parts"
     ):
         load_dataset(plant(tmp_path, folders))
 

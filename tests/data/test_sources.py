@@ -121,7 +121,10 @@ def test_importing_is_light():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("~nobody-has-this-name/x", r"the data's path '~nobody-has-this-name/x': .*home directory.*; write the home"),
+        (
+            "~nobody-has-this-name/x",
+            r"the data's path '~nobody-has-this-name/x': .*home directory.*; write the path of the home",
+        ),
         ("", "the data's path '' is empty or no text"),
         ("a\0b", r"the data's path 'a\\x00b' is empty or no text"),
         ("d\udce9", r"the data's path 'd\\xe9' is empty or no text .*; rename that folder"),

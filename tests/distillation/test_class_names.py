@@ -93,7 +93,7 @@ def test_evaluation_matches_names(teacher):
         found = minikd.evaluate(teacher, turned())
     assert found == minikd.evaluate(teacher, problems.dataset())
     assert found.accuracy > 0.9
-    with pytest.raises(ConfigError, match=r"the model knows other classes.*or have it forget .*class_names = \(\)"):
+    with pytest.raises(ConfigError, match=r"the model knows other classes.*or remove the names: .*class_names = \(\)"):
         minikd.evaluate(teacher, renamed("a", "b", "c"))
 
 

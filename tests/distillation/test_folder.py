@@ -102,7 +102,7 @@ def test_whatever_has_the_name_already_stays(how, tmp_path):
 
 
 def test_a_folder_in_use_is_refused_with_who_uses_it_and_free_after(holder, tmp_path):
-    with pytest.raises(ConfigError, match=f"run is in use by process {holder.pid}; wait until that has ended, stop it"):
+    with pytest.raises(ConfigError, match=f"run is in use by process {holder.pid}; wait until it ends, stop it"):
         claimed(tmp_path / "run")
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -210,7 +210,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "rename", full)
-    with pytest.raises(ConfigError, match=r"x cannot be made \(No space left on device\); choose another place"):
+    with pytest.raises(ConfigError, match=r"x cannot be created \(No space left on device\); choose another folder"):
         claimed(tmp_path / "x")
     assert os.listdir(tmp_path) == []
 

@@ -113,7 +113,9 @@ def test_the_results_of_other_settings_are_not_told_again(change, told, _, recip
 def test_a_stage_that_other_settings_decided_is_not_used(change, _, told, recipe, folder):
     unfinished(folder)
     before = weights(folder)
-    with pytest.raises(CheckpointError, match=f"was trained otherwise: {told}.*restore that, remove this file"):
+    with pytest.raises(
+        CheckpointError, match=f"was trained with other settings: {told}.*restore them, or remove this file"
+    ):
         run.distill(changed(recipe, change), folder)
     assert weights(folder) == before
     assert run.distill(recipe, folder)["student_distilled"]["errors"] is not None
@@ -205,7 +207,7 @@ def test_weights_of_an_earlier_version_are_used_and_said(recipe, folder):
     unfinished(folder)
     for name in FILES:
         save_model(folder / f"{name}.safetensors", *load_model(folder / f"{name}.safetensors"))
-    with pytest.warns(Notice, match="is of an earlier version of minikd and does not say how it was trained") as said:
+    with pytest.warns(Notice, match="is of an earlier version of minikd and does not tell how it was trained") as said:
         run.distill(changed(recipe, TEACHER), folder)
     assert len(said) == 3
 
@@ -231,7 +233,7 @@ def test_results_of_an_earlier_version_are_told_and_said(recipe, folder):
     path = folder / "results.json"
     earlier = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("config", "sha256")}
     path.write_text(json.dumps(earlier))
-    with pytest.warns(Notice, match="does not say by which settings"):
+    with pytest.warns(Notice, match="does not give its settings"):
         assert run.distill(changed(recipe, TEACHER), folder) == earlier
 
 
@@ -303,7 +305,7 @@ def test_a_diverged_run_leaves_its_name_free_and_no_folder_that_looks_like_a_run
     for number in ("", "1"):
         with pytest.warns(Notice) as told, pytest.raises(Diverged, match="--student-learning-rate"):
             run.distill(changed(recipe, {"student": wild}), tmp_path / "x")
-        kept = r"x-diverged.*, which is no run: .*teacher\.safetensors.*; .*--teacher-weights .*x-diverged"
+        kept = r"x-diverged.*, which is not a run: .*teacher\.safetensors.*; .*--teacher-weights .*x-diverged"
         assert re.search(kept, str(told[-1].message))
         kept = tmp_path / f"x-diverged{number}"
         assert (kept / "teacher.safetensors").exists()

@@ -40,7 +40,7 @@ def test_a_drawing_is_seen_alike_on_paper_and_on_black(paper, invert, digit, tmp
     plane[20:160, 90:230] = digit.repeat(5, 0).repeat(5, 1)
     path = saved(tmp_path / "p.png", 255 - plane if paper else plane)
     if invert and not paper:
-        with pytest.warns(Notice, match="light ink on a dark background, .*: --invert makes no difference"):
+        with pytest.warns(Notice, match="light ink on a dark background, .*: --invert changes nothing"):
             seen = seen_in(path, DIGITS, Ways(invert=True))
     else:
         seen = seen_in(path, DIGITS, Ways(invert))
@@ -71,7 +71,7 @@ def test_a_very_large_picture_is_made_smaller_first(tmp_path):
 
 def test_where_there_is_no_ink_the_whole_picture_is_taken(tmp_path):
     path = saved(tmp_path / "p.png", np.tile(np.linspace(20, 55, 60).astype(np.uint8), (60, 1)))
-    with pytest.warns(Notice, match=r"p\.png shows no ink: .* all of it is taken"):
+    with pytest.warns(Notice, match=r"p\.png shows no ink: .* the whole picture is used"):
         seen = seen_in(path, DIGITS, Ways())
     assert seen.how == "stretched from 60 × 60 to 28 × 28 pixels"
 

@@ -520,7 +520,7 @@ def test_a_layer_of_somebody_elses_is_refused_by_name_or_says_what_it_is(tmp_pat
 
 
 def test_nothing_and_other_data_and_a_folder_that_is_not_there_are_refused(trio, digits, tmp_path):
-    with pytest.raises(ConfigError, match="one model at least"):
+    with pytest.raises(ConfigError, match="at least one model"):
         write_page({}, digits, tmp_path / "page.html")
     with pytest.raises(CheckpointError, match="trained on this data"):
         write_page(trio, pictures((1, 28, 28), 3), tmp_path / "page.html")

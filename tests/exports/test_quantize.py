@@ -186,7 +186,7 @@ REFUSED = {
     "LeakyReLU": ([nn.LeakyReLU()], r"layer 2, LeakyReLU\(negative_slope=0.01\): int8 knows no activation"),
     "LayerNorm": ([nn.LayerNorm(8), nn.ReLU()], r"layer 2, LayerNorm.*square root"),
     "Residual": ([nn.ReLU(), nn.Residual(nn.ReLU())], r"layer 3, Residual.*two scales"),
-    "norm after ReLU": ([nn.ReLU(), nn.BatchNorm1d(8)], r"layer 3, BatchNorm1d.*does not stand right behind"),
+    "norm after ReLU": ([nn.ReLU(), nn.BatchNorm1d(8)], r"layer 3, BatchNorm1d.*does not directly follow"),
     "nothing": ([], r"layer 1, Linear.*has no ReLU before layer 2"),
 }
 
@@ -210,7 +210,7 @@ def test_means_of_bytes_are_refused_by_name(pool):
 def test_networks_that_begin_or_end_with_relu_are_refused():
     data, rng = problems.dataset(), np.random.default_rng(0)
     begins = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(36, 3, rng))
-    with pytest.raises(ConfigError, match=r"layer 0, ReLU\(\) stands before any weights"):
+    with pytest.raises(ConfigError, match=r"layer 0, ReLU\(\) comes before all weights"):
         quantize(begins, networks.card_of(data), data.train_images)
     ends = nn.Sequential(nn.Flatten(), nn.Linear(36, 3, rng), nn.ReLU())
     with pytest.raises(ConfigError, match=r"layer 1, Linear.* is the last layer and has a ReLU"):

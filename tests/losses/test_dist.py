@@ -53,5 +53,5 @@ def test_a_certain_student_has_a_finite_gradient_where_columns_are_all_zero():
 @pytest.mark.parametrize("shape", [(1, 3), (4, 1), (1, 1)])
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)])
 def test_one_sample_or_one_class_is_refused_whatever_the_weights(shape, weights):
-    with pytest.raises(ShapeError, match=r"two samples and two classes or more: one value alone correlates with noth"):
+    with pytest.raises(ShapeError, match=r"two samples and two classes or more, because a single value has no corr"):
         dist(np.zeros(shape), np.ones(shape), 1.0, *weights)

@@ -52,7 +52,7 @@ def test_finite_of_the_logits_dtype_and_without_a_sum_over_the_classes(pair, T, 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, np.nan])
 def test_an_alpha_outside_zero_to_one_is_refused(alpha):
-    with pytest.raises(ConfigError, match=f"alpha is {alpha}, but must lie in 0 to 1"):
+    with pytest.raises(ConfigError, match=f"alpha is {alpha}, but must be from 0 to 1"):
         distillation_loss(Z, V, LABELS, alpha=alpha)
 
 

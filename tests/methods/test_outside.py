@@ -158,7 +158,7 @@ def test_a_sum_over_the_batch_is_told_from_a_mean():
         loss, gradient = cross_entropy(student_logits, labels)
         return loss * len(labels), gradient * len(labels)
 
-    with pytest.raises(ConfigError, match="return the mean over the batch, and not the sum"):
+    with pytest.raises(ConfigError, match="return the mean over the batch, not the sum"):
         taught(summed)
 
 

@@ -132,7 +132,7 @@ REST = {
     "inference of nothing": (
         lambda: logits_of(problems.mlp(), Views(X[:0, :1], np.zeros(0, int), (0.0,), (1.0,)), map),
         DataError,
-        "there are no images to look at",
+        "there are no images; give at least one",
     ),
     "mean of no images": (lambda: mean_and_std(X[:0]), DataError, "no images to take the mean of"),
     "clipping a matrix": (lambda: norms.clip_by_norm(ROWS, 1.0), ShapeError, "must be the flat gradient"),

@@ -299,7 +299,7 @@ def test_an_assignment_that_cannot_be_written_is_refused_and_changes_nothing():
         del params["bias"]
     with pytest.raises(ConfigError, match="weight cannot take the place of weight, bias"):
         model.layers[1].params = {"weight": np.ones((8, 36), np.float32)}
-    with pytest.raises(ConfigError, match="a chain keeps its layers"):
+    with pytest.raises(ConfigError, match="the layers of a chain cannot be exchanged"):
         model.layers = model.layers[1:]
     assert np.array_equal(model.vector, before)
 
@@ -331,7 +331,7 @@ def test_a_chain_that_is_made_of_a_model_while_it_is_trained_is_noticed():
     def evaluate(model, map_):
         made.append(nn.Sequential(model, nn.Tanh()))
 
-    with pytest.raises(ConfigError, match="its parameters, or the objective's, were put into another vector while"):
+    with pytest.raises(ConfigError, match="its parameters, or the objective's, were put into another vector during"):
         fit(model, problems.views(30), Labels(), PLAN, [History(evaluate=evaluate)])
 
 

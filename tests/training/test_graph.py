@@ -249,7 +249,7 @@ def test_a_step_that_cannot_be_captured_is_told_once_and_taken_one_by_one(launch
             return super().terms(student, teacher, batch, step)
 
     eager = trained(mlp(), Asks(), PLAN, Before)
-    with pytest.warns(Notice, match="one by one, and not as a CUDA graph") as told:
+    with pytest.warns(Notice, match="one by one, not as a CUDA graph") as told:
         found = trained(mlp(), Asks(), PLAN, Losses)
     assert len(told) == 1
     assert not launches
@@ -342,7 +342,7 @@ def test_the_history_says_from_when_on_a_step_could_not_be_captured():
                 float(student.logits.sum())
             return super().terms(student, teacher, batch, step)
 
-    with pytest.warns(Notice, match="one by one, and not as a CUDA graph"):
+    with pytest.warns(Notice, match="one by one, not as a CUDA graph"):
         rows = fit(mlp(), images(32), Asks(), replace(PLAN, batch_size=32))
     assert [row["steps"] for row in rows] == ["graph", "graph", "eager", "eager"]
 

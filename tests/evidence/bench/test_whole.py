@@ -43,7 +43,7 @@ def test_a_process_that_fails_is_told_with_its_last_words():
 def test_a_process_that_does_not_say_what_it_took_is_told_of(record, monkeypatch):
     done = subprocess.CompletedProcess([], 0, record, "")
     monkeypatch.setattr("minikd.evidence.bench.processes.subprocess.run", lambda *_, **__: done)
-    with pytest.raises(BenchError, match=r"ended, but said .* and not its times"):
+    with pytest.raises(BenchError, match=r"ended, but printed .* instead of its times"):
         spend(["-c", "pass"], 1)
 
 
