@@ -196,7 +196,9 @@ def test_grey_images_beside_colour_fill_all_channels():
     )
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(108, 3, rng))
     students = [nn.Sequential(nn.Flatten(), nn.Linear(108, 3, np.random.default_rng(1))) for _ in range(2)]
-    with pytest.warns(Notice, match="unlabelled has grey images, but the data's are in colour; each fills all three"):
+    with pytest.warns(
+        Notice, match="unlabelled has grey images, but the data's are in colour; each is copied into all three"
+    ):
         minikd.distill(teacher, students[0], colour, QUICK, unlabelled=IMAGES)
     minikd.distill(teacher, students[1], colour, QUICK, unlabelled=np.repeat(IMAGES, 3, 1))
     assert problems.same_bits(*students)

@@ -61,7 +61,7 @@ def check_method_class(kind: type[Method], where: str) -> None:
     for one in known.values():
         if "help" not in one.metadata:
             raise ConfigError(
-                f"{where}: the setting {one.name} has no default and no description; write "
+                f"{where}: the setting {one.name} needs a default and a description; write "
                 f"{one.name}: float = setting(1.0, 'what it is'), with `from minikd.settings import setting`"
             )
     try:

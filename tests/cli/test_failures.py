@@ -30,7 +30,10 @@ def raising(monkeypatch, tmp_path):
         (MemoryError(), "not enough memory; use less data or a smaller network"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
         (ModuleNotFoundError("No module named 'scipy'"), "No module named 'scipy': .* install minikd again"),
-        (PermissionError(13, "Permission denied", "a\x1bb"), r"a.x1bb: Permission denied; allow it, or take another"),
+        (
+            PermissionError(13, "Permission denied", "a\x1bb"),
+            r"a.x1bb: Permission denied; change its permissions, or use another",
+        ),
         (NotADirectoryError(20, "Not a directory", b"a/b"), "a/b: Not a directory; check the path and the disk"),
         (OSError("no more"), "no more"),
     ],

@@ -274,7 +274,7 @@ def test_quick_is_few_images_and_epochs_unless_a_flag_says_otherwise(data, tmp_p
 
 def test_quick_is_refused_beside_resume(finished, capsys):
     assert main(["distill", "--resume", str(finished), "--quick"]) == 2
-    assert "quick cannot be given beside it" in capsys.readouterr().err
+    assert "quick cannot be given; leave" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

@@ -103,7 +103,7 @@ def test_a_run_is_gone_on_with_by_the_same_file_and_not_by_a_changed_one(distill
     assert main(["distill", "--resume", str(folder), "--quiet"]) == 2
     told = " ".join(capsys.readouterr().err.split())
     assert "my_method.py, or a file that it imports, has changed since this run began" in told
-    assert "was trained otherwise: the method's file, or a file that it imports, has changed" in told
+    assert "was trained with other settings: the method's file, or a file that it imports, has changed" in told
     (here / "my_method.py").unlink()
     assert "put it back" in refused(capsys, "distill", "--resume", str(folder), "--quiet")
 
@@ -132,7 +132,7 @@ def test_the_experiment_puts_a_method_in_a_file_beside_soft_targets_and_the_base
 
 def test_method_is_a_flag_of_the_experiment_methods_alone(here, capsys):
     told = refused(capsys, "experiment", "data", "--method", "my_method.py:Sharper")
-    assert "--method is of the experiment methods, and not of data" in told
+    assert "--method is for the experiment methods, not for data" in told
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_weights_files_keep_the_scales_of_activations(tmp_path):
 def test_scales_that_no_training_can_have_left_are_refused(bits):
     data, model = grey(), student(grey())
     model.activation_bits = bits
-    with pytest.raises(ConfigError, match=r"the bits .* but needs 1 of them, from -32 to 32; have it forget them"):
+    with pytest.raises(ConfigError, match=r"the bits .* but needs 1 of them, from -32 to 32; remove them"):
         quantize(model, card_of(data), data.train_images)
 
 

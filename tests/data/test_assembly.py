@@ -51,7 +51,9 @@ def test_classes_are_counted_and_named():
 def test_without_a_test_part_one_sixth_of_each_class_becomes_it():
     labels = np.repeat([0, 1], [60, 30])
     images = np.arange(90, dtype=np.uint8)[:, None, None] * np.ones((90, 2, 2), np.uint8)  # its number in each pixel
-    with pytest.warns(Notice, match="toy: there is no test part, so a sixth of the images, 15 of 90, is held back"):
+    with pytest.warns(
+        Notice, match="toy: there is no test part, so a sixth of the images, 15 of 90, becomes the test part"
+    ):
         dataset, again = (assemble("toy", (images, labels), None, ("a", "b")) for _ in range(2))
     np.testing.assert_array_equal(np.bincount(dataset.test_labels), [10, 5])
     numbers = np.concatenate([dataset.train_images[:, 0, 0, 0], dataset.test_images[:, 0, 0, 0]])
@@ -76,5 +78,7 @@ def test_wrong_labels_are_refused(labels, message):
 
 
 def test_too_few_images_to_split():
-    with pytest.raises(DataError, match=r"toy: 3 images of 2 classes are too few to split .*at least two of each"):
+    with pytest.raises(
+        DataError, match=r"toy: 3 images of 2 classes are too few to take a test part from.*at least two of each"
+    ):
         assemble("toy", (numbered(3, 2, 2), np.array([0, 1, 0])), None)

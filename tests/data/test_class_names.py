@@ -35,7 +35,7 @@ def test_names_are_read_as_text_without_padding(tmp_path, names, expected):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["ant", "bee", "ant"], "classes 0 and 2 are both called 'ant'; give each class a name of its own"),
+        (["ant", "bee", "ant"], "classes 0 and 2 are both called 'ant'; give each class its own name"),
         (["ant", "bee", "ant "], "classes 0 and 2 are both called 'ant'"),
         ([b"ant", b"bee", b"bee"], "classes 1 and 2 are both called 'bee'"),
         (["ant", *ACCENTED], "classes 1 and 2 are both called"),
@@ -43,7 +43,7 @@ def test_names_are_read_as_text_without_padding(tmp_path, names, expected):
         (["ant", "  ", "cow"], "class 1 is called ''"),
         (["ant", "b" * 256, "cow"], "class 1 is called 'b*', but a name must be text of 1 to 255 characters"),
         (["ant", "b\x1b[31m", "cow"], r"class 1 is called 'b\\x1b\[31m', .* without control characters"),
-        ([b"ant", b"bee", b"caf\xe9"], r"class name 2 is the bytes b'caf\\xe9', which are no UTF-8"),
+        ([b"ant", b"bee", b"caf\xe9"], r"class name 2 is the bytes b'caf\\xe9', which are not UTF-8"),
         (["ant", "bee"], r"class_names has 2 names \(ant, bee\), but labels go up to 2; give one name for each class"),
         (["ant", "bee", "cow", "dog"], r"no training image has class 3 \('dog'\)"),
         ([], r"class_names has 0 names"),
@@ -97,7 +97,7 @@ def test_a_class_folder_whose_name_is_no_text_is_refused(tmp_path):
         (tmp_path / "dog").rename(tmp_path / os.fsdecode(b"caf\xe9"))
     except OSError:
         pytest.skip("this file system takes names of UTF-8 alone")
-    with pytest.raises(DataError, match=r"has a class folder 'caf\\xe9', whose name is no text") as caught:
+    with pytest.raises(DataError, match=r"has a class folder 'caf\\xe9', whose name is not valid text") as caught:
         load_dataset(tmp_path)
     assert str(caught.value).encode()
 
@@ -106,7 +106,7 @@ def test_class_folders_whose_names_look_alike_are_refused(tmp_path):
     plant(tmp_path, " ".join(("cat", *ACCENTED)))
     if len(list(tmp_path.iterdir())) < 3:
         pytest.skip("this file system takes both names for one")
-    with pytest.raises(DataError, match=r"names look alike: 'cafe\\u0301' and 'caf\\xe9'; put their pictures together"):
+    with pytest.raises(DataError, match=r"names look alike: 'cafe\\u0301' and 'caf\\xe9'; merge them, or rename one"):
         load_dataset(tmp_path)
 
 
@@ -121,5 +121,5 @@ def test_class_folders_that_differ_by_blanks_alone_are_refused(tmp_path):
     plant(tmp_path, "dog")
     for name in ("cat", "cat "):
         plant(tmp_path / name, ".")
-    with pytest.raises(DataError, match="classes 0 and 1 are both called 'cat '; give each class a name of its own"):
+    with pytest.raises(DataError, match="classes 0 and 1 are both called 'cat '; give each class its own name"):
         load_dataset(tmp_path)

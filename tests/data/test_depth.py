@@ -224,7 +224,9 @@ def test_a_folder_that_says_its_white_is_read(tmp_path):
 
 def test_pictures_that_differ_in_white_are_refused(tmp_path):
     pictures = [as_tiff(TWELVE, largest=4095), as_png(SIXTEEN), as_png(SIXTEEN), as_png(SIXTEEN)]
-    with pytest.raises(DataError, match=r"differ in what is white: 4095 in .*a.0\.tif, 65535 in .*a.2\.png; save"):
+    with pytest.raises(
+        DataError, match=r"have different values for white: 4095 in .*a.0\.tif, 65535 in .*a.2\.png; save"
+    ):
         load_dataset(folder_of(tmp_path, *pictures))
 
 

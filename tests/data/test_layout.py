@@ -124,7 +124,7 @@ def test_folders_below_a_class_belong_to_it(tmp_path, folders):
 def test_a_class_may_be_called_train_where_pictures_lie_directly_in_it(tmp_path, folders, names):
     plant(tmp_path, folders)
     if names is None:
-        with pytest.raises(DataError, match="car beside Trains, which would be left out"):
+        with pytest.raises(DataError, match="car beside Trains, which would not be read"):
             load_dataset(tmp_path)
         return
     dataset, said = quietly(load_dataset, tmp_path)
@@ -167,10 +167,16 @@ def test_a_part_with_a_single_class_is_not_entered(tmp_path):
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (classes_under("train", "training"), "train and training all sound like the training part: which is which"),
-        (classes_under("train", "test", "holdout"), "holdout and test all sound like the test part: which is which"),
-        (classes_under("train", "extra"), "has extra beside train, which would be left out"),
-        (classes_under("train", "test") + " previews", "has previews beside train, which would be left out"),
+        (
+            classes_under("train", "training"),
+            "train and training all sound like the training part: it is not clear whether these are parts",
+        ),
+        (
+            classes_under("train", "test", "holdout"),
+            "holdout and test all sound like the test part: it is not clear whether these are parts",
+        ),
+        (classes_under("train", "extra"), "has extra beside train, which would not be read"),
+        (classes_under("train", "test") + " previews", "has previews beside train, which would not be read"),
         (classes_under("test", "val"), "has a folder test and val but no train"),
         (classes_under("Testing"), "has a folder Testing but no train"),
         (classes_under("train") + " test/bird", r"test has the class 'bird', which .*train has not \(cat, dog\)"),

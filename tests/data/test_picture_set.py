@@ -54,7 +54,7 @@ def test_damaged_metadata_of_many_are_one_notice(tmp_path):
         data = bytearray(path.read_bytes())
         path.write_bytes(data[:33] + b"\0\0\0\1tEXtx\0\0\0\0" + data[33:])
     _, said = quietly(load_dataset, tmp_path)
-    assert "the metadata of 4 pictures are damaged; they are taken as they are stored" in said[0]
+    assert "the metadata of 4 pictures are damaged; they are used as they are stored" in said[0]
     assert "1.png" in said[0]
     assert len(said) == 2
 

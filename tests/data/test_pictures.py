@@ -158,7 +158,7 @@ def far_directory(data):
 @pytest.mark.parametrize("edit", [wrong_type, no_directory, far_directory, lambda data: b"\xff" * len(data)])
 def test_damaged_metadata_cost_the_rotation_alone_and_it_is_said(tmp_path, edit):
     path = with_exif(tmp_path / "photo.jpg", edit)
-    with pytest.warns(Notice, match=r"photo\.jpg: its metadata are damaged; it is taken as it is stored"):
+    with pytest.warns(Notice, match=r"photo\.jpg: its metadata are damaged; it is used as it is stored"):
         loaded = load_image(path, (1, 4, 6))[0]
     np.testing.assert_allclose(loaded.astype(int), GREY, atol=8)
 
@@ -195,7 +195,7 @@ def test_damaged_metadata_of_a_webp_cost_the_rotation_alone_and_it_is_said(tmp_p
     whole = path.read_bytes()
     at = whole.index(b"EXIF") + 8
     path.write_bytes(whole[:at] + bytes(edit(bytearray(whole[at:]))))
-    with pytest.warns(Notice, match=r"photo\.webp: its metadata are damaged; it is taken as it is stored"):
+    with pytest.warns(Notice, match=r"photo\.webp: its metadata are damaged; it is used as it is stored"):
         np.testing.assert_array_equal(load_image(path, (1, 4, 6))[0], GREY)
 
 

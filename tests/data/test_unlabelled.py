@@ -97,12 +97,15 @@ def test_images_are_resized_as_those_of_a_data_set(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": IMAGES, "b": IMAGES}, r"holds a \(30, 4, 5\) uint8, b \(30, 4, 5\) uint8: which are the images\?"),
-        ({"labels": LABELS}, r"holds labels \(30,\) int64: which are the images"),
+        (
+            {"a": IMAGES, "b": IMAGES},
+            r"holds a \(30, 4, 5\) uint8, b \(30, 4, 5\) uint8, and it is not clear which are the images",
+        ),
+        ({"labels": LABELS}, r"holds labels \(30,\) int64, and it is not clear which are the images"),
         ({"images": LABELS}, "which are the images"),
         ({"images": IMAGES * 1.0}, "float images must lie in 0-1"),
         ({"images": IMAGES.astype(int)}, "images are int64"),
-        ({}, "holds nothing: which are the images"),
+        ({}, "holds nothing, and it is not clear which are the images"),
     ],
 )
 def test_what_is_no_stack_of_images_is_refused(tmp_path, arrays, message):

@@ -37,7 +37,7 @@ def test_a_newer_run_that_has_not_ended_is_told(tmp_path):
     ended = run(tmp_path / "ended", *NAMES, at=1000)
     run(tmp_path / "under way", "teacher", ended=False, at=2000)
     run(tmp_path / "given up", ended=False, at=500)
-    with pytest.warns(Notice, match=r"ended answers, the newest .*; newer: '\S*under way' has not ended$"):
+    with pytest.warns(Notice, match=r"ended is used, the newest .*; newer folders: '\S*under way' has not ended$"):
         assert newest_run(tmp_path) == ended
 
 

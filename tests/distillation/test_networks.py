@@ -79,7 +79,7 @@ def test_no_batch_of_one_image_where_students_learn_with_batch_norm(recipe, size
     for allowed in (batched, replace(normed, student=replace(normed.student, hidden=())), *([normed] if fine else [])):
         Job(allowed, tmp_path / "allowed", networks.prepared(allowed))
     if not fine:
-        with pytest.raises(ConfigError, match=rf"batch_size is {size}, and of 162 images one is left alone"):
+        with pytest.raises(ConfigError, match=rf"batch_size is {size}, so of 162 images a single one is left"):
             Job(normed, tmp_path / "refused", networks.prepared(normed))
         assert not (tmp_path / "refused").exists()
 

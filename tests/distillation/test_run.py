@@ -147,7 +147,9 @@ def test_other_data_are_refused_wherever_they_lie(results, recipe, folder, tmp_p
     if not results:
         unfinished(folder)
     other = write_data(tmp_path / "other.npz", count=264)
-    with pytest.raises(CheckpointError, match=r"teacher\.safetensors was trained otherwise: the training images are"):
+    with pytest.raises(
+        CheckpointError, match=r"teacher\.safetensors was trained with other settings: the training images are"
+    ):
         run.distill(replace(recipe, data=str(other)), folder)
     assert load_dataset(str(other)).classes == load_dataset(recipe.data).classes
 
@@ -164,7 +166,7 @@ def test_results_are_not_told_again_as_those_of_other_test_images(again, recipe,
     before = (folder / "results.json").read_bytes()
     other = replace(recipe, data=with_other_tests(recipe.data, tmp_path / "other.npz"))
     with pytest.raises(
-        ConfigError, match=r"has results on other test images than \S*other\.npz has now; restore those"
+        ConfigError, match=r"has results on other test images than \S*other\.npz has now; restore the old images"
     ):
         again(other, folder)
     assert (folder / "results.json").read_bytes() == before
@@ -190,7 +192,9 @@ def test_a_given_teacher_is_known_by_its_weights_and_not_by_their_place(recipe, 
     model.vector[0] += 1
     save_model(moved, model, card)
     for broken in (tmp_path / "x", unfinished(tmp_path / "x")):
-        with pytest.raises(CheckpointError, match=r"teacher.safetensors was trained otherwise: the weights given"):
+        with pytest.raises(
+            CheckpointError, match=r"teacher.safetensors was trained with other settings: the weights given"
+        ):
             run.distill(taught if broken is None else again, broken)
     assert weights(tmp_path / "x") == before
 
@@ -198,7 +202,7 @@ def test_a_given_teacher_is_known_by_its_weights_and_not_by_their_place(recipe, 
 def test_a_trained_teacher_is_not_overwritten_by_a_given_one(recipe, ended, folder):
     given = replace(recipe, teacher=replace(recipe.teacher, weights=str(ended / "student_baseline.safetensors")))
     before = weights(folder)
-    with pytest.raises(CheckpointError, match=r"teacher\.safetensors was trained otherwise"):
+    with pytest.raises(CheckpointError, match=r"teacher\.safetensors was trained with other settings"):
         run.distill(given, unfinished(folder))
     assert weights(folder) == before
 

@@ -93,5 +93,5 @@ def test_a_bright_background_gets_a_word_where_nothing_is_cut_out(card, tmp_path
 
 def test_two_characters_in_a_picture_get_a_word(digit, tmp_path):
     plane = np.pad(np.hstack([digit, digit]), 30).repeat(3, 0).repeat(3, 1)
-    with pytest.warns(Notice, match="p.png seems to show 2 characters; the models take them for one"):
+    with pytest.warns(Notice, match="p.png seems to show 2 characters; the models treat them as one"):
         seen_in(saved(tmp_path / "p.png", 255 - plane), DIGITS, Ways())

@@ -177,7 +177,9 @@ def test_batch_norm_behind_a_pooling_is_folded_past_it_unless_it_turns_a_channel
     norm.params["weight"][...] = np.abs(norm.params["weight"])
     assert far(model, networks.card_of(data), data) < 0.08
     norm.params["weight"][2] = -0.5
-    with pytest.raises(ConfigError, match=r"layer 2, BatchNorm2d.* turns channel 2 round \(its weight is negative\)"):
+    with pytest.raises(
+        ConfigError, match=r"layer 2, BatchNorm2d.* turns channel 2 upside down \(its weight is negative\)"
+    ):
         quantize(model, networks.card_of(data), data.train_images)
 
 

@@ -40,7 +40,7 @@ def test_a_folder_is_copied_and_nothing_else_of_it(folder, tmp_path):
 
 def test_a_package_that_is_another_one_is_refused_by_its_hash(folder):
     (folder / "numpy.whl").write_bytes(b"numpy!")
-    with pytest.raises(ConfigError, match=r"numpy\.whl is not the file whose SHA-256 .*download it again"):
+    with pytest.raises(ConfigError, match=r"numpy\.whl does not have the SHA-256 .*download it again"):
         check_folder(folder)
 
 

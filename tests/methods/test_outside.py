@@ -206,7 +206,7 @@ def test_a_class_that_is_no_method_yet_says_what_it_lacks():
     for kind, words in (
         (Open, "the class Open lacks soft, which its base leaves open"),
         (Undecorated, r"beta is no setting yet; write @dataclass\(frozen=True\) above class Undecorated"),
-        (Plain, r"the setting beta says neither .* beta: float = setting\(1.0, 'what it is'\)"),
+        (Plain, r"the setting beta needs a default and a description.* beta: float = setting\(1.0, 'what it is'\)"),
     ):
         with pytest.raises(ConfigError, match=words):
             build(kind, {})
@@ -215,7 +215,7 @@ def test_a_class_that_is_no_method_yet_says_what_it_lacks():
 
 def test_a_method_object_takes_no_settings_beside_it():
     with pytest.raises(
-        ConfigError, match=r"its settings are its own, and alpha .*write method=SoftTargets\(alpha=...\)"
+        ConfigError, match=r"which has its own settings, so alpha .*write method=SoftTargets\(alpha=...\)"
     ):
         taught(SoftTargets(), alpha=0.5)
 

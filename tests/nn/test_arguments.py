@@ -81,8 +81,8 @@ POOLINGS = {
 }
 POOLINGS["global, without pixels"] = (lambda: global_avg_pool2d(X[..., :0]), ShapeError, "without a single pixel")
 NORMS = {
-    "an empty batch": (lambda: normalize(ROWS[:0], ONE, ZERO, (0,), 1e-5), ShapeError, "has 0 values behind each mean"),
-    "a batch of one": (lambda: normalize(ROWS[:1], ONE, ZERO, (0,), 1e-5), ShapeError, "has 1 values behind each mean"),
+    "an empty batch": (lambda: normalize(ROWS[:0], ONE, ZERO, (0,), 1e-5), ShapeError, "has 0 values for each mean"),
+    "a batch of one": (lambda: normalize(ROWS[:1], ONE, ZERO, (0,), 1e-5), ShapeError, "has 1 values for each mean"),
     "no axes": (lambda: normalize(ROWS, ONE, ZERO, (), 1e-5), ShapeError, r"no mean over the axes \(\)"),
     "an axis too many": (lambda: normalize(ROWS, ONE, ZERO, (2,), 1e-5), ShapeError, r"no mean over the axes \(2,\)"),
     "an axis twice": (

@@ -261,8 +261,8 @@ def test_a_cell_of_another_teacher_is_not_gone_on_with(data, tmp_path):
         (tmp_path / "cells" / path).unlink()
     found = run([[replace(teachers[0], recipe=other)], [students[1]]], tmp_path)
     assert (
-        "distilled-seed0/student_distilled.safetensors was trained otherwise: the teacher's weights are others"
-        in (found.failed["distilled-seed0"])
+        "distilled-seed0/student_distilled.safetensors was trained with other settings: the teacher's weights are "
+        "others" in (found.failed["distilled-seed0"])
     )
 
 

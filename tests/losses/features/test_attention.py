@@ -70,7 +70,9 @@ def test_without_places_there_is_no_attention_and_the_error_says_what_works():
 
 
 def test_maps_of_two_sizes_are_refused():
-    with pytest.raises(ShapeError, match="fs has maps of 2x5, but ft of 5x2; tap layers where height and width are"):
+    with pytest.raises(
+        ShapeError, match="fs has maps of 2x5, but ft of 5x2; tap layers with the same height and width"
+    ):
         attention_transfer(FS, FT.reshape(3, 6, 5, 2))
 
 

@@ -32,7 +32,7 @@ def maps(N=4, dtype="float64", channels=3):
 
 @EVERY
 def test_two_batches_are_refused(name):
-    with pytest.raises(ShapeError, match="fs has 4 samples, but ft has 5: both must come from one batch"):
+    with pytest.raises(ShapeError, match="fs has 4 samples, but ft has 5: both must come from the same batch"):
         call(name, maps(4), maps(5))
 
 
