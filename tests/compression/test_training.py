@@ -217,10 +217,10 @@ def test_evaluating_the_weights_file_in_float32_says_that_it_was_trained_otherwi
     with job_of(recipe(squares, quantize="int4"), tmp_path / "run") as job:
         trained(job, "student_baseline")
     path = tmp_path / "run" / "student_baseline.safetensors"
-    with pytest.warns(Notice, match="trained to answer in whole numbers"):
+    with pytest.warns(Notice, match="trained with whole numbers"):
         measure_files([path], str(squares), None, choose("numpy"), map)
     Image.fromarray(grey().test_images[0, 0]).save(tmp_path / "picture.png")
-    with pytest.warns(Notice, match="the baseline was trained to answer in whole numbers"):
+    with pytest.warns(Notice, match="the baseline was trained with whole numbers"):
         predictions({"baseline": load_model(path)}, [tmp_path / "picture.png"])
 
 

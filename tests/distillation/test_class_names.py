@@ -70,7 +70,9 @@ def test_other_names_are_refused_with_both_lists(theirs, ours, words):
 
 def test_classes_that_are_numbers_count_in_their_order_and_it_is_said():
     names = "t-shirt", "trouser", "pullover", "dress"
-    with pytest.warns(Notice, match=r"d has numbers .* order counts: 0 is 't-shirt', 1 is 'trouser', .*, \.\.\."):
+    with pytest.warns(
+        Notice, match=r"d has numbers .* order of the classes is used: 0 is 't-shirt', 1 is 'trouser', .*, \.\.\."
+    ):
         assert match(names, ("0", "1", "2", "3"), "m", "d") == (0, 1, 2, 3)
     with pytest.warns(
         Notice, match=r"m has numbers as class names, so the order of the classes is used: 0 is 't-shirt'"

@@ -45,7 +45,9 @@ def test_a_newer_run_of_one_model_is_passed_over(tmp_path):
     whole = run(tmp_path / "whole", *NAMES, at=1000)
     run(tmp_path / "one", "teacher", at=2000)
     run(tmp_path / "none", at=3000)
-    with pytest.warns(Notice, match=r"whole answers, .*newer: \S*none holds no models; \S*one holds only the teacher$"):
+    with pytest.warns(
+        Notice, match=r"whole is used, .*newer folders: \S*none holds no models; \S*one holds only the teacher$"
+    ):
         assert newest_run(tmp_path) == whole
 
 

@@ -103,5 +103,5 @@ def test_a_recipe_made_to_do_harm_is_refused_in_a_line_and_a_moment(text, tmp_pa
 @pytest.mark.parametrize("data", [b"\xff\xfes\0e\0", b"seed = '\xe9'", b"\x00"])
 def test_bytes_that_are_no_text_are_refused(data, tmp_path):
     (tmp_path / "bad.toml").write_bytes(data)
-    with pytest.raises(ConfigError, match=r"bad\.toml is not T|bad\.toml is not text in UTF-8"):
+    with pytest.raises(ConfigError, match=r"bad\.toml is not a recipe in T|bad\.toml is not text in UTF-8"):
         read_recipe(tmp_path / "bad.toml")

@@ -535,6 +535,6 @@ def test_nothing_and_other_data_and_a_folder_that_is_not_there_are_refused(trio,
         write_page({"teacher": trio["student_distilled"]}, digits, tmp_path / "none" / "page.html")
     banned = flat.copy()
     banned.vector[-1] = -np.inf
-    with pytest.raises(ConfigError, match="answers minus infinity"):
+    with pytest.raises(ConfigError, match="returns minus infinity"):
         write_page({"teacher": (banned, card)}, digits, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
