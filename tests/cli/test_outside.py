@@ -144,7 +144,7 @@ def test_method_is_a_flag_of_the_experiment_methods_alone(here, capsys):
         ("x = 3\n", ":x", "bad.py:x is of type int, but must be a subclass of minikd.methods.Method"),
         ("class X: pass\n", ":X", "bad.py:X is the class X, but must be a subclass"),
         ("def f(z, v): pass\n", ":f", "f takes (z, v), but must take (student_logits, teacher_logits, labels)"),
-        ("def f(z, v, y): pass\ndef g(z, v, y): pass\n", "", "bad.py leaves open which is the method"),
+        ("def f(z, v, y): pass\ndef g(z, v, y): pass\n", "", "bad.py does not tell which is the method"),
         ("def f(z, v, y): return z.sum(), z[:, 0]\n", ":f", "a gradient of shape (6,), but the logits have (6, 3)"),
         ("def f(z, v, y): return 0.0 * z.sum(), z * float('nan')\n", ":f", "NaN or infinity in its gradient"),
         (

@@ -52,7 +52,7 @@ def test_the_report_fits_a_terminal(run):
     ("source", "name", "message"),
     [
         ("", ":kd_loss", "has no 'kd_loss'"),
-        ("def one(z, v): return 0\ndef two(z, v): return 0", "", "leaves open which function is the loss"),
+        ("def one(z, v): return 0\ndef two(z, v): return 0", "", "does not tell which function is the loss"),
         ("def kd_loss(x): return 0", ":kd_loss", "which are the teacher's logits?"),
         ("def kd_loss(z, v, y, T, alpha, beta): return 0", ":kd_loss", "needs 'beta', whose meaning is not known"),
         ("kd_loss = 3", ":kd_loss", "is a int, but a loss must be a function"),

@@ -143,7 +143,7 @@ def test_a_shape_that_does_not_fit_is_explained():
         ("nowhere.py:Dense", "nowhere.py does not exist"),
         (":Dense", "is a folder"),
         ("dense.py:Dens", "did you mean Dense"),
-        ("dense.py", "leaves open what to check"),
+        ("dense.py", "does not tell what to check"),
         ("dense.py:number", "without forward and backward methods"),
         ("dense.py:NeedsSizes", r"cannot be made without inputs, outputs.*layer = NeedsSizes\(\.\.\.\)"),
         ("elementwise.py:alone", r"has no alone_backward\(dy, cache\)"),
