@@ -1,9 +1,9 @@
-"""Optimisers as pure arithmetic on one flat vector.
+"""Optimisers: arithmetic on one flat vector.
 
-All parameters of a model are views of one vector, so an optimiser needs no loop over layers. It is a value without
-memory of its own: `init` makes the state as a dictionary of arrays, which a checkpoint saves as it is, and `step`
-changes the parameters and that state in place. On NumPy a step walks through the vectors in blocks that stay in the
-cache while the dozen operations of the rule pass over them; on CuPy the rule is one kernel.
+All parameters of a model are views of one vector, so an optimiser needs no loop over layers. The optimiser object
+itself holds only settings. `init` makes the state, a dictionary of arrays, which a checkpoint saves as it is. `step`
+changes the parameters and the state in place. On NumPy, a step goes through the vectors block by block. A block stays
+in the cache during the dozen operations of the rule. On CuPy, the rule is one kernel.
 """
 
 import math
@@ -22,28 +22,28 @@ from minikd.typing import Floats
 
 Vector = npt.NDArray[np.number]
 State = dict[str, Vector]
-"""What an optimiser remembers: "step", the steps taken (int64, shape (), always on the host), and its vectors."""
+"""An optimiser's state: "step", the number of steps taken (int64, shape (), always on the host), and its vectors."""
 
 BLOCK = 32_768
-"""Elements in a block. Adam touches five arrays: 640 KiB in float32, which fits a core's L2 cache of 1 MiB or more."""
+"""Elements in a block. Adam uses five arrays: 640 KiB in float32, which fits a core's L2 cache of 1 MiB or more."""
 
 FLUSH_EVERY = 64
-"""Every so many steps, subnormal numbers in the optimiser's vectors are set to 0.
+"""After this many steps, subnormal numbers in the optimiser's vectors are set to 0.
 
-A mean or velocity decays towards 0 where the gradient stays 0, as for a unit that died. Below 1.2e-38 a float32 is
-subnormal. The processor needs a hundred cycles for such a number, and multiplied by 0.9 the smallest ones round back to
-themselves, so they would stay. Setting them to 0 does not change a bit of the weights.
+If a gradient stays 0, as for a unit that is never active, its mean or velocity decays towards 0. Below 1.2e-38, a
+float32 is subnormal, and the processor needs a hundred cycles for an operation on it. The smallest subnormal numbers
+times 0.9 round to themselves, so they would never become 0. Setting them to 0 changes no bit of the weights.
 """
 
 NAMES = ("sgd", "nesterov", "adam", "adamw")
 
 
 class Numbers(NamedTuple):
-    """What a step's rule needs beside the vectors.
+    """The numbers that the rule of a step needs in addition to the vectors.
 
     rate: the learning rate, with Adam's correction. eps: Adam's ε, with its correction. shrink: the factor of every
-    weight, for decoupled decay. decay: λ of weight decay in the gradient. tiny: what is smaller is set to 0 in the
-    optimiser's vectors; 0 in most steps, see `FLUSH_EVERY`.
+    weight, for decoupled weight decay. decay: λ of weight decay in the gradient. tiny: smaller numbers in the
+    optimiser's vectors are set to 0; it is 0 in most steps, see `FLUSH_EVERY`.
     """
 
     rate: float
@@ -54,7 +54,7 @@ class Numbers(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """What the training loop needs of an optimiser."""
+    """The methods that the training loop calls."""
 
     def init(self, params: Floats) -> State:
         """Return the state before the first step, on the device and in the dtype of `params`."""
@@ -67,19 +67,19 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent with momentum (Polyak 1964), Nesterov's or none; as torch.optim.SGD, dampening 0.
+    """Stochastic gradient descent with Polyak's momentum (1964), Nesterov's or none; as torch.optim.SGD.
 
         g ← ∂L/∂w + λ w                  weight decay λ as the gradient of λ/2 |w|²
         u ← μ u + g                      the velocity; u = 0 at first, so the first velocity is the gradient
         w ← w − η u                      Polyak: "Some methods of speeding up the convergence of iteration methods"
         w ← w − η (g + μ u)              Nesterov: the gradient where the velocity is about to lead
 
-    Nesterov (1983) takes the gradient at the point w − η μ u. The rule above is that method written for the
-    look-ahead point, which is then the point that is stored: Sutskever et al. (2013, "On the importance of
-    initialization and momentum in deep learning", equations 3 and 4), with the change of variable of Bengio et al.
-    (2013, "Advances in optimizing recurrent networks", section 3.5).
+    Nesterov (1983) takes the gradient at the look-ahead point, w − η μ u. The rule above is the same method, but stores
+    the look-ahead point instead of w: Sutskever et al. (2013, "On the importance of initialization and momentum in deep
+    learning", equations 3 and 4), with the change of variable of Bengio et al. (2013, "Advances in optimizing recurrent
+    networks", section 3.5).
 
-    Raises `ConfigError` for momentum outside [0, 1), negative weight decay, and Nesterov without momentum.
+    Raises `ConfigError` for a momentum outside [0, 1), a negative weight decay, and Nesterov without momentum.
     """
 
     momentum: float = 0.0
@@ -93,7 +93,7 @@ class SGD:
             raise ConfigError("SGD: nesterov needs momentum, but momentum is 0; use momentum=0.9 or nesterov=False")
 
     def init(self, params: Floats) -> State:
-        """Return the step count, and the velocity where there is momentum."""
+        """Return the step count and, with momentum, the velocity."""
         return _state(params, ("velocity",) if self.momentum else ())
 
     def step_by_table(self, params: Floats, grads: Floats, state: State, table: object) -> None:
@@ -101,7 +101,7 @@ class SGD:
         device_kernels().sgd_by_table(params, grads, state.get("velocity"), float(self.momentum), self.nesterov, table)
 
     def numbers(self, t: int, lr: float, params: Floats) -> Numbers:
-        """Return what the rule needs of step t = 1, 2, … beside the vectors."""
+        """Return the numbers of step t = 1, 2, …."""
         return Numbers(lr, 0.0, 1.0, float(self.weight_decay), _tiny_at(t, params))
 
     def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
@@ -115,7 +115,7 @@ class SGD:
             return
         for (p, g, *velocity), (decayed, s) in _blocks([params, grads, *vectors], scratch=2):
             g = _add_decay(g, p, self.weight_decay, out=decayed)
-            for u in velocity:  # one, or none without momentum
+            for u in velocity:  # one velocity, or none without momentum
                 if numbers.tiny:
                     _flush(u, s)
                 xp.multiply(u, momentum, out=u)  # u ← μ u + g
@@ -136,16 +136,16 @@ class Adam:
         g ← ∂L/∂w + λ w                  weight decay λ as the gradient of λ/2 |w|²
         m ← β₁ m + (1 − β₁) g            running mean of the gradient, m = 0 at first
         v ← β₂ v + (1 − β₂) g²           running mean of its square, v = 0 at first
-        m̂ = m / (1 − β₁ᵗ)                started at 0, both means are too small by exactly these factors
+        m̂ = m / (1 − β₁ᵗ)                both means start at 0, so they are too small by exactly these factors
         v̂ = v / (1 − β₂ᵗ)                at step t = 1, 2, …
         w ← w − η m̂ / (√v̂ + ε)           ε outside the root
 
-    The first step is η g / (|g| + ε): the sign of the gradient, whatever its size. To save two passes over the vector,
-    c = √(1 − β₂ᵗ) is moved out of the root, as at the end of the paper's section 2:
+    The first step is η g / (|g| + ε): the sign of the gradient times η, whatever the gradient's size. To save two
+    passes over the vector, c = √(1 − β₂ᵗ) is moved out of the root, as at the end of the paper's section 2:
 
         η m̂ / (√v̂ + ε) = η c / (1 − β₁ᵗ) · m / (√v + ε c)
 
-    Raises `ConfigError` for a beta outside [0, 1), ε ≤ 0, and negative weight decay.
+    Raises `ConfigError` for a beta outside [0, 1), ε ≤ 0, and a negative weight decay.
     """
 
     betas: tuple[float, float] = (0.9, 0.999)
@@ -153,7 +153,7 @@ class Adam:
     weight_decay: float = 0.0
 
     decoupled: ClassVar[bool] = False
-    """True where weight decay shrinks the weights directly and never enters the gradient's means."""
+    """True if weight decay shrinks the weights directly and is not part of the gradient's means."""
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -174,7 +174,7 @@ class Adam:
         device_kernels().adam_by_table(params, grads, state["m"], state["v"], tuple(map(float, self.betas)), table)
 
     def numbers(self, t: int, lr: float, params: Floats) -> Numbers:
-        """Return what the rule needs of step t = 1, 2, … beside the vectors: rate and ε hold the corrections."""
+        """Return the numbers of step t = 1, 2, …; rate and ε include the corrections."""
         beta1, beta2 = map(float, self.betas)
         c = math.sqrt(1 - beta2**t)
         rate, eps = lr * c / (1 - beta1**t), float(self.eps) * c
@@ -218,8 +218,8 @@ class AdamW(Adam):
 
         w ← (1 − η λ) w                  before Adam's step, which sees the plain gradient
 
-    In Adam the decay λ w is divided by √v̂ like the rest of the gradient, so that the weights with the largest
-    gradients decay least; here every weight decays by the same factor.
+    In Adam, the decay λ w is divided by √v̂ like the rest of the gradient, so the weights with the largest gradients
+    decay least. Here every weight decays by the same factor.
     """
 
     weight_decay: float = 0.01
@@ -254,7 +254,7 @@ def _state(params: Floats, names: tuple[str, ...]) -> State:
 
 
 def _blocks(vectors: list[Vector], scratch: int) -> Iterator[tuple[list[Vector], list[Vector]]]:
-    """Yield the same stretch of every vector, with that many scratch arrays of its length, until all is covered.
+    """Yield the same block of every vector, with `scratch` scratch arrays of its length, block after block.
 
     The operations are elementwise, so the length of a block cannot change a bit of the result.
     """
@@ -267,7 +267,7 @@ def _blocks(vectors: list[Vector], scratch: int) -> Iterator[tuple[list[Vector],
 
 
 def _add_decay(g: Vector, p: Vector, weight_decay: float, out: Vector) -> Vector:
-    """Return g + λ w in `out`, or `g` itself where λ is 0."""
+    """Return g + λ w in `out`, or `g` itself if λ is 0."""
     if weight_decay == 0:
         return g
     xp = module_of(g)
@@ -285,7 +285,7 @@ def _flush(vector: Vector, s: Vector) -> None:
 
 
 def _tiny_at(t: int, vector: Vector) -> float:
-    """Return below what the optimiser's vectors are set to 0 in step t."""
+    """Return the number below which the optimiser's vectors are set to 0 in step t."""
     return _tiny(vector) if t % FLUSH_EVERY == 0 else 0.0
 
 
@@ -295,7 +295,7 @@ def _tiny(vector: Vector) -> float:
 
 
 def _check_step(optimizer: Optimizer, params: Floats, grads: Floats, state: State, lr: float) -> list[str]:
-    """Refuse arguments that do not belong together; return the names of the state's vectors."""
+    """Refuse arguments that do not fit each other. Return the names of the state's vectors."""
     where = f"{type(optimizer).__name__}.step"
     if not 0 <= number(lr) < math.inf:
         raise ConfigError(f"{where}: the learning rate is {lr!r}, but must be finite and not below 0")

@@ -1,8 +1,8 @@
-"""Which array library an array belongs to, and how to move one. Nothing else in the package knows that CuPy exists.
+"""Finds the library of an array, and moves arrays. No other file of the package names CuPy.
 
-The engine's functions find their library from the array they receive (`module_of`), never from a global switch: the
-flag `--backend` only decides where arrays are *put* (`Backend.put`). So `import minikd` never imports CuPy, and NumPy
-and CuPy models can live in one process.
+A function of the engine asks for the library of the array that it gets (`module_of`). There is no global switch: the
+flag `--backend` only decides where arrays are *put* (`Backend.put`). So `import minikd` does not import CuPy, and one
+process can have NumPy models and CuPy models.
 """
 
 import sys
@@ -40,27 +40,27 @@ CHOICES = ("auto", "numpy", "cupy")
 
 
 def module_of(x: object) -> ModuleType:
-    """Return `numpy` or `cupy`, whichever made `x`. A CuPy array can exist only if CuPy was imported already."""
+    """Return the library that made `x`, `numpy` or `cupy`. CuPy arrays exist only if CuPy has been imported."""
     cupy = sys.modules.get("cupy")
     return cupy if cupy is not None and isinstance(x, cupy.ndarray) else np
 
 
 def address_of(x: Array) -> int:
-    """Return where in the host's memory, or the device's, the first element of `x` lies."""
+    """Return the address of the first element of `x`, in the memory of the host or of the device."""
     address: int = x.ctypes.data if module_of(x) is np else x.data.ptr  # type: ignore[attr-defined]
     return address
 
 
 def special_of(x: object) -> ModuleType:
-    """Return the special functions (erf) that take `x`: scipy.special, or its twin for CuPy's arrays."""
+    """Return the special functions (erf) for `x`: scipy.special, or CuPy's version of it."""
     return import_module("scipy.special" if module_of(x) is np else "cupyx.scipy.special")
 
 
 def kernels_of(x: object) -> ModuleType | None:
-    """Return the engine's own kernels for `x`: `minikd.backends.cuda` for a device's array, compiled loops for NumPy's.
+    """Return the engine's kernels for `x`: `minikd.backends.cuda` for CuPy's arrays, compiled loops for NumPy's.
 
-    None where NumPy's lines do the work: Numba, the extra `fast`, is not there, or `x` is of another dtype than the
-    engine computes in.
+    Return None if the NumPy code must do the work: if Numba (the extra `fast`) is not installed, or if the engine does
+    not compute in the dtype of `x`.
     """
     if module_of(x) is not np:
         return device_kernels()
@@ -68,12 +68,12 @@ def kernels_of(x: object) -> ModuleType | None:
 
 
 def device_kernels() -> ModuleType:
-    """Return the engine's kernels for CuPy's arrays, `minikd.backends.cuda`; only where CuPy is in use."""
+    """Return the engine's kernels for CuPy's arrays, `minikd.backends.cuda`. This needs CuPy."""
     return import_module("minikd.backends.cuda")
 
 
 def to_host(x: ArrayT) -> ArrayT:
-    """Return `x` as a NumPy array: `x` itself, or a copy off the device (which waits for the device to finish)."""
+    """Return `x` as a NumPy array: `x` itself, or a copy from the device, for which the host waits."""
     cupy = sys.modules.get("cupy")
     if cupy is None:
         return x
@@ -83,13 +83,13 @@ def to_host(x: ArrayT) -> ArrayT:
 
 @dataclass(frozen=True)
 class Backend:
-    """Where arrays are put: `name` is "numpy" or "cupy", `reason` says in a sentence why this one was taken."""
+    """Where arrays are put: `name` is "numpy" or "cupy", and `reason` says why it was chosen."""
 
     name: str
     reason: str
 
     def put(self, x: ArrayT) -> ArrayT:
-        """Return `x` on this backend's device: `x` itself where it is there already."""
+        """Return `x` on this backend's device: `x` itself if it is already there."""
         if self.name == "numpy":
             return to_host(x)
         with device_errors():
@@ -100,8 +100,9 @@ class Backend:
 def choose(flag: str = "auto") -> Backend:
     """Return the backend for `--backend auto|numpy|cupy`.
 
-    "auto" takes CuPy only where a device answers, and never fails; "cupy" raises `BackendError` with the fix where
-    CuPy is missing, finds no device, is built for another CUDA than the driver's, or the device's memory is full.
+    "auto" chooses CuPy if a device works, and otherwise NumPy. "cupy" raises `BackendError` with the fix if CuPy is
+    missing, finds no device, or was built for another CUDA version than the driver's, or if the device's memory is
+    full.
     """
     if flag not in CHOICES:
         raise ConfigError(f"backend is {flag!r}, but must be one of {', '.join(CHOICES)}")
@@ -117,9 +118,9 @@ def choose(flag: str = "auto") -> Backend:
 
 
 def cupy_problem() -> str | None:
-    """Say why CuPy cannot be used here, with the fix; None where a kernel ran on a device.
+    """Return why CuPy cannot be used here, with the fix, or None if a kernel ran on a device.
 
-    "It imports" is not "a GPU answers": only a computed value proves the second.
+    CuPy can be imported without a GPU. Only a value that the device computed shows that it works.
     """
     try:
         cupy = import_module("cupy")
@@ -146,7 +147,7 @@ def cupy_problem() -> str | None:
             (ones @ ones + 1).sum().item()  # (2, 2) = (2, 2) @ (2, 2): cuBLAS is loaded at the first product
     except BackendError as error:
         return str(error)
-    except Exception as error:  # a failed compilation and a missing library share no nearer base class
+    except Exception as error:  # a failed compilation and a missing library have no other common base class
         return (
             f"CuPy could not run a kernel and a matrix product on the device: its CUDA {built} libraries are missing "
             f"or do not fit; install them with pip install {extra_for(built)} ({error})"
@@ -155,22 +156,23 @@ def cupy_problem() -> str | None:
 
 
 def device_name() -> str:
-    """Return the name of the device that answers."""
+    """Return the name of the device."""
     runtime = import_module("cupy").cuda.runtime
     name: bytes = runtime.getDeviceProperties(runtime.getDevice())["name"]
     return name.decode()
 
 
 def extra_for(cuda: int) -> str:
-    """Return the extra that installs CuPy, with CUDA's libraries, for a major version of CUDA."""
+    """Return the extra that installs CuPy and CUDA's libraries for a major version of CUDA."""
     return "'minikd[gpu]'" if cuda <= 12 else f"'minikd[gpu-cuda{cuda}]'"
 
 
 @contextmanager
 def device_errors() -> Iterator[None]:
-    """Turn CuPy's errors of the device, wherever they happen inside, into a `BackendError` with the fix.
+    """Turn CuPy's errors of the device inside the `with` block into a `BackendError` with the fix.
 
-    A device works on while the host goes on, so a kernel's error shows at a later call than the one that made it.
+    The host does not wait for the device. So the error of a kernel appears at a later call than the one that launched
+    it.
     """
     try:
         yield
@@ -192,5 +194,5 @@ def device_errors() -> Iterator[None]:
 
 
 def of_cupy(error: Exception) -> bool:
-    """Return True for an error of CuPy's own, or of CUDA through it."""
+    """Return True for an error of CuPy, or of CUDA that CuPy reports."""
     return type(error).__module__.startswith("cupy")

@@ -1,7 +1,7 @@
-"""What works on NumPy's arrays: loops compiled by Numba where the extra `fast` is installed, else NumPy's own lines.
+"""Chooses what computes on NumPy's arrays: loops that Numba compiles, if the extra `fast` is installed, else NumPy.
 
-NumPy's lines are the reference. The loops do the same in fewer passes and may round otherwise in the last bits. The
-environment variable MINIKD_LOOPS=numpy switches them off.
+The NumPy code is the reference. The loops compute the same in fewer passes, and the last bits may be rounded
+differently. The environment variable MINIKD_LOOPS=numpy switches the loops off.
 """
 
 import os
@@ -18,17 +18,20 @@ from minikd.errors import ConfigError
 VARIABLE, CHOICES = "MINIKD_LOOPS", ("compiled", "numpy")
 
 _alone = 0
-"""How many `numpy_alone` are open. A number of the process, and no context's: worker threads must see it too."""
+"""How many `numpy_alone` blocks are open.
+
+It is one number for the whole process, because worker threads must see it too.
+"""
 
 
 def host_loops() -> ModuleType | None:
-    """Return the compiled loops, `minikd.backends.loops`, or None where NumPy works alone."""
+    """Return the compiled loops, `minikd.backends.loops`, or None if NumPy does all the work."""
     return None if _alone else _loops()
 
 
 @contextmanager
 def numpy_alone() -> Iterator[None]:
-    """Have NumPy's lines do all the work of this process until the end: for comparing the two."""
+    """Inside the `with` block, NumPy does all the work of this process, so that the two can be compared."""
     global _alone
     _alone += 1
     try:
@@ -38,7 +41,7 @@ def numpy_alone() -> Iterator[None]:
 
 
 def which_loops() -> str:
-    """Return who runs the loops, in a few words: "compiled by Numba 0.61.0", or "NumPy: " and why."""
+    """Return what runs the loops, in a few words: "compiled by Numba 0.61.0", or "NumPy: " and the reason."""
     if _loops() is not None and not _alone:
         return f"compiled by Numba {import_module('numba').__version__}"
     return f"NumPy: {_obstacle() or 'asked for by this program'}"
@@ -46,7 +49,7 @@ def which_loops() -> str:
 
 @cache
 def _loops() -> ModuleType | None:
-    """Import the loops once. Says so where Numba is there and does not fit."""
+    """Import the loops once. If Numba is installed but does not fit, say so."""
     if _obstacle() is None:
         return import_module("minikd.backends.loops")
     if _unfit() is not None:
@@ -56,7 +59,7 @@ def _loops() -> ModuleType | None:
 
 @cache
 def _obstacle() -> str | None:
-    """Say why the loops are not used; None where they are."""
+    """Return why the loops are not used, or None if they are used."""
     wanted = os.environ.get(VARIABLE, "compiled")
     if wanted not in CHOICES:
         raise ConfigError(f"the environment variable {VARIABLE} is {wanted!r}, but must be {' or '.join(CHOICES)}")
@@ -69,12 +72,12 @@ def _obstacle() -> str | None:
 
 @cache
 def _unfit() -> str | None:
-    """Say why a Numba that is installed cannot be used; None where it can, or is not there."""
+    """Return why the installed Numba cannot be used, or None if it can, or if Numba is not installed."""
     if os.environ.get(VARIABLE) == "numpy" or find_spec("numba") is None:
         return None
     try:
         import_module("scipy.linalg.cython_blas")  # before threads are limited: np.dot in a loop uses its BLAS
         import_module("numba")
-    except Exception as error:  # another NumPy than it is built for, a missing library of LLVM's
+    except Exception as error:  # built for another NumPy, or a library of LLVM is missing
         return f"Numba is installed but does not fit ({type(error).__name__}: {error}); pip install -U numba"
     return None

@@ -1,4 +1,4 @@
-"""How the layers of a block move: what the compiled loops and a device's kernels are told of it."""
+"""The settings of a block's layers that the compiled loops and the kernels for a device need."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ from minikd.typing import HeightWidth
 
 
 class Block(NamedTuple):
-    """How the layers of a block move: the convolution's stride, padding and dilation, the pooling's window, ReLU.
+    """The convolution's stride, padding and dilation, the pooling's window, whether a ReLU follows, and the groups.
 
-    groups: into how many runs the convolution's channels are cut, see `nn.conv`.
+    groups: the number of parts into which the convolution's channels are divided, see `nn.conv`.
     """
 
     stride: HeightWidth

@@ -2,7 +2,7 @@
 
     L = T²·(1/N) Σ_n Σ_k p_nk (log p_nk - log q_nk),   p = softmax(v/T) the teacher, q = softmax(z/T) the student
 
-Only log q depends on z, so dlogq = -T² p/N, and log-softmax's backward pass (rows of p sum to 1) gives
+Only log q depends on z, so dlogq = -T² p/N. The backward pass of log-softmax (each row of p sums to 1) gives
 
     dz = (T²/N)·(q - p)/T = T (q - p)/N
 
@@ -10,8 +10,8 @@ Why T²: for large T, q - p ≈ (z - z̄ - v + v̄)/(K·T). Without T² the grad
 with the hard labels would change with T. With T² it tends to ((z - z̄) - (v - v̄))/(K·N), which matches centred
 logits (Hinton, Vinyals & Dean 2015, §2.1, equations 2-4).
 
-The mean is over the batch, not over batch and classes. The latter is K times too weak; it is the most common bug in the
-field.
+The mean is over the batch only. A mean over batch and classes gives a gradient that is K times too small. This is the
+most common bug in the field.
 """
 
 from minikd.backends import kernels_of, module_of
@@ -23,9 +23,9 @@ def kl_divergence(student_logits: Floats, teacher_logits: Floats, temperature: f
     """Return T²·KL(teacher ‖ student), a mean over the batch, and its gradient.
 
     The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The loss is 0
-    exactly where the student matches the teacher up to a constant in each row. Its rounding error is about T²·ε: at T =
-    1000 in float32 the gradient is sound, the printed loss is good to ±0.1. A class that the teacher excludes (a logit
-    of -∞) costs nothing; one that the student alone excludes makes the loss infinite. Raises ShapeError, DtypeError and
+    only if the student matches the teacher up to a constant in each row. Its rounding error is about T²·ε. In float32
+    at T = 1000, the gradient is correct, and the loss is correct to ±0.1. A class that the teacher excludes (a logit of
+    -∞) costs nothing. A class that only the student excludes makes the loss infinite. Raises ShapeError, DtypeError and
     ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)

@@ -1,27 +1,28 @@
-"""Convolution (cross-correlation, as the field calls it) as one matrix product.
+"""Convolution (in mathematics it is called cross-correlation) as one matrix product.
 
     y[n, o, p, q] = b[o] + Σ_{c,r,s} x̄[n, c, p·sy + r·δy, q·sx + s·δx] w[o, c, r, s]
 
-with x̄ the zero-padded input, s the stride and δ the dilation. Let row (n, p, q) of the matrix `cols` hold the window
-that output (n, p, q) sees. Then y = cols wᵀ + b is a dense layer over windows, and its backward pass is that of the
-dense layer followed by the adjoint of "take windows":
+x̄ is the zero-padded input, s the stride and δ the dilation. Let row (n, p, q) of the matrix `cols` hold the window
+that output (n, p, q) sees. Then y = cols wᵀ + b is a dense layer over windows. Its backward pass is that of the dense
+layer, followed by the adjoint (the transposed linear map) of "take windows":
 
     dw = dyᵀ cols          db = Σ_{n,p,q} dy          dcols = dy w
     dx̄[i] = Σ of dcols over all windows and positions that read x̄[i]
 
-The last line is the adjoint because taking windows is a linear map whose matrix holds one 1 in each row, at the pixel
-it reads; its transpose adds each entry back to that pixel. dx is dx̄ without the padding's border.
+Why the last line is the adjoint: taking windows is a linear map. Each row of its matrix has a single 1, at the pixel
+that it reads. So the transposed matrix adds each entry back to that pixel. dx is dx̄ without the border of the padding.
 
-At stride 1 the sum can be turned round: pixel (i, j) was read at position (r, s) by window (i - r·δy, j - s·δx), so
+At stride 1, the sum can also go over the windows that read a pixel. Window (i - r·δy, j - s·δx) read pixel (i, j) at
+its position (r, s), so
 
     dx̄[n, c, i, j] = Σ_{o,r,s} dy[n, o, i - r·δy, j - s·δx] w[o, c, r, s]        dy = 0 where there is no window
 
-which is again a convolution: of dy with the kernels turned by half a turn, and inputs and outputs exchanged. It reads
-each window once where the adjoint adds R·S times to dx.
+This is again a convolution: of dy, with kernels that are rotated by 180 degrees, and with input and output channels
+exchanged. It reads each window once. The adjoint adds R·S times to dx instead.
 
-`cols` is R·S times the size of x. It exists only piece by piece (`windows.pieces`), and is made again in the backward
-pass instead of being kept. Shapes are NCHW outside, but the arrays underneath are channels-last, and stay so through
-ReLU and pooling: the transposes below are views.
+`cols` is R·S times as large as x. So only a piece of it exists at a time (`windows.pieces`), and the backward pass
+makes the pieces again. Shapes are NCHW, but in memory the arrays are channels-last, also after ReLU and pooling. So the
+transposes below are views.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +42,7 @@ from minikd.typing import Floats, HeightWidth, Shape
 
 
 class ConvCache(NamedTuple):
-    """The padded input, channels-last (N, H + 2·ph, W + 2·pw, C); the weight (O, C/groups, R, S); the moves."""
+    """The padded input, channels-last (N, H + 2·ph, W + 2·pw, C); the weight (O, C/groups, R, S); how windows move."""
 
     padded: Floats
     w: Floats
@@ -60,9 +61,9 @@ def conv2d(
 ) -> tuple[Floats, ConvCache]:
     """Return the convolution y (N, O, P, Q) and the cache.
 
-    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None, all float32 or all float64. With groups, output
-    channels are cut into `groups` runs, and each run sees its own run of input channels only. Raises ShapeError,
-    DtypeError, and ConfigError for moves that cannot be.
+    Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None, all float32 or all float64. With groups, the input
+    channels and the output channels are divided into `groups` parts, and each part of the output sees only its part of
+    the input. Raises ShapeError, DtypeError, and ConfigError for an impossible stride, padding or dilation.
     """
     check_parameters(x, w, b, 4, "conv2d")
     steps, groups = checked_steps(stride, padding, dilation, "conv2d"), whole(groups, "conv2d's groups", 1)
@@ -77,14 +78,14 @@ def conv2d(
         for rows, cols in pieces(cache.padded[..., run_in], w.shape[2:], cache.steps, (P, Q)):
             tall_product(cols, matrix, y[rows, run_out])  # (NPQ, O) = (NPQ, RSC) @ (RSC, O)
             if b is not None:
-                y[rows, run_out] += b[run_out]  # here, while they are in the cache
+                y[rows, run_out] += b[run_out]  # here, while these rows are in the cache
     return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2), cache
 
 
 def checked_steps(
     stride: int | HeightWidth, padding: int | HeightWidth, dilation: int | HeightWidth, where: str
 ) -> Steps:
-    """Return how a window moves, or refuse moves that cannot be."""
+    """Return stride, padding and dilation, or refuse impossible ones."""
     return Steps(
         pair(stride, f"{where}'s stride", 1),
         pair(padding, f"{where}'s padding", 0),
@@ -93,7 +94,7 @@ def checked_steps(
 
 
 def check_groups(in_channels: int, out_channels: int, groups: int, where: str) -> None:
-    """Refuse groups that do not divide both channel counts: some channels would never be computed."""
+    """Refuse groups that do not divide both numbers of channels, because some channels would never be computed."""
     if in_channels % groups or out_channels % groups:
         raise ConfigError(
             f"{where} has in_channels={in_channels}, out_channels={out_channels}, groups={groups}; "
@@ -108,7 +109,7 @@ def conv2d_backward(dy: Floats, cache: ConvCache) -> tuple[Floats, Floats, Float
 
 
 def conv2d_backward_parameters(dy: Floats, cache: ConvCache) -> tuple[Floats, Floats]:
-    """Return dw and db: the windows are taken again, and meet the gradients of the outputs that they made."""
+    """Return dw and db: the windows are taken again and multiplied by the gradients of their outputs."""
     (padded, w, steps, _), outputs = cache, _check_upstream(dy, cache)
     O, C, R, S = w.shape
     xp = module_of(dy)
@@ -133,7 +134,7 @@ def conv2d_backward_input(dy: Floats, cache: ConvCache) -> Floats:
 
 
 def _convolved(dy: Floats, cache: ConvCache, border: HeightWidth) -> Floats:
-    """Return dx at stride 1: dy, in a border of zeros, convolved with the kernels turned by half a turn."""
+    """Return dx at stride 1: dy with a border of zeros, convolved with the kernels rotated by 180 degrees."""
     w, (N, C, H, W) = cache.w, _image(cache)
     dx = module_of(dy).empty((N * H * W, C), dy.dtype)
     wide, moves = pad(dy, border), Steps((1, 1), (0, 0), cache.steps.dilation)
@@ -146,7 +147,7 @@ def _convolved(dy: Floats, cache: ConvCache, border: HeightWidth) -> Floats:
 
 
 def _added_back(dy: Floats, cache: ConvCache) -> Floats:
-    """Return dx at any stride: every window's gradient is added back to the pixels that it read."""
+    """Return dx at any stride: the gradient of each window is added to the pixels that the window read."""
     padded, w, steps, _ = cache
     kernel, outputs = w.shape[2:], dy.shape[2:]
     dpadded = module_of(dy).zeros(padded.shape, dy.dtype)
@@ -162,7 +163,7 @@ def _added_back(dy: Floats, cache: ConvCache) -> Floats:
 
 
 def _groups(cache: ConvCache) -> Iterator[tuple[slice, slice]]:
-    """Yield each group's run of input channels and of output channels."""
+    """Yield the slices of each group's input channels and output channels."""
     O, C = cache.w.shape[:2]
     each = O // cache.groups
     for g in range(cache.groups):

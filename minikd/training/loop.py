@@ -1,7 +1,7 @@
 """The training loop: `step` is one training step from top to bottom, `fit` takes the steps of all epochs.
 
-Everything that is not the step lives elsewhere: the numbers that somebody chooses in `plan`, what a run holds in `run`,
-the parts of a batch in `shards`, and history, checkpoints and progress in `callbacks`.
+The rest is in other files: `plan` has the settings, `run` the state of a training, `shards` the parts of a batch, and
+`callbacks` history, checkpoints and progress.
 """
 
 import math
@@ -27,18 +27,21 @@ from minikd.training.shards import BatchPart, Shard, cut, summed
 from minikd.typing import Floats, Ints, Scalar
 
 CHECK_EVERY = 50
-"""Steps between two checks that loss and weights are finite: each makes a device wait."""
+"""Steps between two checks that loss and weights are finite.
+
+A device must wait at each check, so not every step is checked.
+"""
 
 QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
-"""A run that diverges says so once, with advice (`check_finite`), and not in a flood of warnings from every layer."""
+"""If a run diverges, `check_finite` says so once, with advice. NumPy's warnings from every layer are switched off."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop, and stopped between two steps with a checkpoint on disk."""
+    """Training was told to stop. It stopped between two steps, with a checkpoint on disk."""
 
 
 class Taken(NamedTuple):
-    """A step that was taken: the batch's mean loss, its gradient before clipping, its shards and how many images."""
+    """A finished step: the batch's mean loss, its gradient before clipping, its shards and its number of images."""
 
     loss: Scalar
     gradient: Floats
@@ -50,13 +53,13 @@ class Taken(NamedTuple):
 def step(run: Run, index: Ints, learning_rate: float) -> Taken:
     """Take one training step on the samples at `index`.
 
-    `gradient_of` computes the gradient of one shard of the batch, on a thread of its own where there are several: the
-    layers are pure, so threads share them.
+    `gradient_of` computes the gradient of one shard of the batch. Several shards are computed on several threads. The
+    threads can share the layers, because the layers are pure.
     """
     run.check_bound()
     network, objective, plan = run.network, run.objective, run.plan
 
-    @QUIET  # on its thread too
+    @QUIET  # each thread has its own setting
     def gradient_of(part: BatchPart) -> Shard:
         rng = run.rng(part.number)
         batch = run.batch(part.samples)
@@ -87,12 +90,13 @@ def fit(
     callbacks: Sequence[Callback] = (),
     threads: int | None = None,
 ) -> list[Row]:
-    """Train `model` in place and return its history, a row for each epoch.
+    """Train `model` in place and return its history, with a row for each epoch.
 
-    callbacks: history, checkpoint, progress bars, see `callbacks`. threads (default: all cores; one on a device) change
-    no bit. On a device the steps are CUDA graphs where they can be, see `graph`. Ctrl-C, SIGTERM and SIGHUP stop
-    training between two steps: `Interrupted`. Raises ConfigError without images, and Diverged where the loss or a
-    weight is no longer finite; a checkpoint then still holds the last good epoch.
+    callbacks: history, checkpoint, progress bars, see `callbacks`. threads: by default all cores, or one on a device;
+    their number changes no bit of the result. On a device, steps are CUDA graphs if possible, see `graph`. Ctrl-C,
+    SIGTERM and SIGHUP stop training between two steps and raise `Interrupted`. Raises ConfigError if there are no
+    images, and Diverged if the loss or a weight is no longer finite. The checkpoint then still holds the last good
+    epoch.
     """
     run, given = Run(model, views, objective, plan), any(isinstance(one, History) for one in callbacks)
     hooks = Callbacks([*([] if given else [History()]), *callbacks, SecondStage()])
@@ -107,7 +111,7 @@ def fit(
                         if asked():
                             break
                         hooks.on_step_start(run)
-                        if graphs.reason:  # on NumPy, and where a step needs the host
+                        if graphs.reason:  # on NumPy, and if a step needs the host
                             taken = step(run, index, run.schedule(run.position.step))
                             run.advance(taken.loss, taken.images)
                         else:
@@ -118,7 +122,7 @@ def fit(
                 check_finite(run)
                 if run.epoch_is_over:
                     hooks.on_epoch(run)
-                if asked():  # also where it was asked for during the evaluation, or the very last batch
+                if asked():  # also if the request came during the evaluation or the last batch
                     hooks.on_stop(run)
                     raise Interrupted(run.name)
     finally:
@@ -128,8 +132,9 @@ def fit(
 
 
 def check_finite(run: Run) -> None:
-    """Stop where the loss so far, or a weight, is not finite. Raises Diverged."""
-    # The loss of a step is that of the weights before it: where the step broke them, no loss tells of it yet.
+    """Raise Diverged if the sum of the losses so far, or a weight, is not finite."""
+    # The loss of a step is computed with the weights before the step. So the weights that it made are checked
+    # separately.
     loss, position = float(run.loss_sum), run.position
     if math.isfinite(loss) and bool(module_of(run.vector).isfinite(run.vector).all()):
         return
