@@ -1,1 +1,1 @@
-"""Distillation: where the teacher's outputs come from, what a run is made of, and the run itself."""
+"""Distillation: the teacher's outputs, the settings of a run, and the run itself."""

@@ -1,8 +1,8 @@
-"""How long to train, in which steps, and how to vary the images: rules by their number, their size and the network.
+"""Rules for the length of a training, its steps and its augmentation: they follow from the images and the network.
 
-MNIST's own recipe suits 55,000 small images and no others: five epochs of 600 images are 25 steps. What a model needs
-is a number of steps, which grows slowly with the number of images. What a reader has is time, which is a number of
-multiply-adds. Both rules are the same on every machine, so a seed and its data decide every setting.
+MNIST's recipe suits only 55,000 small images: with 600 images, five epochs have only 25 steps. A model needs a number
+of steps that grows slowly with the number of images. The time of a training is limited, as a number of multiply-adds.
+Both rules are the same on every machine, so the seed and the data determine every setting.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ Settings = Mapping[str, object]
 """Settings of a section of a recipe by their names, such as {"epochs": 20}."""
 
 FEWEST_STEPS = 250
-"""Steps below which no network here has learned anything."""
+"""With fewer steps than this, no network here learned anything."""
 
 TEACHER_IMAGES = 48_000, 30, 300_000
-"""Images that a teacher sees in total: the least, the number for each training image, the most (MNIST: 275,000)."""
+"""Images that a teacher sees in total: the minimum, the number per training image, the maximum (MNIST: 275,000)."""
 
 STUDENT_IMAGES = 160_000, 60, 2_200_000
-"""The same of a student (MNIST's recipe: 2,200,000)."""
+"""The same for a student (MNIST's recipe: 2,200,000)."""
 
 TEACHER_MACS = 6e11
-"""Multiply-adds of all forward passes of a teacher's training: with the backward passes half a minute on two cores."""
+"""Multiply-adds of all forward passes in a teacher's training. With the backward passes, half a minute on two cores."""
 
 LIVE_MACS = 1.2e12
-"""Multiply-adds for a teacher to answer about varied images, each of which is new: as long as its training."""
+"""Multiply-adds for the teacher's outputs for augmented images, each of which is new: as many as for its training."""
 
 STUDENT_MACS = 3e11
-"""Multiply-adds of all forward passes of a student's training."""
+"""Multiply-adds of all forward passes in a student's training."""
 
 CLIP_NORM = 1.0
-"""Gradient norm above which a step is shortened: no batch of a small set can throw the weights far."""
+"""A gradient with a larger norm is clipped, so that no batch of a small set can change the weights too much."""
 
 
 SOFTNESS = 0.3
@@ -40,14 +40,14 @@ on a few hundred images leaves 0.002 to 0.05 at the default temperature, see `so
 
 
 def batch_size(images: int) -> int:
-    """Return the images of a step: fewer where there are few, so that an epoch has steps enough."""
+    """Return the batch size. It is smaller for few images, so that an epoch has enough steps."""
     return 128 if images >= 10_000 else 64 if images >= 2_000 else 32
 
 
 def epochs(wanted: tuple[int, int, int], known: int, images: int, batch: int, most: float) -> int:
-    """Return passes over `images` training images, of which `known` are different ones.
+    """Return the number of passes over `images` training images, `known` of which are different images.
 
-    wanted: images to see, as in `TEACHER_IMAGES`; most: images that there is time for.
+    wanted: the number of images to see, as in `TEACHER_IMAGES`. most: the number that the time allows.
     """
     least, each, limit = wanted
     seen = min(max(least, each * known), limit, max(most, FEWEST_STEPS * batch))
@@ -70,7 +70,7 @@ def teacher_settings(known: int, images: int, macs: int) -> dict[str, object]:
 
 
 def student_settings(images: int, macs: int, teacher_macs: int, varied: bool) -> dict[str, object]:
-    """Return how the students are trained; `varied`: the teacher has to look at each image as it is varied."""
+    """Return the training of the students. `varied`: the teacher must compute its outputs for each augmented image."""
     batch, time = batch_size(images), STUDENT_MACS / macs
     if varied:
         time = min(time, LIVE_MACS / teacher_macs)
@@ -82,12 +82,12 @@ def student_settings(images: int, macs: int, teacher_macs: int, varied: bool) ->
 
 
 def distillation_settings(method: str) -> dict[str, object]:
-    """Return how a method is given the teacher's answers: other methods than soft targets have scales of their own."""
+    """Return the softness of the teacher's outputs. Other methods than soft targets have other scales, and get none."""
     return {"softness": SOFTNESS} if method == "soft_targets" else {}
 
 
 def moved(image: Shape) -> dict[str, object]:
-    """Return an augmentation that moves what is in an image of this shape, (C, H, W), a little."""
+    """Return an augmentation that moves the contents of an image of this shape, (C, H, W), a little."""
     return {"shift": round(0.06 * min(image[1:]), 2), "rotation": 8.0, "scale": 0.08}
 
 

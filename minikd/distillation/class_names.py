@@ -1,4 +1,4 @@
-"""The classes of a model and of a data set are matched by their names: output 3 may be a cat here and a dog there."""
+"""Matches the classes of a model and of a data set by name: output 3 may be a cat in one and a dog in the other."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ SHOWN = 8
 
 
 def match(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> tuple[int, ...]:
-    """Return for each of our K classes, in order, the number that it has among theirs.
+    """Return, for each of our K classes in order, its number among their classes.
 
-    theirs: the classes of a model, `who`. ours: those of a data set, `where`. Another order of the same names is said
-    by a notice. Where one side alone has mere numbers, 0 to K-1, nothing can be compared: the order counts, and a
-    notice says so. Raises CheckpointError for other names.
+    theirs: the classes of a model, `who`. ours: those of a data set, `where`. If the same names are in another order, a
+    notice says so. If only one side has names and the other only numbers, 0 to K-1, they cannot be compared. Then the
+    order counts, and a notice says so. Raises CheckpointError for different names.
     """
     a, b = [composed(name) for name in theirs], [composed(name) for name in ours]
     if a == b:
@@ -40,12 +40,12 @@ def match(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> t
 
 
 def numbered(names: Sequence[str]) -> bool:
-    """Say whether the names are 0, 1, 2, ..., as they are given to classes without any."""
+    """Return whether the names are 0, 1, 2, ..., as for classes without names."""
     return list(names) == [str(number) for number in range(len(names))]
 
 
 def difference(theirs: Sequence[str], ours: Sequence[str], who: str, where: str) -> str:
-    """Return which classes only one of the two has, and what to do about it."""
+    """Return which classes only one of the two has, and the fix."""
     only_theirs = [name for name in theirs if name not in ours]
     only_ours = [name for name in ours if name not in theirs]
     both = len([name for name in ours if name in theirs])
@@ -59,18 +59,18 @@ def difference(theirs: Sequence[str], ours: Sequence[str], who: str, where: str)
 
 
 def folded(name: str) -> str:
-    """Return the letters and digits of a name, in lower case."""
+    """Return only the letters and digits of a name, in lower case."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", name).casefold()))
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the names for a message: a few of them, and how many more there are."""
+    """Return a few of the names for a message, and the number of the others."""
     shown = ", ".join(repr(name) for name in names[:SHOWN])
     return f"{shown} and {len(names) - SHOWN:,} more" if len(names) > SHOWN else shown or "none"
 
 
 def renumbered(data: Dataset, order: Sequence[int], names: Sequence[str]) -> Dataset:
-    """Return the data set with its classes in a model's order: our class j is its `order[j]`, of these names."""
+    """Return the data set with these class names, in a model's order: our class j is the model's class `order[j]`."""
     if list(order) == list(range(len(order))):
         return data
     numbers = np.array(order)

@@ -12,24 +12,24 @@ from minikd.errors import ConfigError
 from minikd.settings import new_name, new_value
 
 PLACES = ("data", "unlabelled", "teacher.weights", "distillation.ensemble")
-"""Settings that are paths. Their contents are compared instead, with the record in the weights files."""
+"""Settings that are paths. Instead of them, the contents are compared with the record in the weights files."""
 
 DECIDED_BY = {
     "teacher": ("teacher",),
     "student_baseline": ("student",),
     "student_distilled": ("teacher", "student", "distillation"),
 }
-"""The sections of a recipe that each model depends on, besides the settings of the whole run."""
+"""The sections of a recipe that each model depends on, in addition to the settings of the whole run."""
 
 
 def as_table(recipe: Recipe) -> dict[str, object]:
-    """Return a recipe as results.json keeps it."""
+    """Return a recipe as results.json holds it."""
     table: dict[str, object] = json.loads(json.dumps(asdict(recipe)))
     return table
 
 
 def check_settings(results: Mapping[str, object], recipe: Recipe, folder: Path) -> None:
-    """Refuse results of models that other settings decided than the recipe has now. Raises ConfigError."""
+    """Raise ConfigError if the results are those of models with other settings than the recipe's."""
     done = [name for name in DECIDED_BY if name in results]
     if done and "config" not in results:
         notice(
@@ -51,14 +51,14 @@ def check_settings(results: Mapping[str, object], recipe: Recipe, folder: Path) 
 
 
 def lies_elsewhere(results: Mapping[str, object], recipe: Recipe) -> bool:
-    """True where the recipe names other places for data or weights than the one that the results are of."""
+    """True if the recipe has other paths of data or weights than the recipe of the results."""
     return any(name in PLACES for name, _, _ in differences(results, recipe))
 
 
 def differences(results: Mapping[str, object], recipe: Recipe) -> Iterator[tuple[str, object, object]]:
-    """Yield each setting in which the results' recipe, if they name one, and this one differ: its name, both values.
+    """Yield the name and both values of each setting in which the recipe of the results, if any, differs from this one.
 
-    A setting that an earlier version did not have counts as its default, which changes nothing.
+    A setting that an earlier version did not have counts as its default, which has no effect.
     """
     config = results.get("config")
     if not isinstance(config, Mapping):
@@ -71,7 +71,7 @@ def differences(results: Mapping[str, object], recipe: Recipe) -> Iterator[tuple
 
 
 def flat(table: Mapping[str, object], place: str = "") -> Iterator[tuple[str, object]]:
-    """Yield every setting of a table and of those in it, as ("teacher.epochs", 5)."""
+    """Yield every setting of a table and of the tables in it, as ("teacher.epochs", 5)."""
     for name, value in table.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{place}{name}.")

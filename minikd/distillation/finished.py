@@ -1,4 +1,4 @@
-"""The models that a run has left in its folder, and which run that is."""
+"""Finds a finished run, and loads the models in its folder."""
 
 import shlex
 from pathlib import Path
@@ -14,9 +14,9 @@ SHOWN = 4
 
 
 def newest_run(runs: Path) -> Path:
-    """Return the folder of the run with a teacher and a distilled student that ended last.
+    """Return the folder of the latest finished run with a teacher and a distilled student.
 
-    A notice says why newer runs are not taken. Raises ConfigError where there is none, with what there is.
+    A notice says why newer runs are not used. Raises ConfigError if there is none, and lists what there is.
     """
     begun = {path.parent for pattern in ("config.toml", "results.json") for path in runs.glob(f"*/{pattern}")}
     newest_first = sorted(begun, key=when, reverse=True)
@@ -36,12 +36,12 @@ def newest_run(runs: Path) -> Path:
 
 
 def when(folder: Path) -> float:
-    """Return when a run ended, or began where it has not ended."""
+    """Return when a run ended, or when it began if it has not ended."""
     return changed(folder / "results.json") or changed(folder / "config.toml")
 
 
 def unfit(folder: Path) -> str:
-    """Return why a run cannot show what distillation does; "" where it can."""
+    """Return why a run cannot show the effect of distillation, or "" if it can."""
     if not (folder / "results.json").exists():
         return "has not ended"
     there = [f"the {MODELS[name]}" for name in MODELS if (folder / f"{name}.safetensors").is_file()]
@@ -49,14 +49,14 @@ def unfit(folder: Path) -> str:
 
 
 def changed(path: Path) -> float:
-    """Return when a file was last written; 0 where there is none."""
+    """Return when a file was last written, or 0 if there is none."""
     return path.stat().st_mtime if path.exists() else 0.0
 
 
 def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
-    """Return the models in a run's folder by name, with their cards; a notice says which are missing.
+    """Return the models in a run's folder by name, with their cards. A notice says which are missing.
 
-    Raises ConfigError for a folder without any, with what it holds, and CheckpointError for a broken file.
+    Raises ConfigError for a folder without models, with the folder's contents, and CheckpointError for a damaged file.
     """
     found = {name: folder / f"{name}.safetensors" for name in MODELS if (folder / f"{name}.safetensors").is_file()}
     if not found:
@@ -68,7 +68,7 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
 
 
 def what_it_is(folder: Path) -> str:
-    """Return what this path is instead of a run's folder, and how to mend it."""
+    """Return what this path is instead of a run's folder, and the fix."""
     if not folder.exists():
         return "is not there; give the folder of a run, such as one in runs/"
     if not folder.is_dir():
@@ -86,6 +86,6 @@ def what_it_is(folder: Path) -> str:
 
 
 def listed(folders: list[Path]) -> str:
-    """Return some folders' paths for a message."""
+    """Return the paths of a few folders for a message."""
     more = f" and {len(folders) - SHOWN} more" if len(folders) > SHOWN else ""
     return ", ".join(shlex.quote(str(folder)) for folder in folders[:SHOWN]) + more

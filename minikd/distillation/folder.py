@@ -1,8 +1,8 @@
-"""A run's folder: it appears with its configuration in it, one process at a time uses it, and nothing leads out of it.
+"""A run's folder. It has its config.toml from the start, only one process uses it, and no link leads out of it.
 
-It is made under a hidden name and renamed once it holds config.toml. A rename onto a folder that holds something fails,
-so of two runs that want one name one gets it. The lock is the system's, on the file .lock: it ends with the process,
-however that ends.
+It is made under a hidden name, and renamed when it holds config.toml. The system refuses to rename a folder onto one
+that is not empty, so only one of two runs gets a name. The lock is the system's, on the file .lock. It ends with the
+process, also if the process is killed.
 """
 
 import errno
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 LOCK, CONFIG = ".lock", "config.toml"
 
 NOTHING_DONE = {LOCK, CONFIG, "history.csv"}
-"""All that lies in the folder of a run that has not finished anything."""
+"""The only files in the folder of a run that has not finished anything."""
 
 YOUNG = 0.2
-"""Seconds for which a folder under its hidden name may be without a lock, because it is being made."""
+"""A folder with a hidden name may be without a lock for this many seconds, while it is made."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system says that has no locks."""
+"""The errors of a file system without locks."""
 
 
 class RunFolder:
     """The folder of a run, before and after it is made.
 
-    path: where it is, or is to be. new: it must not be there yet. numbered: a number goes behind a name that is taken.
-    patience: seconds to wait for a process that uses it, such as one that has not yet noticed its parent's end.
+    path: where it is or will be. new: it must not exist yet. numbered: a name that is taken gets a number. patience:
+    seconds to wait for a process that uses the folder, such as one that has not yet noticed that its parent has ended.
     """
 
     def __init__(self, path: Path, new: bool = False, numbered: bool = False, patience: float = 0.0) -> None:
@@ -47,9 +47,9 @@ class RunFolder:
         self.claimed = self.made = False
 
     def claim(self, config: str) -> None:
-        """Make the folder with this text as config.toml, or take over the one that is there; hold it from here on.
+        """Make the folder with this text as config.toml, or use the existing one. Lock it from now on.
 
-        Raises ConfigError where it is taken or in use, cannot be made or written, or links lead out of it.
+        Raises ConfigError if it is taken or in use, if it cannot be made or written, or if links lead out of it.
         """
         remove_abandoned(self.path.parent)
         self.made = any(self.make(path, config) for path in self.names())
@@ -62,18 +62,18 @@ class RunFolder:
         self.claimed = True
 
     def check_free(self) -> None:
-        """Refuse a name that is taken, where the folder must be new and no number goes behind it."""
+        """Refuse a name that is taken, if the folder must be new and may not get a number."""
         if self.new and not self.numbered and os.path.lexists(self.path):
             raise ConfigError(taken(self.path))
 
     def names(self) -> Iterator[Path]:
-        """Yield the places where it may be made, the best first."""
+        """Yield the paths where it may be made, the best first."""
         yield self.path
         if self.numbered:
             yield from (self.path.with_name(f"{self.path.name}-{number}") for number in count(2))
 
     def make(self, path: Path, config: str) -> bool:
-        """Make the folder at this place, unless something is there, and hold it; return whether it was made."""
+        """Make the folder at this path and lock it, unless the path exists. Return whether it was made."""
         if os.path.lexists(path):
             return False
         aside = aside_of(path)
@@ -82,12 +82,12 @@ class RunFolder:
             aside.mkdir()
             lock = held(aside)
             write_atomically(aside / CONFIG, config.encode())
-            if os.name == "nt":  # which renames no folder while a file in it is open
+            if os.name == "nt":  # Windows renames no folder while a file in it is open
                 release(lock)
             os.rename(aside, path)
         except OSError as error:
             remove_nothing_done(aside)
-            if os.path.lexists(path):  # another has been faster
+            if os.path.lexists(path):  # another process was faster
                 return False
             raise ConfigError(
                 f"{path} cannot be created ({error.strerror}); choose another folder with --runs"
@@ -100,9 +100,9 @@ class RunFolder:
         return True
 
     def release(self, failed: bool = False, diverged: bool = False) -> None:
-        """Let others use the folder. One that was made in vain, where nothing was finished, is removed.
+        """Unlock the folder. If the run failed, was new and has finished nothing, remove the folder.
 
-        One whose training diverged leaves its name free: going on with it would diverge again.
+        The name of a run that diverged becomes free again, because the run would diverge again if it were resumed.
         """
         release(self.lock)
         self.lock = None
@@ -113,13 +113,13 @@ class RunFolder:
 
     @property
     def stays(self) -> bool:
-        """True where there is something to go on with."""
+        """True if there is something to resume."""
         return self.claimed and self.path.is_dir()
 
 
 @contextmanager
 def holding(folder: Path) -> Iterator[None]:
-    """Hold a folder that is there until the end. Raises ConfigError where another process does, or links lead out."""
+    """Lock an existing folder. Raises ConfigError if another process has locked it, or if links lead out of it."""
     lock = held(folder)
     try:
         yield
@@ -128,7 +128,7 @@ def holding(folder: Path) -> Iterator[None]:
 
 
 def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
-    """Lock a folder, and remove what killed processes have left in it; None, and a notice, where there are no locks."""
+    """Lock a folder, and remove what killed processes left in it. Without locks, return None and give a notice."""
     from filelock import FileLock, Timeout
 
     check_links(folder)
@@ -153,7 +153,7 @@ def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
 
 
 def in_use(folder: Path) -> bool:
-    """Return whether a live process holds a folder; False where that cannot be known."""
+    """Return whether a living process has locked a folder, or False if that cannot be known."""
     from filelock import FileLock, Timeout
 
     if not (folder / LOCK).is_file():
@@ -170,13 +170,13 @@ def in_use(folder: Path) -> bool:
 
 
 def release(lock: "BaseFileLock | None") -> None:
-    """Give a lock back."""
+    """Release a lock."""
     if lock is not None:
         lock.release()
 
 
 def holder(lock: Path) -> str:
-    """Return who holds a lock, as " by process 123"; "" where that cannot be known, as on another machine."""
+    """Return which process has a lock, as " by process 123", or "" if that cannot be known, as for another machine."""
     import psutil
 
     path = str(lock.resolve())
@@ -188,7 +188,7 @@ def holder(lock: Path) -> str:
 
 
 def check_links(folder: Path) -> None:
-    """Refuse a folder with a link that leads out of it: what is written there would change files elsewhere."""
+    """Refuse a folder with a link that leads out of it, because writing to it would change files elsewhere."""
     home = folder.resolve()
     for path in sorted(folder / name for name in files_in(folder)):
         if path.is_symlink() and not path.resolve().is_relative_to(home):
@@ -199,7 +199,7 @@ def check_links(folder: Path) -> None:
 
 
 def check_begun(folder: Path, or_empty: bool = False) -> None:
-    """Refuse what is no run's folder, unless it is an empty one and that will do. Raises ConfigError."""
+    """Raise ConfigError for anything but a run's folder, or an empty folder if that is allowed."""
     fix = "give the folder of a run, as --resume runs/NAME, or leave --resume out to start one"
     if not folder.exists():
         raise ConfigError(f"{folder} is not there; {fix}")
@@ -210,7 +210,7 @@ def check_begun(folder: Path, or_empty: bool = False) -> None:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the names in a folder, but for what a killed write has left. Raises ConfigError."""
+    """Return the names in a folder, without the remains of killed writes. Raises ConfigError."""
     try:
         return {path.name for path in folder.iterdir()} - {path.name for path in asides_in(folder)}
     except OSError as error:
@@ -218,19 +218,19 @@ def files_in(folder: Path) -> set[str]:
 
 
 def taken(path: Path) -> str:
-    """Return what is said where a new run cannot have a name."""
+    """Return the message that a new run cannot have a name."""
     if (path / CONFIG).is_file():
         return f"{path} exists already; go on with it by --resume {quoted(path)}, or choose another name with --name"
     return f"{path} exists already and holds no run; choose another name with --name"
 
 
 def quoted(path: Path) -> str:
-    """Return a path as it must be typed in a shell."""
+    """Return a path as one types it in a shell."""
     return shlex.quote(str(path))
 
 
 def remove_nothing_done(folder: Path) -> None:
-    """Remove the folder of a run that has not finished anything; any other stays as it is."""
+    """Remove the folder of a run that has not finished anything. Other folders stay as they are."""
     with suppress(OSError):
         if {path.name for path in folder.iterdir()} <= NOTHING_DONE:
             for name in NOTHING_DONE:
@@ -239,7 +239,7 @@ def remove_nothing_done(folder: Path) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Remove a run that diverged; where a model was finished, keep it in a folder that is no run, and say where."""
+    """Remove a run that diverged. If it has finished models, keep them in a folder that is no run, and say where."""
     with suppress(OSError):
         for checkpoint in folder.glob("*.checkpoint"):
             checkpoint.unlink()
@@ -256,9 +256,9 @@ def set_aside(folder: Path) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders that killed processes have begun to make here, but none that one is making now."""
+    """Remove folders that killed processes began to make here, but none that a process is making now."""
     for path in asides_in(parent):
-        with suppress(OSError, ConfigError):  # gone, or in use
+        with suppress(OSError, ConfigError):  # already gone, or in use
             old = path.is_dir() and not path.is_symlink() and time.time() - path.stat().st_mtime > YOUNG
             if old and (lock := held(path)):
                 remove_nothing_done(path)

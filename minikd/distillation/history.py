@@ -1,7 +1,7 @@
-"""history.csv: a line for each epoch of each model, written whole after each.
+"""history.csv: a line for each epoch of each model. The whole file is written again after each epoch.
 
-The last column tells of damage: the CRC-32 of the line before it, with its number and the number of all lines, so that
-a line that is missing is missed.
+The last column detects damage. It is the CRC-32 of the rest of the line, with the line's number and the number of all
+lines, so a missing line is detected too.
 """
 
 import math
@@ -17,23 +17,23 @@ from minikd.training.checkpoints import COLUMNS, TEXTS, UNKNOWN, Row, checked_ro
 CHECKSUM = "crc32"
 
 LIMIT = 64 * 2**20
-"""Bytes of the largest file that is read."""
+"""The size in bytes of the largest file that is read."""
 
 EARLIER = COLUMNS[:-1]
-"""The columns that earlier versions wrote: they had no `steps`."""
+"""The columns that earlier versions wrote, without `steps`."""
 
 FIX = "remove the file: the curves begin again, and what is trained stays"
 
 
 def write_history(path: Path, rows: list[Row]) -> None:
-    """Write the rows, in order, under a line of names."""
+    """Write the rows in order, after a line with the names of the columns."""
     lines = [",".join(map(text, (row[name] for name in COLUMNS))) for row in rows]
     sums = [f"{line},{checksum(line, number, len(lines))}" for number, line in enumerate(lines, 1)]
     write_atomically(path, "".join(f"{line}\n" for line in (",".join((*COLUMNS, CHECKSUM)), *sums)).encode())
 
 
 def text(value: str | int | float) -> str:
-    """Return a value as it stands in the file; a number that is infinite is none."""
+    """Return a value as it is written in the file. An infinite number is written as nan."""
     return "nan" if isinstance(value, float) and not math.isfinite(value) else str(value)
 
 
@@ -43,7 +43,7 @@ def checksum(line: str, number: int, lines: int) -> int:
 
 
 def read_history(path: Path) -> list[Row]:
-    """Return the rows; none where there is no file. Raises CheckpointError for other columns and broken lines."""
+    """Return the rows, or none without a file. Raises CheckpointError for other columns and damaged lines."""
     if not is_there(path, CheckpointError):
         return []
     head, *lines = read_text(path, LIMIT, FIX, CheckpointError).replace("\r\n", "\n").split("\n")
@@ -60,7 +60,7 @@ def read_history(path: Path) -> list[Row]:
 
 
 def row_of(line: str, number: int, lines: Sequence[str], names: Sequence[str]) -> Row:
-    """Return the `number`-th line's values by name, without the checksum. Raises ValueError."""
+    """Return the values of line `number` by name, without the checksum. Raises ValueError."""
     cells = line.split(",")
     if len(cells) != len(names):
         raise ValueError(f"line {number + 1} has {len(cells)} cells, not {len(names)}")
@@ -73,7 +73,7 @@ def row_of(line: str, number: int, lines: Sequence[str], names: Sequence[str]) -
 
 
 def value(name: str, cell: str) -> str | int | float | None:
-    """Return a cell's value; None for nan where that is allowed."""
+    """Return a cell's value, or None for nan if nan is allowed."""
     if name in TEXTS:
         return cell
     if name == "epoch":

@@ -1,9 +1,9 @@
 """The main job: train a teacher, then two students, one on the labels alone (the baseline), one distilled.
 
-Both students start from the same weights, see the same batches, and get the same number of steps: what is left between
-them is what the teacher gave. (Where some images have no labels, the baseline sees those that have instead, over and
-over.) Each stage leaves its weights in the run's folder, so a run that was stopped goes on with the first stage that is
-not there yet, from its checkpoint.
+Both students start from the same weights, see the same batches, and get the same number of steps. So the only
+difference between them is the teacher. (If some images have no labels, the baseline sees the images with labels more
+often instead.) Each stage writes its weights to the run's folder. So a stopped run continues with the first stage
+without weights, from its checkpoint.
 """
 
 import json
@@ -43,12 +43,12 @@ from minikd.training.run import Run
 from minikd.weights import load_model, save_model, stage_of
 
 LOWER = 4.0
-"""By how much a learning rate is divided whose loss ran away."""
+"""If the loss diverges, the learning rate is divided by this number."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A training of the job: what `fit` takes, the model's name, and the identity that its weights file carries."""
+    """A training of the job: the arguments of `fit`, the model's name, and the identity for its weights file."""
 
     name: str
     model: Sequential
@@ -61,7 +61,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class HowSteps(Callback):
-    """Leaves in a table how a device took a model's steps: as CUDA graphs, or one by one and why."""
+    """Records in a table how a device took a model's steps: as CUDA graphs, or kernel by kernel and why."""
 
     table: dict[str, str]
 
@@ -77,9 +77,9 @@ class Job:
             with job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
 
-    prepared: the recipe's data and given teachers, see `networks.prepared`. models: those that are finished, by name.
-    teacher_cache: a folder where several runs may share their teachers' answers, see `distillation.teacher_cache`. The
-    job holds the run's folder until its end.
+    prepared: the recipe's data and given teachers, see `networks.prepared`. models: the finished models by name.
+    teacher_cache: a folder in which several runs may share their teachers' outputs, see `distillation.teacher_cache`.
+    The job keeps the run's folder locked until it ends.
     """
 
     def __init__(
@@ -99,9 +99,9 @@ class Job:
         self.steps_back = 0
         self.steps: dict[str, str] = {}
         self.make_networks()
-        self.threads = threads if self.backend.name == "numpy" else 1  # one where a device does the work
-        self.data.card("model")  # refuses class names that no weights file may hold, and not when the training is over
-        # What can be refused has been refused by now; only then does anything appear on the disk.
+        self.threads = threads if self.backend.name == "numpy" else 1  # one thread if a device does the work
+        self.data.card("model")  # refuses class names that no weights file may hold: now, not after the training
+        # All checks have passed. Only now is something written to the disk.
         self.place.claim(sealed(recipe))
         try:
             self.history: list[Row] = read_history(self.folder / "history.csv")
@@ -112,7 +112,7 @@ class Job:
         self.note(f"run folder: {self.folder}")
 
     def make_networks(self) -> None:
-        """Make the networks that the recipe asks for, and refuse what cannot be trained."""
+        """Make the networks of the recipe, and refuse those that cannot be trained."""
         recipe, given = self.recipe, bool(self.recipe.teacher.weights)
         self.first_teacher = self.given[0].model if given else networks.first_teacher(recipe, self.data.dataset)
         self.first_student = networks.first_student(recipe, self.data.dataset)
@@ -122,28 +122,28 @@ class Job:
         networks.check_batches(recipe, self.data, self.first_student)
 
     def tell_plan(self) -> None:
-        """Tell the callbacks that plan ahead how much work there is, once that is known."""
+        """Tell the callbacks that need it how much work there is, as soon as it is known."""
         for one in self.callbacks:
             if isinstance(one, outlook.Planned) and not self.recipe.search:
                 one.plan(outlook.work(self.recipe, self.data, self.first_teacher))
 
     def search(self, *sections: str) -> None:
-        """Find the settings of these sections that the recipe looks for, and write them into config.toml."""
+        """Search for the settings of these sections that the recipe leaves open, and write them into config.toml."""
         if any(name.split(".")[0] in sections for name in self.recipe.search):
             given = self.first_teacher if self.recipe.teacher.weights else None
             self.change(searched(self.recipe, self.data, given, self.folder, self.note, sections))
 
     def change(self, recipe: Recipe) -> None:
-        """Go on by another recipe, which config.toml holds from here on."""
+        """Continue with another recipe, and write it to config.toml."""
         self.recipe = recipe
         self.make_networks()
         write_atomically(self.folder / CONFIG, sealed(recipe).encode())
         self.tell_plan()
 
     def step_back(self, error: RanAway) -> None:
-        """Lower the learning rate of a stage whose loss ran away, and forget what was trained by the higher one.
+        """Lower the learning rate of a stage whose loss diverged, and drop what was trained with the higher one.
 
-        Both students are trained by the same settings, so both start again.
+        Both students have the same settings, so both start again.
         """
         teacher = error.stage == "teacher"
         whose = "the teacher starts" if teacher else "both students start"
@@ -178,26 +178,28 @@ class Job:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the job's models, in the order in which they are trained."""
+        """The names of the job's models, in the order of their training."""
         return ("teacher", "student_baseline", *self.taught)
 
     @property
     def taught(self) -> tuple[str, ...]:
-        """The names of those who are taught, in order: an assistant, earlier generations, the distilled student."""
+        """The names of the distilled models, in order: an assistant, earlier generations, the distilled student."""
         return tuple(networks.taught(self.recipe, self.data.dataset))
 
     def compressor(self, name: str) -> Compressor:
-        """Return how a stage's network is made small."""
+        """Return how a stage's network is compressed."""
         return Compressor.of(self.recipe, self.data.dataset, self.data.card(name))
 
     def note(self, text: str) -> None:
-        """Tell the callbacks what is under way."""
+        """Tell the callbacks what the job is doing."""
         Callbacks(self.callbacks).note(text)
 
     def stages(self, *names: str) -> Iterator[Stage]:
-        """Yield the stages of these names that are to be trained, in the job's order, each once the last has ended.
+        """Yield the stages with these names that must be trained, in the job's order.
 
-        What the folder holds is loaded instead. Raises CheckpointError where that is of other settings or data.
+        Each comes when the last has ended.
+
+        Models that are in the folder are loaded instead. Raises CheckpointError if they have other settings or data.
         """
         while name := next((one for one in self.names if one in names and one not in self.models), ""):
             if name == "teacher" and self.recipe.teacher.weights:
@@ -218,7 +220,7 @@ class Job:
 
     @contextmanager
     def training(self, stage: Stage) -> Iterator[None]:
-        """Leave the stage's weights in the folder once it is trained. Raises RanAway where its loss runs away."""
+        """After the training, write the stage's weights to the folder. Raises RanAway if the loss diverges."""
         try:
             yield
         except Diverged as error:
@@ -232,7 +234,7 @@ class Job:
         self.models[stage.name] = small.answering(model)
 
     def described(self, name: str) -> tuple[Sequential, Training, Views, Mapping[str, object]]:
-        """Return a stage's model before its training, how it is trained, its views, and its objective's settings."""
+        """Return a stage's model before its training, the plan, the views, and the settings of its objective."""
         recipe, data = self.recipe, self.data
         if name == "teacher":
             return self.first_teacher, recipe.teacher, data.train, {"label_smoothing": recipe.teacher.label_smoothing}
@@ -249,7 +251,7 @@ class Job:
         return model, recipe.student, data.transfer, {"method": how.label, **settings, "teachers": teachers}
 
     def objective(self, name: str, model: Sequential, views: Views) -> Objective:
-        """Return what a stage's model is trained to do."""
+        """Return the objective of a stage."""
         if name not in self.taught:
             return Labels(self.recipe.teacher.label_smoothing if name == "teacher" else 0.0)
         teachers = self.teachers_of(name)
@@ -260,7 +262,7 @@ class Job:
         return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))
 
     def teachers_of(self, name: str) -> Sequence[Sequential]:
-        """Return who teaches a model: the teacher, and others of its ensemble, or the one who was taught before."""
+        """Return the teachers of a model: the teacher and those of its ensemble, or the model distilled before it."""
         before = self.taught[: self.taught.index(name)]
         if before:
             return (self.models[before[-1]],)
@@ -270,7 +272,7 @@ class Job:
         return (self.models.get("teacher", given[0]), *given[1:])
 
     def history_of(self, name: str) -> History:
-        """Return the history of a stage, which stands in history.csv behind those of the others."""
+        """Return the history of a stage. In history.csv it comes after the others."""
         others = [row for row in self.history if row["model"] != name]
 
         def evaluate(model: Sequential, map_: Map) -> Evaluation:
@@ -283,18 +285,18 @@ class Job:
         return History(name, evaluate, record)
 
     def finished(self, name: str, identity: str) -> Sequential | None:
-        """Return a stage's model from the folder; None where it is not there."""
+        """Return a stage's model from the folder, or None if it is not there."""
         path = self.folder / f"{name}.safetensors"
         if not path.exists():
             return None
         check_stage(path, identity)
-        path.with_suffix(".checkpoint").unlink(missing_ok=True)  # where it was killed before it did that itself
-        left = networks.Given(*load_model(path), str(path))  # what says no stage may count its classes otherwise
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)  # if it was killed before it did that itself
+        left = networks.Given(*load_model(path), str(path))  # its classes may be in another order
         model = networks.in_order(left, self.data.dataset).model
         return self.compressor(name).answering(model).to(self.backend)
 
     def given_teacher(self) -> Sequential:
-        """Return the teacher that the recipe gives, and leave it in the folder as if it had been trained here."""
+        """Return the teacher that the recipe gives, and write it to the folder as if it had been trained here."""
         path, model = self.folder / "teacher.safetensors", self.given[0].model
         identity = json.dumps({"name": "teacher", "weights": digest_of(model)})
         if path.exists():
@@ -305,7 +307,10 @@ class Job:
 
 
 def check_stage(path: Path, stage: str) -> None:
-    """Refuse the weights of a stage that something else has decided than now; what an earlier version left is taken."""
+    """Refuse weights of a stage with another identity than now.
+
+    Weights without one, of an earlier version, are accepted.
+    """
     found = stage_of(path)
     if not found:
         notice(f"{path} is of an earlier version of minikd and does not tell how it was trained; it is used as it is")

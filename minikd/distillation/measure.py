@@ -1,4 +1,4 @@
-"""What a finished model is worth: how often it errs, how well it knows when, how large and how quick it is."""
+"""Measures a finished model: its errors, its calibration, its size and its speed."""
 
 import time
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from minikd.typing import Floats
 from minikd.weights import Card, load_model
 
 REPEATS = 3
-"""Passes over the test set; the median counts."""
+"""The number of passes over the test set. The median time counts."""
 
 SINGLES = 200
-"""Images timed one at a time; the median counts."""
+"""The number of images that are timed one at a time. The median counts."""
 
 
 def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelResult]:
@@ -54,14 +54,14 @@ def measure(model: Sequential, views: Views, map_: Map) -> tuple[Floats, ModelRe
 
 
 def stored_bytes(model: Sequential) -> int:
-    """Return the bytes of a model's weights: as C stores them where it answers in whole numbers, else in memory."""
+    """Return the bytes of a model's weights: in C if the model computes in whole numbers, else in memory."""
     if isinstance(model, InWholeNumbers):
         return model.stored_bytes
     return sum(value.nbytes for value in model.state_dict().values())
 
 
 class FileResult(ModelResult):
-    """A weights file's row, and what it was measured on: `images` of the `part` of a data set."""
+    """A weights file's row, and the images that it was measured on: `images` of the `part` of a data set."""
 
     data: str
     part: str
@@ -69,7 +69,7 @@ class FileResult(ModelResult):
 
 
 def tell_rounding(who: str, model: Sequential) -> None:
-    """Say that a model was trained to answer in whole numbers, where it answers in float32 here."""
+    """Say that a model was trained to compute in whole numbers, but computes in float32 here."""
     if model.activation_bits:
         notice(
             f"{who} was trained with whole numbers, which limit large activations; in float32, as here, its answers "
@@ -82,7 +82,7 @@ def measure_files(
 ) -> dict[str, FileResult]:
     """Return the rows of weights files on a data set's test images, prepared as each model was trained.
 
-    Classes are matched by name. What cannot be measured is refused before anything is.
+    Classes are matched by name. All checks come before the first measurement.
     """
     models = {str(path): load_model(path, "float32") for path in paths}
     for path, (model, _) in models.items():
@@ -105,7 +105,7 @@ def test_of(card: Card, dataset: Dataset, path: str) -> Views:
 
 
 def latency(model: Sequential, views: Views) -> float:
-    """Return the median seconds from one image's pixels to its logits on the host, batch of one."""
+    """Return the median seconds from one image's pixels to its logits on the host, in a batch of one."""
     xp, seconds = module_of(model.vector), []
     for i in range(SINGLES):
         start = time.perf_counter()
@@ -115,7 +115,7 @@ def latency(model: Sequential, views: Views) -> float:
 
 
 def watch(model: Sequential, views: Views, name: str, map_: Map) -> Evaluation:
-    """Return what is told of a model after each epoch."""
+    """Return the measurement of a model after each epoch."""
     logits = logits_of(model, views, map_)
     return Evaluation(metrics.accuracy(logits, views.labels), metrics.nll(logits, views.labels), name)
 

@@ -1,4 +1,4 @@
-"""The names of runs' folders: given ones are checked, others are made from the data's name and the time."""
+"""The names of runs' folders: given names are checked, others are made from the data's name and the time."""
 
 import os
 import re
@@ -8,14 +8,14 @@ from pathlib import Path
 from minikd.errors import ConfigError
 
 LONGEST = 200
-"""Bytes of a name: file systems take 255, and a hidden name beside it is longer."""
+"""The most bytes of a name. File systems allow 255, and the hidden name of the same folder is longer."""
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
-"""Names of devices on Windows, whatever follows after a dot."""
+"""Names of devices on Windows, also with a dot and anything after it."""
 
 
 def check_name(name: str) -> str:
-    """Return a name for a run's folder. Raises ConfigError for one that would be none, or lead elsewhere."""
+    """Return a name for a run's folder. Raises ConfigError for an invalid name, or one that leads elsewhere."""
     if why := fault(name):
         raise ConfigError(
             f"--name is {name!r}, but {why}; give a plain name, such as first-try, and the folder with --runs"
@@ -24,7 +24,7 @@ def check_name(name: str) -> str:
 
 
 def fault(name: str) -> str:
-    """Return why a name cannot be a folder's on every system; "" where it can."""
+    """Return why a name cannot be a folder's name on every system, or "" if it can."""
     if not name.strip():
         return "it is empty"
     try:
@@ -43,6 +43,6 @@ def fault(name: str) -> str:
 
 
 def default_name(data: str) -> str:
-    """Return a name for a run on these data: their own, its letters and digits, and the time."""
+    """Return a name for a run on these data: the letters and digits of the data's name, and the time."""
     plain = re.sub(r"[^\w.+=-]+", "_", Path(os.path.abspath(data)).stem)[:40].strip("._-")
     return f"{plain or 'data'}-{time.strftime('%Y%m%d-%H%M%S')}"

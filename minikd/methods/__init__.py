@@ -1,4 +1,4 @@
-"""The methods of distillation by name, and how one is built from its name and its settings."""
+"""The methods of distillation by name, and the function that builds one from its name and its settings."""
 
 from collections.abc import Mapping
 
@@ -27,11 +27,11 @@ KINDS: tuple[type[Method], ...] = (
     *(DeepMutualLearning, LabelSmoothing, VirtualTeacher),
 )
 METHODS: dict[str, type[Method]] = {kind.name: kind for kind in KINDS}
-"""Every method, under its name."""
+"""Every method by its name."""
 
 
 def kind_of(name: str) -> type[Method]:
-    """Return the class of a method by its name or FILE.py:NAME; the file is run. Raises ConfigError."""
+    """Return the class of a method from its name or FILE.py:NAME. The file is run. Raises ConfigError."""
     if is_spec(name):
         return kind_in_file(absolute(name))
     if name not in METHODS:
@@ -40,11 +40,11 @@ def kind_of(name: str) -> type[Method]:
 
 
 def build(method: object, settings: Mapping[str, object]) -> Method:
-    """Return a method with these settings, its defaults for the rest.
+    """Return a method with these settings, and its defaults for the others.
 
     `method` is one of METHODS' names, FILE.py:NAME, a method, its class, or a function (student_logits, teacher_logits,
-    labels) -> (loss, gradient). Raises ConfigError for what is none of these, for an unknown setting (with the method's
-    own) and for a value out of its limits.
+    labels) -> (loss, gradient). Raises ConfigError for anything else, for an unknown setting (the message lists the
+    method's settings), and for a value outside its limits.
     """
     if isinstance(method, Method):
         if settings:
@@ -59,7 +59,7 @@ def build(method: object, settings: Mapping[str, object]) -> Method:
 
 
 def refusal(method: Method, pair: Pair) -> str:
-    """Return why a method cannot be used on these networks and images; "" where it can."""
+    """Return why a method cannot be used on these networks and images, or "" if it can."""
     if "labels" in method.needs and not pair.labelled:
         return "it needs a label for each image, and some have none"
     return method.refusal(pair)
@@ -71,7 +71,7 @@ def usable(pair: Pair) -> list[str]:
 
 
 def check(method: Method, pair: Pair) -> None:
-    """Raise ConfigError, with the reason and the methods that can be used, where a method cannot be used."""
+    """Raise ConfigError, with the reason and the usable methods, if a method cannot be used."""
     if reason := refusal(method, pair):
         raise ConfigError(f"{method.name} cannot be used: {reason}; these would work: {', '.join(usable(pair))}")
 

@@ -1,4 +1,4 @@
-"""Methods that weight the classes separately, or compare relations between them. Each has its paper's label weight."""
+"""Methods that weight classes separately, or compare relations between them. Each has the label weight of its paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Dist(WeightedMethod):
 
     def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
         if len(logits) < 2:
-            return ()  # an epoch's last batch: one sample relates to no other
+            return ()  # the last batch of an epoch may have one sample, which has no relation to others
         return (Term("soft", 1.0, *dist(logits, teacher_logits, self.temperature, self.beta, self.gamma)),)
 
 

@@ -2,9 +2,9 @@
 
     T = 1 + 20·sigmoid(θ),   the student minimises T²·KL; θ maximises it, with λ times the gradient
 
-dT/dθ = 20 s (1 - s) = (T - 1)(21 - T)/20. The gradient that is handed to the optimiser is therefore -λ·dL/dT·dT/dθ. λ
-rises from 0 along half a cosine: easy first. (The gradients: `losses.kl_with_temperature`.) On a device each step waits
-for T, a number that the host has to know.
+dT/dθ = 20 s (1 - s) = (T - 1)(21 - T)/20. So the optimiser gets the gradient -λ·dL/dT·dT/dθ. λ rises from 0 along half
+a cosine, so the task is easy at first. The gradients are in `losses.kl_with_temperature`. On a device, each step waits
+for T, because the host needs its value.
 """
 
 import math

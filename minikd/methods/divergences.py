@@ -1,4 +1,4 @@
-"""Methods that replace the KL divergence of soft targets by another distance between the outputs."""
+"""Methods with another distance between the outputs than the KL divergence of soft targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
     L = α·T²·KL(teacher ‖ student) + (1 - α)·CE(student, labels) + weight·FEATURE(student's layer, teacher's layer)
 
-With alpha=0 the teacher's logits are left out: the student learns from the labels and the teacher's hidden layer.
+With alpha=0, the teacher's logits are not used: the student learns from the labels and from the teacher's hidden layer.
 """
 
 import math
@@ -27,7 +27,7 @@ from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, T
 from minikd.typing import Floats, Scalar
 
 Compared = tuple[Scalar, Floats, Mapping[str, Floats]]
-"""The loss between two features; its gradients with respect to the student's feature and to the extra parameters."""
+"""The loss between two features, with its gradients with respect to the student's feature and the extra parameters."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FeatureMethod(MixedMethod):
     maps: ClassVar[bool] = False
     across_batch: ClassVar[bool] = False
     least: ClassVar[int] = 1
-    """Samples that a batch needs for the term. A smaller last batch is trained without it."""
+    """The number of samples that the term needs. A smaller last batch is trained without the term."""
 
     weight: float = setting(1.0, "weight of the term between the hidden layers", 0)
     final_weight: float | None = setting(None, "weight at the end of the run; none: it stays", 0)
@@ -57,16 +57,19 @@ class FeatureMethod(MixedMethod):
         """Return the loss between the student's feature and the teacher's, a mean over the batch, with gradients."""
 
     def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:
-        """Return the extra parameters, given both features' sizes per sample; by default there are none."""
+        """Return the extra parameters for features of these sizes per sample. By default there are none."""
         return Layer()
 
     @property
     def second_stage_start(self) -> float:
-        """The share of the run after which a second stage begins, see `objective.Objective`; 0: there is one stage."""
+        """The fraction of the run after which a second stage begins, see `objective.Objective`.
+
+        With 0 there is one stage.
+        """
         return 0.0
 
     def parts(self, progress: float) -> tuple[bool, bool]:
-        """Return whether the feature term counts, and whether the others count, at this progress of the run, 0 to 1."""
+        """Return whether the feature term and the other terms are used at this progress of the run, 0 to 1."""
         return True, True
 
     def weight_at(self, progress: float) -> float:
@@ -74,7 +77,7 @@ class FeatureMethod(MixedMethod):
         return value_at(self.weight, self.final_weight, progress, self.schedule)
 
     def layers(self, pair: Pair) -> Layers:
-        """Return the layers that are compared. Raises ConfigError where there are none."""
+        """Return the layers that are compared. Raises ConfigError if there are none."""
         if len(pair.teachers) > 1:
             raise ConfigError(
                 f"it compares with a hidden layer of one teacher, but there are {len(pair.teachers)} teachers"

@@ -1,9 +1,9 @@
 """A method made of a user's plain function (student_logits, teacher_logits, labels) -> (loss, gradient).
 
-The loss is a mean over the batch, and the gradient is with respect to the student's logits. The function is tried once
-before anything is trained, on a few random logits: what it returns must have the right shapes and dtypes, its gradient
-must be the derivative of its loss, and the loss of a batch must be the mean over its parts, since a batch may be cut
-into shards. A loss that looks across the batch says so: `my_loss.across_batch = True`.
+The loss is a mean over the batch, and the gradient is with respect to the student's logits. Before training, the
+function is tested once on a few random logits. Its loss and gradient must have the right shapes and dtypes, and the
+gradient must be the derivative of the loss. The loss of a batch must be the mean over its parts, because a batch may be
+divided into shards. A loss that compares the samples of a batch needs `my_loss.across_batch = True`.
 """
 
 import inspect
@@ -28,15 +28,15 @@ LossFunction = Callable[..., object]
 SIGNATURE = "(student_logits, teacher_logits, labels)"
 
 SAMPLES, DIRECTIONS = 6, 4
-"""The number of samples for the trial of a function, and of random directions for the check of its gradient."""
+"""The number of samples for the test of a function, and of random directions for the check of its gradient."""
 
 STEP, CLOSE = 1e-5, 1e-4
-"""The step of a central difference in float64, whose error is about STEP², and the relative error that is allowed."""
+"""The step of a central difference in float64, whose error is about STEP², and the allowed relative error."""
 
 
 @dataclass(frozen=True)
 class FunctionMethod(LogitMethod):
-    """The base of methods that are made of a function; its settings are the function's further arguments."""
+    """The base of methods that are made from a function. Their settings are the function's other arguments."""
 
     needs: ClassVar[tuple[str, ...]] = ("labels", "teacher's logits")
     function: ClassVar[LossFunction]
@@ -56,10 +56,10 @@ class FunctionMethod(LogitMethod):
         return checked(found, student_logits, self.name)
 
     def try_out(self, classes: int, like: Floats) -> None:
-        """Refuse a function whose loss or gradient is wrong, on random logits (N, K) where `like` lies.
+        """Refuse a function whose loss or gradient is wrong for random logits (N, K) on the device of `like`.
 
-        Raises as `loss`, GradientError for a gradient that is not the loss's, ConfigError for NaN and infinity, for
-        a loss that is random, and for one that looks across the batch without saying so.
+        Raises the errors of `loss`, GradientError for a gradient that is not the loss's, and ConfigError for NaN and
+        infinity, for a random loss, and for a loss that compares the samples of a batch without `across_batch`.
         """
         xp, rng = module_of(like), np.random.default_rng(0)
         student, teacher = (xp.asarray(2 * rng.normal(size=(SAMPLES, classes))) for _ in range(2))
@@ -93,7 +93,7 @@ class FunctionMethod(LogitMethod):
                 )
 
     def check_parts(self, student: Floats, teacher: Floats, labels: Ints, whole: float) -> None:
-        """Refuse a loss that is not the mean over the parts of a batch, unless it says that it looks across it."""
+        """Refuse a loss that is not the mean over the parts of a batch, unless its `across_batch` is True."""
         if self.across_batch:
             return
         half = SAMPLES // 2
@@ -142,9 +142,9 @@ def checked(found: object, logits: Floats, name: str) -> Loss:
 
 
 def from_function(function: LossFunction, name: str = "") -> type[Method]:
-    """Return the method whose loss is `function`; its arguments behind the first three are the method's settings.
+    """Return the method whose loss is `function`. The arguments after the first three are the method's settings.
 
-    Such an argument has a default that is a number or a text. Raises ConfigError for other parameters.
+    The default of such an argument is a number or a string. Raises ConfigError for other parameters.
     """
     name = name or getattr(function, "__name__", type(function).__name__)
     parameters = settings_of(function, name)
@@ -159,14 +159,14 @@ def from_function(function: LossFunction, name: str = "") -> type[Method]:
 
 
 def described(name: str, default: Any) -> Any:
-    """Return the field of a setting whose default is all that is known."""
+    """Return the field of a setting of which only the default is known."""
     if name == "temperature":
         return setting(float(default), "softens student and teacher", above=0)
     return setting(default, "an argument of the function")
 
 
 def settings_of(function: LossFunction, name: str) -> list[inspect.Parameter]:
-    """Return a function's parameters behind the first three, or refuse parameters that do not fit a loss."""
+    """Return a function's parameters after the first three, or refuse parameters that do not fit a loss."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError) as error:

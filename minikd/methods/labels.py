@@ -1,4 +1,4 @@
-"""Learning from the labels alone, as teachers and baselines do."""
+"""Training on the labels only, as for teachers and baselines."""
 
 from collections.abc import Sequence
 

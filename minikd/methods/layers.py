@@ -1,4 +1,4 @@
-"""Which hidden layers of the student and the teacher a method compares: those of the settings, or the last that fit."""
+"""Chooses the hidden layers that a method compares: those of the settings, or the last ones that fit."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Layers(NamedTuple):
 
 
 def shapes(model: Sequential, image: Shape) -> dict[str, Shape]:
-    """Return the shape of each layer's output for one sample, under the layer's number."""
+    """Return the shape of each layer's output for one sample, by the layer's number."""
     found, shape = {}, image
     for i, layer in enumerate(model.layers):
         shape = layer.output_shape(shape)
@@ -28,9 +28,9 @@ def shapes(model: Sequential, image: Shape) -> dict[str, Shape]:
 
 
 def hidden(model: Sequential, image: Shape) -> dict[str, Shape]:
-    """Return the shapes of the hidden layers: from the first layer with parameters to the one before the last such.
+    """Return the shapes of the hidden layers: those from the first layer with parameters to before the last one.
 
-    Dropout is left out, because a part of its output is random.
+    Dropout is left out, because its output is partly random.
     """
     trained = [i for i, layer in enumerate(model.layers) if layer.params]
     between = range(trained[0], trained[-1]) if trained else ()
@@ -39,7 +39,7 @@ def hidden(model: Sequential, image: Shape) -> dict[str, Shape]:
 
 
 def candidates(model: Sequential, image: Shape, layer: str, who: str, maps: bool) -> dict[str, Shape]:
-    """Return the layers of a network that may be compared: the one of this name or number, or all hidden ones."""
+    """Return the layers of a network that may be compared: the layer with this name or number, or all hidden layers."""
     every = shapes(model, image)
     layer = names(model.layers).get(layer.lower(), layer)
     if layer and layer not in every:
@@ -56,7 +56,7 @@ def candidates(model: Sequential, image: Shape, layer: str, who: str, maps: bool
 def compared_layers(
     student: Sequential, teacher: Sequential, image: Shape, asked: tuple[str, str], maps: bool
 ) -> Layers:
-    """Return the layers to compare: those `asked` for by name or number; for "" the last hidden ones.
+    """Return the layers to compare: those that `asked` gives by name or number, or for "" the last hidden ones.
 
     With `maps`, the outputs must be maps (C, H, W) of the same height and width. Raises ConfigError.
     """

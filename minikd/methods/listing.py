@@ -20,7 +20,7 @@ SCHEMES = {
 
 
 class Entry(TypedDict):
-    """A method: what it is, where it comes from, its settings' defaults and meanings, and whether it can be used.
+    """A method: its summary, its paper, the defaults and meanings of its settings, and whether it can be used.
 
     steps: how a device takes its steps with these settings, see `training.graph`.
     """
@@ -58,7 +58,7 @@ def methods_for(pair: Pair, only: str | None = None) -> list[Entry]:
 
 
 def table(pair: Pair, found: Sequence[Entry]) -> str:
-    """Return each method with its summary; a dash stands behind the name of one that cannot be used."""
+    """Return each method with its summary. A dash after a name means that the method cannot be used."""
     wide = max(len(one["name"]) for one in found) + 2
     lines = [for_whom(pair), "─" * columns()]
     for one in found:
@@ -84,6 +84,6 @@ def text(pair: Pair, one: Entry) -> str:
 
 
 def for_whom(pair: Pair) -> str:
-    """Return which student and teacher the list is about."""
+    """Return the student and the teacher that the list is for."""
     teachers = " and ".join(describe(teacher) for teacher in pair.teachers)
     return paragraph(f"For {teachers} teaching {describe(pair.student)}:")

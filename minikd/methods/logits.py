@@ -3,9 +3,10 @@
     mixed:     L = α·SOFT(student, teacher) + (1 - α)·CE(student, labels)
     weighted:  L = SOFT(student, teacher) + label_weight·CE(student, labels)
 
-An image may have no label (its class number is -1). Then only the teacher's term counts. For mixed methods α
-counts as 1 for it: the batch is taken apart, and each part counts by its share of the samples. For all of them the
-labels' term is the mean over the batch with 0 for such images.
+An image may have no label; then its class number is -1, and only the teacher's term counts. In mixed methods, α is 1
+for such an image: the batch is divided into images with and without a label, and each part counts in proportion to its
+number of samples. In all methods, the labels' term is a mean over the whole batch, in which images without a label
+count as 0.
 """
 
 from abc import abstractmethod
@@ -31,7 +32,7 @@ Loss = tuple[Scalar, Floats]
 
 @dataclass(frozen=True)
 class LogitMethod(Method):
-    """The base of methods whose terms follow from both networks' logits, and the labels."""
+    """The base of methods whose terms are computed from the logits of both networks and the labels."""
 
     needs: ClassVar[tuple[str, ...]] = ("teacher's logits",)
 
@@ -81,7 +82,7 @@ class MixedMethod(LogitMethod):
 
     @abstractmethod
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> Loss:
-        """Return the soft term, a mean over samples that do not depend on one another."""
+        """Return the soft term, a mean over the samples, none of which depends on another."""
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         temperature, alpha = self.at(step.progress)
@@ -101,7 +102,7 @@ class WeightedMethod(LogitMethod):
 
     @abstractmethod
     def soft(self, logits: Floats, teacher_logits: Floats, labels: Ints) -> Sequence[Term]:
-        """Return the soft term, or none where the batch is too small for it."""
+        """Return the soft term, or none if the batch is too small for it."""
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         logits, labels = student.logits, batch.labels
@@ -111,13 +112,16 @@ class WeightedMethod(LogitMethod):
 
 
 def without_label(labels: Ints) -> Ints:
-    """Return which of a batch's images have no label: none where labels lie on a device, see `training.graph`."""
+    """Return which images of a batch have no label. If the labels are on a device, it is none, see `training.graph`."""
     none: Ints = np.flatnonzero(labels < 0) if module_of(labels) is np else np.empty(0, np.int64)
     return none
 
 
 def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
-    """Return the labels' term: a mean over the batch in which images without a label count as 0; none without any."""
+    """Return the labels' term: a mean over the batch, in which images without a label count as 0.
+
+    Without labels: none.
+    """
     bare = without_label(labels)
     if len(bare) == 0:
         return (Term("hard", weight, *cross_entropy(logits, labels)),)
@@ -131,7 +135,7 @@ def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
 def mixed(
     soft: Callable[[Floats, Floats], Loss], logits: Floats, teacher_logits: Floats, labels: Ints, alpha: float
 ) -> Sequence[Term]:
-    """Return alpha times the soft term, 1 times for images without a label, and the labels' term with the rest."""
+    """Return alpha times the soft term (1 times for images without a label), and 1 - alpha times the labels' term."""
     bare = without_label(labels)
     if len(bare) == 0:
         return Term("soft", alpha, *soft(logits, teacher_logits)), *hard(1.0 - alpha, logits, labels)
@@ -146,7 +150,7 @@ def mixed(
 
 
 def spread(part: Loss, rows: Ints, logits: Floats) -> Loss:
-    """Return the loss of some of a batch's samples as their part of the batch's mean, its gradient (N, K)."""
+    """Return the part of the batch's mean loss that some of its samples give, and its gradient (N, K)."""
     xp, share = module_of(logits), len(rows) / len(logits)
     whole = xp.zeros_like(logits)
     whole[xp.asarray(rows)] = part[1] * share

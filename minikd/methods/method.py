@@ -1,8 +1,9 @@
 """The base class of all methods of distillation: settings, requirements, and the objective for a pair of networks.
 
-A method is a frozen dataclass. Its fields are its settings, with the paper's defaults. It says what it needs of the
-networks at hand (`refusal`), and returns what the student is trained to do (`objective`). To get the teacher's answers
-it asks for them, and says which hidden layers it wants beside the logits; a method that never asks needs no teacher.
+A method is a frozen dataclass. Its fields are its settings, with the paper's defaults. `refusal` says why the method
+cannot be used on a pair of networks. `objective` returns the objective of the student's training. If a method needs the
+teacher's outputs, it calls `ask` with the hidden layers that it needs in addition to the logits. A method without
+this call needs no teacher.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +19,7 @@ from minikd.training.objective import Objective, TeacherAnswers
 from minikd.typing import Shape
 
 Ask = Callable[[tuple[str, ...], float], TeacherAnswers]
-"""(layers, temperature) -> the teacher's answers, with these layers' outputs; several teachers count as one."""
+"""(layers, temperature) -> the teacher's outputs, with those of these layers. Several teachers count as one."""
 
 
 class Pair(NamedTuple):
@@ -35,15 +36,15 @@ class Method(Section, ABC):
     """The base of every method."""
 
     name: ClassVar[str]
-    """The method's name; by default that of the class."""
+    """The method's name. By default, it is the name of the class."""
     summary: ClassVar[str]
-    """One line; by default the first line of the class's docstring."""
+    """A summary of one line. By default, it is the first line of the class's docstring."""
     paper: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ("labels", "teacher's logits")
-    """What the method needs: "labels" (for each image), "teacher's logits", "features", "maps" (of hidden layers)."""
+    """What the method needs: "labels" (of all images), "teacher's logits", "features", "maps" (of hidden layers)."""
 
     tries: ClassVar[Sequence[Mapping[str, float]]] = ()
-    """Settings that `minikd experiment methods` tries beside the defaults."""
+    """Settings that `minikd experiment methods` tries in addition to the defaults."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -54,19 +55,19 @@ class Method(Section, ABC):
 
     @property
     def temperature(self) -> float:
-        """The temperature at which the report shows the teacher's probabilities; a method may have it as a setting."""
+        """The temperature at which the report shows the teacher's probabilities. It may be a setting of the method."""
         return 1.0
 
     @property
     def eager(self) -> str:
-        """On a device, why its steps cannot be captured as a graph, see `Objective.eager`; "" where they can."""
+        """Why its steps on a device cannot be captured as a graph, see `Objective.eager`, or "" if they can."""
         own = type(self).__module__.startswith("minikd.")
         return "" if own else "the method does not say that its steps can be captured"
 
     def refusal(self, pair: Pair) -> str:
-        """Return why the method cannot be used on these networks; "" where it can."""
+        """Return why the method cannot be used on these networks, or "" if it can."""
         return ""
 
     @abstractmethod
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        """Return the student's objective; `rng` draws the first values of the extra parameters."""
+        """Return the student's objective. `rng` draws the initial values of the extra parameters."""

@@ -1,14 +1,14 @@
-"""Deep mutual learning: several students learn together, each from the labels and from the others' present answers.
+"""Deep mutual learning: several students train together. Each learns from the labels and the others' current outputs.
 
     L_i = CE(z_i, labels) + (1/(M - 1)) Σ_{j≠i} KL(q_j ‖ q_i),   i = 1..M, temperature 1
 
-The others' answers are constants in L_i: no gradient flows into them. So for student i
+The outputs of the others are constants in L_i, so they get no gradient. So for student i
 
     dz_i = [(q_i - y) + (q_i - mean_{j≠i} q_j)]/N
 
-The peers belong to the objective: they are trained in one vector with the student and are gone after it. All of them
-see the same batch and take their step at once. A peer starts from the student's first weights, each array shuffled:
-another draw of the same numbers.
+The other students, the peers, belong to the objective. Their parameters are in one vector with the student's, and they
+are deleted after training. All see the same batch and take their steps together. A peer starts from the student's
+initial weights, with the values of each array shuffled.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class DeepMutualLearning(Method):
 
 
 def redrawn(model: Sequential, rng: np.random.Generator) -> Sequential:
-    """Return a copy with the values of each parameter shuffled."""
+    """Return a copy of the network in which the values of each parameter are shuffled."""
     twin = model.copy()
     for value in twin.params.values():
         shuffled = rng.permutation(to_host(value).ravel()).reshape(value.shape)
@@ -82,7 +82,7 @@ class MutualObjective(Objective):
 
 
 def towards(logits: Floats, others: Sequence[Floats]) -> tuple[Scalar, Floats]:
-    """Return the mean divergence from the other students' answers, and its gradient with respect to `logits`."""
+    """Return the mean divergence from the other students' outputs, and its gradient with respect to `logits`."""
     parts = [kl_divergence(logits, other, 1.0) for other in others]
     share = 1.0 / len(parts)
     return weighted_sum([(share, loss) for loss, _ in parts]), weighted_sum([(share, found) for _, found in parts])

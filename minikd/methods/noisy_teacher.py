@@ -2,8 +2,8 @@
 
     v' = (1 + ξ)·v,   ξ ~ N(0, σ²) for each logit, for a random share of the batch's samples
 
-The noise does not depend on the student, so the gradient is that of soft targets from v': T (q - softmax(v'/T))/N.
-The noise comes from the step's own generator, so a run repeats to the bit and goes on after a stop with the same noise.
+The noise does not depend on the student, so the gradient is that of soft targets from v': T (q - softmax(v'/T))/N. Each
+step has its own random generator, so a repeated or resumed run has the same noise and the same bits.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Users' methods: a subclass of Method or a plain function, given in Python or as FILE.py:NAME on the command line."""
+"""A user's own methods: a subclass of Method or a plain function, given in Python or as FILE.py:NAME."""
 
 import inspect
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def is_method(key: str, value: object, names: Mapping[str, object]) -> bool:
 
 
 METHOD = Wanted("which is the method", "no method and no function", "my_method.py:MyMethod", is_method)
-"""What `--method` looks for in a file."""
+"""The kinds of objects that `--method` accepts from a file."""
 
 
 def kind_in_file(spec: str) -> type[Method]:
@@ -50,7 +50,7 @@ def as_kind(thing: object, where: str, name: str = "") -> type[Method]:
 
 
 def check_method_class(kind: type[Method], where: str) -> None:
-    """Refuse a class that is not a complete method, and say what it lacks."""
+    """Refuse a class that is not a complete method, and say what is missing."""
     name = kind.__name__
     if lacking := sorted(getattr(kind, "__abstractmethods__", ())):
         raise ConfigError(f"{where}: the class {name} lacks {', '.join(lacking)}, which its base leaves open")

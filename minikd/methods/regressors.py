@@ -1,4 +1,4 @@
-"""Methods that map the student's feature to the teacher's with dense layers, which are trained beside the student."""
+"""Methods with dense layers that map the student's feature to the teacher's, and are trained with the student."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ from minikd.typing import Floats
 
 @dataclass(frozen=True)
 class Hint(FeatureMethod):
-    """FitNets: both terms together, or with `stage` first the hint alone, then soft targets alone with a new optimiser.
+    """FitNets: both terms together, or with `stage`, first only the hint, then only soft targets with a new optimiser.
 
-    If Adam kept its running means from the hint, its first steps on soft targets would be three times too long: m is
-    0.1 g and v is 0.001 g², the corrections for the start have ended, so |m/√v| is √10.
+    If Adam kept its running means of the first stage, its first steps on soft targets would be three times too large: m
+    is 0.1 g and v is 0.001 g², and the bias corrections are already 1, so |m/√v| is √10.
     """
 
     name = "hint"

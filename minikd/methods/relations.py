@@ -1,4 +1,4 @@
-"""Methods that compare features without extra parameters: attention maps, or relations between a batch's samples."""
+"""Methods that compare features without extra parameters: attention maps, or relations between samples of a batch."""
 
 from dataclasses import dataclass
 

@@ -2,7 +2,7 @@
 
     L = α·T²·KL(teacher ‖ student; T) + (1 - α)·CE(student, labels; T = 1)
 
-Derivation and gradient stand beside the losses, `losses.distillation_loss` and `losses.kl_divergence`.
+The derivation and the gradient are in the files of `losses.distillation_loss` and `losses.kl_divergence`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class SoftTargets(MixedMethod):
 
     def terms(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]:
         one_by_one = partial(super().terms, student, teacher, batch, step)
-        if len(without_label(batch.labels)):  # an image without a label learns from the teacher alone
+        if len(without_label(batch.labels)):  # without a label, only the soft term counts
             return one_by_one()
         temperature, alpha = self.at(step.progress)
         loss, dlogits = distillation_loss(student.logits, teacher.logits, batch.labels, temperature, alpha)

@@ -1,4 +1,4 @@
-"""Methods without a teacher: they soften the labels. They show how much of a gain needs no teacher."""
+"""Methods without a teacher, which soften the labels. They show how much of a gain is possible without a teacher."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
