@@ -25,12 +25,16 @@ from minikd.training.inference import try_out
 from minikd.weights import Card, load_model
 
 TEACHER, STUDENT, EXTRA, ASSISTANT, GENERATION = (2**20 + number for number in range(1, 6))
-"""Purposes that a random seed is combined with: first weights of a teacher, a student, extra parameters, an
-assistant, a generation. The numbers are larger than any epoch, which is the purpose of the shuffles."""
+"""Purposes that are combined with the seed to draw initial weights.
+
+The shuffles use the number of the epoch as their purpose, so these numbers are larger than any epoch.
+"""
 
 APART = 0.01
-"""The largest difference between two teachers' normalisations, as a fraction of the pixels' deviation. Another choice
-of held-out images of the same data set stays below it."""
+"""The largest allowed difference between two teachers' normalisations, as a fraction of the pixels' standard deviation.
+
+Two choices of held-out images from the same data set differ by less.
+"""
 
 
 class Given(NamedTuple):
@@ -42,7 +46,7 @@ class Given(NamedTuple):
 
 
 def given_teachers(recipe: Recipe) -> list[Given]:
-    """Return the teachers whose weights the recipe names: the teacher, where it is given, and its ensemble's others."""
+    """Return the teachers whose weights files the recipe names: the teacher, if given, and others of its ensemble."""
     first = [recipe.teacher.weights] if recipe.teacher.weights else []
     return [Given(*load_model(Path(path), "float32"), path) for path in (*first, *recipe.distillation.ensemble)]
 
@@ -54,8 +58,8 @@ Prepared = tuple[Data, list[Given]]
 def prepared(recipe: Recipe) -> Prepared:
     """Return a recipe's data and the teachers that it gives, each with its outputs in the order of the data's classes.
 
-    Raises CheckpointError for teachers of other images or classes, Diverged for those whose answers are NaN or
-    infinite, and what loading the data raises.
+    Raises CheckpointError for teachers of other images or classes, Diverged if a teacher's outputs are NaN or infinite,
+    and the errors of loading the data.
     """
     for hidden in (recipe.student.hidden, recipe.distillation.assistant):
         check_size(hidden)
@@ -68,7 +72,10 @@ def prepared(recipe: Recipe) -> Prepared:
 
 
 def check_size(hidden: tuple[int, ...]) -> None:
-    """Refuse hidden layers that no memory holds, before minutes go by in reading data. Raises SizeError."""
+    """Refuse hidden layers that do not fit into memory, before the data are read, which may take minutes.
+
+    Raises SizeError.
+    """
     weights = sum((inputs + 1) * outputs for inputs, outputs in pairwise((1, *hidden)))
     units = ", ".join(f"{size:,}" for size in hidden)
     memory.require(4 * weights, f"a network with hidden layers of {units} units", "give fewer units")
@@ -97,7 +104,7 @@ def first_student(recipe: Recipe, dataset: Dataset) -> Sequential:
 
 
 def student(recipe: Recipe, dataset: Dataset, *what: int) -> Sequential:
-    """Return a network of the student's kind before training, its weights drawn from the seed and what it is."""
+    """Return a network of the student's kind before training. Its weights are drawn from the seed and its purpose."""
     if recipe.student.model == "mlp":
         return feed_forward(recipe, dataset, recipe.student.hidden, *what)
     if recipe.student.norm != "none":
@@ -111,7 +118,7 @@ def student(recipe: Recipe, dataset: Dataset, *what: int) -> Sequential:
 
 
 def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *what: int) -> Sequential:
-    """Return a feed-forward network before training, its weights drawn from the recipe's seed and what it is."""
+    """Return a feed-forward network before training. Its weights are drawn from the recipe's seed and its purpose."""
     rng = np.random.default_rng((recipe.seed, *what))
     with fitting_student(recipe, dataset, "--student-pool"):
         how = recipe.student
@@ -122,7 +129,7 @@ def feed_forward(recipe: Recipe, dataset: Dataset, hidden: tuple[int, ...], *wha
 
 @contextmanager
 def fitting_student(recipe: Recipe, dataset: Dataset, flags: str) -> Iterator[None]:
-    """Let an error of images that are too small for the student's poolings name the student and its flags."""
+    """If images are too small for the student's poolings, let the error name the student and its flags."""
     try:
         yield
     except ShapeError as error:
@@ -131,7 +138,10 @@ def fitting_student(recipe: Recipe, dataset: Dataset, flags: str) -> Iterator[No
 
 
 def check_step(model: Sequential, dataset: Dataset, batch_size: int, role: str) -> None:
-    """Refuse a network whose step no memory holds: every layer's output for a batch is kept for the backward pass."""
+    """Refuse a network whose step does not fit into memory.
+
+    A step keeps the outputs of all layers for the backward pass.
+    """
     images = min(batch_size, len(dataset.train_labels))
     values = sum(math.prod(shape) for shape in shapes(model, dataset.image_shape).values())
     size = "x".join(map(str, dataset.image_shape[1:]))
@@ -159,7 +169,10 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
 
 
 def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
-    """Return each network to distill with its teachers, in order. Raises CheckpointError for other normalisations."""
+    """Return each network to distill with its teachers, in order.
+
+    Raises CheckpointError for different normalisations.
+    """
     for one in given:
         check_prepared(one, data.train)
     own = [] if recipe.teacher.weights else [first_teacher(recipe, data.dataset)]
@@ -167,7 +180,7 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
     found = []
     for student in taught(recipe, data.dataset).values():
         found.append(Pair(student, teachers, data.dataset.image_shape, data.all_labelled))
-        teachers = (folded(student),)  # as it will be when it teaches
+        teachers = (folded(student),)  # with the same class names as when it teaches
     return found
 
 
@@ -183,7 +196,7 @@ def check_prepared(given: Given, views: Views) -> None:
 
 
 def check_batches(recipe: Recipe, data: Data, student: Sequential) -> None:
-    """Refuse a last batch of one image to a student with batch norm: its variance is 0."""
+    """Refuse a last batch of one image for a student with batch norm, because the variance would be 0."""
     size, images = recipe.student.batch_size, len(data.transfer)
     if any(isinstance(layer, BatchNorm1d) for layer in student.layers) and (images - 1) % size == 0:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a run will take: how much work each stage is, for a bar of the whole job, and by trial its time and memory."""
+"""Estimates a run: the work of each stage, for the progress bar of the whole job, and its time and memory."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -25,27 +25,27 @@ from minikd.training.run import Run
 from minikd.typing import Shape
 
 IMAGE = 75_000
-"""What an image costs beside its multiply-adds, in multiply-adds: its view, its loss, its share of a step."""
+"""The cost of an image in addition to its multiply-adds, in multiply-adds: its view, its loss, its part of a step."""
 
 TRIAL = 0.7
-"""Seconds for which each stage's steps are tried, after one that is not counted."""
+"""The seconds for which the steps of each stage are timed, after a first step that does not count."""
 
 STEPS = 20
-"""Steps' images that are enough for a trial."""
+"""The number of images that is enough for timing."""
 
 REST = 5.0
-"""Seconds of the figures and the report."""
+"""The seconds that the figures and the report take."""
 
 DRAWING = 60 * 10**6
-"""Bytes that the figures' library takes."""
+"""The bytes of memory that the library for the figures takes."""
 
 CLOSING = "measuring, figures"
-"""What comes after the training of all models."""
+"""The stage after the training of all models."""
 
 
 @runtime_checkable
 class Planned(Protocol):
-    """A callback that wants to know the stages of the whole job and their work, such as `minikd.Bars`."""
+    """A callback that needs the stages of the whole job and their work, such as `minikd.Bars`."""
 
     def plan(self, work: Mapping[str, float]) -> None: ...
 
@@ -68,7 +68,7 @@ def effort(model: Sequential, how: Training, views: Views, image: Shape) -> floa
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run will take: its recipe, the seconds of each stage in order, by name, and the bytes of memory."""
+    """An estimate: the recipe, the seconds of each stage by name, in order, and the bytes of memory."""
 
     recipe: Recipe
     seconds: Mapping[str, float]
@@ -81,9 +81,9 @@ class Outlook:
 
 
 def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
-    """Return what a run of a recipe will take, or one stage: a few steps of each are tried. Nothing is written.
+    """Return an estimate for a run of a recipe, or for one stage. A few steps are timed, and nothing is written.
 
-    Raises what the run itself would raise before its first step, such as ConfigError.
+    Raises the errors that the run would raise before its first step, such as ConfigError.
     """
     trial = TrialSteps(recipe)
     stages = trial.stages()
@@ -94,7 +94,7 @@ def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
 
 
 class TrialSteps:
-    """A job's data and networks, of which a few steps are tried."""
+    """The data and networks of a job whose steps are timed."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.backend = choose(recipe.backend)
@@ -108,7 +108,7 @@ class TrialSteps:
         self.teachers = [one.to(self.backend) for one in (*own, *(given.model for given in self.given))]
 
     def stages(self) -> dict[str, tuple[Sequential, Training, Views]]:
-        """Return the networks that are trained, in order, each with how and on what."""
+        """Return the networks that are trained, in order, each with its plan and its images."""
         recipe, data = self.recipe, self.data
         found: dict[str, tuple[Sequential, Training, Views]] = {}
         if not recipe.teacher.weights:
@@ -119,7 +119,7 @@ class TrialSteps:
         return found
 
     def seconds(self, name: str, model: Sequential, how: Training, views: Views) -> float:
-        """Return the seconds of a stage: its steps, the looks at the watched images, and those of its teacher."""
+        """Return the seconds of a stage: for steps, for measuring the watched images, and for its teacher's outputs."""
         plan, model = how.plan(self.recipe.seed), model.to(self.backend)
         few = replace(first(views, STEPS * plan.batch_size), augmentation=how.augmentation)
         begin = time.perf_counter()
@@ -132,7 +132,7 @@ class TrialSteps:
         return looking + plan.epochs * (steps * one + watched)
 
     def objective(self, name: str, model: Sequential, views: Views, map_: Map) -> Objective:
-        """Return what a stage learns; a teacher that is not trained yet takes as long to answer as one that is."""
+        """Return the objective of a stage. An untrained teacher takes as long for its outputs as a trained one."""
         if name in ("teacher", "student_baseline"):
             return Labels()
 
@@ -144,14 +144,14 @@ class TrialSteps:
         return self.recipe.distillation.chosen.objective(pair, ask, rng)
 
     def closing(self, models: Sequence[Sequential]) -> float:
-        """Return the seconds of measuring the models on the test images, and of what is drawn and written."""
+        """Return the seconds of measuring the models on the test images, and of the figures and the report."""
         few = first(self.data.test, 1000)
         with workers(self.threads) as map_:
             image = sum(seconds_of(model.to(self.backend), few, map_) for model in models)
         return REPEATS * image * len(self.data.test) + REST
 
     def memory(self) -> int:
-        """Return the bytes of memory: what the process has now, the teachers' answers, and what drawing takes."""
+        """Return the bytes of memory: those of the process now, of the teachers' outputs, and of drawing."""
         import psutil
 
         each = self.data.dataset.classes * self.teachers[0].vector.itemsize if self.teachers else 0
@@ -164,7 +164,7 @@ def first(views: Views, count: int) -> Views:
 
 
 def tried(run: Run, map_: Map) -> float:
-    """Return the mean seconds of a training step, over as many steps as there is time for."""
+    """Return the mean seconds of a training step. It takes as many steps as the time allows."""
     images, taken, run.threads = np.arange(len(run.views)), 0, map_
     index = images[: run.plan.batch_size]
     step(run, index, run.schedule(0))
@@ -176,7 +176,7 @@ def tried(run: Run, map_: Map) -> float:
 
 
 def seconds_of(model: Sequential, views: Views, map_: Map) -> float:
-    """Return the seconds that a model takes to answer one of these images among many."""
+    """Return the seconds that a model takes for one image, when it computes many of them."""
     begin = time.perf_counter()
     logits_of(model, views, map_)
     return (time.perf_counter() - begin) / len(views)

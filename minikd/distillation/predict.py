@@ -1,4 +1,4 @@
-"""The answers of a run's models to picture files."""
+"""Classifies picture files with the models of a run."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from minikd.weights import Card
 class Prediction(TypedDict):
     """Each model's probabilities for one picture, by class name; how the picture was prepared for them.
 
-    explained: where a picture of what they saw was written.
+    explained: the path of the figure that shows what the models saw.
     """
 
     image: str
@@ -32,7 +32,7 @@ class Prediction(TypedDict):
 
 
 class Answering(NamedTuple):
-    """A model that answers, its card, and which of its outputs is each class of the first model's."""
+    """A model, its card, and for each class of the first model the number of its own output."""
 
     model: Sequential
     card: Card
@@ -48,9 +48,9 @@ def predictions(
 ) -> tuple[list[Prediction], list[MinikdError]]:
     """Return each model's probabilities for each picture, and an error for each picture that cannot be read.
 
-    invert: light and dark are turned around. crop: characters are cut out for models that know them so. draw: draws a
-    picture, what the models saw of it and their probabilities, and returns the file. Raises CheckpointError for models
-    of different classes, and Diverged for answers that are NaN or infinite.
+    invert: light and dark are exchanged. crop: characters are cut out, for models that were trained on cut-out
+    characters. draw: draws the picture, what the models saw and their probabilities, and returns the file. Raises
+    CheckpointError for models of different classes, and Diverged for answers that are NaN or infinite.
     """
     for name, (model, _) in models.items():
         tell_rounding(f"the {name}", model)
@@ -75,7 +75,7 @@ def predictions(
 
 
 def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
-    """Return one error for all pictures that could not be read; `images`: how many were given."""
+    """Return one error for all pictures that could not be read. `images` is the number of given pictures."""
     if images == 1:
         return failures[0]
     return DataError(f"{len(failures)} of {images} pictures could not be read: {'; '.join(map(str, failures))}")
@@ -84,13 +84,13 @@ def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
 def answers_to(
     image: Path, models: Mapping[str, Answering], names: Sequence[str], ways: Ways
 ) -> tuple[PreparedPicture, dict[str, dict[str, float]]]:
-    """Return what the first model sees of a picture, and the probability that each gives each class."""
+    """Return what the first model sees of a picture, and the probability of each class from each model."""
     if image.is_dir():
         raise DataError(f"{image} is a folder; give the pictures in it: {shlex.quote(str(image))}/*.png")
     seen: dict[tuple[object, ...], PreparedPicture] = {}
     found = {}
     for name, one in models.items():
-        key = (one.card.image, one.card.on_black, one.card.ink_box)  # models of one run see the same
+        key = (one.card.image, one.card.on_black, one.card.ink_box)  # all models of a run see the same
         if key not in seen:
             seen[key] = seen_in(image, one.card, ways)
         with named(f"the {name}"):
@@ -107,7 +107,7 @@ def chances(one: Answering, seen: PreparedPicture) -> Floats:
 
 
 def drawings(folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
-    """Return the file in `folder` for a drawing of each picture: a file each, and none of the pictures themselves."""
+    """Return for each picture a different file in `folder` for its drawing. No file is one of the pictures."""
     taken = {image.resolve() for image in images}
     found = {}
     for image in dict.fromkeys(images):

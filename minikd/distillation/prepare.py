@@ -1,4 +1,4 @@
-"""From a recipe to the images that each part of a run sees."""
+"""Prepares the images that each part of a run sees."""
 
 from dataclasses import dataclass, replace
 
@@ -21,12 +21,12 @@ SMALLER = "give smaller images (--image-size), or fewer"
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The data of a run: all of it, and what is made of it.
+    """The data of a run, and the parts that are made from it.
 
-    train: the labelled images, for the teacher and the baseline. transfer: what the distilled student learns on, the
-    same unless there are images without labels. watched: the validation images, or the test images where the recipe
-    holds none out; `watched_name` says which. labelled: how many images have labels; where there are others, `train`
-    repeats these, so that its epochs have as many steps as those of `transfer`.
+    train: the images with labels, for the teacher and the baseline. transfer: the images for the distilled student;
+    they are the same unless some images have no label. watched: the validation images, or the test images if the recipe
+    holds none out; `watched_name` says which. labelled: the number of images with labels. If others have none, `train`
+    repeats the images with labels, so that its epochs have as many steps as those of `transfer`.
     """
 
     dataset: Dataset
@@ -39,14 +39,15 @@ class Data:
 
     @property
     def all_labelled(self) -> bool:
-        """True where every image of the transfer set has a label."""
+        """True if every image of `transfer` has a label."""
         return bool((self.transfer.labels != NO_LABEL).all())
 
     @classmethod
     def of(cls, recipe: Recipe, teacher: Card | None = None) -> "Data":
-        """Load a recipe's data, split off its validation images, and take the labels off where it says so.
+        """Load a recipe's data, hold out the validation images, and remove labels if the recipe says so.
 
-        Pixels are normalised as a given teacher was trained, or else by the training images' mean and deviation.
+        Pixels are normalised as for a given teacher, or else with the mean and standard deviation of the training
+        images.
         """
         dataset = fewer(load_dataset(recipe.data, size_of(recipe.image_size)), recipe)
         if teacher:
@@ -78,12 +79,12 @@ class Data:
         )
 
     def card(self, name: str) -> Card:
-        """Return what a weights file of this data's models says beside the weights."""
+        """Return the card for the weights file of a model that is trained on these data."""
         return Card.of(name, self.dataset, self.train.mean, self.train.std)
 
 
 def fewer(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """Return the data with as many training images as the recipe uses at most, each class its share."""
+    """Return the data with at most as many training images as the recipe allows, in proportion to the classes."""
     count, images, labels = recipe.train_images, dataset.train_images, dataset.train_labels
     if not 0 < count < len(labels):
         return dataset
@@ -96,7 +97,7 @@ def fewer(dataset: Dataset, recipe: Recipe) -> Dataset:
 
 
 def held_out(recipe: Recipe, dataset: Dataset) -> int:
-    """Return how many images are held out: what the recipe wants, at most a tenth, and one of each class stays."""
+    """Return how many images are held out: the recipe's number, at most a tenth. At least one of each class stays."""
     images = len(dataset.train_labels)
     count = min(recipe.validation, images // 10, images - dataset.classes)
     if recipe.validation and not count:
@@ -108,7 +109,7 @@ def held_out(recipe: Recipe, dataset: Dataset) -> int:
 
 
 def labelled_of(recipe: Recipe, dataset: Dataset, labels: Ints) -> Ints:
-    """Return the numbers of the images that keep their labels: each class its share. Raises ConfigError."""
+    """Return the numbers of the images that keep their labels, in proportion to the classes. Raises ConfigError."""
     if not recipe.labelled:
         return np.arange(len(labels))
     if not dataset.classes <= recipe.labelled <= len(labels) - dataset.classes:
@@ -128,7 +129,7 @@ def labelled_of(recipe: Recipe, dataset: Dataset, labels: Ints) -> Ints:
 
 
 def unlabelled_images(recipe: Recipe, dataset: Dataset) -> Pixels:
-    """Return the images that are distilled on beside the data's own; none where the recipe names none."""
+    """Return the images without labels that the recipe names for the distilled student, or none."""
     if not recipe.unlabelled:
         return dataset.train_images[:0]
     images = load_images(recipe.unlabelled, size_of(recipe.image_size))
@@ -136,10 +137,10 @@ def unlabelled_images(recipe: Recipe, dataset: Dataset) -> Pixels:
 
 
 def checked_unlabelled(images: object, dataset: Dataset, where: str) -> Pixels:
-    """Return images without labels that may stand beside the data's own: of their shape and dtype.
+    """Return images without labels, in the shape and dtype of the data's images.
 
-    Grey ones beside colour fill all three channels, and a notice says so. Raises DataError for what are no images, and
-    ConfigError for images of another kind.
+    If the data's images have colours and these are grey, the grey values fill all three channels, and a notice says so.
+    Raises DataError if these are not images, and ConfigError for images of another kind.
     """
     if not isinstance(images, np.ndarray):
         raise DataError(
@@ -161,7 +162,7 @@ def checked_unlabelled(images: object, dataset: Dataset, where: str) -> Pixels:
 
 
 def to_one_kind(theirs: Pixels, ours: Pixels) -> str:
-    """Return what makes images as the data's own are."""
+    """Return the function that brings images into the form of the data's images."""
     if theirs.shape[1] != ours.shape[1]:
         return "make them grey, or give data in colour"
     if theirs.shape != (len(theirs), *ours.shape[1:]):
@@ -173,7 +174,7 @@ def to_one_kind(theirs: Pixels, ours: Pixels) -> str:
 
 
 def joined(images: Pixels, labels: Ints, bare: Pixels) -> tuple[Pixels, Ints]:
-    """Return the images with those without labels behind them, and the labels of all: NO_LABEL for the latter."""
+    """Return the images, followed by those without labels, and the labels of all: NO_LABEL for those without labels."""
     memory.require(images.nbytes + bare.nbytes, f"{len(images) + len(bare):,} images to distill on", SMALLER)
     return np.concatenate([images, bare]), np.concatenate([labels, np.full(len(bare), NO_LABEL)])
 

@@ -1,4 +1,4 @@
-"""What training says on the terminal: how far a model is, and the whole job, with the time left; a line an epoch."""
+"""Progress bars on the terminal, for a model and for the whole job, with the time left; and a line for each epoch."""
 
 import math
 import time
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from minikd.training.run import Run
 
 LINES = 10
-"""About this many epochs of a model get their own line; a long training prints every n-th."""
+"""About this many epochs of a model get a line. A long training prints a line for every n-th epoch only."""
 
 FORMATS = {
     60: "{desc} {percentage:3.0f}% {remaining}{postfix}",
     80: "{desc} {percentage:3.0f}%|{bar:8}| {remaining} left{postfix}",
     95: "{desc} {percentage:3.0f}%|{bar:8}| {remaining} left{postfix}, {rate_fmt}",
 }
-"""What a bar's line says of a model, before or around what it says of the whole job, by the columns that it takes."""
+"""The part of a bar's line about a model, by the columns that it takes.
+
+The line also has a part about the whole job.
+"""
 
 JOB = 4
 """Characters of the whole job's bar."""
@@ -43,7 +46,10 @@ class Bars(Callback):
         self.job, self.told = Whole({}), 0.0
 
     def plan(self, work: Mapping[str, float]) -> None:
-        """Take down the job's stages in order, and how much work each is, in any unit: for the time left of all."""
+        """Record the job's stages in order, with the work of each in any unit.
+
+        They give the time left of the whole job.
+        """
         self.job = Whole(work)
 
     def on_start(self, run: "Run") -> None:
@@ -84,7 +90,7 @@ class Bars(Callback):
             self.bar.write(epoch_line(row, self.epochs, columns(self.out)), file=self.out)
 
     def note(self, text: str) -> None:
-        """Say what is under way where no bar moves."""
+        """Say what the job is doing while no bar moves."""
         say(one_line(text))
 
     def on_end(self, run: "Run") -> None:
@@ -93,14 +99,17 @@ class Bars(Callback):
 
 
 class Whole:
-    """How far the whole job is, by its stages' work: what was done since the job began here tells the time left."""
+    """The progress of the whole job, from the work of its stages.
+
+    The work since this process began gives the time left.
+    """
 
     def __init__(self, work: Mapping[str, float]) -> None:
         self.work, self.name = work, ""
         self.before, self.first, self.begun = 0.0, math.nan, 0.0
 
     def begin(self, name: str, fraction: float) -> None:
-        """Begin a stage, of which this fraction is done already; one that is none of the job's is not told of."""
+        """Begin a stage of which this fraction is already done. Stages that do not belong to the job are ignored."""
         self.name = name if name in self.work else ""
         if self.name:
             self.before = sum(self.work[one] for one in list(self.work)[: list(self.work).index(name)])
@@ -108,7 +117,7 @@ class Whole:
                 self.first, self.begun = self.before + fraction * self.work[name], time.monotonic()
 
     def text(self, fraction: float, plain: bool = False) -> str:
-        """Return how far the job is where a stage is so far done, as "job 12%|▌   | 2:31 left"; "" without a stage."""
+        """Return the job's progress from a stage's progress, as "job 12%|▌ | 2:31 left", or "" without a stage."""
         from tqdm.std import Bar
 
         total = sum(self.work.values())
@@ -119,20 +128,20 @@ class Whole:
         return f"job {done / total:3.0%}|{bar}| {self.left(done, total)} left"
 
     def left(self, done: float, total: float) -> str:
-        """Return the time left; "?" before anything is done."""
+        """Return the time left, or "?" before anything is done."""
         fresh = done - self.first
         return clock((total - done) * (time.monotonic() - self.begun) / fresh) if fresh > 0 else "?"
 
 
 def clock(seconds: float) -> str:
-    """Return 2:31 for 151 seconds, 1:02:31 from an hour on."""
+    """Return 2:31 for 151 seconds, and for an hour or more 1:02:31."""
     minutes, rest = divmod(round(min(seconds, 359_999)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def epoch_line(row: Row, epochs: int, width: int) -> str:
-    """Return an epoch's line, with what the width has room for."""
+    """Return an epoch's line, with as many numbers as fit into the width."""
     number = f"{row['epoch']:>{len(str(epochs))}}/{epochs}"
     name, loss = f"{name_of(str(row['model'])):17}", f"loss {row['loss']:.4f}"
     seen, speed = "", f"  {row['images_per_second']:,.0f} images/s"

@@ -1,7 +1,7 @@
-"""A recipe: every choice a run makes, in one value that is a TOML file, a set of flags, and the run's own record.
+"""A recipe: all settings of a run. It can be read from a TOML file or from flags, and the run's folder records it.
 
-Each field carries its help text and its limits, and everything else is derived from the fields: the flags of the
-command line, the keys of the file, and the checks.
+Each field has its help text and its limits. The flags of the command line, the keys of the file and the checks are made
+from the fields.
 """
 
 import re
@@ -27,18 +27,18 @@ from minikd.storage.schema import check_plain
 from minikd.training.plan import EPOCHS, Plan, PlanSettings
 
 LIMIT = 2**20
-"""Bytes of the largest recipe that is read."""
+"""The size in bytes of the largest recipe that is read."""
 
 DOTS = 300
-"""Dots in a line of a recipe: Python's reader of TOML takes minutes for a key of a hundred thousand parts."""
+"""The most dots in a line of a recipe. Python's TOML reader takes minutes for a key of a hundred thousand parts."""
 
 SEAL = "# SHA-256 of the other lines: "
-"""How the first and the last line of config.toml begin: one of them is left, whichever end is cut off."""
+"""How the first and the last line of config.toml begin. If one end of the file is cut off, the other line is left."""
 
 
 @dataclass(frozen=True)
 class Training(PlanSettings):
-    """How one model is trained, and how its training images are varied."""
+    """The training of one model, and the augmentation of its images."""
 
     shift: float = setting(0.0, "augmentation: shift by up to this many pixels", 0, most=MOST)
     rotation: float = setting(0.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
@@ -51,12 +51,12 @@ class Training(PlanSettings):
             raise ConfigError(f"warm_up is {self.warm_up} epochs, but must be at most the epochs, {self.epochs}")
 
     def plan(self, seed: int) -> Plan:
-        """Return the training loop's share of these settings."""
+        """Return those of the settings that the training loop needs."""
         return Plan(seed=seed, **{one.name: getattr(self, one.name) for one in fields(PlanSettings)})
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """How images are varied; None where they are not."""
+        """The augmentation, or None."""
         made = Augmentation(shift=self.shift, rotation=self.rotation, scale=self.scale, elastic=self.elastic)
         return made if made.active else None
 
@@ -81,7 +81,7 @@ class Teacher(Training):
 
 @dataclass(frozen=True)
 class Student(Training):
-    """The students: a small network trained on the labels alone (the baseline), and one that is distilled."""
+    """The students: a small network that is trained on the labels only (the baseline), and the same one, distilled."""
 
     epochs: int = setting(40, "passes over the training images", 1, below=EPOCHS)
     learning_rate: float = setting(5e-3, "the schedule's highest learning rate", 0)
@@ -101,12 +101,12 @@ class Student(Training):
 
 
 SHORT = ("temperature", "alpha")
-"""Settings of a method that may also stand directly in [distillation], and have their own flags."""
+"""Settings of a method that may also be directly in [distillation], and have separate flags."""
 
 
 @dataclass(frozen=True)
 class Distillation(Section):
-    """How the distilled student is taught: the name of a method, and its settings, written out in full."""
+    """The distillation: the name of a method, and all of its settings."""
 
     method: str = setting(
         "soft_targets", "method of distillation, or FILE.py:NAME for your own", choices=tuple(METHODS)
@@ -125,16 +125,16 @@ class Distillation(Section):
         if own:
             check_part("method", self.method)
         self.settle(apart=("method_args", "method") if own else ("method_args",))
-        if not own:  # a file is not run because a recipe names it: `written_out` does that, and `chosen`
+        if not own:  # making a recipe does not run a file that it names: `written_out` and `chosen` do
             self.write_out()
 
     def write_out(self) -> None:
-        """Write every setting of the method out."""
+        """Return the section with all settings of the method."""
         given = asdict(self.chosen)
         object.__setattr__(self, "method_args", {name: value for name, value in given.items() if value is not None})
 
     def written_out(self) -> Self:
-        """Return the section with the settings of a method in a file, and its digest. Raises ConfigError."""
+        """Return the section with the settings and the digest of a method from a file. Raises ConfigError."""
         if not is_spec(self.method):
             return self
         method = absolute(self.method)
@@ -144,11 +144,11 @@ class Distillation(Section):
 
     @property
     def chosen(self) -> Method:
-        """The method with its settings. Raises ConfigError for a file that is not there, or does not run."""
+        """The method with its settings. Raises ConfigError for a file that is missing or fails to run."""
         return build(self.method, self.method_args)
 
     def tell_changed(self) -> None:
-        """Give a notice where the method's file, or one that it imports, has changed since the recipe was made."""
+        """Give a notice if the method's file, or a file that it imports, has changed since the recipe was made."""
         path = split(self.method)[0]
         if self.method_digest and path.exists() and self.method_digest != file_digest(self.method):
             notice(
@@ -158,12 +158,12 @@ class Distillation(Section):
 
     @property
     def label(self) -> str:
-        """What reports call the method: its name, or file.py:Name."""
+        """The method's name in reports: its name, or file.py:Name."""
         return Path(self.method).name if is_spec(self.method) else self.method
 
     @classmethod
     def of(cls, table: Mapping[str, object], where: str) -> Self:
-        """Return the section that a TOML table holds; what stands beside the method in short is one of its settings."""
+        """Return the section of a TOML table. Other keys next to `method` are short forms of the method's settings."""
         args = table.get("method_args", {})
         if not isinstance(args, Mapping):
             raise ConfigError(
@@ -211,7 +211,7 @@ class Recipe(Section):
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:
-        """Return the recipe of a TOML text; `where` names it in errors. Raises ConfigError."""
+        """Return the recipe of a TOML text. `where` names the text in errors. Raises ConfigError."""
         table = toml_table(text, where)
         inner = {name: table.pop(name, {}) for name in SECTIONS}
         for name, value in inner.items():
@@ -230,12 +230,12 @@ class Recipe(Section):
         return with_values(self, {names[type(section)]: section})
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML, every setting written out."""
+        """Return the recipe as TOML, with every setting."""
         import tomli_w
 
         table = asdict(self)
         if not self.distillation.method_digest:
-            del table["distillation"]["method_digest"]  # so that the recipes of minikd's own methods stay as they were
+            del table["distillation"]["method_digest"]  # the recipes of minikd's methods stay as in earlier versions
         return tomli_w.dumps(table)
 
 
@@ -250,13 +250,13 @@ SEARCHED = (
     ),
     "distillation.softness",
 )
-"""What a search may find, see `distillation.search`."""
+"""The settings that a search may choose, see `distillation.search`."""
 
 SECTIONS: dict[str, type[Section]] = {"teacher": Teacher, "student": Student, "distillation": Distillation}
 
 
 def size_of(image_size: str) -> tuple[int, int] | None:
-    """Return (height, width) for "28x28", None for an empty text. Raises ConfigError."""
+    """Return (height, width) for "28x28", or None for an empty text. Raises ConfigError."""
     if not image_size:
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,8})x([1-9][0-9]{0,8})", image_size)
@@ -266,7 +266,10 @@ def size_of(image_size: str) -> tuple[int, int] | None:
 
 
 def toml_table(text: str, where: str) -> dict[str, Any]:
-    """Return the table of a TOML text. Raises ConfigError for what is none, and for what no recipe can hold."""
+    """Return the table of a TOML text.
+
+    Raises ConfigError for a text that is not TOML, and for what no recipe can contain.
+    """
     try:
         if max(line.count(".") for line in text.split("\n")) > DOTS:
             raise ValueError("a line of it has too many dots")
@@ -279,14 +282,14 @@ def toml_table(text: str, where: str) -> dict[str, Any]:
 
 
 def sealed(recipe: Recipe) -> str:
-    """Return what config.toml holds: the recipe as TOML between two lines with its checksum."""
+    """Return the text of config.toml: the recipe as TOML between two lines with its checksum."""
     text = recipe.to_toml()
     seal = f"{SEAL}{checksums.of_text(text)}\n"
     return f"{seal}{text}{seal}"
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Return the recipe in a file, which may have been edited: a checksum that is wrong is told and no more.
+    """Return the recipe in a file. The file may have been edited, so a wrong checksum gives only a notice.
 
     Raises ConfigError.
     """
@@ -298,7 +301,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def read_run_recipe(folder: Path) -> Recipe:
-    """Return the recipe of a run from its folder, where every section is written out. Raises ConfigError."""
+    """Return the recipe of a run from its folder, where the file has every section. Raises ConfigError."""
     path = folder / "config.toml"
     recipe, table = read_recipe(path), toml_table(recipe_text(path), str(path))
     if lacking := {"data", *SECTIONS} - table.keys():
@@ -310,12 +313,12 @@ def read_run_recipe(folder: Path) -> Recipe:
 
 
 def recipe_text(path: Path) -> str:
-    """Return a recipe's file as text. Raises ConfigError."""
+    """Return the text of a recipe's file. Raises ConfigError."""
     return read_text(path, LIMIT, "give the path of a TOML file", ConfigError).replace("\r\n", "\n")
 
 
 def is_sealed(text: str) -> bool | None:
-    """Return whether a recipe's file is as minikd wrote it; None where it carries no checksum."""
+    """Return whether a recipe's file is as minikd wrote it, or None if it has no checksum."""
     lines = text.splitlines(keepends=True)
     seals = [line for line in lines if line.startswith(SEAL)]
     whole = checksums.of_text("".join(line for line in lines if not line.startswith(SEAL)))
@@ -323,6 +326,6 @@ def is_sealed(text: str) -> bool | None:
 
 
 def original_recipe() -> Recipe:
-    """Return the shipped recipe that repeats the experiment of the PyTorch notebook that minikd grew from."""
+    """Return the included recipe that repeats the experiment of the PyTorch notebook that minikd grew from."""
     text = files("minikd").joinpath("recipes", "original.toml").read_text(encoding="utf-8")
     return Recipe.from_toml(text, "the original recipe")

@@ -1,4 +1,4 @@
-"""results.json: the numbers of a finished run (`Results`), or those that exist so far (`Begun`)."""
+"""results.json: the numbers of a finished run (`Results`), or the numbers so far (`Begun`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from minikd.storage.schema import fitted
 FIX = "remove it, and --resume writes it again"
 
 SETTINGS = ("method_args", "config")
-"""The parts of the results that are settings, whose limits are checked elsewhere."""
+"""The parts of the results that are settings. Their limits are checked elsewhere."""
 
 FRACTIONS = ("accuracy", "ece", "agreement", "mcnemar_p")
 
@@ -28,7 +28,7 @@ MODELS = {
 
 
 def name_of(model: str) -> str:
-    """Return a model's name for a reader by its key; "generation 1" of what is trained on the way to the student."""
+    """Return a model's name for a reader from its key, also "generation 1" for a model on the way to the student."""
     return MODELS.get(model, model.replace("_", " "))
 
 
@@ -40,14 +40,14 @@ class ErrorInterval(TypedDict):
 
 
 def interval_of(bounds: tuple[float, float]) -> ErrorInterval:
-    """Return two bounds by their names."""
+    """Return two bounds with their names."""
     return ErrorInterval(low=bounds[0], high=bounds[1])
 
 
 class ModelResult(TypedDict):
     """One row of the table: a model's size, its answers on the test set and its speed.
 
-    `errors_interval` is the 95 % interval of the errors; results of an earlier version have none.
+    `errors_interval` is the 95 % interval of the errors. Results of earlier versions do not have it.
     """
 
     model: str
@@ -64,16 +64,16 @@ class ModelResult(TypedDict):
 
 
 class StudentResult(ModelResult):
-    """A student's row, with the fraction of test images on which it says what the teacher says."""
+    """A student's row, with the fraction of test images for which it gives the same answer as the teacher."""
 
     agreement: float
 
 
 class DatasetResult(TypedDict):
-    """The data a run used, in images: `train` are those with a label, without the held-out `validation` images.
+    """The data of a run, as numbers of images. `train`: images with labels, without the held-out `validation` images.
 
-    `unlabelled` are more images to distill on; `image_shape` is (C, H, W). `test_digest` identifies the test images and
-    their labels; results of an earlier version have none.
+    `unlabelled` is the number of other images to distill on. `image_shape` is (C, H, W). `test_digest` identifies the
+    test images and their labels. Results of earlier versions do not have it.
     """
 
     name: str
@@ -87,10 +87,10 @@ class DatasetResult(TypedDict):
 
 
 class Discordant(TypedDict):
-    """How many test images only one of the two students gets wrong.
+    """The numbers of test images that only one of the two students gets wrong.
 
-    `fewer_errors_interval` is the 95 % interval of the distilled student's gain, the baseline's errors less its own;
-    results of an earlier version have none.
+    `fewer_errors_interval` is the 95 % interval of the distilled student's gain: the baseline's errors minus its own
+    errors. Results of earlier versions do not have it.
     """
 
     only_baseline_wrong: int
@@ -99,10 +99,11 @@ class Discordant(TypedDict):
 
 
 class RunConditions(TypedDict):
-    """What a run's numbers depend on; `stages` maps a model to the seconds of its training.
+    """What the numbers of a run depend on. `stages` maps a model to the seconds of its training.
 
-    `config` is the recipe as a table, `loops` says who ran NumPy's loops; results of earlier versions have neither.
-    `steps` says of each model that was trained on a device in the last session whether its steps were CUDA graphs.
+    `config` is the recipe as a table, and `loops` says whether Numba's loops or NumPy did the work. Results of earlier
+    versions have neither. `steps` says for each model that was trained on a device in the last session whether its
+    steps were CUDA graphs.
     """
 
     seed: int
@@ -117,7 +118,7 @@ class RunConditions(TypedDict):
 
 
 class Results(RunConditions):
-    """The file results.json: fractions are 0 to 1, `seconds` is the whole run."""
+    """The file results.json. Fractions are from 0 to 1, and `seconds` is the time of the whole run."""
 
     name: str
     recipe: str
@@ -134,7 +135,7 @@ class Results(RunConditions):
 
 
 class Begun(RunConditions):
-    """What results.json holds after `train`: the models that are trained."""
+    """The contents of results.json after `train`: the models that are trained so far."""
 
     name: str
     dataset: DatasetResult
@@ -143,7 +144,7 @@ class Begun(RunConditions):
 
 
 def read_results(folder: Path) -> Any:
-    """Return what results.json holds: `Results`, a part of them after `train`, {} where there is no such file.
+    """Return the contents of results.json: `Results`, or a part of them after `train`, or {} if there is no such file.
 
     Raises CheckpointError for a file that is damaged or cannot be read.
     """
@@ -158,7 +159,7 @@ def read_results(folder: Path) -> Any:
 
 
 def checked_results(table: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a run's numbers, once they are `Results` or, as long as there is no distilled student, a part of them."""
+    """Return a run's numbers after a check: they must be `Results` or, without a distilled student, a part of them."""
     kind: type[Mapping[str, object]] = Results if "student_distilled" in table else Begun
     found = fitted(table, kind)
     check_numbers({name: value for name, value in table.items() if name not in SETTINGS})

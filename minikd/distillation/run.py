@@ -1,4 +1,4 @@
-"""A whole run: its folder, its stages, and what it leaves behind."""
+"""A whole run: its folder, its stages and its files."""
 
 import shlex
 import time
@@ -43,15 +43,15 @@ from minikd.training.parallel import workers
 from minikd.typing import Floats
 
 STEPS_BACK = 3
-"""How often a learning rate is lowered before a run ends whose loss runs away."""
+"""How often the learning rate is lowered if the loss diverges, before the run ends."""
 
 
 def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequence[Callback] = ()) -> ModelResult:
     """Train one model of a recipe on the labels, "teacher" or "baseline", and return its row of the table.
 
-    Writes the weights, history.csv and results.json, and keeps what results.json held before. `distill` may go on from
-    there. A model that has a row already is not measured again, unless its data are in another place now. Raises
-    ConfigError and CheckpointError where the folder holds results of other settings or data.
+    Writes the weights and history.csv, and adds its numbers to results.json. `distill` can continue from there. A model
+    that already has a row is not measured again, unless the path of its data has changed. Raises ConfigError and
+    CheckpointError if the folder has results of other settings or data.
     """
     name, section = ("teacher", "teacher") if role == "teacher" else ("student_baseline", "student")
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
@@ -76,11 +76,11 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequen
 
 
 def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callback] = ()) -> Results:
-    """Run a recipe in a folder, or go on with it there, and return the results.
+    """Run a recipe in a folder, or resume it there, and return the results.
 
-    Leaves config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
-    is not run again: its results are read back, and what is gone of its figures and its report is made again. Raises
-    ConfigError and CheckpointError where what is there is of other settings or data.
+    Writes config.toml, history.csv, results.json, three weights files, figures/ and report.html. A run that has ended
+    is not run again: its results are read, and missing figures or a missing report are made again. Raises ConfigError
+    and CheckpointError if the folder has files of other settings or data.
     """
     place = folder if isinstance(folder, RunFolder) else RunFolder(folder)
     earlier = earlier_results(recipe, place)
@@ -92,7 +92,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
         return finished
     begin = time.perf_counter()
     with Job(recipe, place, prepared(recipe), callbacks) as job:
-        before = sum(float(row["seconds"]) for row in job.history)  # of the sessions that this one goes on with
+        before = sum(float(row["seconds"]) for row in job.history)  # of the earlier sessions of this run
         job.search("teacher", "student", "distillation")
         for stage in job.stages(*job.names):
             with stepping_back(job), job.training(stage):
@@ -105,16 +105,16 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
         job.note("drawing the figures and the report ...")
         figures = draw(job, models, logits)
         results["seconds"] = before + time.perf_counter() - begin
-        if ended:  # the same models on the same data, so the numbers that were told stay
+        if ended:  # the same models on the same data, so the printed numbers stay
             results = earlier | ({"config": results["config"]} if "config" in earlier else {})
         write_report(results, figures, job.folder, job.recipe.to_toml())
-        write_results(job.folder, results)  # last: a run without it is one that has not ended
+        write_results(job.folder, results)  # last, because a run without it has not ended
     return results
 
 
 @contextmanager
 def stepping_back(job: Job) -> Iterator[None]:
-    """Lower the learning rate where a loss runs away, a few times; the stage is then trained again."""
+    """If a loss diverges, lower the learning rate and train the stage again, a few times at most."""
     try:
         yield
     except RanAway as error:
@@ -124,14 +124,14 @@ def stepping_back(job: Job) -> Iterator[None]:
 
 
 def earlier_results(recipe: Recipe, place: RunFolder) -> Any:
-    """Return what the run has left in results.json, {} where it is a new one. Raises ConfigError for other settings."""
+    """Return the contents of the run's results.json, or {} for a new run. Raises ConfigError for other settings."""
     earlier = {} if place.new else read_results(place.path)
     check_settings(earlier, recipe, place.path)
     return earlier
 
 
 def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats], Results]:
-    """Return the three models' test logits, and the results; the test set is read here, once all training is over."""
+    """Return the three models' test logits, and the results. The test set is used only here, after all training."""
     logits: dict[str, Floats] = {}
     rows: dict[str, ModelResult] = {}
     with workers(job.threads) as map_:
@@ -160,7 +160,7 @@ def compare(job: Job, models: dict[str, Sequential]) -> tuple[dict[str, Floats],
 
 
 def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> dict[str, Path]:
-    """Draw the figures into the run's folder and return their paths by name; none, and a notice, where that fails."""
+    """Draw the figures into the run's folder, and return their paths by name. If that fails: a notice, and no paths."""
     image = job.data.dataset.image_shape
     pictures = {name: first_filters(model, image) for name, model in models.items()}
     evidence = FigureData(
@@ -174,9 +174,9 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
     )
     try:
         return write_figures(evidence, job.folder / "figures")
-    except MinikdError:  # such as a full disk: going on makes sense once there is space
+    except MinikdError:  # such as a full disk: the run can be resumed when there is space
         raise
-    except Exception as error:  # of the library's: no numbers must be lost to it
+    except Exception as error:  # an error of matplotlib must not lose the numbers
         notice(
             f"the figures cannot be drawn ({type(error).__name__}: {error}); the numbers are complete, and "
             f"--resume {quoted(job.folder)} draws what is missing"
@@ -185,7 +185,10 @@ def draw(job: Job, models: dict[str, Sequential], logits: dict[str, Floats]) -> 
 
 
 def temperature_of(job: Job) -> float:
-    """Return the temperature at which the student sees the teacher's own logits: a factor of these divides it."""
+    """Return the temperature for the teacher's own logits.
+
+    If they were multiplied by a factor, it is divided by the factor.
+    """
     temperature, softness = job.method.temperature, job.recipe.distillation.softness
     if not softness:
         return temperature
@@ -194,7 +197,7 @@ def temperature_of(job: Job) -> float:
 
 
 def circumstances(job: Job) -> RunConditions:
-    """Return the seed, the whole recipe, the seconds of each stage, the backend, the machine and the versions."""
+    """Return seed, recipe, seconds of each stage, backend, machine and versions."""
     names = dict.fromkeys(str(row["model"]) for row in job.history)
     seconds = {name: sum(float(row["seconds"]) for row in job.history if row["model"] == name) for name in names}
     found = RunConditions(
@@ -213,13 +216,13 @@ def circumstances(job: Job) -> RunConditions:
 
 
 def kind_of(recipe: Recipe) -> str:
-    """Return which shipped recipe this is, whatever its seed and backend: "default", "original", or "own" for none."""
+    """Return the name of this recipe, whatever its seed and backend: "default", "original", or "own" for any other."""
     same = replace(recipe, seed=0, backend="auto")
     return "default" if same == Recipe() else "original" if same == original_recipe() else "own"
 
 
 def dataset_result(job: Job) -> DatasetResult:
-    """Return what the results say of the data."""
+    """Return the part of the results about the data."""
     data = job.data
     return DatasetResult(
         name=data.dataset.name,
@@ -234,7 +237,7 @@ def dataset_result(job: Job) -> DatasetResult:
 
 
 def check_test(earlier: Mapping[str, Any], job: Job) -> None:
-    """Refuse to tell results again beside other test images than they were measured on. Raises ConfigError."""
+    """Raise ConfigError if the results were measured on other test images than the present ones."""
     now = dataset_result(job)["test_digest"]
     if earlier["dataset"].get("test_digest", now) != now:
         measure_anew = f"minikd evaluate {quoted(job.folder)}/*.safetensors --data {shlex.quote(job.recipe.data)}"

@@ -1,20 +1,20 @@
-"""What no rule can tell is measured: a few settings are tried on held-out training images before a run begins.
+"""Searches for settings that no rule gives: before a run, it tries a few of them on held-out training images.
 
-Each candidate is trained for a part of its budget and asked about images that it has not seen. The better half is
-trained for longer and asked about others (successive halving: Jamieson & Talwalkar 2016, Non-stochastic best arm
+Each candidate is trained for a part of its budget and measured on images that it has not seen. The better half is
+trained for longer and measured on other images (successive halving: Jamieson & Talwalkar 2016, Non-stochastic best arm
 identification). Candidates are compared by their Brier score, the mean squared distance of the probabilities from the
-label's one-hot row: it says more about few images than the number of errors does, and one image that is answered wrong
-with certainty does not decide.
+label's one-hot row. With few images, it tells more than the number of errors. And a single image with a wrong and
+certain answer does not decide.
 
-A fifth of a small set is too few images to choose by, so a third is held out. Where that is too few as well, each third
-is held out in turn (threefold cross-validation), and every image is asked about once. The search of a small set takes
-up to twice as long as the training that follows, that of a larger one about as long.
+A fifth of a small set is too few images for a choice, so a third is held out. If that is too few as well, each third is
+held out in turn (threefold cross-validation), so each image is used once. For a small set, the search takes up to twice
+as long as the training that follows; for a larger set, about as long.
 
-The students get the settings that are best for learning from the labels alone, so that distillation is held against a
-baseline that is as good as it can be. The teacher's network is one of `TEACHERS`. Where none of them does better on
-held-out images than the student, a wide dense network and more steps are tried, and the run says what came of it.
+The students get the settings that are best for training on the labels only, so that the baseline is as good as
+possible. The teacher's network is one of `TEACHERS`. If none of them is better than the student on held-out images, the
+search tries a wide dense network and more steps, and the run reports the result.
 
-The test images have no part in this, and no clock: a seed and its data decide every setting.
+The search uses no test images and no clock, so the seed and the data determine every setting.
 """
 
 import contextlib
@@ -51,32 +51,32 @@ FILE = "search.json"
 FIX = "remove it, and the search starts again"
 
 SHARES = (1 / 6, 1 / 3)
-"""The parts of its budget that a candidate is trained for, round by round."""
+"""The fraction of its budget that a candidate is trained for, in each round."""
 
 FOLD = 0.5
-"""The part of a round's share for which a candidate is trained on each of the folds: three take half as long again."""
+"""The fraction of a round's training for each of the three folds. Together they take one and a half times as long."""
 
 FINALISTS = 2
-"""Candidates of whom none is dropped before the last round."""
+"""If there are at most this many candidates, none is dropped before the last round."""
 
 TEACHERS = ("cnn", "vgg")
-"""The networks that are tried as teacher."""
+"""The networks that are tried as the teacher."""
 
 LARGER = 1.1
-"""Weights of a student, as a multiple of the smallest teacher's, from which it gets fewer hidden units."""
+"""A student with at least this many times the smallest teacher's weights gets fewer hidden units."""
 
 FEWEST_UNITS = 32
-"""Hidden units below which a student says too little about images of any size."""
+"""The fewest hidden units that a student gets."""
 
 DEAR = 3e7
-"""Multiply-adds for one image beyond which a network is too dear to be tried beside a cheaper one."""
+"""A network with more multiply-adds for an image is not tried if there is a cheaper one."""
 
 STUDENT_RATES = (2e-3, 5e-3)
 """Learning rates that are tried for the students."""
 
 
 class Trial(TypedDict):
-    """A candidate's training: what it was called, in which round, and its answers about images that were held out."""
+    """The training of a candidate: its name, the round, and its results on the held-out images."""
 
     key: str
     errors: int
@@ -85,7 +85,7 @@ class Trial(TypedDict):
 
 
 class Record(TypedDict):
-    """search.json: the trials so far, and a digest of the data and settings that all of them share."""
+    """search.json: the trials so far, and a digest of the data and settings that are the same for all."""
 
     identity: str
     trials: list[Trial]
@@ -93,7 +93,7 @@ class Record(TypedDict):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings of a section of the recipe, and what they are called."""
+    """Settings of a section of the recipe, and their name."""
 
     name: str
     settings: Settings
@@ -102,9 +102,9 @@ class Candidate:
 class Search:
     """The search of a run.
 
-    recipe: its `search` names the settings that are looked for. teacher: the given one, None where one is to be
-    trained. folder: where the record is kept; None where nothing is tried and the rules alone decide.
-    note: told of each trial.
+    recipe: its `search` names the settings to search for. teacher: the given teacher, or None if one will be trained.
+    folder: where the record is written; None if nothing is tried and only the rules decide. note: called for each
+    trial.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class Search:
     ) -> None:
         self.recipe, self.data, self.teacher, self.folder, self.note = recipe, data, teacher, folder, note
         images, labels = data.train.images[: data.labelled], data.train.labels[: data.labelled]
-        self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
+        self.known = replace(data.train, images=images, labels=labels)  # each image with a label once
         self.held = held_out(labels) if folder else 0
         self.identity = digest(images, labels, what=repr(replace(recipe, data="", backend="auto")))
         found = read_record(folder) if folder else None
         self.trials = found["trials"] if found and found["identity"] == self.identity else []
 
     def students(self) -> tuple[Candidate, Trial | None]:
-        """Return the best settings for learning from the labels alone, without their number of epochs."""
+        """Return the best settings for training on the labels only, without the number of epochs."""
         hidden = self.hidden()
         macs = self.student(hidden).macs(self.data.dataset.image_shape)
         common = {**budgets.student_settings(len(self.data.transfer), macs, 1, varied=False), "hidden": hidden}
@@ -134,9 +134,10 @@ class Search:
         )
 
     def hidden(self) -> tuple[int, ...]:
-        """Return the student's hidden units: half as many or a quarter where it would be larger than every teacher.
+        """Return the student's hidden units. If it would be larger than every teacher, they are halved or quartered.
 
-        A dense layer has a weight for every pixel, so of large colour images the student has more weights than a CNN.
+        A dense layer has a weight for every pixel, so for large colour images the student can have more weights than a
+        CNN.
         """
         units = whole = self.recipe.student.hidden
         if "student.hidden" not in self.recipe.search:
@@ -149,7 +150,7 @@ class Search:
         return units
 
     def told_size(self, units: tuple[int, ...], whole: tuple[int, ...], teacher: float) -> str:
-        """Return why the student has fewer units, and what it is like now."""
+        """Return why the student has fewer units, and what it is now."""
         before, now = (units_of.count(self.student(one).size) for one in (whole, units))
         return (
             f"the students get {units[0]} hidden units and {now} weights: with {whole[0]} units they would have "
@@ -162,7 +163,7 @@ class Search:
         return networks.first_student(self.recipe.with_section(student), self.data.dataset)
 
     def possible_teachers(self) -> list[Sequential]:
-        """Return the given teacher, or the networks that are tried, as far as they take the images."""
+        """Return the given teacher, or those of the networks to try that can take the images."""
         if self.teacher:
             return [self.teacher]
         found = []
@@ -173,9 +174,10 @@ class Search:
         return found
 
     def teachers(self, student: Trial | None, moved: bool) -> Candidate:
-        """Return the best teacher's settings; where it is no better than the student, what usually helps is tried.
+        """Return the best teacher's settings. If the teacher is no better than the student, try what usually helps.
 
-        moved: the students' images are, so the teacher's are too, because it has to answer about the students' views.
+        moved: whether the students' images are augmented. Then the teacher's are too, because it sees the students'
+        views.
         """
         wanted = TEACHERS if "teacher.model" in self.recipe.search else (self.recipe.teacher.model,)
         found = [one for model in wanted for one in self.of_network(model, moved)]
@@ -193,7 +195,7 @@ class Search:
         return best
 
     def longer(self, teacher: Candidate) -> list[Candidate]:
-        """Return the teacher with three times the steps, where there is time for them: a short teacher's training."""
+        """Return a teacher that is trained for three times as many steps, if the time allows."""
         recipe = with_settings(self.recipe, "teacher", teacher.settings)
         epochs = 3 * recipe.teacher.epochs
         macs = networks.first_teacher(recipe, self.data.dataset).macs(self.data.dataset.image_shape)
@@ -202,7 +204,7 @@ class Search:
         return [Candidate(f"{teacher.name}, 3 x steps", {**teacher.settings, "epochs": epochs})]
 
     def of_network(self, model: str, moved: bool) -> list[Candidate]:
-        """Return the candidates of a teacher's network: none where it cannot take the images, or takes too long."""
+        """Return the candidates with a teacher's network, or none if it cannot take the images or takes too long."""
         recipe = self.recipe.with_section(replace(self.recipe.teacher, model=model))
         try:
             network = networks.first_teacher(recipe, self.data.dataset)
@@ -217,14 +219,17 @@ class Search:
         return [Candidate(f"{model}{name}", {**common, **more}) for name, more in self.augmentations("teacher", moved)]
 
     def augmentations(self, section: str, only_moved: bool = False) -> list[tuple[str, Settings]]:
-        """Return the augmentations to try: images as they are, and moved; none of them where one is prescribed."""
+        """Return the augmentations to try: none, and moved images.
+
+        If the recipe prescribes one, there is nothing to try.
+        """
         if not all(f"{section}.{name}" in self.recipe.search for name in budgets.STILL):
             return [("", {})]
         moved = (", images moved", budgets.moved(self.data.dataset.image_shape))
         return [moved] if only_moved else [("", budgets.STILL), moved]
 
     def best(self, section: str, candidates: list[Candidate]) -> tuple[Candidate, Trial | None]:
-        """Return the candidate that is left at the end of the rounds, and its last trial; None where none was held."""
+        """Return the candidate that is left after the rounds, and its last trial, or None without a trial."""
         if not self.held:
             return candidates[0], None
         for number in range(len(SHARES)):
@@ -239,7 +244,7 @@ class Search:
         return candidates[0], trials[candidates[0].name]
 
     def trial(self, section: str, candidate: Candidate, number: int) -> Trial:
-        """Return a candidate's trial in a round: the sum of its folds, which are tried now or stand in the record."""
+        """Return a candidate's trial in a round: the sum of its folds. They are tried now, or read from the record."""
         key = f"{section}: {candidate.name}, round {number + 1}"
         known = {one["key"]: one for one in self.trials}
         parts, found = splits(self.known.labels, number, self.recipe.seed), []
@@ -260,9 +265,9 @@ class Search:
         return whole
 
     def tried(self, key: str, section: str, candidate: Candidate, share: float, kept: Ints, taken: Ints) -> Trial:
-        """Train a candidate on the images that are kept, ask about those that are taken, and record what came of it.
+        """Train a candidate on the kept images, measure it on the held-out images, and record the result.
 
-        share: the part of its budget that the candidate is trained for.
+        share: the fraction of its budget that the candidate is trained for.
         """
         recipe = with_settings(self.recipe, section, candidate.settings)
         how: Training = getattr(recipe, section)
@@ -277,7 +282,7 @@ class Search:
             with workers(1 if module_of(model.vector) is not np else None) as map_:
                 logits = logits_of(model, part_of(self.known, taken), map_)
         except Diverged:
-            logits = np.zeros((len(taken), self.data.dataset.classes), np.float32)  # knows nothing: equal for all
+            logits = np.zeros((len(taken), self.data.dataset.classes), np.float32)  # all classes alike
         found = Trial(
             key=key,
             errors=metrics.errors(logits, self.known.labels[taken]),
@@ -291,7 +296,7 @@ class Search:
 
 
 def by_rule(recipe: Recipe, data: Data, teacher: Sequential | None) -> Recipe:
-    """Return the recipe as it is if nothing is tried, for an estimate of the time that a run takes."""
+    """Return the recipe that the rules give without any trial, for an estimate of a run's time."""
     return searched(recipe, data, teacher, None, lambda text: None, tuple(SECTIONS)) if recipe.search else recipe
 
 
@@ -303,7 +308,7 @@ def searched(
     note: Callable[[str], None],
     sections: Sequence[str],
 ) -> Recipe:
-    """Return the recipe with the settings of these sections found, and no longer looked for; see `Search`."""
+    """Return the recipe with the settings that the search finds for these sections; see `Search`."""
     one = Search(recipe, data, teacher, folder, note)
     note("choosing settings on held-out training images")
     note("(Brier: how far the probabilities are from the truth; 0 is best):")
@@ -329,12 +334,12 @@ def searched(
 
 
 def read_record(folder: Path) -> Record | None:
-    """Return what search.json holds; None where there is none. Raises CheckpointError for a damaged file."""
+    """Return the contents of search.json, or None without the file. Raises CheckpointError for a damaged file."""
     return read_table(folder / FILE, Record, FIX)
 
 
 def with_settings(recipe: Recipe, section: str, settings: Settings) -> Recipe:
-    """Return the recipe with those of the settings that it looks for."""
+    """Return the recipe with those of these settings that it leaves open."""
     wanted = {name: value for name, value in settings.items() if f"{section}.{name}" in recipe.search}
     how: Section = getattr(recipe, section)
     return recipe.with_section(with_values(how, wanted))

@@ -1,4 +1,4 @@
-"""What a network sees of a picture from disk, and how the picture became that."""
+"""Prepares a picture from disk for a network, and records how."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,29 +12,31 @@ from minikd.data.pictures import channels_first, picture_in, stretched
 from minikd.weights import Card
 
 BLANK = 8
-"""Grey levels of 255 that a picture must span to show anything: a scan of empty paper has a few."""
+"""A picture with a smaller range of grey levels (of 255) shows nothing. A scan of empty paper has a few."""
 
 TURNED = 0.3
-"""How much nearer to what a model has learned from a picture's brightness must come, of 0-1, where light and dark are
-turned around, for `--invert` to be worth a word: a photograph's is near to both."""
+"""A notice suggests `--invert` if it brings a picture's brightness, 0 to 1, nearer to the training images' by this.
+
+A photograph is about as near without it.
+"""
 
 LARGEST = 2000
-"""Pixels of the longer side in which a character is looked for: more show no more of it."""
+"""The pixels of the longer side of a picture in which a character is searched. More pixels do not help."""
 
 Bytes = npt.NDArray[np.uint8]
 
 
 class Ways(NamedTuple):
-    """How to take pictures: light and dark turned around or not, characters cut out or not."""
+    """How pictures are prepared: with light and dark exchanged or not, with characters cut out or not."""
 
     invert: bool = False
     crop: bool = True
 
 
 class PreparedPicture(NamedTuple):
-    """A picture (C, h, w), what a network sees of it (C, H, W), and how the one became the other.
+    """A picture (C, h, w), what a network sees of it (C, H, W), and how that was made from the picture.
 
-    found, placed: the frame of a character in each of them; None where the whole picture was taken.
+    found, placed: the frame of a character in each of the two, or None if the whole picture was used.
     """
 
     picture: Bytes
@@ -45,9 +47,9 @@ class PreparedPicture(NamedTuple):
 
 
 def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
-    """Return what a network with this card sees of a picture; notices tell where it cannot make much of it.
+    """Return what a network with this card sees of a picture. A notice says if the picture is not suitable.
 
-    Raises DataError where the file is no readable picture.
+    Raises DataError if the file is not a readable picture.
     """
     channels, height, width = card.image
     whole = picture_in(image, channels)
@@ -66,12 +68,12 @@ def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
 
 
 def turned(pixels: Bytes, invert: bool) -> Bytes:
-    """Return the pixels, light and dark turned around where that is asked for."""
+    """Return the pixels, with light and dark exchanged if `invert` is set."""
     return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
 
 
 def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> PreparedPicture | None:
-    """Return the character that a grey picture (1, h, w) shows, as the training images have theirs; None for none."""
+    """Return the character in a grey picture (1, h, w), placed as in the training images, or None if there is none."""
     ink, darker = ink_of(picture[0])
     size = card.image[1]
     made = centred(ink, size, card.ink_box)
@@ -93,7 +95,7 @@ def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Prepare
 
 
 def look(pixels: Bytes, card: Card, image: Path, invert: bool) -> None:
-    """Say of a picture where it shows nothing, or where light and dark seem to be the wrong way round."""
+    """Give a notice if a picture shows nothing, or if light and dark seem to be exchanged."""
     low, high = int(pixels.min()), int(pixels.max())
     mean, usual = float(pixels.mean()) / 255, float(np.mean(card.mean))
     how = "leave --invert out" if invert else "give --invert, as for ink on paper"

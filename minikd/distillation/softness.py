@@ -2,11 +2,12 @@
 
     u(s) = mean_i (1 - max_k softmax(s·v_i / T)_k),   the largest s ≤ 1 with u(s) ≥ softness,   v' = s·v
 
-A network that is trained for long on few images becomes sure of all of them. Its logits grow until its soft targets, at
-any usual temperature, are the labels again, and a student that learns such logits becomes as overconfident as its
-teacher. Temperature scaling (Guo et al. 2017, On calibration of modern neural networks) divides all logits by a number,
-so the classes keep their order, and an image that is harder than others stays harder. Here the number follows from what
-the soft targets leave for other classes than the likeliest. u falls as s grows, so bisection finds s.
+A network that is trained for long on few images becomes sure of all of them. Its logits become so large that its soft
+targets, at any usual temperature, are almost the labels. A student that learns such logits becomes as overconfident as
+its teacher. Temperature scaling (Guo et al. 2017, On calibration of modern neural networks) divides all logits by the
+same number. So the order of the classes does not change, and an image that is harder than others stays harder. Here the
+factor s is chosen by u(s), the mean probability that the soft targets give to all classes but the likeliest. u falls as
+s grows, so bisection finds s.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ from minikd.nn import Sequential
 from minikd.typing import Floats
 
 LOOKED_AT, AT_A_TIME = 1000, 100
-"""Images, about, from which the factor is taken, and how many of them are looked at at a time."""
+"""About how many images the factor is computed from, and how many of them are computed at a time."""
 
 LEAST = 1e-3
-"""The smallest factor: logits that are larger than this allows for are not softened further."""
+"""The smallest factor. Even larger logits are not softened more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +44,17 @@ class SoftenedTeacher:
 def softened(
     answers: TeacherAnswers, teacher: Sequential, views: Views, temperature: float, softness: float
 ) -> TeacherAnswers:
-    """Return a teacher's answers, softened as far as its answers to the first epoch's views need it; 0 leaves them."""
+    """Return a teacher's outputs, softened by the factor that its outputs in the first epoch need.
+
+    0 changes nothing.
+    """
     if not softness:
         return answers
     return SoftenedTeacher(answers, factor_of(answers, teacher, views, temperature, softness))
 
 
 def factor_of(answers: TeacherAnswers, teacher: Sequential, views: Views, temperature: float, softness: float) -> float:
-    """Return the factor for a teacher's logits, from its answers to the first epoch's views."""
+    """Return the factor for a teacher's logits, from its outputs for the views of the first epoch."""
     put, found = module_of(teacher.vector).asarray, []
     index = np.arange(0, len(views), max(1, len(views) // LOOKED_AT))
     for start in range(0, len(index), AT_A_TIME):
@@ -60,7 +64,10 @@ def factor_of(answers: TeacherAnswers, teacher: Sequential, views: Views, temper
 
 
 def factor_for(logits: Floats, temperature: float, softness: float) -> float:
-    """Return the factor for logits (N, K): at most 1, of three digits, so that rounding does not change it."""
+    """Return the factor for logits (N, K).
+
+    It is at most 1 and has three digits, so that rounding errors do not change it.
+    """
     low, high = LEAST, 1.0
     if left_over(logits, temperature) >= softness:
         return high
@@ -71,5 +78,5 @@ def factor_for(logits: Floats, temperature: float, softness: float) -> float:
 
 
 def left_over(logits: Floats, temperature: float) -> float:
-    """Return the mean probability that the soft targets give to other classes than the likeliest."""
+    """Return the mean probability that the soft targets give to all classes but the likeliest."""
     return float(1 - softmax(logits, temperature).max(axis=1).mean())

@@ -1,8 +1,8 @@
-"""The teacher's answers for the very view that the student sees: its logits, and what hidden layers say.
+"""The teacher's outputs for the same view that the student sees: its logits, and outputs of hidden layers.
 
-Where the student's images are augmented, each view is new, and the teacher looks at it there and then: an answer to the
-clean image would be one to another question. Where they are not, the teacher looks at each image once, and its answers
-are kept by sample number: a batch carries its samples' numbers, so no shuffle can misalign them.
+If the student's images are augmented, each view is new, so the teacher computes its outputs for each batch. Its outputs
+for the clean image would not fit the view. If they are not augmented, the teacher computes its outputs once for each
+image. They are stored by sample number. A batch has the numbers of its samples, so shuffling cannot misalign them.
 """
 
 import math
@@ -30,13 +30,16 @@ from minikd.training.parallel import Map, workers
 from minikd.typing import Floats
 
 KEPT_BYTES = 2**30
-"""The most that is kept of hidden layers; what is larger is computed for each batch. The maps of the default
-teacher's second convolution, 64 of 7 x 7 for each of 55,000 images, take 0.7 GB."""
+"""The most bytes of hidden layers' outputs that are stored.
+
+If there are more, they are computed for each batch. The default teacher's second convolution has 64 maps of 7 x 7. For
+55,000 images they take 0.7 GB.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class LiveTeacher:
-    """Looks at each batch, in evaluation mode: dropout off, running statistics on."""
+    """Computes the outputs for each batch, in evaluation mode: without dropout, with running statistics."""
 
     model: Sequential
     layers: tuple[str, ...] = ()
@@ -50,13 +53,13 @@ class LiveTeacher:
 
 @dataclass(frozen=True, eq=False)
 class CachedTeacher:
-    """Looked at each image once: `logits` (N, K) and the layers' outputs, row i for sample i."""
+    """Has computed its outputs once for each image: `logits` (N, K) and the layers' outputs, row i for sample i."""
 
     logits: Floats
     taps: Mapping[str, Floats] = field(default_factory=dict)
 
     def __call__(self, batch: Batch) -> Answer:
-        rows = module_of(self.logits).asarray(batch.index)  # to a device, one small copy
+        rows = module_of(self.logits).asarray(batch.index)  # one small copy to a device
         return Answer(self.logits[rows], {name: value[rows] for name, value in self.taps.items()})
 
 
@@ -68,7 +71,7 @@ def asking(
     folder: Path | None = None,
     softness: float = 0.0,
 ) -> Ask:
-    """Return what a method asks its teachers with, see `answers`; the callbacks are told where that takes a while."""
+    """Return the function with which a method asks its teachers, see `answers`. Callbacks are told if it takes long."""
 
     def ask(layers: tuple[str, ...], temperature: float) -> TeacherAnswers:
         if views.augmentation is None:
@@ -94,9 +97,9 @@ def answers(
     folder: Path | None = None,
     softness: float = 0.0,
 ) -> TeacherAnswers:
-    """Return the teacher's answers for these views; several teachers answer as one, see `methods.ensemble`.
+    """Return the teacher's outputs for these views. Several teachers count as one, see `methods.ensemble`.
 
-    With `folder`, answers to unchanging views are cached there for later runs, see `distillation.teacher_cache`.
+    With `folder`, outputs for unaugmented views are cached there for later runs, see `distillation.teacher_cache`.
     softness: see `distillation.softness`.
     """
     found = ((one, teacher_for(one, views, map_, layers, folder)) for one in teachers)
@@ -107,7 +110,7 @@ def answers(
 def teacher_for(
     teacher: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = (), folder: Path | None = None
 ) -> TeacherAnswers:
-    """Return the teacher's answers for these views: computed once where the views never change, else live."""
+    """Return the teacher's outputs for these views: computed once if the views never change, else for each batch."""
     every = shapes(teacher, views.images.shape[1:]) if layers else {}
     numbers = numbers_of(layers, teacher.layers).values()
     size = len(views) * teacher.vector.itemsize * sum(math.prod(every[number]) for number in numbers)

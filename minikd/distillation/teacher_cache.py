@@ -1,8 +1,8 @@
 """Disk cache of teacher outputs for unaugmented images.
 
-An experiment trains dozens of students on one teacher's answers. A file's name is a digest of the teacher's weights, of
-the pixels and of the layers that are asked, so an answer can neither be stale nor belong to others. A damaged file is
-asked for again.
+An experiment trains dozens of students on one teacher's outputs. A file's name is a digest of the teacher's weights,
+the pixels and the requested layers. So outputs are never out of date, and never those of another teacher. If a file is
+damaged, the outputs are computed again.
 """
 
 import hashlib
@@ -23,15 +23,15 @@ from minikd.typing import Floats
 Outputs = tuple[Floats, dict[str, Floats]]
 
 ROWS = 10_000
-"""Images that are digested at a time."""
+"""The number of images that are digested at a time."""
 
 
 def cached_outputs(
     folder: Path, teacher: Sequential, views: Views, layers: tuple[str, ...], compute: Callable[[], Outputs]
 ) -> Outputs:
-    """Return the teacher's outputs for the clean views: from the folder, else computed and left there.
+    """Return the teacher's outputs for the clean views: from the folder, or else computed and stored there.
 
-    They are, as `inference.outputs_of` gives them, the logits (N, K) and by number the outputs of `layers`.
+    As from `inference.outputs_of`, they are the logits (N, K) and, by number, the outputs of `layers`.
     """
     path = folder / f"{digest(teacher, views, layers)}.safetensors"
     if path.exists():
@@ -46,7 +46,7 @@ def cached_outputs(
 
 
 def read(path: Path, views: Views, layers: tuple[str, ...]) -> Outputs:
-    """Return the outputs that a file holds. Raises CheckpointError for a damaged file."""
+    """Return the outputs in a file. Raises CheckpointError for a damaged file."""
     tensors, _ = read_tensors(path, "it is written again")
     if tensors.keys() != {"logits", *layers} or tensors["logits"].ndim != 2:
         raise CheckpointError(f"{path} holds no answers of these layers; it is written again")
@@ -55,7 +55,7 @@ def read(path: Path, views: Views, layers: tuple[str, ...]) -> Outputs:
 
 
 def digest(teacher: Sequential, views: Views, layers: tuple[str, ...]) -> str:
-    """Return what tells a question from every other: the network with its weights, the pixels, the layers asked."""
+    """Return a digest of the network with its weights, of the pixels and of the requested layers."""
     asked = (layers, views.mean, views.std, views.dtype, views.images.shape, views.images.dtype)
     found = hashlib.sha256(repr((describe(teacher), module_of(teacher.vector).__name__, asked)).encode())
     for name, value in teacher.state_dict().items():
