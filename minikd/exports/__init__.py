@@ -32,14 +32,14 @@ def export(
     quantize: str = "none",
     temperature: float = 1.0,
 ) -> "Exported | Page":
-    """Write the model to `path` as "onnx", "c" or "html", and return what was written and what it does on `data`.
+    """Write the model to `path` as "onnx", "c" or "html". Return what was written, and its results on `data`.
 
-    Pixels are prepared as in `minikd.train`. quantize: the weights' kind of whole numbers, "int8", "int4" or "ternary",
-    calibrated on the training images; for the last two the model should be trained so, see `minikd.distill`.
-    temperature: that of the soft targets, for the ONNX file's metadata and the page.
+    Pixels are prepared as in `minikd.train`. quantize: round the weights to "int8", "int4" or "ternary", calibrated on
+    the training images. For the last two, the model should be trained with rounding, see `minikd.distill`. temperature:
+    the temperature of the soft targets, for the ONNX file's metadata and for the page.
 
     Raises ConfigError for a layer that cannot be exported, with its name and the reason, and for data with other
-    classes than the model's, and as `minikd.evaluate`.
+    classes than the model's. Also raises the errors of `minikd.evaluate`.
     """
     from minikd.api import matched
     from minikd.arguments import expect_data, expect_model, path_of

@@ -1,6 +1,6 @@
-"""A network as C99: NAME.h, NAME.c and an example, main.c. It needs <stdint.h>, allocates nothing, has no variables.
+"""A network as C99: NAME.h, NAME.c and an example, main.c. It needs <stdint.h>, and no heap and no global variables.
 
-The file checks itself where it runs: it holds the hash of its weights, two test images and what the package answers.
+The file can test itself on its machine: it contains a hash of its weights, two test images and minikd's outputs.
 """
 
 from string import Template
@@ -19,14 +19,14 @@ from minikd.typing import Floats
 from minikd.weights import Card
 
 TESTS = 2
-"""Test images in the file."""
+"""The number of test images in the file."""
 
 MARK = "/* main.c - minikd's example."
-"""How main.c begins as long as it is minikd's."""
+"""The beginning of a main.c that the user has not edited."""
 
 
 class CFiles(NamedTuple):
-    """The three files' texts, the bytes of their constants, and of their working memory."""
+    """The texts of the three files, the bytes of the constants, and the bytes of working memory."""
 
     header: str
     source: str
@@ -36,7 +36,7 @@ class CFiles(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What differs between float32 and whole numbers in the files. logit_scale: a line that defines it."""
+    """The parts of the files that differ between float32 and whole numbers. logit_scale: the line that defines it."""
 
     kind: str
     description: str
@@ -48,7 +48,7 @@ class Words(NamedTuple):
 
 
 class Tests(NamedTuple):
-    """The test images of the file, raw pixels, and the package's answers to them."""
+    """The file's test images as raw pixels, and minikd's outputs for them."""
 
     images: UInt8
     logits: Floats | Int32
@@ -59,16 +59,16 @@ WHOLE = Words("int8", "", "int32_t", "logits as sums, in units of MINIKD_LOGIT_S
 
 
 def float_c(model: Sequential, card: Card, name: str, images: UInt8, logits: Floats) -> CFiles:
-    """Return a network in float32 as C. `images` are raw test pixels, and `logits` the package's answers to them.
+    """Return a network in float32 as C. `images` are raw test pixels, and `logits` minikd's outputs for them.
 
-    Raises ConfigError for a layer that is unknown.
+    Raises ConfigError for an unknown layer.
     """
     tests = Tests(images[:TESTS], logits[:TESTS].astype(np.float32))
     return files(float_source(model, card), card, name, describe(model), FLOAT, tests)
 
 
 def integer_c(model: QuantizedModel, card: Card, name: str, network: str, images: UInt8) -> CFiles:
-    """Return a network in whole numbers as C, with raw test pixels to check itself on. network: its shape in words."""
+    """Return a network in whole numbers as C, with raw test pixels for its self-test. network: its shape in words."""
     tests = Tests(images[:TESTS], integer_logits(model, images[:TESTS]))
     scale = f"#define MINIKD_LOGIT_SCALE {c_float(2.0**-model.logit_bits)} /* a logit is its sum times this */\n"
     words = WHOLE._replace(description=f"whole numbers, {model.kind} weights and uint8 activations", logit_scale=scale)
@@ -76,7 +76,7 @@ def integer_c(model: QuantizedModel, card: Card, name: str, network: str, images
 
 
 def files(source: Source, card: Card, name: str, network: str, words: Words, tests: Tests) -> CFiles:
-    """Return the files of a network whose calls are in `source`."""
+    """Return the files of a network. `source` has its calls."""
     needs_math = bool(set(NEEDS_MATH) & source.parts.keys())
     shared = {
         "name": name,
@@ -91,7 +91,7 @@ def files(source: Source, card: Card, name: str, network: str, words: Words, tes
 
 
 def facts(source: Source, card: Card, network: str, words: Words) -> dict[str, str]:
-    """Return what the header says of the network."""
+    """Return the header's comment about the network."""
     C, H, W = card.image
     planes = "rows" if C == 1 else f"{C} planes, one channel after the other, each in rows"
     return {
@@ -109,7 +109,7 @@ def facts(source: Source, card: Card, network: str, words: Words) -> dict[str, s
 
 
 def functions(source: Source, card: Card, words: Words) -> dict[str, str]:
-    """Return the network's part of the source: its constants, its functions, its calls, its classes."""
+    """Return the network's part of the source: constants, functions, calls and classes."""
     parts = [*source.parts, f"{words.kind}_largest", f"{words.kind}_softmax"]
     calls = [*source.declared_buffers(), *source.calls, f"return largest({LOGITS});"]
     names = [f'case {k}: return "{escaped(name)}";' for k, name in enumerate(card.class_names)]
@@ -123,7 +123,7 @@ def functions(source: Source, card: Card, words: Words) -> dict[str, str]:
 
 
 def selftest(source: Source, words: Words, tests: Tests) -> dict[str, str]:
-    """Return the selftest's part of the source."""
+    """Return the self-test's part of the source."""
     word = "    union { float number; uint32_t bits; } word;\n" if words is FLOAT else ""
     return {
         "tests": array_definition("test_images", tests.images.ravel())
@@ -138,7 +138,7 @@ def selftest(source: Source, words: Words, tests: Tests) -> dict[str, str]:
 
 
 def filled(template: str, **values: str) -> str:
-    """Return a file of `c_parts/` with its words filled in."""
+    """Return a file of `c_parts/` with its placeholders filled in."""
     return Template(part(template)).substitute(values)
 
 
@@ -148,6 +148,6 @@ def indented(lines: list[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text as C writes it between quotes: its UTF-8, octal where it is not a plain letter."""
+    """Return a text as C has it between quotes: UTF-8, with octal codes for all but plain characters."""
     plain = set(range(32, 127)) - set(b'"\\?')
     return "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode())

@@ -34,11 +34,11 @@ ELEMENTWISE = {ReLU: "relu", LeakyReLU: "leaky_relu", Sigmoid: "sigmoid", Tanh: 
 POOLS = {MaxPool2d: "max_pool2d", AvgPool2d: "avg_pool2d"}
 
 NEEDS_MATH = ("float_sigmoid", "float_hyperbolic_tangent", "float_gelu", "float_layer_norm")
-"""The parts that call <math.h>."""
+"""The parts that need <math.h>."""
 
 
 def float_source(model: Sequential, card: Card) -> Source:
-    """Return the C of a network in float32: it reads `image`, bytes, and writes `logits`. Raises ConfigError."""
+    """Return the C source of a network in float32. It reads `image`, bytes, and writes `logits`. Raises ConfigError."""
     source, layers = Source("float"), flat(model)
     empty = all(isinstance(named.layer, Flatten) for named in layers)
     x = Value(LOGITS if empty else source.take(math.prod(card.image)), card.image)
@@ -54,7 +54,7 @@ def float_source(model: Sequential, card: Card) -> Source:
 
 
 def chain(source: Source, layers: list[NamedLayer], x: Value, target: str | None) -> Value:
-    """Add layers one after the other, the last of which writes to `target`, and return what it gives."""
+    """Add layers one after the other, and return the output of the last one, which is written to `target`."""
     last = max((i for i, named in enumerate(layers) if not isinstance(named.layer, Flatten)), default=-1)
     for i, named in enumerate(layers):
         x = add(source, named, x, target if i == last else None)
@@ -62,7 +62,7 @@ def chain(source: Source, layers: list[NamedLayer], x: Value, target: str | None
 
 
 def add(source: Source, named: NamedLayer, x: Value, target: str | None) -> Value:
-    """Add a layer, and return its output. Its input's buffer is free from then on."""
+    """Add a layer, and return its output. After that, the buffer of its input is free."""
     layer, after = named.layer, named.layer.output_shape(x.shape)
     if isinstance(layer, Flatten):
         return Value(x.name, after)
@@ -80,7 +80,7 @@ def add(source: Source, named: NamedLayer, x: Value, target: str | None) -> Valu
 
 
 def residual(source: Source, named: NamedLayer, x: Value, target: str | None) -> Value:
-    """Add a block, x + f(x); x is held until then."""
+    """Add a block, x + f(x). The buffer of x is kept until the sum."""
     block = named.layer
     assert isinstance(block, Residual)
     source.hold(x.name)
@@ -95,7 +95,7 @@ def residual(source: Source, named: NamedLayer, x: Value, target: str | None) ->
 
 
 def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape) -> tuple[str, tuple[object, ...]]:
-    """Return the C function of a layer, and its arguments between input and output."""
+    """Return the C function of a layer, and the arguments between input and output."""
     channels, area = before[0], math.prod(before[1:])
     match layer:
         case Linear():
@@ -121,7 +121,7 @@ def operation(source: Source, i: str, layer: Layer, before: Shape, after: Shape)
 
 
 def linear(source: Source, i: str, layer: Linear) -> tuple[str, tuple[object, ...]]:
-    """Return the function of a dense layer: the one that skips zeros where that takes fewer bytes."""
+    """Return the function of a dense layer. It is the one that skips zeros if that takes fewer bytes."""
     sizes, weight = (layer.in_features, layer.out_features), float32(layer.params["weight"])
     entries = [[*nonzero_entries(row, LONGEST_GAP["int8"])] for row in weight]
     values = np.array([value for row in entries for _, value in row], np.float32)
@@ -138,7 +138,7 @@ def parameters(source: Source, i: str, layer: Layer) -> list[str]:
 
 
 def batch_norm_line(source: Source, i: str, layer: BatchNorm1d | BatchNorm2d) -> tuple[str, str]:
-    """Add γ/√(σ² + ε) and β - μ·γ/√(σ² + ε), of which batch norm's line consists."""
+    """Add γ/√(σ² + ε) and β - μ·γ/√(σ² + ε): batch norm multiplies by the first and adds the second."""
     gamma, beta = (to_host(layer.params[name]).astype(np.float64) for name in ("weight", "bias"))
     mean, var = (to_host(layer.state[name]).astype(np.float64) for name in ("running_mean", "running_var"))
     scale = gamma / np.sqrt(var + layer.eps)

@@ -18,7 +18,10 @@ from minikd.typing import Shape
 
 
 def integer_source(model: QuantizedModel) -> Source:
-    """Return the C of a network in whole numbers: it reads `image` and writes `logits`, its last layer's sums."""
+    """Return the C source of a network in whole numbers.
+
+    It reads `image` and writes `logits`, the last layer's sums.
+    """
     source, x = Source("uint8_t"), Value("image", model.image)
     for i, layer in enumerate(model.layers):
         if isinstance(layer, QuantizedFlatten):
@@ -42,7 +45,7 @@ def integer_source(model: QuantizedModel) -> Source:
 
 
 def output_shape(layer: QuantizedLinear | QuantizedConv2d | QuantizedMaxPool2d, shape: Shape) -> Shape:
-    """Return the shape of one output from that of one input."""
+    """Return the shape of an output from the shape of an input."""
     match layer:
         case QuantizedLinear():
             return (len(layer.weight),)
@@ -65,7 +68,7 @@ def linear(source: Source, i: str, layer: QuantizedLinear, kind: str, x: Value, 
 
 
 def conv2d(source: Source, i: str, layer: QuantizedConv2d, kind: str, x: Value, y: Value) -> None:
-    """Add a convolution from x to y. Its weights are never listed."""
+    """Add a convolution from x to y. Its weights are never stored as lists without zeros."""
     kernel = (layer.weight.shape[2], layer.weight.shape[3])
     windows = WindowMoves(x.shape, y.shape, kernel, layer.stride, layer.padding, layer.dilation, layer.groups)
     moves = source.moves(f"windows_{i}", windows)
@@ -86,12 +89,12 @@ def biases(source: Source, i: str, layer: Weighted) -> str:
 
 
 def shifts(source: Source, i: str, layer: Weighted) -> list[str]:
-    """Add the shifts that make a layer's sums bytes; none for the last layer."""
+    """Add the shifts that turn a layer's sums into bytes. The last layer has none."""
     return [] if layer.shift is None else [source.array(f"shift_{i}", layer.shift.astype("u1"))]
 
 
 def finished_by(source: Source, layer: Weighted, name: str, storage: str) -> str:
-    """Return the function of a layer with weights stored in this way: it gives bytes, or the last layer's sums."""
+    """Return the function of a layer with weights in this storage. Its outputs are bytes, or the last layer's sums."""
     if layer.shift is not None:
         source.use("int8_requantized")
     name = name if layer.shift is not None else f"{name}_last"

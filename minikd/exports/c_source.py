@@ -1,6 +1,6 @@
-"""A C file under construction: constant arrays, the functions it needs, the calls of minikd_predict, their memory.
+"""Builds a C file: constant arrays, the functions that it needs, the calls in minikd_predict, and their buffers.
 
-The functions are C as anyone would write it, in `c_parts/`: a file each, copied where a network needs it.
+The functions are plain C in `c_parts/`, one in each file. A file is copied if the network needs it.
 """
 
 import math
@@ -24,17 +24,17 @@ HASHES = {
     "int8_t": "hash = hashed(hash, (uint8_t){name}[i])",
     "uint8_t": "hash = hashed(hash, {name}[i])",
 }
-"""How a value of each type joins the hash."""
+"""How a value of each type is added to the hash."""
 
 WIDTH = 110
-"""Columns of an array's lines."""
+"""The width of an array's lines."""
 
 LOGITS = "logits"
-"""The array that the caller gives for the answer."""
+"""The caller's array for the output."""
 
 
 class WindowMoves(NamedTuple):
-    """What slides over an image: shapes (C, H, W) of input and output, and the moves."""
+    """Windows on an image: the shapes (C, H, W) of input and output, the kernel, stride and padding."""
 
     before: Shape
     after: Shape
@@ -46,7 +46,7 @@ class WindowMoves(NamedTuple):
 
 
 class Value(NamedTuple):
-    """An array of the C file, and the shape of what it holds."""
+    """An array of the C file, and the shape of its contents."""
 
     name: str
     shape: Shape
@@ -70,7 +70,7 @@ class Source:
         self._held: Counter[str] = Counter()
 
     def use(self, *parts: str) -> None:
-        """Copy these files of `c_parts/`, once each, in the order in which they are first asked for."""
+        """Copy these files of `c_parts/`, each once, in the order of the first requests."""
         self.parts.update(dict.fromkeys(parts))
 
     def array(self, name: str, values: Array) -> str:
@@ -79,7 +79,7 @@ class Source:
         return name
 
     def moves(self, name: str, windows: WindowMoves) -> str:
-        """Add windows, and return the expression that points to them."""
+        """Add windows, and return a C expression for a pointer to them."""
         self.use("windows")
         pairs = (windows.kernel, windows.stride, windows.padding, windows.dilation)
         values = [*windows.before, *windows.after, *(f"{{{a}, {b}}}" for a, b in pairs), windows.groups]
@@ -91,7 +91,7 @@ class Source:
         self.calls.append(f"{function}({', '.join(map(str, arguments))});")
 
     def take(self, size: int) -> str:
-        """Return the name of a buffer of this size: the smallest free one that fits, else the largest one, enlarged."""
+        """Return the name of a buffer of this size: the smallest free one that fits, else the largest, made larger."""
         fitting = [i for i in self._free if self.buffers[i] >= size]
         if fitting:
             chosen = min(fitting, key=self.buffers.__getitem__)
@@ -105,19 +105,19 @@ class Source:
         return f"buffer_{chosen}"
 
     def in_place(self, x: str, size: int) -> str:
-        """Return x, to be overwritten, or another buffer where x is held for later or is the caller's."""
+        """Return x if it may be overwritten. If x is needed later, or is the caller's, return another buffer."""
         return x if x.startswith("buffer_") and not self._held[x] else self.take(size)
 
     def hold(self, x: str) -> None:
-        """Keep x until it is let go as often."""
+        """Keep x until `let_go` is called as often as `hold`."""
         self._held[x] += 1
 
     def let_go(self, x: str) -> None:
-        """Take one hold off x."""
+        """Undo one `hold` of x."""
         self._held[x] -= 1
 
     def release(self, x: str) -> None:
-        """Make a buffer free, unless it is still held."""
+        """Free a buffer, unless it is still held."""
         if x.startswith("buffer_") and not self._held[x]:
             self._free.add(int(x.removeprefix("buffer_")))
 
@@ -133,14 +133,14 @@ class Source:
 
     @property
     def hash(self) -> int:
-        """The CRC-32 of all arrays, each value's lowest byte first."""
+        """The CRC-32 of all arrays, with the lowest byte of each value first."""
         total = 0
         for values in self.arrays.values():
             total = zlib.crc32(values.astype(values.dtype.newbyteorder("<")).tobytes(), total)
         return total
 
     def constants(self) -> str:
-        """Return the arrays and windows as C."""
+        """Return the definitions of the arrays and windows in C."""
         texts = [array_definition(name, values) for name, values in self.arrays.items()]
         texts += [
             f"static const MINIKD_FLASH struct windows {name} = {{{value}}};\n" for name, value in self.windows.items()
@@ -170,20 +170,20 @@ def c_type(values: Array) -> str:
 
 
 def written(values: Array) -> list[str]:
-    """Return each value as C writes it."""
+    """Return each value as a literal of C."""
     if values.dtype != np.float32:
         return [str(value) for value in values.tolist()]
     return [c_float(value) for value in values.tolist()]
 
 
 def c_float(value: float) -> str:
-    """Return a float32 as C writes it: by the nine digits that give the same one back."""
+    """Return a float32 as a literal of C, with nine digits, which are enough to give the same float32."""
     text = f"{value:.9g}"
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 
 def lines(words: Iterable[str]) -> str:
-    """Return words with commas, as many a line as fit."""
+    """Return words with commas, as many in a line as fit."""
     found, line, length = list[str](), list[str](), 0
     for word in words:
         if length + len(word) + 2 > WIDTH:

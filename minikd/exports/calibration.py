@@ -1,6 +1,7 @@
-"""The scale of a layer's activations: a byte holds 0 to 255 steps of 2^-m, and training images decide on m.
+"""The scale of a layer's activations: a byte stands for 0 to 255 steps of 2^-m, and m is chosen on training images.
 
-A larger m makes the steps finer and the range 255·2^-m shorter. Values beyond the range become 255. Three rules:
+A larger m makes the steps finer and the range, 255·2^-m, smaller. Values beyond the range become 255. There are three
+rules:
 
     maximum         the largest m whose range holds every activation seen: nothing is cut, but an outlier costs a bit
     percentile      the largest m whose range holds 99.99 % of them
@@ -18,7 +19,7 @@ LOWEST, HIGHEST = -32, 32
 """The scales that are tried. No network has activations of 2^-40 or 2^40."""
 
 HELD = 99.99
-"""The share of activations, in percent, that the percentile's range holds."""
+"""The percentage of the activations that are in the range of the rule `percentile`."""
 
 
 def by_maximum(h: Floats) -> int:
@@ -32,9 +33,9 @@ def by_percentile(h: Floats) -> int:
 
 
 def by_squared_error(h: Floats) -> int:
-    """Return the m whose bytes are nearest to the activations, in the mean of squares."""
+    """Return the m with the smallest mean squared error."""
     first = by_maximum(h)
-    tried = range(first, min(first + 5, HIGHEST + 1))  # each step more cuts the range in half
+    tried = range(first, min(first + 5, HIGHEST + 1))  # each larger m halves the range
     return min(tried, key=lambda m: squared_error(h, m))
 
 
@@ -47,7 +48,7 @@ def squared_error(h: Floats, m: int) -> float:
 def holding(top: float) -> int:
     """Return the largest m with top <= 255·2^-m."""
     if top <= 0:
-        return 0  # nothing was ever active: any scale will do
+        return 0  # all activations were 0: any scale is right
     return max(LOWEST, min(HIGHEST, math.floor(math.log2(255 / top))))
 
 

@@ -1,4 +1,4 @@
-"""A model as one flat list of the package's own layers in evaluation: what every export starts from."""
+"""A model as one flat list of minikd's layers in evaluation mode. All exports start from it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from minikd.nn.folding import with_bias
 from minikd.typing import Array
 
 OWN = {kind for kinds in (CHAINS, LAYERS) for kind in kinds.values()} - {Embedding}
-"""The layers that the exports know: those of images."""
+"""The layers that the exports know: those for images."""
 
 
 class NamedLayer(NamedTuple):
-    """A layer and where it stands: "3", or "3.1" for the second layer of the chain that is layer 3."""
+    """A layer and its place: "3", or "3.1" for the second layer of the chain that is layer 3."""
 
     name: str
     layer: Layer
@@ -32,11 +32,11 @@ def float32(value: Array) -> Array:
 
 
 def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
-    """Return the model's layers in order: chains opened, dropout left out, a bias of zeros where there is none.
+    """Return the model's layers in order, also those inside chains, without dropout. A missing bias is zeros.
 
-    A residual block stays one layer; with a `prefix` for their names, the layers inside it are returned. A user's
-    layer may have a method `export()` that returns minikd's layers which compute the same in evaluation; they replace
-    it. Raises ConfigError for a user's layer without it.
+    A residual block stays one layer; the function returns its layers if it is called with the block and a `prefix` for
+    their names. A user's layer may have a method `export()`, which returns minikd layers that compute the same in
+    evaluation mode. They replace it. Raises ConfigError for a user's layer without this method.
     """
     whole = NamedLayer("model", model)
     if type(model) not in CHAINS.values():
@@ -58,7 +58,7 @@ def flat(model: Sequential, prefix: str = "") -> list[NamedLayer]:
 
 
 def replacement(named: NamedLayer) -> Sequence[Layer]:
-    """Return copies of the minikd layers that a user's layer is equivalent to. Raises ConfigError."""
+    """Return copies of the minikd layers that replace a user's layer. Raises ConfigError."""
     export = getattr(named.layer, "export", None)
     if isinstance(named.layer, Embedding):
         raise ConfigError(f"{named} takes whole numbers, but only a model that takes images can be exported")

@@ -1,7 +1,7 @@
-"""An ONNX graph under construction: nodes and constants with names that a reader of Netron understands.
+"""Builds an ONNX graph. Its nodes and constants have names that help a reader of the graph in Netron.
 
-A value is known by its name. Weights keep the names of the weights file ("0.weight"), and what a layer computes is
-named for the layer ("0.Conv2d").
+A value is identified by its name. Weights have the names of the weights file ("0.weight"), and an output has the name
+of its layer ("0.Conv2d").
 """
 
 import json
@@ -17,22 +17,22 @@ from minikd.typing import Array, Shape
 from minikd.weights import Card
 
 OPSET = 17
-"""The operator set: the first with LayerNormalization. Runtimes since ONNX 1.12 (2022) know it."""
+"""The operator set: the first one with LayerNormalization. Runtimes since ONNX 1.12 (2022) support it."""
 
 IR_VERSION = 8
-"""The file format of that time."""
+"""The file format of that version."""
 
 INT4 = (21, 10)
-"""The operator set and the file format for weights of four bits: runtimes since ONNX 1.16 (2024) know them."""
+"""The operator set and the file format for weights of four bits. Runtimes since ONNX 1.16 (2024) support them."""
 
 BATCH = "N"
-"""The name of the batch's axis, which may have any size."""
+"""The name of the batch axis, which may have any size."""
 
 Attribute = int | float | str | Sequence[int]
 
 
 def onnx() -> ModuleType:
-    """Return the package onnx. Raises BackendError where it is not installed."""
+    """Return the package onnx. Raises BackendError if it is not installed."""
     try:
         import onnx as package
     except ImportError as error:
@@ -42,7 +42,7 @@ def onnx() -> ModuleType:
 
 
 class Graph:
-    """The nodes and constants so far; each method adds one and returns the name of its value."""
+    """The nodes and constants so far. Each method adds one and returns the name of its value."""
 
     def __init__(self) -> None:
         self.onnx = onnx()
@@ -56,7 +56,7 @@ class Graph:
         return name
 
     def four_bits(self, name: str, value: Array) -> str:
-        """Add an array of whole numbers from -8 to 7, which the file holds two in a byte."""
+        """Add an array of whole numbers from -8 to 7. The file stores two of them in a byte."""
         self.int4[name] = value
         return name
 
@@ -66,12 +66,16 @@ class Graph:
         return INT4 if self.int4 else (OPSET, IR_VERSION)
 
     def node(self, kind: str, name: str, *inputs: str, **attributes: Attribute) -> str:
-        """Add an operator; its value has its name."""
+        """Add an operator. Its value has the operator's name."""
         self.nodes.append(self.onnx.helper.make_node(kind, [*inputs], [name], name=name, **attributes))
         return name
 
     def finished(self, card: Card, pixels: type[np.generic], notes: Mapping[str, str]) -> bytes:
-        """Return the file: pixels (N, C, H, W) in, logits and probabilities (N, K) out. `notes` join the metadata."""
+        """Return the file.
+
+        Its input is pixels (N, C, H, W), its outputs are logits and probabilities (N, K). `notes` are added to the
+        metadata.
+        """
         helper, K = self.onnx.helper, len(card.class_names)
         kind, real = helper.np_dtype_to_tensor_dtype(np.dtype(pixels)), self.onnx.TensorProto.FLOAT
         self.node("Softmax", "probabilities", "logits", axis=1)
@@ -104,5 +108,5 @@ class Graph:
 
 
 def pads(padding: Shape) -> list[int]:
-    """Return ONNX's padding: what begins each axis, then what ends it."""
+    """Return the padding as ONNX needs it: first at the beginnings of all axes, then at their ends."""
     return [*padding, *padding]

@@ -1,35 +1,35 @@
-"""A network in whole numbers: 8-bit activations, weights of 8 bits or fewer, 32-bit sums, and no floats inside.
+"""A network in whole numbers: 8-bit activations, weights of 8 bits or fewer, 32-bit sums, and no floats.
 
-An activation h is stored as one byte a with h ≈ a·2^-m: its scale is a power of two, and its zero point is 0, since h
-comes from a ReLU. A pixel p is such a byte as it stands, with m = 8. A weight w[o, c] is stored as a signed byte
-q[o, c] with w ≈ q·2^-k[o]: each output has its own scale. For input bytes a of scale 2^-i, the layer's sum is
+An activation h is stored as one byte a with h ≈ a·2^-m. Its scale is a power of two, and its zero point is 0, because h
+comes from a ReLU. A pixel p is already such a byte, with m = 8. A weight w[o, c] is stored as a signed byte q[o, c]
+with w ≈ q·2^-k[o], so each output has its own scale. For input bytes a of scale 2^-i, the layer's sum is
 
     y[o] = Σ_c w[o, c] h[c] + b[o] ≈ 2^-(i + k[o]) (Σ_c q[o, c] a[c] + B[o]),    B[o] = b[o]·2^(i + k[o]), rounded
 
-so the integer in parentheses, u, holds y in units of 2^-(i + k[o]). The next layer wants units of 2^-m:
+So the integer in parentheses, u, is y in units of 2^-(i + k[o]). The next layer needs units of 2^-m:
 
     a'[o] = min(255, u / 2^r rounded),   r = i + k[o] - m >= 0,   and 0 for u <= 0: the ReLU
 
-Rounding is to the nearest, and a tie goes to the even neighbour, as everywhere in IEEE 754, in ONNX and in NumPy. For
-u >= 0 and r >= 1 it takes neither floats nor 64 bits:
+Rounding is to the nearest whole number, and a tie goes to the even neighbour, as in IEEE 754, in ONNX and in NumPy. For
+u >= 0 and r >= 1, it needs neither floats nor 64 bits:
 
     u / 2^r rounded  =  (u + 2^(r-1) - 1 + bit r of u) >> r
 
-Write u = n·2^r + f. Adding 2^(r-1) - 1 carries into n exactly where f > 2^(r-1); the extra 1 for an odd n carries for
-the tie f = 2^(r-1) too. So n becomes n + 1 above the half, and at the half where n was odd.
+Let u = n·2^r + f. If 2^(r-1) - 1 is added, it carries into n exactly if f > 2^(r-1). For an odd n, 1 more is added, so
+the tie f = 2^(r-1) carries too. So n becomes n + 1 above the half, and at the half if n is odd.
 
-Smaller weights are the same arithmetic: q in -127..127 for int8, -7..7 for int4, -1..1 for ternary.
+The arithmetic is the same for smaller weights: q is in -127..127 for int8, -7..7 for int4, -1..1 for ternary.
 
-The last layer has one k for all outputs: then the sums u are the logits in units of 2^-(i + k), and the largest logit
-is the largest sum.
+The last layer has one k for all outputs. So the sums u are the logits in units of 2^-(i + k), and the largest logit has
+the largest sum.
 
-Exact everywhere. Let |B[o]| + 255·Σ_c |q[o, c]| < 2^24 for each output (`quantize` makes it so). Then every partial
-sum, in any order, is a whole number below 2^24. Such numbers are exact in float32, and so are their products with
-powers of two. Hence NumPy's float32 product below gives the very integers of C's int32 loop, of JavaScript's doubles,
-and of an ONNX runtime, whether it works in integers or in float32.
+Why the results are the same everywhere. `quantize` ensures that |B[o]| + 255·Σ_c |q[o, c]| < 2^24 for each output. So
+every partial sum, in any order, is a whole number below 2^24. Such numbers are exact in float32, and so are their
+products with powers of two. Therefore NumPy's float32 product below gives the same integers as C's int32 loop,
+JavaScript's doubles, and an ONNX runtime that works in integers or in float32.
 
-Padding. A convolution on normalised images pads with 0, the mean pixel, and not with black. In pixels that is the byte
-nearest to 255·mean: the border stands for it (`QuantizedConv2d.border`). Behind a ReLU the border is 0.
+Padding. A convolution on normalised images pads with 0, which is the mean pixel, not black. In raw pixels this is the
+byte nearest to 255·mean (`QuantizedConv2d.border`). After a ReLU, the border is 0.
 """
 
 import math
@@ -53,24 +53,24 @@ LEVELS = {"int8": 127, "int4": 7, "ternary": 1}
 """The kinds of weights, and the largest |q| of each."""
 
 NONE = "none"
-"""What stands for no whole numbers among the kinds: float32."""
+"""The kind that means float32, not whole numbers."""
 
 EXACT = 2**24
-"""Below it, every whole number is exact in float32."""
+"""All whole numbers below this are exact in float32."""
 
 PIXEL_BITS = 8
 """The scale of a pixel: its byte times 2^-8."""
 
 AT_ONCE = 100
-"""Images that `integer_logits` works on together, so that activations stay in the cache."""
+"""The number of images that `integer_logits` computes together. Their activations fit into the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """What a dense layer and a convolution share.
+    """The common fields of a dense layer and a convolution.
 
-    weight: q, int8, the outputs first. bias: B, int32 (O,). input_bits: i. weight_bits: k, (O,). output_bits: m, or
-    None for the last layer, which has no ReLU and hands out its sums.
+    weight: q, int8, with the outputs as the first axis. bias: B, int32 (O,). input_bits: i. weight_bits: k, (O,).
+    output_bits: m, or None for the last layer, which has no ReLU and returns its sums.
     """
 
     weight: Int8
@@ -81,7 +81,7 @@ class Weighted:
 
     @property
     def shift(self) -> Int32 | None:
-        """r for each output, (O,); None for the last layer."""
+        """r for each output, (O,), or None for the last layer."""
         return None if self.output_bits is None else self.input_bits + self.weight_bits - self.output_bits
 
     @cached_property
@@ -91,7 +91,7 @@ class Weighted:
 
     @cached_property
     def bias_float(self) -> Floats:
-        """B as float32: exact, since it is below 2^24."""
+        """B as float32. It is exact, because it is below 2^24."""
         return self.bias.astype(np.float32)
 
 
@@ -113,7 +113,7 @@ class QuantizedConv2d(Weighted):
 
 @dataclass(frozen=True)
 class QuantizedMaxPool2d:
-    """The largest byte of each window; padding never wins."""
+    """The largest byte of each window. Padding is never the largest."""
 
     kernel_size: HeightWidth
     stride: HeightWidth
@@ -122,7 +122,7 @@ class QuantizedMaxPool2d:
 
 @dataclass(frozen=True)
 class QuantizedFlatten:
-    """(N, C, H, W) to (N, C·H·W), channel after channel, each row by row."""
+    """(N, C, H, W) to (N, C·H·W), one channel after the other, each row by row."""
 
 
 QuantizedLayer = QuantizedLinear | QuantizedConv2d | QuantizedMaxPool2d | QuantizedFlatten
@@ -141,7 +141,7 @@ class QuantizedModel:
 
     @property
     def size(self) -> int:
-        """The bytes stored where each weight is a byte: weights, 4 for each bias, 1 for each shift."""
+        """The bytes to store: 1 for each weight, 4 for each bias, 1 for each shift."""
         weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
         return sum(layer.weight.size + (4 if layer.shift is None else 5) * layer.bias.size for layer in weighted)
 
@@ -154,9 +154,9 @@ def check_kind(kind: object) -> str:
 
 
 def integer_logits(model: QuantizedModel, pixels: UInt8) -> Int32:
-    """Return the int32 sums (N, K) of raw pixels (N, C, H, W), uint8; times 2^-logit_bits they are the logits.
+    """Return the int32 sums (N, K) for raw pixels (N, C, H, W), uint8. Times 2^-logit_bits, they are the logits.
 
-    Raises DtypeError and ShapeError for anything but bytes of the model's image shape.
+    Raises DtypeError and ShapeError if the images are not bytes in the model's image shape.
     """
     if pixels.dtype != np.uint8:
         raise DtypeError(f"an int8 model takes raw pixels, uint8 in 0-255, but got {pixels.dtype}; do not normalise")
@@ -168,7 +168,7 @@ def integer_logits(model: QuantizedModel, pixels: UInt8) -> Int32:
 
 
 def sums_of(model: QuantizedModel, pixels: UInt8) -> Int32:
-    """Return the logits' sums of a few images."""
+    """Return the sums of the logits for a few images."""
     a: UInt8 | Int32 = pixels
     for layer in model.layers:
         a = apply(layer, a)
@@ -176,7 +176,7 @@ def sums_of(model: QuantizedModel, pixels: UInt8) -> Int32:
 
 
 def apply(layer: QuantizedLayer, a: UInt8 | Int32) -> UInt8 | Int32:
-    """Return a layer's bytes, or the last layer's sums, from its input's bytes."""
+    """Return a layer's bytes, or the last layer's sums, for the bytes of its input."""
     match layer:
         case QuantizedFlatten():
             return a.reshape(len(a), math.prod(a.shape[1:]))
@@ -195,23 +195,23 @@ def apply(layer: QuantizedLayer, a: UInt8 | Int32) -> UInt8 | Int32:
 
 
 def with_border(a: UInt8 | Int32, layer: QuantizedConv2d) -> UInt8 | Int32:
-    """Return the images with the layer's padding around them; each channel is padded with its own byte."""
+    """Return the images with the layer's padding around them. Each channel has its own byte."""
     (ph, pw), (N, C, H, W) = layer.padding, a.shape
-    wide = np.empty((N, H + 2 * ph, W + 2 * pw, C), a.dtype).transpose(0, 3, 1, 2)  # channels-last, as conv2d works
+    wide = np.empty((N, H + 2 * ph, W + 2 * pw, C), a.dtype).transpose(0, 3, 1, 2)  # channels-last, as in conv2d
     wide[:] = layer.border[:, None, None]
     wide[:, :, ph : ph + H, pw : pw + W] = a
     return wide
 
 
 def finished(layer: Weighted, sums: Int32) -> UInt8 | Int32:
-    """Return the bytes of the next layer's input, or the sums themselves where there is no next layer."""
+    """Return the bytes for the next layer, or the sums if there is no next layer."""
     if layer.shift is None:
         return sums
     return requantize(sums, layer.shift.reshape(-1, *(1,) * (sums.ndim - 2)))
 
 
 def requantize(sums: Int32, shift: Int32) -> UInt8:
-    """Return min(255, max(0, sums)/2^shift) rounded half to even, as uint8; shift >= 0 broadcasts against sums."""
+    """Return min(255, max(0, sums)/2^shift), rounded half to even, as uint8. shift >= 0 broadcasts against sums."""
     u: Int32 = np.maximum(sums, 0)
     half = np.left_shift(1, np.maximum(shift - 1, 0))
     carry = np.where(shift > 0, half - 1 + (np.right_shift(u, shift) & 1), 0)

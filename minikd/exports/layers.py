@@ -1,4 +1,4 @@
-"""A network as JSON: each layer's class name, its constructor's arguments, and its arrays as base64, low byte first."""
+"""A network as JSON: each layer's class, constructor's arguments, and arrays as base64, low byte first."""
 
 import base64
 from collections.abc import Sequence
@@ -12,33 +12,33 @@ from minikd.nn import Residual, Sequential
 from minikd.typing import Array
 
 LayerDescription = dict[str, object]
-"""What JSON holds of a layer: its name under "layer", its arguments, and its arrays under "arrays"."""
+"""A layer in JSON: its class under "layer", its arguments, and its arrays under "arrays"."""
 
 TYPES = {"float32": "<f4", "int32": "<i4", "int8": "i1", "uint8": "u1"}
-"""The arrays' types, and how their bytes lie in the file."""
+"""The types of the arrays, and the order of their bytes in the file."""
 
 
 def described(model: Sequential | QuantizedModel) -> list[LayerDescription]:
-    """Return the model's layers in order, in evaluation. Raises ConfigError for a layer without a description."""
+    """Return the model's layers in order, in evaluation mode. Raises ConfigError for a layer without a description."""
     if isinstance(model, QuantizedModel):
         return [integer_layer(layer) for layer in model.layers]
     return [float_layer(named) for named in flat(model)]
 
 
 def float_layer(named: NamedLayer) -> LayerDescription:
-    """Return a layer with its arrays in float32; of a residual block its layers."""
+    """Return a layer with its arrays in float32. A residual block has its layers instead."""
     layer = named.layer
     if isinstance(layer, Residual):
         inner: Sequence[NamedLayer] = flat(layer, f"{named.name}.")
         return {"layer": "Residual", "layers": [float_layer(one) for one in inner]}
     values = {**layer.params, **layer.state}
-    values.pop("num_batches_tracked", None)  # a count that training alone reads
+    values.pop("num_batches_tracked", None)  # only training reads this count
     arrays = {name: packed(to_host(value), "float32") for name, value in values.items()}
     return {"layer": type(layer).__name__, **layer.config(), "arrays": arrays}
 
 
 def integer_layer(layer: QuantizedLayer) -> LayerDescription:
-    """Return a layer of whole numbers; `shift` is None where its sums are the logits."""
+    """Return a layer of whole numbers. `shift` is None if its sums are the logits."""
     found: LayerDescription = {"layer": type(layer).__name__}
     if isinstance(layer, Weighted):
         shift = None if layer.shift is None else layer.shift.tolist()

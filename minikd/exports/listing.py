@@ -1,4 +1,4 @@
-"""What `minikd export` prints: what can be exported with sizes, and what was written and found."""
+"""The output of `minikd export`: what can be exported, with sizes; or what was written, with its results."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -30,11 +30,11 @@ KINDS = {
     "c": "C99, for microcontrollers and up; float32, or whole numbers by --quantize int8",
     "html": "one page that draws and answers, with all the models",
 }
-"""What can be written."""
+"""The kinds of exports."""
 
 
 class ExportSize(TypedDict):
-    """A model's bytes in one kind of numbers; why it cannot be exported, "" where it can."""
+    """A model's bytes in one kind of numbers, and why it cannot be exported, or "" if it can."""
 
     model: str
     kind: str
@@ -44,7 +44,7 @@ class ExportSize(TypedDict):
 
 
 def sizes(found: Subjects, data: Dataset) -> list[ExportSize]:
-    """Return each model's bytes in each kind of numbers."""
+    """Return the bytes of each model in each kind of numbers."""
     made = []
     for name, (model, card) in found.models.items():
         for kind, source in sources(model, card, data).items():
@@ -59,7 +59,7 @@ def sizes(found: Subjects, data: Dataset) -> list[ExportSize]:
 
 
 def listing(found: Sequence[ExportSize]) -> str:
-    """Return a line for each model with its bytes, and what cannot be exported and why."""
+    """Return a line for each model with its bytes, and the reasons of what cannot be exported."""
     by_model: dict[str, list[ExportSize]] = {}
     for one in found:
         by_model.setdefault(one["model"], []).append(one)
@@ -74,7 +74,7 @@ def listing(found: Sequence[ExportSize]) -> str:
 
 
 def cells(kinds: Sequence[ExportSize]) -> list[str]:
-    """Return a model's bytes: weights and memory in float32, weights of each kind of whole numbers, their memory."""
+    """Return a model's bytes of weights and of working memory, in float32 and in each kind of whole numbers."""
 
     def size(one: ExportSize, what: Literal["weights_bytes", "working_bytes"]) -> str:
         return "–" if one["refusal"] else units.size(one[what])
@@ -85,12 +85,12 @@ def cells(kinds: Sequence[ExportSize]) -> list[str]:
 
 
 def shown(name: str) -> str:
-    """Return a model's name for a reader: --model student is the distilled student."""
+    """Return a model's name for a reader. `--model student` is the distilled student."""
     return name_of(FILES[name]) if name in FILES else name
 
 
 def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[[], Source]]:
-    """Return how to make each kind's C, whose sizes the listing shows."""
+    """Return the commands that write the C files whose sizes the listing shows."""
 
     def whole(kind: str) -> Callable[[], Source]:
         return lambda: integer_source(quantize(model, card, data.train_images, kind=kind))
@@ -99,7 +99,7 @@ def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[
 
 
 def told(order: Order, exported: Exported) -> list[str]:
-    """Return what was written, and what it does on the test images."""
+    """Return what was written, and its results on the test images."""
     return [*(onnx(order, exported) if order.to == "onnx" else c(order, exported)), errors(order, exported)]
 
 
@@ -130,7 +130,7 @@ def c(order: Order, exported: Exported) -> list[str]:
 
 
 def compile_line(path: Path) -> str:
-    """Return the command that compiles an export beside its example, main.c."""
+    """Return the command that compiles an export together with its example, main.c."""
     files = (shlex.quote(str(one)) for one in (path.with_name("main.c"), path))
     return f"cc -std=c99 -O2 {' '.join(files)} -o {shlex.quote(str(path.with_suffix('')))} -lm"
 

@@ -1,7 +1,7 @@
-"""A network as ONNX in float32: what each layer is called there. Normalisation is inside, so raw pixels go in.
+"""A network as ONNX in float32. The graph includes the normalisation, so its input is raw pixels.
 
-Its subtraction and division stay separate nodes. Folded into a convolution that pads, they would be wrong at the
-border: the network pads the normalised image with 0, the mean pixel, and not the raw one with black.
+The subtraction and the division of the normalisation stay separate nodes. If they were folded into a convolution with
+padding, the border would be wrong: the network pads the normalised image with 0, which is the mean pixel, not black.
 """
 
 import math
@@ -36,8 +36,8 @@ from minikd.weights import Card
 def float_onnx(model: Sequential, card: Card, pixels: type[np.generic], notes: dict[str, str]) -> bytes:
     """Return the network as an ONNX file that takes `pixels` as np.uint8 in 0-255, or as np.float32 in 0-1.
 
-    `notes` are added to the metadata, which holds the class names. Raises ConfigError for a layer that is unknown, and
-    BackendError where the extra is not installed.
+    `notes` are added to the metadata, which has the class names. Raises ConfigError for an unknown layer, and
+    BackendError if the extra is not installed.
     """
     graph = Graph()
     x = chain(graph, normalised(graph, card, pixels), flat(model))
@@ -46,7 +46,7 @@ def float_onnx(model: Sequential, card: Card, pixels: type[np.generic], notes: d
 
 
 def normalised(graph: Graph, card: Card, pixels: type[np.generic]) -> str:
-    """Add (pixels/255 - mean)/std, for each channel; pixels in 0-1 are not divided by 255."""
+    """Add (pixels/255 - mean)/std for each channel. Pixels in 0-1 are not divided by 255."""
     x = "pixels"
     if pixels is np.uint8:
         x = graph.node("Cast", "pixels.float", x, to=graph.onnx.TensorProto.FLOAT)
@@ -72,14 +72,14 @@ def chain(graph: Graph, x: str, layers: list[NamedLayer]) -> str:
 
 
 def parameters(graph: Graph, named: NamedLayer) -> list[str]:
-    """Add a layer's arrays in the order of ONNX's inputs, which is that of the weights file."""
+    """Add a layer's arrays in the order of ONNX's inputs, which is also the order in the weights file."""
     arrays = {**named.layer.params, **named.layer.state}
-    arrays.pop("num_batches_tracked", None)  # a count that training alone reads
+    arrays.pop("num_batches_tracked", None)  # only training reads this count
     return [graph.constant(f"{named.name}.{name}", float32(value)) for name, value in arrays.items()]
 
 
 def gelu(graph: Graph, name: str, x: str) -> str:
-    """Add x·(1 + erf(x/√2))/2: GELU is an operator only since opset 20."""
+    """Add x·(1 + erf(x/√2))/2, because GELU is an operator only since opset 20."""
     numbers = {"half": 0.5, "one": 1.0, "root_half": math.sqrt(0.5)}
     half, one, root = (graph.constant(f"gelu.{key}", np.array(value, np.float32)) for key, value in numbers.items())
     error = graph.node("Erf", f"{name}.erf", graph.node("Mul", f"{name}.scaled", x, root))
@@ -122,4 +122,7 @@ PLAIN: dict[type[Layer], tuple[str, Attributes]] = {
     BatchNorm2d: ("BatchNormalization", lambda layer: {"epsilon": layer.eps}),
     LayerNorm: ("LayerNormalization", lambda layer: {"axis": -len(layer.normalized_shape), "epsilon": layer.eps}),
 }
-"""The operator of each layer that is one, and its attributes; GELU is several, and a residual block a graph."""
+"""The operator and its attributes for each layer that is one operator.
+
+GELU needs several, and a residual block a graph.
+"""

@@ -1,19 +1,18 @@
-"""A network in whole numbers as ONNX: dequantise, multiply, ReLU, quantise, which every runtime knows.
+"""A network in whole numbers as ONNX: dequantise, multiply, ReLU, quantise. Every runtime supports these.
 
-A layer's bytes are dequantised to floats, which are whole numbers times a power of two. Their product with the
-dequantised weights is exact in float32 (`integer.py`: below 2^24), and QuantizeLinear rounds half to even. So a runtime
-that computes this graph as it stands, in floats, and one that fuses it into integer operators both give `integer.py`'s
-bytes.
+A layer's bytes are dequantised to floats: whole numbers times a power of two. Their product with the dequantised
+weights is exact in float32 (`integer.py`: below 2^24), and QuantizeLinear rounds half to even. A runtime may compute
+this graph in floats, or fuse it into integer operators. Both give the bytes of `integer.py`.
 
 Weights of int8 are written as uint8 with zero point 128, which are the same numbers. The reason: a processor without
-VNNI adds two products uint8 x int8 in 16 bits, which saturate (onnxruntime issue 5849). It computes uint8 x uint8 in
-another way.
+VNNI adds two products uint8 x int8 in 16 bits, and the sum can saturate (onnxruntime issue 5849). It computes uint8 x
+uint8 in another way.
 
-Weights of int4 and ternary are written as ONNX's own INT4. ONNX has no smaller type that runtimes know, so a ternary
-network is as large as one of int4 here; C and its five weights a byte are smaller.
+Weights of int4 and ternary are written as ONNX's INT4. Runtimes support no smaller type, so a ternary network is as
+large as an int4 network. In C it is smaller, with five weights in a byte.
 
-A padded convolution on pixels pads with the byte `border`. ONNX pads with what 0 means, so the border is the zero point
-of its input, and the bias makes up for what that subtracts: Σ q a + B = Σ q (a - z) + (B + z Σ q).
+A convolution on pixels pads with the byte `border`. ONNX pads with the byte that stands for 0, so the border is the
+zero point z of the input. The bias corrects for the subtraction of z: Σ q a + B = Σ q (a - z) + (B + z Σ q).
 """
 
 import numpy as np
@@ -39,7 +38,7 @@ ZERO = 128
 def integer_onnx(model: QuantizedModel, card: Card, notes: dict[str, str]) -> bytes:
     """Return the network as an ONNX file that takes pixels as uint8, 0-255. `notes` are added to the metadata.
 
-    Raises BackendError where the extra is not installed.
+    Raises BackendError if the extra is not installed.
     """
     graph, x = Graph(), "pixels"
     for i, layer in enumerate(model.layers):
@@ -48,7 +47,7 @@ def integer_onnx(model: QuantizedModel, card: Card, notes: dict[str, str]) -> by
 
 
 def add(graph: Graph, name: str, layer: QuantizedLayer, x: str, small: bool) -> str:
-    """Add a layer that takes bytes, and return the name of its bytes, or of the logits. small: weights of four bits."""
+    """Add a layer whose input is bytes. Return the name of its bytes or of the logits. small: weights of four bits."""
     match layer:
         case QuantizedFlatten():
             return graph.node("Flatten", f"{name}.flat", x, axis=1)
@@ -60,7 +59,7 @@ def add(graph: Graph, name: str, layer: QuantizedLayer, x: str, small: bool) -> 
 
 
 def weighted(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, x: str, small: bool) -> str:
-    """Add a dense layer or a convolution between dequantised bytes and quantised ones."""
+    """Add a dense layer or a convolution, with dequantised bytes before it and quantised bytes after it."""
     zero, rows = input_zero(layer), len(layer.weight)
     sums = "logits" if layer.output_bits is None else f"{name}.sums"
     bias = graph.constant(f"{name}.bias", shifted_bias(layer, zero))
@@ -82,7 +81,7 @@ def weighted(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, 
 
 
 def weights(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, small: bool) -> str:
-    """Add a layer's weights, and return the name of what they stand for."""
+    """Add a layer's weights, and return the name of their dequantised values."""
     if not small:
         q = graph.constant(f"{name}.weight", (layer.weight.astype(np.int16) + ZERO).astype(np.uint8))
         zero = np.full(len(layer.weight), ZERO, np.uint8)
@@ -93,7 +92,7 @@ def weights(graph: Graph, name: str, layer: QuantizedLinear | QuantizedConv2d, s
 
 
 def dequantized(graph: Graph, name: str, x: str, bits: int | Int32, zero: Array, axis: int = 0) -> str:
-    """Add (x - zero)·2^-bits; where zero or bits are arrays, one each along the axis."""
+    """Add (x - zero)·2^-bits. If zero or bits is an array, it has a value for each index of the axis."""
     scale = graph.constant(f"{name}.scale", np.broadcast_to(power(bits), zero.shape).copy())
     return graph.node("DequantizeLinear", name, x, scale, graph.constant(f"{name}.zero", zero), axis=axis)
 
@@ -105,7 +104,10 @@ def power(bits: int | Int32) -> Floats:
 
 
 def input_zero(layer: QuantizedLinear | QuantizedConv2d) -> UInt8:
-    """Return the byte that means 0 in a layer's input: what its border holds, one where all channels share it."""
+    """Return the bytes that stand for 0 in a layer's input, which are its border.
+
+    If all channels have the same: one.
+    """
     if isinstance(layer, QuantizedLinear) or layer.padding == (0, 0):
         return np.array(0, np.uint8)
     return layer.border[0] if (layer.border == layer.border[0]).all() else layer.border

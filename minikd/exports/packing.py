@@ -1,4 +1,4 @@
-"""How C stores whole weights: rows of bytes, each row behind the other, as small as their kind and their zeros allow.
+"""How C stores weights that are whole numbers: one row of bytes after the other, in the smaller of two forms.
 
     int8      one weight a byte
     int4      two weights a byte, the first in the lower half: q + 8, 1 to 15
@@ -6,14 +6,14 @@
               v · 256/243, rounded up. Multiplied by 3, its carry is the first digit, and the lower byte holds the
               others: multiplied by 3 again, its carry is the second. So reading needs no division
 
-A row with many zeros is smaller as a list of its other weights. It begins with their number, in two bytes. Each has a
-gap, the number of zeros that are skipped before it:
+A row with many zeros is smaller as a list of its other weights. The list begins with their number, in two bytes. Each
+weight has a gap, the number of zeros before it:
 
     int8      two bytes: gap 0 to 255, then q + 128
     int4      one byte: the gap, 0 to 15, in the upper half, q + 8 in the lower
     ternary   one byte: the gap, 0 to 63, in the upper six bits, q + 1 in the lower two
 
-Where a gap is too long for its bits, a weight of 0 is listed on the way.
+If a gap is too long for its bits, the list has a weight of 0 inside the gap.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ LONGEST_GAP = {"int8": 255, "int4": 15, "ternary": 63}
 """The most zeros that a listed weight can skip."""
 
 FIVE = 3 ** np.arange(4, -1, -1)
-"""What the five digits of a byte of ternary weights count."""
+"""The place values of the five digits in a byte of ternary weights."""
 
 
 def pack_int4(rows: Int8) -> UInt8:
@@ -50,11 +50,11 @@ DENSE: dict[str, Callable[[Int8], UInt8]] = {
     "int4": pack_int4,
     "ternary": pack_ternary,
 }
-"""How a dense row of each kind is stored."""
+"""The function that stores a dense row of each kind."""
 
 
 def nonzero_entries(row: Int8 | Floats, longest: int) -> Iterator[tuple[int, float]]:
-    """Yield (gap, weight) for each listed weight of a row, with a weight of 0 wherever a gap would be too long."""
+    """Yield (gap, weight) for each listed weight of a row. A gap that is too long is divided by a weight of 0."""
     place = 0
     for c in np.flatnonzero(row).tolist():
         while c - place > longest:
@@ -65,7 +65,7 @@ def nonzero_entries(row: Int8 | Floats, longest: int) -> Iterator[tuple[int, flo
 
 
 def pack_sparse(rows: Int8, kind: str) -> UInt8:
-    """Return weights (O, n) as lists of those that are not 0, row after row."""
+    """Return weights (O, n) as lists of those that are not 0, one row after the other."""
     found: list[int] = []
     for row in rows:
         entries = [*nonzero_entries(row, LONGEST_GAP[kind])]
@@ -77,7 +77,7 @@ def pack_sparse(rows: Int8, kind: str) -> UInt8:
 
 
 def stored(rows: Int8, kind: str) -> tuple[str, UInt8]:
-    """Return how weights (O, n) are stored in the fewest bytes, "int4" or "sparse_int4", and these bytes."""
+    """Return the form of weights (O, n) with the fewest bytes, "int4" or "sparse_int4", and these bytes."""
     dense = DENSE[kind](rows)
     sparse = pack_sparse(rows, kind)
     return (f"sparse_{kind}", sparse) if sparse.size < dense.size else (kind, dense.ravel())

@@ -1,6 +1,6 @@
-"""One HTML page that draws and answers: the networks' weights, a few hundred test images, a forward pass in JavaScript.
+"""One HTML page that classifies drawings. It has the networks' weights, a few hundred test images and a forward pass.
 
-It opens from disk and loads nothing. `web/` holds its parts, which are put into one file:
+It opens from disk and loads nothing else. Its parts are in `web/`, and are put into one file:
 
     network.js   the forward pass of every layer      integer.js     the same in whole numbers
     losses.js    softmax, the distillation loss       picture.js     from a drawing to the bytes a network takes
@@ -44,20 +44,23 @@ SCRIPTS = (
     *("network", "integer", "losses", "picture"),
     *("state", "answers", "teaching", "drawing", "testimages", "disk", "start", "selftest"),
 )
-"""The page's scripts, in the order in which they run."""
+"""The page's scripts in the order in which they run."""
 
 MOST_IMAGES, MOST_BYTES = 300, 2**20
-"""Test images in a page: so many, or as many as fit into so many bytes where that is fewer."""
+"""The number of test images in a page, and the number of their bytes. The smaller limit counts."""
 
 TELLING_SHARE = 2 / 3
-"""The largest share of them that is kept for images on which networks disagree, or the only one is wrong."""
+"""At most this fraction of them are images on which networks disagree, or on which a single network is wrong."""
 
 TOLERANCE = 1e-4
-"""How far a logit in float32 may lie from Python's, a larger one as a share of it; whole numbers may not differ."""
+"""The largest allowed difference of a float32 logit from Python's, relative if it exceeds 1.
+
+Whole numbers must be equal.
+"""
 
 
 class Page(NamedTuple):
-    """What was written: the file, its bytes, the test images in it, and on how many of all the networks disagree."""
+    """The file, its bytes, its number of test images, and the number of all test images on which networks disagree."""
 
     path: Path
     size: int
@@ -66,7 +69,7 @@ class Page(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A network of the page: its key and name, its whole numbers where it has some, its logits for all test images."""
+    """A network of the page: key and name, its form in whole numbers, if any, and its logits for all test images."""
 
     key: str
     name: text.Name
@@ -86,12 +89,11 @@ def write_page(
 ) -> Page:
     """Write one HTML file in which the models classify a drawing, a loaded picture or a test image.
 
-    The keys of `models` are those of a run: "teacher", "student_baseline", "student_distilled", any of them; another
-    key is its model's name. kind: of whole numbers that the networks compute in, of `integer.LEVELS`, "" for float32.
-    The sliders start at `temperature` and `alpha`. Raises ConfigError for a layer that cannot be exported and for a
-    model that answers minus infinity, Diverged for one that answers NaN, ShapeError for one that has not a logit for
-    each class, CheckpointError for a model of other data and where the file cannot be written, DtypeError for whole
-    numbers on pixels that are no bytes.
+    The keys of `models` are those of a run, "teacher", "student_baseline" and "student_distilled", or names of models.
+    kind: the kind of whole numbers, from `integer.LEVELS`, or "" for float32. The sliders start at `temperature` and
+    `alpha`. Raises ConfigError for a layer that cannot be exported and for a logit of minus infinity, Diverged for a
+    logit of NaN, ShapeError for a model without a logit for each class, CheckpointError for a model of other data and
+    for a file that cannot be written, and DtypeError for whole numbers if the pixels are not bytes.
     """
     if not models:
         raise ConfigError("a page needs at least one model; give {'teacher': (model, card)}")
@@ -109,12 +111,12 @@ def write_page(
 
 
 def sorted_keys(models: Mapping[str, object]) -> list[str]:
-    """Return the keys: those of a run in their order, then the others."""
+    """Return the keys: first those of a run, in order, then the others."""
     return [key for key in text.NAMES if key in models] + [key for key in models if key not in text.NAMES]
 
 
 def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, kind: str) -> Member:
-    """Return a network with its logits for all test images, once it is clear that it fits the data."""
+    """Return a network with its logits for all test images. Before that, check that it fits the data."""
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
     if (found := model.output_shape(data.image_shape)) != (data.classes,):
         raise ShapeError(
@@ -138,8 +140,8 @@ def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8
 def images_shown(telling: Ints, total: int, size: int) -> Ints:
     """Return the numbers of the test images in the page, in rising order.
 
-    One part are images on which the networks disagree, or the only network is wrong. The rest are others. Both are
-    spread evenly over their set.
+    On some of them the networks disagree, or a single network is wrong. The rest are other images. Both parts are
+    evenly spread over the set.
     """
     most = min(total, max(1, min(MOST_IMAGES, MOST_BYTES // size)))
     first = spread(telling, round(most * TELLING_SHARE))
@@ -155,7 +157,7 @@ def spread(numbers: Ints, most: int) -> Ints:
 
 
 def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Ints) -> LayerDescription:
-    """Return what the page's scripts read: the networks, the classes, the images and the logits to compare with."""
+    """Return the data of the page's scripts: networks, classes, images, and the logits for the self-test."""
     return {
         "shape": data.image_shape,
         "classes": data.class_names,
@@ -172,7 +174,7 @@ def payload(members: Sequence[Member], data: Dataset, pixels: UInt8, chosen: Int
 
 
 def network(one: Member, chosen: Ints) -> LayerDescription:
-    """Return one network: its layers, how it wants its pixels, its logits for the images in the page."""
+    """Return a network: its layers, the preparation of its pixels, and its logits for the images in the page."""
     return {
         "key": one.key,
         "name": one.name.name,
@@ -185,18 +187,18 @@ def network(one: Member, chosen: Ints) -> LayerDescription:
 
 
 def drawing(data: Dataset) -> LayerDescription | None:
-    """Return how a drawing becomes an image, or None where the images are not characters in ink."""
+    """Return how a drawing becomes an image, or None if the images are not characters in ink."""
     box = ink_box(data.train_images, data.class_names)
     return {"box": box} if box else None
 
 
 def in_script(content: LayerDescription) -> str:
-    """Return JSON that is safe inside a <script>: no `<` that could end it, no line separator."""
+    """Return JSON that is safe inside a <script>: without `<`, which could end it, and without line separators."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def rendered(members: Sequence[Member], data: Dataset, apart: int, count: int, content: str) -> str:
-    """Return the page's text; it states its own size."""
+    """Return the page's text, which includes its own size."""
     from jinja2 import Environment, StrictUndefined
 
     def part(name: str) -> str:
@@ -227,7 +229,7 @@ def rendered(members: Sequence[Member], data: Dataset, apart: int, count: int, c
 
 
 def row(one: Member, data: Dataset) -> dict[str, str]:
-    """Return a network's line of the table, as text."""
+    """Return a network's line in the table, as text."""
     return {
         "name": one.name.name,
         "taught": one.name.taught,

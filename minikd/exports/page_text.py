@@ -7,7 +7,7 @@ COUNTS = {1: "one network answers", 2: "two networks answer", 3: "three networks
 
 
 class Name(NamedTuple):
-    """A network's name for a reader, and what taught it."""
+    """A network's name for a reader, and what it learned from."""
 
     name: str
     taught: str
@@ -27,7 +27,7 @@ def name_of(key: str) -> Name:
 
 
 def title(class_names: Sequence[str], draw: bool, networks: int) -> str:
-    """Return the page's headline: what its reader does, and what happens then."""
+    """Return the page's headline: what the reader can do, and what happens then."""
     answer = COUNTS.get(networks, f"{networks} networks answer")
     if not draw:
         return f"Show a picture, and {answer}"
@@ -46,11 +46,11 @@ def lead(names: Sequence[Name]) -> str:
 
 
 WEIGHTS = {"int8": "8 bits a weight", "int4": "4 bits a weight", "ternary": "weights of -1, 0 and 1"}
-"""Each kind of whole numbers, in words."""
+"""The name of each kind of whole numbers for a reader."""
 
 
 def about(networks: int, apart: int, total: int, kind: str) -> str:
-    """Return on how many test images several networks disagree, and in which whole numbers they compute, if in any."""
+    """Return on how many test images the networks disagree, and the kind of whole numbers, if any."""
     who = "They" if networks > 1 else "It"
     split = f"They disagree on {apart:,} of the {total:,} test images. " if networks > 1 else ""
     whole = f"{who} compute{'' if networks > 1 else 's'} in whole numbers, {WEIGHTS[kind]}. " if kind else ""

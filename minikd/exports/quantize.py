@@ -1,19 +1,20 @@
-"""From a trained network to whole numbers (`integer.py` has the arithmetic): which scales, and the proof of the bound.
+"""Turns a trained network into whole numbers: chooses the scales and keeps the bound of `integer.py`.
 
-The first layer takes raw pixels p. The network saw (p/255 - μ)/σ. That is linear in p, so the layer includes it:
+The first layer gets raw pixels p. The network was trained on (p/255 - μ)/σ. That is linear in p, so the layer includes
+it:
 
     Σ_c w[c] (p[c]/255 - μ[c])/σ[c] + b = Σ_c w'[c] (p[c]·2^-8) + b'
     w'[c] = w[c]·256/(255 σ[c])        b' = b - Σ_c w[c] μ[c]/σ[c]
 
-A convolution pads with the normalised 0, which is p = 255 μ. The border is the nearest byte, and b' is the same in
-every place. The error at the border is w·(border/255 - μ)/σ, below w/(510 σ) for each weight there.
+A convolution pads with the normalised 0, which is p = 255 μ. The border is the nearest byte, so b' is the same
+everywhere. The error at the border is w·(border/255 - μ)/σ, which is below w/(510 σ) for each weight there.
 
-The scale 2^-k[o] of an output's weights is the finest whose largest |q| is at most 127 (never -128: a byte has no
-+128), and for which |B| + 255·Σ|q| < 2^24.
+The scale 2^-k[o] of an output's weights is the finest one for which the largest |q| is at most 127 and |B| + 255·Σ|q| <
+2^24. (-128 is not used, because a byte has no +128.)
 
-Int4 and ternary have so few levels that the largest weight should not decide. Their scale is the one with the smallest
-squared error, and larger weights are clipped. The weights of a student that was trained for them (`minikd.compression`)
-are on such a scale already: then the error is 0.
+Int4 and ternary have few levels, so the largest weight should not determine the scale. Their scale is the one with the
+smallest squared error, and larger weights are clipped. If a student was trained with rounding (`minikd.compression`),
+its weights are already on such a scale, and the error is 0.
 """
 
 from itertools import pairwise
@@ -61,22 +62,25 @@ from minikd.weights import Card
 Doubles = npt.NDArray[np.float64]
 
 CALIBRATION_IMAGES = 250
-"""Training images, evenly spread over the set, that choose the activations' scales; 1,000 chose the same."""
+"""The number of training images, evenly spread over the set, for the activations' scales.
+
+1,000 gave the same scales.
+"""
 
 LARGEST_SHIFT = 24
-"""A shift by more leaves nothing of a sum below 2^24."""
+"""A shift by more bits gives 0 for all sums below 2^24."""
 
 FINEST_LOGITS = 24
-"""The most bits of a last layer's weights, where all of them are tiny."""
+"""The most bits for the weights of a last layer. Tiny weights would need more."""
 
 CLIPPED = 5
-"""How many scales are tried for int4 and ternary weights, each half of the one before."""
+"""The number of scales that are tried for int4 and ternary weights. Each is half of the one before."""
 
 FLOAT = "export float32, without --int8 or --quantize"
 
 
 class AffineMap(NamedTuple):
-    """What a layer computes with, in float64: w', b', and the byte that stands outside each input channel."""
+    """The numbers of a layer in float64: w', b', and the byte around each input channel."""
 
     weight: Doubles
     bias: Doubles
@@ -93,12 +97,11 @@ class FusedLayer(NamedTuple):
 def quantize(
     model: Sequential, card: Card, images: Pixels, rule: str = "squared_error", kind: str = "int8"
 ) -> QuantizedModel:
-    """Return the network in whole numbers. `images` (N, C, H, W) are raw training pixels, uint8.
+    """Return the network in whole numbers. `images` (N, C, H, W) are raw training pixels in uint8.
 
-    rule: how activations' scales are chosen, a name in `calibration.RULES`; a model that was trained with scales keeps
-    them. kind: of the weights, a name in
-    `integer.LEVELS`. Raises ConfigError for a layer that whole numbers cannot follow, with its name and the reason, and
-    DtypeError for pixels that are no bytes.
+    rule: the rule for the activations' scales, a name in `calibration.RULES`. A model that was trained with scales
+    keeps them. kind: the kind of weights, a name in `integer.LEVELS`. Raises ConfigError for a layer that whole numbers
+    do not support, with its name and the reason, and DtypeError for pixels that are not bytes.
     """
     if kind not in LEVELS:
         raise ConfigError(f"the kind of weights is {kind!r}, but must be one of {', '.join(LEVELS)}")
@@ -124,14 +127,17 @@ def quantize(
 
 
 def steps_of(model: Sequential) -> list[FusedLayer]:
-    """Return the layers in float64, batch norm folded in, each ReLU right behind its weights. Raises ConfigError."""
+    """Return the layers in float64, with batch norm folded in, and each ReLU directly after its weights.
+
+    Raises ConfigError.
+    """
     layers = folded([NamedLayer(name, layer.astype("float64")) for name, layer in flat(model)])
     steps: list[FusedLayer] = []
     for named in layers:
         if not isinstance(named.layer, ReLU):
             steps.append(FusedLayer(named, False))
         elif weights := last_weights(steps):
-            # Past a pooling: the largest of rising functions is that function of the largest.
+            # A ReLU and a max pooling can be exchanged: both orders give the ReLU of the largest.
             steps[weights - 1] = steps[weights - 1]._replace(relu=True)
         else:
             raise ConfigError(
@@ -142,7 +148,7 @@ def steps_of(model: Sequential) -> list[FusedLayer]:
 
 
 def check_trained_bits(model: Sequential) -> None:
-    """Refuse trained scales that the model's layers could not have. Raises ConfigError."""
+    """Refuse trained scales that do not fit the model's layers. Raises ConfigError."""
     bits, relus = model.activation_bits, sum(isinstance(named.layer, ReLU) for named in flat(model))
     if bits and (len(bits) != relus or not all(LOWEST <= one <= HIGHEST for one in bits)):
         raise ConfigError(
@@ -152,13 +158,13 @@ def check_trained_bits(model: Sequential) -> None:
 
 
 def last_weights(steps: list[FusedLayer]) -> int:
-    """Return how many steps end with the last dense layer or convolution; 0 where there is none."""
+    """Return the number of steps up to the last dense layer or convolution, or 0 if there is none."""
     places = (i for i, step in enumerate(steps, 1) if isinstance(step.named.layer, Linear | Conv2d))
     return max(places, default=0)
 
 
 def folded(layers: list[NamedLayer]) -> list[NamedLayer]:
-    """Return the layers with each batch norm folded into the weights before it, also past a pooling."""
+    """Return the layers with each batch norm folded into the weights before it, even if a pooling is between them."""
     kept: list[NamedLayer] = []
     for named in layers:
         if isinstance(named.layer, BatchNorm1d | BatchNorm2d):
@@ -171,7 +177,7 @@ def folded(layers: list[NamedLayer]) -> list[NamedLayer]:
 
 
 def fold_back(named: NamedLayer, norm: BatchNorm1d | BatchNorm2d, before: list[NamedLayer]) -> None:
-    """Fold a batch norm into the last weights of `before`. Raises ConfigError where it cannot be."""
+    """Fold a batch norm into the last weights of `before`. Raises ConfigError if that is impossible."""
     place = next((i for i, one in reversed([*enumerate(before)]) if not isinstance(one.layer, MaxPool2d)), None)
     target = None if place is None else before[place].layer
     if place is None or not isinstance(target, Linear | Conv2d):
@@ -188,7 +194,7 @@ def fold_back(named: NamedLayer, norm: BatchNorm1d | BatchNorm2d, before: list[N
 
 
 def reason(layer: Layer) -> str:
-    """Return why whole numbers cannot follow a layer."""
+    """Return why whole numbers do not support a layer."""
     match layer:
         case AvgPool2d() | GlobalAvgPool2d():
             return "int8 has no mean of bytes, which would be rounded a second time"
@@ -201,7 +207,10 @@ def reason(layer: Layer) -> str:
 
 
 def check(steps: list[FusedLayer]) -> None:
-    """Refuse a network without weights, and weights in its middle without a ReLU behind them. Raises ConfigError."""
+    """Refuse a network without weights, and weights without a ReLU after them before the last layer.
+
+    Raises ConfigError.
+    """
     weighted = [step for step in steps if isinstance(step.named.layer, Linear | Conv2d)]
     if not weighted:
         raise ConfigError(f"there is no dense layer or convolution to export in whole numbers; {FLOAT}")
@@ -222,11 +231,11 @@ def check(steps: list[FusedLayer]) -> None:
 
 
 def activation_bits(steps: list[FusedLayer], card: Card, images: Pixels, rule: str) -> list[int]:
-    """Return m for each ReLU, from what the float network makes of some training images."""
+    """Return m for each ReLU, from the float network's activations for some training images."""
     bits: list[int] = []
     chosen = calibration_images(images)
     x: Floats = Views(chosen, np.zeros(len(chosen), int), card.mean, card.std).clean()
-    with workers(1):  # BLAS on one thread: several wait for each other where the machine has other work
+    with workers(1):  # BLAS on one thread: several threads wait for each other if the machine is busy
         for named, relu in steps[: last_weights(steps)]:
             x = named.layer.astype("float32").forward(x)[0]
             if relu:
@@ -236,18 +245,18 @@ def activation_bits(steps: list[FusedLayer], card: Card, images: Pixels, rule: s
 
 
 def calibration_images(images: Pixels) -> Pixels:
-    """Return the training images that choose the scales."""
+    """Return the training images for choosing the scales."""
     places = np.linspace(0, len(images) - 1, min(CALIBRATION_IMAGES, len(images))).astype(int)
     chosen: Pixels = images[places]
     return chosen
 
 
 def on_pixels(layer: Linear | Conv2d, card: Card) -> AffineMap:
-    """Return w', b' and the border of the first layer, which takes pixels as they are."""
+    """Return w', b' and the border of the first layer, which gets raw pixels."""
     mean, std = np.array(card.mean), np.array(card.std)
     weight, bias = doubles(layer)
     if isinstance(layer, Linear):
-        channel = np.arange(layer.in_features) // (layer.in_features // len(mean))  # (C,), the same for each output
+        channel = np.arange(layer.in_features) // (layer.in_features // len(mean))  # (C,), the same for all outputs
     else:
         group = np.arange(layer.out_channels) // (layer.out_channels // layer.groups)
         channel = group[:, None] * weight.shape[1] + np.arange(weight.shape[1])  # (O, C/groups)
@@ -257,7 +266,7 @@ def on_pixels(layer: Linear | Conv2d, card: Card) -> AffineMap:
 
 
 def behind_relu(layer: Linear | Conv2d) -> AffineMap:
-    """Return w, b and the border, 0, of a layer that takes another's bytes."""
+    """Return w, b and the border, 0, of a layer that gets the bytes of another layer."""
     channels = layer.in_channels if isinstance(layer, Conv2d) else 1
     return AffineMap(*doubles(layer), np.zeros(channels))
 
@@ -270,14 +279,14 @@ def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
 def quantized(
     named: NamedLayer, terms: AffineMap, input_bits: int, output_bits: int | None, Q: int
 ) -> QuantizedLinear | QuantizedConv2d:
-    """Return a layer in whole numbers; without output_bits it is the last one, and all its outputs share a scale."""
+    """Return a layer in whole numbers. Without output_bits it is the last layer, with one scale for all outputs."""
     (weight, bias, border), layer = terms, named.layer
     rows = weight.reshape(len(weight), -1)
     if output_bits is None:
         bits = best_bits(rows, bias, input_bits, FINEST_LOGITS, Q, shared=True)
     else:
         bits = best_bits(rows, bias, input_bits, output_bits + LARGEST_SHIFT - input_bits, Q)
-        output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte no finer than the sums it comes from
+        output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte's scale is not finer than that of its sum
         bits = np.minimum(bits, output_bits + LARGEST_SHIFT - input_bits)
     q, sums = whole(rows, bias, input_bits, bits, Q)
     shape, shared = weight.shape, (sums.astype(np.int32), input_bits, bits, output_bits)
@@ -288,10 +297,10 @@ def quantized(
 
 
 def best_bits(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int, shared: bool = False) -> Int32:
-    """Return k for each row of weights (O, n), up to `most`; one k for all rows if `shared`.
+    """Return k, at most `most`, for each row of weights (O, n). With `shared`, all rows have the same k.
 
-    For int8 it is the finest k that clips no weight. For fewer levels it is the k with the smallest squared error; of
-    several such k, the coarsest.
+    For int8, it is the finest k that clips no weight. For fewer levels, it is the k with the smallest squared error. If
+    several k have it, it is the coarsest.
     """
     bits = finest(rows, bias, input_bits, most, Q)
     if shared:
@@ -307,14 +316,17 @@ def best_bits(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int, 
 
 
 def squared_errors(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int) -> Doubles:
-    """Return each row's sum of squared rounding errors (O,): infinite where the row's sums could exceed their bound."""
+    """Return each row's sum of squared rounding errors (O,).
+
+    It is infinite if the row's sums could exceed the bound.
+    """
     q, sums = whole(rows, bias, input_bits, bits, Q)
     found: Doubles = np.square(rows - q * 2.0 ** -bits[:, None].astype(float)).sum(1)
     return np.where(np.abs(sums) + 255 * np.abs(q).sum(1) < EXACT, found, np.inf)
 
 
 def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int) -> Int32:
-    """Return k for each row of weights (O, n): the largest, up to `most`, that keeps q and the sums in their bounds."""
+    """Return the largest k, at most `most`, for each row of weights (O, n), that keeps q and the sums in their bounds."""
     largest = np.abs(rows).max(1)
     bits = np.full(len(rows), most, np.int32)
     active = largest > 0
@@ -328,6 +340,6 @@ def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int) -> 
 
 
 def whole(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int = EXACT) -> tuple[Doubles, Doubles]:
-    """Return q (O, n), clipped to -Q..Q, and B (O,) as whole numbers in float64: rounded half to even."""
+    """Return q (O, n), clipped to -Q..Q, and B (O,), rounded half to even, as whole numbers in float64."""
     q = np.clip(np.rint(rows * 2.0 ** bits[:, None]), -Q, Q)
     return q, np.rint(bias * 2.0 ** (input_bits + bits))

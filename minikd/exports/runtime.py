@@ -8,11 +8,11 @@ from minikd.errors import BackendError
 from minikd.typing import Floats, Pixels
 
 AT_ONCE = 100
-"""Images given to the runtime together."""
+"""The number of images in a call of the runtime."""
 
 
 def runtime() -> ModuleType:
-    """Return the package onnxruntime. Raises BackendError where it is not installed."""
+    """Return the package onnxruntime. Raises BackendError if it is not installed."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -22,7 +22,7 @@ def runtime() -> ModuleType:
 
 
 def runtime_logits(model: bytes, pixels: Pixels, optimize: bool = True) -> Floats:
-    """Return the logits (N, K) that onnxruntime computes for raw pixels, on the processor.
+    """Return the logits (N, K) that onnxruntime computes for raw pixels, on the CPU.
 
     optimize: whether it may rewrite and fuse the graph, as it does by default. Raises BackendError if it is not
     installed.

@@ -1,4 +1,4 @@
-"""What is exported: the models of a run's folder, or one weights file, with the data they belong to."""
+"""Finds what to export: the models of a run's folder, or of one weights file, with their data."""
 
 import difflib
 import re
@@ -15,31 +15,31 @@ from minikd.nn import Sequential
 from minikd.weights import Card, load_model
 
 SHOWN = 3
-"""Runs that a message names."""
+"""The number of runs that a message lists."""
 
 FILES = {"teacher": "teacher", "baseline": "student_baseline", "student": "student_distilled"}
-"""The models of a run by the name that the command line has for them, and their weights files."""
+"""The models of a run by their names on the command line, and their weights files."""
 
 STUDENTS = ("baseline", "student")
-"""Those of them that a recipe can have trained for whole numbers."""
+"""The models that a recipe can train for whole numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subjects:
-    """Models by name, with their cards; where their exports go; the run's recipe, where they are of a run."""
+    """Models by name, with their cards; the folder for their exports; and the run's recipe, if they are from a run."""
 
     models: dict[str, tuple[Sequential, Card]]
     folder: Path
     recipe: Recipe | None
 
     def data(self, source: str | None) -> Dataset:
-        """Return the data set of this name or path; by default the run's, or MNIST."""
+        """Return the data set with this name or path. By default it is the run's, or MNIST."""
         if self.recipe:
             return load_dataset(source or self.recipe.data, size_of(self.recipe.image_size))
         return load_dataset(source or "mnist")
 
     def trained_for(self, name: str) -> str:
-        """Return the kind of whole numbers that a model was trained for, "none" where it was for float32."""
+        """Return the kind of whole numbers that a model was trained for, or "none" for float32."""
         return self.recipe.quantize if self.recipe and name in STUDENTS else NONE
 
     @property
@@ -49,9 +49,9 @@ class Subjects:
 
 
 def subjects(path: Path, model: str | None) -> Subjects:
-    """Return the models at a path, a run's folder or a weights file: all, or the one of a run that is named.
+    """Return the models at a path, which is a run's folder or a weights file: all, or the run's model with this name.
 
-    Raises ConfigError where there is none, and CheckpointError for a file that cannot be read.
+    Raises ConfigError if there is none, and CheckpointError for a file that cannot be read.
     """
     if path.is_dir():
         return of_run(path, model)
@@ -70,7 +70,7 @@ def subjects(path: Path, model: str | None) -> Subjects:
 
 
 def absent(path: Path, runs: Path = Path("runs")) -> ConfigError:
-    """Return the error of a path that is not there, with the runs that are."""
+    """Return the error for a path that does not exist. It lists the runs that exist."""
     configs = sorted(runs.glob(f"[!.]*/{CONFIG}"), key=lambda one: one.stat().st_mtime, reverse=True)
     names = [one.parent.name for one in configs]
     near = [name for name in names if path.name and path.name in name] or difflib.get_close_matches(path.name, names)

@@ -1,4 +1,4 @@
-"""Writes an export's files, and compares their answers on the test images with the package's."""
+"""Writes the files of an export, and compares their outputs on the test images with minikd's."""
 
 import re
 from dataclasses import dataclass
@@ -28,16 +28,17 @@ from minikd.typing import Floats, Pixels
 from minikd.weights import Card
 
 SUFFIXES = {"onnx": ".onnx", "c": ".c", "html": ".html"}
-"""What can be written, and how the file's name ends."""
+"""The kinds of exports, and the ends of their file names."""
 
 
 TOLERANCE = 1e-4
-"""How far a logit in float32 may lie from the package's, as a share of it where it is more than 1."""
+"""The largest allowed difference of a float32 logit from minikd's, relative if the logit is more than 1."""
 
 
 class Order(NamedTuple):
-    """What to write where: to "onnx" or "c"; in which kind of whole numbers, of `integer.LEVELS`, "" for float32;
-    the soft targets' temperature, if known.
+    """What to write: "onnx" or "c", and the path.
+
+    kind: of whole numbers, from `integer.LEVELS`, or "" for float32. temperature: of the soft targets, if known.
     """
 
     to: str
@@ -48,14 +49,13 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and what it does on the test images.
+    """What was written, and its results on the test images.
 
-    size: bytes of the ONNX file, or of the C file's constants. working_bytes: of the C function's buffers.
-    takes_bytes: whether the pixels are bytes. images: the number of test images; logits: of their logits. errors: the
-    export's errors, and package_errors those of the package in float32. An ONNX file is run. A C file is not: its
-    answers are those of the same arithmetic in NumPy. difference: the largest difference of a logit from the
-    package's, as a share of that logit if it is more than 1. differing: how many logits in whole numbers differ from
-    the package's.
+    size: bytes of the ONNX file, or of the C file's constants. working_bytes: bytes of the C function's buffers.
+    takes_bytes: whether the pixels are bytes. images: the number of test images. logits: the number of their logits.
+    errors: the export's errors. package_errors: the errors of minikd in float32. An ONNX file is run. A C file is not:
+    its outputs are computed with the same arithmetic in NumPy. difference: the largest difference of a logit from
+    minikd's, relative if the logit is more than 1. differing: how many logits in whole numbers differ from minikd's.
     """
 
     files: tuple[Path, ...]
@@ -71,12 +71,12 @@ class Exported:
 
     @property
     def right(self) -> bool:
-        """Whether the export answers as the package does."""
+        """Whether the export's outputs are those of minikd."""
         return self.difference <= TOLERANCE and not self.differing
 
 
 class Counted(TypedDict):
-    """The part of `Exported` that is counted alike for all."""
+    """The part of `Exported` that is the same for all kinds."""
 
     files: tuple[Path, ...]
     takes_bytes: bool
@@ -87,7 +87,7 @@ class Counted(TypedDict):
 
 
 class Subject(NamedTuple):
-    """The model on the host in float32, its card and data, its logits for the test images, its whole numbers."""
+    """The model on the host in float32, its card and data, its logits for the test images, its form in whole numbers."""
 
     model: Sequential
     card: Card
@@ -97,10 +97,10 @@ class Subject(NamedTuple):
 
 
 def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exported:
-    """Write what was ordered. `data` has the test images, and for whole numbers the training images to calibrate on.
+    """Write the export. `data` has the test images and, for the calibration of whole numbers, the training images.
 
-    Raises ConfigError for a layer that cannot be exported and for a name that does not fit, DtypeError for pixels that
-    are no bytes where bytes are needed, CheckpointError for a model of other data and a file that cannot be written.
+    Raises ConfigError for a layer that cannot be exported and for a file name that does not fit, DtypeError for pixels
+    that must be bytes and are not, and CheckpointError for a model of other data and for a file that cannot be written.
     """
     check_target(order.to, order.path)
     model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
@@ -116,7 +116,7 @@ def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exporte
 
 
 def check_target(to: str, path: Path) -> None:
-    """Refuse an unknown kind of export, and a file's name that does not fit it. Raises ConfigError."""
+    """Refuse an unknown kind of export, and a file name that does not fit it. Raises ConfigError."""
     if to not in SUFFIXES:
         raise ConfigError(f"to is {to!r}, but must be one of {', '.join(SUFFIXES)}")
     if path.suffix != SUFFIXES[to]:
@@ -129,7 +129,7 @@ def check_target(to: str, path: Path) -> None:
 
 
 def subject(model: Sequential, card: Card, data: Dataset, kind: str) -> Subject:
-    """Return the model with what it answers."""
+    """Return the model with its outputs."""
     model = model.to(choose("numpy")).astype("float32")
     for name, value in model.state_dict().items():
         if not np.isfinite(value).all():
@@ -142,7 +142,7 @@ def subject(model: Sequential, card: Card, data: Dataset, kind: str) -> Subject:
 
 def onnx(order: Order, one: Subject) -> Exported:
     """Write an ONNX file, and run it in onnxruntime on the test images."""
-    runtime()  # before anything is written: without it nothing could be checked
+    runtime()  # before anything is written, because without it nothing can be checked
     notes = {} if order.temperature is None else {"temperature": repr(order.temperature)}
     pixels = np.uint8 if one.data.test_images.dtype == np.uint8 else np.float32
     whole = one.whole
@@ -163,13 +163,13 @@ def onnx(order: Order, one: Subject) -> Exported:
 
 
 def as_bytes(images: Pixels) -> UInt8:
-    """Return images as bytes: pixels that are floats in 0-1 are scaled to 0-255 and rounded."""
+    """Return images as bytes. Pixels that are floats in 0-1 are scaled to 0-255 and rounded."""
     pixels: UInt8 = (images if images.dtype == np.uint8 else np.rint(images * 255)).astype(np.uint8, copy=False)
     return pixels
 
 
 def answered(one: Subject, files: tuple[Path, ...], logits: Floats) -> Counted:
-    """Return what there is to count of any export, from its logits for the test images."""
+    """Return the counts that every export has, from its logits for the test images."""
     return Counted(
         files=files,
         takes_bytes=one.data.test_images.dtype == np.uint8,
