@@ -326,7 +326,7 @@ def squared_errors(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q
 
 
 def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int) -> Int32:
-    """Return the largest k, at most `most`, for each row of weights (O, n), that keeps q and the sums in their bounds."""
+    """Return the largest k, at most `most`, for each row of weights (O, n), that keeps q and the sums in bounds."""
     largest = np.abs(rows).max(1)
     bits = np.full(len(rows), most, np.int32)
     active = largest > 0

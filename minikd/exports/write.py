@@ -87,7 +87,7 @@ class Counted(TypedDict):
 
 
 class Subject(NamedTuple):
-    """The model on the host in float32, its card and data, its logits for the test images, its form in whole numbers."""
+    """The model on the host in float32, its card and data, its logits for the test images, its whole numbers."""
 
     model: Sequential
     card: Card
