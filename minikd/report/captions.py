@@ -1,4 +1,4 @@
-"""The words below each figure: what it shows of this run, in numbers, and how to read it."""
+"""The text below each figure: the numbers of this run in it, and how to read it."""
 
 from collections.abc import Callable
 
@@ -26,20 +26,20 @@ READING = {
     "first. Structure is learned; noise is where the training changed little.",
     "disagreements": "Below each image stand its class, both students' answers and the teacher's.",
 }
-"""How to read each figure, whatever the run."""
+"""How to read each figure, for any run."""
 
 
 EVEN = 0.0005
-"""A mean confidence this near to the accuracy is neither too sure nor too modest."""
+"""A mean confidence as near as this to the accuracy is called neither too high nor too low."""
 
 
 def caption(name: str, evidence: FigureData) -> str:
-    """Return the words of a figure: what this run's shows, then how to read it."""
+    """Return the caption of a figure: what it shows for this run, then how to read it."""
     return f"{SHOWN[name](evidence)} {READING[name]}".strip()
 
 
 def _curves(evidence: FigureData) -> str:
-    """Return the last error of each model, and the lowest where training made it worse again."""
+    """Return the last error of each model, and the lowest error if it was lower."""
     told, split = [], "validation"
     for model, name in MODELS.items():
         rows = sorted((row for row in evidence.history if row["model"] == model), key=lambda row: int(row["epoch"]))
@@ -76,7 +76,7 @@ def _soft_targets(evidence: FigureData) -> str:
 
 
 def _confusion(evidence: FigureData) -> str:
-    """Return how many errors teacher and distilled student make, and which pair of classes costs the student most."""
+    """Return how many errors teacher and distilled student make, and the student's most frequent mistake."""
     counts = {
         model: confusion_matrix(evidence.logits[model], evidence.test_labels)
         for model in ("teacher", "student_distilled")
@@ -96,7 +96,7 @@ def _confusion(evidence: FigureData) -> str:
 
 
 def _reliability(evidence: FigureData) -> str:
-    """Return each model's mean confidence beside its accuracy."""
+    """Return each model's mean confidence and its accuracy."""
     told = []
     for model, name in MODELS.items():
         bars = reliability(evidence.logits[model], evidence.test_labels, 15)
@@ -113,7 +113,7 @@ def _reliability(evidence: FigureData) -> str:
 
 
 def _filters(evidence: FigureData) -> str:
-    """Return how many filters are shown of how many, and their sizes."""
+    """Return how many of the filters are shown, and their sizes."""
     told = [
         f"{min(UNITS, len(weights))} of the {MODELS[model]}'s {len(weights)}"
         for model, weights in evidence.filters.items()
@@ -123,7 +123,7 @@ def _filters(evidence: FigureData) -> str:
 
 
 def _disagreements(evidence: FigureData) -> str:
-    """Return on how many images the students differ, and who is right there."""
+    """Return on how many images the students differ, and which student is right."""
     groups = disagreeing(evidence)
     total, samples = sum(map(len, groups.values())), len(evidence.test_labels)
     if not total:

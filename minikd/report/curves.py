@@ -34,7 +34,7 @@ def training_curves(evidence: FigureData, narrow: bool = False) -> "Figure":
 
 
 def _rows(evidence: FigureData, model: str) -> list[HistoryRow]:
-    """Return one model's epochs in order, all measured on the split that its first was measured on."""
+    """Return one model's epochs in order. All were measured on the same split as the first."""
     rows = sorted((row for row in evidence.history if row["model"] == model), key=lambda row: int(row["epoch"]))
     return [row for row in rows if row["evaluated_on"] == rows[0]["evaluated_on"]]
 

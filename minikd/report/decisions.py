@@ -1,4 +1,4 @@
-"""The figures of the answers: which classes are mistaken for which, and whether a confidence can be believed."""
+"""The figures of the answers: which classes are confused, and whether a confidence is reliable."""
 
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 COUNTED = 15
-"""Classes up to which every cell of a confusion matrix has room for its number."""
+"""With at most this many classes, every cell of a confusion matrix has room for its number."""
 BINS = 15
 FEW = 10
-"""A bin of fewer samples is drawn pale: its bar is mostly chance."""
+"""A bin with fewer samples is drawn pale, because its bar is mostly chance."""
 
 
 def confusion(evidence: FigureData, narrow: bool = False) -> "Figure":
-    """Draw the confusion matrices of teacher and distilled student, the mistakes in colour and the diagonal grey."""
+    """Draw the confusion matrices of teacher and distilled student. Mistakes have colours, the diagonal is grey."""
     models = ("teacher", "student_distilled")
     matrices = {model: confusion_matrix(evidence.logits[model], evidence.test_labels) for model in models}
     largest = max(1, *(int(_mistakes(matrix).max()) for matrix in matrices.values()))
@@ -61,7 +61,7 @@ def _matrix(ax: "Axes", matrix: npt.NDArray[np.int64], largest: int, names: tupl
 
 
 def _blues() -> "Colormap":
-    """Return a blue that is clear for 0, and dense enough to show one mistake among thousands of right answers."""
+    """Return a blue that is transparent for 0, and strong enough to show one mistake among thousands of answers."""
     return style.densities(style.BLUE, (0, *np.linspace(0.2, 1, 255)))
 
 
@@ -91,7 +91,7 @@ def _write_counts(ax: "Axes", matrix: npt.NDArray[np.int64], largest: int) -> No
 
 
 def reliability_diagram(evidence: FigureData, narrow: bool = False) -> "Figure":
-    """Draw, for each model, accuracy against confidence in bins, and below it how the confidences are spread."""
+    """For each model, draw accuracy against confidence in bins, and below it the distribution of the confidences."""
     bars = {model: reliability(evidence.logits[model], evidence.test_labels, BINS) for model in MODELS}
     best = min(bars, key=lambda model: bars[model].ece)
     title = f"Best calibrated: the {MODELS[best]}, with an ECE of {100 * bars[best].ece:.2f} %"

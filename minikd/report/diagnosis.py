@@ -1,4 +1,4 @@
-"""Why a distilled student is not clearly better than the baseline, as far as the numbers tell, and what may help."""
+"""Finds in the numbers why a distilled student is not clearly better than the baseline, and what may help."""
 
 import math
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from minikd.console import units
 from minikd.distillation.results import Results
 
 STEPS = 2000
-"""Steps that a network should have had before its size or its data are blamed: MNIST's teacher has 2,150."""
+"""With fewer steps, a network was not trained enough, whatever its size and data. MNIST's teacher has 2,150 steps."""
 
 CHANCE = 1.5
-"""Right answers, as a multiple of what guessing gives, up to which a model has learned next to nothing."""
+"""A model with fewer right answers than this multiple of guessing has learned almost nothing."""
 
 AUGMENTATION = ("shift", "rotation", "scale", "elastic")
 
 
 def diagnosis(results: Results, won: bool) -> str:
-    """Return what stood in the way of the distilled student; "" where it has won or had no teacher."""
+    """Return the problem of the distilled student, or "" if it is better or had no teacher."""
     teacher, baseline = results["teacher"]["errors"], results["student_baseline"]["errors"]
     if won or not _taught(results):
         return ""
@@ -28,7 +28,7 @@ def diagnosis(results: Results, won: bool) -> str:
 
 
 def _taught(results: Results) -> bool:
-    """True where the method of distillation asks the teacher at all."""
+    """True if the method of distillation uses the teacher."""
     from minikd.methods import METHODS
 
     method = METHODS.get(results["method"])
@@ -36,7 +36,7 @@ def _taught(results: Results) -> bool:
 
 
 def _guessing(results: Results) -> bool:
-    """True where the teacher hardly does better than guessing."""
+    """True if the teacher is hardly better than guessing."""
     return results["teacher"]["accuracy"] * results["dataset"]["classes"] <= CHANCE
 
 
@@ -56,7 +56,7 @@ def _worth(results: Results) -> str:
 
 
 def _seen(results: Results) -> str:
-    """Return how much training the teacher had, where this run trained it."""
+    """Return how much training the teacher had, if this run trained it."""
     epochs = _number(results, "teacher", "epochs")
     if not epochs or _section(results, "teacher").get("weights"):
         return ""
@@ -81,7 +81,7 @@ def _what_may_help(results: Results) -> str:
 
 
 def _followed(results: Results) -> str:
-    """Return how far the distilled student went along with a teacher that is better than the baseline."""
+    """Return how far the distilled student agrees with a teacher that is better than the baseline."""
     agreement = units.percent(results["student_distilled"]["agreement"])
     knobs = [f"another {name} (--{name})" for name in ("temperature", "alpha") if name in results["method_args"]]
     return (
@@ -92,14 +92,14 @@ def _followed(results: Results) -> str:
 
 
 def _more_steps(results: Results, who: str) -> str:
-    """Return twice the epochs, or as many as make `STEPS`, as a flag where the run's recipe is known."""
+    """Return the flag for twice the epochs, or for as many as give `STEPS` steps, if the run's recipe is known."""
     epochs = _number(results, who, "epochs")
     more = max(2 * epochs, math.ceil(STEPS / _steps(results, who)))
     return f"more steps (--{who}-epochs {more})" if epochs else "more steps"
 
 
 def _section(results: Results, name: str) -> Mapping[str, object]:
-    """Return a section of the run's recipe; {} where the results of an earlier version have none."""
+    """Return a section of the run's recipe, or {} if the results are of an earlier version without it."""
     section = results.get("config", {}).get(name)
     return section if isinstance(section, Mapping) else {}
 
@@ -110,6 +110,6 @@ def _number(results: Results, section: str, name: str) -> int:
 
 
 def _steps(results: Results, who: str) -> int:
-    """Return a network's steps in an epoch; students may see images without labels, too."""
+    """Return a network's steps in an epoch. Students may see images without labels too."""
     images = results["dataset"]["train"] + (results["dataset"]["unlabelled"] if who == "student" else 0)
     return max(1, math.ceil(images / (_number(results, who, "batch_size") or 1)))

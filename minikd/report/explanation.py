@@ -1,4 +1,4 @@
-"""The figure of `minikd predict --explain`: a picture, what the models saw of it, and what they answered."""
+"""The figure of `minikd predict --explain`: a picture, what the models saw of it, and their answers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LIKELIEST = 5
-"""Classes of each model that are drawn."""
+"""The number of classes that are drawn for each model."""
 
 
 def write_explanation(path: Path, name: str, seen: PreparedPicture, answers: Mapping[str, Mapping[str, float]]) -> None:
-    """Draw it and write it as a PNG file, its folder made if it is missing.
+    """Draw it and write it as a PNG file. If its folder is missing, make it.
 
-    answers: each model's probabilities by class name. Raises CheckpointError where the file cannot be written.
+    answers: each model's probabilities by class name. Raises CheckpointError if the file cannot be written.
     """
     make_folder(path.parent)
     with style.defaults():
@@ -30,7 +30,7 @@ def write_explanation(path: Path, name: str, seen: PreparedPicture, answers: Map
 
 
 def explanation(name: str, seen: PreparedPicture, answers: Mapping[str, Mapping[str, float]]) -> "Figure":
-    """Draw the picture with the frame that was cut out, what the models saw, and each model's likeliest classes."""
+    """Draw the picture with the frame of the cut-out part, what the models saw, and each model's likeliest classes."""
     figure = style.new_figure(3 * (2 + len(answers)) - 1, 3.6, style.label(Path(name).name, 60))
     axes = figure.subplots(1, 2 + len(answers), width_ratios=(1.15, 1.15, *[1] * len(answers)))
     _, height, width = seen.pixels.shape
@@ -52,7 +52,7 @@ def explanation(name: str, seen: PreparedPicture, answers: Mapping[str, Mapping[
 
 
 def _frame(ax: "Axes", frame: Frame) -> None:
-    """Draw a frame around pixels; the middle of the first lies at 0."""
+    """Draw a frame around pixels. The centre of the first pixel is at 0."""
     from matplotlib.patches import Rectangle
 
     corner = frame.left - 0.5, frame.top - 0.5

@@ -11,7 +11,7 @@ from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Floats, Ints, Pixels
 
 HistoryRow: TypeAlias = Mapping[str, str | int | float]
-"""One row of history.csv, as written (numbers) or as read back (text)."""
+"""A row of history.csv: numbers before it is written, text after it is read."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FigureData:
     history: Sequence[HistoryRow]
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together: a figure of misaligned rows would look right and be wrong."""
+        """Refuse arrays that do not fit each other: a figure of misaligned rows would look right and be wrong."""
         samples = len(self.test_labels)
         if self.test_images.ndim != 4 or len(self.test_images) != samples:
             raise ShapeError(f"test_images have shape {self.test_images.shape}, but must be ({samples}, C, H, W)")
@@ -46,6 +46,6 @@ class FigureData:
                 )
 
     def predictions(self, model: str) -> Ints:
-        """Return the class that each test image was taken for, (N,)."""
+        """Return the predicted class of each test image, (N,)."""
         predicted: Ints = np.asarray(self.logits[model]).argmax(axis=1)
         return predicted

@@ -1,4 +1,4 @@
-"""All figures of a run, drawn one after the other and written as SVG files: one for a wide screen, one for a narrow."""
+"""Draws all figures of a run as SVG files: one file for a wide screen and one for a narrow screen."""
 
 import io
 import warnings
@@ -29,13 +29,14 @@ FIGURES: dict[str, Callable[[FigureData, bool], "Figure"]] = {
     "first_layer_filters": first_layer_filters,
     "disagreements": disagreements,
 }
-"""Every figure by the name of its file, in the order of the report; drawn for a narrow screen where the flag is set."""
+"""Every figure by the name of its file, in the order of the report. With the flag, it is drawn for a narrow screen."""
 
 
 def write_figures(evidence: FigureData, folder: Path) -> dict[str, Path]:
-    """Draw every figure into `folder`, made if it is missing: NAME.svg and NAME-narrow.svg; return the paths by name.
+    """Draw every figure into `folder` as NAME.svg and NAME-narrow.svg. Return the paths by name.
 
-    The path is the wide figure's; `narrow_of` has the other's. Raises `CheckpointError` where a file cannot be written.
+    The folder is made if it is missing. The path is that of the wide figure; `narrow_of` gives the other. Raises
+    `CheckpointError` if a file cannot be written.
     """
     make_folder(folder)
     written = {}
@@ -49,12 +50,12 @@ def write_figures(evidence: FigureData, folder: Path) -> dict[str, Path]:
 
 
 def narrow_of(path: Path) -> Path:
-    """Return where the same figure lies as it is drawn for a narrow screen."""
+    """Return the path of the same figure for a narrow screen."""
     return path.with_name(f"{path.stem}-narrow{path.suffix}")
 
 
 def figures_of(folder: Path) -> dict[str, Path]:
-    """Return the figures that are whole in a run's folder: NAME.svg, or the NAME.png of an earlier version."""
+    """Return the complete figures in a run's folder: NAME.svg, or NAME.png of an earlier version."""
     found = {}
     for name in FIGURES:
         drawn, earlier = (folder / "figures" / f"{name}{ending}" for ending in (".svg", ".png"))
@@ -66,15 +67,15 @@ def figures_of(folder: Path) -> dict[str, Path]:
 
 
 def has_figures(folder: Path) -> bool:
-    """True where no figure of a run is missing."""
+    """True if no figure of a run is missing."""
     return len(figures_of(folder)) == len(FIGURES)
 
 
 def png(figure: "Figure") -> bytes:
-    """Return a figure as the bytes of a PNG file, the same for the same figure."""
+    """Return a figure as the bytes of a PNG file. The same figure always gives the same bytes."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # A class name may be in a script that the bundled font lacks; its box in the figure says so well enough.
+        # The included font may lack the letters of a class name. Then the figure shows boxes, and no warning is needed.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "minikd"})
     return buffer.getvalue()

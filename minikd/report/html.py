@@ -1,4 +1,4 @@
-"""One HTML page that holds a whole run: it opens from disk, loads nothing, and explains its own columns and figures."""
+"""One HTML page about a whole run. It opens from disk, loads nothing else, and explains its columns and figures."""
 
 import base64
 import re
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Measure(NamedTuple):
-    """A line of the table: its name, its unit, what it means, and how a model's number is written."""
+    """A line of the table: its name, unit and meaning, and the format of a model's number."""
 
     name: str
     unit: str
@@ -81,11 +81,11 @@ MEASURES = (
         lambda model: units.milliseconds(model["latency_ms"]),
     ),
 )
-"""The table's lines, what a model is worth before what it costs."""
+"""The table's lines: first the quality of a model, then its cost."""
 
 
 class Bar(NamedTuple):
-    """A model's errors, and their share of the largest number of errors, in percent."""
+    """A model's errors, also in percent of the largest number of errors."""
 
     key: str
     name: str
@@ -94,7 +94,7 @@ class Bar(NamedTuple):
 
 
 class PageFigure(NamedTuple):
-    """A figure: its title, its markup for the page, and its caption."""
+    """A figure: its title, its markup and its caption."""
 
     title: str
     markup: str
@@ -102,9 +102,9 @@ class PageFigure(NamedTuple):
 
 
 def write_report(results: Results, figures: Mapping[str, Path], folder: Path, config: str) -> Path:
-    """Write `folder`/report.html from the results, the figures' files and the text of config.toml; return its path.
+    """Write `folder`/report.html from the results, the figures' files and the text of config.toml. Return its path.
 
-    Raises `CheckpointError` where the file cannot be written.
+    Raises `CheckpointError` if the file cannot be written.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -133,7 +133,10 @@ def write_report(results: Results, figures: Mapping[str, Path], folder: Path, co
 
 
 def prose(sentence: str) -> "Markup":
-    """Return a sentence for the page: flags and files as code, which no line breaks, nor between p and its value."""
+    """Return a sentence for the page.
+
+    Flags and files are code. Code, and p with its value, are not broken into lines.
+    """
     from markupsafe import Markup, escape
 
     text = visible(sentence).replace(" < ", "\u00a0<\u00a0").replace("p = ", "p\u00a0=\u00a0")
@@ -141,12 +144,12 @@ def prose(sentence: str) -> "Markup":
 
 
 def shown(value: object) -> object:
-    """Return a value as the page shows it: a text without control characters, and such that UTF-8 can write it."""
+    """Return a value as the page shows it: text without control characters, and without what UTF-8 cannot encode."""
     return visible(value) if type(value) is str else value
 
 
 def facts(results: Results) -> dict[str, str]:
-    """Return what a reader asks first, by name: the data, the loss, the time, the machine."""
+    """Return the facts at the beginning of the page: the data, the loss, the time, the machine."""
     data, here = results["dataset"], results["machine"]
     more = f", {data['unlabelled']:,} without a label" if data["unlabelled"] else ""
     settings = ", ".join(f"{name} {value}" for name, value in results["method_args"].items() if value != "")
@@ -168,7 +171,7 @@ def facts(results: Results) -> dict[str, str]:
 
 
 def table(results: Results) -> list[tuple[Measure, tuple[str, ...]]]:
-    """Return the table's lines: what is measured, and its number for teacher, baseline and distilled student."""
+    """Return the table's lines, each with the numbers of teacher, baseline and distilled student."""
     models = models_of(results)
     return [(measure, tuple(map(measure.text, models))) for measure in MEASURES]
 
@@ -179,13 +182,13 @@ def models_of(results: Results) -> tuple[ModelResult, StudentResult, StudentResu
 
 
 def agreement_of(model: Mapping[str, object]) -> float | None:
-    """Return how often a student gives its teacher's answer; None for a teacher."""
+    """Return how often a student gives its teacher's answer, or None for a teacher."""
     agreement = model.get("agreement")
     return float(agreement) if isinstance(agreement, int | float) else None
 
 
 def bars(results: Results) -> list[Bar]:
-    """Return the models' errors as bars."""
+    """Return the bars of the models' errors."""
     errors = [model["errors"] for model in models_of(results)]
     most = max(1, *errors)
     return [
@@ -195,9 +198,11 @@ def bars(results: Results) -> list[Bar]:
 
 
 def embed(name: str, path: Path) -> PageFigure:
-    """Return a figure as it stands in the page: drawn there, for wide and for narrow screens, where it is minikd's SVG.
+    """Return a figure for the page.
 
-    An earlier version's PNG, and an SVG that something else has written, are shown as pictures, which can do nothing.
+    If it is an SVG by minikd, it becomes a part of the page, for wide and narrow screens.
+
+    A PNG of an earlier version, and an SVG by another program, are shown as pictures, so they cannot run scripts.
     """
     title, reading = name.replace("_", " ").capitalize(), READING.get(name, "")
     if path.suffix == ".svg":
@@ -211,5 +216,5 @@ def embed(name: str, path: Path) -> PageFigure:
 
 
 def markup(figure: Element, screen: str) -> str:
-    """Return a figure's elements as text for the page, which shows them on such a screen."""
+    """Return a figure's elements as text for the page, for wide or for narrow screens."""
     return f'<div class="{screen}">{tostring(figure, encoding="unicode")}</div>'

@@ -11,7 +11,7 @@ from minikd.report.tables import glossary, models_table
 
 
 def evaluation_table(rows: Mapping[str, FileResult]) -> str:
-    """Return a column for each weights file, what the rows mean, and which images they were measured on."""
+    """Return a column for each weights file, the meaning of the rows, and which images were used."""
     one = next(iter(rows.values()))
     named = {short: rows[path] for path, short in short_names(list(rows)).items()}
     measured = f"measured on the {one['images']:,} {one['part']} images of {one['data']}"
@@ -19,7 +19,7 @@ def evaluation_table(rows: Mapping[str, FileResult]) -> str:
 
 
 def short_names(paths: list[str]) -> dict[str, str]:
-    """Return the name of the model in each file where all differ; else also the folders that tell them apart."""
+    """Return the name of the model in each file. If names are equal, add the folders in which the paths differ."""
     names = {path: name_of(Path(path).stem) for path in paths}
     if len(set(names.values())) == len(names):
         return names

@@ -1,4 +1,4 @@
-"""The figures made of pictures: what the first layers look for, and the images that the students disagree on."""
+"""The figures that consist of pictures: filters of the first layers, and images on which the students disagree."""
 
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 UNITS = 32
-"""Filters shown of each model."""
+"""The number of filters that are shown of each model."""
 COLUMNS = 8
-"""Disagreements in a row."""
+"""The number of disagreements in a row."""
 ROWS = 2
-"""Rows of disagreements for each answer to the question who is right."""
+"""The number of rows for each group: one student right, the other right, or neither."""
 
 
 def first_layer_filters(evidence: FigureData, narrow: bool = False) -> "Figure":
-    """Draw each model's first-layer weights, and of both students the same hidden units."""
+    """Draw each model's first-layer weights. Both students are shown with the same hidden units."""
     models, width = [model for model in MODELS if model in evidence.filters], style.NARROW if narrow else 11.5
     title = "What the first layers look for: blue counts for a unit, red against it"
     if any(evidence.filters[model].shape[1] == 3 for model in models):
@@ -54,7 +54,7 @@ def first_layer_filters(evidence: FigureData, narrow: bool = False) -> "Figure":
 
 
 def _signs() -> "Colormap":
-    """Return red for what is below 0, blue for what is above it, and clear for 0, on any ground."""
+    """Return red for values below 0, blue for values above 0, and transparent for 0, for any background."""
     from matplotlib.colors import ListedColormap, to_rgb
 
     densities = np.linspace(-1, 1, 255)
@@ -62,7 +62,7 @@ def _signs() -> "Colormap":
 
 
 def _units(evidence: FigureData, model: str) -> npt.NDArray[np.intp]:
-    """Return the filters of the largest norm, in order; of both students, those of the distilled one's ranking."""
+    """Return the filters with the largest norms, in order. For both students, the norms are the distilled student's."""
     ranked = evidence.filters.get("student_distilled", evidence.filters[model])
     if model == "teacher" or len(ranked) != len(evidence.filters[model]):
         ranked = evidence.filters[model]
@@ -71,7 +71,10 @@ def _units(evidence: FigureData, model: str) -> npt.NDArray[np.intp]:
 
 
 def _sheet(weights: Floats) -> tuple[Floats, float]:
-    """Return filters (M, C, H, W) as one picture and its symmetric limit; three channels become a colour picture."""
+    """Return filters (M, C, H, W) as one picture, and the symmetric limit of its values.
+
+    Three channels become colours.
+    """
     limit = float(np.quantile(np.abs(weights), 0.995)) or 1.0
     columns = min(8, len(weights))
     if weights.shape[1] == 3:
@@ -81,7 +84,7 @@ def _sheet(weights: Floats) -> tuple[Floats, float]:
 
 
 def disagreements(evidence: FigureData, narrow: bool = False) -> "Figure":
-    """Draw test images on which the two students differ: who is right, and what the teacher says."""
+    """Draw test images on which the two students differ, with who is right, and with the teacher's answer."""
     groups, (width, columns) = disagreeing(evidence), (style.NARROW, 3) if narrow else (11.5, COLUMNS)
     total, samples = sum(map(len, groups.values())), len(evidence.test_labels)
     if total == 0:
@@ -107,7 +110,7 @@ def disagreements(evidence: FigureData, narrow: bool = False) -> "Figure":
         for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may be short
             _case(ax, evidence, sample, on_paper, 7 if narrow else 10)
         if heading:
-            axes[0].set_title(" \n ", fontsize=14)  # room for the heading, which as a title would widen its column
+            axes[0].set_title(" \n ", fontsize=14)  # room for the heading: as a title, it would make its column wider
             _note(axes[0], heading, (0, 1), 6, style.INK, size=11).set_fontweight("bold")
     return figure
 
@@ -125,7 +128,7 @@ def disagreeing(evidence: FigureData) -> dict[str, npt.NDArray[np.intp]]:
 
 
 def _case(ax: "Axes", evidence: FigureData, sample: int, on_paper: bool, longest: int) -> None:
-    """Draw one image, and below it its class and each model's answer, in names of at most `longest` letters."""
+    """Draw one image, and below it its class and each model's answer. Names have at most `longest` letters."""
     style.show_picture(ax, evidence.test_images[sample], on_paper)
     true = int(evidence.test_labels[sample])
     lines = [(f"true {style.label(evidence.class_names[true], longest)}", style.INK)]
@@ -140,7 +143,7 @@ def _case(ax: "Axes", evidence: FigureData, sample: int, on_paper: bool, longest
 def _note(
     ax: "Axes", text: str, corner: tuple[float, float], up: float, colour: str, size: float = 8.5
 ) -> "Annotation":
-    """Write `text` so many points above a corner of the axes, without moving the axes to make room across."""
+    """Write `text` this many points above a corner of the axes. The layout ignores the text's width."""
     note = ax.annotate(text, corner, (0, up), xycoords="axes fraction", textcoords="offset points", color=colour)
     note.set_fontsize(size)
     note.set_in_layout(corner[1] == 0)

@@ -1,4 +1,4 @@
-"""The table of `minikd predict`: each model's own best classes, side by side."""
+"""The table of `minikd predict`: the best classes of each model, side by side."""
 
 import textwrap
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from minikd.distillation.results import MODELS
 
 
 def predictions_table(prediction: Prediction, top: int, width: int) -> str:
-    """Return how a picture was prepared, and below it each model's own `top` classes side by side."""
+    """Return how a picture was prepared, and below it the `top` best classes of each model, side by side."""
     head = one_line(prediction["image"]), *textwrap.wrap(prediction["prepared"], min(width, WIDE))
     columns = prediction["probabilities"]
     room = max(4, (min(width, WIDE) - 2) // len(columns) - 10)

@@ -1,4 +1,4 @@
-"""The figure of temperature: the teacher's probabilities for the classes that it did not choose."""
+"""The figure about temperature: the teacher's probabilities for the classes other than its answer."""
 
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 20.0)
 GUESSES = (0.75, 0.2)
-"""The two largest probabilities to look for: a second guess large enough to see, and too small for a coin toss."""
+"""The two largest probabilities of the image to look for: the second can be seen, and the first is clearly larger."""
 BARS = 10
-"""Classes that one panel has room for; of more, the likeliest are drawn."""
+"""The number of classes that fit into a panel. If there are more, the likeliest are drawn."""
 
 
 def soft_targets(evidence: FigureData, narrow: bool = False) -> "Figure":
@@ -62,20 +62,23 @@ def _title(evidence: FigureData, logits: Floats, order: npt.NDArray[np.intp]) ->
 
 
 def mean_entropy(logits: Floats, temperature: float) -> float:
-    """Return the mean entropy of softmax(logits / T) over the samples, in nats: 0 is certainty, ln K knows nothing."""
+    """Return the mean entropy of softmax(logits / T) over the samples, in nats.
+
+    0 is certain; ln K is a uniform guess.
+    """
     p = softmax(logits, temperature)
     return float(-(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=1).mean())
 
 
 def interesting(logits: Floats, labels: Ints) -> int:
-    """Return the sample with a telling second guess, among those the teacher gets right (or all, if it gets none)."""
+    """Return a sample with a clear second guess. The teacher gets it right, unless it gets all samples wrong."""
     guesses = np.sort(softmax(logits), axis=1)[:, : -1 - len(GUESSES) : -1]
     distance = np.abs(guesses - GUESSES[: guesses.shape[1]]).sum(axis=1) + 2.0 * (logits.argmax(axis=1) != labels)
     return int(distance.argmin())
 
 
 def _classes(logits: Floats) -> npt.NDArray[np.intp]:
-    """Return the classes to draw, in class order: all, or the likeliest where they are many."""
+    """Return the classes to draw, in class order: all, or the likeliest if there are many."""
     return np.sort(np.argsort(logits)[::-1][:BARS])
 
 
@@ -92,7 +95,7 @@ def _bars(ax: "Axes", probabilities: Floats, colours: list[str]) -> None:
 
 
 def _entropy_panel(figure: "SubFigure", logits: Floats, chosen: float) -> None:
-    """Draw the mean entropy against T; two thousand samples show it as well as all."""
+    """Draw the mean entropy against T. Two thousand samples are enough."""
     from matplotlib.ticker import NullLocator
 
     sample = logits[:2000]

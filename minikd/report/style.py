@@ -1,4 +1,4 @@
-"""The style of every figure: colours that differ in grey and for colour-blind readers, plain axes, safe labels."""
+"""The style of all figures: colours that differ in grey print and for colour-blind readers, plain axes, safe labels."""
 
 import logging
 import os
@@ -20,34 +20,39 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008), "Color Universal Design": told apart by every common kind of colour vision.
+# Okabe and Ito (2008), "Color Universal Design": they differ for every common kind of colour vision.
 BLUE, ORANGE, GREEN, RED, INK, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#1A1A1A", "#9A9A9A"
 SOFT, LINE, GRID, PANEL = "#5A5A5A", "#D0D0D0", "#E6E6E6", "#EFEFEF"
 ON_COLOUR = "#FFFFFE"
-"""White that stays white on a dark page: what stands on a dark colour."""
+"""White that stays white on a dark page, for text on a dark colour."""
 INK_PICTURE = "ink-picture"
-"""How the id of a picture begins that is drawn as ink on paper; on a dark page it is light on dark."""
+"""The beginning of the id of a picture that is drawn as ink on paper. On a dark page, it becomes light on dark."""
 NARROW = 4.2
-"""Inches of a figure for a narrow screen; its text is as large there as that of a wide one on a wide screen."""
+"""The width in inches of a figure for a narrow screen.
+
+Its text has the same size as in a wide figure on a wide screen.
+"""
 LARGEST = 96
-"""Pixels of a picture's longer side; larger ones are drawn smaller."""
+"""The most pixels of a picture's longer side. Larger pictures are reduced."""
 COLOURS = {"teacher": INK, "student_baseline": ORANGE, "student_distilled": BLUE}
 LINES = {"teacher": (":", "s"), "student_baseline": ("--", "^"), "student_distilled": ("-", "o")}
-"""Line and marker of each model, so that a grey print still tells them apart."""
+"""The line and the marker of each model, so that they differ in a grey print too."""
 
 
 def load() -> None:
-    """Import matplotlib as it is made, whatever its user's backend and files say: these could end a run at its figures.
+    """Import matplotlib with its defaults.
 
-    Afterwards `rcParams` has the user's backend where that is one; his matplotlibrc has not been read.
+    The user's backend or configuration file could make the figures of a run fail.
+
+    Afterwards, `rcParams` has the user's backend if it is valid. The user's matplotlibrc is not read.
     """
     if "matplotlib" in sys.modules:
         return
-    log = logging.getLogger("matplotlib")  # which tells of folders that it cannot write to
+    log = logging.getLogger("matplotlib")  # matplotlib warns of folders to which it cannot write
     level, users = log.level, {name: os.environ.pop(name, None) for name in ("MPLBACKEND", "MATPLOTLIBRC")}
     log.setLevel(logging.CRITICAL)
     os.environ["MATPLOTLIBRC"] = os.devnull
-    in_the_way = Path("matplotlibrc").is_file()  # in the current folder, where it is looked for first
+    in_the_way = Path("matplotlibrc").is_file()  # matplotlib looks for it first in the current folder
     try:
         with chdir(os.sep) if in_the_way else nullcontext():
             import matplotlib.figure
@@ -61,13 +66,13 @@ def load() -> None:
 
 @contextmanager
 def defaults() -> Iterator[None]:
-    """Draw as matplotlib does by default until the end, whatever the program around has changed."""
+    """Inside the `with` block, draw with matplotlib's defaults, whatever the user's program has changed."""
     load()
     from matplotlib import rc_context, rcParams, rcParamsDefault
 
     with rc_context():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of some of its own defaults
+            warnings.simplefilter("ignore")  # matplotlib warns of some of its own defaults
             for name in rcParamsDefault.keys() - {"backend"}:
                 rcParams[name] = rcParamsDefault[name]
         yield
@@ -86,7 +91,7 @@ def new_figure(width: float, height: float, title: str) -> "Figure":
 
 
 def tidy(ax: "Axes", title: str = "", x: str = "", y: str = "", grid: bool = True) -> "Axes":
-    """Give an axes its title and labels, without the frame's right and upper edge."""
+    """Set the title and labels of an axes, and remove the right and upper edge of its frame."""
     ax.set_title(title, loc="left", fontsize=10.5, color=INK)
     ax.set_xlabel(x, fontsize=9.5)
     ax.set_ylabel(y, fontsize=9.5)
@@ -100,12 +105,12 @@ def tidy(ax: "Axes", title: str = "", x: str = "", y: str = "", grid: bool = Tru
 
 
 def wrapped(text: str, width: float, size: float = 13) -> str:
-    """Return a text in lines that fit a figure of this width in inches, in letters of this size in points."""
+    """Return a text in lines that fit a figure of this width in inches, for letters of this size in points."""
     return textwrap.fill(text, max(12, int(112 * width / size)))
 
 
 def short(name: str, longest: int = 16) -> str:
-    """Return a class name on one line, its middle cut out if long."""
+    """Return a class name on one line. A long name loses its middle."""
     line = one_line(" ".join(name.split()))
     if len(line) > longest:
         end = (longest - 1) // 2
@@ -114,12 +119,12 @@ def short(name: str, longest: int = 16) -> str:
 
 
 def label(name: str, longest: int = 16) -> str:
-    """Return a class name fit for a figure: short, and no `$` that starts a formula."""
+    """Return a class name for a figure: short, and without a `$` that would start a formula."""
     return short(name, longest).replace("$", r"\$")
 
 
 def class_ticks(names: Sequence[str], most: int = 30) -> tuple[list[int], list[str]]:
-    """Return positions and labels of a class axis, thinned out to every second, fifth, ... where they would overlap."""
+    """Return positions and labels of a class axis. If labels would overlap, only every second, fifth, ... is kept."""
     steps = (1, 2, 5, 10, 20, 25, 50, 100)
     step = next((step for step in steps if len(names) / step <= most), len(names))
     positions = list(range(0, len(names), step))
@@ -127,7 +132,7 @@ def class_ticks(names: Sequence[str], most: int = 30) -> tuple[list[int], list[s
 
 
 def picture(image: Pixels) -> Floats:
-    """Return one image (C, H, W) as (H, W) or, in colour, (H, W, 3), in 0-1; other channel counts are averaged."""
+    """Return one image (C, H, W) as (H, W) or, in colour, (H, W, 3), in 0-1. Other numbers of channels are averaged."""
     scaled: Floats = np.clip(image / (255 if image.dtype == np.uint8 else 1), 0, 1)
     if len(scaled) == 3:
         return scaled.transpose(1, 2, 0)
@@ -136,7 +141,7 @@ def picture(image: Pixels) -> Floats:
 
 
 def show_picture(ax: "Axes", image: Pixels, on_paper: bool) -> None:
-    """Draw one image (C, H, W); `on_paper` shows light ink on a black ground as dark ink on white."""
+    """Draw one image (C, H, W). `on_paper` shows light ink on black as dark ink on white."""
     colours = densities("#000000", np.linspace(0, 1, 256)) if on_paper else "gray"
     shown = ax.imshow(small(picture(image)), vmin=0, vmax=1, interpolation="none", cmap=colours)
     if on_paper:
@@ -145,7 +150,7 @@ def show_picture(ax: "Axes", image: Pixels, on_paper: bool) -> None:
 
 
 def blank(ax: "Axes") -> None:
-    """Take ticks, frame and ground from an axes that holds a picture, or nothing."""
+    """Remove ticks, frame and background from an axes with a picture, or with nothing."""
     ax.patch.set_visible(False)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -153,7 +158,7 @@ def blank(ax: "Axes") -> None:
 
 
 def mosaic(tiles: Floats, columns: int) -> Floats:
-    """Return tiles (M, H, W) or (M, H, W, 3) as one picture in rows, with gaps of NaN a small part of a tile wide."""
+    """Return tiles (M, H, W) or (M, H, W, 3) as one picture in rows, with narrow gaps of NaN."""
     zoom = max(1, -(-24 // max(tiles.shape[1:3])))
     tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
     gap = max(1, tiles.shape[2] // 12)
@@ -167,20 +172,23 @@ def mosaic(tiles: Floats, columns: int) -> Floats:
 
 
 def all_positive(values: Iterable[float], spread: float = 5) -> bool:
-    """Return whether a logarithmic axis helps: nothing at 0, and the largest many times the smallest."""
+    """Return whether a logarithmic axis helps: no value is 0, and the largest is many times the smallest."""
     numbers = list(values)
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= spread
 
 
 def densities(colour: str, opacities: Iterable[float]) -> "Colormap":
-    """Return a scale of one colour, from clear to dense, that suits a ground of any colour."""
+    """Return a colour map from transparent to one colour, for any background."""
     from matplotlib.colors import ListedColormap, to_rgb
 
     return ListedColormap([(*to_rgb(colour), opacity) for opacity in opacities])
 
 
 def small(image: Floats) -> Floats:
-    """Return a picture (H, W) or (H, W, 3) of at most `LARGEST` pixels a side: means of squares where it is larger."""
+    """Return a picture (H, W) or (H, W, 3) with at most `LARGEST` pixels a side.
+
+    A larger one becomes means of blocks.
+    """
     side = -(-max(image.shape[:2]) // LARGEST)
     rows, columns = (max(1, length // side) for length in image.shape[:2])
     if side == 1 or min(image.shape[:2]) < side:

@@ -1,9 +1,9 @@
-"""A figure as SVG that its reader's page decides the colours of: light, dark or printed; its text is text.
+"""A figure as SVG. The page around it decides its colours: light, dark or printed. Its text stays text.
 
-matplotlib draws. Its file is then made smaller and independent of time and place: colours become the variables of
-palette.css, ids without a reference are removed, and the others begin with the figure's name, so that a page may hold
-several figures. `safe` reads such a file back, and only such a one: a run's folder may come from anybody, and what
-stands in a page could do harm there.
+matplotlib draws the figure. Then its file is made smaller and independent of time and place: colours become variables
+of palette.css, and ids without a reference are removed. The other ids begin with the figure's name, so that a page may
+have several figures. `safe` reads such a file, and refuses any other, because a run's folder may come from anybody, and
+an SVG in a page could contain scripts.
 """
 
 import io
@@ -28,7 +28,7 @@ VARIABLES = {
     **{style.PANEL: "panel", "#FFFFFF": "paper", "#000000": "ink"},
     **{style.BLUE: "blue", style.ORANGE: "orange", style.GREEN: "green", style.RED: "red"},
 }
-"""The variable of palette.css that stands for each colour of the figures; another colour stays as it is."""
+"""The variable of palette.css for each colour of the figures. Other colours stay as they are."""
 
 TAGS = {"svg", "g", "defs", "style", "desc", "clipPath", "path", "rect", "use", "image", "text", "tspan"}
 ATTRIBUTES = {
@@ -48,16 +48,19 @@ ATTRIBUTES = {
     ),
     *("d", "x", "y", "clip-path", "opacity"),
 }
-"""What a figure is made of; anything else is none of minikd's."""
+"""The elements and attributes of a figure. A file with others is not minikd's."""
 
 
 def palette() -> str:
-    """Return the style sheet of the figures, and of the page that they stand in."""
+    """Return the style sheet of the figures and of their page."""
     return files("minikd").joinpath("report", "palette.css").read_text(encoding="utf-8")
 
 
 def svg(figure: "Figure", name: str, words: str) -> bytes:
-    """Return a figure as SVG, the same bytes for the same figure; `words` say what it shows to who cannot see it."""
+    """Return a figure as SVG.
+
+    The same figure gives the same bytes. `words` describe it for readers who cannot see it.
+    """
     root = ElementTree.fromstring(_drawn(figure))
     _without(root, "metadata", "style")
     ids = {
@@ -84,14 +87,14 @@ def _drawn(figure: "Figure") -> bytes:
 
     buffer = io.BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "minikd"}), warnings.catch_warnings():
-        # A class name may be in a script that the bundled font lacks; the reader's system has another.
+        # The included font may lack the letters of a class name. The reader's system has another font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return buffer.getvalue()
 
 
 def _without(root: Element, *tags: str) -> None:
-    """Take all elements of these tags out of a tree."""
+    """Remove all elements with these tags from a tree."""
     for parent in list(root.iter()):
         for tag in tags:
             for child in parent.findall(f"{SVG}{tag}"):
@@ -99,7 +102,7 @@ def _without(root: Element, *tags: str) -> None:
 
 
 def _trim(element: Element, name: str, used: set[str]) -> None:
-    """Make an element of matplotlib's one of ours."""
+    """Turn an element of matplotlib into one of minikd."""
     element.tag = element.tag.removeprefix(SVG)
     element.text, element.tail = (text if text and text.strip() else None for text in (element.text, element.tail))
     for key, value in list(element.attrib.items()):
@@ -119,9 +122,9 @@ def _trim(element: Element, name: str, used: set[str]) -> None:
 
 
 def _restyled(value: str) -> str:
-    """Return a style with variables for colours, and without a font: the reader's system has one."""
+    """Return a style with variables for colours. It has no font, because the reader's system has one."""
     value = re.sub(r"font-family: [^;]*;? ?", "", value)
-    value = re.sub(r"(font: [^;]*?px) [^;]*", r"\1 sans-serif", value)  # as matplotlib before 3.10 wrote it
+    value = re.sub(r"(font: [^;]*?px) [^;]*", r"\1 sans-serif", value)  # matplotlib before 3.10 wrote this
     return re.sub(r"(?<=: )#[0-9a-f]{6}\b", lambda colour: _variable(colour[0]), value)
 
 
@@ -131,7 +134,7 @@ def _variable(colour: str) -> str:
 
 
 def safe(text: str) -> Element | None:
-    """Return the figure of an SVG file as a page may hold it, without a style sheet; None where it is not minikd's."""
+    """Return the figure of an SVG file for a page, without a style sheet, or None if it is not minikd's."""
     try:
         root = None if "<!" in text else ElementTree.fromstring(text)
     except ElementTree.ParseError:
@@ -145,7 +148,7 @@ def safe(text: str) -> Element | None:
 
 
 def _is_ours(element: Element) -> bool:
-    """True where an element is one that `svg` writes, and loads nothing."""
+    """True if an element is one that `svg` writes, and loads nothing."""
     tag, attributes = element.tag.removeprefix(SVG), element.attrib
     if tag not in TAGS or not attributes.keys() <= ATTRIBUTES or not attributes.get("href", "#").startswith(("#", PNG)):
         return False

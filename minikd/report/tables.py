@@ -1,4 +1,4 @@
-"""The tables that a run prints: the summary with its verdict; the original experiment beside its published numbers."""
+"""The tables that a run prints: the summary with its verdict, and the original experiment with published numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,47 +33,50 @@ ORDER = (
     *("parameters", "size", "multiply-adds", "images / s", "one image"),
 )
 PERCENT = ("accuracy", "ECE", "agreement")
-"""A model's numbers by name: as `cells` gives them, as the table shows them, and those in percent."""
+"""The names of a model's numbers in `cells`, their names in the table, and which of them are in percent."""
 
 _EPOCHS = (("epoch", "loss", "accuracy %", "published %", "difference"),)
 
 
 def summary_table(results: Results) -> str:
-    """Return the three models side by side, what the rows mean, and what the numbers say."""
+    """Return the three models side by side, the meaning of the rows, and the verdict."""
     each = results["teacher"], results["student_baseline"], results["student_distilled"]
     models = dict(zip(MODELS.values(), each, strict=True))
     return "\n\n".join([models_table(models), glossary(models), *map(paragraph, verdict.sentences(results))])
 
 
 def models_table(models: Mapping[str, ModelResult]) -> str:
-    """Return a column for each model, under its name: what it is worth first, then its size and its speed."""
+    """Return a column for each model under its name: first its quality, then its size and its speed."""
     found = [rows_of(model) for model in models.values()]
     names = [name for name in found[0] if told(name, models)]
     return aligned((("", *models),), [(name, *(one[name] for one in found)) for name in names])
 
 
 def glossary(models: Mapping[str, ModelResult]) -> str:
-    """Return what the table's rows mean, in a line each."""
+    """Return the meaning of the table's rows, a line for each."""
     width = max(map(len, CELLS))
     lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if told(name, models)]
     return styled("\n".join(lines), "faint")
 
 
 def told(row: str, models: Mapping[str, ModelResult]) -> bool:
-    """True for a row that some model has: there is no agreement without a student, no interval in earlier results."""
+    """True for a row that some model has.
+
+    Without a student there is no agreement, and earlier results have no interval.
+    """
     key = {"agreement": "agreement", "95 % interval": "errors_interval"}.get(row)
     return key is None or any(key in model for model in models.values())
 
 
 def rows_of(model: ModelResult) -> dict[str, str]:
-    """Return a model's numbers as text by the names of their rows, in the order of the table."""
+    """Return a model's numbers as text by the names of the rows, in the order of the table."""
     agreement = model.get("agreement")
     found = dict(zip(CELLS, cells(model, agreement if isinstance(agreement, float) else None), strict=True))
     return {name: found[name] + (" %" if name in PERCENT and found[name] != "–" else "") for name in ORDER}
 
 
 def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:
-    """Return a model's numbers as text, in the order of `CELLS`; a teacher has no agreement."""
+    """Return a model's numbers as text, in the order of `CELLS`. A teacher has no agreement."""
     return (
         units.count(model["parameters"]),
         units.size(model["bytes"]),
@@ -90,9 +93,9 @@ def cells(model: ModelResult, agreement: float | None) -> tuple[str, ...]:
 
 
 def original_tables(history: Sequence[HistoryRow]) -> str:
-    """Return the original notebook's two tables: our loss and accuracy by epoch beside the published accuracy.
+    """Return the original notebook's two tables: by epoch, our loss, our accuracy and the published accuracy.
 
-    The notebook published no losses, so ours have nothing beside them. A dash stands for a missing epoch.
+    The notebook published no losses. A dash stands for a missing epoch.
     """
     return "\n\n".join(
         _original_table(title, published, _rows(history, key)) for key, (title, published) in PUBLISHED.items()

@@ -1,4 +1,4 @@
-"""The verdict in words, equally plain whether distillation worked or failed."""
+"""The verdict in words, whether distillation helped or not."""
 
 import math
 
@@ -7,10 +7,10 @@ from minikd.distillation.results import MODELS, ModelResult, Results
 from minikd.report.diagnosis import diagnosis
 
 SIGNIFICANT = 0.05
-"""The p-value below which a difference is called one; the customary level, fixed before any run was made."""
+"""A difference with a smaller p-value counts as a difference. It is the usual level, chosen before any run."""
 
 FEWEST = 6
-"""Images that only one of two students misses, below which no split of them is significant: 2 / 2^5 is 0.06."""
+"""With fewer images that only one of two students misses, no difference can be significant: 2 / 2^5 is 0.06."""
 
 
 def recommended(results: Results) -> str:
@@ -19,12 +19,12 @@ def recommended(results: Results) -> str:
 
 
 def better_student(baseline: ModelResult, distilled: ModelResult) -> str:
-    """Return the key of the better student: the distilled one where it makes fewer errors, else the baseline."""
+    """Return the key of the better student: the distilled one if it makes fewer errors, else the baseline."""
     return "student_distilled" if distilled["errors"] < baseline["errors"] else "student_baseline"
 
 
 def headline(results: Results) -> str:
-    """Return the result in one short sentence, which names the better student first."""
+    """Return the result in one short sentence that names the better student first."""
     baseline, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
     images = f"{results['dataset']['test']:,} test images"
     if baseline == distilled:
@@ -45,7 +45,7 @@ def sentences(results: Results) -> list[str]:
 
 
 def comparison(results: Results) -> str:
-    """Return which student is better, by how many errors, and how sure that is."""
+    """Return which student is better, by how many errors, and how certain that is."""
     baseline, distilled = results["student_baseline"]["errors"], results["student_distilled"]["errors"]
     alone, taught = results["mcnemar"]["only_baseline_wrong"], results["mcnemar"]["only_distilled_wrong"]
     sure = results["mcnemar_p"] < SIGNIFICANT
@@ -68,7 +68,7 @@ def comparison(results: Results) -> str:
 
 
 def range_of(results: Results) -> str:
-    """Return the 95 % interval of the distilled student's gain in words; "" where an earlier version kept none."""
+    """Return the 95 % interval of the distilled student's gain in words, or "" for results of an earlier version."""
     if "fewer_errors_interval" not in results["mcnemar"]:
         return ""
     bounds = results["mcnemar"]["fewer_errors_interval"]
@@ -97,7 +97,7 @@ def advice(results: Results) -> str:
 
 
 def against_teacher(results: Results) -> str:
-    """Return what the student to use saves beside the teacher, and what it costs in errors."""
+    """Return what the recommended student saves compared with the teacher, and what it costs in errors."""
     teacher = results["teacher"]
     student = results["student_distilled" if recommended(results) == "student_distilled" else "student_baseline"]
     parameters = _ratio(teacher["parameters"], student["parameters"], "fewer", "more")
@@ -112,12 +112,12 @@ def against_teacher(results: Results) -> str:
 
 
 def _sure_win(results: Results) -> bool:
-    """True where the distilled student is clearly better than the baseline."""
+    """True if the distilled student is clearly better than the baseline."""
     return recommended(results) == "student_distilled" and results["mcnemar_p"] < SIGNIFICANT
 
 
 def _ratio(teacher: float, student: float, less: str, more: str) -> str:
-    """Return "4.1 times fewer", "2.0 times more", or that the two are about the same."""
+    """Return "4.1 times fewer", "2.0 times more", or "about as many"."""
     if min(teacher, student) <= 0 or units.times(max(teacher, student), min(teacher, student)) == "1.0":
         return "about as fast" if less == "faster" else "about as many"
     if student < teacher:
