@@ -328,7 +328,7 @@ right_2 = np.flatnonzero((labels == 2) & (first == 2))
 chosen = right_2[np.argmin(np.abs(p[right_2, 7] - 0.2))]
 
 # %% tags=["hide-input"]
-figure = new_figure(10.5, 5.0, "What the teacher says beside its answer")
+figure = new_figure(10.5, 5.0, "What the teacher says in addition to its answer")
 left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))
 ax = tidy(left.subplots(), "Mean soft target at T = 4, in %", "the teacher says", "label", grid=False)
 ax.imshow(np.log(warm_M), cmap="Blues")

@@ -43,7 +43,11 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         help="which model of a run (default: the better student; html: all)",
     )
     to.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="file to write (default: in the folder export/ beside it)"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file to write (default: in a folder export/ next to the source)",
     )
     add_layers(to)
     to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")

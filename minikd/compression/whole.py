@@ -15,7 +15,7 @@ class InWholeNumbers(Sequential):
     """The layers of a finished student, whose weights are on the grid, and the whole numbers that it answers with.
 
     Calling it on normalised images computes `exports.integer` on the pixels that they were. Its own layers are float32,
-    for whoever looks into them: `forward_with_taps`, a weights file.
+    for `forward_with_taps` and for weights files.
     """
 
     def __init__(self, model: Sequential, whole: QuantizedModel, card: Card) -> None:

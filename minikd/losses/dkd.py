@@ -95,7 +95,7 @@ def split(logits: Floats, hot: Mask, temperature: float) -> Split:
 
 
 def check_targets(labels: Ints, shape: Shape) -> None:
-    """Refuse labels that single out no class of each sample, and logits with one class beside it."""
+    """Refuse labels that do not name one class for each sample, and logits of fewer than three classes."""
     N, K = shape
     if K < 3:
         raise ShapeError(

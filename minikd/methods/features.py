@@ -43,10 +43,10 @@ class FeatureMethod(MixedMethod):
     weight: float = setting(1.0, "weight of the term between the hidden layers", 0)
     final_weight: float | None = setting(None, "weight at the end of the run; none: it stays", 0)
     student_layer: str = setting(
-        "", "the student's layer, as relu_2 or its number; none: the last hidden one that fits"
+        "", "the student's layer, such as relu_2, or its number; none: the last hidden one that fits"
     )
     teacher_layer: str = setting(
-        "", "the teacher's layer, as relu_2 or its number; none: the last hidden one that fits"
+        "", "the teacher's layer, such as relu_2, or its number; none: the last hidden one that fits"
     )
 
     def soft(self, logits: Floats, teacher_logits: Floats, temperature: float) -> tuple[Scalar, Floats]:

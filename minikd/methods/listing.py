@@ -13,8 +13,8 @@ SCHEMES = {
     "--teacher-weights A --ensemble B,C": "several teachers, their probabilities averaged",
     "--assistant 400,400": "a teacher assistant learns first, then teaches the student (Mirzadeh et al. 2020)",
     "--generations 3": "students one after the other; each learns from the one before (Furlanello et al. 2018)",
-    "--labelled 1000, --unlabelled DATA": "a transfer set with images that have no label, or more of them",
-    "--method-arg final_temperature=1": "a schedule, where a method has the setting; final_weight=0, schedule=cosine",
+    "--labelled 1000, --unlabelled DATA": "the student also learns from images without labels",
+    "--method-arg final_temperature=1": "a schedule, if the method has the setting; final_weight=0, schedule=cosine",
 }
 """Schemes that can be combined with methods, by their flags."""
 
@@ -86,4 +86,4 @@ def text(pair: Pair, one: Entry) -> str:
 def for_whom(pair: Pair) -> str:
     """Return the student and the teacher that the list is for."""
     teachers = " and ".join(describe(teacher) for teacher in pair.teachers)
-    return paragraph(f"For {teachers} teaching {describe(pair.student)}:")
+    return paragraph(f"For the teacher {teachers} and the student {describe(pair.student)}:")

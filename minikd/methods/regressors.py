@@ -24,11 +24,9 @@ class Hint(FeatureMethod):
     summary = "a regressor predicts the teacher's hidden features"
     paper = "Romero et al. 2015, FitNets: hints for thin deep nets, §2.2, equation 3"
 
-    weight: float = setting(
-        0.01, "weight of the term between the hidden layers; in the paper it is alone, in a first stage", 0
-    )
+    weight: float = setting(0.01, "weight of the hint; in the paper, a first stage has only the hint", 0)
     stage: float = setting(
-        0.0, "first share of the run for the hint alone, the rest without it; 0: jointly", 0, below=1
+        0.0, "fraction of the run with the hint only, before soft targets only; 0: both together", 0, below=1
     )
 
     def extra_parameters(self, inputs: int, outputs: int, rng: np.random.Generator) -> Layer:

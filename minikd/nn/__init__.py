@@ -1,4 +1,4 @@
-"""The layers. Each file holds one idea: the derivation, the forward and the backward function, the layer object."""
+"""The layers. Each file has one idea: the derivation, the forward and the backward function, the layer class."""
 
 from minikd.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from minikd.nn.container import Sequential

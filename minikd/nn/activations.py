@@ -1,8 +1,8 @@
 """The elementwise functions between the layers: ReLU, LeakyReLU, Sigmoid, Tanh, GELU.
 
-Each acts on every element alone, so its Jacobian is diagonal and the chain rule is one elementwise product:
-dx = dy · f'(x). Each keeps the one array from which f' is cheapest: the output where f' can be read off the output
-(ReLU, sigmoid, tanh), the input where it cannot (GELU).
+Each works on single elements, so its Jacobian is diagonal, and the chain rule is one elementwise product: dx = dy ·
+f'(x). The cache is the array from which f' is cheapest to compute: the output for ReLU, sigmoid and tanh, the input for
+GELU.
 """
 
 import math
@@ -26,7 +26,7 @@ class OutputCache(NamedTuple):
 
 
 class LeakyReLUCache(NamedTuple):
-    """Where the input was positive (bool), the slope elsewhere, and the output's dtype."""
+    """Whether each input is positive (bool), the slope for the others, and the output's dtype."""
 
     positive: Mask
     slope: float
@@ -40,8 +40,8 @@ class GELUCache(NamedTuple):
     phi: Floats
 
 
-# ReLU: y = max(x, 0). dy/dx is 1 where x > 0 and 0 where x < 0. At 0 every number between is a subgradient; 0 is taken,
-# as everywhere in the field, and y > 0 says the same as x > 0.
+# ReLU: y = max(x, 0). dy/dx is 1 where x > 0 and 0 where x < 0. At 0, every number from 0 to 1 is a subgradient. As
+# usual, we take 0, so that y > 0 means the same as x > 0.
 
 
 def relu(x: Floats) -> tuple[Floats, OutputCache]:
@@ -52,7 +52,7 @@ def relu(x: Floats) -> tuple[Floats, OutputCache]:
 
 
 def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
-    """Return dx = dy where the output was positive, 0 elsewhere."""
+    """Return dx: dy where the output is positive, 0 elsewhere."""
     check_upstream(dy, cache.y.shape, cache.y.dtype, "relu")
     if kernels := kernels_of(dy):
         dx: Floats = kernels.relu_backward(dy, cache.y)
@@ -64,7 +64,7 @@ def relu_backward(dy: Floats, cache: OutputCache) -> Floats:
 
 
 def finite_slope(negative_slope: float, where: str) -> float:
-    """Return the slope as a Python float, or refuse what is not a finite number."""
+    """Return the slope as a Python float, or refuse one that is not a finite number."""
     if not math.isfinite(number(negative_slope)):
         raise ConfigError(f"{where}'s negative_slope is {negative_slope!r}, but must be a finite number such as 0.01")
     return number(negative_slope)
@@ -79,7 +79,7 @@ def leaky_relu(x: Floats, negative_slope: float = 0.01) -> tuple[Floats, LeakyRe
 
 
 def leaky_relu_backward(dy: Floats, cache: LeakyReLUCache) -> Floats:
-    """Return dx = dy where the input was positive, slope·dy elsewhere."""
+    """Return dx: dy where the input is positive, slope·dy elsewhere."""
     check_upstream(dy, cache.positive.shape, cache.dtype, "leaky_relu")
     dx: Floats = module_of(dy).where(cache.positive, dy, dy * cache.slope)
     return dx
@@ -89,7 +89,7 @@ def leaky_relu_backward(dy: Floats, cache: LeakyReLUCache) -> Floats:
 
 
 def sigmoid(x: Floats) -> tuple[Floats, OutputCache]:
-    """Return 1/(1 + e^-x), any shape, written as (1 + tanh(x/2))/2: the same function, and it never overflows."""
+    """Return 1/(1 + e^-x), any shape. It is computed as (1 + tanh(x/2))/2, the same function, which never overflows."""
     check_float(x, "sigmoid: x")
     y: Floats = 0.5 * (1 + module_of(x).tanh(0.5 * x))
     return y, OutputCache(y)

@@ -1,8 +1,8 @@
-"""A layer's arrays by name, which nobody can exchange for others once something else counts on them.
+"""A layer's arrays by name, in a dictionary whose arrays cannot be replaced after the layer is in a chain.
 
-A chain's vector holds the parameters of all its layers, the layers' arrays are views of it, and the chain names them
-once more. If an array were exchanged in one of these places, the forward pass would read one array while the optimiser
-moves another, and neither would say so. So an assignment then copies the values into the array that is there.
+A chain's vector has the parameters of all its layers. The layers' arrays are views of it, and the chain has them by
+name too. If an array were replaced in one of these places, the forward pass would read one array and the optimiser
+would change another, without an error. So an assignment copies the values into the existing array.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -16,8 +16,8 @@ from minikd.typing import Array, Floats
 class Arrays(dict[str, Floats]):
     """Arrays by name: a dict, until they are `held`. From then on `arrays[name] = value` writes into the array.
 
-    Copied or pickled, they become an ordinary dict. Raises ConfigError where a name would come or go, and ShapeError
-    and DtypeError for a value that the array cannot take.
+    A copy or a pickle is an ordinary dict. Raises ConfigError if a name would be added or removed, and ShapeError and
+    DtypeError for a value that does not fit the array.
     """
 
     held = False
@@ -45,7 +45,7 @@ class Arrays(dict[str, Floats]):
         self.update(arrays)
 
     def exchange(self, arrays: Mapping[str, Floats]) -> None:
-        """Take other arrays: for the layer alone, which knows who holds them."""
+        """Replace the arrays. Only the layer may do this, because it knows where they are used."""
         dict.clear(self)
         dict.update(self, arrays)
 
@@ -59,7 +59,7 @@ def _update(self: Arrays, other: Mapping[str, Floats]) -> Arrays:
     return self
 
 
-# A dict's own ways to change would go past the methods above; those of an abstract mapping go through them.
+# A dict's own methods would not call the methods above; those of an abstract mapping do.
 THROUGH = {name: vars(MutableMapping)[name] for name in ("update", "setdefault", "pop", "popitem", "clear")}
 for name, way in {**THROUGH, "__ior__": _update}.items():
     setattr(Arrays, name, way)
@@ -68,7 +68,10 @@ FIXED = "a layer in a chain keeps its arrays, as the chain's vector holds them; 
 
 
 def copy_into(own: Floats, value: Array, name: str) -> None:
-    """Copy values into an array, from either backend; nothing where they are that array, as after `a[name] *= 2`."""
+    """Copy values into an array, from either backend.
+
+    If they are the same array, as after `a[name] *= 2`, do nothing.
+    """
     if value is own:
         return
     if module_of(value) is not module_of(own):
@@ -82,13 +85,13 @@ def copy_into(own: Floats, value: Array, name: str) -> None:
 
 
 def overlap(one: object, other: Floats) -> bool:
-    """True where `one` is an array that may lie in the same memory."""
+    """True if `one` is an array that may have the same memory."""
     xp = module_of(other)
     return isinstance(one, xp.ndarray) and bool(xp.may_share_memory(one, other))
 
 
 def check_apart(arrays: Mapping[str, Floats]) -> None:
-    """Refuse arrays of which two lie in one memory, as an array and its transpose do: a copy would part them."""
+    """Refuse two arrays with the same memory, such as an array and its transpose: copies would have different memory."""
     every = sorted((module_of(value).__name__, *extent(value), name) for name, value in arrays.items() if value.size)
     for (where, _, end, name), (there, start, _, other) in pairwise(every):
         if where == there and start < end:
@@ -100,7 +103,7 @@ def check_apart(arrays: Mapping[str, Floats]) -> None:
 
 
 def extent(array: Floats) -> tuple[int, int]:
-    """Return the address of an array's first byte, and the one behind its last."""
+    """Return the address of an array's first byte, and the address after its last byte."""
     steps = [(length - 1) * stride for length, stride in zip(array.shape, array.strides, strict=True)]
     begin = address_of(array) + sum(step for step in steps if step < 0)
     return begin, begin + sum(map(abs, steps)) + array.itemsize

@@ -1,9 +1,9 @@
-"""Blocks: layers in a row that are computed in one go where a kernel can.
+"""Blocks: consecutive layers that are computed together, if a kernel can do this.
 
-They are a convolution with the max pooling and the ReLU behind it, and a dense layer with its ReLU. Between the layers
-of a block lies a large array, which each layer alone would write to memory and read again. The layers stay what they
-are: a chain asks here at each layer, and goes layer by layer where there is no kernel (`backends.kernels_of`), where it
-covers no such shapes, or where somebody wants an output inside the block.
+A block is a convolution with the max pooling and the ReLU after it, or a dense layer with its ReLU. Between the layers
+of a block there is a large array. Layer by layer, it would be written to memory and read again. The layers do not
+change. At each layer, a chain looks for a block here. It computes layer by layer if there is no kernel
+(`backends.kernels_of`), if the kernel does not support the shapes, or if an output inside the block is needed.
 """
 
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
@@ -25,17 +25,17 @@ from minikd.nn.returned import check_grads, pair_of
 from minikd.typing import Floats
 
 Places = Mapping[str, Floats] | None
-"""Where the gradients of a layer's parameters shall be, by name; None where anywhere will do."""
+"""The arrays for the gradients of a layer's parameters, by name, or None for new arrays."""
 
 
 class Inside(NamedTuple):
-    """The cache of a layer that was computed with the layers before it."""
+    """The cache of a layer that was computed in a block with the layers before it."""
 
 
 class BlockCache(NamedTuple):
     """The cache of a block's first layer: the kernels' backward passes, their cache, the shape of the block's output.
 
-    The backward passes get dy, the cache, and the arrays that the gradients shall be in, or None.
+    The backward passes get dy, the cache, and the arrays for the gradients, or None.
     """
 
     backward: Callable[[Floats, object, Places], tuple[Floats, Floats, Floats]]
@@ -47,9 +47,9 @@ class BlockCache(NamedTuple):
 def forward(
     layers: Sequence[Layer], i: int, x: Floats, taps: Container[str], training: bool, rng: np.random.Generator | None
 ) -> tuple[Floats, list[object]]:
-    """Run layer i, or the block that begins there; return the output, and the cache of each layer that was run.
+    """Run layer i, or the block that begins with it. Return the output, and the cache of each layer.
 
-    taps: the numbers of the layers whose outputs are wanted, which end a block.
+    taps: the numbers of the layers whose outputs are needed. A block ends at such a layer.
     """
     layer, block = layers[i], None
     if type(layer) is Conv2d:
@@ -65,7 +65,7 @@ def forward(
 def convolution(
     layer: Conv2d, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
 ) -> tuple[Floats, list[object]] | None:
-    """Run the block that begins at convolution i, or return None where no kernel covers it."""
+    """Run the block that begins with convolution i, or return None if no kernel supports it."""
     kernels = kernels_of(x)
     if not kernels or not hasattr(kernels, "block"):
         return None
@@ -83,7 +83,7 @@ def convolution(
 def dense(
     layer: Linear, layers: Sequence[Layer], i: int, x: Floats, taps: Container[str]
 ) -> tuple[Floats, list[object]] | None:
-    """Run dense layer i, with the ReLU behind it if there is one, or return None where no kernel covers it."""
+    """Run dense layer i, with the ReLU after it if there is one, or return None if no kernel supports it."""
     kernels = kernels_of(x)
     if not kernels or not hasattr(kernels, "dense"):
         return None
@@ -98,7 +98,7 @@ def dense(
 
 
 def following(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[MaxPool2d | None, bool]:
-    """Return the max pooling behind convolution i, if its windows tile the image, and whether a ReLU follows."""
+    """Return the max pooling after convolution i, if its windows do not overlap or leave gaps, and whether a ReLU follows."""
     pool, after = None, i + 1
     if str(i) in taps:
         return None, False
@@ -112,7 +112,7 @@ def following(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[Ma
 
 
 def check_taps(dtaps: Collection[str], caches: Sequence[object]) -> None:
-    """Refuse a gradient with respect to an output inside a block: none was handed out."""
+    """Refuse a gradient with respect to an output inside a block, because the block has not returned this output."""
     for name in dtaps:
         if name != str(len(caches) - 1) and isinstance(caches[int(name) + 1], Inside):
             raise ConfigError(
@@ -122,16 +122,16 @@ def check_taps(dtaps: Collection[str], caches: Sequence[object]) -> None:
 
 
 def backward(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> tuple[Floats, Grads]:
-    """Return the gradients with respect to the input and the parameters, of a layer or of a block that begins there.
+    """Return the gradients with respect to input and parameters of a layer, or of the block that begins with it.
 
-    into: where the parameters' gradients shall be, laid out as the layer's part of its chain's vector; or None.
+    into: an array for the parameters' gradients, in the order of the layer's part of its chain's vector, or None.
     """
     if isinstance(cache, Inside):
         return dy, {}
     if isinstance(cache, BlockCache):
         check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
         dx, dw, db = cache.backward(dy, cache.cache, block_views(layer, into))
-        return dx, dict(zip(layer.params, (dw, db), strict=False))  # a layer without a bias leaves db out
+        return dx, dict(zip(layer.params, (dw, db), strict=False))  # a layer without a bias has no db
     if into is not None and takes_into(type(layer).backward):
         return layer.backward(dy, cache, into=into)  # type: ignore[call-arg]
     dx, grads = pair_of(layer, "backward", layer.backward(dy, cache))
@@ -139,7 +139,7 @@ def backward(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> tu
 
 
 def parameter_gradients(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> Grads:
-    """Return the gradients with respect to the parameters alone."""
+    """Return only the gradients with respect to the parameters."""
     if isinstance(cache, BlockCache):
         check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")
         dw, db = cache.backward_parameters(dy, cache.cache, block_views(layer, into))
@@ -151,12 +151,12 @@ def parameter_gradients(layer: Layer, dy: Floats, cache: object, into: Floats | 
 
 @lru_cache
 def takes_into(way: Callable[..., object]) -> bool:
-    """Return whether a backward pass writes gradients where it is told, as a chain's does; somebody's own need not."""
+    """Return whether a backward pass has the argument `into`, as a chain's has. A user's layer need not have it."""
     return "into" in signature(way).parameters
 
 
 def placed(layer: Layer, grads: Grads, into: Floats | None) -> Grads:
-    """Return a layer's gradients, copied to where they shall be."""
+    """Return a layer's gradients, copied into the given arrays."""
     found = views(layer, into)
     if not found:
         return grads
@@ -174,7 +174,7 @@ def placed(layer: Layer, grads: Grads, into: Floats | None) -> Grads:
 
 
 def block_views(layer: Layer, into: Floats | None) -> Grads | None:
-    """Return `views` for a block's kernels, which write db always: without a bias, to where nobody reads it."""
+    """Return `views` for a block's kernels. They always write db. Without a bias, they write it to an unused array."""
     found, w = views(layer, into), layer.params["weight"]
     if found is not None and "bias" not in found:
         found["bias"] = module_of(w).empty(len(w), w.dtype)
@@ -182,7 +182,7 @@ def block_views(layer: Layer, into: Floats | None) -> Grads | None:
 
 
 def views(layer: Layer, into: Floats | None) -> Grads | None:
-    """Return the parts of a flat vector that stand for the layer's parameters, in their shapes."""
+    """Return the parts of a flat vector that belong to the layer's parameters, in their shapes."""
     if into is None:
         return None
     found: Grads = {}

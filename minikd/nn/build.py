@@ -1,8 +1,9 @@
-"""A model from its description, so that a weights file needs no pickle and no code to be read back.
+"""Builds a model from its description, so that loading a weights file needs no pickle and runs no code.
 
-A description may be damaged, or made to do harm. Before one of minikd's layers is made, its arguments have the
-constructor's types and its weight the shape that the file's own has: no more is allocated than the file holds. A layer
-of somebody else's is made only if its class is there already: nothing is imported or run because a file names it.
+A description may be damaged or malicious. Before one of minikd's layers is made, its arguments are checked against the
+constructor's types, and the shape of its weight against the weight in the file. So no more memory is allocated than the
+file has. A user's layer is made only if its class is already imported: nothing is imported or run because a file names
+it.
 """
 
 import json
@@ -28,7 +29,7 @@ from minikd.typing import Shape
 OWN = {
     name: kind for name, kind in KINDS.items() if ":" not in name and not name.startswith("_") and kind is not OneVector
 }
-"""The layers of minikd itself, by name."""
+"""minikd's layers by name."""
 
 CHAINS = {name: kind for name, kind in OWN.items() if issubclass(kind, Sequential)}
 LAYERS = {name: kind for name, kind in OWN.items() if name not in CHAINS}
@@ -46,18 +47,18 @@ WEIGHTS: dict[type[Layer], Callable[[Mapping[str, Any]], Shape]] = {
         (of["normalized_shape"],) if isinstance(of["normalized_shape"], int) else of["normalized_shape"]
     ),
 }
-"""The shape of each layer's `weight`, from its arguments; the other arrays are no larger."""
+"""The shape of each layer's `weight`, from its arguments. The other arrays are not larger."""
 
 DEEPEST = 16
-"""Chains inside one another."""
+"""How deeply chains may be nested."""
 
 
 class NotImported(CheckpointError):
-    """A layer of somebody else's whose module is not imported."""
+    """A user's layer whose module is not imported."""
 
 
 def build_sequential(description: Mapping[str, object], shapes: Mapping[str, Shape]) -> Sequential:
-    """Return the chain that `description()` describes, with weights yet to be loaded, of these shapes by name."""
+    """Return the chain that `description()` describes. Its weights, of these shapes by name, are loaded later."""
     model = build({"layer": "Sequential", **description}, shapes)
     if not isinstance(model, Sequential):
         raise CheckpointError(f"the model is a {type(model).__name__}, but must be a Sequential")
@@ -65,10 +66,11 @@ def build_sequential(description: Mapping[str, object], shapes: Mapping[str, Sha
 
 
 def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", deep: int = 0) -> Layer:
-    """Return the layer that `{"layer": name, **config}` describes, with weights yet to be loaded.
+    """Return the layer that `{"layer": name, **config}` describes. Its weights are loaded later.
 
-    `shapes` are those of the weights by name, this layer's under names that begin with `prefix`. Raises CheckpointError
-    for an unknown layer, arguments that it does not take, and weights of other shapes; `NotImported` is one of these.
+    `shapes` are the shapes of the weights by name. The names of this layer's weights begin with `prefix`. Raises
+    CheckpointError for an unknown layer, for arguments that do not fit it, and for weights of other shapes.
+    `NotImported` is a CheckpointError.
     """
     if not isinstance(description, Mapping):
         raise CheckpointError(
@@ -84,7 +86,7 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
         checked = {name: argument(hints_of(kind), name, value) for name, value in arguments.items()}
         if kind in WEIGHTS:
             check_weight(f"{prefix}weight", WEIGHTS[kind](checked), shapes)
-        if "rng" in hints_of(kind):  # any: the weights are loaded over these
+        if "rng" in hints_of(kind):  # any values: the loaded weights replace them
             checked["rng"] = np.random.default_rng(0)
         return kind(**checked)
     except CheckpointError:
@@ -97,20 +99,20 @@ def build(description: object, shapes: Mapping[str, Shape], prefix: str = "", de
 
 
 def kind_of(name: object) -> type[Layer]:
-    """Return the class that a description names. Raises NotImported, and CheckpointError for a name that is none."""
+    """Return the class that a description names. Raises NotImported, and CheckpointError for an invalid name."""
     if not isinstance(name, str) or (":" not in name and name not in OWN):
         raise CheckpointError(f"unknown layer {excerpt(repr(name))}; minikd has {', '.join(sorted(OWN))}")
     if found := OWN.get(name) or KINDS.get(name):
         return found
     module, _, own_name = name.partition(":")
     alike = [known for known in KINDS if known.endswith(f":{own_name}")]
-    if module == "__main__" and len(alike) == 1:  # the script that defined it is a module now
+    if module == "__main__" and len(alike) == 1:  # a script defined it that is a module now
         return KINDS[alike[0]]
     raise NotImported(excerpt(f"this model has a layer {own_name} of {how_to_have(module, own_name, alike)}"))
 
 
 def how_to_have(module: str, name: str, alike: list[str]) -> str:
-    """Return where a class comes from, and how to have it there before the file is loaded."""
+    """Return where a class comes from, and how to import it before the file is loaded."""
     others = f" ({', '.join(sorted(alike))} may be another class)" if alike else ""
     if "<locals>" in name:
         return f"module {module}, inside a function: move the class out of it, and save the model again{others}"
@@ -136,7 +138,7 @@ VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def hints_of(kind: type[Layer]) -> Mapping[str, Any]:
-    """Return the types of a layer's constructor's arguments, by name; Any for one that does not say."""
+    """Return the types of the arguments of a layer's constructor, by name. Without an annotation, it is Any."""
     return hints_of_constructor(kind.__init__)
 
 
@@ -145,14 +147,14 @@ def hints_of_constructor(constructor: Callable[..., None]) -> Mapping[str, Any]:
     """Return the types of the arguments, without self."""
     try:
         found = get_type_hints(constructor)
-    except NameError:  # somebody else's annotations, of names that only a type checker imports
+    except NameError:  # a user's annotations may have names that only a type checker imports
         found = {}
     _, *arguments = signature(constructor).parameters.values()
     return {one.name: found.get(one.name, Any) for one in arguments if one.kind not in VARIADIC}
 
 
 def argument(hints: Mapping[str, Any], name: str, value: object) -> object:
-    """Return an argument in the type that the constructor wants."""
+    """Return an argument in the constructor's type."""
     if name not in hints or name == "rng":
         raise ConfigError(f"it takes no {excerpt(name)}")
     if hints[name] is Any:
@@ -164,14 +166,14 @@ def argument(hints: Mapping[str, Any], name: str, value: object) -> object:
 
 
 def missing(kind: type[Layer], arguments: Mapping[str, object]) -> str:
-    """Say which arguments a constructor lacks; "" for none."""
+    """Return which arguments of a constructor are missing, or "" for none."""
     wanted = [one for one in signature(kind).parameters.values() if one.kind not in VARIADIC]
     lacking = [one.name for one in wanted if one.default is one.empty and one.name not in {*arguments, "rng"}]
     return f"it lacks {', '.join(lacking)}" if lacking else ""
 
 
 def check_weight(name: str, wanted: Shape, shapes: Mapping[str, Shape]) -> None:
-    """Refuse a layer whose weight has not the shape that the file's has."""
+    """Refuse a layer whose weight has another shape than the weight in the file."""
     if name not in shapes:
         raise CheckpointError(f"the weights belong to another model: there is no {name}")
     if shapes[name] != wanted:
@@ -179,10 +181,11 @@ def check_weight(name: str, wanted: Shape, shapes: Mapping[str, Shape]) -> None:
 
 
 def check_comes_back(model: Sequential) -> None:
-    """Refuse a model with a layer of somebody else's that a file could not bring back as it is.
+    """Refuse a model with a user's layer that could not be loaded again from a file.
 
-    Such a layer is made once more from its description: it must take its own `config()`, and then have arrays of the
-    same shapes and, under the names of the constructor's arguments, the same attributes.
+    To check this, the layer is made a second time from its description. The constructor must accept the layer's
+    `config()`. The new layer must have arrays of the same shapes, and the same attributes with the names of the
+    constructor's arguments.
     """
     for layer in outside_layers(model):
         name, kind = layer.in_one_line(), type(layer)
@@ -211,7 +214,7 @@ def shapes_of(layer: Layer) -> dict[str, Shape]:
 
 
 def outside_layers(model: Layer) -> Iterator[Layer]:
-    """Yield the layers of a model that are not minikd's own, the outermost ones."""
+    """Yield the outermost layers of a model that are not minikd's."""
     if type(model) not in OWN.values():
         yield model
     elif isinstance(model, Sequential):

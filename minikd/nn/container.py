@@ -1,14 +1,14 @@
 """Sequential: a layer that runs other layers one after the other.
 
-The chain rule of a chain: y = f_k(... f_2(f_1(x))), so dx = J_1ᵀ J_2ᵀ ... J_kᵀ dy. Evaluated from the right, each
-step is one layer's backward pass; no Jacobian is ever formed.
+The chain rule: y = f_k(... f_2(f_1(x))), so dx = J_1ᵀ J_2ᵀ ... J_kᵀ dy. The product is computed from right to left.
+Each step is the backward pass of one layer, and no Jacobian is computed.
 
-A tap is the output h_i = f_i(... f_1(x)) of a layer inside the chain, handed out beside y. A loss that depends on both
-sends back two gradients, and h_i reaches it by both ways, so they are added where the backward pass comes by:
+A tap is the output h_i = f_i(... f_1(x)) of a layer inside the chain, returned in addition to y. A loss that depends on
+both y and h_i has a gradient for each. h_i changes the loss in two ways, so its two gradients are added:
 
     dh_i = J_{i+1}ᵀ ... J_kᵀ dy + dtap_i
 
-All parameters of a chain lie in one vector (`one_vector`).
+All parameters of a chain are in one vector (`one_vector`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,15 +36,15 @@ class ChainCache(tuple[object, ...]):
 
 
 class Sequential(OneVector):
-    """A chain of layers, whose parameters lie in one vector.
+    """A chain of layers, whose parameters are in one vector.
 
-    The names and shapes are those of `torch.nn.Sequential`, so weights travel both ways.
+    The names and shapes are those of `torch.nn.Sequential`, so each can load the other's weights.
     """
 
     class_names: tuple[str, ...] = ()
-    """What each output stands for, where it is known: `minikd.train`, `minikd.distill` and `load_model` say so."""
+    """The class name of each output, if known. `minikd.train`, `minikd.distill` and `load_model` set the names."""
     activation_bits: tuple[int, ...] = ()
-    """The scales of bytes, m of 2^-m, that it was trained to round its activations to, one for each ReLU."""
+    """If activations were rounded to bytes in training: the scale of each ReLU, m of 2^-m."""
     _rows: dict[int, DenseRow]
 
     def _lay(self, vector: Floats) -> None:
@@ -60,11 +60,11 @@ class Sequential(OneVector):
     def forward_with_taps(
         self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, dict[str, Floats], ChainCache]:
-        """Return the output, the outputs of the layers of these names or numbers, and the cache.
+        """Return the output, the outputs of the layers with these names or numbers, and the cache.
 
-        A layer is named "relu_2" for the second ReLU, or by its number, see `taps`. `backward` and
-        `parameter_gradients` take the gradients with respect to such outputs as `dtaps`. Raises ConfigError, with the
-        layers' names, for a name that is none of the chain's own layers'.
+        The second ReLU has the name "relu_2"; each layer also has a number, see `taps`. `backward` and
+        `parameter_gradients` get the gradients with respect to these outputs as `dtaps`. Raises ConfigError for an
+        unknown name, with the names of the chain's layers.
         """
         numbers = numbers_of(names, self.layers)
         wanted = frozenset(numbers.values())
@@ -79,7 +79,7 @@ class Sequential(OneVector):
         return x, {name: outputs[number] for name, number in numbers.items()}, ChainCache(caches)
 
     def __call__(self, x: Floats) -> Floats:
-        """Return the output in evaluation mode, keeping no cache."""
+        """Return the output in evaluation mode, without a cache."""
         i, layers = 0, self._layers
         while i < len(layers):
             if (row := self._rows.get(i)) and (y := row.answer(x)) is not None:
@@ -93,10 +93,10 @@ class Sequential(OneVector):
     def backward(
         self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS, into: Floats | None = None
     ) -> tuple[Floats, Grads]:
-        """Return the gradient with respect to the input, and by each parameter under its dotted name.
+        """Return the gradient with respect to the input, and those of the parameters by dotted name.
 
         `dtaps` are gradients with respect to layers' outputs (see `forward_with_taps`), of their shapes and dtype.
-        `into` is a vector to be filled with the parameters' gradients, laid out as `vector`.
+        `into` is a vector for the parameters' gradients, in the order of `vector`.
         """
         dtaps = by_number(dtaps, self.layers)
         parts = self._check_back(dy, cache, dtaps, into)
@@ -106,7 +106,10 @@ class Sequential(OneVector):
     def parameter_gradients(
         self, dy: Floats, cache: object, dtaps: Taps = NO_TAPS, into: Floats | None = None
     ) -> Grads:
-        """Return the gradients with respect to the parameters alone; first layers without parameters are left out."""
+        """Return only the gradients with respect to the parameters.
+
+        The backward pass stops at the first layer with parameters.
+        """
         first = next((i for i, layer in enumerate(self.layers) if layer.params), len(self.layers))
         if first == len(self.layers):
             return {}
@@ -121,7 +124,7 @@ class Sequential(OneVector):
     def _backward_to(
         self, stop: int, dy: Floats, caches: ChainCache, dtaps: Taps, parts: Sequence[Floats | None]
     ) -> tuple[Floats, dict[int, Grads]]:
-        """Take dy back through the layers from the last to number `stop`."""
+        """Run the backward pass from the last layer to number `stop`."""
         found: dict[int, Grads] = {}
         for i in reversed(range(stop, len(self.layers))):
             with naming(i, self.layers[i]):
@@ -129,7 +132,7 @@ class Sequential(OneVector):
         return dy, found
 
     def _check_back(self, dy: Floats, cache: object, dtaps: Taps, into: Floats | None) -> list[Floats | None]:
-        """Refuse gradients that lie elsewhere than the parameters, and those with respect to an output inside a block.
+        """Refuse gradients on another device than the parameters, and those with respect to an output inside a block.
 
         Returns each layer's part of `into`.
         """
@@ -143,7 +146,7 @@ class Sequential(OneVector):
         return [None] * len(self.layers) if into is None else list(self._cut(into))
 
     def _cut(self, into: Floats) -> Iterator[Floats]:
-        """Yield each layer's part of a vector laid out as the chain's, or refuse one that is laid out otherwise."""
+        """Yield each layer's part of a vector in the order of the chain's, or refuse a vector that does not fit."""
         self._check_bound()
         if into.shape != self._vector.shape:
             raise ShapeError(
@@ -157,7 +160,7 @@ class Sequential(OneVector):
             start += part.size
 
     def _own(self, cache: object) -> ChainCache:
-        """Return the layers' caches, or refuse those of a chain of another length."""
+        """Return the layers' caches, or refuse caches from a chain of another length."""
         caches = expect_cache(cache, ChainCache, self)
         if len(caches) != len(self.layers):
             raise DtypeError(
@@ -166,7 +169,7 @@ class Sequential(OneVector):
         return caches
 
     def _in_order(self, found: dict[int, Grads]) -> Grads:
-        """Name the gradients as the parameters, in the order of the vector."""
+        """Return the gradients with the parameters' names, in the order of the vector."""
         try:
             return {name: found[int(name.split(".")[0])][name.split(".", 1)[1]] for name in self.params}
         except (KeyError, TypeError) as error:
@@ -181,8 +184,8 @@ class Sequential(OneVector):
                 layer.update_state(own)
 
     def with_layers(self, layers: Iterable[Layer]) -> Self:
-        """Return a chain of this one's kind, of other layers: of a residual block a residual block."""
-        twin = object.__new__(type(self))  # and not type(self)(...): a subclass may have a constructor of its own
+        """Return a chain of the same kind with other layers: for a residual block, a residual block."""
+        twin = object.__new__(type(self))  # not type(self)(...): a subclass may have another constructor
         for name, value in self._attributes().items():
             object.__setattr__(twin, name, value)
         Sequential.__init__(twin, *layers)
@@ -192,7 +195,7 @@ class Sequential(OneVector):
         for i, layer in enumerate(self.layers):
             try:
                 shape = tuple(layer.output_shape(shape))
-            except MinikdError as error:  # which begins with the layer
+            except MinikdError as error:  # the message begins with the layer
                 raise type(error)(f"layer {i}: {error}") from error
         return shape
 
@@ -206,7 +209,7 @@ class Sequential(OneVector):
 
 @contextmanager
 def naming(i: int, layer: Layer) -> Iterator[None]:
-    """Say in every error from inside which layer of the chain it comes from."""
+    """Add to every error the layer of the chain in which it was raised."""
     try:
         yield
     except MinikdError as error:

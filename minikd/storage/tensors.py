@@ -69,7 +69,7 @@ def read_tensors(path: str | Path, fix: str = FIX) -> tuple[dict[str, Array], di
     """
     path = as_path(path, WANTED, CheckpointError)
     with opened(path, fix) as file:
-        require(path.stat().st_size, str(path), "it is no file of minikd's, or of a larger machine's")
+        require(path.stat().st_size, str(path), "it is not a file by minikd, or it was written on a larger machine")
         tensors: dict[str, Array] = {name: file.get_tensor(name) for name in checked_names(path, file)}
         return tensors, checked_metadata(path, file, tensors, fix)
 

@@ -85,7 +85,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Array], position: Position, 
 
 
 def writable(value: str | int | float) -> str | int | float | None:
-    """Return None for NaN and infinities, which JSON has not."""
+    """Return None for NaN and infinities, which JSON cannot express."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -79,7 +79,7 @@ class Run:
 
     @property
     def shard_map(self) -> Map:
-        """A `map` for shards; a single one is computed by whoever calls."""
+        """A `map` for shards. A single shard is computed by the caller."""
         return map if self.shards == 1 else self.threads
 
     @property

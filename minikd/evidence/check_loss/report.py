@@ -39,7 +39,7 @@ def finding(verdict: Verdict, row: LossCheck) -> str:
         lines.append(paragraph(f"Usual cause: {cause.usual}.", 2))
         if line := written_at(verdict.subject, cause):
             lines.append(f"  Look at {line}")
-        lines.append(paragraph(f"Mend: {cause.mend}.", 2))
+        lines.append(paragraph(f"Fix: {cause.mend}.", 2))
         if cost := cost_of(cause.pitfall):
             lines.append(paragraph(cost, 2))
     return "\n".join(lines)

@@ -120,7 +120,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
         pair = rows(setup, name, setup.size.student)
         alone, distilled = (at_its_best(setup, outcomes, cells, RATES) for cells in pair)
         found += alone + [replace(cell, against=(alone[0].name,)) for cell in distilled]
-    return sorted(found, key=lambda cell: cell.seed)  # whoever stops early has whole seeds
+    return sorted(found, key=lambda cell: cell.seed)  # a run that is stopped early has complete seeds
 
 
 def cost(job: Job, model: Sequential, _: Floats) -> dict[str, float]:

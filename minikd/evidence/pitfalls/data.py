@@ -100,8 +100,8 @@ DATA = (
         "data",
         "an ensemble's logits averaged instead of its probabilities",
         "Logits are what the networks return, and a mean of them is one line.",
-        "It is another teacher, the normalised product of the probabilities: whoever rules a class out rules it out "
-        "for all, and whoever has larger logits has more say.",
+        "It is another teacher, the normalised product of the probabilities: one teacher can exclude a class for "
+        "all, and a teacher with larger logits counts more.",
         Wiring(ask=mean_of_logits),
         "mean of the gradients",
         (

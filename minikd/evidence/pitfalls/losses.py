@@ -118,7 +118,7 @@ LOSSES = (
         "losses",
         "the value is right, the gradient lacks 1/T",
         "The gradient by hand is copied from the loss at temperature 1, where it is q - p.",
-        "The gradient is not that of the loss that is printed: T times too weak beside it, and no plot shows it.",
+        "The gradient is not that of the printed loss: it is T times too weak, and no plot shows it.",
         Wiring(gradient_apart, gradient_apart),
         "gradient check",
         (
