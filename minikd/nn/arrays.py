@@ -91,7 +91,7 @@ def overlap(one: object, other: Floats) -> bool:
 
 
 def check_apart(arrays: Mapping[str, Floats]) -> None:
-    """Refuse two arrays with the same memory, such as an array and its transpose: copies would have different memory."""
+    """Refuse two arrays with the same memory, such as an array and its transpose: copies would not share it."""
     every = sorted((module_of(value).__name__, *extent(value), name) for name, value in arrays.items() if value.size)
     for (where, _, end, name), (there, start, _, other) in pairwise(every):
         if where == there and start < end:

@@ -1,7 +1,7 @@
-"""Dense layers in a row that answer in one call, where a kernel can.
+"""Consecutive dense layers that are computed in one call, if a kernel can do this.
 
-For one image, the interpreter takes longer than the products of a small network. A chain asks here where an output is
-all that is wanted. In training, where the outputs between are kept, `blocks` does the work.
+For one image, the interpreter takes more time than the products of a small network. A chain uses these rows if only its
+output is needed. Training needs the outputs between the layers, so it uses `blocks`.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from minikd.typing import Floats, Ints
 class DenseRow(NamedTuple):
     """L dense layers with ReLU between them, and the Flatten before them if there is one.
 
-    sizes (L + 1,): how many features there are before, between and behind the layers. features: the first of these.
-    vector: their parameters, one after the other. places: each layer, and its part of the vector.
-    flat: whether a Flatten begins the row. relu: whether a ReLU ends it. stop: the number of the layer behind the row.
+    sizes (L + 1,): the numbers of features before, between and after the layers. features: the first of these. vector:
+    the parameters, one layer after the other. places: each layer, and its part of the vector. flat: whether the row
+    begins with a Flatten. relu: whether it ends with a ReLU. stop: the number of the layer after the row.
     """
 
     sizes: Ints
@@ -34,7 +34,10 @@ class DenseRow(NamedTuple):
     stop: int
 
     def answer(self, x: Floats) -> Floats | None:
-        """Return the output (N, O), or None where no kernel covers it, and where the layers will say what is wrong."""
+        """Return the output (N, O), or None if no kernel supports it.
+
+        If the input is wrong, the layers raise the error.
+        """
         kernels = kernels_of(x)
         if not kernels or not hasattr(kernels, "dense_row") or x.dtype != self.vector.dtype:
             return None
@@ -49,7 +52,7 @@ class DenseRow(NamedTuple):
 
 
 def dense_rows(layers: Sequence[Layer], parts: Sequence[Floats], vector: Floats) -> dict[int, DenseRow]:
-    """Return a chain's rows of dense layers, each under the number of the layer that it begins with.
+    """Return a chain's rows of dense layers by the number of the first layer.
 
     parts: each layer's part of the chain's vector.
     """
@@ -64,7 +67,7 @@ def dense_rows(layers: Sequence[Layer], parts: Sequence[Floats], vector: Floats)
 
 
 def row_at(layers: Sequence[Layer], parts: Sequence[Floats], vector: Floats, i: int) -> DenseRow | None:
-    """Return the row that begins at layer i, or None where no dense layer stands there."""
+    """Return the row that begins with layer i, or None if layer i is not a dense layer."""
     flat = type(layers[i]) is Flatten
     dense: list[int] = []
     stop, relu = i + flat, True
@@ -82,7 +85,7 @@ def row_at(layers: Sequence[Layer], parts: Sequence[Floats], vector: Floats, i: 
 
 
 def continues(layers: Sequence[Layer], dense: Sequence[int], i: int) -> bool:
-    """Return whether layer i is a dense layer with a bias that takes what the last of the row gives."""
+    """Return whether layer i is a dense layer with a bias, and its input fits the output of the row."""
     layer = layers[i]
     if type(layer) is not Linear or "bias" not in layer.params:
         return False

@@ -1,8 +1,8 @@
-"""Dropout: in training each activation is kept with probability 1 - p, and scaled up by 1/(1 - p).
+"""Dropout: in training, each activation is kept with probability 1 - p, and multiplied by 1/(1 - p).
 
-y = m·x with m = keep/(1 - p), keep 0 or 1. E[m] = 1, so the expected activation is the one of evaluation, where
-dropout does nothing ("inverted" dropout; Srivastava et al. 2014, §10 scales at test time instead). m is a constant of
-the step, so dx = m·dy, with the same m.
+y = m·x with m = keep/(1 - p), keep 0 or 1. E[m] = 1, so the expected activation is the same as in evaluation, where
+dropout does nothing. (This is "inverted" dropout. Srivastava et al. 2014, §10, scale at test time instead.) m is
+constant within a step, so dx = m·dy, with the same m.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from minikd.typing import Floats, Shape
 
 
 class DropoutCache(NamedTuple):
-    """The factor m of each activation; None in evaluation, where it is 1. And the output's shape and dtype."""
+    """The factor m of each activation, or None in evaluation, where it is 1; and the output's shape and dtype."""
 
     m: Floats | None
     shape: Shape
@@ -27,7 +27,7 @@ class DropoutCache(NamedTuple):
 
 
 def checked_probability(p: float, where: str) -> float:
-    """Return the probability as a Python float, or refuse what does not lie in [0, 1)."""
+    """Return the probability as a Python float, or refuse one that is not in [0, 1)."""
     if not 0.0 <= number(p) < 1.0:
         raise ConfigError(f"{where}'s p is {p!r}, but must be at least 0 and less than 1")
     return number(p)
@@ -35,7 +35,7 @@ def checked_probability(p: float, where: str) -> float:
 
 @renamed(rate="p")
 def dropout(x: Floats, p: float, rng: np.random.Generator) -> tuple[Floats, DropoutCache]:
-    """Return m·x, any shape. The mask is drawn on the host and copied, so that backends agree. Raises ConfigError."""
+    """Return m·x, any shape. The host draws the mask, so that all backends get the same one. Raises ConfigError."""
     check_float(x, "dropout: x")
     check_generator(rng, "dropout's rng")
     p = checked_probability(p, "dropout")
@@ -51,7 +51,7 @@ def dropout_backward(dy: Floats, cache: DropoutCache) -> Floats:
 
 
 class Dropout(Layer):
-    """Drops each activation with probability `p` in training; the identity in evaluation."""
+    """Drops each activation with probability `p` in training. In evaluation, it is the identity."""
 
     @renamed(rate="p")
     def __init__(self, p: float) -> None:

@@ -8,10 +8,11 @@ Derivation of the backward pass, by indices (m: place in the text, v: row of the
 
     dw[v, d] = Σ_m dy[m, d] ∂y[m, d]/∂w[v, d] = Σ_m e[m, v] dy[m, d]      dw = eᵀ dy
 
-So dw[v] is the sum of dy over all places where v stands. A row that nobody looked up has the gradient 0; one that was
-looked up twice gets both. `dw[ids] = dy` would keep the last alone, and `dw[ids] += dy` too, for NumPy adds but once.
+So dw[v] is the sum of dy over all places of the text with v. A row that does not occur has the gradient 0. A row that
+occurs twice gets the sum of both. `dw[ids] = dy` would keep only the last one. So would `dw[ids] += dy`, because NumPy
+adds only once for each row.
 
-The ids are whole numbers: y does not change continuously with them, and they have no gradient.
+The ids are whole numbers. y does not change continuously with them, so they have no gradient.
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from minikd.typing import Floats, Ints, Shape
 
 
 class EmbeddingCache(NamedTuple):
-    """What the backward pass needs: the ids (N, ...), and of the table the shape (V, D) and the dtype."""
+    """What the backward pass needs: the ids (N, ...), and the table's shape (V, D) and dtype."""
 
     ids: Ints | Floats
     shape: Shape
@@ -38,10 +39,10 @@ class EmbeddingCache(NamedTuple):
 
 
 def embedding(ids: Ints | Floats, w: Floats) -> tuple[Floats, EmbeddingCache]:
-    """Return the rows of w that `ids` name, and the cache.
+    """Return the rows of w with the numbers `ids`, and the cache.
 
     Shapes: ids (N, ...) of whole numbers from 0 to V - 1, w (V, D); the result is (N, ..., D). Raises DtypeError for
-    ids that are no whole numbers, DataError for those that w has no row for, and ShapeError.
+    ids that are not whole numbers, DataError for ids without a row in w, and ShapeError.
     """
     check_float(w, "embedding: w")
     if w.ndim != 2:
@@ -53,7 +54,7 @@ def embedding(ids: Ints | Floats, w: Floats) -> tuple[Floats, EmbeddingCache]:
             f"embedding: ids is a {module_of(ids).__name__} array, but w is a {module_of(w).__name__} array; move one "
             "of them with backend.put(...)"
         )
-    if ids.size and (bool(ids.min() < 0) or bool(ids.max() >= len(w))):  # a device would take another row silently
+    if ids.size and (bool(ids.min() < 0) or bool(ids.max() >= len(w))):  # a device would take another row
         raise DataError(
             f"embedding: the ids are from {int(ids.min())} to {int(ids.max())}, but a table of {len(w)} rows has 0 to "
             f"{len(w) - 1}"
@@ -64,8 +65,9 @@ def embedding(ids: Ints | Floats, w: Floats) -> tuple[Floats, EmbeddingCache]:
 def embedding_backward(dy: Floats, cache: EmbeddingCache) -> Floats:
     """Return dw (V, D) from dy (N, ..., D).
 
-    The one-hot product sums in one call on every backend, in an order that is the same each time (a scatter that adds
-    by atomics on a device has another each time). It holds a number for each id and row of the table: M·V of them.
+    The product with the one-hot rows sums in one call on every backend, always in the same order. (A scatter with
+    atomic additions on a device would have another order each time.) It needs M·V numbers: one for each id and row of
+    the table.
     """
     ids, (V, D), dtype = cache
     check_upstream(dy, (*ids.shape, D), dtype, "embedding")
@@ -77,8 +79,8 @@ def embedding_backward(dy: Floats, cache: EmbeddingCache) -> Floats:
 class Embedding(Layer):
     """A table `weight` (num_embeddings, embedding_dim), which starts from N(0, 1) as PyTorch's does.
 
-    The first layer of a model of texts: its input is whole numbers (N, ...), its output (N, ..., embedding_dim). No
-    export takes it: what leaves Python looks at images.
+    The first layer of a model for texts. Its input is whole numbers (N, ...), its output is (N, ..., embedding_dim). It
+    cannot be exported, because the exports support only models for images.
     """
 
     def __init__(self, num_embeddings: int, embedding_dim: int, rng: np.random.Generator) -> None:
@@ -96,7 +98,7 @@ class Embedding(Layer):
         return embedding(x, self.params["weight"])
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-        """Return zeros of the ids' shape, which stand for a gradient that they do not have, and dw."""
+        """Return dx and dw. The ids have no gradient, so dx is zeros in their shape."""
         own = expect_cache(cache, EmbeddingCache, self)
         return module_of(dy).zeros(own.ids.shape, own.dtype), self.parameter_gradients(dy, own)
 

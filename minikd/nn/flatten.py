@@ -1,4 +1,4 @@
-"""Flatten: an image, or maps of it, as one row of numbers for a dense layer."""
+"""Flatten: an image, or its maps, as one row of numbers for a dense layer."""
 
 import math
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class FlattenCache(NamedTuple):
 
 
 class Flatten(Layer):
-    """(N, C, H, W) to (N, C·H·W), in C order whatever the memory's order. The gradient takes the shape back."""
+    """(N, C, H, W) to (N, C·H·W), in C order, whatever the order in memory. The gradient gets the input's shape."""
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

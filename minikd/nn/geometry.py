@@ -11,13 +11,13 @@ from minikd.typing import Floats, HeightWidth, Shape
 
 
 def pair(value: SupportsIndex | Sequence[SupportsIndex], name: str, least: int) -> HeightWidth:
-    """Return (value, value) for a whole number, NumPy's too, and a checked (height, width) otherwise."""
+    """Return (value, value) for a whole number, also one of NumPy's, or else a checked (height, width)."""
     both = tuple(value) if isinstance(value, Sequence) else (value, value)
     try:
         height, width = (index(v) for v in both)
         if min(height, width) >= least:
             return height, width
-    except (TypeError, ValueError):  # no whole number, or not two
+    except (TypeError, ValueError):  # not a whole number, or not two
         pass
     raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {least}, or two of them (height, width)")
 
@@ -43,7 +43,7 @@ def output_size(
 
 
 def check_image(x: Floats, channels: int | None, where: str) -> None:
-    """Refuse what is not a float array (N, C, H, W) with the right number of channels."""
+    """Refuse anything but a float array (N, C, H, W) with the right number of channels."""
     wanted = "C" if channels is None else str(channels)
     if x.ndim != 4 or (channels is not None and x.shape[1] != channels):
         raise ShapeError(f"{where}: x has shape {x.shape}, but must be (N, {wanted}, H, W)")
@@ -53,7 +53,7 @@ def check_image(x: Floats, channels: int | None, where: str) -> None:
 
 
 def channels_last(x: Floats) -> Floats:
-    """Return x (N, C, H, W) with the channels of a pixel side by side in memory; x itself where they are."""
+    """Return x (N, C, H, W) with the channels of a pixel next to each other in memory: x itself if they already are."""
     rows: Floats = module_of(x).ascontiguousarray(x.transpose(0, 2, 3, 1))
     return rows.transpose(0, 3, 1, 2)
 
@@ -61,10 +61,10 @@ def channels_last(x: Floats) -> Floats:
 def taps(
     kernel: HeightWidth, stride: HeightWidth, dilation: HeightWidth, outputs: HeightWidth
 ) -> list[tuple[slice, slice]]:
-    """Return, for each kernel position (r, s) in row order, the rows and columns that it meets over all windows.
+    """Return, for each kernel position (r, s) in row order, the rows and columns that it reads in all windows.
 
-    So a loop over the few positions of the kernel replaces one over the many of the image, and no position of the
-    image occurs twice in a tap: `dx[tap] += ...` is safe on every backend.
+    So a loop over the few positions of the kernel replaces a loop over the many positions of the image. No position of
+    the image occurs twice for one kernel position, so `dx[tap] += ...` is correct on every backend.
     """
     (R, S), (sy, sx), (dy, dx), (P, Q) = kernel, stride, dilation, outputs
     return [

@@ -1,6 +1,6 @@
-"""The scale of the first weights: variances that neither die out nor blow up from layer to layer.
+"""The scale of the initial weights: with it, signals neither vanish nor explode from layer to layer.
 
-Weights are drawn on the host in float64 and rounded to float32, so that every backend starts from the same numbers.
+The host draws the weights in float64 and rounds them to float32, so that every backend starts from the same numbers.
 """
 
 import math
@@ -13,8 +13,10 @@ from minikd.memory import require
 from minikd.typing import Floats, Shape
 
 DRAWING = 16
-"""Bytes that a weight takes while it is drawn: a float64 before and after it is scaled. Training in float32 takes as
-many: 4 each in the model's vector, in a gradient, and in Adam's two means."""
+"""The bytes for each weight while weights are drawn: a float64 before scaling and one after.
+
+Training in float32 needs as many: 4 each for the model's vector, a gradient, and Adam's two means.
+"""
 
 
 def by(shape: Shape) -> str:
@@ -23,7 +25,7 @@ def by(shape: Shape) -> str:
 
 
 def constant(value: float, shape: Shape, what: str) -> Floats:
-    """Return a float32 array full of one value. Raises SizeError where there is no memory for it."""
+    """Return a float32 array of one value. Raises SizeError if there is not enough memory."""
     require(4 * math.prod(shape), f"{what} of {by(shape)}", "use fewer units or channels, or smaller images")
     return np.full(shape, value, np.float32)
 
@@ -31,7 +33,7 @@ def constant(value: float, shape: Shape, what: str) -> Floats:
 def he(rng: np.random.Generator, shape: Shape, fan_in: int) -> Floats:
     """Return float32 weights from N(0, 2/fan_in), for layers followed by a ReLU.
 
-    A ReLU passes half of the signal's variance, and the 2 makes up for it: He et al. 2015, equation 10.
+    A ReLU halves the signal's mean square, and the factor 2 corrects for this: He et al. 2015, equation 10.
     """
     return (rng.standard_normal(shape) * math.sqrt(2.0 / fan_in)).astype(np.float32)
 
@@ -39,8 +41,8 @@ def he(rng: np.random.Generator, shape: Shape, fan_in: int) -> Floats:
 def glorot(rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Floats:
     """Return float32 weights from U(-a, a), a = sqrt(6 / (fan_in + fan_out)), for tanh, sigmoid and linear outputs.
 
-    The variance 2/(fan_in + fan_out) is the compromise between the forward pass, which asks for 1/fan_in, and the
-    backward pass, which asks for 1/fan_out: Glorot & Bengio 2010, equation 16.
+    The variance 2/(fan_in + fan_out) is a compromise: the forward pass needs 1/fan_in, and the backward pass needs
+    1/fan_out (Glorot & Bengio 2010, equation 16).
     """
     bound = math.sqrt(6.0 / (fan_in + fan_out))
     return rng.uniform(-bound, bound, shape).astype(np.float32)

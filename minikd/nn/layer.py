@@ -1,8 +1,8 @@
-"""What every layer is: parameters, a forward pass that returns its cache, a backward pass that takes it.
+"""The base of all layers: parameters, a forward pass that returns a cache, and a backward pass that gets the cache.
 
-The mathematics lives in pure functions beside each layer (`linear`, `linear_backward`, ...). A layer object only holds
-the parameters and calls them. It never keeps the cache: `forward` returns it and `backward` receives it, so there is no
-stale state, two threads can use one layer at once, and a lesson can print the cache.
+The mathematics is in pure functions in each layer's file (`linear`, `linear_backward`, ...). A layer object only holds
+the parameters and calls these functions. It does not store the cache: `forward` returns it, and `backward` gets it. So
+no old state can be used by mistake, two threads can use a layer at the same time, and a lesson can print the cache.
 """
 
 import copy
@@ -21,52 +21,52 @@ from minikd.nn.returned import pair_of
 from minikd.typing import FLOATS, Floats, Shape
 
 Grads = dict[str, Floats]
-"""The gradient of each parameter, under the parameter's name."""
+"""The gradient of each parameter, by the parameter's name."""
 
 CacheT = TypeVar("CacheT")
 
 ATOMS = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType)
-"""What holds no arrays, or none that are a layer's own."""
+"""Types of values without arrays, or without arrays that belong to a layer."""
 
 BINDING = frozenset({"_params", "_state", "_vector", "_parts", "_rows", "chained"})
-"""The attributes that say where a layer's arrays lie: a copy has its own."""
+"""The attributes that depend on where a layer's arrays are. A copy has others."""
 
 
 KINDS: dict[str, type["Layer"]] = {}
-"""Every class of layers under its `kind_name`; a class of somebody else's stands here once its module is imported."""
+"""Every layer class by its `kind_name`. A user's class is here when its module is imported."""
 
 
 def kind_name(kind: type["Layer"]) -> str:
-    """Return what a weights file calls a class: "Linear" for minikd's own, "my_layers:Swish" for somebody else's."""
+    """Return a class's name in weights files: "Linear" for a layer of minikd, "my_layers:Swish" for a user's layer."""
     own = kind.__module__.startswith("minikd.nn.")
     return kind.__qualname__ if own else f"{kind.__module__}:{kind.__qualname__}"
 
 
 class Layer:
-    """The base of every layer, and all that a learner's own layer must have.
+    """The base of every layer. It shows what a user's layer must have.
 
-    A subclass registers itself, so that a model with it can be saved and loaded; its `config` then returns the
-    constructor's arguments. Of two classes of one module and one name the later one counts, as in a notebook whose
-    cell is run again.
+    A subclass registers itself, so that a model with it can be saved and loaded. For this, its `config` must return the
+    constructor's arguments. If two classes have the same module and name, the later one counts. This happens if a
+    notebook's cell is run again.
 
-    `params` are trained: the optimiser changes them in place, so never keep one in an attribute of its own. `state` is
-    what training leaves behind without a gradient (running statistics). Both map a name to an array, float32 until
-    `astype` says otherwise. They are filled in the constructor; once the layer stands in a chain, an assignment copies
-    values into the array of that name, see `Arrays`.
+    `params` are trained. The optimiser changes them in place, so do not keep one in another attribute. `state` is what
+    training computes without a gradient, such as running statistics. Both map a name to an array. Arrays are float32
+    unless `astype` changes this. The constructor fills both. When the layer is in a chain, an assignment copies the
+    values into the existing array, see `Arrays`.
 
-    `copy.copy`, `copy.deepcopy` and pickle give what `copy` gives: a layer of the same values that shares no array with
-    this one and stands in no chain.
+    `copy.copy`, `copy.deepcopy` and pickle do the same as `copy`: they give a layer with the same values that shares no
+    array with this one and is in no chain.
     """
 
     _params: Arrays
     _state: Arrays
     _vector: Floats
     across_batch = False
-    """True where an output depends on the other samples of the batch, so that a batch must not be cut into shards."""
+    """True if an output depends on other samples of the batch. Then a batch must not be divided into shards."""
     short_name = "layer"
-    """What a layer of this class is called inside a chain, in lower case: the "relu" of "relu_2"."""
+    """The name of this class inside a chain, in lower case: the "relu" of "relu_2"."""
     chained = False
-    """True once the layer stands in a chain, whose vector holds its parameters: it cannot stand in a second one."""
+    """True if the layer is in a chain, whose vector has its parameters. It cannot be in a second chain."""
 
     def __init_subclass__(cls, **keywords: object) -> None:
         super().__init_subclass__(**keywords)
@@ -80,40 +80,40 @@ class Layer:
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None
     ) -> tuple[Floats, object]:
-        """Return the output and the cache that `backward` needs; `x` is not changed."""
+        """Return the output, and the cache for `backward`. `x` is not changed."""
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
     def backward(self, dy: Floats, cache: object) -> tuple[Floats, Grads]:
-        """Return the gradient with respect to the input and by each parameter, from the gradient `dy` by the output."""
+        """Return the gradients with respect to the input and each parameter, from the gradient `dy` of the output."""
         raise NotImplementedError(f"{type(self).__name__} has no backward pass")
 
     def parameter_gradients(self, dy: Floats, cache: object) -> Grads:
-        """Return the gradients with respect to the parameters alone, for a first layer: nobody trains its input.
+        """Return only the gradients with respect to the parameters. A first layer needs no gradient of its input.
 
-        A layer overrides this where leaving the input's gradient out saves work.
+        A layer overrides this method if work is saved without the input's gradient.
         """
         return pair_of(self, "backward", self.backward(dy, cache))[1]
 
     def update_state(self, cache: object) -> None:
-        """Bring `state` up to date after a training step, from that step's cache."""
+        """Update `state` after a training step, from the cache of the step."""
 
     def config(self) -> Mapping[str, object]:
-        """Return the constructor's arguments, without the generator: what a weights file says about this layer.
+        """Return the constructor's arguments without the generator, for the weights file.
 
-        They are numbers, texts, True, False, None, and lists or tuples of these.
+        They are numbers, strings, True, False, None, and lists or tuples of these.
         """
         return {}
 
     def description(self) -> dict[str, object]:
-        """Return the layer's class and its `config`: `build.build` makes such a layer again."""
+        """Return the layer's class and its `config`. `build.build` makes a layer from them."""
         return {"layer": kind_name(type(self)), **self.config()}
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape of one output sample from that of one input sample, (C, H, W) or (features,)."""
+        """Return the shape of an output sample from the shape of an input sample, (C, H, W) or (features,)."""
         return shape
 
     def macs(self, shape: Shape) -> int:
-        """Return the multiply-adds of one sample of this shape; elementwise work is not counted."""
+        """Return the multiply-adds of one sample of this shape, without elementwise operations."""
         return 0
 
     @property
@@ -123,7 +123,7 @@ class Layer:
 
     @property
     def params(self) -> Arrays:
-        """What is trained, by name."""
+        """The trained arrays by name."""
         return self._params
 
     @params.setter
@@ -135,7 +135,7 @@ class Layer:
 
     @property
     def state(self) -> Arrays:
-        """What training leaves behind without a gradient, by name."""
+        """The arrays that training computes without a gradient, by name."""
         return self._state
 
     @state.setter
@@ -146,7 +146,7 @@ class Layer:
             self._state = Arrays(arrays)
 
     def bind(self, vector: Floats) -> None:
-        """Make each parameter a view of `vector`, which holds their values one after the other."""
+        """Make each parameter a view of `vector`, which has their values one after the other."""
         if vector.shape != (self.size,):
             raise ShapeError(
                 f"{self.in_one_line()} has {self.size} parameters, but is to lie in a vector {vector.shape}"
@@ -165,11 +165,11 @@ class Layer:
         self._params.held, self._vector = True, vector
 
     def bound_to(self, vector: Floats) -> bool:
-        """Return whether the parameters are views of this very vector, and of no other by now."""
+        """Return whether the parameters are still views of this vector."""
         return self.__dict__.get("_vector") is vector
 
     def converted(self, convert: Callable[[Floats], Floats]) -> Self:
-        """Return a copy of this layer whose parameters and state went through `convert`."""
+        """Return a copy of this layer with `convert` applied to parameters and state."""
         twin = copy.deepcopy(self)
         twin._convert(convert)
         return twin
@@ -179,17 +179,17 @@ class Layer:
         return copy.deepcopy(self)
 
     def astype(self, dtype: str) -> Self:
-        """Return a copy in "float32" or "float64"; counters keep their integers. Raises DtypeError for another."""
+        """Return a copy in "float32" or "float64". Counters stay integers. Raises DtypeError for other dtypes."""
         try:
             known = np.dtype(dtype) in FLOATS
-        except TypeError:  # a name that NumPy does not know
+        except TypeError:  # not a name of a NumPy dtype
             known = False
         if not known:
             raise DtypeError(f"a layer cannot be converted to {dtype!r}; use 'float32' or 'float64'")
         return self.converted(lambda value: value.astype(dtype) if value.dtype.kind == "f" else value)
 
     def to(self, backend: Backend) -> Self:
-        """Return a copy whose arrays lie on `backend`'s device."""
+        """Return a copy with its arrays on `backend`'s device."""
         return self.converted(backend.put)
 
     def __copy__(self) -> Self:
@@ -206,18 +206,18 @@ class Layer:
         assert isinstance(params, dict)
         assert isinstance(state, dict)
         for name, value in rest.items():
-            object.__setattr__(self, name, value)  # also a slot, and in a class that refuses assignments
+            object.__setattr__(self, name, value)  # works for slots too, and in a class that refuses assignments
         self.params = {name: _owned(value) for name, value in params.items()}
         self.state = {name: _owned(value) for name, value in state.items()}
 
     def _attributes(self) -> dict[str, object]:
-        """Return the attributes, in slots too, that do not depend on where the arrays lie."""
+        """Return the attributes, also those in slots, that do not depend on where the arrays are."""
         slots = [name for kind in type(self).__mro__ for name in vars(kind).get("__slots__", ())]
         every = {**{name: getattr(self, name) for name in slots if hasattr(self, name)}, **vars(self)}
         return {name: value for name, value in every.items() if name not in BINDING}
 
     def _convert(self, convert: Callable[[Floats], Floats]) -> None:
-        """Let parameters and state go through `convert`."""
+        """Apply `convert` to parameters and state."""
         for arrays in (self._params, self._state):
             arrays.exchange({name: convert(value) for name, value in arrays.items()})
 
@@ -226,7 +226,7 @@ class Layer:
         yield self
 
     def _check_attributes(self) -> None:
-        """Refuse arrays that an attribute holds as well: bound or copied, the layer would have two of each."""
+        """Refuse arrays that are also in an attribute: after binding or copying, the layer would have two of each."""
         own = {**self.params, **self.state}
         layers = [*self._inside()] if own else []
         seen = {*map(id, layers)}
@@ -241,8 +241,8 @@ class Layer:
                         )
 
     def in_one_line(self) -> str:
-        """Return the layer with all its settings; they are a part of a training's identity: see `renamed.as_before`."""
-        if type(self).__repr__ is not Layer.__repr__:  # a learner's own
+        """Return the layer with all its settings. They are a part of a training's identity, see `renamed.as_before`."""
+        if type(self).__repr__ is not Layer.__repr__:  # a user's layer
             return repr(self)
         return _call(self, self.config())
 
@@ -251,12 +251,12 @@ class Layer:
 
 
 def _call(layer: Layer, settings: Mapping[str, object]) -> str:
-    """Return the layer as a call of its class."""
+    """Return the layer as a call of its constructor."""
     return f"{type(layer).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 
 
 def _chosen(layer: Layer) -> dict[str, object]:
-    """Return the settings that are not the constructor's defaults; of two axes, 1 is kept as (1, 1)."""
+    """Return the settings that differ from the constructor's defaults. A setting for two axes that is 1 is (1, 1)."""
     usual = {name: one.default for name, one in inspect.signature(type(layer)).parameters.items()}
     return {
         name: value for name, value in layer.config().items() if value not in (usual.get(name), (usual.get(name),) * 2)
@@ -264,13 +264,13 @@ def _chosen(layer: Layer) -> dict[str, object]:
 
 
 def _owned(value: Floats) -> Floats:
-    """Return a plain copy: what was unpickled may be read-only, a file, or memory shared with whoever sent it."""
+    """Return a plain copy. An unpickled array may be read-only, in a file, or in memory shared with its sender."""
     copied: Floats = module_of(value).array(value, order="K")
     return copied
 
 
 def _arrays_in(held: object, seen: set[int]) -> Iterator[object]:
-    """Yield the arrays that an attribute holds, itself or in a list, a dict or an object, but for what was `seen`."""
+    """Yield the arrays of an attribute, also those in a list, a dict or an object, without those `seen` before."""
     waiting = [held]
     while waiting:
         one = waiting.pop()
@@ -286,7 +286,7 @@ def _arrays_in(held: object, seen: set[int]) -> Iterator[object]:
 
 
 def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
-    """Return `cache` with its type known, or say which layer received whose cache."""
+    """Return `cache` with its type, or raise an error that says which layer got the cache of which other layer."""
     if not isinstance(cache, kind):
         raise DtypeError(
             f"{layer.in_one_line()}.backward got a {type(cache).__name__}, but needs the {kind.__name__} "
@@ -296,12 +296,12 @@ def expect_cache(cache: object, kind: type[CacheT], layer: Layer) -> CacheT:
 
 
 def named_gradients(layer: Layer, dw: Floats, db: Floats) -> Grads:
-    """Return the gradients of a weight and a bias by name; of a layer without a bias, db has no name."""
+    """Return the gradients of a weight and a bias by name. If the layer has no bias, db is left out."""
     return {"weight": dw, "bias": db} if "bias" in layer.params else {"weight": dw}
 
 
 def check_input(x: Floats, w: Floats, where: str) -> None:
-    """Refuse an input that cannot meet the parameter `w`: on another device, or of another dtype."""
+    """Refuse an input that does not fit the parameter `w`: on another device, or of another dtype."""
     if module_of(x) is not module_of(w):
         raise DtypeError(
             f"{where}: x is a {module_of(x).__name__} array, but the parameters are {module_of(w).__name__} arrays; "
@@ -316,7 +316,7 @@ def check_input(x: Floats, w: Floats, where: str) -> None:
 
 
 def check_parameters(x: Floats, w: Floats, b: Floats | None, rank: int, where: str) -> None:
-    """Refuse a weight w (O, ...) of another rank, a bias that is not (O,), and dtypes and devices that differ."""
+    """Refuse a weight w (O, ...) of another rank, a bias that is not (O,), and different dtypes or devices."""
     check_input(x, w, where)
     if w.ndim != rank or 0 in w.shape:
         raise ShapeError(f"{where}: w has shape {w.shape}, but must have {rank} axes, none of length 0")
@@ -328,7 +328,7 @@ def check_parameters(x: Floats, w: Floats, b: Floats | None, rank: int, where: s
 
 
 def check_upstream(dy: Floats, shape: Shape, dtype: np.dtype[np.floating], where: str) -> None:
-    """Refuse an upstream gradient that has not the shape and dtype of the output it belongs to."""
+    """Refuse an upstream gradient whose shape or dtype is not that of the output."""
     if dy.shape != shape:
         raise ShapeError(f"{where}: dy has shape {dy.shape}, but the output had shape {shape}")
     if dy.dtype != dtype:

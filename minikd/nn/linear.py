@@ -8,8 +8,8 @@ Derivation of the backward pass, by indices (n: sample, o: output, c: input):
     dw[o, c] = Σ_n dy[n, o] ∂y[n, o]/∂w[o, c] = Σ_n dy[n, o] x[n, c]      dw = dyᵀ x
     db[o]    = Σ_n dy[n, o]                                               db = dyᵀ 1
 
-Each sum runs over the index that the result does not have: that, not "whatever makes the shapes fit", places the
-transposes.
+Each sum is over the index that the result does not have. This determines the transposes. (Do not choose them only to
+make the shapes fit.)
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def linear(x: Floats, w: Floats, b: Floats | None = None) -> tuple[Floats, Linea
 
 
 def check_linear(x: Floats, w: Floats, b: Floats | None) -> None:
-    """Refuse arrays that no dense layer can have."""
+    """Refuse arrays that do not fit a dense layer."""
     check_parameters(x, w, b, 2, "linear")
     if x.ndim != 2 or x.shape[1] != w.shape[1]:
         hint = "; put a Flatten before it" if x.ndim > 2 else ""
@@ -60,7 +60,7 @@ def linear_backward(dy: Floats, cache: LinearCache) -> tuple[Floats, Floats, Flo
 
 
 def linear_backward_parameters(dy: Floats, cache: LinearCache) -> tuple[Floats, Floats]:
-    """Return dw and db alone: a third of the layer's work less where nobody needs dx."""
+    """Return only dw and db. Without dx, a third of the layer's work is saved."""
     x, w = cache
     check_upstream(dy, (len(x), len(w)), x.dtype, "linear")
     dw = product(dy.T, x)  # (O, C) = (O, N) @ (N, C)

@@ -1,9 +1,10 @@
-"""Normalisation: shift and scale activations to mean 0 and variance 1, then to a learned scale and shift.
+"""Normalisation: shift and scale activations to mean 0 and variance 1, then apply a learned scale and shift.
 
     x̂ = (x - μ)·ρ,   ρ = 1/√(σ² + ε),   y = γ·x̂ + β
 
 Batch norm takes μ and σ² for each channel over the batch (and the image), layer norm for each sample over its features.
-Both have one backward pass, with m the number of values behind each mean. With g = γ·dy the gradient with respect to x̂:
+Both have the same backward pass. Let m be the number of values in each mean, and g = γ·dy the gradient with respect to
+x̂:
 
     dγ = Σ dy·x̂      dβ = Σ dy
 
@@ -11,10 +12,11 @@ Both have one backward pass, with m the number of values behind each mean. With 
       ∂x̂_i/∂x_j = ρ (δ_ij - 1/m - x̂_i x̂_j/m)          since ∂μ/∂x_j = 1/m and ∂ρ/∂x_j = -ρ² x̂_j/m
       dx_j = Σ_i g_i ∂x̂_i/∂x_j = ρ (g_j - mean(g) - x̂_j mean(g·x̂))
 
-So g loses its mean and its part along x̂: shifting or stretching all of x changes nothing, and a gradient has nothing to
-say about it. (An upstream gradient of ones gives dx = 0 exactly, which hides every bug: check with a random one.)
+So g loses its mean and its part along x̂. The reason: if all of x is shifted or scaled, the output does not change, so
+the gradient has no part in these directions. (An upstream gradient of ones gives dx = 0 exactly and hides every bug. So
+check with a random one.)
 
-Evaluation uses running averages in place of μ and σ²; they are constants, and dx = γ·ρ·dy.
+Evaluation uses running averages instead of μ and σ². They are constants, so dx = γ·ρ·dy.
 """
 
 import math
@@ -35,7 +37,7 @@ Axes = tuple[int, ...]
 
 
 class NormCache(NamedTuple):
-    """x̂ and ρ for dx; γ; which axes were averaged; the mean and variance, for the running averages."""
+    """x̂ and ρ for dx; γ; the axes of the means; the mean and variance, for the running averages."""
 
     xhat: Floats
     rho: Floats
@@ -46,7 +48,7 @@ class NormCache(NamedTuple):
 
 
 class FixedNormCache(NamedTuple):
-    """Evaluation: x̂, ρ and γ, none of which depends on x, and the axes over which dγ and dβ are summed."""
+    """For evaluation: x̂, ρ and γ, and the axes over which dγ and dβ are summed. ρ does not depend on x."""
 
     xhat: Floats
     rho: Floats
@@ -55,10 +57,10 @@ class FixedNormCache(NamedTuple):
 
 
 def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) -> tuple[Floats, NormCache]:
-    """Return y = γ·x̂ + β with mean and variance taken over `axes`, and the cache; γ and β broadcast against x.
+    """Return y = γ·x̂ + β with mean and variance over `axes`, and the cache. γ and β broadcast against x.
 
-    The variance is the biased one, Σ(x - μ)²/m (Ioffe & Szegedy 2015, algorithm 1; Ba et al. 2016, equation 3); m must
-    be at least 2, for the variance of one value is always 0. Raises ShapeError, DtypeError and ConfigError.
+    The variance is the biased one, Σ(x - μ)²/m (Ioffe & Szegedy 2015, algorithm 1; Ba et al. 2016, equation 3). m must
+    be at least 2, because the variance of one value is always 0. Raises ShapeError, DtypeError and ConfigError.
     """
     eps = _checked(x, gamma, beta, eps, "normalize")
     behind = _behind(x.shape, axes)
@@ -76,7 +78,7 @@ def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) ->
 
 
 def normalize_backward(dy: Floats, cache: NormCache) -> tuple[Floats, Floats, Floats]:
-    """Return dx, dγ and dβ, the last two in γ's shape."""
+    """Return dx, dγ and dβ. The last two have γ's shape."""
     xhat, rho, gamma, axes = cache[:4]
     check_upstream(dy, xhat.shape, xhat.dtype, "normalize")
     g = gamma * dy
@@ -87,7 +89,7 @@ def normalize_backward(dy: Floats, cache: NormCache) -> tuple[Floats, Floats, Fl
 def normalize_fixed(
     x: Floats, gamma: Floats, beta: Floats, mean: Floats, var: Floats, axes: Axes, eps: float
 ) -> tuple[Floats, FixedNormCache]:
-    """Return y = γ·x̂ + β with a given mean and variance, as batch norm in evaluation, and the cache.
+    """Return y = γ·x̂ + β with a given mean and variance, as for batch norm in evaluation, and the cache.
 
     γ, β, mean and variance broadcast against x. Raises ShapeError, DtypeError and ConfigError.
     """
@@ -115,7 +117,7 @@ def _sum_to(a: Floats, shape: Shape) -> Floats:
 
 
 def _checked(x: Floats, gamma: Floats, beta: Floats, eps: float, where: str) -> float:
-    """Return ε as a Python float, or refuse what cannot be normalised."""
+    """Return ε as a Python float, or refuse an ε or an x with which normalisation is impossible."""
     check_input(x, gamma, where)
     _check_fits(gamma, x, f"{where}: gamma")
     _check_fits(beta, x, f"{where}: beta")
@@ -123,7 +125,7 @@ def _checked(x: Floats, gamma: Floats, beta: Floats, eps: float, where: str) -> 
 
 
 def _check_fits(value: Floats, x: Floats, what: str) -> None:
-    """Refuse what does not broadcast against x, or would change its shape or dtype."""
+    """Refuse an array that does not broadcast against x, or would change its shape or dtype."""
     check_alike(x, value, "x", what)
     shape = x.shape[x.ndim - value.ndim :]
     if value.ndim > x.ndim or any(one not in (1, size) for one, size in zip(value.shape, shape, strict=True)):
@@ -131,7 +133,7 @@ def _check_fits(value: Floats, x: Floats, what: str) -> None:
 
 
 def _behind(shape: Shape, axes: Axes) -> int:
-    """Return how many values of an array are behind each mean over these axes."""
+    """Return the number of values in each mean over these axes."""
     there = [axis % len(shape) for axis in axes if -len(shape) <= axis < len(shape)]
     if not axes or len({*there}) != len(axes):
         raise ShapeError(f"normalize: x has shape {shape}, so there is no mean over the axes {axes}")
@@ -149,8 +151,8 @@ def _check_eps(eps: float, name: str) -> float:
 class _BatchNorm(Layer):
     """Batch norm over the axes of a subclass, with `weight` (γ) and `bias` (β) of shape (num_features,).
 
-    `state` keeps running averages, running ← (1 - momentum)·running + momentum·batch, the variance unbiased, as
-    PyTorch does. They change only in `update_state`, so a forward pass stays pure.
+    `state` has running averages, running ← (1 - momentum)·running + momentum·batch, with the unbiased variance, as in
+    PyTorch. They change only in `update_state`, so the forward pass is pure.
     """
 
     across_batch = True
@@ -210,7 +212,7 @@ class _BatchNorm(Layer):
         return shape
 
     def _broadcast(self, value: Floats) -> Floats:
-        """Return a value a channel in a shape that broadcasts against x."""
+        """Return a value for each channel in a shape that broadcasts against x."""
         return value.reshape((1, -1) + (1,) * (self.ndim - 2))
 
 
@@ -232,13 +234,16 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch norm of (N, num_features, H, W), a mean and a variance for each channel."""
+    """Batch norm of (N, num_features, H, W), with a mean and a variance for each channel."""
 
     axes, ndim = (0, 2, 3), 4
 
 
 class LayerNorm(Layer):
-    """Normalises each sample over its last axes, of `normalized_shape`; `weight` (γ) and `bias` (β) have that shape."""
+    """Normalises each sample over its last axes.
+
+    They, `weight` (γ) and `bias` (β) have the shape `normalized_shape`.
+    """
 
     @renamed(shape="normalized_shape")
     def __init__(self, normalized_shape: int | Shape, eps: float = 1e-5) -> None:
