@@ -33,11 +33,11 @@ from minikd.errors import ConfigError, ShapeError
 from minikd.typing import Array, Floats
 
 LOWEST = 1e-15
-"""The lowest temperature, and one over the highest: beyond, float32 makes 0 or infinity of it or of its square."""
+"""The lowest temperature, and one over the highest. Beyond them, it or its square is 0 or infinite in float32."""
 
 
 def check_temperature(temperature: float) -> float:
-    """Return the temperature as a Python float, or refuse what is not a positive, finite number."""
+    """Return the temperature as a Python float, or refuse one that is not a positive, finite number."""
     value = number(temperature)
     if not LOWEST <= value <= 1 / LOWEST:
         raise ConfigError(
@@ -48,7 +48,7 @@ def check_temperature(temperature: float) -> float:
 
 
 def check_share(weight: float, name: str) -> float:
-    """Return the weight of a loss's term as a Python float, or refuse what is negative or not finite."""
+    """Return the weight of a term as a Python float, or refuse one that is negative or not finite."""
     value = number(weight)
     if not 0.0 <= value < math.inf:
         raise ConfigError(f"{name} is {weight!r}, but must be a number of at least 0: the weight of a term")
@@ -56,7 +56,7 @@ def check_share(weight: float, name: str) -> float:
 
 
 def check_logits(logits: Floats, name: str = "logits") -> None:
-    """Refuse what is not a float array (N, K) with N >= 1 samples and K >= 1 classes."""
+    """Refuse anything but a float array (N, K) with N >= 1 samples and K >= 1 classes."""
     if logits.ndim != 2 or 0 in logits.shape:
         raise ShapeError(
             f"{name} has shape {logits.shape}, but must be (N, K): at least one sample, and one value for each class"
@@ -65,7 +65,7 @@ def check_logits(logits: Floats, name: str = "logits") -> None:
 
 
 def check_pair(a: Array, b: Array, a_name: str, b_name: str) -> None:
-    """Refuse two arrays that do not match in shape, dtype and array library, or are no floats of the engine's."""
+    """Refuse two arrays that differ in shape, dtype or array library, or are neither float32 nor float64."""
     if a.shape != b.shape:
         raise ShapeError(f"{a_name} has shape {a.shape}, but {b_name} has {b.shape}; they must match, row by row")
     check_alike(a, b, a_name, b_name)
@@ -73,15 +73,15 @@ def check_pair(a: Array, b: Array, a_name: str, b_name: str) -> None:
 
 
 def check_networks(student_logits: Floats, teacher_logits: Floats) -> None:
-    """Refuse the logits of two networks that are not (N, K) both, of one dtype and array library."""
+    """Refuse the logits of two networks unless both are (N, K), of one dtype and array library."""
     check_logits(student_logits, "student_logits")
     check_pair(student_logits, teacher_logits, "student_logits", "teacher_logits")
 
 
 def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return log q, (N, K), for logits (N, K) at a temperature > 0; finite for every finite logit.
+    """Return log q, (N, K), for logits (N, K) at a temperature > 0. It is finite for finite logits.
 
-    A logit of -∞ excludes its class: log q is -∞ there. A row of nothing else is NaN, for it excludes them all.
+    A logit of -∞ excludes its class: log q is -∞ there. A row of -∞ only excludes all classes, and gives NaN.
     """
     check_logits(logits)
     temperature = check_temperature(temperature)
@@ -95,9 +95,9 @@ def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Return the probabilities q, (N, K), for logits (N, K) at a temperature > 0; rows sum to 1.
+    """Return the probabilities q, (N, K), for logits (N, K) at a temperature > 0. Rows sum to 1.
 
-    A logit of -∞ excludes its class: q is 0 there. A row of nothing else is NaN, for it excludes them all.
+    A logit of -∞ excludes its class: q is 0 there. A row of -∞ only excludes all classes, and gives NaN.
     """
     check_logits(logits)
     xp, z = module_of(logits), logits / check_temperature(temperature)
@@ -107,7 +107,7 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def counted(p: Floats, values: Floats) -> Floats:
-    """Return the values, 0 where p is 0: what they are there must not count in Σ p·values, for 0·∞ is NaN."""
+    """Return the values, with 0 where p is 0. There they must not count in Σ p·values, and 0·∞ would be NaN."""
     kept: Floats = module_of(p).where(p == 0, 0.0, values)
     return kept
 

@@ -98,7 +98,7 @@ def dense(
 
 
 def following(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[MaxPool2d | None, bool]:
-    """Return the max pooling after convolution i, if its windows neither overlap nor leave gaps, and if a ReLU follows."""
+    """Return the max pooling after convolution i, if its windows tile the image, and whether a ReLU follows."""
     pool, after = None, i + 1
     if str(i) in taps:
         return None, False

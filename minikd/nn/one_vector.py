@@ -1,7 +1,7 @@
-"""One vector for the parameters of several layers: which layers may share it, their names, their order.
+"""One vector for the parameters of several layers, with the names and the order of the parameters.
 
-Each layer's arrays are views of the vector: an optimiser is one loop over one array, a checkpoint one write, a gradient
-check one random direction.
+Each layer's arrays are views of the vector. So an optimiser is one loop over one array, a checkpoint writes one array,
+and a gradient check needs one random direction.
 """
 
 import textwrap
@@ -19,11 +19,11 @@ from minikd.typing import FLOATS, Array, Floats
 
 
 class OneVector(Layer):
-    """Layers whose parameters lie in one `vector`; `params` and `state` name them "0.weight", "0.bias", ...
+    """Layers whose parameters are in one `vector`. In `params` and `state`, their names are "0.weight", "0.bias", ...
 
-    A layer object may stand in one such vector only, for its arrays become views of it. What is assigned to `vector`,
-    to `params` or to a layer's is written into that memory. A copy, by whatever way, has a vector of its own, and
-    trains as this one would.
+    A layer's arrays become views of the vector, so a layer can belong to only one vector. An assignment to `vector`, to
+    `params` or to a layer's `params` writes into this memory. Every copy, also one by pickle, has a separate vector,
+    and trains like the original.
     """
 
     _parts: list[Floats]
@@ -48,7 +48,7 @@ class OneVector(Layer):
 
     @property
     def vector(self) -> Floats:
-        """Every parameter of the chain, (P,). An assignment writes the values into it."""
+        """All parameters of the chain, (P,). An assignment writes the values into it."""
         return self._vector
 
     @vector.setter
@@ -68,7 +68,7 @@ class OneVector(Layer):
         self._params.held = self._state.held = True
 
     def _join(self) -> None:
-        """Lay the layers' parameters into one vector, and name them and the layers' state."""
+        """Put the layers' parameters into one vector, and make the names of parameters and state."""
         params, state = named_by_layer(self._layers, "params"), named_by_layer(self._layers, "state")
         vector = in_a_row(params)
         check_apart({**params, **state})
@@ -83,7 +83,7 @@ class OneVector(Layer):
             yield from layer._inside()
 
     def _check_bound(self) -> None:
-        """Refuse to go on where a layer's parameters are no longer a part of the vector."""
+        """Raise an error if a layer's parameters are no longer a part of the vector."""
         for i, (layer, part) in enumerate(zip(self._layers, self._parts, strict=True)):
             if not layer.bound_to(part):
                 raise ConfigError(
@@ -96,9 +96,9 @@ class OneVector(Layer):
                 layer._check_bound()
 
     def flat_gradient(self, grads: Grads) -> Floats:
-        """Return the gradients as one vector, laid out as `vector`.
+        """Return the gradients as one vector, in the order of `vector`.
 
-        Raises ConfigError where a layer has left it, and ShapeError where a gradient has not its parameter's shape.
+        Raises ConfigError if a layer has left it, and ShapeError if a gradient has another shape than its parameter.
         """
         self._check_bound()
         for name, value in self.params.items():
@@ -111,19 +111,19 @@ class OneVector(Layer):
         return flat
 
     def _layer_of(self, name: str) -> Layer:
-        """Return the chain's own layer that a dotted name belongs to."""
+        """Return the chain's layer to which a dotted name belongs."""
         return self.layers[int(name.split(".")[0])]
 
     def state_dict(self) -> dict[str, Floats]:
-        """Return parameters and state by name: what a weights file holds. The arrays are the model's own.
+        """Return parameters and state by name, as a weights file has them. The arrays are not copies.
 
-        Raises ConfigError where a layer has left the chain's vector.
+        Raises ConfigError if a layer has left the chain's vector.
         """
         self._check_bound()
         return {**self.params, **self.state}
 
     def load_state_dict(self, values: Mapping[str, Array]) -> None:
-        """Copy parameters and state from arrays of the same names and shapes, of either backend, in place."""
+        """Copy parameters and state in place, from arrays with the same names and shapes, of either backend."""
         own = self.state_dict()
         missing, unknown = sorted(own.keys() - values.keys()), sorted(values.keys() - own.keys())
         if missing or unknown:
@@ -139,7 +139,7 @@ class OneVector(Layer):
     def __getstate__(self) -> dict[str, object]:
         self._check_bound()
         self._check_attributes()
-        return self._attributes()  # the layers bring their arrays along
+        return self._attributes()  # the layers have their own arrays
 
     def __setstate__(self, found: Mapping[str, object]) -> None:
         for name in found.keys() - BINDING:
@@ -164,13 +164,13 @@ class OneVector(Layer):
 
 
 def _listed(number: int, layer: Layer) -> str:
-    """Return the line, or the lines, of a chain's layer."""
+    """Return the lines of text for a layer of the chain."""
     count = f"  {layer.size:,} parameters" if layer.size and not isinstance(layer, OneVector) else ""
     return textwrap.indent(f"({number}) {layer!r}{count}", "  ")
 
 
 def check_layers(layers: Sequence[Layer]) -> None:
-    """Refuse what cannot be a link of a new chain: no layer, one of another chain or twice, one that is not made."""
+    """Refuse what cannot be in a new chain: what is not a layer, a layer of another chain or twice, a class."""
     seen: set[int] = set()
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
@@ -189,12 +189,12 @@ def check_layers(layers: Sequence[Layer]) -> None:
 
 
 def named_by_layer(layers: Sequence[Layer], what: Literal["params", "state"]) -> dict[str, Floats]:
-    """Return the parameters of all layers, or their state, as a chain names them."""
+    """Return the parameters of all layers, or their state, with the chain's names."""
     return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in getattr(layer, what).items()}
 
 
 def in_a_row(params: Mapping[str, Floats]) -> Floats:
-    """Return parameters one after the other in a new vector, or refuse those that cannot share one."""
+    """Return a new vector of the parameters one after the other, or refuse parameters that cannot share a vector."""
     if not params:
         return np.zeros(0, np.float32)
     first = next(iter(params.values()))

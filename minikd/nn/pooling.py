@@ -1,15 +1,15 @@
-"""Pooling: the largest, or the mean, of each window.
+"""Pooling: the maximum, or the mean, of each window.
 
-Max pooling: y = x̄[winner], one pixel of the window. Moving that pixel moves y by as much, moving another does not move
-it at all, so dy goes whole to the winner and nothing to the rest; windows that overlap add up. Where several pixels
-share the maximum (a digit's black background!) any of them is a valid subgradient, and the first in row order is taken,
-on every backend, as PyTorch does. Padding is -∞ and no pixel: where all pixels of a window are -∞, the first of them
-gets the gradient, not the padding before it.
+Max pooling: y = x̄[winner], one pixel of the window. If this pixel changes, y changes by as much. If another one
+changes, y does not change. So the winner gets the whole dy, and the others get nothing. If windows overlap, a pixel's
+gradients are added. If several pixels have the maximum (as in a digit's black background), the gradient may go to any
+of them. Here the first in row order gets it, on every backend, as in PyTorch. Padding is -∞ and not a pixel: if all
+pixels of a window are -∞, the first of them gets the gradient, not the padding before it.
 
-The maximum is taken as a tournament: first along each row of the window, then down its column of row winners. That is
-R + S steps in place of R·S, and four times faster for a 2x2 window. The order matters for ties: the first row that
-reaches the maximum wins, and within it the first column, which together is the first pixel in row order. The backward
-pass walks the two rounds in reverse.
+The maximum is computed in two rounds: first along each row of the window, then over the winners of the rows. These are
+R + S steps instead of R·S, and four times faster for a 2x2 window. The order is important for ties: the first row with
+the maximum wins, and in it the first column. Together this is the first pixel in row order. The backward pass goes
+through the two rounds in reverse order.
 
 Average pooling: y = Σ x̄/(R·S), so each pixel of the window receives dy/(R·S).
 """
@@ -29,7 +29,7 @@ ONE = (1, 1)
 
 
 class MaxPoolCache(NamedTuple):
-    """Who won: the column in each row of each window (N, C, H + 2·ph, Q), the row (N, C, P, Q); and the windows."""
+    """The winners: the column in each row of each window (N, C, H + 2·ph, Q), the row (N, C, P, Q); and the windows."""
 
     column: Mask
     row: Mask
@@ -41,7 +41,7 @@ class MaxPoolCache(NamedTuple):
 
 
 class AvgPoolCache(NamedTuple):
-    """The input's shape and dtype, and the windows: the gradient needs nothing else."""
+    """The input's shape and dtype, and the windows. The gradient needs nothing else."""
 
     shape: Shape
     dtype: np.dtype[np.floating]
@@ -68,7 +68,7 @@ class Windows(NamedTuple):
 def checked_windows(
     kernel: int | HeightWidth, stride: int | HeightWidth, padding: int | HeightWidth, where: str
 ) -> Windows:
-    """Return the windows, or refuse those that cannot be, and padding that could fill one."""
+    """Return the windows, or refuse impossible windows, and padding that could fill a whole window."""
     found = Windows(
         pair(kernel, f"{where}'s kernel_size", 1),
         pair(stride, f"{where}'s stride", 1),
@@ -85,10 +85,10 @@ def checked_windows(
 def max_pool2d(
     x: Floats, kernel: int | HeightWidth, stride: int | HeightWidth, padding: int | HeightWidth = 0
 ) -> tuple[Floats, MaxPoolCache]:
-    """Return the maximum of each window, (N, C, P, Q), and the cache; padding never wins.
+    """Return the maximum of each window, (N, C, P, Q), and the cache. Padding never wins.
 
-    Shapes: x (N, C, H, W), float32 or float64. Windows may overlap (stride < kernel) or leave pixels out. A NaN in a
-    window is passed on, never hidden. Raises ShapeError, DtypeError and ConfigError.
+    Shapes: x (N, C, H, W), float32 or float64. Windows may overlap (stride < kernel) or leave pixels out. If a window
+    has a NaN, its maximum is NaN. Raises ShapeError, DtypeError and ConfigError.
     """
     check_image(x, None, "max_pool2d")
     kernel, stride, padding = checked_windows(kernel, stride, padding, "max_pool2d")
@@ -97,7 +97,7 @@ def max_pool2d(
     best, column = _round(padded, 3, kernel[1], stride[1], Q, padding[1])
     y, row = _round(best, 2, kernel[0], stride[0], P, padding[0])
     if kernel == ONE:
-        y = y.copy()  # nothing was compared: without the copy, y would be a view of x
+        y = y.copy()  # with 1x1 windows nothing is compared, and without the copy, y would be a view of x
     return y, MaxPoolCache(column, row, x.dtype, kernel, stride, padding, padded.shape[3])
 
 
@@ -110,7 +110,7 @@ def max_pool2d_backward(dy: Floats, cache: MaxPoolCache) -> Floats:
 
 
 def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding: int) -> tuple[Floats, Mask]:
-    """Return the maximum of each window along one axis, and the first position of a pixel that reaches it."""
+    """Return the maximum of each window along one axis, and the first position of a pixel with this value."""
     xp, views = module_of(x), [_place(x, axis, k, stride, windows) for k in range(kernel)]
     best, dtype = views[0], np.dtype("u1" if kernel <= 256 else "u4")
     if kernels := kernels_of(x):
@@ -119,10 +119,10 @@ def _round(x: Floats, axis: int, kernel: int, stride: int, windows: int, padding
     winner = xp.zeros_like(best, dtype) if kernel == 1 else (views[1] > best).view("u1").astype(dtype, copy=False)
     for k, view in enumerate(views[1:], start=1):
         if k > 1:
-            later = (view > best) * dtype.type(k)  # strictly larger, so the first of equals stays
-            winner = xp.maximum(winner, later)  # k only grows: the last improvement is the winner
+            later = (view > best) * dtype.type(k)  # strictly larger, so the first of equal pixels stays
+            winner = xp.maximum(winner, later)  # k only grows, so the last improvement is the winner
         best = xp.maximum(best, view)
-    for window in range(min(windows, -(-padding // stride))):  # those that begin in the padding, at -∞ as any pixel
+    for window in range(min(windows, -(-padding // stride))):  # windows that begin in the padding
         first = winner[(slice(None),) * axis + (window,)]
         xp.maximum(first, dtype.type(padding - window * stride), out=first)
     return best, winner
@@ -135,11 +135,11 @@ def _round_backward(dbest: Floats, winner: Mask, axis: int, kernel: int, stride:
     if kernels := kernels_of(dbest):
         dx = kernels.window_max_backward(dbest, winner, axis, kernel, stride, size)
         return dx
-    tiled = kernel == stride and size == stride * windows  # each pixel lies in one window: none needs a zero first
+    tiled = kernel == stride and size == stride * windows  # each pixel is in exactly one window, so no zeros are needed
     dx = _channels_last(xp.empty if tiled else xp.zeros, dbest, (*dbest.shape[:axis], size, *dbest.shape[axis + 1 :]))
     for k in range(kernel):
         target = _place(dx, axis, k, stride, windows)
-        if kernel <= stride:  # no pixel lies in two windows: written once, not read, added to and written
+        if kernel <= stride:  # no pixel is in two windows, so nothing must be added
             xp.multiply(dbest, winner == k, out=target)
         else:
             target += dbest * (winner == k)
@@ -154,7 +154,7 @@ def _place(x: Floats, axis: int, k: int, stride: int, windows: int) -> Floats:
 def avg_pool2d(
     x: Floats, kernel: int | HeightWidth, stride: int | HeightWidth, padding: int | HeightWidth = 0
 ) -> tuple[Floats, AvgPoolCache]:
-    """Return the mean of each window, (N, C, P, Q), and the cache; padding counts as zeros, as PyTorch's default.
+    """Return the mean of each window, (N, C, P, Q), and the cache. Padding counts as zeros, as in PyTorch's default.
 
     Shapes: x (N, C, H, W), float32 or float64. Raises ShapeError, DtypeError and ConfigError.
     """
@@ -198,7 +198,7 @@ def global_avg_pool2d_backward(dy: Floats, cache: GlobalAvgPoolCache) -> Floats:
 
 
 def _pad(x: Floats, padding: HeightWidth, value: float) -> Floats:
-    """Return x (N, C, H, W) with a border of `value`; x itself where there is no border."""
+    """Return x (N, C, H, W) with a border of `value`, or x itself if there is no border."""
     ph, pw = padding
     if ph == pw == 0:
         return x
@@ -207,7 +207,7 @@ def _pad(x: Floats, padding: HeightWidth, value: float) -> Floats:
 
 
 def _channels_last(make: Callable[..., Floats], dy: Floats, shape: Shape) -> Floats:
-    """Return an array (N, C, H, W) that `make` makes in dy's dtype, channels-last in memory as convolution's arrays."""
+    """Return an array (N, C, H, W) that `make` makes in dy's dtype, channels-last in memory like those of `conv`."""
     N, C, H, W = shape
     return make((N, H, W, C), dy.dtype).transpose(0, 3, 1, 2)
 
@@ -219,7 +219,7 @@ def _crop(dpadded: Floats, padding: HeightWidth) -> Floats:
 
 
 class _Pool(Layer):
-    """What the two window poolings share: the windows; the stride is the kernel where none is given."""
+    """The base of the two poolings over windows. The default stride is the kernel's size."""
 
     def __init__(
         self, kernel_size: int | HeightWidth, stride: int | HeightWidth | None = None, padding: int | HeightWidth = 0
@@ -239,7 +239,7 @@ class _Pool(Layer):
 
 
 class MaxPool2d(_Pool):
-    """The largest pixel of each window; of equals, the first."""
+    """The largest pixel of each window. Of equal pixels, the first."""
 
     def forward(
         self, x: Floats, training: bool = False, rng: np.random.Generator | None = None

@@ -1,9 +1,9 @@
-"""Matrix products: on every backend, and with a thin matrix, cut into pieces that BLAS takes as they lie.
+"""Matrix products on every backend. Products with a thin matrix are divided into pieces that BLAS does not pack.
 
-A matrix product first packs its operands into blocks for the inner loop. That pays where each number is used often;
-with 32 columns or fewer the packing costs as much as the product. OpenBLAS packs nothing for products of up to 10⁶
-multiply-adds, so a tall product with a thin matrix is cut into pieces of that size, which one call of `matmul` takes
-as a stack. The sums are those of the whole product, only their order differs. With 64 columns nothing is gained
+BLAS first copies ("packs") the operands of a product into blocks for its inner loop. This helps if each number is used
+often. With 32 columns or fewer, packing takes as long as the product. OpenBLAS packs nothing for products of up to 10⁶
+multiply-adds. So a tall product with a thin matrix is divided into pieces of that size, and one call of `matmul`
+computes them as a stack. The sums are the same, but may be added in another order. With 64 columns, nothing is gained
 (benchmarks/README.md has the measurements).
 """
 
@@ -18,13 +18,13 @@ UNPACKED = 10**6
 """Multiply-adds of the largest product for which OpenBLAS packs nothing."""
 
 THIN = 32
-"""Columns up to which that pays."""
+"""The largest number of columns for which this is faster."""
 
 
 def product(a: Floats, b: Floats, out: Floats | None = None) -> Floats:
-    """Return a @ b, written into `out` if it is given: of vectors, matrices, or two stacks of matrices.
+    """Return a @ b for vectors, matrices, or two stacks of matrices. It is written into `out`, if given.
 
-    On a device cuBLAS is called in a way that can be captured as a part of a CUDA graph, which CuPy's `@` cannot.
+    On a device, it calls cuBLAS in a way that can be a part of a CUDA graph. CuPy's `@` cannot.
     """
     if module_of(a) is np:
         found: Floats = np.matmul(a, b, out=out)
@@ -46,7 +46,7 @@ def tall_product(tall: Floats, matrix: Floats, out: Floats) -> None:
     rows = _rows_a_piece(len(tall), len(matrix), matrix.shape[1], out)
     cut = len(tall) // rows * rows if rows < len(tall) else 0
     if cut:
-        matrix = np.ascontiguousarray(matrix)  # half as fast where it is a transposed view
+        matrix = np.ascontiguousarray(matrix)  # a transposed view would be half as fast
         pieces, results = tall[:cut].reshape(-1, rows, tall.shape[1]), out[:cut].reshape(-1, rows, out.shape[1])
         np.matmul(pieces, matrix, out=results)  # (M, N) = (M, K) @ (K, N), a stack of them
     if cut < len(tall):
@@ -66,7 +66,7 @@ def inner_product(tall: Floats, other: Floats) -> Floats:
 
 
 def _rows_a_piece(M: int, K: int, N: int, like: Floats) -> int:
-    """Return how many of M rows make a piece; all of them where pieces do not pay."""
+    """Return how many of M rows are in a piece: all of them if pieces are not faster."""
     if module_of(like) is not np or N > THIN:
         return M
     return min(M, max(1, UNPACKED // (K * N)))

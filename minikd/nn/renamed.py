@@ -1,4 +1,7 @@
-"""Arguments that had other names: old files still load, and a call with an old name is told the new one."""
+"""Arguments that had other names.
+
+Old files still load, and for a call with an old name, the error gives the new one.
+"""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -19,9 +22,9 @@ WRITTEN_BEFORE = {
 
 
 def renamed(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator for a function some of whose arguments have other names now: `renamed(old="new")`.
+    """Return a decorator for a function with renamed arguments: `renamed(old="new")`.
 
-    A call with an old name raises ConfigError and says the new one. `new_names_of` returns the names.
+    A call with an old name raises ConfigError with the new name. `new_names_of` returns the names.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -39,13 +42,13 @@ def renamed(**new_names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def new_names_of(function: object) -> Mapping[str, str]:
-    """Return the new name of each argument of a function that had another; none where none was renamed."""
+    """Return the new name of each renamed argument of a function, by the old name."""
     names: Mapping[str, str] = getattr(function, "new_names", {})
     return names
 
 
 def as_before(line: str) -> str:
-    """Return a model's one line with the old names: they are a part of the identities in run folders."""
+    """Return a model's one-line description with the old names, which are a part of the identities in run folders."""
     for now, before in WRITTEN_BEFORE.items():
         line = line.replace(now, before)
     return line

@@ -1,8 +1,8 @@
-"""A model's outputs in another order: the classes of a data set that counts them otherwise.
+"""Puts a model's outputs in another order, for a data set whose classes are in another order.
 
-Output j of the last dense layer is row j of its weight and element j of its bias, so other outputs are other rows. A
-convolution's output channels are rows likewise. Where neither stands at the end, a dense layer is put there whose
-weight is a permutation matrix: each output is then one input times 1, which rounds nothing.
+Output j of the last dense layer belongs to row j of its weight and element j of its bias, so another order of outputs
+is another order of rows. The output channels of a convolution are rows too. If the last layer is neither, a dense layer
+is added whose weight is a permutation matrix. Each of its outputs is one input times 1, so nothing is rounded.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ from minikd.nn.linear import Linear
 from minikd.nn.pooling import GlobalAvgPool2d
 
 EACH_ALONE = (ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Dropout, GlobalAvgPool2d)
-"""Layers that treat each output alike, whatever its place."""
+"""Layers that do the same to each output, whatever its position."""
 
 
 def reordered(model: Sequential, order: Sequence[int]) -> Sequential:
-    """Return a copy whose output j is the model's output `order[j]`, of a permutation of the K outputs, with its name.
+    """Return a copy whose output j is the model's output `order[j]`, with its name. `order` is a permutation of 0..K-1.
 
-    The model itself, and no copy, where the order is that of the numbers.
+    If the order does not change, return the model itself.
     """
     if list(order) == list(range(len(order))):
         return model
@@ -42,19 +42,19 @@ def reordered(model: Sequential, order: Sequence[int]) -> Sequential:
 
 
 def last_rows(model: Sequential) -> Layer | None:
-    """Return the layer whose parameters have a row for each of the model's outputs; None where there is none."""
+    """Return the layer whose parameters have a row for each of the model's outputs, or None if there is none."""
     layers = model.layers if type(model) is Sequential else ()
     for i, layer in reversed(list(enumerate(layers))):
         if type(layer) is Linear or (type(layer) is Conv2d and layer.groups == 1):
             return layer
-        pooled = i > 0 and type(layers[i - 1]) is GlobalAvgPool2d  # else Flatten gives a class several outputs
+        pooled = i > 0 and type(layers[i - 1]) is GlobalAvgPool2d  # else Flatten gives several outputs per channel
         if type(layer) not in EACH_ALONE and not (type(layer) is Flatten and pooled):
             return None
     return None
 
 
 def permutation(model: Sequential, order: Sequence[int]) -> Linear:
-    """Return a dense layer that puts its inputs into this order, in the model's dtype and on its device."""
+    """Return a dense layer that puts its inputs in this order, in the model's dtype and on its device."""
     dense = Linear(len(order), len(order), np.random.default_rng(0))
     dense.params["weight"][...] = np.eye(len(order))[list(order)]
     return dense.converted(lambda value: module_of(model.vector).asarray(value.astype(model.vector.dtype)))

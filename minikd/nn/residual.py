@@ -1,6 +1,6 @@
 """A residual block adds its input to what its layers return: y = x + f(x).
 
-So dx = dy + J_fᵀ dy: the gradient also takes the short way, undamped (He et al. 2016).
+So dx = dy + J_fᵀ dy: a part of the gradient skips the layers unchanged (He et al. 2016).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from minikd.typing import Floats, Shape
 
 
 class Residual(Sequential):
-    """x + f(x), with f the chain of the layers given; f must keep the shape. Taps are f's."""
+    """x + f(x), where f is the chain of the given layers. f must keep the shape. Taps are those of f."""
 
     def forward_with_taps(
         self, x: Floats, names: Sequence[str], training: bool = False, rng: np.random.Generator | None = None

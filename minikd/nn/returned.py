@@ -1,4 +1,4 @@
-"""What a layer's passes return is checked: a layer may be somebody else's, and a missing return is a common mistake."""
+"""Checks what the passes of a layer return. A layer may be a user's, and a missing return is a common mistake."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,7 @@ CacheT = TypeVar("CacheT")
 
 
 def pair_of(layer: "Layer", way: str, result: tuple[Floats, CacheT]) -> tuple[Floats, CacheT]:
-    """Return what a pass returned, or refuse what is no pair, such as the None of a pass without a return."""
+    """Return what a pass returned, or refuse it if it is not a pair, such as None from a pass without a return."""
     if isinstance(result, tuple) and len(result) == 2 and hasattr(result[0], "shape"):
         return result
     wanted = "(y, cache)" if way == "forward" else "(dx, gradients by name), as in `return dx, {}`"
@@ -23,14 +23,14 @@ def pair_of(layer: "Layer", way: str, result: tuple[Floats, CacheT]) -> tuple[Fl
 
 
 def _in_words(result: object) -> str:
-    """Return in words what a pass returned."""
+    """Describe what a pass returned."""
     if isinstance(result, tuple):
         return f"({', '.join(map(_in_words, result))})"
     return "None" if result is None else f"one {type(result).__name__}"
 
 
 def check_grads(layer: "Layer", grads: object) -> None:
-    """Refuse gradients that are no dict with one for each parameter of the layer."""
+    """Refuse gradients that are not a dict with one gradient for each parameter of the layer."""
     found = list(grads) if isinstance(grads, dict) else type(grads).__name__
     if found != [*layer.params] and not (isinstance(grads, dict) and grads.keys() == layer.params.keys()):
         raise ConfigError(

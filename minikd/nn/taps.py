@@ -1,7 +1,7 @@
-"""Taps: outputs of layers inside a chain, handed out beside the chain's own, and the gradients that come back to them.
+"""Taps: outputs of layers inside a chain, returned in addition to the chain's output, and their gradients.
 
-A layer inside a chain is found by its number, "5" as in "5.weight", or by its kind and place: "relu_2" is the second
-ReLU from the input.
+A layer inside a chain is named by its number, such as "5" in "5.weight", or by its kind and position: "relu_2" is the
+second ReLU from the input.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from minikd.nn.layer import Layer, check_upstream
 from minikd.typing import Floats
 
 Taps = Mapping[str, Floats]
-"""Outputs of a chain's layers, or gradients with respect to them, under the layers' numbers or names."""
+"""Outputs of a chain's layers, or gradients with respect to them, by the layers' numbers or names."""
 
 NO_TAPS: Taps = {}
 
@@ -32,7 +32,7 @@ def layer_list(layers: Sequence[Layer]) -> str:
 
 
 def numbers_of(asked: Collection[str], layers: Sequence[Layer]) -> dict[str, str]:
-    """Return the number of each layer that is asked for by name or number. Raises ConfigError where there is none."""
+    """Return the numbers of layers given by name or number. Raises ConfigError for an unknown layer."""
     known = names(layers) if asked else {}
     numbers = {*known.values()}
     found = {name: known.get(str(name).lower(), name) for name in asked}
@@ -43,7 +43,7 @@ def numbers_of(asked: Collection[str], layers: Sequence[Layer]) -> dict[str, str
 
 
 def by_number(dtaps: Taps, layers: Sequence[Layer]) -> Taps:
-    """Return gradients with respect to layers' outputs under the layers' numbers. Raises ConfigError."""
+    """Return gradients with respect to layers' outputs by the layers' numbers. Raises ConfigError."""
     found: dict[str, Floats] = {}
     for name, number in numbers_of(dtaps, layers).items():
         found[number] = found[number] + dtaps[name] if number in found else dtaps[name]

@@ -1,8 +1,8 @@
-"""An image's windows as the rows of a matrix, and the adjoint: each row added back to the pixels that it was read from.
+"""An image's windows as the rows of a matrix; and the adjoint, which adds each row to the pixels that it was read from.
 
-Images are channels-last here, (N, H, W, C): a window's row is then R runs of S·C neighbouring floats, which copies
-several times faster than C·R runs of S. Laid out whole, the windows would take R·S times the memory of the image. They
-are copied a few images at a time into a piece that stays in the processor's cache until the matrix product has read it.
+Images are channels-last here, (N, H, W, C). So a window is R runs of S·C neighbouring floats, which are copied several
+times faster than C·R runs of S. All windows together would take R·S times the memory of the image. So a few images are
+copied at a time, into a piece that stays in the processor's cache until the matrix product has read it.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,12 @@ from minikd.nn.geometry import taps
 from minikd.typing import Floats, HeightWidth
 
 PIECE_BYTES = {"numpy": 2**20, "cupy": 2**28}
-"""How much of the matrix exists at a time. On the host half of one core's second-level cache of 2 MiB: the teacher's
-step takes as long with 512 KiB to 2 MiB, and a tenth to a quarter longer with 4 and 8 MiB. On a device, where every
-launch costs, as much as a small one can spare."""
+"""The bytes of the matrix that exist at a time.
+
+On the host, this is half of a core's second-level cache of 2 MiB. The teacher's step takes as long with 512 KiB to 2
+MiB, and a tenth to a quarter longer with 4 and 8 MiB. On a device, every launch takes time, so pieces are as large as a
+small device allows.
+"""
 
 
 class Steps(NamedTuple):
@@ -37,14 +40,15 @@ def pad(x: Floats, padding: HeightWidth) -> Floats:
 
 
 def pieces(padded: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWidth) -> Iterator[tuple[slice, Floats]]:
-    """Yield the matrix of the windows of padded (N, H, W, C), (N·P·Q, R·S·C), piece by piece: which rows, and them."""
+    """Yield the matrix (N·P·Q, R·S·C) of the windows of padded (N, H, W, C), piece by piece: a slice, and its rows."""
     (N, _, _, C), (R, S), (P, Q) = padded.shape, kernel, outputs
     xp = module_of(padded)
     (n, h, w, c), (sy, sx), (dy, dx) = padded.strides, steps.stride, steps.dilation
     windows = xp.lib.stride_tricks.as_strided(padded, (N, P, Q, R, S, C), (n, sy * h, sx * w, dy * h, dx * w, c))
     for images in runs(padded, kernel, outputs):
         if C == 1 and xp is np:
-            # A grey pixel is a run of one float. A plane for each kernel position copies runs of Q instead: 5x faster.
+            # In a grey image, a pixel is one float. One plane for each kernel position copies runs of Q floats: 5x
+            # faster.
             cols = np.ascontiguousarray(windows[images].transpose(3, 4, 5, 0, 1, 2)).reshape(R * S, -1).T
         else:
             cols = windows[images].reshape(-1, R * S * C)
@@ -52,7 +56,7 @@ def pieces(padded: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWid
 
 
 def runs(padded: Floats, kernel: HeightWidth, outputs: HeightWidth) -> Iterator[slice]:
-    """Yield runs of images whose windows fit PIECE_BYTES, at least one image each."""
+    """Yield slices of images whose windows fit into PIECE_BYTES, with at least one image each."""
     N, _, _, C = padded.shape
     bytes_an_image = outputs[0] * outputs[1] * kernel[0] * kernel[1] * C * padded.itemsize
     step = max(1, PIECE_BYTES[module_of(padded).__name__] // bytes_an_image)
@@ -61,7 +65,7 @@ def runs(padded: Floats, kernel: HeightWidth, outputs: HeightWidth) -> Iterator[
 
 
 def add_windows(target: Floats, dcols: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWidth) -> None:
-    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of target (N, H, W, C), all 0, that its window read."""
+    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of target (N, H, W, C) that its window read. target is all 0."""
     if kernels := kernels_of(target):
         kernels.gather_windows(dcols, target, outputs, kernel, steps.stride, steps.dilation)
         return
