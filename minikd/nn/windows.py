@@ -65,7 +65,7 @@ def runs(padded: Floats, kernel: HeightWidth, outputs: HeightWidth) -> Iterator[
 
 
 def add_windows(target: Floats, dcols: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWidth) -> None:
-    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of target (N, H, W, C) that its window read. target is all 0."""
+    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of target (N, H, W, C) that its window read; it was 0."""
     if kernels := kernels_of(target):
         kernels.gather_windows(dcols, target, outputs, kernel, steps.stride, steps.dilation)
         return
