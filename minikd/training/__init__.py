@@ -1,4 +1,4 @@
-"""Training any model for any objective: the plan, the loop with its step, the callbacks around it."""
+"""Training of any model with any objective: the plan, the loop and its step, the callbacks."""
 
 from minikd.training.callbacks import Callback, Checkpoint, Evaluation, History
 from minikd.training.loop import Interrupted, fit

@@ -1,4 +1,4 @@
-"""Callbacks: what happens around the steps of a training. History, checkpoints and progress bars are callbacks.
+"""Callbacks run around the steps of a training. History, checkpoints and progress bars are callbacks.
 
 class Patience(Callback):
     def on_epoch(self, run): ...
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from minikd.training.run import Run
 
 MEASURE_EVERY = 50
-"""Steps between two measurements of the loss's terms: each makes a device wait."""
+"""Steps between two measurements of the loss terms. A device must wait at each measurement."""
 
 SAVE_SECONDS = 10.0
-"""A checkpoint is written at the end of an epoch where the last is so old."""
+"""A checkpoint is written at the end of an epoch if the last one is at least this many seconds old."""
 
 
 class Callback:
-    """The base of every callback: hooks that do nothing. `run` is the training as it stands, see `training.run`."""
+    """The base of every callback: hooks that do nothing. `run` is the training at that moment, see `training.run`."""
 
     def on_start(self, run: "Run") -> None:
-        """Called once, before the first step. What a hook changes of the run counts from here on."""
+        """Called once, before the first step. It may change the run."""
 
     def on_step_start(self, run: "Run") -> None:
         """Called before each step."""
@@ -45,20 +45,20 @@ class Callback:
         """Called after each step, with its loss and gradient."""
 
     def on_epoch(self, run: "Run") -> None:
-        """Called after each epoch; `run.position.history[-1]` is its row."""
+        """Called after each epoch. `run.position.history[-1]` is the epoch's row."""
 
     def on_stop(self, run: "Run") -> None:
-        """Called where training is asked to stop, between two steps."""
+        """Called between two steps if training was told to stop."""
 
     def on_end(self, run: "Run") -> None:
-        """Called at the end, also after an error."""
+        """Called at the end of training, also after an error."""
 
     def note(self, text: str) -> None:
-        """Called with what is under way where no step is taken."""
+        """Called with a description of the present work while no step is taken."""
 
 
 class Callbacks(Callback):
-    """Several callbacks as one: each hook calls theirs, in order."""
+    """Several callbacks as one. Each hook calls the hooks of all, in order."""
 
     def __init__(self, all_: Sequence[Callback]) -> None:
         self.all = all_
@@ -94,7 +94,7 @@ class Callbacks(Callback):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model gets right on a set kept out of training."""
+    """Results of a model on a set that is not used for training."""
 
     accuracy: float
     nll: float
@@ -103,10 +103,10 @@ class Evaluation:
 
 @dataclass
 class History(Callback):
-    """Writes a row for each epoch: loss, evaluation, speed, the terms of the loss (`telemetry`), how steps were taken.
+    """Adds a row for each epoch: loss, evaluation, speed, the loss terms (`telemetry`), and how steps were taken.
 
-    name: of the model, in rows and messages. evaluate: measures the model after each epoch. record: takes all rows
-    after each epoch, to write them to a file. `fit` puts a history before the other callbacks where none is given.
+    name: the model's name in rows and messages. evaluate: measures the model after each epoch. record: gets all rows
+    after each epoch, to write them to a file. If no history is given, `fit` puts one before the other callbacks.
     """
 
     name: str = "model"
@@ -143,11 +143,11 @@ class History(Callback):
 
 
 class NoGraph(Callback):
-    """Has a device take each step kernel by kernel, and not as a CUDA graph, see `training.graph`. No bit changes."""
+    """Makes a device take each step kernel by kernel, not as a CUDA graph, see `training.graph`. No bit changes."""
 
 
 class SecondStage(Callback):
-    """Starts the optimiser again where an objective's second stage begins; the schedule knows of it by itself."""
+    """Restarts the optimiser when the second stage of an objective begins. The schedule restarts without a callback."""
 
     def on_step_start(self, run: "Run") -> None:
         if run.second and run.position.step == run.second:
@@ -155,10 +155,11 @@ class SecondStage(Callback):
 
 
 class Checkpoint(Callback):
-    """Goes on from a file where it exists, and writes it: every few seconds at an epoch's end, and at a stop.
+    """Resumes from a file if it exists. Writes it at the end of an epoch after some seconds, and at a stop.
 
-    To go on, give the model as it was before its first step. identity: what decided the run's bits; by default the
-    model, the views and the plan. A checkpoint of another identity is refused, with what has changed.
+    To resume, give the model as it was before its first step. identity: everything that determines the bits of the
+    result; by default the model, the views and the plan. A checkpoint with another identity is refused with a message
+    that says what has changed.
     """
 
     def __init__(self, path: Path, identity: str = "") -> None:

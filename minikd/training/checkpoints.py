@@ -1,9 +1,9 @@
-"""Checkpoints: all that a run needs to go on with the same bits as if it had never stopped.
+"""Checkpoints: everything that a run needs to continue with the same bits as if it had never stopped.
 
-A checkpoint holds the parameters (the model's, and what its objective trains beside it), the layers' state, the
-optimiser's state, and how far the run has come. It holds no
-generator: every random number of training is drawn from a fresh generator seeded by (seed, purpose, epoch, step), so
-the position in the run *is* the state of the randomness. The schedule is a function of the step, and needs nothing.
+A checkpoint has the parameters (the model's and the objective's), the layers' state, the optimiser's state, and the
+position in the run. It has no random generator. Every random number of training is drawn from a new generator with the
+seed (seed, purpose, epoch, step), so the position determines all later random numbers. The schedule is a function of
+the step and has no state.
 """
 
 import json
@@ -27,22 +27,22 @@ Row = dict[str, str | int | float]
 
 TEXTS = ("model", "evaluated_on", "steps")
 UNKNOWN = ("accuracy", "nll", *telemetry.COLUMNS)
-"""Columns of a row that hold NaN where there is no such number."""
+"""Columns of a row that are NaN if there is no such number."""
 COLUMNS = (
     *("model", "epoch", "loss", "accuracy", "nll", "evaluated_on", "learning_rate", "images_per_second", "seconds"),
     *telemetry.COLUMNS,
     "steps",
 )
-"""What a row holds."""
+"""The type of a value in a row."""
 STEPS = ("graph", "eager", "host", "")
-"""How the steps of an epoch were taken, see `Run.how_steps`. Rows of earlier versions do not say it: ""."""
+"""How the steps of an epoch were taken, see `Run.how_steps`. In rows of earlier versions it is ""."""
 
 FIX = "remove it, and this training begins again"
 
 
 @dataclass
 class Position:
-    """How far a run has come: the epoch and the batch that come next, and what the epoch under way has seen."""
+    """The position in a run: the next epoch and batch, and the sums of the present epoch."""
 
     epoch: int = 0
     batch: int = 0
@@ -56,7 +56,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run is: a position beyond it, or between its batches, is none."""
+    """The length of a run. A position beyond it, or not at the beginning of a batch, is invalid."""
 
     epochs: int
     images: int
@@ -69,14 +69,17 @@ class Length:
 
 
 class Header(TypedDict):
-    """What a checkpoint says beside its arrays."""
+    """The contents of a checkpoint other than its arrays."""
 
     position: dict[str, object]
     run: str
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Array], position: Position, run: str) -> None:
-    """Write a run's arrays atomically; `run` identifies plan and data, and must be the same when it is loaded."""
+    """Write a run's arrays, completely or not at all.
+
+    `run` identifies plan and data, and must be the same at loading.
+    """
     history = [{name: writable(value) for name, value in row.items()} for row in position.history]
     seen = {name: writable(value) for name, value in position.telemetry.items()}
     values = {**asdict(position), "telemetry": seen, "history": history}
@@ -90,10 +93,10 @@ def writable(value: str | int | float) -> str | int | float | None:
 
 
 def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Length) -> Position:
-    """Bring a run's arrays to where the checkpoint was written, in place, and return its position.
+    """Load a checkpoint into a run's arrays, in place, and return its position.
 
-    Raises CheckpointError for a broken file, another model's or optimiser's, where plan or data have changed, and for a
-    position that a run of this length does not come by.
+    Raises CheckpointError for a damaged file, for one of another model or optimiser, if plan or data have changed, and
+    for a position that does not exist in a run of this length.
     """
     tensors, metadata = read_tensors(path, FIX)
     header = header_of(path, metadata)
@@ -116,7 +119,10 @@ def load_checkpoint(path: Path, state: Mapping[str, Array], run: str, length: Le
 
 
 def header_of(path: Path, metadata: Mapping[str, str]) -> Header:
-    """Return what a checkpoint says beside its arrays. Raises CheckpointError where the file is none."""
+    """Return the contents of a checkpoint other than its arrays.
+
+    Raises CheckpointError if the file is not a checkpoint.
+    """
     try:
         return fitted(from_json(metadata.get("minikd-checkpoint", "")), Header)
     except ValueError as error:
@@ -126,7 +132,7 @@ def header_of(path: Path, metadata: Mapping[str, str]) -> Header:
 
 
 def position_of(values: Mapping[str, object]) -> Position:
-    """Return the position that a checkpoint holds as plain values. Raises ValueError."""
+    """Return the position from the plain values in a checkpoint. Raises ValueError."""
     if lacking := asdict(Position()).keys() - values.keys():
         raise ValueError(f"its position lacks {', '.join(sorted(lacking))}")
     position = fitted({**values, "telemetry": {}, "history": []}, Position)
@@ -137,7 +143,7 @@ def position_of(values: Mapping[str, object]) -> Position:
 
 
 def check_position(position: Position, length: Length) -> None:
-    """Refuse a position that a run of this length does not come by, and sums that no epoch has. Raises ValueError."""
+    """Refuse a position that does not exist in a run of this length, and impossible sums. Raises ValueError."""
     epoch, batch, batches = position.epoch, position.batch, length.batches
     if not (0 <= epoch <= length.epochs and 0 <= batch < batches and (batch == 0 or epoch < length.epochs)):
         raise ValueError(f"it is at batch {batch} of epoch {epoch}, of {batches} in each of {length.epochs}")
@@ -153,14 +159,17 @@ def check_position(position: Position, length: Length) -> None:
 
 
 def check_steps(tensors: Mapping[str, Array], position: Position) -> None:
-    """Refuse an optimiser that has taken more steps than the run, or fewer than none. Raises ValueError."""
+    """Refuse an optimiser that has taken more steps than the run, or a negative number. Raises ValueError."""
     taken = int(tensors["optimizer.step"])
     if not 0 <= taken <= position.step:
         raise ValueError(f"its optimiser has taken {taken} steps, the run {position.step}")
 
 
 def checked_rows(rows: object) -> list[Row]:
-    """Return rows of plain values, once each is one and each model's follow each other. Raises ValueError."""
+    """Return rows from plain values.
+
+    Each must be valid, and the epochs of each model consecutive. Raises ValueError.
+    """
     if not isinstance(rows, list):
         raise ValueError(f"its history is {excerpt(repr(rows))}, but must be a list of rows")
     found, epochs = [checked_row(row) for row in rows], dict[object, int]()
@@ -172,7 +181,7 @@ def checked_rows(rows: object) -> list[Row]:
 
 
 def checked_row(row: object) -> Row:
-    """Return a checked row, with NaN for None where a number may be unknown. Raises ValueError."""
+    """Return a checked row, with NaN instead of None for numbers that may be unknown. Raises ValueError."""
     if not isinstance(row, dict) or row.keys() | {"steps"} != set(COLUMNS):
         raise ValueError(f"a row of its history is {excerpt(repr(row))}, but must hold {', '.join(COLUMNS)}")
     row, found = {"steps": "", **row}, Row()

@@ -1,8 +1,8 @@
-"""What feeds a run's steps on a device: pixels and labels once, and for each epoch all that differs from step to step.
+"""Puts what a run's steps need on a device: pixels and labels once, and for each epoch what differs between its steps.
 
-An epoch's order, the optimiser's numbers and the steps' random numbers are known before its first step. They are put on
-the device then, and kernels find their part by two counters that lie there too. So a step is the same work each time:
-it copies nothing, and it can be captured as a graph.
+The order of an epoch, the optimiser's numbers and the random numbers of its steps are known before its first step. Then
+they are put on the device. Kernels find their part by two counters, which are on the device too. So each step does the
+same work and copies nothing, and it can be captured as a graph.
 """
 
 from typing import TYPE_CHECKING, cast
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """Hands out the next batch of a run and its draws, and counts the steps, all of it on the run's device."""
+    """Returns the next batch of a run and its random numbers, and counts the steps, all on the run's device."""
 
     def __init__(self, run: "Run", rule: SGD | Adam) -> None:
         self.run, views, xp = run, run.views, module_of(run.vector)
@@ -40,13 +40,13 @@ class Feed:
         self.optimizer = ByTable(rule, self)
 
     def batch(self) -> Batch:
-        """Return the batch that comes next."""
+        """Return the next batch."""
         if self.variation is None:
             return Batch(*self.kernels.batch(self.stored, self.length))
         return Batch(*self.kernels.varied_batch(self.stored, self.variation, self.length))
 
     def variation_of(self, views: Views) -> "Variation | None":
-        """Return arrays on the device for how an epoch's samples are varied; None where they are not."""
+        """Return arrays on the device for the augmentation of an epoch's samples, or None without augmentation."""
         wanted, xp = views.augmentation, self.xp
         if wanted is None or not wanted.active:
             return None
@@ -58,7 +58,7 @@ class Feed:
         return variation
 
     def rng(self) -> np.random.Generator:
-        """Return what stands in for the generator of the step that comes next."""
+        """Return a replacement for the random generator of the next step."""
         tape = self.tapes.get(self.length)
         if tape is not None:
             return tape.play()
@@ -67,11 +67,11 @@ class Feed:
         return tape.watch(self.run.rng_at(self.run.position.step, 0))
 
     def count(self, loss: Scalar) -> None:
-        """Count the step that was taken."""
+        """Count a finished step."""
         self.kernels.count(loss, self.length, self.loss_sum, self.counter)
 
     def start_epoch(self) -> None:
-        """Put there what the steps of the epoch under way need, from the batch on that comes next."""
+        """Put on the device what the present epoch needs, from the next batch on."""
         position, size = self.run.position, self.run.plan.batch_size
         self.epoch = position.epoch
         order = epoch_order(len(self.run.views), size, self.run.plan.seed, position.epoch)
@@ -85,7 +85,7 @@ class Feed:
         self.fill_table()
 
     def vary(self) -> None:
-        """Draw the epoch's motion of each sample."""
+        """Draw each sample's motion for the epoch."""
         views = self.run.views
         if self.variation is not None and views.augmentation is not None:
             for_motion, for_elastic = keys(views.seed, self.epoch, 2)
@@ -93,7 +93,7 @@ class Feed:
             self.put(self.variation.key, np.array([for_elastic]))
 
     def fill_tape(self, length: int) -> None:
-        """Draw for the epoch's steps of so many samples."""
+        """Draw the random numbers for the epoch's steps with this number of samples."""
         tape, first = self.tapes[length], self.run.position.step - self.run.position.batch
         batches = self.run.batches
         whole = len(self.run.views) // self.run.plan.batch_size
@@ -101,7 +101,7 @@ class Feed:
         tape.fill(self.run.rng_at(first + row, 0) for row in rows)
 
     def fill_table(self) -> None:
-        """Put there the numbers of the optimiser's rule, for what is left of the epoch."""
+        """Put the optimiser's numbers for the rest of the epoch on the device."""
         run = self.run
         step, batch, taken = run.position.step, run.position.batch, int(run.optimizer_state["step"])
         rows = np.zeros((run.batches, 5))
@@ -110,20 +110,20 @@ class Feed:
         self.put(self.table, rows.astype(self.table.dtype))
 
     def put(self, there: Array, values: Array) -> None:
-        """Copy values from the host to an array that stays where it is: graphs read it."""
+        """Copy values from the host into an array whose address does not change, because graphs read it."""
         there[...] = self.xp.asarray(values)
 
 
 class ByTable:
-    """An optimiser whose numbers, the learning rate too, come from the feed's table, not from a step's arguments."""
+    """An optimiser that reads its numbers, also the learning rate, from the feed's table, not from arguments."""
 
     def __init__(self, rule: SGD | Adam, feed: Feed) -> None:
         self.rule, self.feed = rule, feed
 
     def init(self, params: Floats) -> State:
-        """Return the rule's state before its first step."""
+        """Return the optimiser's state before its first step."""
         return self.rule.init(params)
 
     def step(self, params: Floats, grads: Floats, state: State, lr: float) -> None:
-        """Take the rule's step."""
+        """Take the optimiser's step."""
         self.rule.step_by_table(params, grads, state, self.feed.kernels.Table(self.feed.table, self.feed.counter))

@@ -1,7 +1,7 @@
-"""What decides the bits of a trained model, as a text that is kept beside it: is this the model that is asked for?
+"""A text with everything that determines the bits of a trained model. It is stored with the model and compared later.
 
-The text is a JSON table. Settings stand in it as they are, so that a change can be named with both values; arrays by a
-digest of what they hold. Where data or weights lie, and the backend, are no part of it.
+The text is a JSON table. It has settings as they are, so that a message can name both values of a change, and digests
+of arrays. Paths of data and weights, and the backend, are not part of it.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ FOLLOWING = {
     "mean": "the pixels' mean is another",
     "std": "the pixels' deviation is another",
 }
-"""What is no setting, and what is told where it has changed and no setting has."""
+"""The entries that are not settings, and the message if one of them has changed and no setting has."""
 
 
 def identity_of(
     name: str, model: Sequential, views: Views, plan: Mapping[str, object], settings: Mapping[str, object]
 ) -> str:
-    """Return the identity of a training: of a model as it is before, on these views, by a plan and other settings."""
+    """Return the identity of a training: of the untrained model, the views, the plan and other settings."""
     varied = {} if views.augmentation is None else asdict(views.augmentation)
     table = {
         "name": name,
@@ -59,12 +59,12 @@ def identity_of(
 
 
 def digest_of(model: Sequential) -> str:
-    """Return the digest of a network: its layers, and all that they hold."""
+    """Return the digest of a network: of its layers and all their values."""
     return digest(*(to_host(value) for value in model.state_dict().values()), what=as_before(model.in_one_line()))
 
 
 def digest(*arrays: Array, what: str = "") -> str:
-    """Return 32 hexadecimal digits that tell the arrays from all others."""
+    """Return 32 hexadecimal digits that identify the arrays."""
     found = hashlib.sha256(what.encode())
     for array in arrays:
         found.update(repr((array.shape, str(array.dtype))).encode())
@@ -73,7 +73,7 @@ def digest(*arrays: Array, what: str = "") -> str:
 
 
 def changes(before: str, now: str) -> str:
-    """Return how one identity differs from another, as "epochs was 5 and is 6"; "" where they are the same."""
+    """Return how one identity differs from another, as "epochs was 5 and is 6", or "" if they are the same."""
     try:
         old, new = by_new_names(before), by_new_names(now)
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -85,11 +85,11 @@ def changes(before: str, now: str) -> str:
 
 
 def by_new_names(identity: str) -> dict[str, object]:
-    """Return an identity's table; a setting that has been renamed since stands under its new name."""
+    """Return an identity's table, with renamed settings under their new names."""
     return {new_name(name): value for name, value in json.loads(identity).items()}
 
 
 def shown(value: object) -> str:
-    """Return a setting's value in a line's length."""
+    """Return a setting's value, shortened to fit on a line."""
     text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""A model's outputs for many images: in evaluation mode, a few at a time, on the host."""
+"""A model's outputs for many images, in evaluation mode. They are computed a few at a time, and are on the host."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from minikd.training.parallel import Map
 from minikd.typing import Floats
 
 LOOK_AT = 100
-"""Images evaluated at a time. The activations of more would not fit the cache."""
+"""The number of images at a time. The activations of more would not fit into the cache."""
 
 LOOK_AT_ON_DEVICE = 2000
-"""The same on a device. There the host waits for each part, so fewer parts take less time."""
+"""The same for a device. The host waits for each part, so fewer parts take less time."""
 
 
 def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
@@ -29,17 +29,17 @@ def logits_of(model: Sequential, views: Views, map_: Map) -> Floats:
 def outputs_of(
     model: Sequential, views: Views, map_: Map, layers: tuple[str, ...] = ()
 ) -> tuple[Floats, dict[str, Floats]]:
-    """Return the logits of all clean images, and the outputs of layers (by name or number), on the host.
+    """Return the logits of all clean images, and the outputs of the given layers (by name or number), on the host.
 
-    The model is in evaluation mode. Raises DataError where there are no images, and Diverged where no probabilities
-    follow from the logits.
+    The model is in evaluation mode. Raises DataError if there are no images, and Diverged if the logits give no
+    probabilities.
     """
     if not len(views):
         raise DataError("there are no images; give at least one")
     xp = module_of(model.vector)
     count = LOOK_AT if xp is np else LOOK_AT_ON_DEVICE
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # told of once, by `check_answers`
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # `check_answers` reports it once
     def look(start: int) -> dict[str, Floats]:
         images = xp.asarray(views.clean(slice(start, start + count)))
         if not layers:
@@ -54,7 +54,7 @@ def outputs_of(
 
 
 def check_answers(logits: Floats) -> None:
-    """Raise Diverged for logits (N, K) from which no probabilities follow; minus infinity is a class that cannot be."""
+    """Raise Diverged for logits (N, K) that give no probabilities. Minus infinity is allowed: it excludes a class."""
     broken = int((~np.isfinite(logits.max(axis=1))).sum())
     if broken:
         raise Diverged(
@@ -64,14 +64,14 @@ def check_answers(logits: Floats) -> None:
 
 
 def try_out(model: Sequential, views: Views, who: str) -> None:
-    """Ask a model about the first images, before anybody learns from it. Raises Diverged."""
+    """Compute a model's outputs for the first images, before a student learns from it. Raises Diverged."""
     with named(who):
         logits_of(model, replace(views, images=views.images[:LOOK_AT], labels=views.labels[:LOOK_AT]), map)
 
 
 @contextmanager
 def named(who: str) -> Iterator[None]:
-    """Say in an error about answers whose they are."""
+    """Add the model's name to an error about its outputs."""
     try:
         yield
     except Diverged as error:

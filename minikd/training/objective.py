@@ -1,9 +1,9 @@
-"""What a model is trained to do: the terms of a loss on its logits and on the outputs of its hidden layers.
+"""Objectives: the terms of a loss on a model's logits and on the outputs of its hidden layers.
 
     L = Σ_i w_i L_i,   so each gradient of L is the same sum of the terms' gradients
 
-An objective returns its terms, and they are added up here, in one place. On the steps that are looked at the training
-loop reads the same terms once more (`telemetry`), to tell how hard each of them pulls.
+An objective returns its terms, and `add_up` adds them. On some steps, `telemetry` measures the same terms, to record
+the gradient norm of each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,23 +23,23 @@ NO_GRADS: Mapping[str, Floats] = {}
 
 
 class Answer(NamedTuple):
-    """What a network says of a batch: its logits (N, K), and the outputs of the hidden layers that were asked for."""
+    """A network's outputs for a batch: its logits (N, K), and the outputs of the requested hidden layers."""
 
     logits: Floats
     taps: Taps = NO_TAPS
 
 
 TeacherAnswers = Callable[[Batch], Answer]
-"""A batch of normalised images on the device -> the teacher's answer, in evaluation mode."""
+"""A batch of normalised images on the device -> the teacher's outputs, in evaluation mode."""
 
 
 def no_teacher(batch: Batch) -> Answer:
-    """Return an answer without any logits: what an objective gets that has no teacher."""
+    """Return outputs without logits, for an objective without a teacher."""
     return Answer(np.zeros((0, 0), np.float32))
 
 
 class Step(NamedTuple):
-    """Where a run is: `progress` is 0 at its first step and 1 at its last; `rng` the step's own randomness."""
+    """The position of a step: `progress` is 0 at the run's first step, 1 at its last. `rng` is the step's generator."""
 
     progress: float
     rng: np.random.Generator
@@ -64,7 +64,7 @@ class Term(NamedTuple):
 
 
 class Terms(Protocol):
-    """Computes the terms, means over the batch, from what student and teacher say of it."""
+    """Computes the terms, means over the batch, from the outputs of student and teacher."""
 
     def __call__(self, student: Answer, teacher: Answer, batch: Batch, step: Step) -> Sequence[Term]: ...
 
@@ -72,14 +72,14 @@ class Terms(Protocol):
 class Objective:
     """The base of every objective.
 
-    terms: computes the loss. teacher: answers each batch, in evaluation mode. taps: the names
-    or numbers of the model's layers whose outputs are wanted, see `Sequential.forward_with_taps`. across_batch: True
-    where a sample's loss depends on the batch's other samples, so that a batch must not be cut into shards.
-    extra_parameters: what is trained beside the model and is no part of it, such as a regressor; on the model's device,
-    in its dtype. second_stage_start: the share of the run after which a second stage begins, with a schedule and an
-    optimiser of its own; 0 for none. eager: on a device, why a step cannot be captured as a graph; "" where it can:
-    then `terms` and `teacher` read nothing off the device and copy nothing there, do the same in every step, and take
-    labels and sample numbers that lie there.
+    terms: computes the terms of the loss. teacher: returns the teacher's outputs for each batch, in evaluation mode.
+    taps: the names or numbers of the model's layers whose outputs are needed, see `Sequential.forward_with_taps`.
+    across_batch: True if a sample's loss depends on other samples of the batch; then a batch must not be divided into
+    shards. extra_parameters: parameters that are trained with the model and are not part of it, such as a regressor; on
+    the model's device, in its dtype. second_stage_start: the fraction of the run after which a second stage begins,
+    with a new schedule and a new optimiser; 0 for none. eager: why a step on a device cannot be captured as a graph, or
+    "" if it can. For a graph, `terms` and `teacher` must copy nothing from or to the device, do the same work in every
+    step, and accept labels and sample numbers on the device.
     """
 
     terms: Terms
@@ -94,7 +94,7 @@ class Objective:
 
 
 class Total(NamedTuple):
-    """The terms added up: the loss, and its gradients with respect to logits, taps and extra parameters."""
+    """The sum of the terms: the loss, and its gradients with respect to logits, taps and extra parameters."""
 
     loss: Scalar
     dlogits: Floats
@@ -105,7 +105,7 @@ class Total(NamedTuple):
 def add_up(terms: Sequence[Term], logits: Floats, share: float) -> Total:
     """Return the sum of the terms, times `share`: a shard's part of its batch.
 
-    Without any term the loss is 0: a batch of one image without a label has nothing to relate and nothing to name.
+    Without any term, the loss is 0. An example is a batch of one image without a label, if the method compares samples.
     """
     for term in terms:
         if term.dlogits is not None:
@@ -126,7 +126,7 @@ def add_up(terms: Sequence[Term], logits: Floats, share: float) -> Total:
 
 
 def check_term(name: str, dlogits: Floats, logits: Floats) -> None:
-    """Refuse a term's gradient that has not the logits' shape and dtype: added up, it would be spread over others."""
+    """Refuse a term's gradient whose shape or dtype is not that of the logits: the sum would broadcast it."""
     if getattr(dlogits, "shape", None) != logits.shape:
         raise ShapeError(
             f"the term {name!r} of the loss has a gradient of shape {np.shape(dlogits)}, but the logits have "
@@ -140,6 +140,6 @@ def check_term(name: str, dlogits: Floats, logits: Floats) -> None:
 
 
 def _by_name(parts: Sequence[tuple[float, Mapping[str, Floats]]]) -> dict[str, Floats]:
-    """Return the weighted sum of the gradients of each name."""
+    """Return the weighted sum of the gradients for each name."""
     names = dict.fromkeys(name for _, found in parts for name in found)
     return {name: weighted_sum([(weight, found[name]) for weight, found in parts if name in found]) for name in names}

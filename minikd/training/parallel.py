@@ -1,8 +1,8 @@
-"""Work on all cores: threads over shards of a batch, with BLAS held to one thread inside.
+"""Work on all cores: threads for the shards of a batch, with BLAS limited to one thread in each.
 
-NumPy lets go of the interpreter's lock inside its loops and matrix products, so threads run side by side. Left alone,
-BLAS would start its own threads for each product: they help the products, but not the copying, pooling and activations
-between them, which cost as much.
+NumPy releases the interpreter's lock inside its loops and matrix products, so threads run at the same time. By default,
+BLAS would start threads for each product. They would make the products faster, but not the copying, pooling and
+activations between them, which take as long.
 """
 
 import os
@@ -32,22 +32,21 @@ def cores() -> int:
 
 
 def can_start_threads() -> bool:
-    """Return whether this Python can start threads: the one in a browser cannot."""
+    """Return whether this Python can start threads. Python in a browser cannot."""
     return sys.platform != "emscripten"
 
 
 @contextmanager
 def workers(threads: int | None = None) -> Iterator[Map]:
-    """Yield a `map` on so many threads (default: all cores), BLAS on one thread each until the end.
+    """Yield a `map` on this many threads (default: all cores). Inside the `with` block, BLAS has one thread in each.
 
-    Memory that is freed is kept for reuse from here on. How many threads there are decides when a shard is computed,
-    never what: results do not depend on it.
+    From now on, freed memory is kept for reuse. The results do not depend on the number of threads.
     """
     from threadpoolctl import threadpool_limits
 
     count = (threads or cores()) if can_start_threads() else 1
     keep_freed_memory()
-    host_loops()  # loads the BLAS that products inside loops call: a limit reaches only what is loaded
+    host_loops()  # loads the BLAS that compiled loops call, because a limit applies only to loaded libraries
     with threadpool_limits(1, user_api="blas"):
         if count == 1:
             yield map
@@ -61,7 +60,7 @@ def side_by_side(
 ) -> list[ResultT]:
     """Return the function's results in the order of the items, computed by the caller and up to `most` helpers.
 
-    The caller takes its share: what it computes it has in its core's cache afterwards, and one item wakes nobody.
+    The caller computes a part too: its results are then in its core's cache, and a single item wakes no thread.
     """
     todo = list(enumerate(items))
     results: dict[int, ResultT] = {}
@@ -70,7 +69,7 @@ def side_by_side(
         while todo:
             try:
                 i, item = todo.pop(0)
-            except IndexError:  # another was faster
+            except IndexError:  # another thread was faster
                 return
             results[i] = function(item)
 

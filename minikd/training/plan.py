@@ -1,4 +1,4 @@
-"""The plan of a training: every number that somebody chooses, as settings with their help text and limits."""
+"""The plan of a training: all its settings, with their help text and limits."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from minikd.errors import ConfigError
 from minikd.settings import LARGEST, Section, setting
 
 EPOCHS = 10**9
-"""A plan has fewer epochs: so many steps can still be numbered."""
+"""A plan has fewer epochs, so that all its steps can be numbered."""
 
 
 @dataclass(frozen=True)
 class PlanSettings(Section):
-    """What a plan has in common with the sections of a recipe: everything but the seed."""
+    """The settings that a plan and the sections of a recipe have in common: all but the seed."""
 
     epochs: int = setting(5, "passes over the training images", 1, below=EPOCHS)
     batch_size: int = setting(128, "images a step", 1)
@@ -36,6 +36,6 @@ class PlanSettings(Section):
 
 @dataclass(frozen=True)
 class Plan(PlanSettings):
-    """How a model is trained; the default is five epochs of Adam. `seed` seeds the shuffles and dropout."""
+    """The settings of a training. The default is five epochs of Adam. `seed` determines the shuffles and dropout."""
 
     seed: int = setting(0, "seeds the shuffles and dropout", 0, most=LARGEST)

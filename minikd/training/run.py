@@ -1,7 +1,7 @@
-"""A run: what a model's training holds from step to step.
+"""A run: the state of a model's training between steps.
 
-What an objective trains beside the model (a regressor, a learned temperature) lies in one vector with the model's
-parameters: one step of the optimiser, one norm to clip. The model gets its own vector back when training ends.
+The extra parameters of an objective (a regressor, a learned temperature) are in one vector with the model's parameters.
+So there is one step of the optimiser, and one norm to clip. When training ends, the model gets a separate vector again.
 """
 
 import math
@@ -27,19 +27,21 @@ from minikd.training.plan import Plan
 from minikd.typing import Array, Floats, Ints, Scalar
 
 DROPOUT = 2**20
-"""Seeds dropout's generators beside the seed and the step: beyond any epoch, which seeds the shuffles."""
+"""The purpose in the seeds of dropout's generators.
+
+It is larger than any epoch, which is the purpose of the shuffles.
+"""
 
 
 class Run:
     """One model's training.
 
-    model: what is trained. network: what runs forward and backward in a step; the model itself, unless a callback puts
-    a network of the same layers there, such as a copy with rounded weights. vector: all that is trained, of the model
-    and of the objective. position: how far the run has come. shards: how many parts a batch is cut into; one where a
-    layer or the objective looks across the batch, or a device does the work. second: the step at which a second stage
-    begins; 0 where there is one stage. threads: a `map` on threads, once `fit` has some. feed: what hands out batches
-    and draws on the device, where steps are captured as graphs, see `training.graph`. eager: why they are not; "" where
-    they are.
+    model: the trained model. network: the network for the forward and backward passes; it is the model, unless a
+    callback replaces it by a network with the same layers, such as a copy with rounded weights. vector: all trained
+    parameters, of the model and of the objective. position: the position in the run. shards: the number of parts of a
+    batch; one if a layer or the objective compares samples, or on a device. second: the step at which a second stage
+    begins; 0 without one. threads: a `map` on threads, set by `fit`. feed: gives batches and random numbers on the
+    device if steps are graphs, see `training.graph`. eager: why they are not graphs, or "".
     """
 
     def __init__(self, model: Sequential, views: Views, objective: Objective, plan: Plan) -> None:
@@ -69,12 +71,12 @@ class Run:
         self.optimizer_state = self.optimizer.init(self.vector)
 
     def progress_at(self, step: int) -> float:
-        """Return how far the run is at a step: 0 at the first, 1 at the last."""
+        """Return the progress at a step: 0 at the first step, 1 at the last."""
         return step / max(1, self.steps - 1)
 
     @property
     def progress(self) -> float:
-        """How far the run is at the step that comes next."""
+        """The progress at the next step."""
         return self.progress_at(self.position.step)
 
     @property
@@ -84,37 +86,37 @@ class Run:
 
     @property
     def how_steps(self) -> str:
-        """How steps are taken: on the "host", or on a device as a "graph" or "eager", which is kernel by kernel."""
+        """How steps are taken: on the "host", or on a device as a "graph" or "eager" (kernel by kernel)."""
         if module_of(self.vector) is np:
             return "host"
         return "eager" if self.eager else "graph"
 
     def schedule_of(self, steps: int) -> schedules.Schedule:
-        """Return the plan's schedule for so many steps: all of them, or a stage's."""
+        """Return the plan's schedule for this many steps: those of the run, or those of a stage."""
         return schedules.build(self.plan.schedule, self.plan.learning_rate, steps, min(self.warm_up, steps))
 
     def batch(self, index: Ints) -> Batch:
-        """Return the views of these samples in the epoch under way, on the model's device."""
+        """Return the views of these samples in the present epoch, on the model's device."""
         if self.feed:
             return self.feed.batch()
         batch = self.views.batch(self.position.epoch, index)
         return Batch(index, module_of(self.vector).asarray(batch.images), batch.labels)
 
     def batches_left(self) -> list[Ints]:
-        """Return the batches of the epoch under way that have not been seen, as sample numbers."""
+        """Return the rest of the present epoch's batches, as sample numbers."""
         order = epoch_order(len(self.views), self.plan.batch_size, self.plan.seed, self.position.epoch)
         return order[self.position.batch :]
 
     def rng(self, shard: int) -> np.random.Generator:
-        """Return the generator of a shard of the step that comes next: for dropout, and for what an objective draws."""
+        """Return the random generator of a shard of the next step, for dropout and for the objective."""
         return self.feed.rng() if self.feed else self.rng_at(self.position.step, shard)
 
     def rng_at(self, step: int, shard: int) -> np.random.Generator:
-        """Return the generator of a shard of any step."""
+        """Return the random generator of a shard of any step."""
         return np.random.default_rng((self.plan.seed, DROPOUT, step, shard))
 
     def join(self) -> None:
-        """Lay the model's parameters and the objective's into one vector, the one that is trained."""
+        """Put the parameters of the model and of the objective into one vector, which is trained."""
         extra = self.objective.extra_parameters
         parts = [self.models_own, *(value.ravel() for value in extra.params.values())]
         self.vector = module_of(self.models_own).concatenate(parts)
@@ -123,7 +125,10 @@ class Run:
             layer.bind(part)
 
     def flat(self, extra_grads: Grads) -> Floats:
-        """Return a vector for the gradient: the objective's part is filled, 0 for what has none; the model's is not."""
+        """Return a vector for the gradient.
+
+        The objective's part is filled, with 0 where there is no gradient. The model's part is empty.
+        """
         params = self.objective.extra_parameters.params
         if not extra_grads.keys() <= params.keys():
             raise ConfigError(
@@ -138,7 +143,7 @@ class Run:
         return flat
 
     def check_bound(self) -> None:
-        """Refuse to go on where what is trained is no longer in the vector that is trained."""
+        """Raise an error if trained parameters are no longer in the vector that is trained."""
         extra = self.objective.extra_parameters
         same = extra is self.parts[-1][0] or not extra.size
         if not same or not all(layer.bound_to(part) for layer, part in self.parts):
@@ -148,14 +153,14 @@ class Run:
             )
 
     def release(self) -> None:
-        """Give the model its own vector back, with the values of now."""
+        """Give the model a separate vector again, with the present values."""
         if self.vector is not self.models_own:
             self.models_own[...] = self.model.vector
             self.model.bind(self.models_own)
 
     @property
     def state(self) -> dict[str, Array]:
-        """All arrays that training changes, by name: the model's, the objective's, the optimiser's."""
+        """All arrays that training changes, by name: those of the model, the objective and the optimiser."""
         parts: dict[str, Mapping[str, Array]] = {
             "model": self.model.state_dict(),
             "objective": self.objective.extra_parameters.params,
@@ -164,37 +169,37 @@ class Run:
         return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
 
     def limit_norms(self) -> None:
-        """Shorten every unit's incoming weights to the plan's largest length; a bias is no unit's incoming weight."""
+        """Limit the length of each unit's incoming weights to the plan's `max_norm`. Biases are not limited."""
         for value in self.model.params.values():
             if value.ndim > 1:
                 limit_weights(value, self.plan.max_norm)
 
     @contextmanager
     def summing(self) -> Iterator[None]:
-        """Add up losses and seconds, on top of those that the position has of this epoch."""
+        """Add losses and seconds to those that the position already has for this epoch."""
         self.loss_sum = module_of(self.vector).asarray(self.position.loss_sum)  # float64, on the device
         begin = time.perf_counter()
         yield
         self.position.seconds += time.perf_counter() - begin
-        self.loss_sum = self.position.loss_sum = float(self.loss_sum)  # off a device once
+        self.loss_sum = self.position.loss_sum = float(self.loss_sum)  # one copy from a device
 
     @property
     def epoch_is_over(self) -> bool:
-        """True once all batches of the epoch have been seen."""
+        """True if all batches of the epoch have been used."""
         return self.position.batch == self.batches
 
     def advance(self, loss: Scalar, images: int) -> None:
-        """Count a step that has been taken: its mean loss, over so many images."""
+        """Count a finished step: add its mean loss over this many images."""
         self.loss_sum = self.loss_sum + loss * images
         self.count(images)
 
     def count(self, images: int) -> None:
-        """Count a step over so many images, whose loss has been added up."""
+        """Count a step over this many images, whose loss is already added."""
         self.position.batch, self.position.step = self.position.batch + 1, self.position.step + 1
         self.position.images += images
 
     def next_epoch(self, row: Row) -> None:
-        """Put an epoch's row into the history, and go to the next epoch."""
+        """Add an epoch's row to the history, and go to the next epoch."""
         position = self.position
         position.history.append(row)
         position.epoch, position.batch, position.images = position.epoch + 1, 0, 0

@@ -1,9 +1,9 @@
-"""Shards: the parts of a batch whose gradients are computed side by side, each on a thread of its own.
+"""Shards: the parts of a batch whose gradients are computed at the same time, each on a separate thread.
 
     dL/dw = Σ_k n_k/N · dL_k/dw,   L_k the mean loss over the n_k samples of shard k, of a batch of N
 
-How many shards there are is part of a run's bits, for sums are rounded in their order. How many threads compute them is
-not: the gradients are added in the order of the shards.
+The number of shards changes the bits of the result, because rounding depends on the order of a sum. The number of
+threads does not: the gradients are added in the order of the shards.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from minikd.typing import Floats, Ints, Scalar
 
 
 class BatchPart(NamedTuple):
-    """A shard before it is computed: its number, its samples, and which share of the batch they are."""
+    """A shard before it is computed: its number, its samples, and their fraction of the batch."""
 
     number: int
     samples: Ints
@@ -24,7 +24,7 @@ class BatchPart(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """A computed shard: its share of the batch's loss and gradient, the forward pass's cache, and the loss's terms."""
+    """A computed shard: its part of the batch's loss and gradient, the forward pass's cache, and the loss terms."""
 
     loss: Scalar
     gradient: Floats
@@ -34,7 +34,7 @@ class Shard(NamedTuple):
 
 
 def cut(index: Ints, most: int) -> list[BatchPart]:
-    """Return the samples of a batch in at most so many parts, as equal as can be."""
+    """Divide the samples of a batch into at most this many parts, as equal as possible."""
     parts = np.array_split(index, min(most, len(index)))
     return [BatchPart(number, part, len(part) / len(index)) for number, part in enumerate(parts)]
 

@@ -1,8 +1,8 @@
-"""A tape: the random numbers that a step draws, drawn on the host for all steps of an epoch and kept on the device.
+"""A tape: the random numbers of all steps of an epoch. The host draws them, and they are stored on the device.
 
-A step that is a graph cannot ask a generator. So the first step is watched: which draws does it make, of which shape?
-Every other step of as many samples makes the same draws from a generator of its own, and all of them can be made before
-the steps are taken. The numbers are those of the step's own generator, so no bit changes.
+A step that is a graph cannot use a random generator. So the draws of the first step are recorded, with their shapes.
+Every other step with as many samples makes the same draws, from its own generator. So all draws can be made before the
+steps. The numbers are those of the steps' generators, so no bit changes.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,10 +15,10 @@ from minikd.errors import ConfigError
 from minikd.typing import Array, Ints
 
 MOST = 2**30
-"""Bytes of the largest tape of an epoch."""
+"""The most bytes of an epoch's tape."""
 
 WATCHED = ("random", "standard_normal")
-"""The methods of a generator that a tape knows."""
+"""The methods of a generator that a tape supports."""
 
 
 class Draw(NamedTuple):
@@ -35,7 +35,7 @@ class Draw(NamedTuple):
 
 
 class Stand(np.random.Generator):
-    """Stands in for a step's generator: hands on each draw that a tape knows, and refuses the others."""
+    """Replaces a step's generator: passes on each draw that a tape supports, and refuses others."""
 
     def __init__(self, answer: Callable[[Draw], Array]) -> None:
         super().__init__(np.random.PCG64(0))
@@ -62,7 +62,10 @@ for _name in dir(np.random.Generator):
 
 
 class Tape:
-    """The draws of an epoch's steps of as many samples as one that was watched; `first` is the first one's batch."""
+    """The draws of an epoch's steps with as many samples as the recorded step.
+
+    `first` is the batch of the first step.
+    """
 
     def __init__(self, counter: Ints, first: int) -> None:
         self.counter, self.first = counter, first
@@ -71,7 +74,7 @@ class Tape:
         self.next = 0
 
     def watch(self, rng: np.random.Generator) -> np.random.Generator:
-        """Return a stand-in for the step's generator that remembers its draws."""
+        """Return a replacement for the step's generator that records its draws."""
         self.draws = []
 
         def answer(draw: Draw) -> Array:
@@ -81,7 +84,7 @@ class Tape:
         return Stand(answer)
 
     def fill(self, generators: Iterable[np.random.Generator]) -> None:
-        """Draw for an epoch's steps, each with its own generator."""
+        """Draw the numbers for an epoch's steps, each with its own generator."""
         if not self.draws:
             return
         drawn = [[draw.of(rng) for draw in self.draws] for rng in generators]
@@ -94,7 +97,7 @@ class Tape:
             self.rows = [xp.asarray(tape) for tape in tapes]
 
     def play(self) -> np.random.Generator:
-        """Return a stand-in for the step's generator that reads the draws off the device."""
+        """Return a replacement for the step's generator that reads the draws from the device."""
         self.next = 0
 
         def answer(draw: Draw) -> Array:

@@ -1,12 +1,12 @@
-"""What history.csv tells of the terms of a loss: how large each is, how hard it pulls, and whether two pull together.
+"""The columns of history.csv about the loss terms: their values, their gradient norms, and a cosine of two gradients.
 
-Of a batch, each term times its weight: its loss, and the norm of its gradient, by the logits for "hard" and "soft" and
-by the tapped output for "feature". Where there are both, the cosine between the hard and the soft gradient: 1 where
-teacher and labels ask for the same, below 0 where they ask for opposites, 0 where one of them does not pull. Norms and
-cosines come from sums of products over the batch's samples, so a batch that is computed in shards gives the same: the
-shards' sums add up.
+For a batch, each term is multiplied by its weight. Its loss and the norm of its gradient are recorded. The gradient is
+with respect to the logits for "hard" and "soft", and to the tapped output for "feature". If there are hard and soft
+terms, the cosine between their gradients is recorded: it is 1 if teacher and labels agree, below 0 if they are opposed,
+and 0 if one gradient is 0. Norms and cosines are computed from sums of products over the batch's samples, so shards
+give the same: their sums are added.
 
-An epoch's number is the mean over the steps that were looked at. Looking changes nothing that is trained.
+The number of an epoch is the mean over its measured steps. Measuring does not change the training.
 """
 
 import math
@@ -17,16 +17,19 @@ from minikd.training.objective import Term
 from minikd.typing import Floats, Scalar
 
 NAMES = ("hard", "soft", "feature")
-"""The terms that are told of."""
+"""The terms that are recorded."""
 
 COLUMNS = (*(f"{name}_{what}" for name in NAMES for what in ("loss", "gradient")), "cosine")
-"""The columns of history.csv; nan where an objective has no such term."""
+"""The columns of history.csv. They are nan if an objective has no such term."""
 
 Sums = dict[str, Scalar]
 
 
 def sums_of(terms: Sequence[Term], share: float) -> Sums:
-    """Return what a shard, `share` of its batch, adds to the batch's losses, squares and products, on its device."""
+    """Return a shard's part of the batch's losses, squares and products, on its device.
+
+    `share`: its fraction of the batch.
+    """
     found: Sums = {}
     terms = [part for term in terms for part in (term.parts() if term.parts else (term,))]
     for term in terms:
@@ -48,10 +51,10 @@ def add_to(total: dict[str, float], shards: Sequence[Sums]) -> None:
     names = list(dict.fromkeys(name for shard in shards for name in shard))
     if not names:
         return
-    # A shard may lack a term that others have: one without a single label has no hard term.
+    # A shard may lack a term that others have: without any label, it has no hard term.
     values = [sum(shard[name] for shard in shards if name in shard) for name in names]
     xp = module_of(values[0])
-    on_host: Floats = to_host(xp.stack(values))  # off a device in one copy
+    on_host: Floats = to_host(xp.stack(values))  # one copy from a device
     for name, value in _columns(dict(zip(names, on_host.tolist(), strict=True))).items():
         total[name] = total.get(name, 0.0) + value
     total["looks"] = total.get("looks", 0.0) + 1
@@ -68,5 +71,5 @@ def _columns(sums: Mapping[str, float]) -> dict[str, float]:
 
 
 def means(total: Mapping[str, float]) -> dict[str, float]:
-    """Return every column's mean over the steps that were looked at, nan where there was no such term."""
+    """Return every column's mean over the measured steps, or nan if there was no such term."""
     return {name: total[name] / total["looks"] if name in total else math.nan for name in COLUMNS}
