@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         rows += student_rows(network_of(arguments.student)) if arguments.student else []
         rows += teacher_rows(network_of(arguments.teacher)) if arguments.teacher else []
-    verdict = Verdict(subject, tuple(rows))
+    verdict = Verdict(verdict.subject, tuple(rows))
     if arguments.json:
         print(json_text({"ok": verdict.ok, "name": subject.name, "rows": [row._asdict() for row in verdict.rows]}))
         return 0 if verdict.ok else 1

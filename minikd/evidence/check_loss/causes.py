@@ -69,6 +69,66 @@ CAUSES = {
         "gradient-apart",
         r"return",
     ),
+    "gradient-sign": Cause(
+        "the returned gradient has the wrong sign",
+        "for T²·KL it is T·(q - p)/N: the student's probabilities minus the teacher's",
+        line=r"return",
+    ),
+    "gradient-sum": Cause(
+        "the value is a mean over the batch, but the returned gradient is that of the sum",
+        "divide the gradient by the number of samples as well",
+        line=r"return",
+    ),
+    "sign": Cause(
+        "a minus sign is missing or is there twice: training would move the student away from its teacher",
+        "the cross-entropy is -Σ p log q; KL is Σ p (log p - log q), without a minus sign",
+        line=r"return",
+    ),
+    "log2": Cause(
+        "the logarithm has base 2, and every term is 1/ln 2 = 1.44 times too large",
+        "use the natural logarithm, `log`",
+        line=r"log2|log\(2",
+    ),
+    "constant": Cause(
+        "the student's logits are not used, or something else has replaced them",
+        "compute the loss from the student's logits",
+        line=r"return",
+    ),
+    "random": Cause(
+        "the loss uses random numbers (noise, dropout), so it cannot be checked",
+        "switch them off for the check, or pass the noise as an argument with a default",
+        line=r"rand|noise|dropout|normal\(",
+    ),
+    "changes-inputs": Cause(
+        "an operation in place (`/=`, `div_`): later code with the same logits computes something else",
+        "write `z = z / T` instead of `z /= T`",
+        line=r"[-+*/]=|_\(",
+    ),
+    "device": Cause(
+        "the loss needs a GPU, but the check runs on the CPU",
+        "create new tensors on the device of the logits: `.to(student_logits.device)`",
+        line=r"cuda",
+    ),
+    "not-finite": Cause(
+        "the logarithm of a negative number or of 0: logits or log-probabilities stand where probabilities should",
+        "use `kl_div(log_softmax(student / T), softmax(teacher / T))`",
+        line=r"kl_div|KLDivLoss|log\(",
+    ),
+    "logits-for-logs": Cause(
+        "`kl_div` wants log-probabilities first, and got logits",
+        "use `log_softmax(student_logits / T)` as the first argument",
+        line=r"kl_div|KLDivLoss",
+    ),
+    "probabilities-as-log-target": Cause(
+        "`log_target=True` says that the second argument is a logarithm, but it is a probability",
+        "use `log_softmax(teacher_logits / T)` as the second argument, or leave out `log_target=True`",
+        line=r"log_target",
+    ),
+    "times-temperature": Cause(
+        "the logits are multiplied by T instead of divided, or the factor is a higher power of T than T²",
+        "divide the logits by `temperature`, and multiply the teacher's term by `temperature ** 2`",
+        line=r"\*\s*(T|temperature|temp|tau)\b",
+    ),
     "probabilities-for-logs": Cause(
         "`kl_div` wants log-probabilities first, and got probabilities",
         "use `log_softmax(student_logits / T)` as the first argument",

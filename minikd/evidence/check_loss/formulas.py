@@ -69,6 +69,22 @@ def log_as_target(z: Floats, v: Floats, T: float) -> Floats:
     return log_softmax_backward(-log_softmax(v, T) * (T * T / len(z)), log_softmax(z, T), T)
 
 
+def probabilities_as_log_target(z: Floats, v: Floats, T: float) -> Floats:
+    """Return the gradient of T²/N Σ t (log t - log q) with t = exp(p) instead of t = p."""
+    return log_softmax_backward(-np.exp(softmax(v, T)) * (T * T / len(z)), log_softmax(z, T), T)
+
+
+def swapped_cross_entropy(z: Floats, v: Floats, T: float) -> Floats:
+    """Return the gradient of -T²/N Σ q log p."""
+    return softmax_backward(-log_softmax(v, T) * (T * T / len(z)), softmax(z, T), T)
+
+
+def logits_for_logs(z: Floats, v: Floats, T: float) -> Floats:
+    """Return the gradient of T²/N Σ p (log p - z/T)."""
+    gradient: Floats = -softmax(v, T) * (T / len(z))
+    return gradient
+
+
 def over_the_batch(z: Floats, v: Floats, T: float) -> Floats:
     """Return the gradient if softmax is over the samples."""
     rows: Floats = toward(z.T / T, softmax(v.T, T), T).T * (z.shape[1] / len(z))
@@ -99,18 +115,42 @@ def plain_logit_matching(z: Floats, v: Floats, T: float) -> Floats:
     return gap
 
 
+def teachers_class(z: Floats, v: Floats, T: float) -> Floats:
+    """Return the gradient of the cross-entropy with the teacher's class as the label (Touvron et al. 2021)."""
+    return cross_entropy_at(z, v.argmax(1), 1.0)
+
+
+def one_hot(labels: Ints, classes: int) -> Floats:
+    """Return the one-hot rows of the labels, (N, K)."""
+    rows: Floats = (labels[:, None] == np.arange(classes)).astype(np.float64)
+    return rows
+
+
+def cross_entropy_at(z: Floats, y: Ints, T: float) -> Floats:
+    """Return the gradient of CE(z/T, y), times T: (q - y)/N with q = softmax(z/T)."""
+    gradient: Floats = (softmax(z, T) - one_hot(y, z.shape[1])) / len(z)
+    return gradient
+
+
+HARD_TEACHER = Formula("CE(student, the teacher's class)", "", teachers_class)
+"""Hard distillation. Its gradient is not 0 where the student equals the teacher."""
+
 RIGHT = (
     Formula("KL(teacher ‖ student)", "", lambda z, v, T: kl_divergence(z, v, T)[1]),
     Formula("Jensen-Shannon divergence", "", lambda z, v, T: jensen_shannon(z, v, T)[1]),
     Formula("squared difference of the logits", "", plain_logit_matching),
     Formula("squared difference of the centred logits", "", lambda z, v, T: logit_matching(z, v)[1]),
     Formula("squared difference of the probabilities", "", probability_matching),
+    HARD_TEACHER,
 )
 
 WRONG = (
     Formula("KL(student ‖ teacher)", "swapped-arguments", lambda z, v, T: reverse_kl(z, v, T)[1]),
+    Formula("-Σ q log p, with the student's q and the teacher's p", "swapped-arguments", swapped_cross_entropy),
     Formula("-Σ p q", "probabilities-for-logs", probabilities_for_logs),
     Formula("KL with log p as the target", "log-as-target", log_as_target),
+    Formula("KL with exp(p) as the target", "probabilities-as-log-target", probabilities_as_log_target),
+    Formula("-Σ p z, the student's logits without softmax", "logits-for-logs", logits_for_logs),
     Formula("KL over the batch", "wrong-axis", over_the_batch),
     Formula("KL over batch and classes", "wrong-axis", over_everything),
     Formula("KL, the student's softmax over the batch", "wrong-axis", student_over_the_batch),
@@ -130,18 +170,6 @@ WRONG = (
         )
     ),
 )
-
-
-def one_hot(labels: Ints, classes: int) -> Floats:
-    """Return the one-hot rows of the labels, (N, K)."""
-    rows: Floats = (labels[:, None] == np.arange(classes)).astype(np.float64)
-    return rows
-
-
-def cross_entropy_at(z: Floats, y: Ints, T: float) -> Floats:
-    """Return the gradient of CE(z/T, y), times T: (q - y)/N with q = softmax(z/T)."""
-    gradient: Floats = (softmax(z, T) - one_hot(y, z.shape[1])) / len(z)
-    return gradient
 
 
 def cross_entropy_of_softmax(z: Floats, y: Ints, T: float) -> Floats:

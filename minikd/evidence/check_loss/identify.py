@@ -15,11 +15,11 @@ import numpy as np
 
 from minikd.errors import MinikdError
 from minikd.evidence.check_loss.formulas import HARD, RIGHT, WRONG, Formula, HardFormula, smoothing
-from minikd.evidence.check_loss.subject import ExaminedLoss, LossInputs
+from minikd.evidence.check_loss.subject import CallError, ExaminedLoss, LossInputs
 from minikd.typing import Floats
 
-LEFT_OVER = 1e-5
-"""The largest residual, as a share of the gradient's norm. Numeric gradients are accurate to 1e-8."""
+NO_WEIGHT = 1e-5
+"""Weights below this are 0."""
 
 TEMPERATURES = (1.0, *np.arange(1.5, 20.5, 0.5), 25.0, 30.0, 40.0, 50.0, 100.0)
 """The temperatures that are tried if the loss does not take its temperature as an argument."""
@@ -64,8 +64,9 @@ def gradient_of(subject: ExaminedLoss, point: LossInputs) -> Floats:
     return numeric_gradient(subject, point) if answer.student is None else answer.student
 
 
-def numeric_gradient(subject: ExaminedLoss, point: LossInputs, step: float = 1e-5) -> Floats:
+def numeric_gradient(subject: ExaminedLoss, point: LossInputs) -> Floats:
     """Return (L(z + h) - L(z - h)) / 2h for each element of the student's logits."""
+    step = subject.step
     gradient: Floats = np.zeros_like(point.student)
     for index in np.ndindex(*point.student.shape):
         ends = []
@@ -87,16 +88,19 @@ def identify(subject: ExaminedLoss, setting: Setting) -> Found | None:
     for temperature in (setting.temperature,) if subject.has("temperature") else TEMPERATURES:
         for soft, hard in candidates(subject):
             found, left = fitted(wanted, [point._replace(temperature=temperature) for point in at], soft, hard)
-            if left <= LEFT_OVER * length:
+            if left <= subject.tolerance * length:
                 return found
     return None
 
 
 def candidates(subject: ExaminedLoss) -> list[tuple[Formula | None, HardFormula | None]]:
-    """Return the pairs of terms that may be the loss: first those without a bug, then those with few bugs."""
+    """Return the pairs of terms that may be the loss: those with fewer bugs first, and one term before two.
+
+    Two terms also fit a loss of one term; the weight of the other is then only noise.
+    """
     hards = (None, *HARD) if subject.has("labels") else (None,)
     pairs = [(soft, hard) for soft in (*RIGHT, *WRONG, None) for hard in hards if soft or hard]
-    return sorted(pairs, key=lambda pair: sum(bool(term and term.cause) for term in pair) + 0.5 * pair.count(None))
+    return sorted(pairs, key=lambda pair: (sum(bool(term and term.cause) for term in pair), -pair.count(None)))
 
 
 def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: HardFormula | None) -> tuple[Found, float]:
@@ -114,7 +118,7 @@ def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: Har
     left = float(np.linalg.norm(basis @ solution - wanted))  # (P·N·K,) = (P·N·K, terms) @ (terms,)
     weights = dict(zip(columns, map(float, solution), strict=True))
     hard_weight, smooth = weights.get("hard", 0.0), weights.get("smoothing", 0.0)
-    share = smooth / (hard_weight + smooth) if abs(hard_weight + smooth) > LEFT_OVER else 0.0
+    share = smooth / (hard_weight + smooth) if abs(hard_weight + smooth) > NO_WEIGHT else 0.0
     return Found(soft, hard, weights.get("soft", 0.0), hard_weight + smooth, share, at[0].temperature), left
 
 
@@ -152,8 +156,8 @@ def refit(subject: ExaminedLoss, setting: Setting, base: Found) -> Found | None:
     at = [point._replace(temperature=setting.temperature) for point in points(setting)]
     try:
         wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])
-    except MinikdError:
+    except (CallError, MinikdError):  # for example, the loss takes only 10 classes
         return None
     own = setting.temperature if subject.has("temperature") else base.temperature
     found, left = fitted(wanted, [point._replace(temperature=own) for point in at], base.soft, base.hard)
-    return found if left <= 1e-3 * float(np.linalg.norm(wanted)) else None
+    return found if left <= max(1e-3, subject.tolerance) * float(np.linalg.norm(wanted)) else None

@@ -1,12 +1,15 @@
 """The verdict on a loss: a row for each check, with the usual cause of each finding."""
 
+import math
+import time
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from minikd.console.notices import notice
 from minikd.evidence.check_loss import checks
-from minikd.evidence.check_loss.formulas import RIGHT
+from minikd.evidence.check_loss.formulas import HARD_TEACHER, RIGHT
 from minikd.evidence.check_loss.identify import Found, Powers, Setting, identify, points, powers, refit
 from minikd.evidence.check_loss.subject import CallError, ExaminedLoss
 
@@ -15,6 +18,10 @@ OK, WRONG, NOTE, OUT = "ok", "WRONG", "note", "–"
 
 SAME = 1e-3
 """Weights with a smaller relative difference count as equal."""
+
+
+CALLS = 2_000
+"""About how often a loss without autograd is called."""
 
 
 class LossCheck(NamedTuple):
@@ -48,22 +55,52 @@ class Verdict:
 def judge_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
     """Run every check on a loss. An error in the loss is a finding. Raises ConfigError if the checks cannot run."""
     try:
-        checks.runs(subject)
+        subject, setting = checks.runnable(subject)
+        if first := first_row(subject, setting):
+            return Verdict(subject, (first,))
+        tell_if_slow(subject, setting)
+        subject = checks.with_precision(subject, setting)
+        if found := checks.depends_on_the_student(subject, setting):
+            return Verdict(subject, (LossCheck("gradient", WRONG, found, "constant"),))
+        return Verdict(subject, tuple(all_rows(subject, setting, wish)))
     except CallError as error:
-        shape = "loss of shape" in str(error)
-        return Verdict(subject, (LossCheck("it can be called", WRONG, str(error), "per-sample" if shape else ""),))
-    setting = Setting()
+        said = str(error)
+        cause = "per-sample" if "loss of shape" in said else "device" if "cuda" in said.lower() else ""
+        return Verdict(subject, (LossCheck("it can be called", WRONG, said, cause),))
+
+
+def first_row(subject: ExaminedLoss, setting: Setting) -> LossCheck | None:
+    """Return the row of a finding after which no other check says anything; None if there is no such finding."""
+    if found := checks.same_twice(subject, setting):
+        return LossCheck("same loss twice", WRONG, found, "random")
     if found := checks.has_gradient(subject, setting):
-        return Verdict(subject, (LossCheck("gradient", WRONG, found, "no-gradient"),))
-    formula = identify(subject, setting)
+        return LossCheck("gradient", WRONG, found, "no-gradient")
     if found := checks.finite_value(subject, setting):
-        cause = formula.soft.cause if formula and formula.soft else ""
-        return Verdict(subject, (LossCheck("value", WRONG, found, cause),))
+        formula = identify(subject, setting)
+        return LossCheck("value", WRONG, found, formula.soft.cause if formula and formula.soft else "not-finite")
+    return None
+
+
+def tell_if_slow(subject: ExaminedLoss, setting: Setting) -> None:
+    """Give a notice before checks that take more than about a minute, as numeric gradients of a slow loss do."""
+    start = time.perf_counter()
+    by_autograd = subject(points(setting)[0]).student is not None
+    seconds = time.perf_counter() - start
+    if not by_autograd and seconds * CALLS > 60:
+        notice(
+            f"one call takes {seconds:.2g} s, and the checks need about {CALLS:,}: {seconds * CALLS / 60:.0f} minutes"
+        )
+
+
+def all_rows(subject: ExaminedLoss, setting: Setting, wish: Wish) -> list[LossCheck]:
+    """Return the rows of all checks, for a loss that has a value and a gradient."""
+    formula = identify(subject, setting)
     growth = growth_with_alpha(subject, setting, formula)
     teacher_alone = 0.0 if growth < 0 or (growth == 0 and wish.alpha_of_labels) else 1.0
     is_kl = formula is not None and formula.soft is RIGHT[0]
-    rows = [
-        judged("gradient against numeric", checks.against_numeric(subject, setting), "gradient"),
+    return [
+        judged("inputs unchanged", checks.inputs_unchanged(subject, setting), "changes-inputs"),
+        judged("gradient against numeric", *checks.against_numeric(subject, setting)),
         *of_the_formula(subject, setting, formula, growth, wish),
         judged("each sample alone", checks.each_sample_alone(subject, setting), "wrong-axis"),
         *of_what_must_hold(subject, setting, formula),
@@ -73,7 +110,6 @@ def judge_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: 
         judged("half precision", checks.half_precision(subject, setting), "half"),
         teacher_row(subject, setting),
     ]
-    return Verdict(subject, tuple(rows))
 
 
 def judged(check: str, found: str | None, cause: str) -> LossCheck:
@@ -92,22 +128,22 @@ def of_the_formula(
             LossCheck("formula", NOTE, "none of the known ones; what must hold for every loss is checked below"),
             judged("mean over the batch", checks.mean_over_the_batch(subject, setting), "sum"),
         ]
-    rows = [formula_row(formula, wish)]
+    rows = [formula_row(formula, wish, setting)]
     if rows[0].status == WRONG:
         return rows
     soft, hard = powers(subject, setting, formula)
     rows.append(batch_row(formula, soft, hard))
     if formula.soft and formula.soft.name.startswith(("KL", "Jensen")):
-        rows += [classes_row(formula, soft, subject), temperature_row(formula, soft, hard, subject)]
+        rows += [classes_row(formula, soft, setting), temperature_row(formula, soft, hard, subject)]
     if subject.has("alpha") and formula.soft and formula.hard:
         rows.append(alpha_row(setting, formula, growth, wish))
     if formula.hard:
-        rows.append(smoothing_row(formula))
+        rows.append(smoothing_row(formula, max(SAME, subject.tolerance)))
     return rows
 
 
-def formula_row(formula: Found, wish: Wish) -> LossCheck:
-    """Name the formula. A wrong formula is a finding."""
+def formula_row(formula: Found, wish: Wish, setting: Setting) -> LossCheck:
+    """Name the formula. A wrong formula, a wrong sign and a wrong base of the logarithm are findings."""
     terms = [term for term in (formula.soft, formula.hard) if term]
     named = " + ".join(term.name for term in terms)
     wrong = [term for term in terms if term.cause and not (term.cause == "swapped-arguments" and wish.reverse_kl)]
@@ -115,6 +151,11 @@ def formula_row(formula: Found, wish: Wish) -> LossCheck:
         return LossCheck("formula", WRONG, f"it is {named}", wrong[0].cause)
     if formula.soft is None:
         return LossCheck("formula", WRONG, f"it is {named}: the teacher has no say", "")
+    if min(formula.soft_weight, formula.hard_weight) < -SAME:
+        return LossCheck("formula", WRONG, f"it is {named}, with the wrong sign", "sign")
+    in_bits = (one / math.log(2) for one in (1.0, setting.alpha, 1 - setting.alpha))
+    if any(abs(formula.soft_weight - one) < SAME for one in in_bits):
+        return LossCheck("formula", WRONG, f"it is {named} with logarithms of base 2", "log2")
     return LossCheck("formula", OK, named)
 
 
@@ -128,11 +169,16 @@ def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
     return LossCheck("mean over the batch", OK, "")
 
 
-def classes_row(formula: Found, soft: Powers, subject: ExaminedLoss) -> LossCheck:
+def classes_row(formula: Found, soft: Powers, setting: Setting) -> LossCheck:
     """Check how the teacher's term grows with the number of classes."""
-    if soft.classes is None or abs(soft.classes) < 0.05:
+    if soft.classes is None:
+        of_mean = any(abs(formula.soft_weight * setting.classes - one) < SAME for one in (1.0, setting.alpha))
+        if not of_mean:
+            note = f"not checked with other than {setting.classes} classes: it does not run there"
+            return LossCheck("sum over the classes", NOTE, note)
+    elif abs(soft.classes) < 0.05:
         return LossCheck("sum over the classes", OK, "")
-    if abs(soft.classes + 1) < 0.05:
+    if soft.classes is None or abs(soft.classes + 1) < 0.05:
         return LossCheck(
             "sum over the classes",
             WRONG,
@@ -166,8 +212,8 @@ def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | 
     other = refit(subject, replace(setting, alpha=1 - setting.alpha), formula) if formula else None
     if formula is None or other is None:
         return 0.0
-    slope = (formula.soft_weight - other.soft_weight) / (2 * setting.alpha - 1)
-    return slope if abs(slope) > SAME else 0.0
+    slope = (abs(formula.soft_weight) - abs(other.soft_weight)) / (2 * setting.alpha - 1)
+    return slope if abs(slope) > max(SAME, 4 * subject.tolerance) else 0.0
 
 
 def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> LossCheck:
@@ -181,10 +227,10 @@ def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> Lo
     return LossCheck("alpha", WRONG, text, "alpha-swapped")
 
 
-def smoothing_row(formula: Found) -> LossCheck:
+def smoothing_row(formula: Found, least: float) -> LossCheck:
     """Check label smoothing. Applied twice, ε becomes 1 - (1 - ε)²."""
     found = formula.smoothing
-    if abs(found) < SAME:
+    if abs(found) < least:
         return LossCheck("label smoothing", OUT, "")
     for once in (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3):
         if abs(found - (1 - (1 - once) ** 2)) < 1e-4:
@@ -198,13 +244,14 @@ def of_what_must_hold(subject: ExaminedLoss, setting: Setting, formula: Found | 
     of_logits = (
         formula is not None and formula.soft is not None and formula.soft.name == "squared difference of the logits"
     )
+    of_its_class = formula is not None and formula.soft is HARD_TEACHER
     shift = None if of_logits else checks.constant_in_each_row(subject, setting)
     rows = [
         judged("constant in each row", shift, ""),
-        judged("zero at the teacher", checks.zero_at_the_teacher(subject, setting), ""),
+        judged("zero at the teacher", None if of_its_class else checks.zero_at_the_teacher(subject, setting), ""),
     ]
     if formula is None:
-        rows.append(judged("high temperature", checks.high_temperature(subject, setting), "no-t-squared"))
+        rows.append(judged("high temperature", *checks.high_temperature(subject, setting)))
     return rows
 
 

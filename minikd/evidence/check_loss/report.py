@@ -9,7 +9,10 @@ def text(verdict: Verdict) -> str:
     """Return the whole report."""
     subject = verdict.subject
     framework = "PyTorch" if subject.uses_torch else "NumPy"
-    taken = ", ".join(f"{name} as the {role}" if name != role else name for role, name in subject.arguments.items())
+    meant = {role: "one-hot labels" if role == "labels" and subject.one_hot else role for role in subject.arguments}
+    taken = ", ".join(
+        name if name == meant[role] else f"{name} as the {meant[role]}" for role, name in subject.arguments.items()
+    )
     parts = [
         paragraph(f"{subject.name}: a loss of {framework}, treated as a function of {taken}."),
         table(verdict.rows),
@@ -33,7 +36,7 @@ def table(rows: tuple[LossCheck, ...]) -> str:
 
 def finding(verdict: Verdict, row: LossCheck) -> str:
     """Return the usual cause of a finding, its line in the source, its fix, and what it cost in trainings."""
-    lines = [paragraph(f"{row.check}: {row.found}.")]
+    lines = [paragraph(f"{row.check}: {row.found.rstrip('.')}.")]
     if row.cause:
         cause = CAUSES[row.cause]
         lines.append(paragraph(f"Usual cause: {cause.usual}.", 2))

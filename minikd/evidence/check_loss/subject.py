@@ -4,8 +4,10 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from io import StringIO
 from typing import NamedTuple
 
 import numpy as np
@@ -41,13 +43,14 @@ class LossOutputs(NamedTuple):
     """The outputs of a loss, in float64. Gradients are None if there are none.
 
     value: the loss. returned: the gradient that it returns with its value. student, teacher: PyTorch's gradients with
-    respect to both networks' logits.
+    respect to both networks' logits. changed: the roles of the inputs that the function changed in place.
     """
 
     value: float
     returned: Floats | None = None
     student: Floats | None = None
     teacher: Floats | None = None
+    changed: tuple[str, ...] = ()
 
 
 class CallError(Exception):
@@ -56,7 +59,11 @@ class CallError(Exception):
 
 @dataclass(frozen=True)
 class ExaminedLoss:
-    """A user's loss. arguments: the parameter's name for each role that the function has."""
+    """A user's loss. arguments: the parameter's name for each role that the function has.
+
+    positional: the parameters that have no keyword. one_hot: it wants the labels as one-hot rows (N, K), not as class
+    numbers. step, tolerance: of numeric gradients and of comparisons; larger if it computes in float32 or less.
+    """
 
     name: str
     function: Callable[..., object]
@@ -64,49 +71,65 @@ class ExaminedLoss:
     uses_torch: bool
     source: tuple[str, ...] = ()
     first_line: int = 1
+    positional: tuple[str, ...] = ()
+    one_hot: bool = False
+    step: float = 1e-5
+    tolerance: float = 1e-5
 
     def __call__(self, point: LossInputs, dtype: str = "float64") -> LossOutputs:
         """Return the loss's outputs at a point. Raises CallError."""
         ask = self._ask_torch if self.uses_torch else self._ask_numpy
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the verdict reports what the library warns about
+            # It is called hundreds of times. The verdict reports what the library warns about.
+            with warnings.catch_warnings(), redirect_stdout(StringIO()):
+                warnings.simplefilter("ignore")
                 return ask(point, dtype)
         except CallError:
             raise
-        except Exception as error:
-            raise CallError(f"it raised {raised(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise CallError(f"for logits of shape {point.student.shape} it raised {raised(error)}") from error
 
     def has(self, role: str) -> bool:
         """Return True if the function takes an argument of this role."""
         return role in self.arguments
 
-    def _bound(self, values: Mapping[str, object]) -> dict[str, object]:
-        return {parameter: values[role] for role, parameter in self.arguments.items()}
+    def _called(self, values: Mapping[str, object]) -> object:
+        named = {parameter: values[role] for role, parameter in self.arguments.items()}
+        unnamed = [named.pop(one) for one in self.positional]
+        return self.function(*unnamed, **named)
+
+    def _arrays(self, point: LossInputs) -> dict[str, Array]:
+        arrays: dict[str, Array] = {"student": point.student, "teacher": point.teacher}
+        if point.labels is not None:
+            arrays["labels"] = np.eye(point.student.shape[1])[point.labels] if self.one_hot else point.labels
+        return arrays
 
     def _ask_numpy(self, point: LossInputs, dtype: str) -> LossOutputs:
-        arrays = {"student": point.student.astype(dtype), "teacher": point.teacher.astype(dtype)}
+        before = self._arrays(point)
+        before |= {role: before[role].astype(dtype) for role in ROLES[:2]}
+        given = {role: value.copy() for role, value in before.items()}
         with np.errstate(all="ignore"):
-            found = self.function(**self._bound({**point._asdict(), **arrays}))
-        value, gradient = _parts(found)
-        return LossOutputs(_scalar(np.asarray(value)), _like(gradient, point.student))
+            value, gradient = _parts(self._called({**point._asdict(), **given}))
+        changed = tuple(role for role, old in before.items() if not np.array_equal(given[role], old))
+        return LossOutputs(_scalar(value), _like(gradient, point.student), changed=changed)
 
     def _ask_torch(self, point: LossInputs, dtype: str) -> LossOutputs:
         torch = import_module("torch")
-        student, teacher = (
-            torch.tensor(value, dtype=getattr(torch, dtype), requires_grad=True)
-            for value in (point.student, point.teacher)
-        )
-        labels = None if point.labels is None else torch.tensor(point.labels)
-        given = {**point._asdict(), "student": student, "teacher": teacher, "labels": labels}
-        value, returned = _parts(self.function(**self._bound(given)))
-        loss = torch.as_tensor(value)
-        if loss.requires_grad and loss.numel() == 1:
-            loss.backward()
-        by_autograd = [None if one.grad is None else one.grad.double().numpy() for one in (student, teacher)]
-        if hasattr(returned, "detach"):
-            returned = returned.detach().double().numpy()
-        return LossOutputs(_scalar(loss.detach().double().numpy()), _like(returned, point.student), *by_autograd)
+        before = {role: torch.tensor(value) for role, value in self._arrays(point).items()}
+        before |= {role: before[role].to(getattr(torch, dtype)).requires_grad_() for role in ROLES[:2]}
+        # As in a training, the logits are not leaves of the graph, so a loss can change them in place.
+        given = {role: value.clone() for role, value in before.items()}
+        value, returned = _parts(self._called({**point._asdict(), **given}))
+        changed = tuple(role for role, old in before.items() if not torch.equal(given[role], old))
+        loss = torch.as_tensor(value) if hasattr(value, "backward") else None
+        if returned is None and loss is not None and loss.requires_grad and loss.numel() == 1:
+            try:
+                loss.backward()
+            except RuntimeError as error:
+                raise CallError(f"PyTorch cannot compute its gradient: {error}") from error
+        gradients = (before[role].grad for role in ROLES[:2])
+        dz, dv = (None if one is None else one.double().numpy() for one in gradients)
+        return LossOutputs(_scalar(value), _like(returned, point.student), dz, dv, changed)
 
 
 def _parts(found: object) -> tuple[object, object]:
@@ -118,23 +141,43 @@ def _parts(found: object) -> tuple[object, object]:
     raise CallError(f"it returned {len(found)} values; return the loss, or the loss and its gradient")
 
 
-def _scalar(value: Array) -> float:
-    if value.size != 1:
+def _scalar(value: object) -> float:
+    found = _array(value)
+    if found is None:
+        raise CallError(f"it returned {value if value is None else type(value).__name__}, but a loss is one number")
+    if found.size != 1:
         raise CallError(
-            f"it returned a loss of shape {value.shape}, one value for each sample or class; sum over the classes "
-            "and take "
-            "the mean over the batch"
+            f"it returned a loss of shape {found.shape}, one value for each sample or class; sum over the classes "
+            "and take the mean over the batch"
         )
-    return float(value.reshape(()))
+    return float(found.reshape(()))
+
+
+def _array(value: object) -> Floats | None:
+    """Return a number, an array or a tensor as float64; None if it is something else."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().double().numpy()
+    try:
+        found = np.asarray(value)
+        return None if found.dtype.kind not in "iuf" else found.astype(np.float64)
+    except ValueError:  # rows of different lengths
+        return None
 
 
 def _like(gradient: object, student: Floats) -> Floats | None:
     """Return the gradient as float64. It must have the shape of the student's logits."""
     if gradient is None:
         return None
-    found: Floats = np.asarray(gradient, np.float64)
+    found = _array(gradient)
+    if found is None:
+        raise CallError(
+            f"its second value is a {type(gradient).__name__}; return the loss, or the loss and its gradient"
+        )
     if found.shape != student.shape:
-        raise CallError(f"its gradient has shape {found.shape}, but the student's logits have {student.shape}")
+        raise CallError(
+            f"its gradient has shape {found.shape}, but the student's logits have {student.shape}; return the loss, or "
+            "the loss and its gradient"
+        )
     return found
 
 
@@ -146,7 +189,13 @@ def subject_of(spec: str) -> ExaminedLoss:
     found = find(spec, LOSS)
     thing = made(found.thing, found.where)
     lines, first = source_of(found.thing)
-    return ExaminedLoss(found.where, thing, arguments_of(thing, found.name), uses_torch(found.names), lines, first)
+    arguments = arguments_of(thing, found.name)
+    unnamed = tuple(
+        one.name
+        for one in parameters_of(thing, found.name)
+        if one.kind is one.POSITIONAL_ONLY and one.name in arguments.values()
+    )
+    return ExaminedLoss(found.where, thing, arguments, uses_torch(found.names), lines, first, unnamed)
 
 
 def _is_function(key: str, value: object, names: Mapping[str, object]) -> bool:
@@ -190,21 +239,35 @@ def source_of(thing: object) -> tuple[tuple[str, ...], int]:
     return tuple(line.rstrip("\n") for line in lines), first
 
 
+def parameters_of(function: Callable[..., object], name: str) -> list[inspect.Parameter]:
+    """Return the parameters of a function, or of a module's forward pass, without *args and **kwargs.
+
+    Raises ConfigError if the function does not tell them.
+    """
+    call = function.forward if hasattr(function, "forward") else function
+    try:
+        parameters = list(inspect.signature(call).parameters.values())
+    except ValueError as error:
+        if not hasattr(call, "schema"):
+            raise ConfigError(f"{name} does not tell its parameters; call it in a function of your own") from error
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD  # a function of torch.jit.script; its defaults are not needed
+        parameters = [inspect.Parameter(one.name, kind) for one in call.schema.arguments]
+    return [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+
+
 def arguments_of(function: Callable[..., object], name: str) -> dict[str, str]:
     """Return the parameter of each role: by common names, then the other required parameters in order.
 
     Raises ConfigError if a required parameter is left over, or a network's logits are missing.
     """
-    call = function.forward if hasattr(function, "forward") else function
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    parameters = [one for one in inspect.signature(call).parameters.values() if one.kind in kinds]
+    parameters = parameters_of(function, name)
     found: dict[str, str] = {}
     for role in ROLES:
         fitting = [
             one.name for one in parameters if re.fullmatch(NAMES[role], one.name) and one.name not in found.values()
         ]
         if fitting:
-            found[role] = fitting[0]
+            found[role] = max(fitting, key=len)  # (y, teacher_scores, labels): y is not the labels
     for one in parameters:
         open_roles = [role for role in ROLES if role not in found]
         if one.name not in found.values() and one.default is one.empty:

@@ -72,14 +72,54 @@ def test_what_cannot_be_asked_is_refused_with_the_reason(run, source, name, mess
         ("return z, v, 1", "it returned 3 values"),
         ("return (z - v).sum(), z[0]", "its gradient has shape (5,), but the student's logits have (6, 5)"),
         ("return float('nan')", "the loss is nan at ordinary logits"),
-        ("return None", "it raised TypeError"),
-        ("return 'loss'", "it raised ValueError"),
+        ("return None", "it returned None, but a loss is one number"),
+        ("return 'loss'", "it returned str, but a loss is one number"),
+        ("return {'kl': 1.0}", "it returned dict, but a loss is one number"),
+        ("return 1.0, {'kl': 1.0}", "its second value is a dict; return the loss, or the loss and its gradient"),
+        ("return [[1.0], 2.0], z", "it returned list, but a loss is one number"),
+        ("raise SystemExit(3)", "it raised SystemExit: 3"),
+        ("return kd_loss(z, v)", "it raised RecursionError"),
+        ("assert len(z) == 6; return (z * (z[0] > 99)).sum()", "the loss does not change with the student's logits"),
+        ("assert abs(z).max() < 9; return -(z * v).sum()", "for logits of shape (6, 5) it raised AssertionError"),
     ],
 )
 def test_a_loss_that_cannot_be_used_is_a_finding(run, body, message):
     status, out, _ = run(f"def kd_loss(z, v):\n    {body}")
     assert status == 1
     assert message in " ".join(out.split())
+
+
+def test_what_a_loss_prints_is_not_in_the_report(run):
+    status, out, _ = run(NUMPY + RIGHT["prints"], ":kd_loss", "--json")
+    assert status == 0
+    assert json.loads(out)["ok"]
+
+
+def test_the_report_says_if_the_labels_are_one_hot(run):
+    assert "labels as the one-hot labels" in " ".join(run(NUMPY + RIGHT["one-hot labels"])[1].split())
+
+
+def test_a_loss_of_three_digits_is_refused(run):
+    half = RIGHT["float32 inside"].replace("np.float32", "np.float16")
+    status, _, err = run(NUMPY + half)
+    assert status == 2
+    assert "computes with about 3 digits" in err
+
+
+def test_a_slow_loss_is_told_how_long_it_takes(run):
+    slow = """
+import time
+
+calls = []
+
+def kd_loss(student, teacher):
+    calls.append(0)
+    time.sleep(0.05 if len(calls) < 9 else 0)
+    return -(softmax(teacher) * log_softmax(student)).sum(1).mean()
+"""
+    status, _, err = run(NUMPY + slow)
+    assert status == 0
+    assert "and the checks need about 2,000: 2 minutes" in err
 
 
 def test_costs_are_those_of_the_published_trainings():

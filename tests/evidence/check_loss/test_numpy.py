@@ -86,6 +86,113 @@ def kd_loss(student_logits, teacher_logits, labels, temperature):
     logp, logq = (log_softmax(others_of(z / temperature, one)) for z in (teacher_logits, student_logits))
     return temperature ** 2 * (binary + 8 * (np.exp(logp) * (logp - logq)).sum(1)).mean()
 """,
+    "a loop over samples and classes": """
+def kd_loss(student, teacher, T=4.0):
+    total = 0.0
+    for zs, zt in zip(student, teacher):
+        p, logq = softmax(zt[None] / T)[0], log_softmax(zs[None] / T)[0]
+        for k in range(len(p)):
+            total += p[k] * (np.log(p[k]) - logq[k])
+    return total * T * T / len(student)
+""",
+    "einsum, settings by keyword": """
+def kd_loss(s, t, labels, *, tau=2.0, lam=0.5):
+    p = softmax(t / tau)
+    kl = np.einsum("nk,nk->", p, np.log(p) - log_softmax(s / tau)) / s.shape[0]
+    ce = -np.einsum("nk,nk->", np.eye(s.shape[1])[labels], log_softmax(s)) / s.shape[0]
+    return lam * tau**2 * kl + (1 - lam) * ce
+""",
+    "all by keyword, the teacher first": """
+def kd_loss(*, teacher_logits, student_logits, y, temperature, alpha):
+    p = softmax(teacher_logits / temperature)
+    kl = -(p * log_softmax(student_logits / temperature)).sum(-1).mean()
+    return alpha * temperature ** 2 * kl + (1 - alpha) * cross_entropy(student_logits, y)
+""",
+    "parameters without keywords": """
+def kd_loss(s, t, /, T=2.0):
+    return -(softmax(t / T) * log_softmax(s / T)).sum(1).mean() * T * T
+""",
+    "y is the student's output, as in attention-transfer": """
+def kd_loss(y, teacher_scores, labels, T, alpha):
+    kl = -(softmax(teacher_scores / T) * log_softmax(y / T)).sum(1).mean() * T * T
+    return alpha * kl + (1 - alpha) * cross_entropy(y, labels)
+""",
+    "labels that it does not use": """
+def kd_loss(student, teacher, labels, T=2.0, alpha=1.0):
+    return -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean() * T * T
+""",
+    "one-hot labels": """
+def kd_loss(student, teacher, labels, T=2.0, alpha=0.5):
+    kl = -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean() * T * T
+    return alpha * kl - (1 - alpha) * (labels * log_softmax(student)).sum(1).mean()
+""",
+    "10 classes alone": """
+def kd_loss(student, teacher, labels, T=2.0, alpha=0.5):
+    kl = -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean() * T * T
+    return alpha * kl - (1 - alpha) * (np.eye(10)[labels] * log_softmax(student)).sum(1).mean()
+""",
+    "float32 inside": """
+def kd_loss(student, teacher, labels, T=2.0, alpha=0.5):
+    student, teacher = student.astype(np.float32), teacher.astype(np.float32)
+    kl = -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean() * T * T
+    return alpha * kl + (1 - alpha) * cross_entropy(student, labels)
+""",
+    "float32 inside, not known": """
+def kd_loss(student, teacher):
+    p, q = (softmax(z.astype(np.float32)) for z in (teacher, student))
+    return 4 * (1 - np.sqrt(p * q).sum(1)).mean()
+""",
+    "a value of float32": """
+def kd_loss(student, teacher):
+    return np.float32(-(softmax(teacher) * log_softmax(student)).sum(1).mean())
+""",
+    "the teacher's class as the label": """
+def kd_loss(student_logits, teacher_logits, labels):
+    hard = teacher_logits.argmax(1)
+    return (cross_entropy(student_logits, labels) + cross_entropy(student_logits, hard)) / 2
+""",
+    "T² as a part of alpha": """
+def kd_loss(student, teacher, labels, T=4.0, alpha=0.1):
+    weight = alpha * T * T
+    kl = -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean()
+    return weight * kl + (1 - alpha) * cross_entropy(student, labels)
+""",
+    "prints": """
+def kd_loss(student, teacher):
+    print("loss of", len(student))
+    return -(softmax(teacher) * log_softmax(student)).sum(1).mean()
+""",
+    "decorated": """
+import functools
+
+def logged(function):
+    @functools.wraps(function)
+    def call(*given, **named):
+        return function(*given, **named)
+    return call
+
+@logged
+def kd_loss(student, teacher, T=4.0):
+    return -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean() * T * T
+""",
+    "a partial function": """
+import functools
+
+def general(student, teacher, temp):
+    return -(softmax(teacher / temp) * log_softmax(student / temp)).sum(1).mean() * temp ** 2
+
+kd_loss = functools.partial(general, temp=3.0)
+""",
+    "a callable object": """
+class Loss:
+    def __init__(self, temperature=4.0):
+        self.T = temperature
+
+    def __call__(self, student, teacher):
+        return -(softmax(teacher / self.T) * log_softmax(student / self.T)).sum(1).mean() * self.T ** 2
+
+kd_loss = Loss(2.0)
+""",
 }
 
 
@@ -173,6 +280,38 @@ WRONG = {
         RIGHT["with its gradient"].replace("T * (q - p)", "(q - p)"),
         "gradient",
     ),
+    "the gradient's sign": (RIGHT["with its gradient"].replace("T * (q - p)", "T * (p - q)"), "gradient-sign"),
+    "a gradient of the sum": (RIGHT["with its gradient"].replace("(q - p) / len(q)", "(q - p)"), "gradient-sum"),
+    "the wrong sign": (with_soft("(p * logq).sum(1).mean() * T * T"), "sign"),
+    "logarithms of base 2": (with_soft("(p * (logp - logq) / np.log(2)).sum(1).mean() * T * T"), "log2"),
+    "the cross-entropy's arguments swapped": (with_soft("-(q * logp).sum(1).mean() * T * T"), "swapped-arguments"),
+    "logits for logs": (with_soft("-(p * student_logits / T).sum(1).mean() * T * T"), "logits-for-logs"),
+    "the logits times T": (
+        RIGHT["soft cross-entropy alone, which has the gradient of KL"].replace("_logits / temp", "_logits * temp"),
+        "times-temperature",
+    ),
+    "the logarithm of a logit": (with_soft("-(p * np.log(student_logits)).sum(1).mean()"), "not-finite"),
+    "the mean of 10 classes alone": (RIGHT["10 classes alone"].replace("* T * T", "* T * T / 10"), "class-mean"),
+    "no T² in float32": (RIGHT["float32 inside"].replace(" * T * T", ""), "no-t-squared"),
+    "no student": (
+        """
+def kd_loss(student_logits, teacher_logits):
+    return -(softmax(teacher_logits) * log_softmax(teacher_logits)).sum(1).mean()
+""",
+        "constant",
+    ),
+    "noise": (
+        with_soft("-(p * logq).sum(1).mean() * T * T", "logq = logq + 0.1 * np.random.randn(N, K)"),
+        "random",
+    ),
+    "inputs changed in place": (
+        """
+def kd_loss(student_logits, teacher_logits, T):
+    student_logits /= T
+    return -(softmax(teacher_logits / T) * log_softmax(student_logits)).sum(1).mean() * T * T
+""",
+        "changes-inputs",
+    ),
     "one value a sample": (
         RIGHT["soft cross-entropy alone, which has the gradient of KL"].replace(".sum() / len(p)", ".sum(1)"),
         "per-sample",
@@ -211,3 +350,19 @@ def kd_loss(student_logits, teacher_logits):
     assert verdict.ok
     found = next(row.found for row in verdict.rows if row.check == "large logits")
     assert found.startswith("in float32 the loss is nan")
+
+
+@pytest.mark.parametrize("name", ["the gradient's sign", "a gradient of the sum", "T² on one branch", "the wrong sign"])
+def test_one_bug_is_one_finding(tmp_path, name):
+    source, cause = WRONG[name]
+    assert list(wrong_rows(verdict_of(tmp_path, source)).values()) == [cause]
+
+
+def test_labels_alone_are_told(tmp_path):
+    source = """
+def kd_loss(student_logits, teacher_logits, labels):
+    return cross_entropy(student_logits, labels)
+"""
+    verdict = verdict_of(tmp_path, source)
+    assert wrong_rows(verdict) == {"formula": ""}
+    assert "the teacher has no say" in next(row.found for row in verdict.rows if row.check == "formula")

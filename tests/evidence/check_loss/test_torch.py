@@ -6,7 +6,10 @@ from minikd.cli import main
 from tests.evidence.check_loss.makers import TORCH, verdict_of, wrong_rows
 
 pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
-pytestmark = pytest.mark.numpy_only("these losses are PyTorch's")
+pytestmark = [
+    pytest.mark.numpy_only("these losses are PyTorch's"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+]
 
 RIGHT = {
     "batchmean": """
@@ -52,6 +55,46 @@ def kd_loss(student_logits, teacher_logits, labels, T=4.0, alpha=0.9):
 def kd_loss(student_logits, teacher_logits):
     return F.mse_loss(student_logits, teacher_logits)
 """,
+    "compiled by torch.jit.script": """
+@torch.jit.script
+def kd_loss(student_logits, teacher_logits, T: float):
+    logq = F.log_softmax(student_logits / T, 1)
+    return F.kl_div(logq, F.softmax(teacher_logits / T, 1), reduction="batchmean") * T * T
+""",
+    "a gradient of its own": """
+def kd_loss(student, teacher, T=3.0):
+    z = student.detach().requires_grad_()
+    loss = F.kl_div(F.log_softmax(z / T, 1), F.softmax(teacher / T, 1), reduction="batchmean") * T * T
+    return loss, torch.autograd.grad(loss, z)[0]
+""",
+    "bfloat16 inside": """
+def kd_loss(student, teacher, labels, T=2.0, alpha=0.5):
+    student, teacher = student.bfloat16(), teacher.bfloat16()
+    soft = F.kl_div(F.log_softmax(student / T, 1), F.softmax(teacher / T, 1), reduction="batchmean") * T * T
+    return alpha * soft + (1 - alpha) * F.cross_entropy(student, labels)
+""",
+    "float32 inside": """
+def kd_loss(student, teacher, T=2.0):
+    logq, p = F.log_softmax(student.float() / T, 1), F.softmax(teacher.float() / T, 1)
+    return F.kl_div(logq, p, reduction="none").sum(1).mean() * T * T
+""",
+    "labels that it does not use": """
+def kd_loss(student, teacher, labels, T=2.0):
+    return F.kl_div(F.log_softmax(student / T, 1), F.softmax(teacher / T, 1), reduction="batchmean") * T * T
+""",
+    "a loop over the samples": """
+def kd_loss(student, teacher, T=2.0):
+    total = 0
+    for z, v in zip(student, teacher):
+        total = total + F.kl_div(F.log_softmax(z / T, 0), F.softmax(v / T, 0), reduction="sum")
+    return total / len(student) * T * T
+""",
+    "PyTorch's distributions": """
+from torch.distributions import Categorical, kl_divergence
+
+def kd_loss(student, teacher, T=3.0):
+    return kl_divergence(Categorical(logits=teacher / T), Categorical(logits=student / T)).mean() * T * T
+""",
 }
 
 
@@ -73,6 +116,30 @@ WRONG = {
     ),
     "softmax for log_softmax": (BATCHMEAN.replace("F.log_softmax(", "F.softmax("), "probabilities-for-logs"),
     "log_softmax for softmax": (BATCHMEAN.replace("F.softmax(", "F.log_softmax("), "log-as-target"),
+    "a softmax for log_target": (
+        RIGHT["log_target"].replace("F.log_softmax(teacher_logits", "F.softmax(teacher_logits"),
+        "probabilities-as-log-target",
+    ),
+    "no softmax of the student": (
+        BATCHMEAN.replace("F.log_softmax(student_logits / T, dim=1)", "student_logits / T"),
+        "logits-for-logs",
+    ),
+    "no softmax at all": (
+        BATCHMEAN.replace("F.log_softmax(student_logits / T, dim=1)", "student_logits / T").replace(
+            "F.softmax(teacher_logits / T, dim=1)", "teacher_logits / T"
+        ),
+        "not-finite",
+    ),
+    "dropout": (BATCHMEAN.replace("F.log_softmax(student_logits", "F.log_softmax(F.dropout(student_logits)"), "random"),
+    "inputs changed in place": (
+        BATCHMEAN.replace("F.log_softmax(student_logits / T", "F.log_softmax(student_logits.div_(T)"),
+        "changes-inputs",
+    ),
+    "a GPU needed": (
+        BATCHMEAN.replace("F.cross_entropy(student_logits", "F.cross_entropy(cuda(student_logits)")
+        + "\ndef cuda(z):\n    raise RuntimeError('no CUDA device')\n",
+        "device",
+    ),
     "softmax of a softmax": (
         BATCHMEAN.replace("F.softmax(teacher_logits / T", "F.softmax(F.softmax(teacher_logits, 1) / T"),
         "double-softmax",
