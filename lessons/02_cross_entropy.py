@@ -96,7 +96,7 @@ def cross_entropy(z, y):
     m = z.max(axis=1, keepdims=True)  # (N, 1)
     e = np.exp(z - m)  # (N, K)
     log_sum_exp = m[:, 0] + np.log(e.sum(axis=1))  # (N,)
-    loss = (log_sum_exp - z[rows, y]).mean()  # z[rows, y]: of each row the logit of its right class
+    loss = (log_sum_exp - z[rows, y]).mean()  # z[rows, y]: the logit of the right class in each row
     dz = e / e.sum(axis=1, keepdims=True)  # p
     dz[rows, y] -= 1  # p - Y
     return loss, dz / len(z)
@@ -176,8 +176,10 @@ def long_way(z, y):
 by_jacobian = np.array([long_way(z[n], labels[n]) for n in range(N)]) / N
 lesson.close("the long way gives the same gradient", by_jacobian, dz)
 J = np.diag(p[0]) - np.outer(p[0], p[0])
-lesson.true("each row of the Jacobian sums to 0: shifts do nothing", np.abs(J.sum(axis=1)).max() < 1e-14)
-lesson.true("the Jacobian is its own mirror image", np.array_equal(J, J.T))
+lesson.true(
+    "each row of the Jacobian sums to 0: a shift of all logits changes nothing", np.abs(J.sum(axis=1)).max() < 1e-14
+)
+lesson.true("the Jacobian is symmetric", np.array_equal(J, J.T))
 sure, one = np.array([[1e4, 0.0, -1e4]]), np.array([2])  # sure of class 0, but class 2 is right
 with np.errstate(divide="ignore", invalid="ignore"):
     lesson.caught("logits of ±10,000 the long way: 0 times infinity", long_way(sure[0], 2), [1.0, 0.0, -1.0])
@@ -225,7 +227,7 @@ def clipped(z, y):
 
 lesson.caught("the 1/N is missing", p - right, dz)
 lesson.caught("softmax over the samples", (losses.softmax(z.T.copy()).T - right) / N, dz)
-lesson.caught("a clipped logarithm: the loss of a network sure and wrong", clipped(sure, one), 20_000.0)
+lesson.caught("a clipped logarithm: the loss of a network that is sure and wrong", clipped(sure, one), 20_000.0)
 nudged = np.array([[1e4, 0.0, -1e4 + 1]])  # the right logit is 1 larger: the loss must fall by 1
 lesson.caught("and it does not fall where it should fall by 1", clipped(nudged, one) - clipped(sure, one), -1.0)
 

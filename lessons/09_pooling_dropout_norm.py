@@ -55,7 +55,7 @@ def pixels(cut):
 def max_pool(x):
     """x (N, C, H, W) -> y (N, C, H/2, W/2), and the cache: the number of the winner in each window."""
     cut = windows(x)
-    winner = cut.argmax(-1)  # of several largest, the first
+    winner = cut.argmax(-1)  # the first of several equal maxima
     return cut.max(-1), winner
 
 
@@ -68,7 +68,7 @@ x = tie_free((3, 2, 6, 8), rng)
 y, winner = max_pool(x)
 dy = rng.standard_normal(y.shape)
 engine_y, engine_cache = max_pool2d(x, (2, 2), (2, 2))
-lesson.close("cut into windows and put back, an image is the same", pixels(windows(x)), x)
+lesson.close("an image cut into windows and put together again", pixels(windows(x)), x)
 lesson.close("the engine's max pooling", engine_y, y)
 lesson.close("the engine's dx", max_pool2d_backward(dy, engine_cache), max_pool_backward(dy, winner))
 report = check_function(
@@ -123,13 +123,13 @@ def shared(dy, x):
 y, winner = max_pool(images)
 dy = rng.standard_normal(y.shape)
 first = max_pool_backward(dy, winner)
-lesson.close("first: each window hands on what it got", windows(first).sum(-1), dy)
-lesson.close("shared: so does this", windows(shared(dy, images)).sum(-1), dy)
-lesson.caught("everybody gets all, where there are ties", windows(everybody(dy, images)).sum(-1), dy)
+lesson.close("first: each window passes on its whole dy", windows(first).sum(-1), dy)
+lesson.close("shared: each window passes on its whole dy", windows(shared(dy, images)).sum(-1), dy)
+lesson.caught("each tied pixel gets the whole dy", windows(everybody(dy, images)).sum(-1), dy)
 _, engine_cache = max_pool2d(images, (2, 2), (2, 2))
-lesson.close("the engine gives it to the first, ties and all", max_pool2d_backward(dy, engine_cache), first)
+lesson.close("the engine's dx, with ties: the first pixel gets dy", max_pool2d_backward(dy, engine_cache), first)
 no_ties = everybody(rng.standard_normal((3, 2, 3, 4)), x)
-print(f"without ties that bug is not seen: {(no_ties != 0).sum()} of {no_ties.size} pixels get something, one a window")
+print(f"without ties, no bug is seen: {(no_ties != 0).sum()} of {no_ties.size} pixels get a gradient, one a window")
 
 # %% [markdown]
 # The engine computes the maximum in two rounds: first along the rows of a window, then over the winners of the rows.
@@ -171,12 +171,12 @@ dy = rng.standard_normal(x.shape)
 lesson.close("y = m x", y, x * keep / (1 - rate))
 lesson.close("dx = m dy", dropout_backward(dy, cache), dy * keep / (1 - rate))
 mean = np.mean([dropout(x, rate, np.random.default_rng(seed))[0] for seed in range(200)], axis=0)
-lesson.close("the mean of many masks is x", np.linalg.norm(mean - x) / np.linalg.norm(x), 0, within=0.1)
+lesson.close("the mean output of many masks is x", np.linalg.norm(mean - x) / np.linalg.norm(x), 0, within=0.1)
 layer = nn.Dropout(rate)
 lesson.close("in evaluation the layer does nothing", layer.forward(x)[0], x)
 fresh = dropout_backward(dy, dropout(x, rate, np.random.default_rng(2))[1])
 lesson.caught("a new mask in the backward pass", fresh, dropout_backward(dy, cache))
-lesson.caught("kept activations that are not made larger: the mean is off", (x * keep).mean(0), y.mean(0))
+lesson.caught("kept activations are not scaled up: the mean is wrong", (x * keep).mean(0), y.mean(0))
 
 # %% [markdown]
 # ## Batch norm
@@ -259,7 +259,7 @@ lesson.close("a shifted batch gives the same", batch_norm(x + 100, gamma, beta)[
 
 # %%
 ones = np.ones_like(dy)
-lesson.caught("mean and deviation taken for constants", gamma * cache[1] * dy, dx)
+lesson.caught("mean and deviation treated as constants", gamma * cache[1] * dy, dx)
 lesson.caught("the part along x̂ forgotten", cache[1] * (gamma * dy - (gamma * dy).mean(0)), dx)
 right, forgotten = batch_norm_backward(ones, cache)[0], cache[1] * (gamma * ones - (gamma * ones).mean(0))
 lesson.close("with dy = 1, the right dx is 0", right, np.zeros_like(dx), within=1e-12)
@@ -280,9 +280,13 @@ for _ in range(200):
     norm.update_state(cache)  # the running averages move a tenth of the way
 image = np.full((1, 5), 4, np.float32)
 crowd = np.concatenate([image, 50 * rng.standard_normal((7, 5), np.float32)])
-lesson.close("evaluation: (4 - 3)/2 is about a half, whoever stands by", norm.forward(image)[0], 0.5, within=0.3)
-lesson.close("alone and in a crowd, an image is answered alike", norm.forward(crowd)[0][0], norm.forward(image)[0][0])
-lesson.caught("in training mode it is not", norm.forward(crowd, training=True)[0][0], norm.forward(image)[0][0])
+lesson.close("evaluation: (4 - 3)/2 is about a half", norm.forward(image)[0], 0.5, within=0.3)
+lesson.close(
+    "alone and in a batch, an image gets the same output", norm.forward(crowd)[0][0], norm.forward(image)[0][0]
+)
+lesson.caught(
+    "in training mode, it gets another output", norm.forward(crowd, training=True)[0][0], norm.forward(image)[0][0]
+)
 
 # %%
 sevens = np.flatnonzero(digits.train_labels[:1000] == 7)[:1]

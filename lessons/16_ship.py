@@ -66,7 +66,7 @@ lesson.true(
 )
 lesson.true("its multiply-adds", student.macs(shape) == 128 * 784 + 10 * 128, f"{student.macs(shape):,}")
 print(f"the teacher: {teacher.size:,} numbers, {teacher.macs(shape):,} multiply-adds")
-lesson.true("it computes 40 times less than the teacher", teacher.macs(shape) > 40 * student.macs(shape))
+lesson.true("it needs 40 times fewer multiply-adds than the teacher", teacher.macs(shape) > 40 * student.macs(shape))
 
 # %% [markdown]
 # ## A predictor in a dozen lines
@@ -128,7 +128,7 @@ lesson.close("its logits are the engine's, up to the order of a sum", found, log
 # %%
 half = w0.astype(np.float16).astype(np.float32)
 bound = np.maximum(2.0**-11 * np.abs(w0), 2.0**-25)
-lesson.true("float16 is as near as its bound says", (np.abs(half - w0) <= bound).all())
+lesson.true("the error of float16 is within its bound", (np.abs(half - w0) <= bound).all())
 
 
 def answers(x, first, second):
@@ -140,10 +140,10 @@ def answers(x, first, second):
 half1 = w1.astype(np.float16).astype(np.float32)
 logits16 = answers(x, half, half1)
 same = agreement(logits16, logits)
-lesson.true("float16 answers as float32 does", same >= lesson.pick(full=0.999, quick=0.995), f"{same:.2%}")
+lesson.true("float16 gives the same answers as float32", same >= lesson.pick(full=0.999, quick=0.995), f"{same:.2%}")
 found = ship("student_float16", w0=w0.astype(np.float16), w1=w1.astype(np.float16))
 lesson.close("half the file, the same logits", found, logits16, within=1e-4)
-lesson.true("it is little more than half", shipped["student_float16"] < 0.52 * shipped["student"])
+lesson.true("its size is little more than half", shipped["student_float16"] < 0.52 * shipped["student"])
 
 # %% [markdown]
 # ## A quarter: int8
@@ -183,7 +183,7 @@ q, s = quantised(w0)
 lesson.true("rounding is off by at most scale/2", (np.abs(q * s - w0) <= s * 0.5001).all())
 few = x[:500].reshape(len(x[:500]), -1)
 exact = few @ w0.T  # (N, O) = (N, C) @ (C, O)
-lesson.close("the product of whole numbers is near", product(few, w0), exact, within=0.05)
+lesson.close("the product of whole numbers is close to the exact one", product(few, w0), exact, within=0.05)
 lesson.caught("whole numbers added up in int8", product(few, w0, np.int8), exact, beyond=0.1)
 cut, rounded = (np.abs(how(w0 / s) * s - w0).max() for how in (np.trunc, np.round))
 lesson.caught("truncated, not rounded: the largest error", cut, rounded, beyond=0.4)
@@ -191,7 +191,7 @@ wrong = np.abs(w0).max(axis=0, keepdims=True).clip(1e-12) / 127  # one for each 
 lesson.caught(
     "a scale for each input: it cannot be taken out of the sum over inputs", few @ np.round(w0 / wrong).T, exact
 )
-lesson.caught("stored as uint8: what is negative wraps around", q.astype(np.uint8) * s, w0)
+lesson.caught("stored as uint8: negative numbers wrap around", q.astype(np.uint8) * s, w0)
 
 
 def answers8(x):
@@ -201,7 +201,7 @@ def answers8(x):
 
 logits8 = answers8(x)
 same = agreement(logits8, logits)
-lesson.true("int8 answers as float32 does", same > lesson.pick(full=0.99, quick=0.97), f"{same:.2%}")
+lesson.true("int8 gives the same answers as float32", same > lesson.pick(full=0.99, quick=0.97), f"{same:.2%}")
 stored = {
     f"w{i}{part}": a for i, w in enumerate((w0, w1)) for part, a in zip(("", "_scale"), quantised(w), strict=True)
 }
@@ -212,7 +212,7 @@ lesson.close(
     answers(x, q * s, stored["w1"] * stored["w1_scale"]),
     within=1e-4,
 )
-lesson.true("it is little more than a quarter", shipped["student_int8"] < 0.29 * shipped["student"])
+lesson.true("its size is little more than a quarter", shipped["student_int8"] < 0.29 * shipped["student"])
 
 
 # %%
@@ -288,7 +288,7 @@ print(f"C: {c.size:,} bytes of constants, {c.working_bytes} of working memory, {
 print(f"a page: {page.path.name}, {page.size / 1024:.0f} KiB; open it in a browser")
 try:
     onnx = minikd.export(student, data, to="onnx", path=lesson.output / "student.onnx", quantize="int8")
-    lesson.true("onnxruntime gives every sum of minikd's", onnx.differing == 0, f"{onnx.logits:,} logits")
+    lesson.true("onnxruntime gives exactly minikd's sums", onnx.differing == 0, f"{onnx.logits:,} logits")
 except minikd.errors.BackendError as error:
     print(f"ONNX: {error}")
 
