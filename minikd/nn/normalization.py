@@ -69,12 +69,22 @@ def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) ->
             f"normalize: x of shape {x.shape} has {behind} values for each mean, but a variance needs two; use a "
             "batch of at least 2 in training"
         )
-    mean: Floats = x.mean(axes, keepdims=True)
+    mean = _mean(x, axes)
     centred = x - mean
-    var: Floats = (centred * centred).mean(axes, keepdims=True)
+    var = _mean(centred * centred, axes)
     rho: Floats = 1 / module_of(x).sqrt(var + eps)
     xhat = centred * rho
     return gamma * xhat + beta, NormCache(xhat, rho, gamma, axes, mean, var)
+
+
+def _mean(a: Floats, axes: Axes) -> Floats:
+    """Return the mean over the axes, in a's dtype.
+
+    The sum is taken in float64: a float32 sum over a batch of images loses up to four of its seven digits, and the
+    error is the same for all values of a channel, so that it decides about the sign of many at once.
+    """
+    mean: Floats = a.mean(axes, keepdims=True, dtype=np.float64).astype(a.dtype, copy=False)
+    return mean
 
 
 def normalize_backward(dy: Floats, cache: NormCache) -> tuple[Floats, Floats, Floats]:

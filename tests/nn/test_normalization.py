@@ -3,6 +3,7 @@ import pytest
 
 from minikd import nn
 from minikd.errors import ConfigError, DtypeError, ShapeError
+from minikd.nn.normalization import normalize
 
 X = np.array([[1.0, 10.0], [3.0, 20.0], [8.0, 60.0]], np.float32)  # means 4 and 30, variances 26/3 and 1400/3
 
@@ -59,7 +60,7 @@ def test_evaluation_has_nothing_to_remember():
 
 @pytest.mark.parametrize(("layer", "shape"), [(nn.BatchNorm1d(2), (1, 2)), (nn.BatchNorm2d(2), (1, 2, 1, 1))])
 def test_one_value_a_channel_is_refused_in_training_and_fine_in_evaluation(layer, shape):
-    with pytest.raises(ShapeError, match=r"has 1 values behind each mean.*use a batch of at least 2 in train"):
+    with pytest.raises(ShapeError, match=r"has 1 values for each mean.*use a batch of at least 2 in train"):
         layer.forward(np.ones(shape, np.float32), training=True)
     assert layer.forward(np.ones(shape, np.float32))[0].shape == shape
 
@@ -134,3 +135,15 @@ def test_inputs_that_do_not_fit_are_refused(layer, shape, message):
 def test_another_dtype_is_refused(layer):
     with pytest.raises(DtypeError, match="x is float64, but the parameters are float32"):
         layer.forward(X.astype(np.float64))
+
+
+@pytest.mark.parametrize("order", ["NCHW", "NHWC"])
+def test_statistics_of_many_values_keep_float32s_digits(order):
+    """Both are sums over 25,000 values for each channel. Errors of a float32 sum would decide about the sign of many."""
+    x = np.abs(np.random.default_rng(0).standard_normal((128, 14, 14, 8))).astype("f4") * 3
+    x = x.transpose(0, 3, 1, 2) if order == "NHWC" else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    _, cache = normalize(x, np.ones((1, 8, 1, 1), "f4"), np.zeros((1, 8, 1, 1), "f4"), (0, 2, 3), 1e-5)
+    exact = x.astype(np.float64)
+    assert cache.mean.dtype == cache.var.dtype == np.float32
+    assert np.allclose(cache.mean, exact.mean((0, 2, 3), keepdims=True), rtol=2e-7, atol=0)
+    assert np.allclose(cache.var, exact.var((0, 2, 3), keepdims=True), rtol=4e-7, atol=0)

@@ -80,7 +80,7 @@ def measure(work: Benchmark, stage: TeacherAndStudent, effort: Effort, with_torc
         ours.append(NumpyAlone(problem, stage))
     theirs: Sequence[TorchTraining | TorchInference] = torch_sides(problem, stage) if with_torch else []
     engines, lacking = engine_sides(problem, stage)
-    check_agreement(work.title, [*ours, *theirs, *engines])
+    check_agreement(work.title, [*ours, *theirs, *engines], work.bound)
     times = race([*ours, *theirs, *engines, roofline], effort.repeats, effort.burst, np.random.default_rng(0))
     return {
         **timed_row(times, [side.name for side in theirs], [side.name for side in engines], roofline.name),

@@ -25,6 +25,8 @@ class Tinynn:
         flattened = shape
         for layer in model.layers:
             match layer:
+                case Conv2d() if layer.stride != (1, 1):
+                    raise CannotDo("no padded convolution with a stride")  # its "SAME" pads one side more
                 case Conv2d():
                     O, C, R, S = layer.params["weight"].shape
                     made = Conv2D((R, S, C, O), padding="SAME" if layer.padding != (0, 0) else "VALID")
