@@ -18,7 +18,7 @@ FEW_CHANNELS = 8
 
 
 class Saved(NamedTuple):
-    """The input, channels-last (N, H, W, C); the weight (O, C, R, S); the winners (N, P, Q, O); the block's settings."""
+    """The input, channels-last (N, H, W, C); the weight (O, C, R, S); the winners (N, P, Q, O); how windows move."""
 
     x: Floats
     w: Floats

@@ -118,7 +118,7 @@ def backward(
 
 @kernel
 def room(x: Floats, O: int, size: HeightWidth) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return empty arrays: an image with its border, some images' tiles with C and with O channels, an image's outputs."""
+    """Return empty arrays: an image with its border, some images' tiles with C and O channels, an image's outputs."""
     N, C, (down, across) = len(x), x.shape[3], ((size[0] + 1) // 2, (size[1] + 1) // 2)
     T = down * across
     images = max(1, min(N, FLOATS_AT_A_TIME // (16 * T * (C + O))))
