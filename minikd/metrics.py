@@ -144,8 +144,8 @@ def wilson_interval(wrong: int, samples: int) -> tuple[float, float]:
     """Return the 95 % interval of a number of errors among N samples (Wilson 1927), in errors.
 
     A model that errs on a fraction p of all samples makes k = N p ± z √(N p (1 - p)) errors on N of them. The interval
-    has each N p for which the observed k is within these bounds. This is a quadratic equation in p. Unlike k ± z √(k (1
-    - k / N)), it stays within 0 and N, and has a positive width for k = 0.
+    has each N p for which the observed k is within these bounds. This is a quadratic equation in p. It stays within 0
+    and N, and has a positive width for k = 0. The interval k ± z √(k (1 - k / N)) does neither.
     """
     centre, square = wrong + Z**2 / 2, wrong * (samples - wrong) / samples + Z**2 / 4
     half, shrink = Z * math.sqrt(square), samples / (samples + Z**2)
