@@ -26,7 +26,7 @@ def fraction_out(progress: float, final: float) -> float:
 
 
 def smallest_out(weight: Floats, fraction: float) -> Floats:
-    """Return a mask of the weight's shape and dtype: 0 for this fraction of the weights, the smallest, and otherwise 1."""
+    """Return a mask of the weight's shape and dtype: 0 for this fraction of the weights, the smallest, else 1."""
     xp = module_of(weight)
     count = round(fraction * weight.size)
     mask: Floats = xp.ones(weight.size, weight.dtype)
