@@ -35,7 +35,7 @@ THINNEST = 1e-30
 """The smallest standard deviation of pixels. Divided by it, pixels are still finite in float32."""
 
 MOST_BYTES, MOST_POSITIONS = 2**30, 2**18
-"""The most bytes of an image in a layer (in all layers 16 times as many), and the most window positions in all layers."""
+"""The most bytes of an image in a layer (in all layers 16 times as many), and the most window positions in all."""
 
 UNREAL = "the layer's settings are not those of a real model"
 
