@@ -10,7 +10,7 @@ The parts: `minikd.nn` (layers), `minikd.losses`, `minikd.optim`, `minikd.schedu
 """
 
 TYPE_CHECKING = False
-"""As type checkers read it. Nothing is imported here: Ctrl-C has no handler yet, and would print a traceback."""
+"""For type checkers only. Nothing is imported here, because Ctrl-C has no handler yet and would print a traceback."""
 
 if TYPE_CHECKING:
     from minikd import losses, nn
@@ -61,11 +61,11 @@ _HOMES = {
     "save": "api",
     "train": "api",
 }
-"""The module of each name above that is no module itself."""
+"""The module of each name above that is not a module."""
 
 
 def __getattr__(name: str) -> object:
-    """Import a name when it is asked for: the command must hold Ctrl-C's handler before NumPy is imported."""
+    """Import a name at its first use, because the command must set Ctrl-C's handler before NumPy is imported."""
     from importlib import import_module
     from importlib.util import find_spec
 

@@ -1,14 +1,14 @@
 """The `minikd` command, also as `python -m minikd`.
 
-Nothing else is imported here before Ctrl-C has a handler: NumPy and the rest take half a second, in which a traceback
-would be the answer to it.
+Nothing else is imported here before Ctrl-C has a handler. The import of NumPy and the rest takes half a second, and in
+this time Ctrl-C would print a traceback.
 """
 
 import sys
 
 try:
     from minikd.console.interrupts import asked_to_stop, end_stopped, say_stopped, stop_at_once, stop_by_exception
-except KeyboardInterrupt:  # amid the few modules that the handler needs itself
+except KeyboardInterrupt:  # during the import of the few modules that the handler needs
     print("\nminikd: stopped", file=sys.stderr)
     sys.exit(130)
 
@@ -23,7 +23,7 @@ def main() -> int:
     except BaseException:
         if not asked_to_stop():
             raise
-        say_stopped()  # an import that is interrupted may make another error of it
+        say_stopped()  # an interrupted import may raise another error instead
     finally:
         stop_at_once()
     if asked_to_stop():

@@ -35,7 +35,7 @@ from minikd.weights import Card, save_model
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model is worth on a test set: wrong answers, accuracy, likelihood and calibration error."""
+    """The results of a model on a test set: errors, accuracy, likelihood and calibration error."""
 
     errors: int
     accuracy: float
@@ -55,13 +55,12 @@ def train(
 ) -> None:
     """Train `model` in place on the labels of the training images.
 
-    The default plan is five epochs of Adam. callbacks: what happens around the steps, see `minikd.training.Callback`;
-    by default progress bars on standard error, [] for silence. The model gets the data's class names, as
-    `model.class_names`. If it has names already, it keeps their order, and the labels are matched with them by name.
-    quantize: round the weights to "int8", "int4" or "ternary" in each step, so that `export` to that kind changes
-    nothing. prune: the fraction of the weights that is set to zero during the training. Raises ShapeError where the
-    model does not turn the data's images into its classes, ConfigError where it has names of other classes, and
-    Diverged.
+    The default plan is five epochs of Adam. callbacks: run around the steps, see `minikd.training.Callback`; by default
+    progress bars on standard error, [] for none. The model gets the data's class names, as `model.class_names`. If it
+    has names already, it keeps their order, and the labels are matched with them by name. quantize: round the weights
+    to "int8", "int4" or "ternary" in each step, so that `export` to that kind changes nothing. prune: the fraction of
+    the weights that is set to zero during the training. Raises ShapeError if the model does not turn the data's images
+    into its classes, ConfigError if it has names of other classes, and Diverged.
     """
     data, plan, views = prepared(model, "model", data, plan, augmentation, callbacks)
     model.class_names = data.class_names
@@ -86,17 +85,17 @@ def distill(
     prune: float = 0.0,
     **settings: object,
 ) -> None:
-    """Train `student` in place on the teacher's answers and on the labels.
+    """Train `student` in place on the teacher's outputs and on the labels.
 
     `method` is a name in `minikd.METHODS`, and `settings` are that method's settings, such as `temperature=4.0,
-    alpha=0.9` of the default (Hinton, Vinyals & Dean 2015). It may also be an object of your own, FILE.py:NAME,
-    or a function (student_logits, teacher_logits, labels) -> (loss, gradient with respect to the student's logits),
-    whose further arguments are its settings (`minikd.methods.function`). The teacher sees the student's augmented
-    images, in evaluation mode. The probabilities of several teachers are averaged. If a teacher knows its classes'
-    names, its outputs are matched with the data's classes by name. `unlabelled`: more images of the data's shape and
-    dtype; the teacher alone has an answer for them. callbacks, quantize, prune: as in `train`. Raises as `train`,
-    ConfigError where the method cannot be used here, DtypeError where teacher and student differ in dtype or device,
-    and DataError where `unlabelled` are not images.
+    alpha=0.9` of the default (Hinton, Vinyals & Dean 2015). It may also be an object of your own, FILE.py:NAME, or a
+    function (student_logits, teacher_logits, labels) -> (loss, gradient with respect to the student's logits), whose
+    further arguments are its settings (`minikd.methods.function`). The teacher sees the student's augmented images, in
+    evaluation mode. The probabilities of several teachers are averaged. If a teacher knows its classes' names, its
+    outputs are matched with the data's classes by name. `unlabelled`: more images of the data's shape and dtype; for
+    them, the student learns only from the teacher. callbacks, quantize, prune: as in `train`. Raises the errors of
+    `train`, ConfigError if the method cannot be used here, DtypeError if teacher and student differ in dtype or device,
+    and DataError if `unlabelled` are not images.
     """
     data, plan, views = prepared(student, "student", data, plan, augmentation, callbacks)
     teachers = teachers_for(teacher, student, data, views)
@@ -134,7 +133,7 @@ def prepared(
 def teachers_for(
     teacher: Sequential | Iterable[Sequential], student: Sequential, data: Dataset, views: Views
 ) -> list[Sequential]:
-    """Return the teachers with their outputs in the order of the data's classes, each tried out on the first views."""
+    """Return the teachers with their outputs in the order of the data's classes. Each is tested on the first views."""
     teachers = [reordered(one, order_of(one, data, "the teacher")) for one in teachers_of(teacher, student)]
     for one in teachers:
         try_out(one, views, "the teacher")
@@ -142,7 +141,7 @@ def teachers_for(
 
 
 def with_unlabelled(views: Views, unlabelled: Pixels | None, data: Dataset) -> Views:
-    """Return the views with the unlabelled images after the labelled ones, where there are any."""
+    """Return the views, with the unlabelled images, if any, after the labelled ones."""
     if unlabelled is None:
         return views
     images, labels = joined(views.images, views.labels, checked_unlabelled(unlabelled, data, "unlabelled"))
@@ -158,7 +157,7 @@ def compression_of(quantize: str, prune: float, views: Views, plan: Plan) -> Com
 def fit_small(
     model: Sequential, how: Compression, data: Dataset, views: Views, train: Callable[[Sequential], None]
 ) -> None:
-    """Train a model in place, with rounded or pruned weights where `how` says so."""
+    """Train a model in place, with rounded or pruned weights if `how` says so."""
     if not how.quantize and not how.prune:
         train(model)
         return
@@ -168,8 +167,8 @@ def fit_small(
 def evaluate(model: Sequential, data: Dataset) -> Scores:
     """Measure the model on the test images, normalised as the training images were.
 
-    If the model knows its classes' names, they are matched with the data's. Raises as `train`; Diverged where an answer
-    is NaN or infinite.
+    If the model knows its classes' names, they are matched with the data's. Raises the errors of `train`, and Diverged
+    if an output is NaN or infinite.
     """
     expect_model(model, "model")
     expect_data(data)
@@ -190,7 +189,7 @@ def evaluate(model: Sequential, data: Dataset) -> Scores:
 def save(path: str | Path, model: Sequential, data: Dataset) -> None:
     """Write the model, and how to prepare images for it, as one .safetensors file; read it with `load_model`.
 
-    Raises CheckpointError where it cannot be written, and as `evaluate`.
+    Raises CheckpointError if it cannot be written, and the errors of `evaluate`.
     """
     expect_model(model, "model")
     expect_data(data)
@@ -205,7 +204,7 @@ def chosen(callbacks: Sequence[Callback] | Literal["auto"]) -> Sequence[Callback
 
 
 def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:
-    """Return which of the model's outputs is each class of the data. Raises ShapeError and ConfigError."""
+    """Return the number of the model's output for each class of the data. Raises ShapeError and ConfigError."""
     try:
         order = match(model.class_names or data.class_names, data.class_names, who, data.name)
     except CheckpointError as error:
@@ -215,12 +214,12 @@ def order_of(model: Sequential, data: Dataset, who: str) -> tuple[int, ...]:
 
 
 def matched(model: Sequential, data: Dataset, who: str) -> Dataset:
-    """Return the data with its classes in the model's order, once it is clear that the model fits them."""
+    """Check that the model fits the data, and return the data with its classes in the model's order."""
     return renumbered(data, order_of(model, data, who), model.class_names)
 
 
 def threads_for(model: Sequential) -> AbstractContextManager[Map]:
-    """Return `workers`: all cores, or one thread where a device does the work."""
+    """Return `workers`: all cores, or one thread if a device does the work."""
     return workers(None if module_of(model.vector) is np else 1)
 
 

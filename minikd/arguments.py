@@ -1,4 +1,4 @@
-"""What a caller of the Python API hands over is what it must be, or refused before anything runs."""
+"""Checks the arguments of the Python API before anything runs."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -15,12 +15,15 @@ from minikd.training import Callback, Plan
 
 
 def kind_of(value: object) -> str:
-    """Return in words what a value is."""
+    """Describe a value in words."""
     return f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
 
 
 def expect_model(model: object, who: str) -> None:
-    """Refuse what is no model, and a dtype that nothing here computes in. Raises ConfigError and DtypeError."""
+    """Refuse anything but a model, and a model in another dtype than float32 or float64.
+
+    Raises ConfigError and DtypeError.
+    """
     if not isinstance(model, Sequential):
         loaded = "; load_model returns a model and its card: give the first" if isinstance(model, tuple) else ""
         raise ConfigError(f"{who} is {kind_of(model)}, but must be a minikd.nn.Sequential{loaded}")
@@ -35,7 +38,7 @@ def expect_model(model: object, who: str) -> None:
 
 
 def check_trainable(model: Sequential, who: str) -> None:
-    """Refuse a model without anything to train."""
+    """Refuse a model without parameters."""
     if not model.size:
         raise ConfigError(f"{who} has no parameters, so there is nothing to train; give it a layer such as nn.Linear")
     if module_of(model.vector) is np and not model.vector.flags.writeable:
@@ -43,7 +46,7 @@ def check_trainable(model: Sequential, who: str) -> None:
 
 
 def expect_data(data: object) -> None:
-    """Refuse what is no data set."""
+    """Refuse anything but a data set."""
     if not isinstance(data, Dataset):
         raise ConfigError(
             f"data is {kind_of(data)}, but must be a minikd.Dataset: minikd.load_dataset('mnist'), or a path"
@@ -51,7 +54,10 @@ def expect_data(data: object) -> None:
 
 
 def path_of(path: object) -> Path:
-    """Return the path of a file to write. Raises ConfigError for what is no path, and for one without a file's name."""
+    """Return the path of a file to write.
+
+    Raises ConfigError for anything but a path, and for a path without a file name.
+    """
     if not isinstance(path, str | PathLike):
         raise ConfigError(f"path is {kind_of(path)}, but must be the path of a file, such as 'student.safetensors'")
     found = Path(path)
@@ -61,7 +67,7 @@ def path_of(path: object) -> Path:
 
 
 def check_choices(plan: object, augmentation: object, callbacks: object) -> None:
-    """Refuse a plan, an augmentation or callbacks that are none."""
+    """Refuse a plan, an augmentation or callbacks of a wrong type."""
     if plan is not None and not isinstance(plan, Plan):
         raise ConfigError(f"plan is {kind_of(plan)}, but must be a minikd.Plan, such as minikd.Plan(epochs=3)")
     if augmentation is not None and not isinstance(augmentation, Augmentation):
@@ -85,8 +91,8 @@ def check_choices(plan: object, augmentation: object, callbacks: object) -> None
 def teachers_of(teacher: object, student: Sequential) -> list[Sequential]:
     """Return the teachers in a list: of one model, or of any collection of them.
 
-    Raises ConfigError where there is none, or one is the student itself, and DtypeError for one of another dtype or
-    device than the student's.
+    Raises ConfigError if there is none, or if one is the student itself, and DtypeError if one has another dtype or
+    device than the student.
     """
     if isinstance(teacher, Sequential):
         found: list[object] = [teacher]
@@ -100,12 +106,12 @@ def teachers_of(teacher: object, student: Sequential) -> list[Sequential]:
 
 
 def named(number: int, all_: Sequence[object]) -> str:
-    """Return what a teacher is called in messages."""
+    """Return a teacher's name in messages."""
     return "teacher" if len(all_) == 1 else f"teacher[{number}]"
 
 
 def checked_teacher(teacher: object, student: Sequential, who: str) -> Sequential:
-    """Return the teacher, once it is clear that it can teach this student."""
+    """Return the teacher after a check that it fits this student."""
     expect_model(teacher, who)
     assert isinstance(teacher, Sequential)
     ours, theirs = (module_of(model.vector).__name__ for model in (student, teacher))

@@ -1,6 +1,7 @@
-"""What functions ask of their arguments, whichever they are: floats of one kind, whole numbers, generators.
+"""Checks of arguments that many functions need: floats of one dtype, whole numbers, generators.
 
-Numbers come back as Python's own: a NumPy scalar would turn float32 arrays into float64, and no JSON text can hold one.
+Numbers are returned as Python's numbers. A NumPy scalar would turn float32 arrays into float64, and JSON cannot express
+it.
 """
 
 import math
@@ -15,7 +16,7 @@ from minikd.typing import FLOATS, Array
 
 
 def check_float(x: Array, what: str) -> None:
-    """Refuse whole numbers, which would wrap around in a sum, and float16, in which small numbers are 0, silently."""
+    """Refuse whole numbers, because they would wrap around in a sum, and float16, in which small numbers become 0."""
     if x.dtype not in FLOATS:
         raise DtypeError(f"{what} is {x.dtype}, but must be float32 or float64; use x.astype('float32')")
 
@@ -34,16 +35,19 @@ def check_alike(a: Array, b: Array, a_name: str, b_name: str) -> None:
 
 
 def check_generator(rng: object, what: str) -> None:
-    """Refuse what is no generator: a seed, an old RandomState, None."""
+    """Refuse anything but a generator, such as a seed, an old RandomState, or None."""
     if not isinstance(rng, np.random.Generator):
         raise ConfigError(f"{what} is {rng!r}, but must be a generator, such as np.random.default_rng(0)")
 
 
 def whole(value: SupportsIndex, what: str, least: int) -> int:
-    """Return a whole number, NumPy's too, as a Python int. Raises ConfigError for anything else and for less."""
+    """Return a whole number, also one of NumPy's, as a Python int.
+
+    Raises ConfigError for anything else, and for less than `least`.
+    """
     try:
         found = index(value)
-    except TypeError:  # no whole number
+    except TypeError:  # not a whole number
         found = least - 1
     if found < least:
         raise ConfigError(f"{what} is {value!r}, but must be a whole number of at least {least}")
@@ -51,7 +55,7 @@ def whole(value: SupportsIndex, what: str, least: int) -> int:
 
 
 def number(value: SupportsFloat) -> float:
-    """Return a number as a Python float; NaN for what is no number, since no limit lets that pass."""
+    """Return a number as a Python float, or NaN for anything else, because NaN is outside all limits."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):  # a text, an array, a whole number of 400 digits

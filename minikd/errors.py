@@ -1,7 +1,7 @@
-"""Every error that minikd raises on purpose: each message names what was found, where, and the fix.
+"""All errors that minikd raises on purpose. Each message says what was found, where, and the fix.
 
-All of them are a `MinikdError`, so that the command line can print the message without a traceback; each is also the
-built-in error that a caller of the Python API would expect to catch.
+Each is a `MinikdError`, so that the command line can print the message without a traceback. Each is also the built-in
+error that a caller of the Python API would expect.
 """
 
 
@@ -30,15 +30,15 @@ class CheckpointError(MinikdError, ValueError):
 
 
 class SizeError(MinikdError, MemoryError):
-    """Something that needs more memory than there is."""
+    """More memory is needed than there is."""
 
 
 class BackendError(MinikdError, RuntimeError):
-    """The backend that was asked for is not to be had on this machine."""
+    """The requested backend cannot be used on this machine."""
 
 
 class GradientError(MinikdError, AssertionError):
-    """A gradient by hand that disagrees with the numeric one."""
+    """A gradient that disagrees with the numerical one."""
 
 
 class Diverged(MinikdError, ArithmeticError):
@@ -46,7 +46,7 @@ class Diverged(MinikdError, ArithmeticError):
 
 
 class RanAway(Diverged):
-    """A stage of a run whose loss or weights became NaN or infinite while it was trained."""
+    """The loss or the weights of a run's stage became NaN or infinite in training."""
 
     def __init__(self, stage: str, what: str) -> None:
         super().__init__(what)
@@ -54,8 +54,8 @@ class RanAway(Diverged):
 
 
 class BenchError(MinikdError, RuntimeError):
-    """A benchmark whose sides do not do the same work, or that could not run to its end."""
+    """In a benchmark, the sides do not do the same work, or it could not finish."""
 
 
 class ExperimentError(MinikdError, RuntimeError):
-    """An experiment that could not run to its end."""
+    """An experiment could not finish."""

@@ -1,4 +1,4 @@
-"""What a run was made on: the versions, the processor, the BLAS; every number in a report needs them."""
+"""The machine of a run: the versions, the processor, the BLAS. Every number in a report depends on them."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 
 def own_version() -> str:
-    """Return minikd's version, "unknown" where a checkout is used that nobody has installed."""
+    """Return minikd's version, or "unknown" in a checkout that is not installed."""
     try:
         return version("minikd")
     except PackageNotFoundError:
@@ -37,14 +37,14 @@ def own_version() -> str:
 
 
 def machine() -> Machine:
-    """Return the processor's name, how many cores and threads are used, and the BLAS behind NumPy."""
+    """Return the processor's name, the numbers of cores and threads, and NumPy's BLAS."""
     from minikd.training.parallel import cores
 
     return Machine(cpu=cpu(), cores=cores(), threads=cores(), blas=blas())
 
 
 def cpu() -> str:
-    """Return the processor's name, as the system tells it."""
+    """Return the processor's name from the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""Memory: freed blocks stay with the process, and what is too large is refused before it is asked for.
+"""Memory: freed blocks stay with the process, and too large allocations are refused in advance.
 
-A step frees what it allocates: windows, activations, gradients. Left alone, the C library hands large blocks back to
-the system at once, and gets them again in the next step, zeroed and page by page. Told to keep them, it gives the next
-step the same blocks again, of which the last are still in the cache. So memory is reused, and the layers stay pure
-functions that return new arrays.
+A step allocates windows, activations and gradients, and frees them. By default, the C library returns large blocks to
+the system at once. The next step gets them again, page by page and filled with zeros. With the settings below, the C
+library keeps them. So the next step gets the same blocks, some of which are still in the cache. So memory is reused,
+although the layers are pure functions that return new arrays.
 """
 
 import ctypes
@@ -17,33 +17,33 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names from malloc.h of the GNU C library."""
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""Where Linux keeps the memory limit of a container."""
+"""The files in which Linux has the memory limit of a container."""
 
 IN_A_PAGE = 2**30
-"""Bytes that are taken to be free in a browser, which does not tell: a page's Python has 2 GiB in all."""
+"""The bytes that are assumed to be free in a browser, where Python has 2 GiB in total."""
 
 ASKED_FROM = 2**26
-"""Bytes from which `require` asks the system how much memory is free."""
+"""For at least this many bytes, `require` asks the system how much memory is free."""
 
 
 def keep_freed_memory() -> None:
-    """Tell the C library to keep freed memory for the next allocation; where it is not GNU's, nothing changes."""
+    """Tell the C library to keep freed memory for the next allocation. This works only for the GNU C library."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library, or Windows
         return
-    mallopt(M_MMAP_THRESHOLD, 2**25)  # take blocks of up to 32 MiB, its limit, from the heap
-    mallopt(M_TRIM_THRESHOLD, 2**30)  # and give the heap's end back only beyond 1 GiB
+    mallopt(M_MMAP_THRESHOLD, 2**25)  # take blocks of up to 32 MiB (the limit) from the heap
+    mallopt(M_TRIM_THRESHOLD, 2**30)  # and return the end of the heap only if it is more than 1 GiB
 
 
 def available() -> int:
-    """Return how many bytes this process may still take: the machine's free memory, or a limit that is lower."""
+    """Return how many bytes this process may still allocate: the machine's free memory, or a lower limit."""
     if sys.platform == "emscripten":
         return IN_A_PAGE
     import psutil
 
     bounds = [int(psutil.virtual_memory().available)]
-    with suppress(OSError, ValueError):  # a container's limit; "max" where there is none
+    with suppress(OSError, ValueError):  # a container's limit, or "max" without one
         bounds.append(int(CONTAINER_LIMIT.read_text()))
     with suppress(ImportError, OSError, ValueError):  # Windows has no such limits
         import resource
@@ -55,9 +55,9 @@ def available() -> int:
 
 
 def require(size: int, what: str, fix: str) -> None:
-    """Refuse to ask for memory that is not there: `what` would take `size` bytes, and `fix` says what to do instead.
+    """Refuse to allocate memory that is not free: `what` would take `size` bytes, and `fix` says what to do instead.
 
-    Raises `SizeError`. Small sizes are not looked at: the question itself takes time.
+    Raises `SizeError`. Small sizes are not checked, because the check takes time.
     """
     if size > ASKED_FROM and size > (free := available()):
         raise SizeError(f"{what} would take {in_words(size)} of memory, but {in_words(free)} are free; {fix}")

@@ -1,7 +1,7 @@
-"""How good a model's answers are: errors, likelihood, calibration, how two models differ, and how sure that is.
+"""Measures of a model's answers: errors, likelihood, calibration, the difference of two models, and its uncertainty.
 
-Every function takes logits on the host, (N, K) float32 or float64, and integer labels (N,), and works in float64. Bad
-shapes raise `ShapeError`, labels that are no integers `DtypeError`, labels out of range and NaN `DataError`.
+Every function gets logits on the host, (N, K) in float32 or float64, and integer labels (N,), and computes in float64.
+Wrong shapes raise `ShapeError`, labels that are not integers `DtypeError`, labels out of range and NaN `DataError`.
 """
 
 import math
@@ -16,25 +16,25 @@ from minikd.losses import log_softmax, softmax
 from minikd.typing import Floats, Ints
 
 Z = 1.96
-"""Standard deviations of a normal distribution on each side of its mean that hold 95 % of it."""
+"""95 % of a normal distribution is within this many standard deviations of its mean."""
 
 
 def errors(logits: Floats, labels: Ints) -> int:
-    """Return how many of the N samples have another largest logit than their label (ties go to the first class)."""
+    """Return for how many of the N samples the largest logit is not the label's. In a tie, the first class counts."""
     _check(logits, labels)
     return int(np.count_nonzero(logits.argmax(axis=1) != labels))
 
 
 def accuracy(logits: Floats, labels: Ints) -> float:
-    """Return the fraction of samples whose largest logit is their label's, 0 to 1."""
+    """Return the fraction of samples whose largest logit is the label's, 0 to 1."""
     return 1 - errors(logits, labels) / len(labels)
 
 
 def brier(logits: Floats, labels: Ints) -> float:
     """Return the mean squared distance of the probabilities from the label's one-hot row, 0 to 2.
 
-    1/N Σ |softmax(logits) - onehot(label)|² (Brier 1950). A proper scoring rule too, but bounded: one sample that is
-    answered wrong with certainty costs 2, and not everything.
+    1/N Σ |softmax(logits) - onehot(label)|² (Brier 1950). This is a proper scoring rule too, but it is bounded: a
+    sample with a wrong and certain answer costs 2, not infinity.
     """
     _check(logits, labels)
     p = softmax(logits.astype(np.float64))
@@ -45,8 +45,8 @@ def brier(logits: Floats, labels: Ints) -> float:
 def nll(logits: Floats, labels: Ints) -> float:
     """Return the mean negative log-likelihood of the labels, in nats.
 
-    -1/N Σ log softmax(logits)[label], by `log_softmax`, so logits of any size are safe.
-    A proper scoring rule (Gneiting and Raftery 2007): being sure and wrong costs the most.
+    -1/N Σ log softmax(logits)[label], by `log_softmax`, so logits of any size are safe. A proper scoring rule (Gneiting
+    and Raftery 2007). A certain and wrong answer costs most.
     """
     _check(logits, labels)
     log_p = log_softmax(logits.astype(np.float64))
@@ -55,7 +55,7 @@ def nll(logits: Floats, labels: Ints) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """The bars of a reliability diagram: B bins of equal width, bin b holds the confidences in (b/B, (b+1)/B].
+    """The bars of a reliability diagram: B bins of equal width. Bin b has the confidences in (b/B, (b+1)/B].
 
     `counts` (B,) are the samples in each bin, `confidence` and `accuracy` (B,) their means, 0 where a bin is empty.
     """
@@ -108,7 +108,7 @@ def agreement(logits_a: Floats, logits_b: Floats) -> float:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two models on the same samples: how many only one of them gets wrong, and the p-value of that split."""
+    """Two models on the same samples: how many samples only one of them gets wrong, and the p-value."""
 
     only_a_wrong: int
     only_b_wrong: int
@@ -118,10 +118,10 @@ class McNemar:
 def mcnemar(logits_a: Floats, logits_b: Floats, labels: Ints) -> McNemar:
     """Test whether two models that saw the same samples have the same error rate (McNemar 1947, the exact form).
 
-    Samples that both get right or both get wrong say nothing about which is better. If the models were equally good,
-    each of the others would be a coin toss: p is the two-sided binomial probability of a split at least this uneven,
-    and 1 where there is no such sample. Dietterich (1998) recommends this test for classifiers that were trained
-    once.
+    Samples that both get right, or both get wrong, do not show which model is better. If the models were equally good,
+    each of the other samples would be a coin toss. p is the two-sided binomial probability of a result at least as
+    uneven as this one, and 1 if there are no such samples. Dietterich (1998) recommends this test for classifiers that
+    were trained once.
     """
     _check_pair(logits_a, logits_b)
     _check(logits_a, labels)
@@ -131,7 +131,7 @@ def mcnemar(logits_a: Floats, logits_b: Floats, labels: Ints) -> McNemar:
 
 
 def mcnemar_of_counts(only_a_wrong: int, only_b_wrong: int) -> McNemar:
-    """Return McNemar's exact test of how many samples only one of two models gets wrong; see `mcnemar`."""
+    """Return McNemar's exact test from the numbers of samples that only one of two models gets wrong, see `mcnemar`."""
     split = only_a_wrong + only_b_wrong
     if split == 0:
         return McNemar(0, 0, 1.0)
@@ -144,8 +144,8 @@ def wilson_interval(wrong: int, samples: int) -> tuple[float, float]:
     """Return the 95 % interval of a number of errors among N samples (Wilson 1927), in errors.
 
     A model that errs on a fraction p of all samples makes k = N p ± z √(N p (1 - p)) errors on N of them. The interval
-    holds each N p for which the k that was found is within these bounds: a quadratic equation in p. Unlike
-    k ± z √(k (1 - k / N)), it stays within 0 and N, and has a width where k is 0.
+    has each N p for which the observed k is within these bounds. This is a quadratic equation in p. It stays within 0
+    and N, and has a positive width for k = 0. The interval k ± z √(k (1 - k / N)) does neither.
     """
     centre, square = wrong + Z**2 / 2, wrong * (samples - wrong) / samples + Z**2 / 4
     half, shrink = Z * math.sqrt(square), samples / (samples + Z**2)
@@ -155,11 +155,11 @@ def wilson_interval(wrong: int, samples: int) -> tuple[float, float]:
 def paired_interval(only_a_wrong: int, only_b_wrong: int, samples: int) -> tuple[float, float]:
     """Return the 95 % interval of how many errors fewer model b makes than model a on N samples, in errors.
 
-    The difference is b's gain, only_a_wrong - only_b_wrong. Of two intervals the outer bounds count. One is that of
-    Bonett & Price (2012, Adjusted Wald confidence interval for a difference of binomial proportions based on paired
-    data): normal, with one sample added to each of the two counts. The other inverts McNemar's exact test: the share
-    of only_a_wrong among the samples that one model alone gets wrong (Clopper & Pearson 1934). Together they exclude 0
-    exactly where the p of `mcnemar` is below 0.05.
+    The difference is b's gain, only_a_wrong - only_b_wrong. There are two intervals, and the outer bounds count. One is
+    that of Bonett & Price (2012, Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data): normal, with one sample added to each of the two counts. The other inverts McNemar's exact test: the
+    share of only_a_wrong among the samples that one model alone gets wrong (Clopper & Pearson 1934). Together they
+    exclude 0 exactly if the p of `mcnemar` is below 0.05.
     """
     split = only_a_wrong + only_b_wrong
     mean = (only_a_wrong - only_b_wrong) / (samples + 2)
@@ -174,7 +174,7 @@ def paired_interval(only_a_wrong: int, only_b_wrong: int, samples: int) -> tuple
 
 
 def confusion_matrix(logits: Floats, labels: Ints) -> npt.NDArray[np.intp]:
-    """Return counts (K, K): row k, column j holds the samples of class k that were taken for class j."""
+    """Return counts (K, K): row k, column j is the number of samples of class k with the answer j."""
     _check(logits, labels)
     classes = logits.shape[1]
     pairs = labels.astype(np.intp) * classes + logits.argmax(axis=1)

@@ -17,8 +17,8 @@ from minikd.typing import Shape
 def cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
     """Return the teacher: conv 3x3x32, pool 2, conv 3x3x64, pool 2, dense 128, dense `classes`.
 
-    The pooling stands before the ReLU: the maximum of a rising function is that function of the maximum, so the network
-    is the same and the ReLU works on a quarter of the data.
+    The pooling is before the ReLU. The order does not change the result, because ReLU never decreases. So the ReLU
+    computes only a quarter of the data.
     """
     features = [
         *(Conv2d(image[0], 32, 3, rng, padding=1), MaxPool2d(2), ReLU()),
@@ -28,9 +28,9 @@ def cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0
 
 
 def deep_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
-    """Return a deeper teacher, three times as dear: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
+    """Return a deeper teacher with three times the work: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
 
-    All 3x3 with batch norm, which stands behind the pooling, on a quarter of the data.
+    All convolutions are 3x3 with batch norm. The batch norm is after the pooling, on a quarter of the data.
     """
     features = [
         *(Conv2d(image[0], 32, 3, rng, padding=1), MaxPool2d(2), BatchNorm2d(32), ReLU()),
@@ -44,9 +44,9 @@ def deep_cnn(image: Shape, classes: int, rng: np.random.Generator, dropout: floa
 def vgg(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
     """Return a teacher for images of any size: conv 32, pool, conv 64 twice, pool, conv 128, pool, dense 128.
 
-    All 3x3 and without norm, so that the shards of a batch may be computed side by side. After VGG (Simonyan &
-    Zisserman 2015, arXiv:1409.1556). Its first convolution looks at every s-th pixel, so that of a larger image's
-    shorter side 20 to 40 are left, and the image costs little more.
+    All convolutions are 3x3, without batch norm, so that the shards of a batch can be computed in parallel. It follows
+    VGG (Simonyan & Zisserman 2015, arXiv:1409.1556). For larger images, the first convolution has a stride, so that 20
+    to 40 positions of the shorter side are left. So a larger image takes little more work.
     """
     stride = math.ceil(min(image[1:]) / 40)
     features = [

@@ -1,4 +1,4 @@
-"""Python files that are not ours: `FILE.py:NAME` names a layer, a loss, a method or a data set in one.
+"""Runs a user's Python file: `FILE.py:NAME` names a layer, a loss, a method or a data set in it.
 
 This is the one loader for all of them. A file is run as `python FILE.py` would run it, and only because somebody named
 it: nothing here is called by reading a weights file or a recipe. Whatever goes wrong in such a file is refused with the
@@ -20,12 +20,12 @@ from minikd.errors import ConfigError
 from minikd.storage.reading import check_readable, excerpt
 
 MARK = "__minikd_outside__"
-"""A name among the globals of every file that was run here: by it `blamed` knows whose line failed."""
+"""A name in the globals of every file that was run here. It tells `blamed` that a line is in a user's file."""
 
 
 @dataclass(frozen=True)
 class OutsideThing:
-    """A file that was run, the name that was looked for, and what has that name."""
+    """A file that was run, the requested name, and the object with this name."""
 
     path: Path
     name: str
@@ -34,13 +34,13 @@ class OutsideThing:
 
     @property
     def where(self) -> str:
-        """How messages call it: file.py:Name."""
+        """Its name in messages: file.py:Name."""
         return f"{self.path.name}:{self.name}"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a command looks for in a file.
+    """The kind of object that a command needs from a file.
 
     open: what a file of several leaves open. none: what a file without any lacks. example: a FILE.py:NAME. fits:
     whether a name, what it names, and the file's other names are that.
@@ -53,18 +53,18 @@ class Wanted:
 
 
 def split(spec: str) -> tuple[Path, str]:
-    """Return the file and the name of "file.py:Name"; the name is "" where there is none."""
+    """Return the file and the name of "file.py:Name". Without a name, it is ""."""
     head, _, tail = spec.rpartition(":")
     return (Path(head), tail) if head and tail.isidentifier() else (Path(spec), "")
 
 
 def is_spec(text: str) -> bool:
-    """Return whether a text is FILE.py or FILE.py:NAME, and not the name of something of minikd's."""
+    """Return whether a text is FILE.py or FILE.py:NAME, and not a name in minikd."""
     return split(text)[0].suffix == ".py"
 
 
 def absolute(spec: str) -> str:
-    """Return FILE.py:NAME with the file's absolute path, so that a recipe holds in every folder."""
+    """Return FILE.py:NAME with the file's absolute path, so that a recipe works in every folder."""
     path, name = split(spec)
     return f"{path.expanduser().absolute()}{f':{name}' if name else ''}"
 
@@ -72,12 +72,12 @@ def absolute(spec: str) -> str:
 def file_digest(spec: str) -> str:
     """Return 32 hexadecimal digits that change with a file's text, or with a file that it imports from its own folder.
 
-    Raises ConfigError where the file is not there or cannot be read.
+    Raises ConfigError if the file is missing or cannot be read.
     """
     path = split(spec)[0].expanduser()
     check_there(path, "put it back, or name the place where it is now")
     files = [path]
-    for file in files:  # grows as long as a file imports another one
+    for file in files:  # the list grows while files import other files
         files += [one for one in imported_neighbours(file) if one not in files]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:32]
 
@@ -86,7 +86,7 @@ def imported_neighbours(path: Path) -> list[Path]:
     """Return the files that a file imports from its own folder by `import NAME` or `from NAME import ...`, sorted."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # told where the file is run
+    except (SyntaxError, ValueError):  # running the file reports it
         return []
     names = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
@@ -95,9 +95,11 @@ def imported_neighbours(path: Path) -> list[Path]:
 
 
 def find(spec: str, wanted: Wanted) -> OutsideThing:
-    """Run the file of "file.py:Name" and return what has that name; of "file.py", the only thing that fits.
+    """Run the file of "file.py:Name" and return the object with this name.
 
-    Raises ConfigError for a file that cannot be run, and for a name that is not there.
+    For "file.py", return the only object that fits.
+
+    Raises ConfigError for a file that cannot be run, and for a missing name.
     """
     path, name = split(spec)
     names = vars(run_file(path, wanted.example))
@@ -115,19 +117,19 @@ def find(spec: str, wanted: Wanted) -> OutsideThing:
 
 
 def check_there(path: Path, fix: str) -> None:
-    """Refuse a file that is not there or cannot be read."""
+    """Refuse a file that is missing or cannot be read."""
     if not path.exists():
         raise ConfigError(f"{path} does not exist; {fix}")
     check_readable(path, fix, ConfigError)
 
 
 def run_file(path: Path, example: str = "my_layer.py:MyLayer") -> ModuleType:
-    """Run a file that is not ours and return it as a module. Raises ConfigError, with the line, for what goes wrong."""
+    """Run a user's file and return it as a module. If it fails, raises ConfigError with the line."""
     check_there(path, f"give a Python file and a name in it, such as {example}")
     module = ModuleType(path.stem)
     module.__file__ = str(path)
     vars(module)[MARK] = True
-    # As `python my_layer.py` would: the file may import its neighbours. Only for as long as it runs.
+    # As with `python my_layer.py`, the file may import files of its folder, but only while it runs.
     sys.path.insert(0, str(path.resolve().parent))
     before, sys.modules[path.stem] = sys.modules.get(path.stem), module
     try:
@@ -135,7 +137,7 @@ def run_file(path: Path, example: str = "my_layer.py:MyLayer") -> ModuleType:
             code = compile(text.read(), str(path), "exec")
         exec(code, vars(module))
     except SyntaxError as error:
-        where = f"{path.name}, line {error.lineno}" if error.lineno else path.name  # none for NUL, or no text at all
+        where = f"{path.name}, line {error.lineno}" if error.lineno else path.name  # none for NUL, or no text
         line = f": {excerpt(error.text.strip())}" if error.text else ""
         raise ConfigError(f"{where}: {error.msg}{line}") from error
     except (UnicodeDecodeError, ValueError) as error:
@@ -149,7 +151,7 @@ def run_file(path: Path, example: str = "my_layer.py:MyLayer") -> ModuleType:
 
 
 def _restore(name: str, before: ModuleType | None) -> None:
-    """Leave sys.modules as it was: somebody's torch.py must not become everybody's torch."""
+    """Restore sys.modules, so that a user's torch.py does not replace torch for other code."""
     if before is None:
         sys.modules.pop(name, None)
     else:
@@ -157,12 +159,12 @@ def _restore(name: str, before: ModuleType | None) -> None:
 
 
 def raised(error: BaseException) -> str:
-    """Return an exception of somebody's code in one line: its type, its text, and the place."""
+    """Return an exception of a user's code in one line: its type, its text, and its place."""
     return f"{type(error).__name__}: {error} ({place(error)})"
 
 
 def place(error: BaseException) -> str:
-    """Return where in somebody's code an exception came from: file, line and the line itself."""
+    """Return where in a user's code an exception was raised: the file, the line's number and the line."""
     import numpy as np
 
     libraries = (str(Path(__file__).parent), str(Path(np.__file__).parent))
@@ -173,7 +175,7 @@ def place(error: BaseException) -> str:
 
 
 def blamed(error: BaseException) -> str:
-    """Return what an exception says, with the line, if it came by way of a file that was run here; "" if not."""
+    """Return an exception's text with the line, if a file that was run here is in its traceback, or else ""."""
     if not any(MARK in frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__)):
         return ""
     return raised(error)

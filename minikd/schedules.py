@@ -1,8 +1,7 @@
 """Learning-rate schedules as pure functions of the step.
 
-A schedule maps the number of steps already taken (0 for the first step) to the learning rate of the next one. It
-remembers nothing, so a resumed run has only its step count to restore. After its last step a schedule stays where it
-ended.
+A schedule maps the number of steps already taken (0 for the first step) to the learning rate of the next step. It has
+no state, so a resumed run needs only the number of steps. After its last step, the learning rate stays the same.
 """
 
 import math
@@ -65,7 +64,7 @@ def one_cycle(
         if not 1 <= number(divisor) < math.inf:
             raise ConfigError(f"one_cycle: {name} is {divisor!r}, but must be finite and at least 1")
     first, last = lr / div_factor, lr / div_factor / final_div_factor
-    peak, end = rise * total - 1, total - 1  # the peak may lie between two steps, or before the first of a short run
+    peak, end = rise * total - 1, total - 1  # the peak may be between two steps, or before the first of a short run
 
     def schedule(step: int) -> float:
         if step < peak:
@@ -80,9 +79,9 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
 
         η'(t) = η(t) · (t + 1) / (steps + 1)    for t < steps, then η(t)
 
-    So no step is lost at a learning rate of 0, `steps` of them are smaller than without, and the schedule beneath
-    keeps its clock. Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; as
-    torch.optim.lr_scheduler.LinearLR(start_factor=1 / (steps + 1), total_iters=steps), chained.
+    So no step has a learning rate of 0, the first `steps` steps are smaller, and the schedule itself is not delayed.
+    Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; as torch.optim.lr_scheduler.LinearLR(start_factor=1
+    / (steps + 1), total_iters=steps), chained.
     """
     steps = whole(steps, "warm_up: steps", 0)
     return lambda step: schedule(step) * min(1.0, (step + 1) / (steps + 1))
@@ -124,7 +123,7 @@ def _half_cosine(start: float, end: float, part: float) -> float:
 
 
 def _rate(where: str, lr: float) -> float:
-    """Return the learning rate as a Python float, or refuse what is no rate."""
+    """Return the learning rate as a Python float, or refuse an invalid one."""
     if not 0 <= number(lr) < math.inf:
         raise ConfigError(f"{where}: the learning rate is {lr!r}, but must be finite and not below 0")
     return number(lr)

@@ -1,4 +1,4 @@
-"""Settings: dataclass fields with their help text and their limits, and sections of them that check themselves."""
+"""Settings: dataclass fields with their help text and their limits, in sections that check their values."""
 
 import difflib
 import unicodedata
@@ -18,10 +18,10 @@ from minikd.storage import reading
 ValueT = TypeVar("ValueT")
 
 LARGEST = 2**63 - 1
-"""The largest whole number that a TOML file, and an array's index, can hold."""
+"""The largest whole number that fits into a TOML file and into an array's index."""
 
 RENAMED = {"weight_limit": "max_norm", "course": "schedule"}
-"""Settings that had another name: the old name, and the new one. Files, flags and results of old names still load."""
+"""The new names of renamed settings by their old names. Files, flags and results with old names still load."""
 
 RENAMED_VALUES = {
     ("model", "seed"): "original",
@@ -29,7 +29,7 @@ RENAMED_VALUES = {
     ("--only", "control"): "baseline",
     ("--only", "seed-teacher"): "original-teacher",
 }
-"""Values that had another name: the setting, or the flag, and its old value; and the new value."""
+"""The new names of renamed values, by the setting or flag and the old value."""
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -47,8 +47,8 @@ def setting(
 ) -> ValueT:
     """Return a dataclass field with its help text and its limits.
 
-    Numbers are finite: at least `least` or above `above`, and less than `below` or at most `most`. A default of None
-    stands for a number that may be left out. A tuple holds `items`: whole numbers above 0, or texts.
+    Numbers are finite: at least `least` or above `above`, and less than `below` or at most `most`. With a default of
+    None, a number may be left out. A tuple has `items`: whole numbers above 0, or strings.
     """
     limits = {"least": least, "below": below, "above": above, "most": most, "choices": choices, "items": items}
     made: ValueT = field(default=default, metadata={"help": text, **limits})
@@ -63,7 +63,7 @@ class Section:
         self.settle()
 
     def settle(self, apart: Container[str] = ()) -> None:
-        """Bring each setting into its type, and check it, but those `apart`."""
+        """Convert each setting to its type and check it, except for those in `apart`."""
         for one in fields(self):
             if one.name not in apart:
                 value = converted(one, getattr(self, one.name))
@@ -74,7 +74,7 @@ class Section:
 
     @classmethod
     def of(cls, table: Mapping[str, object], where: str) -> Self:
-        """Return the section that a TOML table holds; what the table leaves out keeps its default."""
+        """Return the section of a TOML table. Settings that are not in the table keep their defaults."""
         known = {one.name: one for one in fields(cls)}
         table = with_new_names(table, known)
         for key in table:
@@ -91,9 +91,9 @@ class Section:
 
 
 def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
-    """Return settings under their new names, and say which ones had an old name; `known` are the new names.
+    """Return settings under their new names, and say which ones had an old name. `known` are the new names.
 
-    Raises ConfigError where a setting is given under both.
+    Raises ConfigError if a setting is given under both names.
     """
     for old, new in RENAMED.items():
         if old in table and old not in known and new in known:
@@ -115,7 +115,7 @@ def new_value(name: str, value: object) -> object:
 
 
 def with_new_name(name: str, value: str, choices: Container[str]) -> str:
-    """Return the value of a setting or a flag under its new name, and say so where it had an old one."""
+    """Return the value of a setting or a flag under its new name. If it had the old name, say so."""
     new = RENAMED_VALUES.get((name, value), value)
     if new == value or new not in choices:
         return value
@@ -124,31 +124,31 @@ def with_new_name(name: str, value: str, choices: Container[str]) -> str:
 
 
 def with_values(section: SectionT, values: Mapping[str, object]) -> SectionT:
-    """Return the section with other values for some of its settings."""
+    """Return the section with new values for some of its settings."""
     return replace(section, **values)
 
 
 def listed(section: type[Section]) -> str:
-    """Return a section's settings with their defaults, as "temperature=4.0, alpha=0.9"; "none" where it has none."""
+    """Return a section's settings with their defaults, as "temperature=4.0, alpha=0.9", or "none" without settings."""
     simple = [one for one in fields(section) if one.default is not MISSING]
     return ", ".join(f"{one.name}={default_text(one.default)}" for one in simple) or "none"
 
 
 def default_text(default: object) -> str:
-    """Return a default as it is shown: "none" for what is left out."""
+    """Return a default as text, or "none" for one that is left out."""
     if isinstance(default, tuple):
         return ",".join(map(str, default)) or "none"
     return "none" if default in ("", None) else str(default)
 
 
 def plain(value: object) -> object:
-    """Return NumPy's numbers and texts as Python's own, and a list or an array as a tuple; all else as it is.
+    """Return NumPy's numbers and strings as Python's, a list or an array as a tuple, and other values unchanged.
 
-    A setting meets arrays: a NumPy number would turn float32 into float64, and JSON and TOML cannot write it.
+    A NumPy number would turn float32 arrays into float64, and JSON and TOML cannot express it.
     """
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    if isinstance(value, np.floating):  # long double too, whose item() is none of Python's
+    if isinstance(value, np.floating):  # long double too: its item() is not a Python number
         return float(value)
     if isinstance(value, np.generic):
         return value.item()
@@ -156,16 +156,16 @@ def plain(value: object) -> object:
 
 
 def converted(one: Field[object], value: object) -> object:
-    """Return a value in the field's type: plain, and a whole number as a fine float."""
+    """Return a value in the field's type, with a whole number as a float if the field is a float."""
     value = plain(value)
     if isinstance(one.default, float | None) and type(value) is int:
-        with suppress(OverflowError):  # it is refused where it is checked
+        with suppress(OverflowError):  # the check refuses it later
             return float(value)
     return value
 
 
 def check_value(one: Field[object], value: object) -> None:
-    """Refuse a value of another type than the default's, outside its limits, or not among the choices."""
+    """Refuse a value of another type than the default's, outside the limits, or not among the choices."""
     if one.default is None and value is None:
         return
     wanted = float if one.default is None else type(one.default)
@@ -184,7 +184,7 @@ def check_value(one: Field[object], value: object) -> None:
 
 
 def check_part(name: str, part: object) -> None:
-    """Refuse a whole number that is too large for a file, and a text that no file can hold."""
+    """Refuse a whole number or a string that a file cannot hold."""
     if isinstance(part, int) and abs(part) > LARGEST:
         raise ConfigError(f"{name} is {brief(part)}, but must be at most {LARGEST:,}")
     if isinstance(part, str) and any(unicodedata.category(letter) in ("Cc", "Cs") for letter in part):
@@ -195,21 +195,21 @@ def check_part(name: str, part: object) -> None:
 
 
 def brief(value: object) -> str:
-    """Return a value as an error shows it: only its beginning where it is long."""
+    """Return a value as text for an error. A long one is cut off."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no number of so many digits
+    except ValueError:  # Python refuses to write a number with so many digits
         return "a number of thousands of digits"
     return text if len(text) <= 200 else f"{text[:60]}..."
 
 
 def good(item: object) -> bool:
-    """True for a whole number above 0, and for a text that is not empty."""
+    """True for a whole number above 0, and for a string that is not empty."""
     return item > 0 if isinstance(item, int) else bool(item)
 
 
 def check_limits(one: Field[object], value: float) -> None:
-    """Refuse a number that is not finite, or outside its limits."""
+    """Refuse a number that is not finite, or is outside its limits."""
     least, below, above, most = (one.metadata[name] for name in ("least", "below", "above", "most"))
     low = (least is None or value >= least) and (above is None or value > above)
     if isfinite(value) and low and value < below and (most is None or value <= most):

@@ -1,6 +1,6 @@
 """Names for the arrays that travel through the package.
 
-A CuPy array is typed as the NumPy array it stands in for: the engine's code is the same for both.
+A CuPy array has the type of a NumPy array, because the engine's code is the same for both.
 """
 
 from typing import TypeAlias, TypeVar
@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.floating]
-"""float32 or float64: images ready for a network, activations, logits, parameters, gradients."""
+"""float32 or float64: normalised images, activations, logits, parameters, gradients."""
 
 FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 """The dtypes of `Floats`: what the engine computes in."""
 
 Ints: TypeAlias = npt.NDArray[np.integer]
-"""Labels and sample indices; they live on the host."""
+"""Labels and sample indices, on the host."""
 
 Pixels: TypeAlias = npt.NDArray[np.uint8] | Floats
 """Images as they are stored: (N, C, H, W), uint8 in 0-255 or floats in 0-1."""
@@ -26,7 +26,7 @@ Array: TypeAlias = npt.NDArray[np.generic]
 ArrayT = TypeVar("ArrayT", bound=Array)
 
 Scalar: TypeAlias = np.floating | float
-"""A loss: a 0-d value of the logits' dtype, still on the device that computed it."""
+"""A loss: a 0-d value of the logits' dtype, on the device that computed it."""
 
 Shape: TypeAlias = tuple[int, ...]
 

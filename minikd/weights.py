@@ -1,7 +1,7 @@
-"""Weights files: a model, and what it takes to use it, in one safetensors file. No pickle, so nothing can run on load.
+"""Weights files: a model and everything to use it, in one safetensors file. Without pickle, loading runs no code.
 
-The tensors have the names and shapes of PyTorch's `state_dict`. The header's metadata holds a JSON text under
-"minikd": the layers, and how images must be prepared.
+The tensors have the names and shapes of PyTorch's `state_dict`. The header's metadata has a JSON text under "minikd":
+the layers, and how images are prepared.
 """
 
 import json
@@ -29,26 +29,26 @@ from minikd.storage.tensors import STAGE, read_tensors, write_tensors
 from minikd.typing import Array, Shape
 
 WIDEST = 2**16
-"""Pixels of an image's longer side, and more than any channel count."""
+"""The most pixels of an image's longer side. It is also more than any number of channels."""
 
 THINNEST = 1e-30
-"""The smallest deviation of pixels: divided by it, they are still numbers of float32."""
+"""The smallest standard deviation of pixels. Divided by it, pixels are still finite in float32."""
 
 MOST_BYTES, MOST_POSITIONS = 2**30, 2**18
-"""What one image may take in a layer (in all of them 16 times as much), and the positions of all layers' windows."""
+"""The most bytes of an image in a layer (in all layers 16 times as many), and the most window positions in all."""
 
 UNREAL = "the layer's settings are not those of a real model"
 
 FLOATS, INTEGERS = ("float16", "float32", "float64"), ("int8", "int16", "int32", "int64")
-"""What weights may be stored in without losing what they mean, and what counts may; int8 weights have a scale."""
+"""The dtypes in which weights, and in which counts, may be stored. int8 weights would need a scale."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a model expects and means: the image's shape (C, H, W), the pixels' mean and deviation, the classes.
+    """What a model needs: the images' shape (C, H, W), the pixels' mean and standard deviation, and the class names.
 
-    on_black: it knows light things on black. ink_box: it knows characters in ink, the longer side of each so many
-    pixels; 0 where it knows other things, or nobody has said. Raises CheckpointError for what no model can have.
+    on_black: it was trained on light objects on black. ink_box: it was trained on characters in ink, with a longer side
+    of this many pixels; 0 for other images, or if it is unknown. Raises CheckpointError for impossible values.
     """
 
     name: str
@@ -61,7 +61,10 @@ class Card:
 
     @classmethod
     def of(cls, name: str, data: Dataset, mean: tuple[float, ...], std: tuple[float, ...]) -> "Card":
-        """Return the card of a model that is trained on these data, its pixels scaled by this mean and deviation."""
+        """Return the card of a model that is trained on these data.
+
+        Pixels are normalised by this mean and deviation.
+        """
         images, names = data.train_images, data.class_names
         return cls(name, data.image_shape, mean, std, names, is_ink(images), ink_box(images, names))
 
@@ -89,7 +92,7 @@ class Card:
 
 
 def check_different(class_names: tuple[str, ...]) -> None:
-    """Refuse class names of which two are the same, and none."""
+    """Refuse two equal class names, and an empty list."""
     if not class_names:
         raise CheckpointError("there are no class names, but a model needs one for each of its outputs")
     seen: dict[str, int] = {}
@@ -100,7 +103,7 @@ def check_different(class_names: tuple[str, ...]) -> None:
 
 
 class Description(TypedDict):
-    """What a weights file says of its model: its layers, or `model` where it is another chain than a Sequential."""
+    """The description of a model in a weights file: its layers, or `model` if it is another chain than a Sequential."""
 
     layers: object
     card: Card
@@ -116,10 +119,10 @@ def described(model: Sequential) -> dict[str, object]:
 
 
 def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> None:
-    """Write the model and its card; the file appears whole or not at all.
+    """Write the model and its card. The file is written completely or not at all.
 
-    stage: what decided the weights, as a digest, for `stage_of`; "" where nobody will ask. Raises CheckpointError where
-    the file cannot be written, and for weights that `load_model` would refuse.
+    stage: the identity of the training, for `stage_of`, or "". Raises CheckpointError if the file cannot be written,
+    and for weights that `load_model` would refuse.
     """
     check_comes_back(model)
     rounding = {"activation_bits": model.activation_bits} if model.activation_bits else {}
@@ -130,16 +133,16 @@ def save_model(path: Path, model: Sequential, card: Card, stage: str = "") -> No
 
 
 def stage_of(path: Path) -> str:
-    """Return what `save_model` was given as `stage`; "" where it was given none. Raises CheckpointError."""
+    """Return the `stage` that was given to `save_model`, or "". Raises CheckpointError."""
     return read_tensors(path)[1].get(STAGE, "")
 
 
 def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = None) -> tuple[Sequential, Card]:
     """Return the model and its card, on the host, in `dtype`: "float32" or "float64".
 
-    By default it is float64 where all its weights are, else float32. Raises CheckpointError for a broken file, one that
-    is not of minikd, one whose card or layers do not fit its weights or each other, and weights that are not
-    finite.
+    By default, it is float64 if all its weights are float64, else float32. Raises CheckpointError for a damaged file,
+    for a file of another program, if the card, the layers and the weights do not fit each other, and for weights that
+    are not finite.
     """
     tensors, metadata = read_tensors(path)
     if "minikd" not in metadata:
@@ -169,23 +172,23 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
 
 
 def dtype_of(tensors: dict[str, Array]) -> str:
-    """Return what a model must compute in to keep all digits of its weights."""
+    """Return the dtype that keeps all digits of a model's weights."""
     floats = [value.dtype for value in tensors.values() if value.dtype.kind == "f"]
     return "float64" if floats and all(dtype == np.float64 for dtype in floats) else "float32"
 
 
 def load(model: Sequential, tensors: dict[str, Array]) -> None:
-    """Copy weights into their model, once it is clear that their numbers mean there what they mean in the file."""
+    """Copy weights into their model, after a check that their dtypes keep the values."""
     for name, value in model.state_dict().items():
         right = FLOATS if value.dtype.kind == "f" else INTEGERS
         if name in tensors and tensors[name].dtype.name not in right:
             raise CheckpointError(f"{name} is {tensors[name].dtype}, but must be {' or '.join(right[-2:])}")
-    with np.errstate(over="ignore"):  # `check_values` tells of it
+    with np.errstate(over="ignore"):  # `check_values` reports it
         model.load_state_dict(tensors)
 
 
 def check_answers(model: Sequential, card: Card) -> None:
-    """Refuse a model that does not turn the card's images into an answer for each class, or not in this memory."""
+    """Refuse a model that does not turn the card's images into a logit for each class, or needs too much memory."""
     check_sizes(model, card.image)
     found, wanted = model.output_shape(card.image), (len(card.class_names),)
     if found != wanted:
@@ -195,7 +198,7 @@ def check_answers(model: Sequential, card: Card) -> None:
 
 
 def check_sizes(model: Sequential, shape: Shape) -> None:
-    """Refuse layers that for a single image take more than the memory there is, or than any real model does."""
+    """Refuse layers that take more for one image than the free memory, or more than any real model."""
     passed = positions = 0
     for layer, need, window in costs(model, shape):
         require(need, f"one image in {type(layer).__name__}", UNREAL)
@@ -207,7 +210,10 @@ def check_sizes(model: Sequential, shape: Shape) -> None:
 
 
 def costs(model: Sequential, shape: Shape) -> Iterator[tuple[Layer, int, int]]:
-    """Yield each layer with the bytes of its output or, if larger, its input with a border, and its window's size."""
+    """Yield each layer with its bytes and the size of its window.
+
+    The bytes are those of the output, or of the padded input if that is larger.
+    """
     for layer in model.layers:
         if isinstance(layer, Sequential):
             yield from costs(layer, shape)
@@ -218,13 +224,13 @@ def costs(model: Sequential, shape: Shape) -> Iterator[tuple[Layer, int, int]]:
 
 
 def lengths_of(layer: Layer, name: str) -> tuple[int, ...]:
-    """Return the two lengths that a layer of windows keeps under a name; none where it keeps something else there."""
+    """Return the two lengths in an attribute of a window layer, or none if the attribute is something else."""
     found = getattr(layer, name, None)
     return found if isinstance(found, tuple) and all(isinstance(one, int) for one in found) else ()
 
 
 def check_values(path: str | Path, tensors: dict[str, Array]) -> None:
-    """Refuse weights that no answer could be right with in float32."""
+    """Refuse weights with which float32 gives no correct output."""
     largest = float(np.finfo(np.float32).max)
     for name, value in tensors.items():
         if not np.isfinite(value).all():

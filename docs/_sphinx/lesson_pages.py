@@ -6,7 +6,7 @@ import re
 import jupytext
 from nbformat import NotebookNode
 
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+from minikd.lessons.publish import KERNEL
 
 LABEL = re.compile(r"^\*\*(Goal|Needs|You will see|Minutes)\*\* (.)", re.MULTILINE)
 """What a paragraph of the first cell begins with, and the first letter after it."""

@@ -54,6 +54,8 @@ def logarithms(work: Work, z: np.ndarray, large: np.ndarray, T: float) -> None:
             "the logarithm was divided by T: divide the logits by T, before everything else": losses.log_softmax(z) / T,
             "np.log2 of the sum, but the inverse of exp is np.log, the natural logarithm": shifted
             - np.log2(np.exp(shifted).sum(1, keepdims=True)),
+            "np.log2 of the sum, but the inverse of exp is np.log": z / T
+            - np.log2(np.exp(z / T).sum(1, keepdims=True)),
             "this is log2 of the probabilities: use np.log, the natural logarithm": want / np.log(2),
             "the sum runs over the whole batch: each row has its own (axis=1, keepdims=True)": whole_batch(z / T),
             "the largest was subtracted, but then the sum runs over the whole batch: each row has its own": whole_batch(

@@ -1,4 +1,4 @@
-"""Students that are trained to be small: their weights are rounded, or pruned, while they learn.
+"""Training of small students: their weights are rounded or pruned during training.
 
 straight_through   rounding, and the gradient that passes it
 pruning            which weights stay, and how many at which step

@@ -14,11 +14,11 @@ from minikd.training import Plan
 from minikd.weights import Card
 
 STUDENTS = ("student_baseline", "student_distilled")
-"""The stages whose networks are made small."""
+"""The stages whose networks are compressed."""
 
 
 class Choices(Protocol):
-    """The settings of a recipe for it."""
+    """The settings of a recipe for compression."""
 
     @property
     def quantize(self) -> str: ...
@@ -30,7 +30,7 @@ class Choices(Protocol):
 
 @dataclass(frozen=True)
 class Compressor:
-    """How a stage's network is made small; `how` is None where it is not."""
+    """How a stage's network is compressed. `how` is None if it is not."""
 
     how: Compression | None
     dataset: Dataset
@@ -38,7 +38,7 @@ class Compressor:
 
     @classmethod
     def of(cls, recipe: Choices, dataset: Dataset, card: Card) -> Self:
-        """Return what a recipe wants of the stage of this name, `card.name`."""
+        """Return the compression that a recipe sets for the stage `card.name`."""
         kind = "" if recipe.quantize == "none" else recipe.quantize
         wanted = (kind or recipe.prune) and card.name in STUDENTS
         return cls(
@@ -53,12 +53,12 @@ class Compressor:
         return {"quantize": self.how.quantize, "learned_steps": self.how.learned, "prune": self.how.prune}
 
     def check(self, model: Sequential) -> None:
-        """Refuse what cannot be made small, before anything is trained. Raises ConfigError and DtypeError."""
+        """Before any training, refuse what cannot be compressed. Raises ConfigError and DtypeError."""
         if self.how is not None:
             compressed(model, self.how, self.card, self.dataset.train_images)
 
     def before(self, model: Sequential, views: Views, plan: Plan) -> Sequential:
-        """Return the network that trains in the model's place."""
+        """Return the network that is trained instead of the model."""
         if self.how is None:
             return model
         steps = math.ceil(len(views) / plan.batch_size) * plan.epochs
@@ -66,11 +66,11 @@ class Compressor:
         return compressed(model, how, self.card, self.dataset.train_images)
 
     def after(self, model: Sequential) -> Sequential:
-        """Return the student that a trained network has become."""
+        """Return the student with the weights of a trained network."""
         return model if self.how is None else plain(model)
 
     def answering(self, model: Sequential) -> Sequential:
-        """Return the finished student as it answers: in whole numbers where its weights are rounded."""
+        """Return the finished student. If its weights are rounded, it computes in whole numbers."""
         if self.how is None or not self.how.quantize:
             return model
         return in_whole_numbers(model.converted(to_host), self.how.quantize, self.card, self.dataset.train_images)

@@ -1,14 +1,14 @@
-"""A dense layer, a convolution and a ReLU that compute with rounded or pruned numbers, in training and after it.
+"""A dense layer, a convolution and a ReLU that compute with rounded or pruned numbers.
 
-The weights that the optimiser changes stay float32. Each forward pass makes small ones of them:
+The optimiser changes float32 weights. Each forward pass makes rounded or pruned ("small") weights from them:
 
     w  --prune-->  w · mask  --round-->  s q        with s[o, c] = 2^-round(k[o]) · unit[c]
 
-The backward pass goes the same way back. What reaches w is the gradient with respect to s q, where the weight is inside
-the range and not pruned.
+The backward pass does the reverse. w gets the gradient with respect to s q if the weight is inside the range and not
+pruned, and otherwise 0.
 
-The unit is 1 but in the first layer. The export gives that layer raw pixels, and scales its weights by 256/(255 σ) to
-make up for it (`exports.quantize`). Its powers of two are of the scaled weights, so here the unit is 255 σ/256.
+The unit is 1, except in the first layer. In the export, that layer gets raw pixels, so its weights are multiplied by
+256/(255 σ) (`exports.quantize`). Powers of two apply to these weights, so here the unit is 255 σ/256.
 """
 
 from collections.abc import Mapping
@@ -35,16 +35,16 @@ from minikd.nn.layer import Grads, Layer, expect_cache
 from minikd.typing import Floats, Shape
 
 INITIAL_BITS = range(-8, 25)
-"""The bits that are tried for the first step of a weight."""
+"""The values of k that are tried for the initial step of a weight."""
 
 
 @dataclass(frozen=True)
 class Compression:
-    """How a student is made small.
+    """How a student is compressed.
 
-    quantize: what its weights are rounded to, "int8", "int4", "ternary", or "" for not at all. learned: whether the
-    steps are trained. prune: the fraction of each layer's weights that is taken out. steps: of the whole training,
-    which the schedule of pruning needs.
+    quantize: the kind of rounded weights, "int8", "int4", "ternary", or "" for none. learned: whether the steps of the
+    rounding are trained. prune: the fraction of each layer's weights that is pruned. steps: the number of training
+    steps, for the schedule of pruning.
     """
 
     quantize: str = ""
@@ -54,14 +54,14 @@ class Compression:
 
 
 def check_fraction(prune: float) -> float:
-    """Return the fraction of weights to prune. Raises ConfigError where it is none."""
+    """Return the fraction of weights to prune. Raises ConfigError if it is invalid."""
     if not isinstance(prune, int | float | np.floating) or not 0 <= prune < 1:
         raise ConfigError(f"prune is {prune!r}, but must be a number from 0 to less than 1")
     return float(prune)
 
 
 class SmallWeights(NamedTuple):
-    """A compressed layer's cache: the layer with the small weight and its cache, the rounding's, and the step."""
+    """A compressed layer's cache: the layer with the small weight and its cache, the rounding's cache, and the step."""
 
     layer: Linear | Conv2d
     cache: object
@@ -70,10 +70,10 @@ class SmallWeights(NamedTuple):
 
 
 class Compressed(Layer):
-    """The common base of the dense layer and the convolution.
+    """The base of the dense layer and the convolution.
 
-    params: "weight", "bias", and where steps are trained "weight_bits", k for each output, or one k for a last layer,
-    whose outputs are compared. state: "mask" and the number of "steps" where weights are pruned, "weight_bits" where
+    params: "weight", "bias" and, if steps are trained, "weight_bits": k for each output, or one k for a last layer,
+    because its outputs are compared. state: "mask" and the number of "steps" if weights are pruned; "weight_bits" if
     steps are fixed.
     """
 
@@ -114,7 +114,7 @@ class Compressed(Layer):
         return layer
 
     def step(self) -> Floats:
-        """Return s, of a shape that broadcasts against the weight."""
+        """Return s, in a shape that broadcasts against the weight."""
         bits = (self.params if self.how.learned else self.state)["weight_bits"]
         step: Floats = power_of_two(bits).reshape(-1, *(1,) * (self.params["weight"].ndim - 1)) * self.unit
         return step
@@ -147,7 +147,7 @@ class Compressed(Layer):
         now, last = int(self.state["steps"]), self.how.steps
         if now % EVERY == 0 or now == last:
             weight = self.params["weight"]
-            weight *= self.state["mask"]  # momentum may have moved what is out
+            weight *= self.state["mask"]  # momentum may have changed pruned weights
             self.state["mask"][...] = smallest_out(weight, fraction_out(now / last, self.how.prune))
 
     def config(self) -> Mapping[str, object]:
@@ -160,14 +160,14 @@ class Compressed(Layer):
         return self.plain().output_shape(shape)
 
     def plain(self) -> Linear | Conv2d:
-        """Return a dense layer or convolution with the small weights and no more to train: what is exported."""
+        """Return a dense layer or convolution with the small weights, for the export."""
         layer = self.with_weight(self.small_weight()[0])
         layer.params = {name: value.copy() for name, value in layer.params.items()}
         return layer
 
 
 def first_bits(weight: Floats, Q: int, last: bool) -> Floats:
-    """Return the k with the smallest squared rounding error, for each output (O,), or one for all where it is last."""
+    """Return the k with the smallest squared rounding error for each output (O,), or one k for all in a last layer."""
     xp, rows = module_of(weight), weight.reshape(1 if last else len(weight), -1)
     errors = []
     for k in INITIAL_BITS:
@@ -199,13 +199,13 @@ class RoundedReLUCache(NamedTuple):
 class RoundedReLU(Layer):
     """A ReLU whose outputs are whole numbers of a step, 0 to 255: y = s · clip(round(x / s), 0, 255), s = 2^-round(m).
 
-    `output_bits`, m, is trained with the weights, or fixed.
+    `output_bits`, m, is trained, or fixed.
     """
 
     short_name = "relu"
 
     def __init__(self, bits: int, learned: bool, like: Floats) -> None:
-        """Make the layer; its bits have the dtype and the place of `like`, any array."""
+        """Make the layer. Its bits have the dtype and the device of the array `like`."""
         super().__init__()
         self.learned = learned
         (self.params if learned else self.state)["output_bits"] = module_of(like).full(1, bits, like.dtype)
@@ -229,7 +229,7 @@ class RoundedReLU(Layer):
 
     @property
     def bits(self) -> int:
-        """The whole number that m is rounded to."""
+        """m, rounded to a whole number."""
         return int(module_of(m := self._bits()).rint(m)[0])
 
     def _bits(self) -> Floats:

@@ -1,7 +1,7 @@
-"""Low rank: a dense layer as two thin ones, which train on from the best approximation.
+"""Low rank: a dense layer becomes two thin ones. Their training starts from the best approximation.
 
-A weight matrix w (O, C) of rank r is a product u v of u (O, r) and v (r, C). Two layers, C to r and r to O, hold
-r (C + O) weights in place of C·O, which is fewer where r < C·O / (C + O).
+A weight matrix w (O, C) of rank r is a product u v of u (O, r) and v (r, C). Two layers, C to r and r to O, have r (C +
+O) weights instead of C·O, which are fewer if r < C·O / (C + O).
 
 The singular value decomposition w = U S Vᵀ gives the nearest such product: the r largest singular values are kept
 (Eckart & Young 1936). Its squared distance from w is the sum of the squares of the others,
@@ -9,8 +9,8 @@ The singular value decomposition w = U S Vᵀ gives the nearest such product: th
     ‖w - u v‖² = Σ_{i > r} S[i]²
 
 Both factors get the square root of the singular values, u = U √S and v = √S Vᵀ, so that neither learns faster than the
-other. The first layer's bias is 0 and the second has the old one. There is no ReLU between the two, so whole numbers
-cannot follow them (`exports.quantize`): such a student is exported in float32.
+other. The first layer's bias is 0, and the second has the old bias. There is no ReLU between the two, so whole numbers
+do not support them (`exports.quantize`). Such a student is exported in float32.
 """
 
 import numpy as np
@@ -31,9 +31,9 @@ def factors(w: Floats, rank: int) -> tuple[Floats, Floats]:
 
 
 def low_rank(model: Sequential, rank: int) -> Sequential:
-    """Return a copy of the model with each dense layer of more weights as two of this rank, to be trained on.
+    """Return a copy of the model for further training. Dense layers become two layers of this rank if that is smaller.
 
-    It is on the host. Raises ConfigError where no layer gets smaller.
+    It is on the host. Raises ConfigError if no layer gets smaller.
     """
     rank = whole(rank, "rank", 1)
     layers: list[Layer] = []
@@ -45,11 +45,11 @@ def low_rank(model: Sequential, rank: int) -> Sequential:
 
 
 def thin(layer: Linear, rank: int) -> list[Layer]:
-    """Return a dense layer as two of this rank, or as it is where they would be no smaller."""
+    """Return a dense layer as two of this rank, or unchanged if they would not be smaller."""
     O, C = layer.params["weight"].shape
     if rank * (C + O) >= C * O:
         return [layer.copy()]
-    rng = np.random.default_rng(0)  # any: the weights are written over
+    rng = np.random.default_rng(0)  # any values: they are replaced
     first, second = Linear(C, rank, rng), Linear(rank, O, rng)
     u, v = factors(layer.params["weight"], rank)
     first.params = {"weight": v, "bias": np.zeros(rank, v.dtype)}

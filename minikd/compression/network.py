@@ -1,4 +1,4 @@
-"""From a student to a network that trains with small numbers, and back to the student that it has become."""
+"""Turns a student into a network that trains with rounded or pruned weights, and turns the network into a student."""
 
 from collections.abc import Callable
 
@@ -15,14 +15,14 @@ from minikd.typing import Pixels
 from minikd.weights import Card
 
 TAKES = (Linear, Conv2d, MaxPool2d, Flatten, ReLU, Dropout)
-"""The layers of a network that can be compressed while it trains."""
+"""The layers that can be compressed in training."""
 
 
 def compressed(model: Sequential, how: Compression, card: Card, images: Pixels) -> Sequential:
-    """Return the network that trains in the model's place. `images` are training pixels (N, C, H, W).
+    """Return the network that is trained instead of the model. `images` are training pixels (N, C, H, W).
 
-    Where it rounds, they are uint8, and the first scales of activations are those that the export would choose for the
-    model as it is. Raises ConfigError for a network that cannot be compressed, with the layer and the reason.
+    If it rounds, they must be uint8, and the initial scales of activations are those that the export would choose for
+    the present model. Raises ConfigError for a network that cannot be compressed, with the layer and the reason.
     """
     check(model, how, card, images)
     host = model.converted(to_host)
@@ -42,7 +42,7 @@ def compressed(model: Sequential, how: Compression, card: Card, images: Pixels) 
 
 
 def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> None:
-    """Refuse what cannot be compressed while it trains. Raises ConfigError and DtypeError."""
+    """Refuse what cannot be compressed in training. Raises ConfigError and DtypeError."""
     for i, layer in enumerate(model.layers):
         if not isinstance(layer, TAKES):
             raise ConfigError(
@@ -62,7 +62,7 @@ def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> No
 
 
 def plain(model: Sequential) -> Sequential:
-    """Return the student that a compressed network has become: minikd's layers, with the small weights."""
+    """Return the student of a compressed network: minikd's layers with the small weights."""
     layers: list[Layer] = []
     for layer in model.layers:
         if isinstance(layer, Compressed):
@@ -77,7 +77,7 @@ def plain(model: Sequential) -> Sequential:
 def train_small(
     student: Sequential, how: Compression, card: Card, images: Pixels, train: Callable[[Sequential], None]
 ) -> None:
-    """Let `train` train a student with small numbers; the student then has the weights that came of it."""
+    """Let `train` train a student with rounded or pruned weights. Afterwards the student has these weights."""
     small = compressed(student, how, card, images)
     train(small)
     done = plain(small)
@@ -86,5 +86,5 @@ def train_small(
 
 
 def in_whole_numbers(model: Sequential, kind: str, card: Card, images: Pixels) -> InWholeNumbers:
-    """Return the finished student as its export answers; `images` are the data set's training pixels."""
+    """Return the finished student with the outputs of its export. `images` are the data set's training pixels."""
     return InWholeNumbers(model, quantize(model, card, images, kind=kind), card)

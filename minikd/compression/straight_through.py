@@ -1,22 +1,24 @@
-"""Rounding to a few whole numbers of a step, and the gradient that training sends back through it.
+"""Rounding to whole multiples of a step, and its gradient in training.
 
     y = s q,   q = clip(round(x / s), low, high)
 
-Weights have low = -Q and high = Q, with Q = 127 for int8, 7 for int4, 1 for ternary. Activations behind a ReLU have
-low = 0 and high = 255. Ties go to the even number, as in the export (`exports.integer`).
+Weights have low = -Q and high = Q, with Q = 127 for int8, 7 for int4, 1 for ternary. Activations after a ReLU have low
+= 0 and high = 255. Ties go to the even number, as in the export (`exports.integer`).
 
-The derivative by x is 0 almost everywhere, so nothing could be trained. Write round(x/s) = x/s + r, where r is the
-rounding error, between -1/2 and 1/2. The straight-through estimator keeps r fixed while it differentiates (Bengio,
-Léonard & Courville 2013). Inside the range, y = s (x/s + r), and outside, y = s low or s high. So
+The derivative with respect to x is 0 almost everywhere, so nothing could be trained. Write round(x/s) = x/s + r, where
+r is the rounding error, between -1/2 and 1/2. The straight-through estimator treats r as a constant (Bengio, Léonard &
+Courville 2013). Inside the range, y = s (x/s + r), and outside, y = s low or s high. So
 
     inside:    ∂y/∂x = 1    ∂y/∂s = r = q - x/s
     outside:   ∂y/∂x = 0    ∂y/∂s = q
 
-The derivative by s is that of LSQ (Esser et al. 2020, Learned step size quantization, eq. 3). LSQ also divides it by a
-constant, √(n Q), for SGD's sake. Adam, the students' optimiser, divides by the gradient's size itself.
+The derivative with respect to s is that of LSQ (Esser et al. 2020, Learned step size quantization, eq. 3). LSQ also
+divides it by a constant, √(n Q), which SGD needs. Adam, the students' optimiser, already divides by the size of the
+gradient.
 
-The export needs steps that are powers of two: s = 2^-k. So k is what is trained, a real number that is rounded too,
-with its rounding error kept fixed in the same way (Jain, Gural, Wu & Dally 2020, Trained quantization thresholds):
+The export needs steps that are powers of two: s = 2^-k. So k is trained. It is a real number that is rounded too, and
+its rounding error is treated as a constant in the same way (Jain, Gural, Wu & Dally 2020, Trained quantization
+thresholds):
 
     s = 2^-round(k)    ∂s/∂k = -ln 2 · s
 """

@@ -1,4 +1,4 @@
-"""A network that answers in whole numbers: what its export answers, to the last bit."""
+"""A network that computes in whole numbers. Its outputs are those of its export, to the last bit."""
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from minikd.weights import Card
 
 
 class InWholeNumbers(Sequential):
-    """The layers of a finished student, whose weights are on the grid, and the whole numbers that it answers with.
+    """The layers of a finished student with rounded weights, and its form in whole numbers.
 
-    Calling it on normalised images computes `exports.integer` on the pixels that they were. Its own layers are float32,
-    for `forward_with_taps` and for weights files.
+    A call with normalised images computes `exports.integer` on the original pixels. Its own layers are float32, for
+    `forward_with_taps` and for weights files.
     """
 
     def __init__(self, model: Sequential, whole: QuantizedModel, card: Card) -> None:
@@ -31,15 +31,15 @@ class InWholeNumbers(Sequential):
 
     @property
     def stored_bytes(self) -> int:
-        """The bytes of its constants in C."""
+        """The bytes of its constants in the C export."""
         return integer_source(self.whole).constant_bytes
 
     def pixels(self, x: Floats) -> UInt8:
-        """Return the bytes that images (N, C, H, W) were before they were normalised."""
+        """Return the bytes of images (N, C, H, W) before they were normalised."""
         mean, std = (np.array(values)[:, None, None] for values in (self.card.mean, self.card.std))
         bytes_: UInt8 = np.rint(255 * (x * std + mean)).astype(np.uint8)
         return bytes_
 
     def export(self) -> list[Layer]:
-        """Return the layers, as `exports.chain.flat` asks for."""
+        """Return the layers for `exports.chain.flat`."""
         return list(self.layers)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minikd.errors import ConfigError
 from minikd.lessons.lesson import QUICK
@@ -13,10 +14,16 @@ from minikd.lessons.library import LessonCard
 from minikd.lessons.pyodide import check_folder, is_address
 from minikd.storage.files import write_atomically
 
+if TYPE_CHECKING:  # a part of the extra
+    from nbformat import NotebookNode
+
 MODULES = ("sphinx", "furo", "myst_nb", "jupytext", "ipykernel", "latex2mathml")
 """What the extra `lessons` brings."""
 
 STANDARD_ERROR = 2
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+"""The kernelspec of a notebook: without it, Jupyter asks for a kernel."""
 
 PYODIDE = "MINIKD_PYODIDE"
 """The environment variable that tells docs/conf.py where pages load Pyodide from."""
@@ -53,9 +60,27 @@ def write_site(lessons: Path, folder: Path, quick: bool, pyodide: str = "") -> b
 
 
 def write_notebooks(cards: Sequence[LessonCard], folder: Path) -> None:
-    """Write each lesson to `folder` as a notebook that has not run yet."""
+    """Write each lesson to `folder` as a notebook that has not run yet, with its exercise at the end."""
     import jupytext
 
     for card in cards:
-        text: str = jupytext.writes(jupytext.read(card.path), "ipynb")
+        notebook = jupytext.read(card.path)
+        notebook.metadata.update(kernelspec=KERNEL, language_info={"name": "python"})
+        notebook.cells += exercise_cells(card)
+        text: str = jupytext.writes(notebook, "ipynb")
         write_atomically(folder / f"{card.name}.ipynb", f"{text}\n".encode())
+
+
+def exercise_cells(card: LessonCard) -> "list[NotebookNode]":
+    """Return the cells in which a reader writes and checks a lesson's exercise; none for a lesson without one."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    skeleton = card.path.parent / "exercises" / card.path.name
+    if not skeleton.is_file():
+        return []
+    said = f"## Your solution\n\nWrite the functions in the next cell and run it: it saves them in `{skeleton.name}`."
+    return [
+        new_markdown_cell(f"{said} The last cell checks that file."),  # type: ignore[no-untyped-call]
+        new_code_cell(f"%%writefile {skeleton.name}\n{skeleton.read_text(encoding='utf-8').rstrip()}"),  # type: ignore[no-untyped-call]
+        new_code_cell(f"import sys\n\n!{{sys.executable}} -m minikd check {card.number:02} {skeleton.name}"),  # type: ignore[no-untyped-call]
+    ]

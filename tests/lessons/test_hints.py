@@ -15,6 +15,11 @@ MISTAKES = {
         ("axis=1, keepdims=True", "", "over the whole batch"),
         ("np.exp(z).sum(axis=1, keepdims=True)", "np.exp(z).sum()", "over the whole batch"),
         ("np.log(np.exp(", "np.log2(np.exp(", "np.log2 of the sum"),
+        (
+            "z = z - z.max(axis=1, keepdims=True)\n    return z - np.log(",
+            "return z - np.log2(",
+            "np.log2 of the sum",
+        ),
         ("return -(", "return -1 / np.log(2) * (", "this is in bits"),
     ],
     "02_cross_entropy": [

@@ -1,9 +1,8 @@
-"""The engine's own kernels for NumPy's arrays: the loops of the derivations, in Python, compiled by Numba.
+"""The engine's kernels for NumPy arrays: loops in Python that Numba compiles.
 
-What NumPy does in several passes over memory, a loop does in one. Each function here has a twin in NumPy's lines, which
-are the reference: they stand where the function is called (`backends.kernels_of`), the suite holds both against each
-other, and where a function returns None they do the work. Nothing outside `backends` imports this package, which needs
-Numba.
+NumPy needs several passes over memory, and a loop needs one. For each function here there is NumPy code, which is the
+reference. It is where the function is called (`backends.kernels_of`), and tests compare the two. If a function returns
+None, the NumPy code does the work. Only `backends` imports this package, which needs Numba.
 """
 
 from minikd.backends.loops.activations import relu_backward

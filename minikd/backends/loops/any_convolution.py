@@ -1,8 +1,8 @@
-"""A convolution of any kernel, stride and dilation, some lines of one image at a time, from windows to pooled outputs.
+"""A convolution with any kernel, stride and dilation, together with its pooling, for some lines of an image at a time.
 
-The lines are those of `nn.conv`: windows as rows of a matrix, one matrix product, and for the gradient the transposed
-products. Here the windows of a few lines stay in the core's cache until they are outputs, and a shard is one call,
-without the interpreter's lock. Measured by `minikd bench --only original-teacher`.
+The method is that of `nn.conv`: windows as rows of a matrix, one matrix product, and the transposed products for the
+gradients. Here the windows of a few lines stay in the core's cache until their outputs are computed. A shard is one
+call, without the interpreter's lock. Measured by `minikd bench --only original-teacher`.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ WindowGrid = tuple[HeightWidth, HeightWidth, HeightWidth]
 """A window's size, stride and dilation."""
 
 UNPACKED = 10**6
-"""Multiply-adds of the largest product for which OpenBLAS packs nothing: below, it is up to twice as fast."""
+"""Multiply-adds of the largest product for which OpenBLAS packs nothing. Without packing, it is up to twice as fast."""
 
 
 @kernel
@@ -32,7 +32,10 @@ def forward(
     window: HeightWidth,
     relu: bool,
 ) -> None:
-    """Fill y and winner (N, P, Q, O) from x (N, H, W, C), matrix (R·S·C, O) and b (O,); `window` is the pooling's."""
+    """Fill y and winner (N, P, Q, O) from x (N, H, W, C), matrix (R·S·C, O) and b (O,).
+
+    `window` is the pooling window.
+    """
     (N, P, Q, O), (rows, columns), moves = y.shape, window, (size, stride, dilation)
     padded = bordered(x, padding)
     lines = lines_at_a_time(P, rows * Q * columns * matrix.size)
@@ -61,7 +64,7 @@ def backward(
     dilation: HeightWidth,
     window: HeightWidth,
 ) -> None:
-    """Fill dmatrix, db, and dx where it is not empty, from dy and winner (N, P, Q, O); the windows are taken again."""
+    """Fill dmatrix, db, and dx unless it is empty, from dy and winner (N, P, Q, O). The windows are taken again."""
     (N, P, Q, O), (rows, columns), moves = dy.shape, window, (size, stride, dilation)
     padded, dpadded = bordered(x, padding), bordered(x, padding)
     lines = lines_at_a_time(P, rows * Q * columns * matrix.size)
@@ -154,7 +157,7 @@ def send_back(
 
 @kernel
 def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: WindowGrid) -> None:
-    """Fill cols (L·Q, R·S·C) with the windows of an image (H, W, C), a row each, from line `top` on."""
+    """Fill cols (L·Q, R·S·C) with the windows of an image (H, W, C), one in each row, from line `top` on."""
     wide()
     ((R, S), stride, dilation), C = moves, padded.shape[2]
     lines, (run, runs) = padded.reshape(len(padded), -1), runs_of(S, C, dilation)
@@ -170,13 +173,16 @@ def take_windows(padded: Floats, cols: Floats, top: int, Q: int, moves: WindowGr
 
 @kernel
 def runs_of(S: int, C: int, dilation: HeightWidth) -> HeightWidth:
-    """Return how many neighbouring floats a window's line reads at a time, and how often."""
+    """Return how many neighbouring floats a line of a window reads at a time, and how often."""
     return (S * C, 1) if dilation[1] == 1 else (C, S)
 
 
 @kernel
 def take_planes(padded: Floats, planes: Floats, top: int, moves: WindowGrid) -> None:
-    """Fill planes (R·S, L, Q) with what each place of the kernel reads of a grey image (H, W): longer runs to copy."""
+    """Fill planes (R·S, L, Q) with what each position of the kernel reads of a grey image (H, W).
+
+    These are longer runs.
+    """
     wide()
     (_, S), (sy, sx), (dy, dx) = moves
     for k in range(len(planes)):
@@ -192,7 +198,7 @@ def take_planes(padded: Floats, planes: Floats, top: int, moves: WindowGrid) -> 
 
 @kernel
 def bordered(x: Floats, padding: HeightWidth) -> Floats:
-    """Return zeros for one image of x (N, H, W, C) with its border."""
+    """Return zeros for one image of x (N, H, W, C), with its border."""
     _, H, W, C = x.shape
     return np.zeros((H + 2 * padding[0], W + 2 * padding[1], C), x.dtype)
 
@@ -211,7 +217,7 @@ def place_inside(x: Floats, padded: Floats, padding: HeightWidth) -> None:
 def take_out(padded: Floats, x: Floats, padding: HeightWidth) -> None:
     """Copy what lies inside the border of `padded` to an image x (H, W, C).
 
-    As an assignment of arrays it would take Numba seconds: it compiles the texts of NumPy's errors too.
+    There is no assignment of arrays, because Numba would take seconds to compile it, with NumPy's error messages.
     """
     H, W, C = x.shape
     for i in range(H):
@@ -222,7 +228,7 @@ def take_out(padded: Floats, x: Floats, padding: HeightWidth) -> None:
 
 @kernel
 def lines_at_a_time(P: int, products: int) -> int:
-    """Return how many lines of pooled outputs to make at a time, where one takes so many multiply-adds."""
+    """Return how many lines of pooled outputs to compute at a time, if one takes this many multiply-adds."""
     return max(1, min(P, UNPACKED // max(1, products)))
 
 

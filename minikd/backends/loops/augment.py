@@ -1,4 +1,4 @@
-"""Augmented images: one pass over the output pixels, where NumPy makes a dozen arrays of places and of neighbours.
+"""Augmented images in one pass over the output pixels. NumPy makes a dozen arrays of positions and neighbours.
 
 Measured by
 
@@ -15,7 +15,7 @@ from minikd.typing import Floats, Ints, Pixels
 
 
 def warped(images: Pixels, motion: Floats, displaced: tuple[Floats, Floats] | None) -> Floats:
-    """Return the images (N, C, H, W) after their motion (N, 4), and displacements (N, H, W) down and right if any."""
+    """Return the images (N, C, H, W) after their motion (N, 4), and displacements (N, H, W) down and right, if any."""
     out = np.empty(images.shape, np.float32)
     dy, dx = displaced or (motion[:0, :, None], motion[:0, :, None])
     _warped(images, motion, dy, dx, out)
@@ -27,7 +27,7 @@ def _warped(images: Pixels, motion: Floats, dy: Floats, dx: Floats, out: Floats)
     wide()
     N, C, H, W = images.shape
     row, one, zero = W + 3, np.float32(1), np.float32(0)
-    framed = np.zeros((C, (H + 3) * row), np.float32)  # zeros around the image: every place that is looked at is there
+    framed = np.zeros((C, (H + 3) * row), np.float32)  # zeros around the image: all read positions exist
     at, below, beside = np.empty(W, np.int32), np.empty(W, np.float32), np.empty(W, np.float32)
     for n in range(N):
         for c in range(C):
@@ -37,7 +37,7 @@ def _warped(images: Pixels, motion: Floats, dy: Floats, dx: Floats, out: Floats)
         down, right, cos, sin = motion[n]
         middle_y, middle_x = np.float32((H - 1) / 2), np.float32((W - 1) / 2)
         for p in range(H):
-            for q in range(W):  # where each pixel looks: `data.warp.source_points`
+            for q in range(W):  # the source of each pixel: `data.warp.source_points`
                 v, u = np.float32(p) - middle_y - down, np.float32(q) - middle_x - right
                 y, x = v * cos + middle_y + u * sin, middle_x - v * sin + u * cos
                 if len(dy):

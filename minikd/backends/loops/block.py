@@ -1,4 +1,4 @@
-"""A convolution with the max pooling and the ReLU behind it, or without: which loop covers it, and its gradients."""
+"""A convolution, with or without max pooling and ReLU after it: chooses the loop, computes the gradients."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from minikd.backends.moves import Block
 from minikd.typing import Floats, HeightWidth
 
 FEW_WINDOWS = 24
-"""A product of fewer windows with the weights is not worth its call."""
+"""With fewer windows, a product is not worth its call."""
 
 FEW_CHANNELS = 8
-"""With fewer, the transforms cost more than the products that they save."""
+"""With fewer channels, the transforms take longer than the products that they save."""
 
 
 class Saved(NamedTuple):
-    """The input, channels-last (N, H, W, C); the weight (O, C, R, S); the winners (N, P, Q, O); the moves."""
+    """The input, channels-last (N, H, W, C); the weight (O, C, R, S); the winners (N, P, Q, O); how windows move."""
 
     x: Floats
     w: Floats
@@ -27,9 +27,9 @@ class Saved(NamedTuple):
 
 
 def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, Saved] | None:
-    """Return the outputs (N, O, P, Q) and the cache, or None where no loop covers these shapes.
+    """Return the outputs (N, O, P, Q) and the cache, or None if no loop supports these shapes.
 
-    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,) or None for no bias. Windows that reach over the edge are
+    Shapes: x (N, C, H, W), w (O, C, R, S), b (O,) or None for no bias. Pooling windows that reach beyond the edge are
     left out.
     """
     b = np.zeros(len(w), w.dtype) if b is None else b
@@ -58,7 +58,7 @@ def block_backward(dy: Floats, cache: Saved, into: Mapping[str, Floats] | None =
 def block_backward_parameters(
     dy: Floats, cache: Saved, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
-    """Return dw and db alone."""
+    """Return only dw and db."""
     return _gradients(dy, cache, cache.x[:0], into)
 
 
@@ -83,7 +83,7 @@ def _gradients(dy: Floats, cache: Saved, dx: Floats, into: Mapping[str, Floats] 
 
 
 def covers(x: Floats, w: Floats, b: Floats, moves: Block) -> bool:
-    """Return whether a loop covers a block; where not, as for arrays that do not match, its layers do the work."""
+    """Return whether a loop supports a block. If not, for example if arrays do not match, its layers do the work."""
     if not (x.ndim == w.ndim == 4 and x.dtype == w.dtype == b.dtype and x.shape[1] == w.shape[1] and len(x)):
         return False
     small = w.size * FEW_WINDOWS <= any_convolution.UNPACKED or by_winograd(w, moves)

@@ -1,14 +1,14 @@
-"""How a loop becomes machine code: Numba compiles it at its first call for a dtype, and keeps the code for later runs.
+"""Numba compiles a loop at its first call for a dtype, and stores the machine code for later runs.
 
-`kernel` marks a function that is compiled. The loop stays plain Python: `adam.py_func(...)` runs it uncompiled. It lets
-go of the interpreter's lock, so that shards run side by side.
+`kernel` marks a function that is compiled. The loop is plain Python: `adam.py_func(...)` runs it uncompiled. It
+releases the interpreter's lock, so that shards run at the same time.
 
-Of the licences that a compiler may take with floats, two are given: `contract` joins a product and a sum into one
-operation, `nsz` lets it forget the sign of a zero. Neither drops a NaN or changes the order of a sum. A sum in a
-`kernel_of_sums` may be taken in another order (`reassoc`), so that registers hold many parts of it.
+The compiler may do two things with floats: `contract` joins a product and a sum into one operation, and `nsz` ignores
+the sign of a zero. Neither loses a NaN or changes the order of a sum. In a `kernel_of_sums`, the order of a sum may
+change (`reassoc`), so that several registers can hold parts of it.
 
-The code lies in the user's cache folder, in a folder of its own for each version of these files, of Numba and of
-NumPy. A lock guards it, for two processes that write at once would mix up their files.
+The code is in the user's cache folder, in a separate folder for each version of these files, of Numba and of NumPy. A
+lock protects it, because two processes that write at the same time would mix up their files.
 """
 
 import hashlib
@@ -37,12 +37,12 @@ def kernel(function: FunctionT) -> FunctionT:
 
 
 def kernel_of_sums(function: FunctionT) -> FunctionT:
-    """Return the same for a function whose sums may be taken in any order."""
+    """Return the same for a function whose sums may be computed in any order."""
     return compiled_with({"contract", "nsz", "reassoc"}, function)
 
 
 def compiled_with(licences: set[str], function: FunctionT) -> FunctionT:
-    """Return the function, compiled at its first call, where the compiler may do so much with floats."""
+    """Return the function, compiled at its first call, with these permissions for floats."""
     compiled = numba.njit(nogil=True, fastmath=licences, error_model="numpy")(function)
     compiled._cache = Kept(compiled.py_func) if folder() else NotKept()
     return cast(FunctionT, compiled)
@@ -50,7 +50,7 @@ def compiled_with(licences: set[str], function: FunctionT) -> FunctionT:
 
 @cache
 def folder() -> Path | None:
-    """Return where the code is kept, None where nothing can be written there: then every process compiles again."""
+    """Return where the code is stored, or None if nothing can be written there. Then every process compiles again."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     versions = f"{numba.__version__} {np.__version__}".encode()
     found = Path(pooch.os_cache("minikd")) / "loops" / hashlib.sha256(sources + versions).hexdigest()[:16]
@@ -62,48 +62,48 @@ def folder() -> Path | None:
 
 
 class Kept(FunctionCache):  # type: ignore[misc]
-    """Numba's cache of a function's code, in `folder`."""
+    """Numba's cache of a function's code in `folder`."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())  # read by the constructor alone
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder())  # only the constructor reads this
         try:
             super().__init__(function)
         finally:
             numba.config.CACHE_DIR = before
 
     def load_overload(self, signature: object, context: object) -> object:
-        """Return the code for these types, or None, which is announced: it is compiled next."""
+        """Return the code for these types, or None. Then the function is compiled next, and the user is told."""
         found = super().load_overload(signature, context)
         if found is None:
             announce()
         return found
 
     def save_overload(self, signature: object, code: object) -> None:
-        """Keep the code."""
+        """Store the code."""
         with FileLock(f"{folder()}/lock"):
             super().save_overload(signature, code)
 
 
 class NotKept(NullCache):  # type: ignore[misc]
-    """In place of a cache, where no code can be kept."""
+    """Replaces the cache if no code can be stored."""
 
     def load_overload(self, signature: object, context: object) -> None:
-        """Announce that the function is compiled next."""
+        """Tell the user that the function is compiled next."""
         announce()
 
 
 @cache
 def announce() -> None:
-    """Say once in a process that something is compiled."""
+    """Say once in each process that something is compiled."""
     often = "once" if folder() else "in every process, as its cache folder is not writable"
     say(f"compiling loops for this machine, {often} (up to 20 s) ...")
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def wide(context: object) -> tuple[object, object]:
-    """Let the compiler use registers of 512 bits in the kernel that calls this, where the processor has them.
+    """Let the compiler use registers of 512 bits in the kernel that calls this, if the processor has them.
 
-    LLVM's default on some processors is 256. Where an attribute of this name means nothing, nothing changes.
+    LLVM's default on some processors is 256. If LLVM does not know the attribute, nothing changes.
     """
 
     def generate(context: object, builder: object, signature: object, arguments: object) -> object:
@@ -116,8 +116,8 @@ def wide(context: object) -> tuple[object, object]:
 def prefer_wide(builder: object) -> None:
     """Ask LLVM for registers of 512 bits in the function that is being built.
 
-    llvmlite knows no such attribute and would refuse the string, so it goes past its check. Where another llvmlite
-    keeps its attributes otherwise, the kernel compiles without it: the same results, a little slower.
+    llvmlite does not know this attribute and would refuse it, so this code avoids llvmlite's check. If another version
+    of llvmlite stores its attributes differently, the kernel is compiled without it: the same results, a little slower.
     """
     attributes = getattr(getattr(builder, "function", None), "attributes", None)
     if isinstance(attributes, set):

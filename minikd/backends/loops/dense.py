@@ -1,10 +1,10 @@
-"""A dense layer with the ReLU behind it, or without, in one call; and for answers, a whole chain of such layers.
+"""A dense layer, with or without a ReLU after it, in one call; and for inference, a whole chain of such layers.
 
     y = relu(x wᵀ + b),   dz = dy where y > 0, 0 elsewhere,   dx = dz w,   dw = dzᵀ x,   db = Σ_n dz
 
-The products are BLAS's. What lies between them is one pass over the outputs, where NumPy takes several, and for a small
-network the interpreter takes longer than the products. So a chain of dense layers answers in one call: its parameters
-lie one after the other in a vector, and the loop walks through it. Measured by `minikd bench --only student
+BLAS computes the products. The rest is one pass over the outputs, where NumPy takes several. For a small network, the
+interpreter takes longer than the products. So inference with a chain of dense layers is one call. Its parameters are in
+a vector, one layer after the other, and the loop goes through it. Measured by `minikd bench --only student
 inference-student`.
 """
 
@@ -46,7 +46,7 @@ def dense_backward(
 def dense_backward_parameters(
     dy: Floats, cache: SavedDense, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
-    """Return dw and db alone."""
+    """Return only dw and db."""
     return _gradients(dy, cache, cache.x[:0], into)
 
 
@@ -54,7 +54,7 @@ def _gradients(dy: Floats, cache: SavedDense, dx: Floats, into: Mapping[str, Flo
     """Fill dx, unless it is empty, and return dw and db."""
     x, w, y, relu = cache
     dw, db = (into["weight"], into["bias"]) if into else (np.empty(w.shape, w.dtype), np.empty(len(w), w.dtype))
-    if not dw.flags.c_contiguous:  # a product is written into rows without gaps
+    if not dw.flags.c_contiguous:  # the product needs rows without gaps
         dw[...], db[...] = _gradients(dy, cache, dx, None)
         return dw, db
     _dense_backward(np.ascontiguousarray(dy), x, w, y, relu, dw, db, dx)
@@ -72,7 +72,7 @@ def _dense(x: Floats, w: Floats, b: Floats, relu: bool, y: Floats) -> None:
 
 @kernel_of_sums
 def one_row(x: Floats, w: Floats, y: Floats) -> None:
-    """Fill y (O,) with the product of w (O, C) and x (C,): here the two plain loops are faster than BLAS."""
+    """Fill y (O,) with the product of w (O, C) and x (C,). Here two plain loops are faster than BLAS."""
     for o in range(y.size):
         total = y.dtype.type(0)
         for c in range(x.size):
@@ -82,7 +82,7 @@ def one_row(x: Floats, w: Floats, y: Floats) -> None:
 
 @kernel
 def bias_relu(y: Floats, b: Floats, relu: bool) -> None:
-    """Add b (O,) to each row of y (N, O), and put 0 where the sum is negative, if `relu`."""
+    """Add b (O,) to each row of y (N, O). If `relu`, set negative sums to 0."""
     wide()
     zero = y.dtype.type(0)
     for n in range(len(y)):
@@ -110,15 +110,15 @@ def gradient_before(dy: Floats, y: Floats, relu: bool, dz: Floats, db: Floats) -
     db[:] = zero
     for n in range(len(dy)):
         for o in range(db.size):
-            dz[n, o] = dy[n, o] * (one if y[n, o] > zero or not relu else zero)  # a product, so that NaN stays NaN
+            dz[n, o] = dy[n, o] * (one if y[n, o] > zero or not relu else zero)  # a product: NaN stays NaN
             db[o] += dz[n, o]
 
 
 def dense_row(x: Floats, vector: Floats, sizes: Ints, relu: bool) -> Floats:
-    """Return what dense layers answer to x (N, C): with ReLU between them, and behind the last if `relu`.
+    """Return the output of dense layers for x (N, C), with ReLU between them, and after the last if `relu`.
 
-    sizes (L + 1,): how many features there are before, between and behind L layers. vector: w (O, C) and b (O,) of one
-    layer after the other.
+    sizes (L + 1,): the numbers of features before, between and after L layers. vector: w (O, C) and b (O,) of one layer
+    after the other.
     """
     return _dense_row(x if x.flags.c_contiguous else x.copy(), vector, sizes, relu)
 

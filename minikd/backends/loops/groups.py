@@ -1,6 +1,6 @@
-"""A convolution in groups: as many convolutions side by side, each from its own channels to its own outputs.
+"""A convolution in groups: a separate convolution for each group, from its channels to its outputs.
 
-Each group is a block of `block.py`, with the pooling and the ReLU behind it. Measured by `minikd bench --only kernels`.
+Each group is a block of `block.py`, with the pooling and the ReLU after it. Measured by `minikd bench --only kernels`.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class SavedGroups(NamedTuple):
 
 
 def block(x: Floats, w: Floats, b: Floats | None, moves: Block) -> tuple[Floats, Saved | SavedGroups] | None:
-    """Return the outputs (N, O, P, Q) and the cache, or None where no loop covers these shapes.
+    """Return the outputs (N, O, P, Q) and the cache, or None if no loop supports these shapes.
 
     Shapes: x (N, C, H, W), w (O, C/groups, R, S), b (O,) or None for no bias.
     """
@@ -54,7 +54,7 @@ def block_backward(
 def block_backward_parameters(
     dy: Floats, cache: Saved | SavedGroups, into: Mapping[str, Floats] | None = None
 ) -> tuple[Floats, Floats]:
-    """Return dw and db alone."""
+    """Return only dw and db."""
     if isinstance(cache, Saved):
         return one_backward_parameters(dy, cache, into)
     groups = zip(runs(dy, len(cache.parts), 1), cache.parts, strict=True)
@@ -62,7 +62,7 @@ def block_backward_parameters(
 
 
 def runs(a: Floats, groups: int, axis: int) -> list[Floats]:
-    """Return each group's run of an array, along an axis."""
+    """Return each group's slice of an array, along an axis."""
     return np.split(a, groups, axis)
 
 

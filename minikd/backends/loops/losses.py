@@ -1,7 +1,7 @@
-"""Softmax and the losses made of it, a row at a time: one exponential a logit, nothing between kept.
+"""Softmax and the losses that use it, a row at a time, with one exponential for each logit and no intermediate arrays.
 
-NumPy's lines pass over the logits a dozen times, at a microsecond or more a pass: for a batch of 128 rows of ten that
-is most of the time. Measured by `minikd bench --only student`.
+NumPy passes over the logits a dozen times, and each pass takes a microsecond or more. For a batch of 128 rows of ten
+logits, this is most of the time. Measured by `minikd bench --only student`.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from minikd.typing import Floats, Ints, Scalar
 
 @kernel
 def soften(z: Floats, T: Scalar, q: Floats) -> tuple[Scalar, Scalar]:
-    """Fill q (K,) with softmax(z/T); return the largest z/T, and l such that log q = z/T - largest - l.
+    """Fill q (K,) with softmax(z/T). Return the largest z/T, and l with log q = z/T - largest - l.
 
-    The largest is NaN where any z is, as NumPy's maximum.
+    The largest is NaN if any z is NaN, as for NumPy's maximum.
     """
     largest = z[0] / T
     for k in range(1, z.size):

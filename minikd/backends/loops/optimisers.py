@@ -1,6 +1,6 @@
-"""The optimisers' rules as one loop over the weights: every array is read once and written once.
+"""The rules of the optimisers as one loop over the weights. Every array is read once and written once.
 
-NumPy needs a dozen passes, each a loop of its own over a block. Measured by `minikd bench --only baseline`.
+NumPy needs a dozen passes, each a separate loop over a block. Measured by `minikd bench --only baseline`.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def adam(
     decay: float,
     tiny: float,
 ) -> None:
-    """Take Adam's or AdamW's step on w, m and v in place; `rate` and `eps` hold the corrections for the bias."""
+    """Take Adam's or AdamW's step on w, m and v in place. `rate` and `eps` include the bias corrections."""
     beta1, beta2 = betas
     _adam(w, g, m, v, beta1, beta2, 1 - beta1, 1 - beta2, rate, eps, shrink, decay, tiny)
 
@@ -43,7 +43,7 @@ def _adam(
     tiny: float,
 ) -> None:
     wide()
-    T = w.dtype.type  # in float32 all of it: one float64 among the operands would make every operation float64
+    T = w.dtype.type  # all in float32, because one float64 operand would make every operation float64
     b1, b2, c1, c2 = T(beta1), T(beta2), T(one_less_beta1), T(one_less_beta2)
     step, least, kept, pull, small, zero = T(rate), T(eps), T(shrink), T(decay), T(tiny), T(0)
     for i in range(w.size):
@@ -68,7 +68,7 @@ def sgd(
     decay: float,
     tiny: float,
 ) -> None:
-    """Take a step of gradient descent on w, and on the velocity where there is momentum, in place."""
+    """Take a step of gradient descent on w in place; with momentum, on the velocity too."""
     if velocity is None:
         _plain_sgd(w, g, rate, decay)
     else:

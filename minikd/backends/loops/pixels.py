@@ -1,4 +1,4 @@
-"""From stored pixels to what a network sees: made floats, scaled and shifted in one pass, where NumPy takes three.
+"""Converts stored pixels to floats, scales and shifts them in one pass. NumPy takes three.
 
 Measured by `minikd bench --only baseline`.
 """

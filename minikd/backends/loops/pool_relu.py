@@ -1,9 +1,9 @@
-"""What follows a convolution, while one image's outputs are still in the core's cache: bias, max pooling, ReLU.
+"""Bias, max pooling and ReLU after a convolution, while an image's outputs are still in the core's cache.
 
     y = relu(max over a window of z + b)
 
-Kept for the backward pass is one byte an output: which pixel of its window won, counted in row order, or BLOCKED where
-ReLU lets no gradient through. NumPy's layers write and read the whole batch four times for this.
+For the backward pass, one byte for each output is stored: the number of the largest pixel of its window, in row order,
+or BLOCKED if the ReLU lets no gradient through. NumPy's layers write and read the whole batch four times for this.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from minikd.typing import Floats, Scalar
 Winners = npt.NDArray[np.uint8]
 
 BLOCKED = np.uint8(255)
-"""The winner of an output that is 0 by ReLU: no pixel."""
+"""The byte of an output that the ReLU has set to 0."""
 
 LARGEST = 15
 """The longest side of a window whose pixels a byte can number."""
@@ -38,7 +38,7 @@ def pool_relu(z: Floats, b: Floats, y: Floats, winner: Winners, rows: int, colum
                 number, i, j = np.uint8(k), p * rows + k // columns, q * columns + k % columns
                 for o in range(O):
                     value, best = z[i, j, o], y[p, q, o]
-                    winner[p, q, o] = number if value > best else winner[p, q, o]  # of equals, the first stays
+                    winner[p, q, o] = number if value > best else winner[p, q, o]  # of equal pixels, the first stays
                     y[p, q, o] = larger(best, value)
             for o in range(O):
                 y[p, q, o], winner[p, q, o] = bias_relu(y[p, q, o], b[o], winner[p, q, o], relu, zero)
@@ -46,7 +46,7 @@ def pool_relu(z: Floats, b: Floats, y: Floats, winner: Winners, rows: int, colum
 
 @kernel
 def pool_two(z: Floats, b: Floats, y: Floats, winner: Winners, relu: bool) -> None:
-    """Do the same for windows of 2x2, the usual ones, with all between in registers."""
+    """Do the same for windows of 2x2, the usual ones, with all intermediate values in registers."""
     wide()
     (P, Q, O), zero = y.shape, y.dtype.type(0)
     for p in range(P):
@@ -63,13 +63,16 @@ def pool_two(z: Floats, b: Floats, y: Floats, winner: Winners, relu: bool) -> No
 
 @kernel
 def larger(a: Scalar, b: Scalar) -> Scalar:
-    """Return the larger; NaN where one is."""
+    """Return the larger number, or NaN if one is NaN."""
     return b if b > a or b != b else a
 
 
 @kernel
 def bias_relu(best: Scalar, b: Scalar, number: np.uint8, relu: bool, zero: Scalar) -> tuple[Scalar, np.uint8]:
-    """Return max(best + b, 0) and the winner, BLOCKED where that is 0; without `relu` best + b and the winner."""
+    """Return max(best + b, 0), and the winner, or BLOCKED if it is 0.
+
+    Without `relu`, return best + b and the winner.
+    """
     value = best + b
     passes = value > zero or not relu
     kept = value if passes or value != value else zero  # NaN stays NaN
@@ -78,7 +81,7 @@ def bias_relu(best: Scalar, b: Scalar, number: np.uint8, relu: bool, zero: Scala
 
 @kernel
 def unpool(dy: Floats, winner: Winners, dz: Floats, db: Floats, rows: int, columns: int) -> None:
-    """Fill dz (P·rows, Q·columns, O) with each dy (P, Q, O) at its winner and 0 elsewhere; add the sums to db (O,)."""
+    """Fill dz (P·rows, Q·columns, O) with each dy (P, Q, O) at its winner and 0 elsewhere. Add the sums to db (O,)."""
     wide()
     (P, Q, O), zero = dy.shape, dy.dtype.type(0)
     for p in range(P):

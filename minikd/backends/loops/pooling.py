@@ -1,7 +1,7 @@
-"""One round of max pooling, and its backward pass, in one pass over the image each.
+"""One round of max pooling, and its backward pass. Each is one pass over the image.
 
-An image is seen as (outer, size, inner) in the order of its memory: the windows lie along `size`, and the innermost
-loop runs over neighbours. Measured by `minikd bench --only teacher`.
+An image is treated as (outer, size, inner), in its memory order. The windows are along `size`, and the innermost loop
+is over neighbours. Measured by `minikd bench --only teacher`.
 """
 
 from typing import TypeVar
@@ -69,7 +69,7 @@ def _window_max_backward(dbest: Floats, winner: Positions, dx: Floats, size: int
 
 
 def _channels_last(like: Array) -> bool:
-    """Return whether an image (N, C, H, W) lies channels-last in memory."""
+    """Return whether an image (N, C, H, W) is channels-last in memory."""
     return like.transpose(0, 2, 3, 1).flags.c_contiguous
 
 

@@ -1,6 +1,6 @@
-"""The adjoint of "take windows" as one loop: each window's gradient is added back to the pixels that it read.
+"""The adjoint of "take windows" as one loop: the gradient of each window is added to the pixels that it read.
 
-NumPy adds once for each position of the kernel, over all windows.
+NumPy adds once for each position of the kernel, for all windows.
 """
 
 from minikd.backends.loops.compiling import kernel, wide
@@ -10,7 +10,7 @@ from minikd.typing import Floats, Shape
 def gather_windows(
     dcols: Floats, dpadded: Floats, outputs: Shape, kernel_size: Shape, stride: Shape, dilation: Shape
 ) -> None:
-    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of dpadded (N, H, W, C), all 0, that its window read."""
+    """Add each row of dcols (N·P·Q, R·S·C) to the pixels of dpadded (N, H, W, C) that its window read; it was 0."""
     (P, Q), (R, S), C = outputs, kernel_size, dpadded.shape[3]
     _add_windows(dcols.reshape(-1, P, Q, R, S, C), dpadded, *stride, *dilation)
 

@@ -1,6 +1,6 @@
-"""Convolutions of 3x3 at stride 1 by Winograd's transform: 16 products where the windows take 36.
+"""Convolutions of 3x3 at stride 1 with Winograd's transform, which needs 16 products instead of 36.
 
-A tile of 2x2 outputs reads 4x4 inputs. Winograd's minimal filtering F(2x2, 3x3) finds the outputs from 16 products:
+A tile of 2x2 outputs reads 4x4 inputs. Winograd's minimal filtering F(2x2, 3x3) computes the outputs from 16 products:
 
     Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A        d: 4x4 inputs, g: 3x3 kernel, Y: 2x2 outputs, ⊙: element by element
 
@@ -9,14 +9,14 @@ A tile of 2x2 outputs reads 4x4 inputs. Winograd's minimal filtering F(2x2, 3x3)
          0 -1  1  0           ½  -½   ½           0  1 -1 -1
          0  1  0 -1           0   0   1
 
-The sum over input channels can be taken before Aᵀ…A: for each of the 16 places of a tile that is a matrix product, of
-all tiles (T, C) and the kernels (C, O). Each transform is linear, so the gradients take the transposed ones, and dx
-is a convolution of its own, see `nn.conv`:
+The sum over input channels can be computed before Aᵀ…A. For each of the 16 positions in a tile, it is a matrix product
+of all tiles (T, C) and the kernels (C, O). The transforms are linear, so the gradients use the transposed transforms.
+dx is a separate convolution, see `nn.conv`:
 
     V = Bᵀ d B     dM = A dY Aᵀ     dU = Vᵀ dM, summed over tiles     dg = Gᵀ dU G
 
 Lavin & Gray 2016, "Fast algorithms for convolutional neural networks". The sums are those of the convolution in another
-order, with other roundings: where two pixels of a window differ in the last bit alone, another may win the pooling.
+order, with other rounding errors. If two pixels of a pooling window differ only in the last bit, another one may win.
 Measured by `minikd bench --only teacher`.
 """
 
@@ -30,7 +30,7 @@ from minikd.typing import Floats, HeightWidth
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 FLOATS_AT_A_TIME = 2**18
-"""About how many floats the tiles of some images take, transformed and multiplied: 1 MiB, a core's cache."""
+"""About the number of floats for the transformed and multiplied tiles of some images: 1 MiB fits a core's cache."""
 
 
 def transformed(w: Floats) -> Floats:
@@ -60,7 +60,7 @@ def forward(
     window: HeightWidth,
     relu: bool,
 ) -> None:
-    """Fill y and winner (N, P, Q, O) from x (N, H, W, C) and U (16, C, O); size: the convolution's output."""
+    """Fill y and winner (N, P, Q, O) from x (N, H, W, C) and U (16, C, O). size: the convolution's output."""
     N, O = len(x), U.shape[2]
     padded, V, M, z = room(x, O, size)
     for start in range(0, N, V.shape[1]):
@@ -87,9 +87,9 @@ def backward(
     padding: HeightWidth,
     window: HeightWidth,
 ) -> None:
-    """Fill dU (16, C, O), db, and dx where it is not empty, from dy and winner (N, P, Q, O).
+    """Fill dU (16, C, O), db, and dx unless it is empty, from dy and winner (N, P, Q, O).
 
-    dx is a convolution too: of dz with the kernels turned by half a turn; `turned` (16, O, C) are these, transformed.
+    dx is a convolution too, of dz with the kernels rotated by 180 degrees. `turned` (16, O, C) are these, transformed.
     """
     (N, H, W, C), O = x.shape, dy.shape[3]
     padded, V, dM, dz = room(x, O, size)
@@ -118,7 +118,7 @@ def backward(
 
 @kernel
 def room(x: Floats, O: int, size: HeightWidth) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return space: an image in its border, some images' tiles of C and of O channels, and one image's outputs."""
+    """Return empty arrays: an image with its border, some images' tiles with C and O channels, an image's outputs."""
     N, C, (down, across) = len(x), x.shape[3], ((size[0] + 1) // 2, (size[1] + 1) // 2)
     T = down * across
     images = max(1, min(N, FLOATS_AT_A_TIME // (16 * T * (C + O))))
@@ -129,7 +129,7 @@ def room(x: Floats, O: int, size: HeightWidth) -> tuple[Floats, Floats, Floats, 
 
 @kernel
 def room_back(dz: Floats, C: int, size: HeightWidth, images: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return the same for the convolution that makes dx, of so many images at a time."""
+    """Return the same for the convolution that computes dx, for this many images at a time."""
     O, (down, across) = dz.shape[2], ((size[0] + 1) // 2, (size[1] + 1) // 2)
     T = down * across
     padded = np.zeros((2 * down + 2, 2 * across + 2, O), dz.dtype)
@@ -139,7 +139,7 @@ def room_back(dz: Floats, C: int, size: HeightWidth, images: int) -> tuple[Float
 
 @kernel
 def multiply(V: Floats, U: Floats, M: Floats, images: int) -> None:
-    """Fill M with the product of the tiles and the kernels, for each of a tile's 16 places."""
+    """Fill M with the product of the tiles and the kernels, for each of the 16 positions in a tile."""
     _, _, T, C = V.shape
     for f in range(16):
         tiles, products = V[f].reshape(-1, C), M[f].reshape(-1, M.shape[3])
@@ -148,7 +148,7 @@ def multiply(V: Floats, U: Floats, M: Floats, images: int) -> None:
 
 @kernel
 def multiply_transposed(V: Floats, dM: Floats, dU: Floats, part: Floats, images: int) -> None:
-    """Add to dU the product of the tiles, transposed, and their gradients, for each of a tile's 16 places."""
+    """Add to dU the product of the transposed tiles and their gradients, for each of the 16 positions in a tile."""
     _, _, T, C = V.shape
     for f in range(16):
         tiles, gradients, total = V[f].reshape(-1, C), dM[f].reshape(-1, dM.shape[3]), dU[f]

@@ -25,6 +25,11 @@ CAUSES = {
         "class-mean",
         r"reduction\s*=\s*['\"]mean['\"]|\.mean\(\s*\)|kl_div\((?!.*reduction)|KLDivLoss\(\s*\)",
     ),
+    "labels-class-mean": Cause(
+        "the mean of one-hot rows times log-probabilities divides by the classes as well as by the batch",
+        "take the sum over the classes, then the mean over the batch",
+        line=r"\.mean\(\s*\)|reduction\s*=\s*['\"]mean['\"]",
+    ),
     "sum": Cause(
         "the loss is a sum over the batch, so it grows with the batch and so does every step",
         "divide by the number of samples: `reduction='batchmean'`",
@@ -165,7 +170,8 @@ CAUSES = {
     ),
     "wrong-axis": Cause(
         "softmax runs over the samples: `dim=0` (or no axis at all) instead of the classes",
-        "use `dim=-1`, in NumPy `axis=-1, keepdims=True`",
+        "use `dim=-1`, in NumPy `axis=-1, keepdims=True`; where a loss compares the samples on purpose, set its "
+        "`across_batch = True`",
         "wrong-axis",
         r"(dim|axis)\s*=\s*0|softmax\([^=]*,\s*0\s*\)|\.sum\(\s*\)|\.max\(\s*\)",
     ),
@@ -212,6 +218,10 @@ CAUSES = {
         "`eval()` before measuring, and `train()` above the loop over the epochs instead of inside",
         "call `student.train()` at the start of each epoch",
         "student-in-evaluation",
+    ),
+    "student-frozen": Cause(
+        "`requires_grad_(False)` froze the student, not the teacher, or both are the same network",
+        "freeze the teacher alone",
     ),
     "per-sample": Cause("the loss is not reduced", "take the sum over the classes and the mean over the batch"),
 }

@@ -129,8 +129,10 @@ def doubled(point: LossInputs) -> LossInputs:
     return point._replace(student=np.tile(point.student, (2, 1)), teacher=np.tile(point.teacher, (2, 1)), labels=labels)
 
 
-def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str:
-    """A sample's gradient does not depend on other samples in the batch, except for a factor."""
+def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str | None:
+    """A sample's gradient does not depend on other samples in the batch, unless the loss says that it compares them."""
+    if getattr(subject.function, "across_batch", False):
+        return None
     point = points(setting)[0]
     other = point._replace(student=point.student.copy(), teacher=point.teacher.copy())
     other.student[1:] = other.student[:0:-1]

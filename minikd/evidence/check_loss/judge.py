@@ -95,13 +95,13 @@ def tell_if_slow(subject: ExaminedLoss, setting: Setting) -> None:
 def all_rows(subject: ExaminedLoss, setting: Setting, wish: Wish) -> list[LossCheck]:
     """Return the rows of all checks, for a loss that has a value and a gradient."""
     formula = identify(subject, setting)
-    growth = growth_with_alpha(subject, setting, formula)
+    growth, of_labels = growth_with_alpha(subject, setting, formula)
     teacher_alone = 0.0 if growth < 0 or (growth == 0 and wish.alpha_of_labels) else 1.0
     is_kl = formula is not None and formula.soft is RIGHT[0]
     return [
         judged("inputs unchanged", checks.inputs_unchanged(subject, setting), "changes-inputs"),
         judged("gradient against numeric", *checks.against_numeric(subject, setting)),
-        *of_the_formula(subject, setting, formula, growth, wish),
+        *of_the_formula(subject, setting, formula, (growth, of_labels), wish),
         judged("each sample alone", checks.each_sample_alone(subject, setting), "wrong-axis"),
         *of_what_must_hold(subject, setting, formula),
         judged("without labels", checks.without_labels(subject, setting, teacher_alone), "one-branch"),
@@ -120,7 +120,7 @@ def judged(check: str, found: str | None, cause: str) -> LossCheck:
 
 
 def of_the_formula(
-    subject: ExaminedLoss, setting: Setting, formula: Found | None, growth: float, wish: Wish
+    subject: ExaminedLoss, setting: Setting, formula: Found | None, growth: tuple[float, float], wish: Wish
 ) -> list[LossCheck]:
     """Return the rows that need a known formula: the formula, and each factor of its terms."""
     if formula is None:
@@ -134,7 +134,7 @@ def of_the_formula(
     soft, hard = powers(subject, setting, formula)
     rows.append(batch_row(formula, soft, hard))
     if formula.soft and formula.soft.name.startswith(("KL", "Jensen")):
-        rows += [classes_row(formula, soft, setting), temperature_row(formula, soft, hard, subject)]
+        rows += [classes_row(formula, soft, hard, setting), temperature_row(formula, soft, hard, subject)]
     if subject.has("alpha") and formula.soft and formula.hard:
         rows.append(alpha_row(setting, formula, growth, wish))
     if formula.hard:
@@ -169,8 +169,11 @@ def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
     return LossCheck("mean over the batch", OK, "")
 
 
-def classes_row(formula: Found, soft: Powers, setting: Setting) -> LossCheck:
-    """Check how the teacher's term grows with the number of classes."""
+def classes_row(formula: Found, soft: Powers, hard: Powers, setting: Setting) -> LossCheck:
+    """Check how both terms grow with the number of classes."""
+    if hard.classes is not None and abs(hard.classes + 1) < 0.05:
+        found = "the labels' term is K times too small, 10 times for 10 classes"
+        return LossCheck("sum over the classes", WRONG, found, "labels-class-mean")
     if soft.classes is None:
         of_mean = any(abs(formula.soft_weight * setting.classes - one) < SAME for one in (1.0, setting.alpha))
         if not of_mean:
@@ -207,19 +210,26 @@ def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Examine
     return LossCheck("T²", OK, "")
 
 
-def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> float:
-    """Return the slope of the teacher's weight over alpha; 0 if the weight is constant or the slope is unknown."""
+def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> tuple[float, float]:
+    """Return the slopes of the teacher's and the labels' weight over alpha; 0 for a constant or unknown one."""
     other = refit(subject, replace(setting, alpha=1 - setting.alpha), formula) if formula else None
     if formula is None or other is None:
-        return 0.0
-    slope = (abs(formula.soft_weight) - abs(other.soft_weight)) / (2 * setting.alpha - 1)
-    return slope if abs(slope) > max(SAME, 4 * subject.tolerance) else 0.0
+        return 0.0, 0.0
+    least = max(SAME, 4 * subject.tolerance)
+    soft, hard = (
+        (abs(here) - abs(there)) / (2 * setting.alpha - 1)
+        for here, there in ((formula.soft_weight, other.soft_weight), (formula.hard_weight, other.hard_weight))
+    )
+    return soft if abs(soft) > least else 0.0, hard if abs(hard) > least else 0.0
 
 
-def alpha_row(setting: Setting, formula: Found, growth: float, wish: Wish) -> LossCheck:
+def alpha_row(setting: Setting, formula: Found, growths: tuple[float, float], wish: Wish) -> LossCheck:
     """Check which term alpha weights: the teacher's term should grow with alpha, the labels' term should not."""
+    growth, of_labels = growths
     if growth == 0:
         return LossCheck("alpha", NOTE, "alpha does not change the teacher's weight")
+    if growth * of_labels > 0:
+        return LossCheck("alpha", NOTE, "alpha multiplies both terms, so it does not balance them")
     if (growth > 0) != wish.alpha_of_labels:
         return LossCheck("alpha", OK, "")
     counts = f"the teacher counts {formula.soft_weight:.2g}, the labels {formula.hard_weight:.2g}"
@@ -246,8 +256,11 @@ def of_what_must_hold(subject: ExaminedLoss, setting: Setting, formula: Found | 
     )
     of_its_class = formula is not None and formula.soft is HARD_TEACHER
     shift = None if of_logits else checks.constant_in_each_row(subject, setting)
+    constant = judged("constant in each row", shift, "")
+    if shift and formula is None:
+        constant = constant._replace(status=NOTE, found=f"{shift}; after a softmax it should not")
     rows = [
-        judged("constant in each row", shift, ""),
+        constant,
         judged("zero at the teacher", None if of_its_class else checks.zero_at_the_teacher(subject, setting), ""),
     ]
     if formula is None:

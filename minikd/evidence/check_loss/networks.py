@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from minikd.errors import ConfigError
-from minikd.evidence.check_loss.judge import OK, WRONG, LossCheck
+from minikd.evidence.check_loss.judge import NOTE, OK, WRONG, LossCheck
 from minikd.outside import Wanted, find, raised
 
 
@@ -79,15 +79,18 @@ def teacher_rows(teacher: Module) -> list[LossCheck]:
 def student_rows(student: Module) -> list[LossCheck]:
     """Return the rows of a student: its mode, and whether it can learn at all."""
     still = [name for name, part in student.named_modules() if not part.training and of_the_mode(part)]
-    frozen = [name for name, value in student.named_parameters() if not value.requires_grad]
+    parameters = list(student.named_parameters())
+    frozen = [name for name, value in parameters if not value.requires_grad]
     mode = f"it is in evaluation mode, and {still[0] or 'it'} learns otherwise there" if still else ""
     grads = f"{len(frozen)} parameters take no gradients, {frozen[0]} first" if frozen else ""
+    verdict = WRONG if frozen and len(frozen) == len(parameters) else NOTE if frozen else OK
     return [
         LossCheck("student's mode", WRONG if mode else OK, mode, "student-evaluation" if mode else ""),
-        LossCheck("student can learn", WRONG if grads else OK, grads, ""),
+        LossCheck("student can learn", verdict, grads, "student-frozen" if verdict == WRONG else ""),
     ]
 
 
 def of_the_mode(part: Module) -> bool:
     """Return True for a layer with different outputs in training and evaluation mode."""
-    return any(word in type(part).__name__ for word in ("Dropout", "BatchNorm", "InstanceNorm", "DropPath"))
+    name = getattr(part, "original_name", type(part).__name__)  # torch.jit.script keeps the layer's name there
+    return any(word in name for word in ("Dropout", "BatchNorm", "InstanceNorm", "DropPath"))

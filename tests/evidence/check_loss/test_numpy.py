@@ -2,6 +2,7 @@
 
 import pytest
 
+from minikd.evidence.check_loss.causes import CAUSES
 from tests.evidence.check_loss.makers import verdict_of, wrong_rows
 
 RIGHT = {
@@ -183,6 +184,26 @@ def general(student, teacher, temp):
 
 kd_loss = functools.partial(general, temp=3.0)
 """,
+    "absolute difference of the logits": """
+def kd_loss(student, teacher):
+    return np.abs(student - teacher).mean()
+""",
+    "sigmoids, for classes that do not exclude each other": """
+def kd_loss(student, teacher, T=2.0):
+    p = 1 / (1 + np.exp(-teacher / T))
+    return T * T * (np.logaddexp(0, student / T) - p * student / T).sum(1).mean()
+""",
+    "a loss that says that it compares the samples": """
+def apart(z):
+    z = z - z.mean(1, keepdims=True)
+    return z / np.linalg.norm(z, axis=1, keepdims=True)
+
+def kd_loss(student, teacher):
+    q, p = softmax(student), softmax(teacher)
+    return (1 - (apart(q) * apart(p)).sum(1)).mean() + (1 - (apart(q.T) * apart(p.T)).sum(1)).mean()
+
+kd_loss.across_batch = True
+""",
     "a callable object": """
 class Loss:
     def __init__(self, temperature=4.0):
@@ -300,6 +321,13 @@ def kd_loss(student_logits, teacher_logits):
 """,
         "constant",
     ),
+    "the labels' mean over batch and classes": (
+        RIGHT["KL and cross-entropy"].replace(
+            "cross_entropy(student_logits, labels)",
+            "-(np.eye(student_logits.shape[1])[labels] * log_softmax(student_logits)).mean()",
+        ),
+        "labels-class-mean",
+    ),
     "noise": (
         with_soft("-(p * logq).sum(1).mean() * T * T", "logq = logq + 0.1 * np.random.randn(N, K)"),
         "random",
@@ -366,3 +394,17 @@ def kd_loss(student_logits, teacher_logits, labels):
     verdict = verdict_of(tmp_path, source)
     assert wrong_rows(verdict) == {"formula": ""}
     assert "the teacher has no say" in next(row.found for row in verdict.rows if row.check == "formula")
+
+
+def test_alpha_on_both_terms_is_worth_a_note(tmp_path):
+    source = RIGHT["KL and cross-entropy"].replace("alpha * soft + (1 - alpha) *", "alpha * soft + alpha *")
+    verdict = verdict_of(tmp_path, source)
+    assert verdict.ok
+    assert "multiplies both terms" in next(row.found for row in verdict.rows if row.check == "alpha")
+
+
+def test_a_loss_that_compares_the_samples_and_does_not_say_so_is_told_how(tmp_path):
+    source = RIGHT["a loss that says that it compares the samples"].replace("kd_loss.across_batch = True", "")
+    verdict = verdict_of(tmp_path, source)
+    assert wrong_rows(verdict) == {"each sample alone": "wrong-axis"}
+    assert "`across_batch = True`" in CAUSES["wrong-axis"].mend

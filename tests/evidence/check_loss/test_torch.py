@@ -190,6 +190,13 @@ def frozen():
 
 def asleep():
     return Teacher().eval()
+
+def partly():
+    net = Teacher()
+    net[0].requires_grad_(False)
+    return net
+
+compiled = torch.jit.script(Teacher().requires_grad_(False))
 """
 
 
@@ -216,6 +223,18 @@ def test_a_teacher_in_training_mode_that_carries_gradients_is_told(tmp_path, cap
 def test_a_student_that_is_left_in_evaluation_mode_is_told(tmp_path, capsys):
     assert judged(tmp_path, "--student", "HERE/networks.py:asleep") == 1
     assert "student's mode: it is in evaluation mode" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_student_that_is_frozen_is_told_and_one_that_is_partly_frozen_gets_a_note(tmp_path, capsys):
+    assert judged(tmp_path, "--student", "HERE/networks.py:frozen") == 1
+    assert "`requires_grad_(False)` froze the student" in " ".join(capsys.readouterr().out.split())
+    assert judged(tmp_path, "--student", "HERE/networks.py:partly") == 0
+    assert "2 parameters take no gradients" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_compiled_teacher_in_training_mode_is_told(tmp_path, capsys):
+    assert judged(tmp_path, "--teacher", "HERE/networks.py:compiled") == 1
+    assert "teacher's mode: it is in training mode" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_is_no_network_is_refused(tmp_path, capsys):
