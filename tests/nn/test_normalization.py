@@ -139,7 +139,7 @@ def test_another_dtype_is_refused(layer):
 
 @pytest.mark.parametrize("order", ["NCHW", "NHWC"])
 def test_statistics_of_many_values_keep_float32s_digits(order):
-    """Both are sums over 25,000 values for each channel. Errors of a float32 sum would decide about the sign of many."""
+    """Both sum 25,000 values for each channel. The error of a float32 sum would decide about the sign of many."""
     x = np.abs(np.random.default_rng(0).standard_normal((128, 14, 14, 8))).astype("f4") * 3
     x = x.transpose(0, 3, 1, 2) if order == "NHWC" else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     _, cache = normalize(x, np.ones((1, 8, 1, 1), "f4"), np.zeros((1, 8, 1, 1), "f4"), (0, 2, 3), 1e-5)

@@ -326,7 +326,9 @@ def test_no_graph_is_taken_where_none_is_wanted(launches):
 
 
 @pytest.mark.parametrize(
-    ("callbacks", "expected"), [([], "graph"), ([NoGraph()], "eager"), ([Before()], "eager")], ids=str
+    ("callbacks", "expected"),
+    [([], "graph"), ([NoGraph()], "eager"), ([Before()], "eager")],
+    ids=["none", "NoGraph", "a hook before steps"],
 )
 def test_the_history_says_how_the_steps_of_each_epoch_were_taken(callbacks, expected):
     rows = fit(mlp(), images(), Labels(), PLAN, callbacks)
