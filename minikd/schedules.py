@@ -80,8 +80,8 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
         η'(t) = η(t) · (t + 1) / (steps + 1)    for t < steps, then η(t)
 
     So no step has a learning rate of 0, the first `steps` steps are smaller, and the schedule itself is not delayed.
-    Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; as torch.optim.lr_scheduler.LinearLR(start_factor=1
-    / (steps + 1), total_iters=steps), chained.
+    Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; as
+    torch.optim.lr_scheduler.LinearLR(start_factor=1 / (steps + 1), total_iters=steps), chained.
     """
     steps = whole(steps, "warm_up: steps", 0)
     return lambda step: schedule(step) * min(1.0, (step + 1) / (steps + 1))
