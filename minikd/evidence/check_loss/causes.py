@@ -25,6 +25,11 @@ CAUSES = {
         "class-mean",
         r"reduction\s*=\s*['\"]mean['\"]|\.mean\(\s*\)|kl_div\((?!.*reduction)|KLDivLoss\(\s*\)",
     ),
+    "times-classes": Cause(
+        "the sum over the classes is multiplied by the number of classes",
+        "leave that factor out: it belongs only to a mean over all elements",
+        line=r"shape\[-?1\]|size\(-?1\)|\*\s*K\b",
+    ),
     "labels-class-mean": Cause(
         "the mean of one-hot rows times log-probabilities divides by the classes as well as by the batch",
         "take the sum over the classes, then the mean over the batch",

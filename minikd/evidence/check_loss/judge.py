@@ -188,7 +188,8 @@ def classes_row(formula: Found, soft: Powers, hard: Powers, setting: Setting) ->
             "the teacher's term is K times too small, 10 times for 10 classes",
             "class-mean",
         )
-    return LossCheck("sum over the classes", WRONG, f"the teacher's term grows as K^{soft.classes:g}", "class-mean")
+    cause = "times-classes" if soft.classes > 0 else "class-mean"
+    return LossCheck("sum over the classes", WRONG, f"the teacher's term grows as K^{soft.classes:g}", cause)
 
 
 def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: ExaminedLoss) -> LossCheck:

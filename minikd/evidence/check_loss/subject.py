@@ -20,8 +20,8 @@ ROLES = ("student", "teacher", "labels", "temperature", "alpha")
 """The possible arguments of a loss, in the order in which unnamed ones are matched."""
 
 NAMES = {
-    "student": r"student.*|.*_student|logits_s|s_logits|y_s|z_s|zs|z|s|outputs?|preds?|predictions?|logits",
-    "teacher": r"teacher.*|.*_teacher|logits_t|t_logits|y_t|z_t|zt|v|soft_targets?",
+    "student": r"stu.*|.*_stu(dent)?|.*_s|s_.*|zs|z|s|outputs?|preds?|predictions?|logits",
+    "teacher": r"tea.*|.*_tea(cher)?|.*_t|t_.*|zt|v|soft_targets?",
     "labels": r"labels?|targets?|hard_targets?|y|y_true|ground_truth|gt",
     "temperature": r"temperature|temp|tau|T|kd_T",
     "alpha": r"alpha|a|kd_alpha|lambda_?|lam|soft_weight",

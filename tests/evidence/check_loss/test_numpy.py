@@ -118,6 +118,15 @@ def kd_loss(y, teacher_scores, labels, T, alpha):
     kl = -(softmax(teacher_scores / T) * log_softmax(y / T)).sum(1).mean() * T * T
     return alpha * kl + (1 - alpha) * cross_entropy(y, labels)
 """,
+    "the teacher first, in short names": """
+def kd_loss(out_t, out_s, T=2.0):
+    return -(softmax(out_t / T) * log_softmax(out_s / T)).sum(1).mean() * T * T
+""",
+    "a setting with a default that is not the check's": """
+def kd_loss(stu_out, tea_out, target, T=2.0, alpha=0.5, mean=np.mean):
+    kl = mean(-(softmax(tea_out / T) * log_softmax(stu_out / T)).sum(1)) * T * T
+    return alpha * kl + (1 - alpha) * cross_entropy(stu_out, target)
+""",
     "labels that it does not use": """
 def kd_loss(student, teacher, labels, T=2.0, alpha=1.0):
     return -(softmax(teacher / T) * log_softmax(student / T)).sum(1).mean() * T * T
@@ -240,6 +249,7 @@ def kd_loss(student_logits, teacher_logits, labels, temperature, alpha):
 WRONG = {
     "mean over batch and classes": (with_soft("(p * (logp - logq)).mean() * T * T"), "class-mean"),
     "sum over the batch": (with_soft("(p * (logp - logq)).sum() * T * T"), "sum"),
+    "the sum times the classes": (with_soft("(p * (logp - logq)).sum(1).mean() * K * T * T"), "times-classes"),
     "mean twice": (with_soft("(p * (logp - logq)).sum(1).mean() / N * T * T"), "mean-twice"),
     "no T²": (with_soft("(p * (logp - logq)).sum(1).mean()"), "no-t-squared"),
     "T once": (with_soft("(p * (logp - logq)).sum(1).mean() * T"), "one-t"),
