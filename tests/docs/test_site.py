@@ -111,7 +111,9 @@ def test_notebooks_are_written(folder):
     assert ended.stdout.startswith("1 lessons: books\n")
     assert [path.name for path in (folder / "books").iterdir()] == ["02_second.ipynb"]
     book = json.loads((folder / "books" / "02_second.ipynb").read_text(encoding="utf-8"))
-    assert [cell["cell_type"] for cell in book["cells"]] == ["markdown", "code", "markdown", "code", "code"]
+    lesson, exercise = book["cells"][:5], book["cells"][5:]
+    assert [cell["cell_type"] for cell in lesson] == ["markdown", "code", "markdown", "code", "code"]
+    assert [cell["cell_type"] for cell in exercise] == ["markdown", "code", "code"]
 
 
 @pytest.fixture
