@@ -24,6 +24,7 @@ from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, taught
 from minikd.evidence.experiments.figures import LOOKS
+from minikd.evidence.experiments.lines import round_numbers
 from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import ExperimentReport, ResultRow
 from minikd.evidence.experiments.tuning import TunedSettings, at_its_best, tries
@@ -170,6 +171,8 @@ def figure(report: ExperimentReport) -> "Figure":
     ax.plot([], [], "x", color=style.INK, label="published")
     ax.set_xscale("log")
     ax.set_yscale("log")
+    round_numbers(ax.xaxis, (1.0, 3.0))
+    round_numbers(ax.yaxis, (1.0, 2.0, 5.0))
     style.tidy(ax, "", "bytes", "errors on the test images")
     ax.legend(frameon=False, fontsize=9)
     return drawing
@@ -196,8 +199,8 @@ SIZE = Experiment(
         "tiny": Size(
             teacher=1, student=1, minutes=1, tuning=1, copies=2, students=("pool2 cnn 4 int4", "8 int8 pruned 0.5")
         ),
-        "short": Size(teacher=14, student=3, minutes=60, tuning=1, copies=10, students=GOALS),
-        "full": Size(teacher=14, student=3, minutes=200, tuning=1, copies=10, students=(*GOALS, *MORE)),
+        "short": Size(teacher=14, student=3, minutes=70, tuning=1, copies=10, students=GOALS),
+        "full": Size(teacher=14, student=3, minutes=240, tuning=1, copies=10, students=(*GOALS, *MORE)),
     },
     recipe=Recipe(teacher=Teacher(model="deep", elastic=0.5)),
     stages=(teachers, candidates, students),
