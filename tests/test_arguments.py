@@ -145,7 +145,7 @@ def test_networks_of_two_dtypes_are_refused():
 def test_networks_on_two_devices_are_refused(backend):
     if backend.name == "numpy":
         pytest.skip("there is no device: pytest --backend cupy")
-    with pytest.raises(DtypeError, match=r"lies in numpy arrays, but the student in cupy arrays.*to\(backend\)"):
+    with pytest.raises(DtypeError, match=r"has numpy arrays, but the student has cupy arrays.*to\(backend\)"):
         minikd.distill(problems.cnn(), problems.mlp().to(backend), problems.dataset())
 
 
