@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minikd
+from minikd.backends.host import numpy_alone
 from minikd.errors import ConfigError, DtypeError, GradientError, MinikdError, ShapeError
 from minikd.losses import cross_entropy, distillation_loss, kl_divergence
 from minikd.methods import METHODS, MixedMethod, SoftTargets, build
@@ -57,10 +58,12 @@ def test_a_function_works_in_several_shards(shards):
 
 @pytest.mark.numpy_only("a device fuses operations, and rounds otherwise")
 def test_a_method_object_and_its_class_are_taken_too():
-    plain = taught("soft_targets", temperature=2.0)
-    for student in (taught(SoftTargets(temperature=2.0)), taught(SoftTargets, temperature=2.0), taught(Sharper(2.0))):
-        assert problems.same_bits(student, plain)
-    assert not problems.same_bits(taught(Sharper(temperature=2.0, power=2.0)), plain)
+    with numpy_alone():  # a compiled loop adds both terms in one pass, and rounds otherwise than a method of its own
+        plain = taught("soft_targets", temperature=2.0)
+        for method in (SoftTargets(temperature=2.0), Sharper(2.0)):
+            assert problems.same_bits(taught(method), plain)
+        assert problems.same_bits(taught(SoftTargets, temperature=2.0), plain)
+        assert not problems.same_bits(taught(Sharper(temperature=2.0, power=2.0)), plain)
 
 
 def test_a_class_is_called_by_its_own_name_and_docstring_where_it_gives_no_other():
