@@ -37,7 +37,7 @@ def take_over(cache):
 
     def compile_module(source, options=(), *, name_expressions=None, **others):
         if os.environ.get("CPUCUDA_NVRTC"):
-            check_with_nvrtc(source, options, name_expressions)
+            check_with_nvrtc(cache, source, options, name_expressions)
         names = {e: f"template{i}" for i, e in enumerate(sorted(name_expressions or ()))}
         module = function.Module()
         module.load(b"CPUMOD:" + str(compiled(cache, source, options, names)).encode() + b"\0")
@@ -47,13 +47,21 @@ def take_over(cache):
     compiler._compile_module_with_cache = compile_module
 
 
-def check_with_nvrtc(source, options, name_expressions):
-    """Compile for sm_$CPUCUDA_NVRTC with NVIDIA's compiler; its error is CuPy's CompileException."""
+def check_with_nvrtc(cache, source, options, name_expressions):
+    """Compile for sm_$CPUCUDA_NVRTC with NVIDIA's compiler, once for all processes: a file in `cache` tells the others.
+
+    The compiler's error is CuPy's CompileException.
+    """
     from cupy.cuda import compiler
 
-    program = compiler._NVRTCProgram(source, "kernel.cu", (), (), name_expressions=name_expressions, method="cubin")
     arch = f"-arch=sm_{os.environ['CPUCUDA_NVRTC']}"
-    program.compile((*options, arch, "--device-as-default-execution-space", "-ftz=true"))
+    accepted = cache / (
+        hashlib.sha1(repr((source, options, name_expressions, arch)).encode()).hexdigest() + ".accepted"
+    )
+    if not accepted.exists():
+        program = compiler._NVRTCProgram(source, "kernel.cu", (), (), name_expressions=name_expressions, method="cubin")
+        program.compile((*options, arch, "--device-as-default-execution-space", "-ftz=true"))
+        accepted.touch()
     digest = hashlib.sha1(source.encode()).hexdigest()
     checked.update((name, digest) for name in KERNEL.findall(source) or ["a template"])
 
