@@ -71,7 +71,9 @@ def test_files_of_one_are_read_by_the_other(tmp_path):
 
 def test_an_array_that_is_read_can_be_changed(tmp_path):
     ours.save_file({"a": np.zeros(3)}, tmp_path / "a")
-    ours.load_file(tmp_path / "a")["a"][0] = 1
+    found = ours.load_file(tmp_path / "a")["a"]
+    found[0] = 1
+    assert found.tolist() == [1, 0, 0]
 
 
 def with_header(header, numbers=b""):

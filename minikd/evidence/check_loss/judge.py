@@ -40,6 +40,10 @@ class Wish(NamedTuple):
     alpha_of_labels: bool = False
 
 
+USUAL = Wish()
+"""What most users intend: forward KL, and alpha as the weight of the soft term."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """All rows; `ok` is true if no row is wrong."""
@@ -52,7 +56,7 @@ class Verdict:
         return not any(row.status == WRONG for row in self.rows)
 
 
-def judge_loss(subject: ExaminedLoss, wish: Wish = Wish()) -> Verdict:  # noqa: B008 (a constant)
+def judge_loss(subject: ExaminedLoss, wish: Wish = USUAL) -> Verdict:
     """Run every check on a loss. An error in the loss is a finding. Raises ConfigError if the checks cannot run."""
     try:
         subject, setting = checks.runnable(subject)
