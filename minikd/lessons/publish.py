@@ -80,7 +80,7 @@ def exercise_cells(card: LessonCard) -> "list[NotebookNode]":
         return []
     said = f"## Your solution\n\nWrite the functions in the next cell and run it: it saves them in `{skeleton.name}`."
     return [
-        new_markdown_cell(f"{said} The last cell checks that file."),  # type: ignore[no-untyped-call]
-        new_code_cell(f"%%writefile {skeleton.name}\n{skeleton.read_text(encoding='utf-8').rstrip()}"),  # type: ignore[no-untyped-call]
-        new_code_cell(f"import sys\n\n!{{sys.executable}} -m minikd check {card.number:02} {skeleton.name}"),  # type: ignore[no-untyped-call]
+        new_markdown_cell(f"{said} The last cell checks that file."),
+        new_code_cell(f"%%writefile {skeleton.name}\n{skeleton.read_text(encoding='utf-8').rstrip()}"),
+        new_code_cell(f"import sys\n\n!{{sys.executable}} -m minikd check {card.number:02} {skeleton.name}"),
     ]
