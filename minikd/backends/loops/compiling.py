@@ -26,7 +26,7 @@ from numba.core import types
 from numba.core.caching import FunctionCache, NullCache
 from numba.extending import intrinsic
 
-from minikd.console.terminal import say
+from minikd.backends.loops.compile_bar import CompileBar, compile_bar
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
@@ -75,13 +75,14 @@ class Kept(FunctionCache):  # type: ignore[misc]
         """Return the code for these types, or None. Then the function is compiled next, and the user is told."""
         found = super().load_overload(signature, context)
         if found is None:
-            announce()
+            bar().begin()
         return found
 
     def save_overload(self, signature: object, code: object) -> None:
         """Store the code."""
         with FileLock(f"{folder()}/lock"):
             super().save_overload(signature, code)
+        bar().end()
 
 
 class NotKept(NullCache):  # type: ignore[misc]
@@ -89,14 +90,16 @@ class NotKept(NullCache):  # type: ignore[misc]
 
     def load_overload(self, signature: object, context: object) -> None:
         """Tell the user that the function is compiled next."""
-        announce()
+        bar().begin()
+
+    def save_overload(self, signature: object, code: object) -> None:
+        """Tell the user that the function is compiled."""
+        bar().end()
 
 
-@cache
-def announce() -> None:
-    """Say once in each process that something is compiled."""
-    often = "once" if folder() else "in every process, as its cache folder is not writable"
-    say(f"compiling loops for this machine, {often} (up to 20 s) ...")
+def bar() -> CompileBar:
+    """Return the bar of the loops that this process compiles."""
+    return compile_bar("once" if folder() else "in every process, as its cache folder is not writable")
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -1,5 +1,6 @@
 """What the compiled loops take from Numba's and llvmlite's insides, and what happens where it is not there."""
 
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -74,7 +75,7 @@ def test_compiling_is_announced_once_also_where_no_code_can_be_kept(kept, words,
     from minikd.backends.loops import compiling
 
     monkeypatch.setattr(compiling, "folder", lambda: tmp_path if kept else None)
-    compiling.announce.cache_clear()
+    compiling.compile_bar.cache_clear()
 
     @compiling.kernel
     def double(x):
@@ -86,3 +87,40 @@ def test_compiling_is_announced_once_also_where_no_code_can_be_kept(kept, words,
     assert told.count("compiling") == 1
     assert words in told
     assert bool(list(tmp_path.rglob("*.nbc"))) == kept
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_a_bar_that_disappears(monkeypatch):
+    from minikd.backends.loops.compile_bar import USUAL, CompileBar
+
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    bar = CompileBar("once")
+    bar.begin()
+    bar.begin()  # the first loop calls a second one
+    bar.end()
+    assert "compiling loops, once: 0|" in screen.getvalue()
+    assert bar.bar.n == 1
+    assert bar.bar.total == USUAL
+    bar.end()
+    assert screen.getvalue().split("\r")[-2:] == [" " * len(screen.getvalue().split("\r")[-2]), ""]
+    bar.begin()
+    assert "compiling loops, once: 2|" in screen.getvalue()
+    bar.end()
+    assert bar.done == 3
+
+
+def test_a_log_gets_one_line(monkeypatch):
+    from minikd.backends.loops.compile_bar import CompileBar
+
+    monkeypatch.setattr(sys, "stderr", log := io.StringIO())
+    bar = CompileBar("once")
+    for _ in range(3):
+        bar.begin()
+        bar.end()
+    assert log.getvalue() == "compiling loops for this machine, once (up to 20 s) ...\n"
