@@ -65,7 +65,7 @@ def test_shards_add_up_to_the_batch_or_the_method_says_that_it_looks_across(name
 
 
 def test_the_methods_that_look_across_the_batch():
-    """What a sample is asked depends on the others in its batch: a shard of them would be another question."""
+    """A sample's loss depends on the other samples in its batch, so a shard of the batch has another loss."""
     across = {name for name in METHODS if case(name)[1].across_batch}
     assert across == {"dist", "similarity_preserving", "rkd", "pkt", "contrastive"}
 

@@ -36,7 +36,7 @@ CAUSES = {
         line=r"\.mean\(\s*\)|reduction\s*=\s*['\"]mean['\"]",
     ),
     "sum": Cause(
-        "the loss is a sum over the batch, so it grows with the batch and so does every step",
+        "the loss is a sum over the batch, so the loss and every step grow with the batch",
         "divide by the number of samples: `reduction='batchmean'`",
         line=r"reduction\s*=\s*['\"]sum['\"]|\.sum\(\s*\)",
     ),
@@ -64,7 +64,7 @@ CAUSES = {
     ),
     "labels-t-squared": Cause(
         "the labels' term depends on T too: T² multiplies the whole sum, or the labels' logits are softened",
-        "multiply the teacher's term alone by T², and compare the labels with the logits at T = 1",
+        "multiply only the teacher's term by T², and compare the labels with the logits at T = 1",
         line=r"cross_entropy|CrossEntropyLoss",
     ),
     "one-branch": Cause(
@@ -120,12 +120,12 @@ CAUSES = {
         line=r"cuda",
     ),
     "not-finite": Cause(
-        "the logarithm of a negative number or of 0: logits or log-probabilities stand where probabilities should",
+        "the logarithm of a negative number or of 0: it got logits or log-probabilities instead of probabilities",
         "use `kl_div(log_softmax(student / T), softmax(teacher / T))`",
         line=r"kl_div|KLDivLoss|log\(",
     ),
     "logits-for-logs": Cause(
-        "`kl_div` wants log-probabilities first, and got logits",
+        "`kl_div` wants log-probabilities as its first argument, but got logits",
         "use `log_softmax(student_logits / T)` as the first argument",
         line=r"kl_div|KLDivLoss",
     ),
@@ -140,30 +140,30 @@ CAUSES = {
         line=r"\*\s*(T|temperature|temp|tau)\b",
     ),
     "probabilities-for-logs": Cause(
-        "`kl_div` wants log-probabilities first, and got probabilities",
+        "`kl_div` wants log-probabilities as its first argument, but got probabilities",
         "use `log_softmax(student_logits / T)` as the first argument",
         "probabilities-for-logs",
         r"kl_div|KLDivLoss|softmax",
     ),
     "log-as-target": Cause(
-        "the teacher's logarithm is taken as a probability: `kl_div` wants probabilities second",
-        "use `softmax(teacher_logits / T)` as the second argument, or say `log_target=True`",
+        "the teacher's log-probabilities are used as probabilities: `kl_div` wants probabilities second",
+        "use `softmax(teacher_logits / T)` as the second argument, or set `log_target=True`",
         line=r"log_softmax",
     ),
     "swapped-arguments": Cause(
         "it is KL(student ‖ teacher): the arguments of the divergence are swapped",
-        "write `kl_div(log_softmax(student / T), softmax(teacher / T))`, the student first; where reverse KL is meant, "
-        "say so with --loss reverse_kl",
+        "write `kl_div(log_softmax(student / T), softmax(teacher / T))`, the student first; if you want reverse KL, "
+        "use --loss reverse_kl",
         line=r"kl_div|KLDivLoss",
     ),
     "double-softmax": Cause(
-        "softmax is taken of probabilities: a network ends in softmax already, or two functions both take it",
-        "give logits to one softmax",
+        "softmax is applied to probabilities: a network already ends in softmax, or two functions apply it",
+        "apply one softmax, to the logits",
         "double-softmax",
         r"softmax",
     ),
     "labels-double-softmax": Cause(
-        "cross-entropy takes softmax itself, and got probabilities",
+        "cross-entropy applies softmax itself, but got probabilities",
         "give it the logits",
         "double-softmax",
         r"cross_entropy|CrossEntropyLoss|softmax",
@@ -174,8 +174,8 @@ CAUSES = {
         line=r"cross_entropy|CrossEntropyLoss|nll_loss",
     ),
     "wrong-axis": Cause(
-        "softmax runs over the samples: `dim=0` (or no axis at all) instead of the classes",
-        "use `dim=-1`, in NumPy `axis=-1, keepdims=True`; where a loss compares the samples on purpose, set its "
+        "softmax is over the samples (`dim=0`, or no axis at all) instead of over the classes",
+        "use `dim=-1`, in NumPy `axis=-1, keepdims=True`; if a loss compares the samples on purpose, set its "
         "`across_batch = True`",
         "wrong-axis",
         r"(dim|axis)\s*=\s*0|softmax\([^=]*,\s*0\s*\)|\.sum\(\s*\)|\.max\(\s*\)",
@@ -186,8 +186,8 @@ CAUSES = {
         line=r"softmax",
     ),
     "alpha-swapped": Cause(
-        "alpha weighs the labels and 1 - alpha the teacher: with alpha = 0.9 the teacher hardly counts",
-        "swap the two weights; where alpha is meant as the labels' share, say so with --alpha-is labels",
+        "alpha is the labels' weight, and 1 - alpha the teacher's: with alpha = 0.9 the teacher hardly counts",
+        "swap the two weights; if alpha is meant as the labels' weight, use --alpha-is labels",
         line=r"1\s*-\s*alpha|1\.0?\s*-\s*alpha|alpha",
     ),
     "smoothed-twice": Cause(
@@ -201,13 +201,13 @@ CAUSES = {
         line=r"log\(|clip|clamp|eps",
     ),
     "half": Cause(
-        "float16 does not hold the numbers between: exp of large logits, probabilities below 6e-8, or T² times a sum",
+        "float16 cannot hold some values on the way: exp of large logits, probabilities below 6e-8, T² times a sum",
         "compute the loss in float32: `student_logits.float()`",
         line=r"softmax|exp\(",
     ),
     "no-gradient": Cause(
-        "the loss is cut off from the student's logits: `.detach()`, `.item()`, `.data`, NumPy or `no_grad` on the way",
-        "keep the student's logits in the graph; detach the teacher's alone",
+        "`.detach()`, `.item()`, `.data`, NumPy or `no_grad` disconnects the loss from the student's logits",
+        "keep the student's logits in the graph; detach only the teacher's",
         line=r"detach|item\(\)|\.data\b|numpy\(|no_grad",
     ),
     "teacher-training": Cause(
@@ -216,17 +216,17 @@ CAUSES = {
         "teacher-in-training",
     ),
     "teacher-trained": Cause(
-        "the teacher's parameters take gradients, and an optimiser that holds them would train it",
-        "call `teacher.requires_grad_(False)`, and ask it under `torch.no_grad()`",
+        "the teacher's parameters require gradients, so an optimiser that has them would train the teacher",
+        "call `teacher.requires_grad_(False)`, and call it under `torch.no_grad()`",
     ),
     "student-evaluation": Cause(
-        "`eval()` before measuring, and `train()` above the loop over the epochs instead of inside",
+        "`eval()` is called for each evaluation, but `train()` only once, above the loop over the epochs",
         "call `student.train()` at the start of each epoch",
         "student-in-evaluation",
     ),
     "student-frozen": Cause(
         "`requires_grad_(False)` froze the student, not the teacher, or both are the same network",
-        "freeze the teacher alone",
+        "freeze only the teacher",
     ),
     "per-sample": Cause("the loss is not reduced", "take the sum over the classes and the mean over the batch"),
 }

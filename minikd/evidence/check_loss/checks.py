@@ -139,7 +139,7 @@ def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str | None:
     other.teacher[1:] = 2.0 * other.teacher[:0:-1]
     here, there = (gradient_of(subject, one)[0] for one in (point, other))
     alike = relative_distance(here, there) < subject.tolerance
-    return "" if alike else "what a sample is taught depends on the others in its batch"
+    return "" if alike else "the gradient of a sample depends on the other samples in its batch"
 
 
 def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
@@ -189,7 +189,7 @@ def high_temperature(subject: ExaminedLoss, setting: Setting) -> tuple[str | Non
     grown = by_teacher[1] / by_teacher[0] if by_teacher[0] else 0.0
     if 0.5 < grown < 2:
         return "", ""
-    found = f"from T = 100 to 300 the teacher's part of the gradient becomes {grown:.2g} times itself"
+    found = f"from T = 100 to 300, the teacher's part of the gradient is multiplied by {grown:.2g}"
     return found, "times-temperature" if grown > 1 else "no-t-squared"
 
 

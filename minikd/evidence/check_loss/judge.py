@@ -129,7 +129,7 @@ def of_the_formula(
     """Return the rows that need a known formula: the formula, and each factor of its terms."""
     if formula is None:
         return [
-            LossCheck("formula", NOTE, "none of the known ones; what must hold for every loss is checked below"),
+            LossCheck("formula", NOTE, "not a known one; the checks below test what must hold for every loss"),
             judged("mean over the batch", checks.mean_over_the_batch(subject, setting), "sum"),
         ]
     rows = [formula_row(formula, wish, setting)]
@@ -154,7 +154,7 @@ def formula_row(formula: Found, wish: Wish, setting: Setting) -> LossCheck:
     if wrong:
         return LossCheck("formula", WRONG, f"it is {named}", wrong[0].cause)
     if formula.soft is None:
-        return LossCheck("formula", WRONG, f"it is {named}: the teacher has no say", "")
+        return LossCheck("formula", WRONG, f"it is {named}, which does not depend on the teacher", "")
     if min(formula.soft_weight, formula.hard_weight) < -SAME:
         return LossCheck("formula", WRONG, f"it is {named}, with the wrong sign", "sign")
     in_bits = (one / math.log(2) for one in (1.0, setting.alpha, 1 - setting.alpha))
@@ -181,7 +181,7 @@ def classes_row(formula: Found, soft: Powers, hard: Powers, setting: Setting) ->
     if soft.classes is None:
         of_mean = any(abs(formula.soft_weight * setting.classes - one) < SAME for one in (1.0, setting.alpha))
         if not of_mean:
-            note = f"not checked with other than {setting.classes} classes: it does not run there"
+            note = f"checked only for {setting.classes} classes: with another number, the loss does not run"
             return LossCheck("sum over the classes", NOTE, note)
     elif abs(soft.classes) < 0.05:
         return LossCheck("sum over the classes", OK, "")
@@ -205,11 +205,13 @@ def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Examine
             and abs(formula.soft_weight * T * T - 1 + (formula.hard_weight if formula.hard_weight < 1 else 0)) < SAME
         ):
             return LossCheck("T²", WRONG, f"the teacher's term lacks T² (its T is {T:g})", "no-t-squared")
-        return LossCheck("T²", NOTE, f"T is {T:g} inside; the teacher's term counts {formula.soft_weight:.3g} times")
+        return LossCheck(
+            "T²", NOTE, f"the loss uses T = {T:g}; the teacher's term has weight {formula.soft_weight:.3g}"
+        )
     grown = soft.temperature
     if grown is not None and abs(grown) > 0.05:
         cause = "no-t-squared" if grown <= -1.5 else "one-t" if grown < 0 else "too-many-t"
-        return LossCheck("T²", WRONG, f"the gradient of the teacher's term is off by T^{grown:g}", cause)
+        return LossCheck("T²", WRONG, f"the gradient of the teacher's term has a wrong factor, T^{grown:g}", cause)
     if hard.temperature is not None and abs(hard.temperature) > 0.05:
         return LossCheck("T²", WRONG, f"the labels' term grows as T^{hard.temperature:g}", "labels-t-squared")
     return LossCheck("T²", OK, "")
@@ -237,8 +239,8 @@ def alpha_row(setting: Setting, formula: Found, growths: tuple[float, float], wi
         return LossCheck("alpha", NOTE, "alpha multiplies both terms, so it does not balance them")
     if (growth > 0) != wish.alpha_of_labels:
         return LossCheck("alpha", OK, "")
-    counts = f"the teacher counts {formula.soft_weight:.2g}, the labels {formula.hard_weight:.2g}"
-    text = f"alpha weighs {'the teacher' if growth > 0 else 'the labels'}: at {setting.alpha:g} {counts}"
+    weights = f"the weights are {formula.soft_weight:.2g} (teacher) and {formula.hard_weight:.2g} (labels)"
+    text = f"alpha is the weight of {'the teacher' if growth > 0 else 'the labels'}: at {setting.alpha:g}, {weights}"
     return LossCheck("alpha", WRONG, text, "alpha-swapped")
 
 

@@ -242,14 +242,14 @@ def source_of(thing: object) -> tuple[tuple[str, ...], int]:
 def parameters_of(function: Callable[..., object], name: str) -> list[inspect.Parameter]:
     """Return the parameters of a function, or of a module's forward pass, without *args and **kwargs.
 
-    Raises ConfigError if the function does not tell them.
+    Raises ConfigError if they cannot be found.
     """
     call = function.forward if hasattr(function, "forward") else function
     try:
         parameters = list(inspect.signature(call).parameters.values())
     except ValueError as error:
         if not hasattr(call, "schema"):
-            raise ConfigError(f"{name} does not tell its parameters; call it in a function of your own") from error
+            raise ConfigError(f"{name} does not show its parameters; call it in a function of your own") from error
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD  # a function of torch.jit.script; its defaults are not needed
         parameters = [inspect.Parameter(one.name, kind) for one in call.schema.arguments]
     return [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
@@ -277,6 +277,6 @@ def arguments_of(function: Callable[..., object], name: str) -> dict[str, str]:
     if missing := [role for role in ROLES[:2] if role not in found]:
         raise ConfigError(
             f"{name} takes ({', '.join(one.name for one in parameters)}): which are the {' and the '.join(missing)}'s "
-            "logits? Name them student_logits and teacher_logits, then labels, temperature and alpha where it has them"
+            "logits? Name them student_logits and teacher_logits, and the others labels, temperature and alpha"
         )
     return {role: found[role] for role in ROLES if role in found}

@@ -96,7 +96,7 @@ def each_sample_alone(wiring: Wiring, scene: Scene) -> str:
     z, v = logits_of_two(scene)
     whole, alone = wiring.soft(z, v, TEMPERATURE)[1][:1], wiring.soft(z[:1], v[:1], TEMPERATURE)[1]
     alike = largest_difference(whole * len(z), alone) <= CLOSE
-    return "" if alike else "what a sample is taught depends on the others in its batch"
+    return "" if alike else "the gradient of a sample depends on the other samples in its batch"
 
 
 def without_labels(wiring: Wiring, scene: Scene) -> str:
@@ -119,7 +119,7 @@ def same_answer(wiring: Wiring, scene: Scene) -> str:
     """The teacher's outputs for the same batch are the same twice."""
     teacher, batch = answering(wiring, scene), scene.batch(0)
     same = np.array_equal(teacher(batch).logits, teacher(batch).logits)
-    return "" if same else "the same batch got two answers"
+    return "" if same else "the same batch got two different answers"
 
 
 def asked_directly(wiring: Wiring, scene: Scene) -> str:
@@ -143,7 +143,7 @@ def mean_of_the_gradients(wiring: Wiring, scene: Scene) -> str:
     each = [kl_divergence(z, teacher(batch.images), TEMPERATURE)[1] for teacher in scene.teachers]
     mean = np.mean(each, axis=0)
     gap = float(np.linalg.norm(one - mean) / np.linalg.norm(mean))
-    return "" if gap < 1e-9 else f"off the mean of the teachers' gradients by {gap:.0%} of its length"
+    return "" if gap < 1e-9 else f"differs from the mean of the teachers' gradients by {gap:.0%} of its length"
 
 
 def dropout_after_evaluation(wiring: Wiring, scene: Scene) -> str:
@@ -156,7 +156,7 @@ def dropout_after_evaluation(wiring: Wiring, scene: Scene) -> str:
 
     still = two()  # true for a student without dropout
     student(images)
-    return "dropout stops for good once the student has been evaluated" if two() and not still else ""
+    return "after an evaluation of the student, dropout stays off" if two() and not still else ""
 
 
 def who_changes(wiring: Wiring, scene: Scene) -> str:
@@ -167,7 +167,7 @@ def who_changes(wiring: Wiring, scene: Scene) -> str:
     objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), ALPHA)
     fit(learner, scene.views, objective, Plan(epochs=1, batch_size=40, shards=1))
     if np.array_equal(student.vector, scene.student.vector):
-        return "an epoch of training leaves the student's weights as they were"
+        return "an epoch of training does not change the student's weights"
     moved = [not np.array_equal(a.vector, b.vector) for a, b in zip(teachers, scene.teachers, strict=True)]
     return "training changes a teacher's weights" if any(moved) else ""
 
@@ -183,12 +183,12 @@ CHECKS = {
     "high temperature": PitfallCheck("for large T the gradient is that of centred logits", high_temperature),
     "each sample alone": PitfallCheck("a sample's gradient does not depend on its batch", each_sample_alone),
     "without labels": PitfallCheck("without labels, the gradient is that at alpha = 1", without_labels),
-    "one answer": PitfallCheck("a batch asked about twice gets one answer", same_answer),
-    "asked directly": PitfallCheck("the answers are the teacher's own to the same pixels", asked_directly),
-    "mean of the gradients": PitfallCheck("several teachers pull as the mean of each", mean_of_the_gradients),
+    "one answer": PitfallCheck("the same batch gets the same answer twice", same_answer),
+    "asked directly": PitfallCheck("the answers are those of the teacher for the same pixels", asked_directly),
+    "mean of the gradients": PitfallCheck("the gradient is the mean over all teachers", mean_of_the_gradients),
     "dropout after evaluation": PitfallCheck(
         "dropout is on in training, also after an evaluation", dropout_after_evaluation
     ),
-    "who changes": PitfallCheck("training changes the student and nobody else", who_changes),
+    "who changes": PitfallCheck("training changes only the student", who_changes),
 }
 """The checks by name. Each is small enough for your own test suite."""

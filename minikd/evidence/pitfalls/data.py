@@ -1,7 +1,7 @@
 """Bugs in matching the teacher's outputs with images, and in averaging the outputs of several teachers.
 
-right:  the answer to the very pixels that the student sees, found by the sample's number;
-        of several teachers, the mean of the probabilities
+right:  the teacher's output for the same pixels that the student sees, found by the sample's number;
+        for several teachers, the mean of their probabilities
 """
 
 from collections.abc import Sequence
@@ -67,8 +67,8 @@ DATA = (
         "data",
         "cached answers read in another order than they were written",
         "Answers are saved batch by batch from a loader that shuffles, and read back with the same loader.",
-        "The teacher's answer belongs to another image. What is left is the labels' share, under noise: a high alpha "
-        "drowns it, a low one hides the bug.",
+        "The teacher's answer belongs to another image, so its term is only noise. With a high alpha, the noise hides "
+        "what the labels teach. With a low alpha, nobody notices the bug.",
         Wiring(ask=shuffled_apart),
         "asked directly",
         (
@@ -83,8 +83,8 @@ DATA = (
         "stale-cache",
         "data",
         "answers cached in the first epoch, images augmented again in each epoch",
-        "A cache saves most of the time, and the augmentation sits out of sight in the loader.",
-        "The answer is to another view of the image: a little wrong for small shifts, worse the stronger the change.",
+        "A cache saves most of the time, and the augmentation is hidden in the loader.",
+        "The answer belongs to another view of the image. The stronger the augmentation, the more wrong it is.",
         Wiring(ask=stale),
         "asked directly",
         (
@@ -99,9 +99,9 @@ DATA = (
         "mean-of-logits",
         "data",
         "an ensemble's logits averaged instead of its probabilities",
-        "Logits are what the networks return, and a mean of them is one line.",
-        "It is another teacher, the normalised product of the probabilities: one teacher can exclude a class for "
-        "all, and a teacher with larger logits counts more.",
+        "Networks return logits, and their mean is one line.",
+        "It is a different teacher, with the normalised geometric mean of the probabilities: one teacher can exclude a "
+        "class for all, and a teacher with larger logits counts more.",
         Wiring(ask=mean_of_logits),
         "mean of the gradients",
         (

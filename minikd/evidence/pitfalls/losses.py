@@ -40,7 +40,7 @@ def no_t_squared(z: Floats, v: Floats, T: float) -> LossAndGradient:
 
 
 def gradient_apart(z: Floats, v: Floats, T: float) -> LossAndGradient:
-    """The gradient is that of cross-entropy at temperature 1, (q - p)/N: the chain rule through z/T is missing."""
+    """The gradient is that of cross-entropy at temperature 1, (q - p)/N: the factor T is missing."""
     total, dz = sum_of_kl(z, v, T)
     return total * (T * T / len(z)), dz * (T / len(z))  # right: dz * T * T / N, because dz contains 1/T
 
@@ -72,9 +72,9 @@ LOSSES = (
         "class-mean",
         "losses",
         "the mean over batch and classes, not over the batch",
-        'PyTorch\'s KLDivLoss divides by batch and classes by default; the divergence wants reduction="batchmean".',
-        "The teacher's term is K times too weak. Beside labels, alpha no longer means what it says: the labels win. "
-        "Alone it is a learning rate K times lower, which Adam does not notice.",
+        'By default, PyTorch\'s KLDivLoss divides by batch and classes. The divergence needs reduction="batchmean".',
+        "The teacher's term is K times too weak. If there is a term for labels, it dominates, whatever alpha is. If "
+        "there is none, the bug only divides the learning rate by K, and Adam's steps do not change.",
         Wiring(class_mean, class_mean),
         "formula",
         (
@@ -88,8 +88,8 @@ LOSSES = (
         "no-t-squared",
         "losses",
         "the soft term without T²",
-        "The formula of the soft term does not hold it; the sentence that says to multiply by T² comes after.",
-        "The teacher's gradient shrinks as 1/T²: a higher temperature silently hands the student to the labels.",
+        "The paper's formula of the soft term lacks T². A later sentence says to multiply by it.",
+        "The teacher's gradient shrinks as 1/T²: at a high temperature, the student learns mostly from the labels.",
         Wiring(no_t_squared, no_t_squared),
         "high temperature",
         (
@@ -101,14 +101,14 @@ LOSSES = (
         "t-squared-one-branch",
         "losses",
         "T² for images with a label, none for those without",
-        "A function with two branches, with and without labels, and the factor is written in one of them.",
-        "In a mixed transfer set the images without labels, for which the teacher is all there is, hardly count.",
+        "A function has two branches, with and without labels, and only one of them has the factor.",
+        "Images without labels learn only from the teacher. In a mixed transfer set, they hardly count.",
         Wiring(bare=no_t_squared),
         "without labels",
         (
             Sighting(
                 f"{TORCHDISTILL}/losses/mid_level.py",
-                "KDLoss, as of this commit, returns the unscaled soft term where alpha is 0 or there are no targets",
+                "at this commit, KDLoss returns the soft term without T² if alpha is 0 or there are no targets",
             ),
         ),
         Conditions(labelled=0.5),
@@ -116,25 +116,25 @@ LOSSES = (
     Pitfall(
         "gradient-apart",
         "losses",
-        "the value is right, the gradient lacks 1/T",
-        "The gradient by hand is copied from the loss at temperature 1, where it is q - p.",
+        "the value is right, the gradient lacks the factor T",
+        "A gradient written by hand is copied from the loss at temperature 1, where it is q - p.",
         "The gradient is not that of the printed loss: it is T times too weak, and no plot shows it.",
         Wiring(gradient_apart, gradient_apart),
         "gradient check",
         (
             Sighting(
                 "https://github.com/borgwang/tinynn",
-                "its distillation example, as of commit 0fb0f94, has T times the gradient of its own loss",
+                "at commit 0fb0f94, the gradient in its distillation example is T times that of its loss",
             ),
         ),
     ),
     Pitfall(
         "probabilities-for-logs",
         "losses",
-        "a probability where a log-probability belongs",
-        "KLDivLoss wants log_softmax first and softmax second, which looks like a slip; so both are made alike.",
-        "It descends -Σ p q: the student goes for the teacher's favourite class and stays nearly untaught where it is "
-        "sure and wrong. A student equal to its teacher has a gradient.",
+        "probabilities instead of log-probabilities",
+        "KLDivLoss takes log_softmax first and softmax second. This looks like a mistake, so people use softmax twice.",
+        "It minimises -Σ p q: the student learns the teacher's most probable class, and learns almost nothing where it "
+        "is sure and wrong. A student equal to its teacher still has a gradient.",
         Wiring(probabilities_for_logs, probabilities_for_logs),
         "zero at the teacher",
         (
@@ -149,8 +149,8 @@ LOSSES = (
         "losses",
         "softmax of the teacher's probabilities",
         "The teacher ends in a softmax layer, or its answers were saved as probabilities.",
-        "Probabilities lie in 0 to 1, so their softmax is nearly uniform: the teacher says almost nothing, with T² "
-        "behind it. The student learns to be unsure.",
+        "Probabilities lie between 0 and 1, so their softmax is nearly uniform: the targets say almost nothing, and T² "
+        "gives them weight. The student learns to be unsure.",
         Wiring(softened_twice, softened_twice),
         "zero at the teacher",
         (
@@ -165,8 +165,8 @@ LOSSES = (
         "wrong-axis",
         "losses",
         "softmax over the batch instead of the classes",
-        "dim=0 is the first that comes to mind, and the columns sum to 1 just as well.",
-        "It compares samples within a class. What a sample is taught depends on who is in its batch.",
+        "dim=0 is the first axis. The columns also sum to 1, so there is no error.",
+        "It compares samples within a class. The target of a sample depends on the other samples in its batch.",
         Wiring(over_the_batch, over_the_batch),
         "each sample alone",
         (

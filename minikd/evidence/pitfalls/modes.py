@@ -61,7 +61,7 @@ MODES = (
         "modes",
         "the teacher answers in training mode, with dropout",
         "A network is in training mode until eval() is called, and loading weights does not call it.",
-        "Each answer is that of another thinned-out teacher: noise on every target.",
+        "Dropout changes the teacher for each answer, so every target is noisy.",
         Wiring(ask=training_teacher),
         "one answer",
         (
@@ -75,14 +75,14 @@ MODES = (
         "student-in-evaluation",
         "modes",
         "the student stays in evaluation mode after its first evaluation",
-        "eval() before measuring, and train() above the loop over epochs instead of inside.",
-        "Dropout is off from the second epoch on. A short training may even gain by it, which is why nobody looks.",
+        "eval() is called for each evaluation, but train() only once, above the loop over epochs.",
+        "Dropout is off from the second epoch on. A short training may even improve, so nobody looks for the bug.",
         Wiring(student=forgetful),
         "dropout after evaluation",
         (
             Sighting(
                 f"{KD_LIB}/KD/common/base_class.py",
-                "train() stands above the loop over epochs, eval() in the measuring at the end of each",
+                "train() is above the loop over epochs, eval() in the evaluation at the end of each epoch",
             ),
         ),
         Conditions(dropout=0.3),
@@ -91,9 +91,9 @@ MODES = (
         "swapped-networks",
         "modes",
         "the student teaches, the teacher learns",
-        "Two arguments of one type, in another order than the function's.",
-        "The small network is never trained. The number printed is the large one's, so distillation seems to work "
-        "wonders.",
+        "Two arguments have the same type and are passed in the wrong order.",
+        "The small network is never trained. The printed number is that of the large network, so distillation seems to "
+        "work very well.",
         Wiring(roles=swapped),
         "who changes",
         (

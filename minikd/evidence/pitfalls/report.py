@@ -62,13 +62,13 @@ def recipe_text(recipe: PairedTraining, seeds: int, alone: Sequence[int]) -> str
 def paragraphs(one: Examined, cost: Cost | None) -> str:
     """Return the full description of one pitfall."""
     pitfall, bend = one.pitfall, one.gradient
-    turned = "nothing of it reaches the student" if bend.cosine is None else f"cosine {bend.cosine:.3f}"
+    turned = "none of it reaches the student" if bend.cosine is None else f"cosine {bend.cosine:.3f}"
     finders = [paragraph(f"{name}: {finding}", 2, 4) for name, finding in one.found.items() if finding]
     parts = [
         words(f"{pitfall.name}: {pitfall.summary}"),
         words(f"Why people write it. {pitfall.why}"),
         words(f"What it does. {pitfall.harm}"),
-        words(f"The teacher's gradient, beside the right one: {bend.ratio:.3f} times as long, {turned}."),
+        words(f"Gradient compared with the right one: {bend.ratio:.3f} times as long, {turned}."),
         "\n".join(["Found by", *finders]),
         words(f"Passed by {', '.join(name for name, finding in one.found.items() if not finding)}."),
         verdict(one),
@@ -86,11 +86,11 @@ def verdict(one: Examined) -> str:
     """Say whether the named check finds the bug, and whether no other check reports one."""
     alarms = [f"{name} ({finding})" for name, finding in one.alarms.items() if finding]
     if alarms:
-        return words(f"WRONG: complaints of the right version: {', '.join(alarms)}.")
+        return words(f"WRONG: checks reject the right version: {', '.join(alarms)}.")
     name = one.pitfall.caught_by
     if not one.caught:
         return words(f"WRONG: the check {name!r} does not find it.")
-    return words(f"The check to have is {name!r}: {CHECKS[name].holds}. All checks pass the right version.")
+    return words(f"The check to add is {name!r}: {CHECKS[name].holds}. All checks pass the right version.")
 
 
 def words(text: str) -> str:

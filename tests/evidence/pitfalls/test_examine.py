@@ -89,7 +89,7 @@ def test_a_check_that_finds_nothing_says_so():
 def test_a_check_that_complains_of_the_right_version_is_told_of():
     one = replace(examine(PITFALLS["class-mean"]), alarms={"formula": "off by one"})
     assert not one.caught
-    assert "WRONG: complaints of the right version: formula (off by one)" in paragraphs(one, None)
+    assert "WRONG: checks reject the right version: formula (off by one)" in paragraphs(one, None)
 
 
 @pytest.mark.parametrize("name", CHECKS)
