@@ -20,7 +20,7 @@ ValueT = TypeVar("ValueT")
 LARGEST = 2**63 - 1
 """The largest whole number that fits into a TOML file and into an array's index."""
 
-RENAMED = {"weight_limit": "max_norm", "course": "schedule"}
+RENAMED = {"weight_limit": "max_norm", "course": "schedule", "softness": "min_uncertainty"}
 """The new names of renamed settings by their old names. Files, flags and results with old names still load."""
 
 RENAMED_VALUES = {

@@ -1,7 +1,7 @@
 """The flags of a recipe, made from its fields: each has a name, a type, a line of help and a default."""
 
 import argparse
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, 
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, kind_of
 from minikd.outside import absolute, is_spec
-from minikd.settings import RENAMED, Section, default_text, with_new_names, with_values
+from minikd.settings import RENAMED, Section, default_text, new_name, with_new_names, with_values
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -179,11 +179,12 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     return replace(whole, search=to_search(whole, given))
 
 
-def to_search(recipe: Recipe, given: Container[str]) -> tuple[str, ...]:
+def to_search(recipe: Recipe, given: Iterable[str]) -> tuple[str, ...]:
     """Return the settings to search for: none for all of MNIST, which the default recipe suits, else all not given."""
     if recipe.data == Recipe.data and not recipe.labelled:
         return ()
     moved = {f"{section}.{name}" for section in ("teacher", "student") for name in ("shift", "rotation", "scale")}
+    given = {new_name(name) for name in given}
     # A user who sets one of them has decided on all of them.
     fixed = {name.split(".")[0] for name in moved if name in given}
     return tuple(name for name in SEARCHED if name not in given and not (name in moved and name.split(".")[0] in fixed))

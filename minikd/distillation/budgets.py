@@ -34,9 +34,9 @@ CLIP_NORM = 1.0
 """A gradient with a larger norm is clipped, so that no batch of a small set can change the weights too much."""
 
 
-SOFTNESS = 0.3
-"""Probability that soft targets leave to other classes than the likeliest, at least: a teacher that is trained for long
-on a few hundred images leaves 0.002 to 0.05 at the default temperature, see `softness`."""
+MIN_UNCERTAINTY = 0.3
+"""The least uncertainty of the teacher's soft targets, see `scaled_logits`. A teacher that is trained for long on a few
+hundred images has 0.002 to 0.05 at the default temperature."""
 
 
 def batch_size(images: int) -> int:
@@ -82,8 +82,8 @@ def student_settings(images: int, macs: int, teacher_macs: int, varied: bool) ->
 
 
 def distillation_settings(method: str) -> dict[str, object]:
-    """Return the softness of the teacher's outputs. Other methods than soft targets have other scales, and get none."""
-    return {"softness": SOFTNESS} if method == "soft_targets" else {}
+    """Return the least uncertainty of soft targets. For other methods, the teacher's logits keep their scale."""
+    return {"min_uncertainty": MIN_UNCERTAINTY} if method == "soft_targets" else {}
 
 
 def moved(image: Shape) -> dict[str, object]:

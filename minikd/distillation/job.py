@@ -244,8 +244,8 @@ class Job:
         settings = {f"{how.label}.{one}": value for one, value in how.method_args.items()}
         if how.method_digest:
             settings["method_file"] = file_digest(how.method)
-        if how.softness:
-            settings["softness"] = how.softness
+        if how.min_uncertainty:
+            settings["min_uncertainty"] = how.min_uncertainty
         teachers = [digest_of(one) for one in self.teachers_of(name)]
         model = networks.taught(recipe, data.dataset)[name]
         return model, recipe.student, data.transfer, {"method": how.label, **settings, "teachers": teachers}
@@ -256,7 +256,7 @@ class Job:
             return Labels(self.recipe.teacher.label_smoothing if name == "teacher" else 0.0)
         teachers = self.teachers_of(name)
         ask = asking(
-            teachers, views, self.callbacks, self.threads, self.teacher_cache, self.recipe.distillation.softness
+            teachers, views, self.callbacks, self.threads, self.teacher_cache, self.recipe.distillation.min_uncertainty
         )
         pair = Pair(model, teachers, self.data.dataset.image_shape, self.data.all_labelled)
         return self.method.objective(pair, ask, np.random.default_rng((self.recipe.seed, networks.EXTRA)))

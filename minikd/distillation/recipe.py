@@ -20,7 +20,7 @@ from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
 from minikd.outside import absolute, file_digest, is_spec, split
-from minikd.settings import Section, check_part, setting, with_values
+from minikd.settings import Section, check_part, new_name, setting, with_values
 from minikd.storage import checksums
 from minikd.storage.reading import excerpt, read_text
 from minikd.storage.schema import check_plain
@@ -115,8 +115,12 @@ class Distillation(Section):
     ensemble: tuple[str, ...] = setting((), ".safetensors files of more teachers, averaged with the teacher", items=str)
     assistant: tuple[int, ...] = setting((), "units of each hidden layer of an assistant between teacher and student")
     generations: int = setting(1, "students one after the other; each learns from the one before", 1, below=1001)
-    softness: float = setting(
-        0.0, "soften a teacher that leaves less than this probability to other classes; 0: never", 0, below=1
+    min_uncertainty: float = setting(
+        0.0,
+        "scale the teacher's logits down until its soft targets give all classes but the likeliest this probability "
+        "on average; 0: never",
+        0,
+        below=1,
     )
     method_args: Mapping[str, object] = field(default_factory=dict)
 
@@ -205,6 +209,7 @@ class Recipe(Section):
     def __post_init__(self) -> None:
         self.settle(apart=SECTIONS)
         size_of(self.image_size)
+        object.__setattr__(self, "search", tuple(map(new_name, self.search)))
         for name in self.search:
             if name not in SEARCHED:
                 raise ConfigError(f"search names {name!r}, but can find only {', '.join(SEARCHED)}")
@@ -248,7 +253,7 @@ SEARCHED = (
         for section in ("teacher", "student")
         for name in ("clip_norm", "shift", "rotation", "scale")
     ),
-    "distillation.softness",
+    "distillation.min_uncertainty",
 )
 """The settings that a search may choose, see `distillation.search`."""
 

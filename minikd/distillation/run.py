@@ -28,7 +28,7 @@ from minikd.distillation.results import (
     read_results,
     write_results,
 )
-from minikd.distillation.softness import factor_of
+from minikd.distillation.scaled_logits import factor_of
 from minikd.distillation.teacher import LiveTeacher
 from minikd.errors import ConfigError, MinikdError, RanAway
 from minikd.machine import machine, versions
@@ -189,11 +189,11 @@ def temperature_of(job: Job) -> float:
 
     If they were multiplied by a factor, it is divided by the factor.
     """
-    temperature, softness = job.method.temperature, job.recipe.distillation.softness
-    if not softness:
+    temperature, min_uncertainty = job.method.temperature, job.recipe.distillation.min_uncertainty
+    if not min_uncertainty:
         return temperature
     teacher, views = job.models["teacher"], replace(job.data.transfer, augmentation=job.recipe.student.augmentation)
-    return float(f"{temperature / factor_of(LiveTeacher(teacher), teacher, views, temperature, softness):.3g}")
+    return float(f"{temperature / factor_of(LiveTeacher(teacher), teacher, views, temperature, min_uncertainty):.3g}")
 
 
 def circumstances(job: Job) -> RunConditions:

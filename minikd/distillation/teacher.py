@@ -16,7 +16,7 @@ import numpy as np
 from minikd import memory
 from minikd.backends import module_of
 from minikd.data import Batch, Views
-from minikd.distillation.softness import SoftenedTeacher, softened
+from minikd.distillation.scaled_logits import ScaledTeacher, scaled
 from minikd.distillation.teacher_cache import cached_outputs
 from minikd.methods import Answer, Ask, TeacherAnswers
 from minikd.methods.ensemble import Ensemble
@@ -69,7 +69,7 @@ def asking(
     callbacks: Sequence[Callback] = (),
     threads: int | None = None,
     folder: Path | None = None,
-    softness: float = 0.0,
+    min_uncertainty: float = 0.0,
 ) -> Ask:
     """Return the function with which a method asks its teachers, see `answers`. Callbacks are told if it takes long."""
 
@@ -78,11 +78,9 @@ def asking(
             Callbacks(callbacks).note(f"the teacher looks at {len(views):,} images ...")
         on_host = module_of(teachers[0].vector) is np
         with workers(threads if on_host else 1) as map_:
-            found = answers(teachers, views, map_, layers, temperature, folder, softness)
-        if isinstance(found, SoftenedTeacher) and found.factor < 1:
-            Callbacks(callbacks).note(
-                f"the teacher is too sure to teach: its logits are multiplied by {found.factor:g}"
-            )
+            found = answers(teachers, views, map_, layers, temperature, folder, min_uncertainty)
+        if isinstance(found, ScaledTeacher) and found.factor < 1:
+            Callbacks(callbacks).note(f"the teacher is too confident: its logits are multiplied by {found.factor:g}")
         return found
 
     return ask
@@ -95,15 +93,15 @@ def answers(
     layers: tuple[str, ...],
     temperature: float,
     folder: Path | None = None,
-    softness: float = 0.0,
+    min_uncertainty: float = 0.0,
 ) -> TeacherAnswers:
     """Return the teacher's outputs for these views. Several teachers count as one, see `methods.ensemble`.
 
     With `folder`, outputs for unaugmented views are cached there for later runs, see `distillation.teacher_cache`.
-    softness: see `distillation.softness`.
+    min_uncertainty: see `distillation.scaled_logits`.
     """
     found = ((one, teacher_for(one, views, map_, layers, folder)) for one in teachers)
-    each = [softened(answer, one, views, temperature, softness) for one, answer in found]
+    each = [scaled(answer, one, views, temperature, min_uncertainty) for one, answer in found]
     return each[0] if len(each) == 1 else Ensemble(each, temperature)
 
 

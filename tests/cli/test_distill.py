@@ -1,5 +1,6 @@
 """`minikd distill`: what a run leaves behind, that it repeats, stops and goes on."""
 
+import argparse
 import json
 import os
 import signal
@@ -15,11 +16,12 @@ from PIL import Image
 
 from minikd import Bars
 from minikd.cli import main
+from minikd.cli.flags import add_recipe_flags, recipe_of
 from minikd.cli.next_steps import as_typed
 from minikd.console.notices import Notice
 from minikd.distillation import networks, run
 from minikd.distillation.history import read_history
-from minikd.distillation.recipe import SEAL, Recipe, original_recipe, read_recipe
+from minikd.distillation.recipe import SEAL, SEARCHED, Recipe, original_recipe, read_recipe
 from minikd.weights import load_model, save_model
 from tests.cli.makers import QUICK, write_data
 
@@ -235,6 +237,17 @@ def test_old_names_of_flags_and_models_are_taken_with_a_note(data, tmp_path, cap
     told = capsys.readouterr()
     assert "note: --seed-recipe is called --original-recipe now" in told.err
     assert 'model = "original"' in told.out
+
+
+@pytest.mark.parametrize("flag", ["--softness", "--min-uncertainty"])
+def test_the_search_does_not_change_a_setting_that_a_flag_gives_under_any_of_its_names(flag, data):
+    parser = argparse.ArgumentParser()
+    add_recipe_flags(parser)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Notice)  # the old name's
+        recipe = recipe_of(parser.parse_args(["--data", str(data), flag, "0.2"]))
+    assert recipe.distillation.min_uncertainty == 0.2
+    assert recipe.search == tuple(name for name in SEARCHED if name != "distillation.min_uncertainty")
 
 
 def test_results_of_the_old_names_are_those_of_the_new(data, tmp_path):

@@ -247,22 +247,27 @@ def test_teachers_of_other_images_are_refused(finished, data, tmp_path, capsys):
 
 def test_flags_and_keys_of_old_names_still_work_and_tell_the_new_ones(from_teacher, tmp_path, capsys):
     """A run of an earlier version: its config.toml, its flags, its results and what its weights were trained by."""
-    flags = ("--method-arg", "course=cosine", "--method-arg", "final_temperature=1", "--student-weight-limit", "2")
-    run = from_teacher("old", *flags)
+    settings = ("--student-weight-limit", "2", "--softness", "0.3")
+    run = from_teacher("old", "--method-arg", "course=cosine", "--method-arg", "final_temperature=1", *settings)
     said = capsys.readouterr().err
     assert "the setting course is called schedule now" in said
     assert "the setting weight_limit is called max_norm now" in said
+    assert "the setting softness is called min_uncertainty now" in said
     recipe = read_recipe(run / "config.toml")
     assert recipe.student.max_norm == 2.0
+    assert recipe.distillation.min_uncertainty == 0.3
     assert recipe.distillation.method_args["schedule"] == "cosine"
     results = read_results(run)
     results["config"]["student"]["weight_limit"] = results["config"]["student"].pop("max_norm")
+    results["config"]["distillation"]["softness"] = results["config"]["distillation"].pop("min_uncertainty")
     args = results["config"]["distillation"]["method_args"]
     args["course"] = args.pop("schedule")
     write_results(run, results)
-    whole, args = (run / "config.toml").read_text().replace("max_norm", "weight_limit").split("[distillation.method_a")
+    old = (run / "config.toml").read_text().replace("max_norm", "weight_limit").replace("min_uncertainty", "softness")
+    whole, args = old.split("[distillation.method_a")
     (run / "config.toml").write_text(whole + "[distillation.method_a" + args.replace("schedule =", "course ="))
     assert main(["distill", "--resume", str(run), "--quiet"]) == 0
     said = capsys.readouterr().err
     assert "the setting course is called schedule now" in said
     assert "the setting weight_limit is called max_norm now" in said
+    assert "the setting softness is called min_uncertainty now" in said

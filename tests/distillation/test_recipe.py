@@ -105,3 +105,14 @@ def test_bytes_that_are_no_text_are_refused(data, tmp_path):
     (tmp_path / "bad.toml").write_bytes(data)
     with pytest.raises(ConfigError, match=r"bad\.toml is not a recipe in T|bad\.toml is not text in UTF-8"):
         read_recipe(tmp_path / "bad.toml")
+
+
+def test_a_recipe_with_the_old_name_of_min_uncertainty_is_read():
+    with pytest.warns(Notice, match="the setting softness is called min_uncertainty now"):
+        recipe = Recipe.from_toml("[distillation]\nsoftness = 0.3", "r.toml")
+    assert recipe.distillation.min_uncertainty == 0.3
+
+
+def test_a_search_for_settings_of_old_names_is_one_for_the_new():
+    recipe = Recipe.from_toml('search = ["student.epochs", "distillation.softness"]', "r.toml")
+    assert recipe.search == ("student.epochs", "distillation.min_uncertainty")

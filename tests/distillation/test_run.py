@@ -368,7 +368,7 @@ def test_what_a_stage_was_made_by_is_the_same_for_a_teacher_from_the_disk(recipe
 
 def test_results_of_a_version_without_a_setting_are_told_again(recipe, folder):
     results = json.loads((folder / "results.json").read_text())
-    del results["config"]["train_images"], results["config"]["distillation"]["softness"]
+    del results["config"]["train_images"], results["config"]["distillation"]["min_uncertainty"]
     check_settings(results, recipe, folder)
-    with pytest.raises(ConfigError, match=r"distillation.softness was 0.0 and is 0.5"):
-        check_settings(results, changed(recipe, {"distillation": {"softness": 0.5}}), folder)
+    with pytest.raises(ConfigError, match=r"distillation.min_uncertainty was 0.0 and is 0.5"):
+        check_settings(results, changed(recipe, {"distillation": {"min_uncertainty": 0.5}}), folder)

@@ -351,20 +351,20 @@ def test_the_search_takes_its_share_of_the_time_of_the_training(images, share, t
     assert 0.2 * share < sum(work) / training < share
 
 
-def test_soft_targets_are_softened_and_other_methods_are_not(whole, recipe, tmp_path):
-    assert read_run_recipe(whole).distillation.softness == budgets.SOFTNESS
+def test_the_search_sets_min_uncertainty_for_soft_targets_and_no_other_method(whole, recipe, tmp_path):
+    assert read_run_recipe(whole).distillation.min_uncertainty == budgets.MIN_UNCERTAINTY
     other = replace(recipe, distillation=Distillation(method="logit_matching"))
     run.distill(other, tmp_path / "x")
-    assert read_run_recipe(tmp_path / "x").distillation.softness == 0
+    assert read_run_recipe(tmp_path / "x").distillation.min_uncertainty == 0
 
 
-def test_students_of_another_softness_are_other_students(whole, tmp_path):
+def test_students_of_another_min_uncertainty_are_other_students(whole, tmp_path):
     folder = tmp_path / "x"
     shutil.copytree(whole, folder)
     (folder / "results.json").unlink()
     recipe = read_run_recipe(whole)
-    with pytest.raises(CheckpointError, match="softness"):
-        run.distill(recipe.with_section(replace(recipe.distillation, softness=0.2)), folder)
+    with pytest.raises(CheckpointError, match="min_uncertainty"):
+        run.distill(recipe.with_section(replace(recipe.distillation, min_uncertainty=0.2)), folder)
 
 
 def test_students_whose_images_move_get_teachers_of_moved_ones_and_two_such_are_both_finalists(recipe, tmp_path):

@@ -1,4 +1,4 @@
-"""A teacher that is too sure is softened, as far as it needs, and by one factor for all images."""
+"""The logits of a teacher that is too confident are scaled down by one factor, as far as its soft targets need."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from minikd.backends import module_of, to_host
 from minikd.data import Augmentation, Batch
-from minikd.distillation.softness import SoftenedTeacher, factor_for
+from minikd.distillation.scaled_logits import ScaledTeacher, factor_for
 from minikd.distillation.teacher import LiveTeacher, answers, asking
 from minikd.training import Callback
 from minikd.training.inference import logits_of
@@ -25,8 +25,8 @@ class Told(Callback):
         self.texts.append(text)
 
 
-def left(logits, temperature):
-    """What soft targets leave to other classes, by SciPy."""
+def scipy_uncertainty(logits, temperature):
+    """The uncertainty of soft targets, by SciPy."""
     return np.mean(1 - softmax(np.asarray(logits, np.float64) / temperature, axis=1).max(axis=1))
 
 
@@ -38,17 +38,17 @@ def there(model, batch):
 @pytest.mark.parametrize(
     ("size", "classes", "temperature"), [(30, 3, 4.0), (20, 10, 4.0), (12, 2, 1.0), (200, 47, 4.0)]
 )
-def test_a_sure_teacher_leaves_other_classes_what_was_asked_for(size, classes, temperature):
+def test_a_confident_teachers_soft_targets_get_the_wanted_uncertainty(size, classes, temperature):
     logits = np.random.default_rng(0).normal(0, size, (500, classes)).astype(np.float32)
     factor = factor_for(logits, temperature, 0.3)
-    assert left(logits, temperature) < 0.3
-    assert left(factor * logits, temperature) == pytest.approx(0.3, abs=2e-3)
-    assert left(1.02 * factor * logits, temperature) < 0.3
+    assert scipy_uncertainty(logits, temperature) < 0.3
+    assert scipy_uncertainty(factor * logits, temperature) == pytest.approx(0.3, abs=2e-3)
+    assert scipy_uncertainty(1.02 * factor * logits, temperature) < 0.3
 
 
-def test_a_soft_teacher_is_left_as_it_is_and_never_sharpened():
+def test_an_uncertain_teacher_is_left_as_it_is_and_never_sharpened():
     logits = np.random.default_rng(0).normal(0, 1, (100, 10))
-    assert left(logits, 4.0) > 0.3
+    assert scipy_uncertainty(logits, 4.0) > 0.3
     assert factor_for(logits, 4.0, 0.3) == 1.0
 
 
@@ -61,10 +61,10 @@ def test_the_last_digits_of_the_logits_change_no_factor():
 @pytest.mark.parametrize("augmentation", [None, Augmentation(shift=2)])
 def test_every_answer_is_the_teachers_times_one_factor(augmentation):
     model, views = problems.cnn(), problems.views(augmentation=augmentation)
-    model.vector[...] *= 8  # sure of everything
+    model.vector[...] *= 8  # confident of everything
     plain = answers([model], views, map, (), 4.0)
-    soft = answers([model], views, map, (), 4.0, softness=0.3)
-    assert isinstance(soft, SoftenedTeacher)
+    soft = answers([model], views, map, (), 4.0, min_uncertainty=0.3)
+    assert isinstance(soft, ScaledTeacher)
     assert soft.factor < 1
     for epoch in range(2):
         batch = there(model, views.batch(epoch, np.array([7, 2, 5])))
@@ -77,20 +77,20 @@ def test_the_factor_is_that_of_the_views_which_the_student_sees():
     seen = there(model, views.batch(0, np.arange(len(views)))).images
     expected = factor_for(to_host(model(seen)), 4.0, 0.3)
     clean = factor_for(to_host(logits_of(model, replace(views, augmentation=None), map)), 4.0, 0.3)
-    found = answers([model], views, map, (), 4.0, softness=0.3).factor
+    found = answers([model], views, map, (), 4.0, min_uncertainty=0.3).factor
     assert found == pytest.approx(expected, rel=2e-3)
     assert found != pytest.approx(clean, rel=2e-3)
 
 
-def test_without_softness_the_teacher_answers_as_it_is():
+def test_without_min_uncertainty_the_teachers_logits_are_not_scaled():
     assert isinstance(
         answers([problems.cnn()], problems.views(augmentation=Augmentation(shift=1)), map, (), 4.0), LiveTeacher
     )
 
 
-def test_the_run_says_how_far_its_teacher_is_softened():
+def test_a_note_gives_the_factor_of_the_teachers_logits():
     model, told = problems.cnn(), Told()
     model.vector[...] *= 8
-    ask = asking([model], problems.views(augmentation=Augmentation(shift=1)), [told], softness=0.3)
+    ask = asking([model], problems.views(augmentation=Augmentation(shift=1)), [told], min_uncertainty=0.3)
     factor = ask((), 4.0).factor
-    assert told.texts == [f"the teacher is too sure to teach: its logits are multiplied by {factor:g}"]
+    assert told.texts == [f"the teacher is too confident: its logits are multiplied by {factor:g}"]
