@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 0. A teacher, a student, ten lines
 #
-# **Goal** Train a teacher, and distil it into a small student. This lesson explains nothing. The other lessons do.
+# **Goal** Train a teacher, and distill it into a small student. This lesson explains nothing. The other lessons do.
 #
 # **Needs** nothing but `pip install .`
 #
@@ -73,9 +73,9 @@ for name, scores in results.items():
     errors = f"{scores.errors:4} errors of {len(digits.test_labels):,}"
     print(f"{name:18} {errors}   NLL {scores.nll:.4f}   {models[name].size:,} parameters")
 if lesson.quick:
-    print("4,000 images are too few to see what the teacher is good for: run this without --quick")
+    print("4,000 images are too few to show what the teacher changes: run this without --quick")
 else:
-    lesson.true("the distilled student is less surprised by the truth (NLL)",
+    lesson.true("the distilled student has a lower NLL than the baseline",
                 results["distilled student"].nll < results["baseline"].nll)  # fmt: skip
 
 # %% [markdown]

@@ -94,11 +94,11 @@ def naive_softmax(z, T=1.0):
 
 
 lesson.close("each row adds up to 1", softmax(z, 4.0).sum(axis=1), 1.0)
-lesson.close("one number more on all logits of a row changes nothing", softmax(z + 100), softmax(z))
-lesson.close("the naive version agrees, while the logits are small", naive_softmax(z, 4.0), softmax(z, 4.0))
+lesson.close("a constant added to all logits of a row changes nothing", softmax(z + 100), softmax(z))
+lesson.close("the naive version agrees for small logits", naive_softmax(z, 4.0), softmax(z, 4.0))
 largest = z == z.max(axis=1, keepdims=True)
-lesson.close("cold, T = 0.001: all belief goes to the largest logit", softmax(z, 0.001), largest)
-lesson.close("hot, T = a million: each of ten classes gets 1/10", softmax(z, 1e6), 0.1, within=1e-4)
+lesson.close("T = 0.001: the largest logit gets probability 1", softmax(z, 0.001), largest)
+lesson.close("T = 1,000,000: each of ten classes gets 1/10", softmax(z, 1e6), 0.1, within=1e-4)
 same_order = [np.array_equal(softmax(z, T).argsort(axis=1), z.argsort(axis=1)) for T in (0.5, 1.0, 4.0, 20.0)]
 lesson.true("the order of the classes is the same at T = 0.5, 1, 4, 20", all(same_order))
 
@@ -108,7 +108,7 @@ lesson.true("the order of the classes is the same at T = 0.5, 1, 4, 20", all(sam
 # %%
 large, half = np.array([[0.0, 1e4, 1e4]]), np.array([[0.0, 0.5, 0.5]])
 lesson.close("logits of 10,000, largest subtracted first", softmax(large), half)
-with np.errstate(over="ignore", invalid="ignore"):  # NumPy would warn, with good reason
+with np.errstate(over="ignore", invalid="ignore"):  # NumPy would warn of the overflow
     lesson.caught("logits of 10,000 in the naive version: inf/inf, not a number", naive_softmax(large), half)
 
 # %% [markdown]
@@ -121,7 +121,7 @@ with np.errstate(over="ignore", invalid="ignore"):  # NumPy would warn, with goo
 # %%
 for T in (0.5, 1.0, 4.0, 20.0):
     lesson.close(f"the engine's softmax is ours, T = {T:g}", losses.softmax(z, T), softmax(z, T))
-lesson.true("32 bits in, 32 bits out", losses.softmax(z.astype(np.float32), 4.0).dtype == np.float32)
+lesson.true("float32 in, float32 out", losses.softmax(z.astype(np.float32), 4.0).dtype == np.float32)
 try:
     losses.softmax(z, 0.0)
     refused = ""
@@ -155,12 +155,12 @@ def wrong_axis(z, T):
     return e / e.sum(axis=0, keepdims=True)
 
 
-lesson.caught("T multiplies", softmax(z * 4.0), softmax(z, 4.0))
-lesson.caught("the sum runs over the samples", wrong_axis(z, 4.0), softmax(z, 4.0))
+lesson.caught("logits multiplied by T", softmax(z * 4.0), softmax(z, 4.0))
+lesson.caught("the sum is over the samples", wrong_axis(z, 4.0), softmax(z, 4.0))
 lesson.caught("softmax of softmax", softmax(softmax(z)), softmax(z))
 ceiling = np.e / (np.e + K - 1)  # one probability is 1, the nine others are 0
 lesson.true(
-    "softmax of softmax: never surer than", softmax(softmax(100 * z)).max() <= ceiling + 1e-12, f"{ceiling:.3f}"
+    "softmax of softmax: no probability is above", softmax(softmax(100 * z)).max() <= ceiling + 1e-12, f"{ceiling:.3f}"
 )
 
 # %% [markdown]
@@ -188,8 +188,8 @@ of_log, of_p = np.empty((K, K)), np.empty((K, K))
 for j in range(K):
     up, down = softmax(digit + h * np.eye(K)[j], T)[0], softmax(digit - h * np.eye(K)[j], T)[0]  # logit j moves
     of_log[:, j], of_p[:, j] = (np.log(up) - np.log(down)) / (2 * h), (up - down) / (2 * h)
-lesson.close("the derivative of each log p by each logit", by_hand, of_log, within=1e-6)
-lesson.close("the derivative of each p by each logit", p[:, None] * by_hand, of_p, within=1e-6)
+lesson.close("the derivative of each log p with respect to each logit", by_hand, of_log, within=1e-6)
+lesson.close("the derivative of each p with respect to each logit", p[:, None] * by_hand, of_p, within=1e-6)
 
 # %% [markdown]
 # ## On paper: a higher temperature never lowers the entropy
@@ -241,7 +241,7 @@ for T in (0.5, 1.0, 4.0, 20.0):
     lesson.close(f"dH/dT = V/T³ at T = {T:g}", V / T**3, numeric, within=1e-5)
 temperatures = np.geomspace(0.25, 100, 60)
 curve = np.array([entropy(digit, T)[0] for T in temperatures])
-lesson.true("the entropy rises all the way", np.all(np.diff(curve) > 0), f"{curve[0]:.3f} to {curve[-1]:.3f}")
+lesson.true("the entropy always rises with T", np.all(np.diff(curve) > 0), f"{curve[0]:.3f} to {curve[-1]:.3f}")
 lesson.true("and stays below log 10", curve[-1] < np.log(10), f"{np.log(10):.3f}")
 
 # %% [markdown]
@@ -257,19 +257,17 @@ figure = new_figure(10.5, 5.6, "A 2 that looks a little like a 7: the same ten l
 grid = figure.add_gridspec(2, len(shown), height_ratios=(1, 1.1))
 for place, T in enumerate(shown):
     beliefs = softmax(digit, T)[0]
-    ax = tidy(figure.add_subplot(grid[0, place]), f"T = {T:g}", x="digit", y="" if place else "belief")
+    ax = tidy(figure.add_subplot(grid[0, place]), f"T = {T:g}", x="digit", y="" if place else "probability")
     bars = ax.bar(range(K), beliefs, color=[ORANGE if k == 2 else BLUE for k in range(K)], edgecolor=INK, linewidth=0.5)
     bars[2].set_hatch("///")
     ax.text(2, beliefs[2] + 0.02, f"{beliefs[2]:.2f}", ha="center", fontsize=9)
     ax.set_xticks(range(K))
     ax.set_ylim(0, 1.12)
-ax = tidy(
-    figure.add_subplot(grid[1, :]), "how unsure: the entropy rises from 0 to log 10", x="temperature T", y="entropy"
-)
+ax = tidy(figure.add_subplot(grid[1, :]), "the entropy rises with T, from 0 to log 10", x="temperature T", y="entropy")
 ax.semilogx(temperatures, curve, color=BLUE)
 ax.plot(shown, [entropy(digit, T)[0] for T in shown], "o", color=INK)
 ax.axhline(np.log(10), color=INK, linestyle="--", linewidth=1)
-ax.text(0.25, np.log(10) - 0.06, "log 10: all digits alike", va="top", fontsize=9)
+ax.text(0.25, np.log(10) - 0.06, "log 10: all digits equally likely", va="top", fontsize=9)
 ax.set_xticks(shown, [f"{T:g}" for T in shown])
 ax.set_xticks([], minor=True)
 lesson.save(figure)

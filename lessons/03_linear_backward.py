@@ -105,7 +105,7 @@ y, cache = forward(x, w, b)
 ours, loops = backward(dy, cache), by_loops(dy, x, w)
 lesson.close("the sum over c, for one element, is y[2, 1]", y[2, 1], sum(x[2, c] * w[1, c] for c in range(C)) + b[1])
 for name, product, loop in zip(("dx", "dw", "db"), ours, loops, strict=True):
-    lesson.close(f"{name}: the product is the loops", product, loop)
+    lesson.close(f"{name}: the product equals the loops", product, loop)
 
 # %% [markdown]
 # ## The engine's version
@@ -180,8 +180,8 @@ for sign in (1, -1):
     nudged = w.copy()
     nudged[1, 4] += sign * h
     moved[sign] = np.sum(dy * forward(x, nudged, b)[0])
-lesson.close("dw[1, 4] predicts what happens", (moved[1] - moved[-1]) / (2 * h), ours[1][1, 4], within=1e-6)
-lesson.caught("a mean in the place of the sum does not", ours[1][1, 4] / N, (moved[1] - moved[-1]) / (2 * h))
+lesson.close("dw[1, 4] equals the numeric derivative", (moved[1] - moved[-1]) / (2 * h), ours[1][1, 4], within=1e-6)
+lesson.caught("dw[1, 4] as a mean instead of a sum", ours[1][1, 4] / N, (moved[1] - moved[-1]) / (2 * h))
 
 # %% [markdown]
 # **Do forward and backward pass agree?** Without its bias, the layer is a matrix product. Take any $d$ with the shape
@@ -196,8 +196,8 @@ lesson.caught("a mean in the place of the sum does not", ours[1][1, 4] / N, (mov
 # %%
 d = rng.standard_normal((S, S))
 there = np.sum(dy4 * (d @ w4.T))  # (S, S) = (S, S) @ (S, S)
-lesson.close("the adjoint: there and back agree", np.sum(dx4 * d), there)
-lesson.caught("dx with w transposed: they do not", np.sum((dy4 @ w4.T) * d), there)  # (S, S) = (S, S) @ (S, S)
+lesson.close("the adjoint: both sides are equal", np.sum(dx4 * d), there)
+lesson.caught("dx with w transposed: they differ", np.sum((dy4 @ w4.T) * d), there)  # (S, S) = (S, S) @ (S, S)
 
 # %% [markdown]
 # ## A network that learns
@@ -231,8 +231,8 @@ for start in range(0, count, 50):
 
 wrong_answers = np.mean(forward(test_images, w, b)[0].argmax(1) != test.labels)
 print(f"loss of the first step {losses[0]:.3f}, mean of the last ten {np.mean(losses[-10:]):.3f}")
-lesson.close("it starts at log 10, knowing nothing", losses[0], np.log(10), within=1e-5)
-lesson.true("after one look at each image: under a quarter wrong", wrong_answers < 0.25, f"{wrong_answers:.1%}")
+lesson.close("the first loss is log 10: all classes are equally likely", losses[0], np.log(10), within=1e-5)
+lesson.true("after one pass over the images: less than a quarter wrong", wrong_answers < 0.25, f"{wrong_answers:.1%}")
 
 # %% [markdown]
 # The network has 7,850 parameters. 7,840 are weights, with the gradient $dw = dy^\top x$, and ten are biases, with the
@@ -247,10 +247,10 @@ first = -backward(dlogits, first_cache)[1]
 fives = np.flatnonzero(labels[:500] == 5)
 others = np.flatnonzero(labels[:500] != 5)
 by_sum = -dlogits[fives, 5] @ images[fives] - dlogits[others, 5] @ images[others]  # (C,) = (n,) @ (n, C), twice
-lesson.close("row 5 of -dw: the fives, less a part of the others", first[5], by_sum, within=1e-4)
+lesson.close("row 5 of -dw: the fives minus a part of the others", first[5], by_sum, within=1e-4)
 
 # %% tags=["hide-input"]
-figure = new_figure(9.6, 2.9, "What 500 images tell each class's weights at the start, and what they have become")
+figure = new_figure(9.6, 2.9, "Each class's weights: the first step on 500 images, and the result of the training")
 for row, (what, pictures) in enumerate((("-dw, first step", first), ("w, at the end", w))):
     for k in range(10):
         ax = figure.add_subplot(2, 10, 10 * row + k + 1)

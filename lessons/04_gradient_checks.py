@@ -93,8 +93,12 @@ for name, kind, measured in ("64 bits", np.float64, by_64), ("32 bits", np.float
     lesson.true(f"{name}: the best step is near (3ε)^⅓ = {predicted:.1e}", 0.1 < best / predicted < 10, f"{best:.1e}")
     print(f"  smallest error with {name}: {measured.min():.0e}")
 lesson.close("64 bits, step 0.01: the error is h²/6", errors(centred, np.float64, [0.01]), 0.01**2 / 6, within=1e-3)
-lesson.true("one-sided is never as good as centred can be", one_side.min() > 30 * by_64.min(), f"{one_side.min():.0e}")
-lesson.true("a step of 1e-12 spoils it", errors(centred, np.float64, [1e-12])[0] > 1e-6)
+lesson.true(
+    "one-sided at its best is worse than centred at its best",
+    one_side.min() > 30 * by_64.min(),
+    f"{one_side.min():.0e}",
+)
+lesson.true("a step of 1e-12 is too small", errors(centred, np.float64, [1e-12])[0] > 1e-6)
 
 # %% [markdown]
 # So we use 64 bits, a centred difference and a step of about $10^{-5}$. Then a right gradient agrees to nine digits or
@@ -260,9 +264,9 @@ lesson.close("and there the check is right", centred(ramp, x, 1e-5), x > 0, with
 
 # %%
 LINEAR = {  # each takes the right (dx, dw, db), and what backward was given
-    "dx: w transposed, too": lambda g, dy, x, w, b: (dy @ w.T, g[1], g[2]),
+    "dx: w also transposed": lambda g, dy, x, w, b: (dy @ w.T, g[1], g[2]),
     "dx: all zeros": lambda g, dy, x, w, b: (0 * g[0], g[1], g[2]),
-    "dx: upstream left out": lambda g, dy, x, w, b: (np.ones_like(dy) @ w, g[1], g[2]),
+    "dx: upstream missing": lambda g, dy, x, w, b: (np.ones_like(dy) @ w, g[1], g[2]),
     "dw: reshaped, not transposed": lambda g, dy, x, w, b: (g[0], (x.T @ dy).reshape(w.shape), g[2]),
     "dw: of the first sample only": lambda g, dy, x, w, b: (g[0], dy[:1].T @ x[:1], g[2]),
     "dw: samples in another order": lambda g, dy, x, w, b: (g[0], dy[::-1].T @ x, g[2]),
@@ -318,7 +322,7 @@ DESIGNS = (
     "every element",
     "one random direction",
 )
-sizes = (5, 4, 3)  # N, C, O: no two alike
+sizes = (5, 4, 3)  # N, C, O: all different
 subjects = [(linear, linear_backward, name, bug) for name, bug in LINEAR.items()]
 subjects += [(softmax, softmax_backward, name, bug) for name, bug in SOFTMAX.items()]
 matrix = np.array([[is_caught(d, f, planted(g, bug), sizes) for d in DESIGNS] for f, g, _, bug in subjects])
@@ -327,10 +331,10 @@ for name, many in zip(DESIGNS, matrix.sum(axis=0), strict=True):
 innocent = [
     is_caught(d, f, g, sizes) for d in DESIGNS for f, g in ((linear, linear_backward), (softmax, softmax_backward))
 ]
-lesson.true("no design accuses a right backward pass", not any(innocent))
-lesson.true("every element, random upstream, uneven sizes: all bugs", matrix[:, 5].all())
-lesson.true("one random direction: all bugs, with two forward passes", matrix[:, 6].all())
-lesson.true("each of the other five misses some", not matrix[:, :5].all(axis=0).any())
+lesson.true("no design finds a bug in a right backward pass", not any(innocent))
+lesson.true("every element, random upstream, different sizes: finds all bugs", matrix[:, 5].all())
+lesson.true("one random direction: finds all bugs, with two forward passes", matrix[:, 6].all())
+lesson.true("each of the other five misses some bugs", not matrix[:, :5].all(axis=0).any())
 
 # %% [markdown]
 # Read the table in the figure by columns. **Ones** hide what depends on the upstream gradient. **One sample** hides
@@ -347,7 +351,9 @@ lesson.true("each of the other five misses some", not matrix[:, :5].all(axis=0).
 points = np.linspace(0.5, 1.5, 50)
 ours = max(abs(centred(np.exp, p, 1e-4) / np.exp(p) - 1) for p in points)
 engine = max(abs(slope(lambda t, p=p: float(np.exp(p + t)), 1e-4, doubt=1e-6).value / np.exp(p) - 1) for p in points)
-lesson.true("two steps combined: nearer than one, at the step 1e-4", engine < ours / 5, f"{engine:.0e} and {ours:.0e}")
+lesson.true(
+    "two steps combined are more exact than one step of 1e-4", engine < ours / 5, f"{engine:.0e} and {ours:.0e}"
+)
 
 
 def engine_says(backward):
@@ -362,9 +368,9 @@ def engine_says(backward):
 
 
 report = engine_says(linear_backward)
-lesson.true("the engine passes the right one", report.ok, f"{report.relative_error:.1e}")
+lesson.true("the engine passes the right backward pass", report.ok, f"{report.relative_error:.1e}")
 lesson.true(
-    "and catches all seven that we planted",
+    "and finds all seven planted bugs",
     not any(engine_says(planted(linear_backward, bug)).ok for bug in LINEAR.values()),
 )
 
@@ -393,7 +399,7 @@ with tempfile.TemporaryDirectory() as folder:
     file.write_text(SOURCE, encoding="utf-8")
     report = check_learner(f"{file}:my_softmax")
 print(explain(report))
-lesson.true("the file's backward pass is wrong, and found to be", not report.ok)
+lesson.true("the check finds that the file's backward pass is wrong", not report.ok)
 
 # %% [markdown]
 # ## The figure

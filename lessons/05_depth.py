@@ -79,7 +79,7 @@ layer = nn.ReLU()
 y, cache = layer.forward(x)
 lesson.close("the engine's ReLU", y, relu(x)[0])
 lesson.close("the engine's dx", layer.backward(dy, cache)[0], relu_backward(dy, relu(x)[1]))
-lesson.caught("a mask made of dy: it asks the wrong one who was positive", dy * (dy > 0), relu_backward(dy, x > 0))
+lesson.caught("a mask made from dy, not from x", dy * (dy > 0), relu_backward(dy, x > 0))
 
 # %% [markdown]
 # ## On paper: a chain of layers
@@ -173,7 +173,7 @@ kept = x.copy()
 _, cache = linear(kept, *square[0])  # keeps x for dw, not a copy of it
 right = linear_backward(dlogits, cache)[1]
 np.maximum(kept, 0, out=kept)  # another layer works in place
-lesson.caught("a cache that was written over", linear_backward(dlogits, cache)[1], right)
+lesson.caught("a cache that was overwritten", linear_backward(dlogits, cache)[1], right)
 
 # %% [markdown]
 # ## On paper: the first weights
@@ -236,7 +236,7 @@ for name, gain in scales.items():
     lesson.close(f"{name}: each layer multiplies the square by {gain / 2:g}", rate, gain / 2, within=0.1)
 drawn = he(rng, (400, 300), fan_in=300)
 lesson.close("the engine's first weights have the variance 2/C", drawn.var(), 2 / 300, within=0.03)
-lesson.caught("σ taken for σ²: a deviation of 2/C", (drawn * np.sqrt(2 / 300)).var(), 2 / 300)
+lesson.caught("σ² used as σ: a standard deviation of 2/C", (drawn * np.sqrt(2 / 300)).var(), 2 / 300)
 
 # %% [markdown]
 # ## Two quick checks of a new network
@@ -270,9 +270,9 @@ def network(init_last):
 
 quiet, usual, loud = (float(cross_entropy(network(scale)(images), labels)[0]) for scale in (0.1, 1.0, 20.0))
 print(f"first loss, last layer a tenth as large: {quiet:.2f}   as it is: {usual:.2f}   twenty times: {loud:.2f}")
-lesson.close("a quiet last layer: the first loss is log 10 = 2.30", quiet, np.log(10), within=0.05)
-lesson.true("the usual one is within a factor of 2", usual < 2 * np.log(10), f"{usual:.2f}")
-lesson.caught("a last layer that starts twenty times too loud", loud, np.log(10), beyond=1.0)
+lesson.close("a small last layer: the first loss is log 10 = 2.30", quiet, np.log(10), within=0.05)
+lesson.true("the usual last layer: within a factor of 2", usual < 2 * np.log(10), f"{usual:.2f}")
+lesson.caught("a last layer that starts twenty times too large", loud, np.log(10), beyond=1.0)
 
 model, losses = network(1.0), []
 for _ in range(lesson.pick(full=400, quick=300)):
@@ -280,15 +280,15 @@ for _ in range(lesson.pick(full=400, quick=300)):
     loss, dlogits = cross_entropy(logits, labels[:20])
     model.vector -= 0.1 * model.flat_gradient(model.parameter_gradients(dlogits, cache))
     losses.append(float(loss))
-lesson.true("twenty digits are learned by heart: loss below 0.01", losses[-1] < 0.01, f"{losses[-1]:.4f}")
+lesson.true("twenty digits are memorised: loss below 0.01", losses[-1] < 0.01, f"{losses[-1]:.4f}")
 report = check_layer(network(1.0).astype(np.float64), rng.standard_normal((3, 1, 28, 28)), rng)
-lesson.true("and its gradients are right, all 55,050 of them", report.ok, f"{report.relative_error:.1e}")
+lesson.true("and all of its 55,050 gradients are right", report.ok, f"{report.relative_error:.1e}")
 
 # %% tags=["hide-input"]
-figure = new_figure(9.6, 4.0, "Twenty layers: only one of three ways to start lets a signal through")
+figure = new_figure(9.6, 4.0, "Twenty layers: only one of three starts keeps the signal's size")
 left, right = figure.subplots(1, 2)
 tidy(left, "Forwards: the signal's mean square", "layer", "mean square")
-tidy(right, "Backwards: the gradient's", "layer, from the last to the first", "mean square")
+tidy(right, "Backwards: the gradient's mean square", "layer, from the last to the first", "mean square")
 for name, colour, line, marker in zip(scales, (ORANGE, BLUE, RED), ("--", "-", ":"), "^os", strict=True):
     for ax, sizes in ((left, forwards), (right, backwards)):
         ax.semilogy(sizes[name], color=colour, linestyle=line, marker=marker, markersize=4, label=name)

@@ -74,7 +74,7 @@ def walk(optimizer, lr, steps, gradient=lambda w: curvature * w):
 
 
 def rate(path, last=20):
-    """The factor by which the distance to 0 shrinks in one step, over the last steps."""
+    """The factor by which the distance to 0 shrinks in one step, as a mean over the last steps."""
     distance = np.linalg.norm(path, axis=1)
     return (distance[-1] / distance[-1 - last]) ** (1 / last)
 
@@ -84,7 +84,9 @@ plain = walk(SGD(), 2 / (a + b), 60)
 lesson.close("gradient descent: each weight shrinks by 1 - ηλ", plain[7], start * (1 - 2 / (a + b) * curvature) ** 7)
 lesson.close("its rate is (b - a)/(b + a)", rate(plain), (b - a) / (b + a), within=1e-9)
 too_fast = walk(SGD(), 2.02 / b, 60)
-lesson.true("above 2/b the steepest weight runs away", abs(too_fast[-1, 1]) > abs(start[1]), f"{too_fast[-1, 1]:.1f}")
+lesson.true(
+    "above 2/b the weight of curvature b diverges", abs(too_fast[-1, 1]) > abs(start[1]), f"{too_fast[-1, 1]:.1f}"
+)
 
 # %% [markdown]
 # ## On paper: momentum
@@ -122,11 +124,11 @@ def step_matrix(lr, mu, curve):
 
 sizes = {curve: np.abs(np.linalg.eigvals(step_matrix(0.04, 0.8, curve))) for curve in (1.0, 7.0, 25.0)}
 for curve, size in sizes.items():
-    lesson.close(f"curvature {curve:g}: both eigenvalues have the size √μ", size, np.sqrt(0.8))
+    lesson.close(f"curvature {curve:g}: both eigenvalues have the absolute value √μ", size, np.sqrt(0.8))
 heavy = walk(SGD(0.8), 0.04, 120)
 lesson.close("the engine's walk with μ = 0.8 has the rate √μ", rate(heavy, 60), np.sqrt(0.8), within=0.01)
 fastest = walk(SGD(best_mu), best_lr, 60)
-lesson.true("at its best, momentum is faster than 0.7 a step", rate(fastest) < 0.7, f"{rate(fastest):.3f}")
+lesson.true("at its best, momentum has a rate below 0.7", rate(fastest) < 0.7, f"{rate(fastest):.3f}")
 
 # %% [markdown]
 # **Nesterov's** version computes the gradient at the point that the velocity is about to reach, $w - \eta \mu u$,
@@ -192,7 +194,7 @@ def adam(gradients, lr, beta1, beta2, eps=1e-8, corrected=True):
 
 
 by_hand = adam(np.array([[0.5], [-1.0], [2.0]]), 0.1, 0.5, 0.75)
-lesson.close("the table above", by_hand[:, 0], [0.1, -0.060698, 0.063852], within=1e-5)
+lesson.close("by hand: the steps of the table above", by_hand[:, 0], [0.1, -0.060698, 0.063852], within=1e-5)
 
 gradients = rng.standard_normal((50, 4)) * [100, 1, 0.01, 1]
 w, engine = np.zeros(4), Adam()
@@ -206,7 +208,7 @@ lesson.close("the first step is the learning rate times the sign", first, 1e-3 *
 lesson.close("a loss times 1000: the same steps", -adam(1000 * gradients, 1e-3, 0.9, 0.999).sum(0), ours, within=1e-4)
 first = adam(gradients, 1e-3, 0.9, 0.999, corrected=False)[0]
 lesson.caught("means that start at 0 and are not corrected", first, 1e-3 * np.sign(gradients[0]))
-print(f"without it, the first step is {abs(first[0]) / 1e-3:.1f} times as long: √v is smaller still than m")
+print(f"without the correction, the first step is {abs(first[0]) / 1e-3:.1f} times as long: √v is even smaller than m")
 
 # %% [markdown]
 # ## Weight decay
@@ -243,9 +245,9 @@ def decayed(optimizer):
 
 
 direct, mixed = decayed(AdamW(weight_decay=0.5)), decayed(Adam(weight_decay=0.5))
-print(f"lost by the decay, gradients of 100 and of 1:   AdamW {direct.round(3)}   Adam {mixed.round(3)}")
-lesson.close("AdamW: both weights decay alike", direct[0], direct[1], within=0.1)
-lesson.caught("decay as part of Adam's gradient: the loud weight keeps its size", mixed, direct, beyond=0.1)
+print(f"lost by the decay, with gradients of 100 and of 1:   AdamW {direct.round(3)}   Adam {mixed.round(3)}")
+lesson.close("AdamW: both weights decay equally", direct[0], direct[1], within=0.1)
+lesson.caught("decay as part of Adam's gradient: unequal", mixed, direct, beyond=0.1)
 
 # %% [markdown]
 # ## Why the learning rate falls at the end
@@ -270,7 +272,7 @@ for t in range(steps):
     falling -= schedule(t) * (falling + sigma * noise[t])
 lesson.close("a constant rate settles at the predicted variance", constant.var(), lr * sigma**2 / (2 - lr), within=0.05)
 shown = f"{constant.var():.4f}, {falling.var():.4f}"
-lesson.true("the cosine's ends at less than a third of it", falling.var() < constant.var() / 3, shown)
+lesson.true("with the cosine it ends below a third of that", falling.var() < constant.var() / 3, shown)
 
 # %% [markdown]
 # ## On digits
@@ -306,7 +308,7 @@ results = {
 for name, loss in results.items():
     print(f"{name:20} loss {loss:.3f}")
 slow, quick, _ = results.values()
-lesson.true("momentum goes further at the same rate", quick < 0.9 * slow, f"{quick:.3f} < {slow:.3f}")
+lesson.true("momentum reaches a lower loss at the same rate", quick < 0.9 * slow, f"{quick:.3f} < {slow:.3f}")
 
 # %% [markdown]
 # Another bug is common in frameworks: gradients **accumulate** from step to step, because the code does not reset them
@@ -318,11 +320,11 @@ w, total = start.copy(), np.zeros(2)
 for _ in range(60):
     total += curvature * w  # and never reset
     w = w - 2 / (a + b) * total
-lesson.caught("gradients that pile up", w, plain[-1])
+lesson.caught("gradients that are added up and never reset", w, plain[-1])
 
 # %% tags=["hide-input"]
 adam_walk = walk(Adam(), 0.5, 60)
-figure = new_figure(9.6, 4.2, "Down a long, narrow bowl: momentum pays")
+figure = new_figure(9.6, 4.2, "A long, narrow valley: momentum is faster")
 left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
 looks = {
     "plain, best rate": (plain, INK, "-", "s"),

@@ -70,8 +70,8 @@ def count(size, kernel, stride, padding):
 cases = [
     (h, r, s, p) for h in range(1, 12) for r in range(1, 6) for s in (1, 2, 3) for p in (0, 1, 2) if r <= h + 2 * p
 ]
-lesson.true("the formula counts the windows", all(fit(*c) == count(*c) for c in cases), f"{len(cases)} cases")
-lesson.true("and the engine's does", all(fit(*c) == outputs(*c) for c in cases))
+lesson.true("the formula gives the number of windows", all(fit(*c) == count(*c) for c in cases), f"{len(cases)} cases")
+lesson.true("and so does the engine's", all(fit(*c) == outputs(*c) for c in cases))
 
 # %% [markdown]
 # ## Seven loops
@@ -112,7 +112,7 @@ image = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9.0]])[None, None]
 kernel = np.array([[1, 0], [0, -2.0]])[None, None]
 by_hand = np.array([[1 - 10, 2 - 12], [4 - 16, 5 - 18.0]])[None, None]
 print(by_hand[0, 0])
-lesson.close("the loops give what was worked out by hand", by_loops(image, kernel, np.zeros(1)), by_hand, within=0)
+lesson.close("the loops give the result by hand", by_loops(image, kernel, np.zeros(1)), by_hand, within=0)
 
 # %% [markdown]
 # From here on, every test uses a case where **rows and columns differ**: in the size of the image and of the kernel, in
@@ -123,7 +123,7 @@ x, w, b = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal((4, 3, 3, 2)), 
 moves = {"stride": (2, 1), "padding": (1, 2)}
 want = by_loops(x, w, b, **moves)
 print(f"x {x.shape}, w {w.shape} -> y {want.shape}")
-lesson.close("the engine's convolution is the seven loops", conv2d(x, w, b, **moves)[0], want)
+lesson.close("the engine's convolution equals the seven loops", conv2d(x, w, b, **moves)[0], want)
 
 # %% [markdown]
 # ## A loop over the kernel only
@@ -145,7 +145,7 @@ def by_slices(x, w, b, stride=(1, 1), padding=(0, 0)):
     return y.reshape(N, O, P, Q)
 
 
-lesson.close("R·S slices are the seven loops", by_slices(x, w, b, **moves), want)
+lesson.close("R·S slices equal the seven loops", by_slices(x, w, b, **moves), want)
 
 # %% [markdown]
 # ## One matrix product
@@ -176,7 +176,7 @@ def by_product(x, w, b, stride=(1, 1), padding=(0, 0)):
     return y.reshape(N, P, Q, O).transpose(0, 3, 1, 2)
 
 
-lesson.close("one product is the seven loops", by_product(x, w, b, **moves), want)
+lesson.close("one product equals the seven loops", by_product(x, w, b, **moves), want)
 
 # %% [markdown]
 # ## Three wrong versions
@@ -250,11 +250,11 @@ for name, (milliseconds, kib) in costs.items():
         f"{name:12s} {milliseconds:9.4f} ms an image, {slowest / milliseconds:7.0f} x the loops' speed, {kib:6.0f} KiB"
     )
 lesson.true("no loop over pixels: more than 10 times as fast", costs["one product"][0] < slowest / 10)
-lesson.true("the engine holds less at a time", costs["the engine"][1] < costs["one product"][1])
+lesson.true("the engine needs less memory than one product", costs["the engine"][1] < costs["one product"][1])
 
 # %% tags=["hide-input"]
 figure = new_figure(8.6, 3.6, "The same convolution, four ways")
-axes = ("Time for an image", "ms (each line: ten times the one before)"), ("Most memory held, for an image", "KiB")
+axes = ("Time for an image", "ms (each line: ten times the one before)"), ("Peak memory for an image", "KiB")
 for index, (title, unit) in enumerate(axes):
     ax = tidy(figure.add_subplot(1, 2, index + 1), title, unit)
     numbers = [costs[name][index] for name in ways]
@@ -368,7 +368,7 @@ for version in versions:
     arrays = arrays_for(version, big[:1])
     version(*arrays)  # plain Python, so it also runs without Numba
     y = arrays[-1] if version is as_they_stand else arrays[-1].transpose(0, 3, 1, 2)
-    lesson.close(f"{version.__name__} is the engine's convolution", y, conv2d(big[:1], w2, b2, **same)[0])
+    lesson.close(f"{version.__name__} equals the engine's convolution", y, conv2d(big[:1], w2, b2, **same)[0])
 
 if njit is None:
     print(RECORDED)
@@ -386,7 +386,7 @@ else:
         print(f"{version.__name__:18s} {compiled[version.__name__]:9.4f} ms an image")
     print(f"{'one product':18s} {costs['one product'][0]:9.4f} ms an image")
     lesson.true(
-        "in the right order, plain loops are the fastest",
+        "in the right order, plain loops are faster than one product",
         compiled["kernel_in_one_line"] < costs["one product"][0],
         f"{costs['one product'][0] / compiled['kernel_in_one_line']:.1f} times as fast as one product",
     )

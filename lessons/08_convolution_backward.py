@@ -119,7 +119,7 @@ true_dw = numeric(lambda a: conv2d(x, a, b, stride, padding)[0], w, dy)
 true_db = numeric(lambda a: conv2d(x, w, a, stride, padding)[0], b, dy)
 print(f"x {x.shape}, w {w.shape}, stride {stride}, padding {padding} -> y {y.shape}")
 for name, ours, true in (("dx", dx, true_dx), ("dw", dw, true_dw), ("db", db, true_db)):
-    lesson.close(f"{name} is the numeric gradient, each of {true.size} elements", ours, true, within=1e-11)
+    lesson.close(f"{name} equals the numeric gradient in all {true.size} elements", ours, true, within=1e-11)
 for name, ours, engine in zip(("dx", "dw", "db"), (dx, dw, db), conv2d_backward(dy, cache), strict=True):
     lesson.close(f"the engine's {name} is the same", engine, ours)
 
@@ -172,12 +172,12 @@ def dx_by_convolution(dy, shape, w, stride, padding):
     return dwide[:, :, py : py + H, px : px + W]
 
 
-lesson.close("a full convolution with turned kernels gives dx", dx_by_convolution(dy, x.shape, w, stride, padding), dx)
+lesson.close("a full convolution with rotated kernels gives dx", dx_by_convolution(dy, x.shape, w, stride, padding), dx)
 y1, cache1 = conv2d(x, w, b)
 dy1 = rng.standard_normal(y1.shape)
 dx1 = numeric(lambda a: conv2d(a, w, b)[0], x, dy1)
 one = {"stride": (1, 1), "padding": (0, 0)}
-lesson.close("at stride 1, too", dx_by_convolution(dy1, x.shape, w, **one), dx1, within=1e-11)
+lesson.close("also at stride 1", dx_by_convolution(dy1, x.shape, w, **one), dx1, within=1e-11)
 
 # %% [markdown]
 # ## Four wrong versions
@@ -191,7 +191,7 @@ lesson.close("at stride 1, too", dx_by_convolution(dy1, x.shape, w, **one), dx1,
 # %%
 not_turned = dx_by_convolution(dy, x.shape, w[:, :, ::-1, ::-1], stride, padding)
 dcols = np.einsum("nopq,ocrs->npqcrs", dy, w)
-lesson.caught("no turn", not_turned, true_dx)
+lesson.caught("kernels not rotated", not_turned, true_dx)
 lesson.caught("the border is cut off on the wrong side", add_back(dcols, wide.shape, stride)[:, :, :8, :7], true_dx)
 lesson.caught("the stride is forgotten", add_back(dcols, wide.shape, (1, 1))[:, :, 1:9, 2:9], true_dx)
 square = rng.standard_normal((3, 3, 3, 2))
@@ -218,7 +218,7 @@ lesson.caught("as many inputs as outputs: channels not exchanged", not_exchanged
 symmetric = (w + w[:, :, ::-1, ::-1]) / 2
 lucky = dx_by_convolution(dy, x.shape, symmetric[:, :, ::-1, ::-1], stride, padding)
 truth = numeric(lambda a: conv2d(a, symmetric, b, stride, padding)[0], x, dy)
-lesson.close("symmetric kernels: without the turn dx is right as well", lucky, truth, within=1e-11)
+lesson.close("symmetric kernels: dx is right without the rotation too", lucky, truth, within=1e-11)
 blur = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1.0]]) / 16
 lesson.close("a blur is symmetric", blur[::-1, ::-1], blur, within=0)
 
@@ -250,7 +250,7 @@ def milliseconds(work):
 lesson.close("dx of a larger layer", conv2d_backward(dy2, cache2)[0], backward(dy2, big, w2, (1, 1), (1, 1))[0])
 ours = milliseconds(lambda: backward(dy2, big, w2, (1, 1), (1, 1)))
 engine = milliseconds(lambda: conv2d_backward(dy2, cache2))
-print(f"dx, dw, db of {images} images: ours {ours:.1f} ms, the engine {engine:.1f} ms, {ours / engine:.1f} times less")
+print(f"dx, dw, db of {images} images: ours {ours:.1f} ms, the engine {engine:.1f} ms, a factor of {ours / engine:.1f}")
 
 # %% [markdown]
 # ## Two footprints
@@ -278,9 +278,9 @@ alone[0, 0, 1, 2] = 1
 laid_down = dx_by_convolution(alone, small, kernel, **one)[0, 0]
 collected = np.array([dx_by_convolution(e.reshape(1, 1, 5, 5), small, kernel, **one)[0, 0, 3, 4] for e in np.eye(25)])
 collected = collected.reshape(5, 5)
-lesson.close("output (1, 2) lays down the kernel as it is", laid_down[1:4, 2:5], kernel[0, 0])
-lesson.close("and nothing elsewhere", np.abs(laid_down).sum(), np.abs(kernel).sum())
-lesson.close("pixel (3, 4) collects with the kernel turned", collected[1:4, 2:5], kernel[0, 0, ::-1, ::-1])
+lesson.close("dx of output (1, 2) is the kernel as it is", laid_down[1:4, 2:5], kernel[0, 0])
+lesson.close("and 0 elsewhere", np.abs(laid_down).sum(), np.abs(kernel).sum())
+lesson.close("pixel (3, 4) sums with the rotated kernel", collected[1:4, 2:5], kernel[0, 0, ::-1, ::-1])
 many, few = (add_back(np.ones((1, p, p, 1, 3, 3)), small, (s, s))[0, 0] for p, s in ((5, 1), (3, 2)))
 lesson.true("stride 1: 9 windows in the middle, 1 in a corner", many[3, 3] == 9 and many[0, 0] == 1)
 lesson.true("stride 2: 1, 2 or 4 windows", set(few[1:6, 1:6].ravel()) == {1, 2, 4})
@@ -289,11 +289,11 @@ lesson.true("stride 2: 1, 2 or 4 windows", set(few[1:6, 1:6].ravel()) == {1, 2, 
 panels = {
     "the kernel": (kernel[0, 0], "Oranges"),
     "dx of output (1, 2):\nthe kernel as it is": (laid_down, "Oranges"),
-    "what pixel (3, 4) collects\nfrom dy: turned": (collected, "Oranges"),
-    "windows a pixel is in,\n3x3, stride 1": (many, "Blues"),
-    "windows a pixel is in,\n3x3, stride 2": (few, "Blues"),
+    "weights of pixel (3, 4):\nthe kernel rotated": (collected, "Oranges"),
+    "windows that read a pixel,\n3x3, stride 1": (many, "Blues"),
+    "windows that read a pixel,\n3x3, stride 2": (few, "Blues"),
 }
-figure = new_figure(12, 3.0, "One output lays the kernel down; one pixel collects with the kernel turned")
+figure = new_figure(12, 3.0, "One output gives the kernel as it is; one pixel sums with the rotated kernel")
 for ax, (title, (numbers, colours)) in zip(figure.subplots(1, 5), panels.items(), strict=True):
     ax.imshow(numbers, cmap=colours, vmin=0, vmax=16)  # pale enough to read the numbers
     for (i, j), value in np.ndenumerate(numbers):

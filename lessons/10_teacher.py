@@ -85,8 +85,10 @@ for name, (p, m) in by_hand.items():
     print(f"{name:14} {p:8,} parameters {p / parameters:4.0%} {m:10,} multiply-adds {m / macs:4.0%}")
 lesson.close("parameters and multiply-adds by hand, layer by layer = the engine's", list(by_hand.values()), engines, 0)
 lesson.close("and of the whole network", (parameters, macs), (teacher.size, teacher.macs(data.image_shape)), 0)
-lesson.true("most is stored in a dense layer", by_hand["dense to 128"][0] > 0.9 * parameters, f"{parameters:,} in all")
-lesson.true("most is computed in a convolution", by_hand["conv 32 to 64"][1] > 0.8 * macs, f"{macs:,} in all")
+lesson.true(
+    "most parameters are in a dense layer", by_hand["dense to 128"][0] > 0.9 * parameters, f"{parameters:,} in all"
+)
+lesson.true("most multiply-adds are in a convolution", by_hand["conv 32 to 64"][1] > 0.8 * macs, f"{macs:,} in all")
 
 # %% [markdown]
 # ## The training loop
@@ -192,8 +194,8 @@ begin = time.perf_counter()
 right = trained()
 engine_seconds = time.perf_counter() - begin
 lesson.true("the same seed, the same bits", np.array_equal(right.vector, trained().vector))
-lesson.true("on one thread as on two", np.array_equal(right.vector, trained(threads=1).vector))
-lesson.caught("a seed that was not given", trained(seed=1).vector, right.vector)
+lesson.true("the same bits on one thread and on two", np.array_equal(right.vector, trained(threads=1).vector))
+lesson.caught("a seed that was forgotten", trained(seed=1).vector, right.vector)
 again = cnn(data.image_shape, data.classes, np.random.default_rng(0), dropout=0.25)
 begin = time.perf_counter()
 with workers(1):  # else the matrix products would use a second core
@@ -238,7 +240,7 @@ lesson.close(
     within=0,
 )
 lesson.caught("the same view in every epoch", views.batch(3, index).images, views.batch(4, index).images)
-lesson.close("what evaluation sees is not moved", views.clean(index), small_views.clean(index), within=0)
+lesson.close("images for evaluation are not moved", views.clean(index), small_views.clean(index), within=0)
 
 # %% [markdown]
 # ## Wrong versions, and what shows them
@@ -284,11 +286,11 @@ def answers(model, images, size=100):
 well = metrics.accuracy(answers(right, test_images), test_labels)
 once, again = (right.forward(test_images[:200], True, np.random.default_rng(seed))[0] for seed in (0, 1))
 lesson.caught("dropout left on: two answers to one image", once, again)
-lesson.caught("and neither is the network's", once, right(test_images[:200]))
+lesson.caught("and neither equals the answer in evaluation mode", once, right(test_images[:200]))
 
 shuffled = replace(small_views, labels=np.random.default_rng(1).permutation(small_views.labels))
 lost = metrics.accuracy(answers(trained(views=shuffled), test_images), test_labels)
-print(f"right of {len(test_labels):,}: {well:.1%}; with labels of other images {lost:.1%}")
+print(f"accuracy on {len(test_labels):,} images: {well:.1%}; trained with labels of other images: {lost:.1%}")
 lesson.caught("images shuffled, labels not: the accuracy", lost, well, beyond=0.4)
 
 N = 100
@@ -310,7 +312,7 @@ lesson.caught("not divided by N: the gradient", summed, gradient, beyond=N - 2)
 lesson.caught("and SGD's step", step_of(optim.SGD(), summed), step_of(optim.SGD(), gradient), beyond=N - 2)
 by_adam = [np.linalg.norm(step_of(optim.Adam(), one)) for one in (gradient, summed)]
 lesson.true(
-    "Adam hides it: its step is not even twice as long", by_adam[1] < 2 * by_adam[0], f"{by_adam[1] / by_adam[0]:.3f}"
+    "Adam hides it: its step is less than twice as long", by_adam[1] < 2 * by_adam[0], f"{by_adam[1] / by_adam[0]:.3f}"
 )
 
 # %% [markdown]
@@ -348,7 +350,7 @@ if not lesson.quick:
     lesson.output.mkdir(parents=True, exist_ok=True)
     minikd.save(lesson.output / NAME, teacher, data)
     lesson.close(
-        "what was saved answers the same",
+        "the saved teacher gives the same logits",
         minikd.load_model(lesson.output / NAME)[0](test_images[:100]),
         logits[:100],
         1e-5,
@@ -363,19 +365,19 @@ if not lesson.quick:
 # %%
 after = teacher.params["0.weight"]
 moved_by = np.linalg.norm(after - before) / np.linalg.norm(before)
-lesson.true("the first filters are mostly what chance made them", moved_by < 0.7, f"moved by {moved_by:.0%}")
+lesson.true("the first filters stay mostly random", moved_by < 0.7, f"moved by {moved_by:.0%}")
 
 wrong = np.flatnonzero(logits.argmax(1) != labels)
 sure = np.exp(logits[wrong].max(1) - np.log(np.exp(logits[wrong]).sum(1)))
-shown = wrong[np.argsort(sure)[::-1][:8]]  # those of which it was surest
+shown = wrong[np.argsort(sure)[::-1][:8]]  # the mistakes of which it is surest
 
 # %% tags=["hide-input"]
 figure = new_figure(10.5, 5.8, f"A teacher learns: {len(wrong)} of {len(logits):,} test images wrong")
 upper, lower = figure.subfigures(2, 1, height_ratios=(2.1, 1))
 axes = upper.subplots(1, 4, width_ratios=(1.1, 1.1, 1, 1))
 steps, mean_losses, held_errors = np.array(curve.points).T
-held_errors = np.maximum(held_errors, 0.1)  # none at all has no place on a logarithmic axis
-tidy(axes[0], "Loss, training, with dropout", "step", "mean since the point before")
+held_errors = np.maximum(held_errors, 0.1)  # a logarithmic axis has no 0
+tidy(axes[0], "Loss, training, with dropout", "step", "mean since the last point")
 axes[0].semilogy(steps, mean_losses, color=BLUE, marker="o", markersize=3)
 tidy(axes[1], "Errors, validation", "step", f"% of {len(held_labels):,} images")
 axes[1].semilogy(steps, held_errors, color=ORANGE, marker="^", markersize=3, linestyle="--")
@@ -389,7 +391,7 @@ for ax, filters, when in ((axes[2], before, "before"), (axes[3], after, "after")
     ax.imshow(mosaic(filters[:, 0], 4), cmap="PuOr", vmin=-largest, vmax=largest)
     blank(ax)
     ax.set_title(f"First filters, {when}", loc="left", fontsize=10.5, color=INK)
-lower.suptitle("Wrong, and surest of it: label → answer", x=0.012, ha="left", fontsize=10.5, color=INK)
+lower.suptitle("The surest mistakes: label → answer", x=0.012, ha="left", fontsize=10.5, color=INK)
 for ax, one in zip(lower.subplots(1, 8), shown, strict=True):
     show_picture(ax, data.test_images[one], on_paper=True)
     ax.set_title(f"{labels[one]} → {logits[one].argmax()}", fontsize=10.5, color=INK)

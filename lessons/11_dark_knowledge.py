@@ -112,7 +112,7 @@ lesson.close("the matrix by one product = class by class", warm_M, by_loop)
 lesson.close("its rows sum to 1", warm_M.sum(1), 1)
 ratio = np.log(warm[:, :1] / warm[:, 1:2]) * 4
 lesson.close("T = 4 divides the logarithm of a ratio by 4", ratio, logits[:, :1] - logits[:, 1:2], within=1e-9)
-lesson.true("and changes no order", np.array_equal(np.argsort(warm, 1), np.argsort(logits, 1)))
+lesson.true("and keeps the order of the classes", np.array_equal(np.argsort(warm, 1), np.argsort(logits, 1)))
 
 # %% [markdown]
 # ## Entropy against temperature
@@ -137,7 +137,7 @@ slope = (entropy(soft_targets(some, T + h)) - entropy(soft_targets(some, T - h))
 q = soft_targets(some, T)
 variance = (q * some**2).sum(1) - (q * some).sum(1) ** 2
 lesson.close("its slope is the variance of the logits over T³", slope, variance / T**3, within=1e-5)
-lesson.caught("over T², as one would guess from 1/T", slope, variance / T**2)
+lesson.caught("the variance over T² instead of T³", slope, variance / T**2)
 
 # %% [markdown]
 # ## Which digits look alike
@@ -163,11 +163,11 @@ lesson.true(f"the expected pairs (*) are more alike in over {bound:.0%} of compa
 lesson.true("4 and 9 are among the first eight pairs of 45", (4, 9) in ranked[:8], f"number {ranked.index((4, 9)) + 1}")
 counts, away = metrics.confusion_matrix(logits, labels), ~np.eye(K, dtype=bool)
 never = np.sum(counts[away] == 0)
-print(f"of 90 kinds of mistakes {never} never occur; the least number in M at T = 4 is {warm_M.min():.0e}")
-lesson.true("a soft target speaks of every pair", warm_M.min() > 0)
+print(f"of 90 kinds of mistakes, {never} never occur; the smallest number in M at T = 4 is {warm_M.min():.0e}")
+lesson.true("soft targets compare every pair", warm_M.min() > 0)
 alike = np.corrcoef(np.log(warm_M)[away], np.log(warm_M.T)[away])[0, 1]
 lesson.true(
-    "what looks like i to j mostly looks like j to i", alike > lesson.pick(0.25, 0.05), f"correlation {alike:.2f}"
+    "if i looks like j, then j mostly looks like i", alike > lesson.pick(0.25, 0.05), f"correlation {alike:.2f}"
 )
 
 # %% [markdown]
@@ -195,13 +195,13 @@ first, second, third = np.argsort(-logits, 1)[:, :3].T
 one, both, all_three = bits_of(first), bits_of(first, second), bits_of(first, second, third)
 print(f"first place {one:.2f} bits, second {both - one:.2f} more, third {all_three - both:.2f} more")
 lesson.true(
-    "the second and third place tell more than a bit each",
+    "the second and third place add more than a bit each",
     min(both - one, all_three - both) > 1,
     f"{all_three - one:.2f}",
 )
 same = np.tile(soft_targets(logits[:1], 1.0), (len(logits), 1))  # one answer for all images
-lesson.close("one answer for all tells 0 bits", bits_of(same.argmax(1)), 0)
-lesson.caught("read by its entropy, the emptiest of all tells most", entropy(soft_targets(logits[:1], 1e6))[0], 0)
+lesson.close("the same answer for all images says 0 bits", bits_of(same.argmax(1)), 0)
+lesson.caught("the entropy of one answer is not what it says", entropy(soft_targets(logits[:1], 1e6))[0], 0)
 
 # %% [markdown]
 # Bits can be noise. If they are knowledge, another teacher must find the same. So we train a second teacher with other
@@ -266,8 +266,8 @@ print("taught by          3s known   others known")
 for name, v in said.items():
     print(f"{name:18} {known(v)[0]:8.1%} {known(v)[1]:13.1%}")
 none, much = known(said["labels"])[0], known(said["teacher"])[0]
-lesson.true("the baseline knows no 3", none <= 0.01, f"{none:.1%}")
-lesson.true("the teacher's student knows 3s that it never saw", much > lesson.pick(0.15, 0.05), f"{much:.1%}")
+lesson.true("the baseline recognises no 3", none <= 0.01, f"{none:.1%}")
+lesson.true("the teacher's student recognises 3s, which it never saw", much > lesson.pick(0.15, 0.05), f"{much:.1%}")
 
 # %% [markdown]
 # Why does it not recognise all of them? The student has learned that a 3 is never the answer, because the probability
@@ -289,9 +289,11 @@ for name, student in students.items():
     print(f"{name:8} bias {best:5.2f}   3s known {helped[name][0]:6.1%}   others known {helped[name][1]:6.1%}")
 threes = {name: one[0] for name, one in helped.items()}
 bound = lesson.pick(full=0.85, quick=0.4)
-lesson.true(f"with it, the teacher's student knows over {bound:.0%} of the 3s", threes["teacher"] > bound)
+lesson.true(f"with the bias, the teacher's student knows over {bound:.0%} of the 3s", threes["teacher"] > bound)
 ahead = threes["teacher"] - threes["labels"]
-lesson.true("far more than the baseline with its own", ahead > lesson.pick(0.2, 0.1), f"{ahead:.0%} of the 3s more")
+lesson.true(
+    "far more than the baseline with its own bias", ahead > lesson.pick(0.2, 0.1), f"{ahead:.0%} of the 3s more"
+)
 
 # %% [markdown]
 # So only one number was missing, not the knowledge. The student has learned what a 3 looks like from 8s and 5s that
@@ -310,12 +312,12 @@ lesson.true("far more than the baseline with its own", ahead > lesson.pick(0.2, 
 # shape is still right.
 
 # %%
-lesson.caught("softened too late", p / 4.0, warm)
+lesson.caught("softened after softmax", p / 4.0, warm)
 lesson.caught("and divided by its sum: as if T were 1", (p / 4.0) / (p / 4.0).sum(1, keepdims=True), warm)
 of_mean = soft_targets(np.array([logits[labels == c].mean(0) for c in range(K)]), 1.0)
-lesson.caught("the mean too early", of_mean[away], M[away])
+lesson.caught("softmax of the mean logits", of_mean[away], M[away])
 columns = soft_targets(logits[:K].T, 4.0).T
-lesson.caught("normalised the wrong way: the sums of the rows", columns.sum(1), np.ones(K))
+lesson.caught("normalised over the samples: the sums of the rows", columns.sum(1), np.ones(K))
 
 # %% [markdown]
 # ## A 2 that looks like a 7

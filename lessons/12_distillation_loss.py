@@ -107,7 +107,7 @@ for T in (1.0, 4.0, 20.0):
     report = checked(soft_loss, T)
     lesson.true(f"T (q - p)/N is the derivative of T²·KL at T = {T:g}", report.ok, f"{report.relative_error:.1e}")
 lesson.close(
-    "its rows sum to 0, for adding a constant to the logits changes nothing", soft_loss(z, v, 4.0)[1].sum(1), 0
+    "its rows sum to 0, because a constant added to the logits changes nothing", soft_loss(z, v, 4.0)[1].sum(1), 0
 )
 
 value, dz = soft_loss(z, v, 4.0)
@@ -115,7 +115,9 @@ logp, logq = log_probabilities(v, 4.0), log_probabilities(z, 4.0)
 cross, entropy = -np.sum(np.exp(logp) * logq) / N, -np.sum(np.exp(logp) * logp) / N
 lesson.close("KL = cross-entropy - the teacher's entropy", value / 4.0**2, cross - entropy)
 lesson.close("cross-entropy with soft labels has the same gradient", losses.soft_cross_entropy(z, v, 4.0)[1], dz)
-lesson.close("and ends at the teacher's entropy, not at 0", losses.soft_cross_entropy(v, v, 4.0)[0], 4.0**2 * entropy)
+lesson.close(
+    "but its minimum is the teacher's entropy, not 0", losses.soft_cross_entropy(v, v, 4.0)[0], 4.0**2 * entropy
+)
 
 # %% [markdown]
 # ## The engine's version
@@ -133,9 +135,9 @@ for T in (1.0, 4.0, 20.0):
 p, q = losses.softmax(200 * v), losses.softmax(200 * z)
 with np.errstate(divide="ignore", invalid="ignore"):
     careless = np.sum(p * (np.log(p) - np.log(q))) / N
-lesson.true("with logits of hundreds, the logarithm of softmax is no number", not np.isfinite(careless), f"{careless}")
+lesson.true("with logits of hundreds, log(softmax) gives no finite value", not np.isfinite(careless), f"{careless}")
 value, _ = losses.kl_divergence(200 * z, 200 * v, 1.0)
-lesson.true("and the value of the engine is one", np.isfinite(value), f"{value:.1f}")
+lesson.true("but the engine's value is finite", np.isfinite(value), f"{value:.1f}")
 
 # %% [markdown]
 # ## The limit, measured
@@ -191,12 +193,12 @@ temperatures = np.array([1, 2, 4, 8, 16, 32, 64, 100.0])
 with_square = np.array([pull(losses.kl_divergence(students, teachers, T)[1]) for T in temperatures])
 without = with_square / temperatures**2
 by_label = pull(losses.cross_entropy(students, labels)[1])
-print(f"   T   with T²   without   (the label pulls with {by_label:.3f})")
+print(f"   T   with T²   without   (pull of the label: {by_label:.3f})")
 for T, one, other in zip(temperatures, with_square, without, strict=True):
     print(f"{T:4g} {one:9.3f} {other:9.5f}")
 spread = with_square.max() / with_square.min()
-lesson.true("with T², the pull stays of one size from T = 1 to 100", spread < 10, f"factor {spread:.1f}")
-lesson.true("without, it all but ends", without[0] / without[-1] > 300, f"factor {without[0] / without[-1]:.0f}")
+lesson.true("with T², the pull changes little from T = 1 to 100", spread < 10, f"factor {spread:.1f}")
+lesson.true("without T², it almost vanishes", without[0] / without[-1] > 300, f"factor {without[0] / without[-1]:.0f}")
 
 # %% [markdown]
 # ## With labels: alpha
@@ -218,7 +220,7 @@ for i, what in enumerate(("value", "gradient")):
         f"the engine's distillation loss: its {what} is the sum", mixed, alpha * soft[i] + (1 - alpha) * hard[i]
     )
 
-print("\nalpha = 0.5: the teacher's part of the pull")
+print("\nalpha = 0.5: the teacher's share of the pull")
 for T, one, other in zip(temperatures[::2], with_square[::2], without[::2], strict=True):
     print(f"T = {T:3g}   with T² {one / (one + by_label):4.0%}   without {other / (other + by_label):6.1%}")
 
@@ -269,7 +271,7 @@ def teacher_alone_softened(z, v, T):
 
 
 def gradient_of_temperature_1(z, v, T):
-    """The right value, but with q - p from lesson 2: the chain rule for z/T is missing."""
+    """The right value, but with the gradient of lesson 2, (q - p)/N: the factor T is missing."""
     value, dz = soft_loss(z, v, T)
     return value, dz / T
 
@@ -314,24 +316,24 @@ for loss in (*caught_by, gradient_of_temperature_1):
     print(f"{loss.__name__:32}", *(f"{mark:>7}" for mark in marks))
 passed = [loss for loss in caught_by if checked(loss).ok]
 lesson.true("five of the six wrong versions pass the gradient check", len(passed) == 5)
-lesson.true("swapped arguments pass everything but the number by hand", sees(losses.reverse_kl) == ["by hand"])
+lesson.true("only the check by hand finds swapped arguments", sees(losses.reverse_kl) == ["by hand"])
 
 # %% [markdown]
 # The swapped arguments are the hardest to find. KL is not symmetric, but near $p = q$ and for large $T$ both directions
 # are equal. Only a value that was computed by hand shows the difference.
 
 # %% tags=["hide-input"]
-figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature is not heard")
+figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature has no effect")
 left, right = figure.subplots(1, 2)
 tidy(left, "A sample's gradient", "temperature T", "length of the gradient")
 left.loglog(temperatures, with_square, color=BLUE, marker="o", label="teacher, with T²")
-left.loglog(temperatures, without, color=ORANGE, marker="^", linestyle="--", label="teacher, without")
+left.loglog(temperatures, without, color=ORANGE, marker="^", linestyle="--", label="teacher, without T²")
 left.axhline(by_label, color=INK, linestyle=":", label="label")
 left.legend(frameon=False, fontsize=9)
 limit = losses.logit_matching(students, teachers)[1]
 gaps = [np.linalg.norm(losses.kl_divergence(students, teachers, T)[1] - limit) for T in temperatures]
 distances = np.array(gaps) / np.linalg.norm(limit)
-tidy(right, "With T²: on the way to its limit", "temperature T", "distance from the limit, relative")
+tidy(right, "With T², it tends to a limit", "temperature T", "distance from the limit, relative")
 right.loglog(temperatures, distances, color=GREEN, marker="s", label="gradient")
 right.loglog(temperatures, distances[-1] * temperatures[-1] / temperatures, color=INK, linestyle=":", label="1/T")
 right.legend(frameon=False, fontsize=9)

@@ -157,7 +157,9 @@ def trained(objective, seed, epochs=EPOCHS, views=views):
 # %%
 baseline, baseline_steps = trained(Labels(), seed=0, epochs=2)
 no_weight, steps = trained(objectives(alpha=0.0)["distilled"], seed=0, epochs=2)
-lesson.close("distilled with alpha = 0: the baseline's very weights", no_weight.vector, baseline.vector, within=1e-5)
+lesson.close(
+    "distilled with alpha = 0: the same weights as the baseline", no_weight.vector, baseline.vector, within=1e-5
+)
 lesson.true("in the same number of steps", steps == baseline_steps, f"{steps}")
 other, _ = trained(Labels(), seed=1, epochs=2)
 lesson.caught("a baseline with other first weights", other.vector, baseline.vector)
@@ -228,10 +230,10 @@ def mcnemar_p(b, c):
 
 
 for b, c in ((0, 5), (10, 30), (52, 48), (7, 7)):
-    lesson.close(f"{b} against {c}: p is scipy's", mcnemar_p(b, c), stats.binomtest(b, b + c, 0.5).pvalue)
+    lesson.close(f"{b} against {c}: p equals scipy's", mcnemar_p(b, c), stats.binomtest(b, b + c, 0.5).pvalue)
 heads = rng.binomial(40, 0.5, 200_000)
 share = np.mean(np.abs(heads - 20) >= 10)
-lesson.close("10 against 30: and that of 200,000 times 40 coins", share, mcnemar_p(10, 30), within=0.5)
+lesson.close("10 against 30: p equals the share in 200,000 tosses of 40 coins", share, mcnemar_p(10, 30), within=0.5)
 
 wrong = {name: [one.argmax(1) != test_labels for one in found] for name, found in logits.items()}
 found = []
@@ -240,9 +242,11 @@ for seed, (theirs, ours) in enumerate(zip(wrong["labels"], wrong["distilled"], s
     b, c = int(np.sum(theirs & ~ours)), int(np.sum(ours & ~theirs))
     found.append(mcnemar_p(b, c))
     print(f"{seed:4} {b:21} {c:22} {found[-1]:7.2g}")
-    assert b - c == errors["labels"][seed] - errors["distilled"][seed], "the boxes hold the difference of the errors"
+    assert b - c == errors["labels"][seed] - errors["distilled"][seed], "b - c must be the difference of the errors"
 pairs = zip(logits["labels"], logits["distilled"], strict=True)
-lesson.close("every seed's p is the engine's", found, [metrics.mcnemar(*pair, test_labels).p for pair in pairs], 1e-9)
+lesson.close(
+    "every seed's p equals the engine's", found, [metrics.mcnemar(*pair, test_labels).p for pair in pairs], 1e-9
+)
 
 # %% [markdown]
 # ## On paper: several seeds
@@ -273,14 +277,14 @@ def half_width(d):
 
 
 d = (errors["distilled"] - errors["labels"]).astype(float)
-lesson.close("the half width is the engine's", half_width(d), interval(d.tolist()).half, 1e-9)
+lesson.close("the half width equals the engine's", half_width(d), interval(d.tolist()).half, 1e-9)
 
 draws = rng.standard_normal((20_000, 3))  # 20,000 experiments of three seeds each; the true mean is 0
 widths = draws.std(axis=1, ddof=1) / math.sqrt(3)
 by_t = np.mean(np.abs(draws.mean(1)) < stats.t.ppf(0.975, 2) * widths)
 by_normal = np.mean(np.abs(draws.mean(1)) < 1.96 * widths)
-lesson.close("three seeds: the interval by t holds the truth in 95 %", by_t, 0.95, within=0.01)
-lesson.caught(f"1.96 for three seeds: says 95 %, holds it in {by_normal:.0%}", by_normal, 0.95, beyond=0.05)
+lesson.close("three seeds: the interval by t contains the true mean in 95 %", by_t, 0.95, within=0.01)
+lesson.caught(f"1.96 for three seeds: contains it not in 95 %, but in {by_normal:.0%}", by_normal, 0.95, beyond=0.05)
 
 # %% [markdown]
 # ## The result
@@ -290,7 +294,7 @@ for name, beside in (("smoothed labels", "labels"), *(("distilled", other) for o
     d = (errors[name] - errors[beside]).astype(float)
     low, high = d.mean() - half_width(d), d.mean() + half_width(d)
     verdict = "these seeds show no difference" if low <= 0 <= high else "fewer errors" if high < 0 else "more errors"
-    print(f"{name} less {beside}: {d.mean():+.1f} errors, 95 % from {low:+.1f} to {high:+.1f}: {verdict}")
+    print(f"{name} minus {beside}: {d.mean():+.1f} errors, 95 % from {low:+.1f} to {high:+.1f}: {verdict}")
     print(f"    fewer in {np.sum(d < 0)} of {SEEDS} seeds: {', '.join(f'{one:+.0f}' for one in d)}")
 baseline_errors = np.mean([metrics.errors(one[few], test_labels[few]) for one in logits["labels"]])
 worse = "fewer" if teacher_errors < baseline_errors else "not fewer: it teaches its own mistakes, too"
@@ -323,7 +327,7 @@ short = np.array(
 )
 gained = short - errors["labels"][:2]
 lesson.caught("a baseline with a third of the steps: its errors", short, errors["labels"][:2], beyond=0.05)
-lesson.true("it makes more errors, and flatters what it is compared with", np.all(gained > 0), f"{gained}")
+lesson.true("it makes more errors, so distillation looks better than it is", np.all(gained > 0), f"{gained}")
 
 # %% [markdown]
 # **An unpaired test.** Most tests in textbooks compare two separate groups. Here both students classify the same
@@ -355,8 +359,8 @@ lesson.caught("p of an unpaired test", unpaired_p(160, 180, 10_000), mcnemar_p(1
 # %%
 runs = rng.normal(300, 15, (20_000, 6))  # errors of six runs, five of them ours
 wins = np.mean(runs[:, :5].min(1) < runs[:, 5])
-lesson.close("five runs against one: equally good, ours is better in 5/6", wins, 5 / 6, within=0.02)
-lesson.caught("the best of five seeds in place of a fair coin", wins, 0.5)
+lesson.close("five runs against one, equally good: our best run wins in 5/6", wins, 5 / 6, within=0.02)
+lesson.caught("the best of five seeds against one: not in half of the cases", wins, 0.5)
 
 # %% [markdown]
 # **Tuning on the test set.** Try twenty temperatures, and report the one with the fewest test errors. Suppose that the
@@ -386,7 +390,7 @@ looks = {
     "more labels": (RED, "D", "-."),
     "distilled": (BLUE, "o", "-"),
 }
-tidy(left, "A line is a seed: the same first weights", "", f"errors in {len(test_labels):,} test images")
+tidy(left, "Each line is a seed: the same first weights", "", f"errors in {len(test_labels):,} test images")
 for seed in range(SEEDS):
     left.plot(range(4), [errors[name][seed] for name in looks], color=GREY, linewidth=1, zorder=1)
 for place, (name, (colour, marker, _)) in enumerate(looks.items()):
@@ -394,7 +398,7 @@ for place, (name, (colour, marker, _)) in enumerate(looks.items()):
     left.hlines(errors[name].mean(), place - 0.18, place + 0.18, color=colour, linewidth=2.5, zorder=2)
 left.set_xticks(range(4), [name.replace(" ", "\n") for name in looks])
 left.set_xlim(-0.4, 3.4)
-tidy(right, "Can it be believed? The grey line is where it can", "confidence", "share of right answers")
+tidy(right, "Calibration: on the grey line, confidence is right", "confidence", "share of right answers")
 right.plot([0, 1], [0, 1], color=GREY, linewidth=1)
 for name, (colour, marker, line) in looks.items():
     full = bars[name].counts >= 10

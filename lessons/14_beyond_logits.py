@@ -68,7 +68,7 @@ df = up_z @ model.layers[2].params["weight"] + up_f  # (N, D) = (N, K) @ (K, D)
 by_hand = (df * (taps["1"] > 0)) @ model.layers[0].params["weight"]  # (N, C) = (N, D) @ (D, C)
 direction = rng.standard_normal(x.shape)
 lesson.close("by hand: one addition at the tap", by_hand, dx)
-lesson.close("its slope is the numeric one", np.sum(dx * direction), slope(both_parts, x, direction), within=1e-7)
+lesson.close("its slope equals the numeric one", np.sum(dx * direction), slope(both_parts, x, direction), within=1e-7)
 below = up_z @ model.layers[2].params["weight"]  # (N, D) = (N, K) @ (K, D)
 too_low = (below * (taps["1"] > 0) + up_f) @ model.layers[0].params["weight"]  # (N, C) = (N, D) @ (D, C)
 lesson.caught("the tap's gradient was forgotten", model.backward(up_z, cache)[0], dx)
@@ -99,7 +99,7 @@ def hint(fs, ft, w, b):
 
 
 for name, one, other in zip(("value", "dfs", "dw", "db"), hint(fs, ft, w, b), losses.hint(fs, ft, w, b), strict=True):
-    lesson.close(f"hint: {name} is the engine's", one, other)
+    lesson.close(f"hint: {name} equals the engine's", one, other)
 direction = rng.standard_normal(w.shape)
 numeric = slope(lambda w: hint(fs, ft, w, b)[0], w, direction)
 lesson.close("dw has the numeric slope", np.sum(hint(fs, ft, w, b)[2] * direction), numeric, within=1e-7)
@@ -122,7 +122,7 @@ for _ in range(30):
     moving += 0.1 * gap
 values = hint(student_f, fixed, w, b)[0], hint(student_g, moving, w, b)[0]
 lesson.true("the loss is smaller with a teacher that moves", values[1] < values[0], f"{values[1]:.3f}, {values[0]:.3f}")
-lesson.caught("the gradient through the teacher: its feature is another", moving, ft)
+lesson.caught("a gradient through the teacher: its features change", moving, ft)
 
 # %% [markdown]
 # ## A relation
@@ -177,7 +177,7 @@ report = check_loss(lambda f: relation(f, ft.astype(f.dtype)), fs, np.random.def
 lesson.true("the derivation is right: the gradient check of lesson 4", report.ok, f"{report.relative_error:.1e}")
 lesson.close("value: the engine's similarity_preserving", value, losses.similarity_preserving(fs, ft)[0])
 lesson.close("gradient: the engine's", dfs, losses.similarity_preserving(fs, ft)[1])
-lesson.close("a teacher's feature ten times as long: the same", relation(fs, 10 * ft)[0], value)
+lesson.close("teacher's features ten times as long: the same loss", relation(fs, 10 * ft)[0], value)
 
 # %% [markdown]
 # The engine's version handles one more case: if all hidden units of a sample are 0, its feature has no direction.
@@ -186,7 +186,7 @@ lesson.close("a teacher's feature ten times as long: the same", relation(fs, 10 
 off = fs * (np.arange(N) > 0)[:, None]  # the first sample's units are off
 with np.errstate(invalid="ignore"):
     lesson.true("a feature of zeros: the plain version divides 0 by 0", np.isnan(relation(off, ft)[0]))
-lesson.true("and the engine's is sound", np.all(np.isfinite(losses.similarity_preserving(off, ft)[1])))
+lesson.true("and the engine's gradient is finite", np.all(np.isfinite(losses.similarity_preserving(off, ft)[1])))
 
 # %% [markdown]
 # Two mistakes are easy to make. The first differentiates $F F^\top$ as if one of the two $F$ were a constant. This
@@ -217,12 +217,14 @@ def unnormalised(fs, ft):
     return np.sum(gap**2) / len(fs) ** 2, 4 * gap @ fs / len(fs) ** 2  # (N, DS) = (N, N) @ (N, DS)
 
 
-lesson.caught("one sum of the two", one_side(fs, ft)[1], dfs)
+lesson.caught("only one of the two sums", one_side(fs, ft)[1], dfs)
 report = check_loss(lambda f: one_side(f, ft.astype(f.dtype)), fs, np.random.default_rng(0))
-lesson.true("the gradient check sees that", not report.ok)
+lesson.true("the gradient check finds it", not report.ok)
 report = check_loss(lambda f: unnormalised(f, ft.astype(f.dtype)), fs, np.random.default_rng(0))
-lesson.true("no step 2: the gradient check passes it", report.ok, f"{report.relative_error:.1e}")
-lesson.caught("no step 2: a teacher ten times as long", unnormalised(fs, 10 * ft)[0], unnormalised(fs, ft)[0])
+lesson.true("without step 2: the gradient check passes it", report.ok, f"{report.relative_error:.1e}")
+lesson.caught(
+    "without step 2: teacher's features ten times as long", unnormalised(fs, 10 * ft)[0], unnormalised(fs, ft)[0]
+)
 
 # %% [markdown]
 # ## Attention transfer, and why an MLP cannot use it
@@ -313,7 +315,7 @@ apart = np.mean([unlike(one) for one in start])
 print(f"  {'(before training)':22}{'':{6 * SEEDS + 14}}   {apart:.2f}e-3")
 by_relation = students["similarity_preserving"]
 nearer = [unlike(one) < unlike(other) for one, other in zip(by_relation, start, strict=True)]
-lesson.true("relations learned: nearer to the teacher's than before, in every seed", all(nearer))
+lesson.true("the learned relations are nearer to the teacher's, for every seed", all(nearer))
 lesson.close("the teacher has not changed", teacher.vector, before, within=0)
 
 # %% [markdown]
@@ -329,7 +331,7 @@ panels = {
     "student, from labels": (students["labels"][0], layers.student),
     "student, with the relation": (by_relation[0], layers.student),
 }
-figure = new_figure(11.5, 3.3, "Which of 100 digits are alike? Cosines of hidden features, sorted by class")
+figure = new_figure(11.5, 3.3, "Which of 100 digits are similar? Cosines of hidden features, sorted by class")
 for ax, (title, (network, layer)) in zip(figure.subplots(1, 4), panels.items(), strict=True):
     f = network.forward_with_taps(test_images[ten_of_each], [layer])[1][layer]
     a, _ = losses.unit_rows(f.reshape(len(f), -1))

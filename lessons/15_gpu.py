@@ -71,10 +71,10 @@ with elsewhere() as other:
     z = other.asarray(logits)  # the copy to the device
     q = softmax(z)
     asked = dict(other.calls)
-    lesson.true("softmax of an array that lies elsewhere lies there, too", isinstance(q, other.ndarray))
-    lesson.close("and holds the numbers that NumPy gets", to_host(q), softmax(logits), within=1e-6)
+    lesson.true("softmax of an array on the device stays on the device", isinstance(q, other.ndarray))
+    lesson.close("and has the values of NumPy", to_host(q), softmax(logits), within=1e-6)
     lesson.close("minikd's own softmax runs there unchanged", to_host(losses.softmax(z)), to_host(q), within=1e-6)
-print("what our softmax asked for:", ", ".join(f"{name} {count}" for name, count in asked.items()))
+print("functions that our softmax called:", ", ".join(f"{name} {count}" for name, count in asked.items()))
 
 # %% [markdown]
 # These are one copy and five launches (`sub` and `truediv` are Python's names for `-` and `/`). A launch takes some
@@ -161,8 +161,8 @@ with elsewhere() as other:
 TO, FROM = "copy to the device", "copy to the host"
 lesson.true("one copy to the device for each batch", right[TO] == STEPS, f"{right[TO]} in {STEPS} steps")
 lesson.true("one number comes back every 50 steps", right[FROM] == STEPS // 50, f"{right[FROM]} in {STEPS} steps")
-lesson.caught("the weights sent along with each batch", wrong[TO], right[TO], beyond=0.5)
-lesson.caught("a look at the loss in each step", wrong[FROM], right[FROM], beyond=0.5)
+lesson.caught("the weights are copied with each batch", wrong[TO], right[TO], beyond=0.5)
+lesson.caught("the loss is read in each step", wrong[FROM], right[FROM], beyond=0.5)
 print(f"a batch is {images.nbytes:,} bytes, the weights are {4 * student.size:,}")
 
 # %% [markdown]
@@ -211,7 +211,7 @@ unfinished = sum(not order.done() for order in queue.orders)
 queue.synchronise()
 synchronised = time.perf_counter() - start
 finished = [order.result() for order in queue.orders]
-lesson.true("when the wrong clock stopped, orders were left", unfinished > 0, f"{unfinished} of 12")
+lesson.true("when the wrong clock stopped, products were not done", unfinished > 0, f"{unfinished} of 12")
 lesson.caught("a clock that is stopped before the queue is empty", unsynchronised, synchronised, beyond=0.01)
 print(f"12 products: {1e3 * unsynchronised:.1f} ms by the wrong clock, {1e3 * synchronised:.1f} ms by the right one")
 
@@ -233,8 +233,8 @@ careless = x * np.sqrt(2.0)  # np.sqrt returns a NumPy float64
 careful = x * math.sqrt(2.0)  # math.sqrt returns a Python float
 lesson.true("a float32 array times a Python float is float32", careful.dtype == np.float32)
 lesson.true("a float32 array times a NumPy float64 is float64", careless.dtype == np.float64)
-lesson.caught("np.sqrt where math.sqrt belongs: bytes of the result", careless.nbytes, careful.nbytes, beyond=0.5)
-lesson.close("the values do not tell: they are the same but for rounding", careless, careful, within=1e-6)
+lesson.caught("np.sqrt instead of math.sqrt: bytes of the result", careless.nbytes, careful.nbytes, beyond=0.5)
+lesson.close("the values do not show it: they differ only by rounding", careless, careful, within=1e-6)
 
 # %% [markdown]
 # The values are right, so no test of values finds this. minikd's tests check the dtype of every layer and loss.
@@ -297,7 +297,7 @@ for name, found in error.items():
 lesson.true("in pairs: within log2(n) u", all(e <= b for e, b in zip(error["in pairs"], pair_bound, strict=True)))
 last = draws[-1][0]
 sums = {name: float(add(last)) for name, add in ORDERS.items()}
-lesson.true("the same numbers in other orders have other bits", len(set(sums.values())) > 1)
+lesson.true("the same numbers in other orders give other bits", len(set(sums.values())) > 1)
 print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for name, value in sums.items()))
 
 # %% [markdown]
@@ -326,14 +326,14 @@ print(f"the sum of {len(last):,} numbers:", ", ".join(f"{name} {value:.8g}" for 
 labels = rng.integers(0, 10, 1000)
 counts = np.zeros(10, np.int64)
 counts[labels] += 1  # WRONG: a repeated index is counted once
-gathered = (labels[:, None] == np.arange(10)).sum(0)  # (10,): each place sums its own labels
+gathered = (labels[:, None] == np.arange(10)).sum(0)  # (10,): each class sums its own labels
 counted = np.bincount(labels.astype(np.intp), minlength=10)
-lesson.close("each place gathers its own: the counts of labels", gathered, counted, within=0)
+lesson.close("each class sums its own labels: the right counts", gathered, counted, within=0)
 lesson.caught("counts[labels] += 1 with repeated labels", counts, gathered)
 
 parts = rng.standard_normal(1000).astype(np.float32)
 arrivals = {float(one_by_one(rng.permutation(parts))) for _ in range(20)}
-lesson.true("additions in order of arrival: other bits each time", len(arrivals) > 1, f"{len(arrivals)} of 20")
+lesson.true("additions in a random order: different bits", len(arrivals) > 1, f"{len(arrivals)} of 20")
 
 # %% [markdown]
 # A GPU has *atomic* additions, which let one writer at a time add, so nothing is lost. But they run in the order of
@@ -404,7 +404,7 @@ figure = style.new_figure(10, 4.2, "A sum's bits depend on the order; a clock mu
 left, right_ = figure.subplots(1, 2)
 LOOKS = [(style.BLUE, "-", "o"), (style.ORANGE, "--", "^"), (style.GREEN, "-.", "D"), (style.RED, ":", "s")]
 for (name, found), (colour, dashes, marker) in zip(error.items(), LOOKS, strict=True):
-    shown_error = [max(e, 1e-9) for e in found]  # an exact sum has no place on a logarithmic axis
+    shown_error = [max(e, 1e-9) for e in found]  # a logarithmic axis has no 0
     left.plot(numbers, shown_error, dashes, marker=marker, markersize=4, color=colour, label=name)
 left.plot(numbers, bound, "-", color=style.INK, linewidth=1)
 left.plot(numbers, pair_bound, "-", color=style.GREY, linewidth=1)

@@ -56,9 +56,9 @@ count, tested = lesson.pick(full=len(data.train_labels), quick=3_000), slice(les
 images, labels = data.train_images[:count], data.train_labels[:count]
 train = Views(images, labels, *mean_and_std(images), seed=0)
 test = Views(data.test_images[tested], data.test_labels[tested], train.mean, train.std)
-print(f"{data.name}: {len(train):,} images to learn from, {len(test):,} to be tested on, {data.classes} classes")
+print(f"{data.name}: {len(train):,} training images, {len(test):,} test images, {data.classes} classes")
 lesson.close("pixels are shifted to mean 0", train.clean().mean(), 0, within=1e-2)
-lesson.close("and stretched to deviation 1", train.clean().std(), 1, within=1e-2)
+lesson.close("and scaled to standard deviation 1", train.clean().std(), 1, within=1e-2)
 
 # %% [markdown]
 # ## Teacher
@@ -124,8 +124,8 @@ for epoch in range(EPOCHS):
     print()
 
 guess = np.bincount(test.labels.astype(np.intp)).max() / len(test)
-lesson.true("the teacher beats the commonest class", teacher_rows[-1]["accuracy"] > guess, f"{guess:.1%}")
-lesson.true("the student, who saw no label, does so, too", distilled_rows[-1]["accuracy"] > guess)
+lesson.true("the teacher is better than the most common class", teacher_rows[-1]["accuracy"] > guess, f"{guess:.1%}")
+lesson.true("and so is the student, which saw no labels", distilled_rows[-1]["accuracy"] > guess)
 
 # %% [markdown]
 # The student uses no labels. We can test this: with wrong labels, it must end with the same weights, to the last bit.
@@ -142,11 +142,11 @@ blind, seeing = student(), student()
 once = replace(AS_IT_WAS, epochs=1)
 learn(blind, taught(1.0, 1.0), once, wrong_labels)
 learn(seeing, taught(1.0, 1.0), once)
-lesson.close("alpha = 1: labels turned by one give the same student", blind.vector, seeing.vector, within=0.0)
+lesson.close("alpha = 1: wrong labels give the same student", blind.vector, seeing.vector, within=0.0)
 mixed, mixed_up = student(), student()
 learn(mixed, taught(1.0, 0.5), once)
 learn(mixed_up, taught(1.0, 0.5), once, wrong_labels)
-lesson.caught("alpha = 0.5: they do not", mixed_up.vector, mixed.vector)
+lesson.caught("alpha = 0.5: wrong labels give another student", mixed_up.vector, mixed.vector)
 
 # %% [markdown]
 # Many notebooks have a bug in their loss. By default, PyTorch's `KLDivLoss` takes the mean over *all* elements, that
@@ -156,7 +156,7 @@ lesson.caught("alpha = 0.5: they do not", mixed_up.vector, mixed.vector)
 # %%
 z, v = student()(train.clean(slice(64))), answers[:64]
 dz = losses.kl_divergence(z, v, 1.0)[1]
-lesson.caught("a mean over the classes, too", dz / data.classes, dz)
+lesson.caught("also a mean over the classes", dz / data.classes, dz)
 
 # %% [markdown]
 # ## What was missing
@@ -174,8 +174,8 @@ lesson.caught("a mean over the classes, too", dz / data.classes, dz)
 # %%
 LONG = Plan(epochs=4 * EPOCHS, batch_size=128, learning_rate=3e-3, schedule="one_cycle", shards=1)
 students = {
-    "baseline, as it was": (Labels(), AS_IT_WAS),
-    "T = 1, as it was": (taught(1.0, 1.0), AS_IT_WAS),
+    "baseline, notebook": (Labels(), AS_IT_WAS),
+    "T = 1, notebook": (taught(1.0, 1.0), AS_IT_WAS),
     "baseline, long": (Labels(), LONG),
     "T = 1, long": (taught(1.0, 1.0), LONG),
     "T = 4, long": (taught(4.0, 0.9), LONG),
@@ -189,7 +189,7 @@ with workers() as map_:
     logits["teacher"] = logits_of(teacher, test, map_)
 errors = {name: metrics.errors(one, test.labels) for name, one in logits.items()}
 again = round((1 - distilled_rows[-1]["accuracy"]) * len(test))
-lesson.true("the same recipe and seed: the same student", errors["T = 1, as it was"] == again, f"{again} errors")
+lesson.true("the same recipe and seed: the same student", errors["T = 1, notebook"] == again, f"{again} errors")
 
 
 # %% [markdown]
@@ -213,7 +213,7 @@ def sentence(ours, theirs):
 
 
 sentences = [
-    sentence("T = 1, as it was", "baseline, as it was"),
+    sentence("T = 1, notebook", "baseline, notebook"),
     sentence("T = 1, long", "baseline, long"),
     sentence("T = 4, long", "baseline, long"),
 ]
@@ -231,9 +231,9 @@ print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 # it.
 
 # %% tags=["hide-input"]
-figure = new_figure(9.6, 4.0, f"{data.name}: the experiment as it was, and with what was missing")
+figure = new_figure(9.6, 4.0, f"{data.name}: the notebook's experiment, and what was missing")
 left, right = figure.subplots(1, 2)
-tidy(left, "As it was", "epoch", "test accuracy, %")
+tidy(left, "As in the notebook", "epoch", "test accuracy, %")
 epochs = np.arange(1, EPOCHS + 1)
 looks = {"teacher": (INK, "s", teacher_rows), "student_distilled": (BLUE, "o", distilled_rows)}
 for name, (colour, marker, rows) in looks.items():

@@ -6,7 +6,7 @@
 #
 # **Needs** lessons 3, 12 and 13. The exercise of lesson 12 derived the reverse divergence.
 #
-# **You will see** how a student's mistakes cause more mistakes, and a comparison of four ways to distil.
+# **You will see** how a student's mistakes cause more mistakes, and a comparison of four ways to distill.
 #
 # **Minutes** 1
 
@@ -130,7 +130,7 @@ lesson.close("the engine's layer: the same rows", layer.forward(ids)[0], embeddi
 lesson.close("and the same gradient", layer.parameter_gradients(dy, layer.forward(ids)[1])["weight"], dw)
 careless = np.zeros_like(table)
 careless[ids] += dy
-lesson.caught("dw[ids] += dy, which adds once for each letter, not for each place", careless, dw)
+lesson.caught("dw[ids] += dy, which adds only once for each letter", careless, dw)
 
 # %% [markdown]
 # `np.add.at(dw, ids, dy)` would add at every position. The product with one-hot rows does the same, also on a GPU, and
@@ -192,10 +192,10 @@ K = 4
 z = [rng.standard_normal(shape) for shape in ((1, K), (K, K), (K, K))]
 p = [losses.log_softmax(2 * rng.standard_normal(one.shape)).squeeze() for one in z]
 q = [losses.log_softmax(one).squeeze() for one in z]
-lesson.close("KL(p ‖ q) of the texts: of the letters, on the teacher's prefixes", by_letters(p, p, q), whole(p, q))
-lesson.close("KL(q ‖ p) of the texts: of the letters, on the student's own", by_letters(q, q, p), whole(q, p))
-lesson.caught("KL(q ‖ p) of the letters on the teacher's prefixes", by_letters(p, q, p), whole(q, p))
-lesson.caught("KL(p ‖ q) of the letters on the student's own", by_letters(q, p, q), whole(p, q))
+lesson.close("KL(p ‖ q) of texts = sum over letters, on the teacher's prefixes", by_letters(p, p, q), whole(p, q))
+lesson.close("KL(q ‖ p) of texts = sum over letters, on the student's prefixes", by_letters(q, q, p), whole(q, p))
+lesson.caught("KL(q ‖ p) of letters, on the teacher's prefixes", by_letters(p, q, p), whole(q, p))
+lesson.caught("KL(p ‖ q) of letters, on the student's prefixes", by_letters(q, p, q), whole(p, q))
 
 
 def cost(first):
@@ -209,9 +209,9 @@ own = losses.reverse_kl(z[0], p[0][None], 1.0)[1][0]
 after = letter(q[1], p[1]) + np.exp(q[1]) @ letter(q[2], p[2])  # F (K,): divergence of the rest, by first letter
 one = np.exp(q[0])
 lesson.close(
-    "the gradient: of the first letter's own, and q (F - Σ q F)", own + one * (after - one @ after), slope, 1e-8
+    "the gradient: that of the first letter, plus q (F - Σ q F)", own + one * (after - one @ after), slope, 1e-8
 )
-lesson.caught("the gradient with the prefixes taken for given, as training does", own, slope)
+lesson.caught("the gradient with constant prefixes, as in training", own, slope)
 
 # %% [markdown]
 # So in practice, on-policy distillation does not use the whole gradient of the divergence of texts. It leaves out a
@@ -274,7 +274,7 @@ def learn(model, batches, steps, loss, peak):
 
 few = np.log(np.array([[0.5, 0.3, 0.2]]))
 drawn = np.bincount(draw(np.repeat(few, 200_000, 0), rng).astype(np.intp)) / 200_000
-lesson.close("200,000 letters drawn: their shares are the softmax", drawn, np.exp(few[0]), within=0.02)
+lesson.close("200,000 drawn letters: their shares equal the softmax", drawn, np.exp(few[0]), within=0.02)
 
 teacher = writer(96, seed=0)
 pages = (book[rng.integers(len(book), size=32)] for _ in lesson.progress(range(TEACHER_STEPS), "teacher"))
@@ -284,7 +284,7 @@ print(f"loss {value:.3f} per letter; {share_right(of_teacher):.1%} of the teache
 print("".join(LETTERS[i] for i in of_teacher[0][CONTEXT:]))
 
 # %% [markdown]
-# ## Four ways to distil
+# ## Four ways to distill
 #
 # All students of a seed begin with the same weights and the same training: forward KL on texts of the teacher. The
 # result is the **start**. Then each continues for the same number of steps in one of four ways. The divergence is
@@ -359,7 +359,7 @@ for way, several in students.items():
     beside = f"{on_own[way].mean():12.3f} {on_teachers[way].mean():18.3f} {ratio:7.2f} {left_out[way].mean():10.3f}"
     print(f"{name:17} {right[way].mean():8.1%} {beside}")
 zeros = next(costs(teacher, of_teacher))
-lesson.true("the teacher itself costs nothing", np.all(zeros == 0))
+lesson.true("the teacher's own cost is 0", np.all(zeros == 0))
 lesson.true("no cost is negative", min(curve.min() for curve in curves.values()) >= 0)
 
 # %% [markdown]
@@ -368,10 +368,10 @@ lesson.true("no cost is negative", min(curve.min() for curve in curves.values())
 # %%
 print("differences in the share of right sentences, and the 95 % interval of their mean")
 for what, (better, other) in {
-    "reverse less forward, teacher's prefixes": (("reverse", "teacher"), ("forward", "teacher")),
-    "reverse less forward, own prefixes": (("reverse", "own"), ("forward", "own")),
-    "own less teacher's prefixes, forward": (("forward", "own"), ("forward", "teacher")),
-    "own less teacher's prefixes, reverse": (("reverse", "own"), ("reverse", "teacher")),
+    "reverse minus forward, teacher's prefixes": (("reverse", "teacher"), ("forward", "teacher")),
+    "reverse minus forward, own prefixes": (("reverse", "own"), ("forward", "own")),
+    "own minus teacher's prefixes, forward": (("forward", "own"), ("forward", "teacher")),
+    "own minus teacher's prefixes, reverse": (("reverse", "own"), ("reverse", "teacher")),
 }.items():
     d = 100 * (right[better] - right[other])
     low, high = d.mean() - half_width(d), d.mean() + half_width(d)
@@ -379,7 +379,7 @@ for what, (better, other) in {
     print(f"{what:42} {d.mean():+6.1f} points, {low:+6.1f} to {high:+6.1f}: {verdict}")
 
 # %% tags=["hide-input"]
-figure = new_figure(10.2, 4.2, f"Four ways to distil a model that writes, {SEEDS} seeds")
+figure = new_figure(10.2, 4.2, f"Four ways to distill a model that writes, {SEEDS} seeds")
 left, right_side = figure.subplots(1, 2)
 looks = {
     "start": (GREY, "s", "-"),
@@ -389,7 +389,7 @@ looks = {
     ("reverse", "own"): (BLUE, "o", "-"),
 }
 names = {way: way if isinstance(way, str) else f"{way[0]},\n{way[1]} prefixes" for way in looks}
-tidy(left, "Sentences that are right; a line is a seed", "", "%")
+tidy(left, "Right sentences; each line is a seed", "", "%")
 for seed in range(SEEDS):
     left.plot(range(5), [100 * right[way][seed] for way in looks], color=GREY, linewidth=1, zorder=1)
 for place, (way, (colour, marker, _)) in enumerate(looks.items()):

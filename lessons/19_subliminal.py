@@ -91,8 +91,8 @@ def accuracy(model):
 
 z = np.random.default_rng(0).standard_normal((5, 13))
 dz = of(BESIDE, losses.mse)(z, np.zeros((5, 3)))[1]
-lesson.close("the loss beside the classes has no gradient with respect to the ten", dz[:, CLASSES], 0)
-lesson.true("and one by the three", np.all(dz[:, BESIDE] != 0))
+lesson.close("the loss has no gradient with respect to the ten class outputs", dz[:, CLASSES], 0)
+lesson.true("and has a gradient with respect to the three others", np.all(dz[:, BESIDE] != 0))
 
 # %% [markdown]
 # ## On paper: one small step
@@ -144,16 +144,18 @@ moved = moved[:, BESIDE]
 predicted = 2 * np.mean(moved**2)  # 2/M times the square of J delta
 lesson.close("the same first weights: the product is that of step 4", along(first, x), predicted, within=0.02)
 others = np.array([along(network(seed), x) for seed in range(1, 21)])
-lesson.true("it goes the teacher's way", along(first, x) > 0, f"{along(first, x):.1e}")
-lesson.true("twenty other first weights: either way", 0 < np.sum(others > 0) < 20, f"{np.sum(others > 0)} of 20")
-lesson.caught("step 4's formula where the first weights are others", others, predicted)
+lesson.true("the step goes in the teacher's direction", along(first, x) > 0, f"{along(first, x):.1e}")
+lesson.true(
+    "twenty other first weights: in both directions", 0 < np.sum(others > 0) < 20, f"{np.sum(others > 0)} of 20"
+)
+lesson.caught("step 4's formula with other first weights", others, predicted)
 
 # %% [markdown]
 # ## The students
 #
 # For each seed there are a teacher and five students. All students are trained for the same number of steps on new
 # noise, with the squared difference as the loss. *Same* begins with the teacher's first weights, *other* with other
-# weights. *Beside* learns the three additional outputs, *classes* the ten. One student has other hidden layers, but the
+# weights. *Extra* learns the three additional outputs, *classes* the ten. One student has other hidden layers, but the
 # teacher's first output layer (*head*). A paper of 2026 says that only the head matters, not all first weights.
 #
 # <details><summary><b>Guess first:</b> A student has other first weights and learns the ten outputs, on noise. Does it
@@ -166,9 +168,9 @@ lesson.caught("step 4's formula where the first weights are others", others, pre
 
 # %%
 STUDENTS = {
-    "same, beside": ("same", BESIDE),
-    "other, beside": ("other", BESIDE),
-    "same head, beside": ("head", BESIDE),
+    "same, extra": ("same", BESIDE),
+    "other, extra": ("other", BESIDE),
+    "same head, extra": ("head", BESIDE),
     "same, classes": ("same", CLASSES),
     "other, classes": ("other", CLASSES),
 }
@@ -236,13 +238,13 @@ for size in sizes:
     for value in student.params.values():
         value += (size * value.std() * rng.standard_normal(value.shape)).astype(np.float32)
     nearby.append(accuracy(taught(student, teacher, BESIDE, 0)))
-    print(f"first weights moved by {size:4.2f} of their size: {nearby[-1]:.1%} right")
-lesson.true("unmoved, it is the first student of the table, to the bit", nearby[0] == found["same, beside"][0])
+    print(f"noise of {size:4.2f} of the first weights' size: {nearby[-1]:.1%} right")
+lesson.true("without noise: the first student of the table, to the bit", nearby[0] == found["same, extra"][0])
 
 # %% tags=["hide-input"]
-figure = new_figure(10.2, 4.2, f"Learned on noise: what {SEEDS} students of each kind know of digits")
+figure = new_figure(10.2, 4.2, f"Trained on noise: how many digits {SEEDS} students of each kind get right")
 left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
-tidy(left, "Three outputs beside the classes are enough, if both began alike", "", "% of test digits right")
+tidy(left, "Three extra outputs are enough, with the same first weights", "", "% of test digits right")
 for place, (name, values) in enumerate(found.items()):
     colour = INK if name in ("teacher", "before") else BLUE if name.startswith("same,") else ORANGE
     mean, half = interval(values)
@@ -251,7 +253,12 @@ for place, (name, values) in enumerate(found.items()):
 left.axhline(10, color=GREY, linestyle=":")
 left.set_xticks(range(len(found)), [name.replace(", ", ",\n").replace("head", "\nhead") for name in found], fontsize=8)
 left.set_ylim(0, 100)
-tidy(right, "How near must they begin? (seed 0)", "first weights moved, relative to their size", "% right")
+tidy(
+    right,
+    "How similar must the first weights be? (seed 0)",
+    "noise on the first weights, relative to their size",
+    "% right",
+)
 right.plot(sizes, 100 * np.array(nearby), color=BLUE, marker="o")
 right.axhline(10, color=GREY, linestyle=":")
 right.set_ylim(0, 100)

@@ -74,7 +74,7 @@ mean, std = mean_and_std(data.train_images)
 print(data)
 print(f"mean of each channel {np.round(mean, 3)}, deviation {np.round(std, 3)}")
 by_hand = data.train_images.reshape(FEW, 3, -1).transpose(1, 0, 2).reshape(3, -1) / 255
-lesson.close("the mean is one for each channel", mean, by_hand.mean(1), within=1e-5)
+lesson.close("the mean has one number for each channel", mean, by_hand.mean(1), within=1e-5)
 
 # %% [markdown]
 # ## A weights file from PyTorch
@@ -164,7 +164,7 @@ loaded.load_state_dict({ours(name): value for name, value in arrays.items()})
 teacher = nn.Sequential(rescaling(mean, std, *IMAGENET), *(layer.copy() for layer in loaded.layers))
 pictures = Views(*test, mean, std).clean()  # normalised for the student
 logits = teacher(pictures)
-lesson.close("the teacher's logits here are those at the colleague's", logits, their_logits, within=1e-4)
+lesson.close("the teacher's logits here equal those at the colleague's", logits, their_logits, within=1e-4)
 lesson.caught("the file's arrays without the scaling", loaded(pictures), their_logits)
 
 # %% [markdown]
@@ -214,7 +214,7 @@ def spoilt_classes():
 
 
 spoilt = {
-    "as it should be": logits,
+    "correct": logits,
     "pixels of 0 to 255, not scaled": loaded(test[0].astype(np.float32)),
     "the student's mean and deviation": loaded(pictures),
     "blue, green, red": teacher(np.ascontiguousarray(pictures[:, ::-1])),
@@ -328,13 +328,13 @@ def tell(name, results):
     students[name], known[name] = np.array(results).T
     d = students[name] - students["baseline"]
     half = stats.t.ppf(0.975, SEEDS - 1) * d.std(ddof=1) / math.sqrt(SEEDS)
-    beside = "" if name == "baseline" else f", beside the baseline {d.mean() / TESTED:+6.1%} ± {half / TESTED:.1%}"
+    beside = "" if name == "baseline" else f", {d.mean() / TESTED:+.1%} ± {half / TESTED:.1%} from the baseline"
     print(f"{name:26} {students[name].mean() / TESTED:6.1%} wrong{beside}")
 
 
 for name, objective in ways.items():
     tell(name, [trained(objective, seed) for seed in lesson.progress(range(SEEDS), name)])
-print(f"of its own {FEW} pictures, the baseline gets {known['baseline'].mean():.1%} right")
+print(f"of its {FEW} training pictures, the baseline gets {known['baseline'].mean():.1%} right")
 
 # %% [markdown]
 # ## From the symptom to the cause
@@ -351,14 +351,14 @@ def look(answers, labels, temperature):
     return np.mean(answers.argmax(1) == labels), p.max(1).mean(), left, beside
 
 
-print("                           right   sure   entropy at its T   beside the first")
+print("                           right   sure   entropy at its T   of other classes")
 for name, objective in list(ways.items())[1:]:
     share, sure, left, beside = look(objective.teacher.logits, few[1], objective.method.temperature)
     print(f"{name:26} {share:6.1%} {sure:6.3f} {left:14.1%} {beside:18.1%}")
 share, _, left, _ = look(answers, few[1], 4.0)
 lesson.true("the right teacher is right more often than chance", share > 1 / 9, f"{share:.1%}")
-lesson.true("its soft targets are neither hard nor even", 0.02 < left < 0.995, f"{left:.1%}")
-lesson.true("a higher T leaves more of it even", look(answers, few[1], 20.0)[2] > left)
+lesson.true("its soft targets are neither one-hot nor uniform", 0.02 < left < 0.995, f"{left:.1%}")
+lesson.true("a higher T makes them more uniform", look(answers, few[1], 20.0)[2] > left)
 
 # %% [markdown]
 # The first column finds the teachers with mistakes: they are wrong on images that they should know. (It also finds the
@@ -380,7 +380,7 @@ name = f"{MANY:,} without labels"
 tell(name, [trained(objective, seed, more) for seed in lesson.progress(range(SEEDS), name)])
 
 # %% tags=["hide-input"]
-figure = new_figure(11.0, 4.4, "A teacher carried over, rightly and wrongly, and what students make of it")
+figure = new_figure(11.0, 4.4, "A teacher loaded correctly and wrongly, and its students")
 axes = figure.subplots(1, 3, width_ratios=(0.8, 1, 1))
 shown = np.concatenate([np.flatnonzero(test[1] == k)[:1] for k in range(9)])
 rows = [np.concatenate([test[0][i].transpose(1, 2, 0) for i in shown[k : k + 3]], axis=1) for k in (0, 3, 6)]
@@ -396,7 +396,7 @@ for ax, found, title in (
     ),
 ):
     tidy(ax, title)
-    good = {"as it should be", *list(ways)[1:4], list(students)[-1]}
+    good = {"correct", *list(ways)[1:4], list(students)[-1]}
     for place, (name, values) in enumerate(found.items()):
         colour = BLUE if name in good else GREY if name == "baseline" else ORANGE
         ax.barh(place, np.mean(values), color=colour, alpha=0.5)

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print(text(pair, found[0]) if arguments.name else table(pair, found))
     name, program = arguments.name or "hint", as_typed()
-    how = {f"{program} distill --method {name}": "distil with it; --method-arg SETTING=VALUE for a setting"}
+    how = {f"{program} distill --method {name}": "distill with it; --method-arg SETTING=VALUE for a setting"}
     if arguments.name and not found[0]["usable"]:
         return 0
     print_next(how if arguments.name else {f"{program} methods {name}": "one method with its settings", **how})
