@@ -44,14 +44,16 @@ def setting(
     most: float | None = None,
     choices: tuple[str, ...] = (),
     items: type = int,
+    only_with: Mapping[str, tuple[str, ...]] | None = None,
 ) -> ValueT:
     """Return a dataclass field with its help text and its limits.
 
     Numbers are finite: at least `least` or above `above`, and less than `below` or at most `most`. With a default of
-    None, a number may be left out. A tuple has `items`: whole numbers above 0, or strings.
+    None, a number may be left out. A tuple has `items`: whole numbers above 0, or strings. `only_with` names another
+    setting of the section, and its values with which this setting has an effect.
     """
     limits = {"least": least, "below": below, "above": above, "most": most, "choices": choices, "items": items}
-    made: ValueT = field(default=default, metadata={"help": text, **limits})
+    made: ValueT = field(default=default, metadata={"help": text, "only_with": only_with or {}, **limits})
     return made
 
 
@@ -71,6 +73,10 @@ class Section:
                     value = with_new_name(one.name, value, one.metadata["choices"])
                 check_value(one, value)
                 object.__setattr__(self, one.name, value)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name not in apart and value != one.default and (reason := without_effect(self, one)):
+                raise ConfigError(f"{one.name} is {brief(value)}, but {reason}")
 
     @classmethod
     def of(cls, table: Mapping[str, object], where: str) -> Self:
@@ -88,6 +94,16 @@ class Section:
             return cls(**{key: converted(known[key], value) for key, value in table.items()})
         except ConfigError as error:
             raise ConfigError(f"{where}: {reading.excerpt(error)}") from error
+
+
+def without_effect(section: Section, one: Field[object]) -> str:
+    """Return why a section's setting has no effect with the other settings, and what to do, or "" if it has one."""
+    for other, values in one.metadata.get("only_with", {}).items():
+        if (value := getattr(section, other)) not in values:
+            wanted = " or ".join(map(repr, values))
+            kept = f"leave {one.name} at its default, {default_text(one.default)}"
+            return f"has no effect, because {other} is {value!r}; set {other} to {wanted}, or {kept}"
+    return ""
 
 
 def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:

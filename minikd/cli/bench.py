@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from minikd.backends import cupy_problem
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next
-from minikd.cli.shared_flags import add_json, add_output, check_least, check_path
+from minikd.cli.shared_flags import add_json, add_output, check_least, check_path, check_unused
 from minikd.console import terminal
 from minikd.errors import BackendError, ConfigError
 from minikd.evidence.bench.circumstances import OPENBLAS
@@ -72,12 +72,17 @@ def run(arguments: argparse.Namespace) -> int:
     for flag, path in {"--output": arguments.output, "--figure": arguments.figure}.items():
         check_path(flag, path)
     if arguments.backend == "cupy":
+        alone = {"--scaling": arguments.scaling, "--no-job": not arguments.job, "--figure": arguments.figure}
+        check_unused(alone | {"--threads": arguments.threads, "--repeats": arguments.repeats}, "with --backend cupy")
         return on_device(arguments, names)
     if arguments.batch_size or arguments.tf32 or arguments.no_compile:
         raise ConfigError("--batch-size, --tf32 and --no-compile need --backend cupy; add it")
     if found := [name for name in OPENBLAS if name in os.environ]:
         return again_without(found, arguments.typed)
-    return scaling(arguments, threads) if arguments.scaling else race(arguments, names, threads)
+    if not arguments.scaling:
+        return race(arguments, names, threads)
+    check_unused({"--no-job": not arguments.job}, "with --scaling")
+    return scaling(arguments, threads)
 
 
 def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:

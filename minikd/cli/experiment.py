@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next
-from minikd.cli.shared_flags import add_json, add_output, add_quiet, check_least, check_path
+from minikd.cli.shared_flags import add_json, add_output, add_quiet, check_least, check_path, check_unused
 from minikd.console.interrupts import advising
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     program = as_typed()
     if arguments.name is None:
+        names = ("method", "seeds", "preset", "jobs", "folder", "quick", "output")
+        check_unused({f"--{name}": getattr(arguments, name) for name in names}, "without the name of an experiment")
         if arguments.json:
             print(json_text(listed(EXPERIMENTS.values())))
             return 0

@@ -12,7 +12,7 @@ from minikd.distillation.recipe import SEARCHED, SECTIONS, SHORT, Distillation, 
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, kind_of
 from minikd.outside import absolute, is_spec
-from minikd.settings import RENAMED, Section, default_text, new_name, with_new_names, with_values
+from minikd.settings import RENAMED, Section, default_text, new_name, with_new_names, with_values, without_effect
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -174,20 +174,41 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     common = {key: value for key, value in given.items() if "." not in key}
     sections = {"teacher": teacher, "student": student, "distillation": distillation}
     whole = replaced(recipe, {**common, **sections}, "")
-    if arguments.config or arguments.original_recipe or arguments.no_search or quick:
-        return whole
-    return replace(whole, search=to_search(whole, given))
+    check_effects(whole, given_settings(arguments))
+    if arguments.no_search or quick:
+        return replace(whole, search=())
+    from_file = arguments.config or arguments.original_recipe
+    return replace(whole, search=to_search(recipe.search if from_file else searched_by_default(whole), given))
 
 
-def to_search(recipe: Recipe, given: Iterable[str]) -> tuple[str, ...]:
-    """Return the settings to search for: none for all of MNIST, which the default recipe suits, else all not given."""
-    if recipe.data == Recipe.data and not recipe.labelled:
-        return ()
+def check_effects(recipe: Recipe, given: Iterable[str]) -> None:
+    """Refuse flags that have no effect in this recipe, even with the default as their value. Raises ConfigError."""
+    for place in map(new_name, given):
+        name, _, setting = place.rpartition(".")
+        section: Section = getattr(recipe, name) if name else recipe
+        flag = f"--{PREFIX.get(name, '')}{setting.replace('_', '-')}"
+        for one in fields(section):
+            if one.name == setting and (reason := without_effect(section, one)):
+                raise ConfigError(f"{flag} {reason}")
+        if name == "teacher" and setting != "weights" and recipe.teacher.weights:
+            raise ConfigError(
+                f"{flag} has no effect, because the teacher in {recipe.teacher.weights} is not trained again; leave "
+                f"{flag} out, or train a teacher without --teacher-weights"
+            )
+
+
+def searched_by_default(recipe: Recipe) -> tuple[str, ...]:
+    """Return the settings to search for: none for all of MNIST, which the default recipe suits, else all."""
+    return () if recipe.data == Recipe.data and not recipe.labelled else SEARCHED
+
+
+def to_search(wanted: Iterable[str], given: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the settings that no flag gives."""
     moved = {f"{section}.{name}" for section in ("teacher", "student") for name in ("shift", "rotation", "scale")}
     given = {new_name(name) for name in given}
     # A user who sets one of them has decided on all of them.
     fixed = {name.split(".")[0] for name in moved if name in given}
-    return tuple(name for name in SEARCHED if name not in given and not (name in moved and name.split(".")[0] in fixed))
+    return tuple(name for name in wanted if name not in given and not (name in moved and name.split(".")[0] in fixed))
 
 
 def taught(section: Distillation, given: dict[str, object]) -> Distillation:

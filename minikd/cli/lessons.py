@@ -11,7 +11,7 @@ from pathlib import Path
 
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, print_next, python_as_typed, short_path
-from minikd.cli.shared_flags import add_json
+from minikd.cli.shared_flags import add_json, check_unused
 from minikd.console.layout import columns, paragraph, styled
 from minikd.distillation.folder import quoted
 from minikd.errors import ConfigError
@@ -29,7 +29,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     written.add_argument("--notebooks", type=Path, metavar="DIR", help="write notebooks here (default: list)")
     written.add_argument("--html", type=Path, metavar="DIR", help="run them; write the site here (default: list)")
     to.add_argument("--serve", action="store_true", help="write the site (default: to site/), show it on this machine")
-    to.add_argument("--port", type=int, default=8000, help="--serve: the port; 0: any that is free (default: 8000)")
+    to.add_argument("--port", type=int, metavar="N", help="--serve: the port; 0: any that is free (default: 8000)")
     to.add_argument(
         "--pyodide",
         default="",
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("--serve runs until Ctrl-C; leave out --json")
     if arguments.serve:
         return served(arguments)
+    check_unused({"--port": arguments.port is not None}, "without --serve")
     if arguments.html:
         return site(arguments)
     if arguments.pyodide:
@@ -122,7 +123,7 @@ def served(arguments: argparse.Namespace) -> int:
     from minikd.lessons.serve import address, server
 
     arguments.html = arguments.html or Path("site")
-    with server(arguments.html, arguments.port) as pages:
+    with server(arguments.html, 8000 if arguments.port is None else arguments.port) as pages:
         right = write(arguments)
         print(f"{'the site' if right else 'the site, with the faults named above'}: {address(pages)}  (Ctrl-C ends it)")
         sys.stdout.flush()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from minikd.cli.bench import hand_out
-from minikd.cli.shared_flags import add_json, add_output, check_least, check_path
+from minikd.cli.shared_flags import add_json, add_output, check_least, check_path, check_unused
 from minikd.console import terminal
 from minikd.errors import ConfigError
 from minikd.evidence.pitfalls import PITFALLS, Pitfall
@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def seeds_of(arguments: argparse.Namespace) -> int:
     """Return how many pairs are trained for each pitfall. Raises ConfigError."""
+    if not arguments.train:
+        check_unused({"--quick": arguments.quick}, "because nothing is trained without --train")
     if arguments.seeds is None:
         return 1 if arguments.quick else 5
     if not arguments.train:

@@ -1,6 +1,7 @@
 """Flags that several commands share, and the checks of their values."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from minikd.errors import ConfigError
@@ -58,6 +59,12 @@ def check_least(flag: str, value: int, least: int, most: int = 2**63 - 1) -> Non
         raise ConfigError(f"{flag} is {brief(value)}, but must be at least {least}")
     if value > most:
         raise ConfigError(f"{flag} is {brief(value)}, but must be at most {most:,}")
+
+
+def check_unused(given: Mapping[str, object], why: str) -> None:
+    """Refuse those of these flags that are given (their values are true), because they have no effect."""
+    if found := [flag for flag, value in given.items() if value]:
+        raise ConfigError(f"{' and '.join(found)} would have no effect {why}; leave out what you do not need")
 
 
 def check_path(flag: str, path: Path | None) -> None:

@@ -20,7 +20,7 @@ from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
 from minikd.outside import absolute, file_digest, is_spec, split
-from minikd.settings import Section, check_part, new_name, setting, with_values
+from minikd.settings import Section, brief, check_part, default_text, new_name, setting, with_values
 from minikd.storage import checksums
 from minikd.storage.reading import excerpt, read_text
 from minikd.storage.schema import check_plain
@@ -89,8 +89,10 @@ class Student(Training):
         1, "parts of a batch that are computed in parallel; their number changes the bits of the result", 1
     )
     model: str = setting("mlp", "network: mlp (feed-forward) or cnn (a small CNN)", choices=("mlp", "cnn"))
-    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp")
-    channels: tuple[int, ...] = setting((16, 32), "channels of each convolution of a cnn")
+    hidden: tuple[int, ...] = setting((128,), "units of each hidden layer of an mlp", only_with={"model": ("mlp",)})
+    channels: tuple[int, ...] = setting(
+        (16, 32), "channels of each convolution of a cnn", only_with={"model": ("cnn",)}
+    )
     pool: int = setting(1, "max pooling of the image before the network; 1 is none, 2 halves its sides", 1)
     norm: str = setting(
         "none",
@@ -99,6 +101,9 @@ class Student(Training):
         choices=("none", "batch"),
     )
 
+
+TEACHERS_ONLY = ("ensemble", "assistant", "generations", "min_uncertainty")
+"""Settings of [distillation] that have no effect with a method that uses no teacher."""
 
 SHORT = ("temperature", "alpha")
 """Settings of a method that may also be directly in [distillation], and have separate flags."""
@@ -133,8 +138,16 @@ class Distillation(Section):
             self.write_out()
 
     def write_out(self) -> None:
-        """Return the section with all settings of the method."""
-        given = asdict(self.chosen)
+        """Set all settings of the method, and check that the method uses the settings of the teacher."""
+        method = self.chosen
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name in TEACHERS_ONLY and value != one.default and set(method.needs) == {"labels"}:
+                raise ConfigError(
+                    f"{one.name} is {brief(value)}, but has no effect, because {self.label} uses no teacher; choose "
+                    f"another method, or leave {one.name} at its default, {default_text(one.default)}"
+                )
+        given = asdict(method)
         object.__setattr__(self, "method_args", {name: value for name, value in given.items() if value is not None})
 
     def written_out(self) -> Self:
@@ -199,7 +212,12 @@ class Recipe(Section):
     quantize: str = setting(
         "none", "round the students' weights while they train", choices=("none", "int8", "int4", "ternary")
     )
-    quantize_steps: str = setting("learned", "the steps that --quantize rounds to", choices=("learned", "fixed"))
+    quantize_steps: str = setting(
+        "learned",
+        "the steps that --quantize rounds to",
+        choices=("learned", "fixed"),
+        only_with={"quantize": ("int8", "int4", "ternary")},
+    )
     prune: float = setting(0.0, "prune this fraction of the students' weights while they train", 0, below=1)
     search: tuple[str, ...] = setting((), "settings to choose on held-out training images, before training", items=str)
     teacher: Teacher = field(default_factory=Teacher)
@@ -213,6 +231,20 @@ class Recipe(Section):
         for name in self.search:
             if name not in SEARCHED:
                 raise ConfigError(f"search names {name!r}, but can find only {', '.join(SEARCHED)}")
+        self.check_search()
+
+    def check_search(self) -> None:
+        """Refuse a setting that has an effect only with some values of another one, if a search chooses that one."""
+        for place, kind in SECTIONS.items():
+            for one in fields(kind):
+                value = getattr(getattr(self, place), one.name)
+                for other in one.metadata.get("only_with", {}):
+                    if value != one.default and f"{place}.{other}" in self.search:
+                        raise ConfigError(
+                            f"{place}.{one.name} is {brief(value)}, but the search chooses {place}.{other}, and may "
+                            f"choose one without it; set {place}.{other} too, or leave {place}.{one.name} at its "
+                            f"default, {default_text(one.default)}"
+                        )
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> Self:

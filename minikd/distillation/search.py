@@ -140,7 +140,7 @@ class Search:
         CNN.
         """
         units = whole = self.recipe.student.hidden
-        if "student.hidden" not in self.recipe.search:
+        if "student.hidden" not in self.recipe.search or self.recipe.student.model != "mlp":
             return whole
         least = min((one.size for one in self.possible_teachers()), default=math.inf)
         while self.student(units).size > LARGER * least and min(units) // 2 >= FEWEST_UNITS:

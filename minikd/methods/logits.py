@@ -11,13 +11,14 @@ count as 0.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
 
 from minikd.backends import module_of
 from minikd.data import Batch
+from minikd.errors import ConfigError
 from minikd.losses import cross_entropy
 from minikd.losses.weighted import weighted_sum
 from minikd.methods.method import Ask, Method, Pair
@@ -62,6 +63,15 @@ class MixedMethod(LogitMethod):
     final_temperature: float | None = setting(None, "temperature at the end of the run; none: it stays", above=0)
     final_alpha: float | None = setting(None, "alpha at the end of the run; none: it stays", 0, most=1)
     schedule: str = setting("linear", "how a setting with a final value changes", choices=SCHEDULES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        final = [one.name for one in fields(self) if one.name.startswith("final_")]
+        if self.schedule != "linear" and all(getattr(self, name) is None for name in final):
+            raise ConfigError(
+                f"schedule is {self.schedule!r}, but has no effect, because no setting changes; give "
+                f"{' or '.join(final)}, or leave schedule out"
+            )
 
     @property
     def eager(self) -> str:

@@ -21,7 +21,9 @@ class PlanSettings(Section):
     schedule: str = setting("one_cycle", "learning-rate schedule", choices=schedules.NAMES)
     warm_up: float = setting(0.0, "epochs of linear warm-up", 0)
     weight_decay: float = setting(0.0, "weight decay", 0)
-    momentum: float = setting(0.9, "momentum of sgd and nesterov", 0, below=1)
+    momentum: float = setting(
+        0.9, "momentum of sgd and nesterov", 0, below=1, only_with={"optimizer": ("sgd", "nesterov")}
+    )
     clip_norm: float = setting(0.0, "largest gradient norm; 0 for no limit", 0)
     max_norm: float = setting(0.0, "largest length of a unit's incoming weights; 0 for no limit", 0)
     shards: int = setting(

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-QUICK = (
+QUICK_STUDENT = (
     "--no-search",
-    *("--teacher-epochs", "2", "--student-epochs", "2", "--student-hidden", "8", "--validation", "20"),
-    *("--teacher-batch-size", "32", "--student-batch-size", "32", "--backend", "auto"),
+    *("--student-epochs", "2", "--student-hidden", "8", "--validation", "20"),
+    *("--student-batch-size", "32", "--backend", "auto"),
 )
+"""The flags with a given teacher, which is not trained."""
+
+QUICK = (*QUICK_STUDENT, "--teacher-epochs", "2", "--teacher-batch-size", "32")
 
 C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 """The environment of a system that knows no letters but ASCII's."""

@@ -117,6 +117,8 @@ def test_scaling_writes_its_own_numbers_and_figure(tmp_path, monkeypatch, capsys
         (["--figure", "bench.pdf"], ("bench.pdf", ".png")),
         (["--only", "job", "--no-job"], ("--no-job", "nothing")),
         (["--only", "job", "--scaling"], ("--scaling", "--only", "drop one")),
+        (["--scaling", "--no-job"], ("--no-job would have no effect with --scaling",)),
+        (["--backend", "cupy", "--no-job", "--threads", "1"], ("--no-job and --threads", "with --backend cupy")),
         *(([*flags], ("--backend cupy; add it",)) for flags in (["--tf32"], ["--no-compile"], ["--batch-size", "4"])),
     ],
 )

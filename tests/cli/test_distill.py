@@ -18,12 +18,13 @@ from minikd import Bars
 from minikd.cli import main
 from minikd.cli.flags import add_recipe_flags, recipe_of
 from minikd.cli.next_steps import as_typed
+from minikd.cli.run_flags import add_run_flags
 from minikd.console.notices import Notice
 from minikd.distillation import networks, run
 from minikd.distillation.history import read_history
 from minikd.distillation.recipe import SEAL, SEARCHED, Recipe, original_recipe, read_recipe
 from minikd.weights import load_model, save_model
-from tests.cli.makers import QUICK, write_data
+from tests.cli.makers import QUICK, QUICK_STUDENT, write_data
 
 MODELS = ("teacher", "student_baseline", "student_distilled")
 PER_MODEL = {
@@ -164,7 +165,7 @@ def test_three_seeds_started_at_once_are_three_runs(data, tmp_path):
 
 def test_a_given_teacher_is_not_trained(finished, data, tmp_path):
     given = str(finished / "teacher.safetensors")
-    flags = ["--teacher-weights", given, "--runs", str(tmp_path), "--name", "given", "--quiet", *QUICK]
+    flags = ["--teacher-weights", given, "--runs", str(tmp_path), "--name", "given", "--quiet", *QUICK_STUDENT]
     assert main(["distill", "--data", str(data), *flags]) == 0
     assert "teacher," not in (tmp_path / "given" / "history.csv").read_text()
     assert weights(tmp_path / "given")["student_distilled"] == weights(finished)["student_distilled"]
@@ -174,7 +175,7 @@ def test_weights_in_float64_serve_every_command_in_float32(finished, data, tmp_p
     model, card = load_model(finished / "teacher.safetensors")
     save_model(tmp_path / "teacher.safetensors", model.astype("float64"), card)
     given = str(tmp_path / "teacher.safetensors")
-    flags = ["--teacher-weights", given, "--runs", str(tmp_path), "--name", "given", "--quiet", *QUICK]
+    flags = ["--teacher-weights", given, "--runs", str(tmp_path), "--name", "given", "--quiet", *QUICK_STUDENT]
     assert main(["distill", "--data", str(data), *flags]) == 0
     assert weights(tmp_path / "given")["student_distilled"] == weights(finished)["student_distilled"]
     Image.fromarray(np.arange(120, dtype=np.uint8).reshape(12, 10)).save(tmp_path / "p.png")
@@ -248,6 +249,24 @@ def test_the_search_does_not_change_a_setting_that_a_flag_gives_under_any_of_its
         recipe = recipe_of(parser.parse_args(["--data", str(data), flag, "0.2"]))
     assert recipe.distillation.min_uncertainty == 0.2
     assert recipe.search == tuple(name for name in SEARCHED if name != "distillation.min_uncertainty")
+
+
+@pytest.mark.parametrize(
+    ("flags", "left"),
+    [
+        ((), ("student.epochs", "student.hidden")),
+        (("--student-epochs", "3"), ("student.hidden",)),
+        (("--no-search",), ()),
+        (("--quick",), ()),
+    ],
+)
+def test_a_search_in_a_recipe_leaves_out_what_flags_decide(flags, left, data, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('search = ["student.epochs", "student.hidden"]')
+    parser = argparse.ArgumentParser(add_help=False)
+    add_run_flags(parser, "distill")
+    arguments = ["--config", str(path), "--data", str(data), *flags]
+    assert recipe_of(parser.parse_args(arguments)).search == left
 
 
 def test_results_of_the_old_names_are_those_of_the_new(data, tmp_path):

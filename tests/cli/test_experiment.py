@@ -19,6 +19,7 @@ def test_alone_it_lists_them(capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        (("--seeds", "3"), "--seeds and --folder would have no effect without the name of an experiment"),
         (("nothing",), "experiment is 'nothing', but must be one of methods, "),
         (("data", "--seeds", "0"), "--seeds is 0, but must be at least 1"),
         (("data", "--jobs", "0"), "--jobs is 0, but must be at least 1"),

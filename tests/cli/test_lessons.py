@@ -37,6 +37,7 @@ def test_lessons_are_listed_with_minutes_and_needs(here, capsys):
         (("lessons", "3"), ("there is no '3'", "02_second")),
         (("lessons", "01_frist"), ("did you mean 01_first?",)),
         (("lessons", "--quick"), ("--quick is for --html",)),
+        (("lessons", "--port", "8000"), ("--port would have no effect without --serve",)),
         (("lessons", "--quick", "--notebooks", "books"), ("--quick is for --html",)),
         (("lessons", "1", "--html", "site"), ("the whole site",)),
         (("check", "3"), ("there is no '3'", "02_second")),

@@ -15,7 +15,7 @@ from minikd.methods import build
 from minikd.methods.listing import SCHEMES
 from minikd.storage.tensors import read_tensors
 from minikd.weights import load_model
-from tests.cli.makers import QUICK, write_data
+from tests.cli.makers import QUICK, QUICK_STUDENT, write_data
 from tests.cli.test_distill import stop_after
 from tests.cli.test_refusals import refused
 
@@ -31,7 +31,7 @@ def from_teacher(finished, data, tmp_path_factory):
         given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", name)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("minikd.distillation.run.write_figures", lambda *_: {})  # seconds of a run of one
-            assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK, *flags]) == 0
+            assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK_STUDENT, *flags]) == 0
         return runs / name
 
     return distill
@@ -101,7 +101,7 @@ def test_a_method_that_trains_or_draws_goes_on_with_the_same_bits(method, from_t
     given = ("--teacher-weights", str(finished / "teacher.safetensors"), "--runs", str(runs), "--name", "cut")
     with monkeypatch.context() as patch:
         patch.setattr("minikd.training.loop.stop_requests", stop_after(17))
-        assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK, "--method", method]) == 130
+        assert main(["distill", "--data", str(data), *given, "--quiet", *QUICK_STUDENT, "--method", method]) == 130
     assert (runs / "cut" / "student_distilled.checkpoint").exists()
     assert main(["distill", "--resume", str(runs / "cut"), "--quiet"]) == 0
     assert student(runs / "cut") == student(whole)

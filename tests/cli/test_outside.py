@@ -12,7 +12,7 @@ from minikd.distillation.recipe import read_recipe
 from minikd.evidence.experiments.methods import with_methods
 from minikd.nn.layer import KINDS
 from minikd.outside import run_file
-from tests.cli.makers import QUICK
+from tests.cli.makers import QUICK_STUDENT
 from tests.cli.test_refusals import refused
 
 METHOD = '''
@@ -60,7 +60,7 @@ def distill(finished, data, here, monkeypatch):
 
     def run(*flags, source=data):
         given = ("--data", str(source), "--teacher-weights", str(finished / "teacher.safetensors"), "--name", "mine")
-        return main(["distill", *given, "--quiet", *QUICK, *flags])
+        return main(["distill", *given, "--quiet", *QUICK_STUDENT, *flags])
 
     return run
 

@@ -100,6 +100,7 @@ def test_a_check_that_does_not_find_its_bug_fails_the_command(monkeypatch, capsy
         (("mean",), ("no pitfall 'mean'", "class-mean")),
         (("--train", "--seeds", "0"), ("--seeds is 0", "at least 1")),
         (("--seeds", "3"), ("--seeds is 3", "--train")),
+        (("--quick",), ("--quick would have no effect", "--train")),
         (("--no-train", "--seeds", "3"), ("nothing is trained",)),
         (("--output", "nowhere/at/all.json"), ("no folder nowhere/at", "create it")),
     ],

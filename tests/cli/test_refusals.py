@@ -11,7 +11,7 @@ from PIL import Image
 
 from minikd.cli import main
 from minikd.errors import SizeError
-from tests.cli.makers import QUICK, write_data, write_named
+from tests.cli.makers import QUICK, QUICK_STUDENT, write_data, write_named
 
 
 def refused(capsys, *arguments):
@@ -52,6 +52,25 @@ def refused(capsys, *arguments):
         (("--config", "nowhere.toml"), ("nowhere.toml", "TOML")),
         (("--teacher-weights", "nowhere.safetensors"), ("nowhere.safetensors", ".safetensors")),
         (("--resume", "nowhere"), ("nowhere is not there", "--resume runs/NAME")),
+        (("--student-channels", "8,16"), ("--student-channels is (8, 16)", "model is 'mlp'; set model to 'cnn'")),
+        (("--student-channels", "16,32"), ("--student-channels has no effect", "model is 'mlp'; set model to 'cnn'")),
+        (("--student-hidden", "64", "--student-model", "cnn"), ("--student-hidden is (64,)", "default, 128")),
+        (("--student-momentum", "0.8"), ("optimizer is 'adam'; set optimizer to 'sgd' or 'nesterov'",)),
+        (("--quantize-steps", "fixed"), ("--quantize-steps is 'fixed'", "quantize is 'none'; set quantize to 'int8'")),
+        (("--teacher-weights", "a.safetensors", "--teacher-epochs", "3"), ("--teacher-epochs has no effect",)),
+        (
+            ("--data", "x.npz", "--teacher-momentum", "0.8"),
+            ("teacher.momentum is 0.8, but the search chooses teacher.optimizer", "set teacher.optimizer too"),
+        ),
+        (
+            ("--method", "label_smoothing", "--assistant", "30"),
+            ("--assistant is (30,)", "label_smoothing uses no teacher", "default, none"),
+        ),
+        (
+            ("--method", "virtual_teacher", "--min-uncertainty", "0.3"),
+            ("--min-uncertainty is 0.3", "virtual_teacher uses no teacher", "default, 0.0"),
+        ),
+        (("--method-arg", "schedule=cosine"), ("schedule is 'cosine'", "final_temperature or final_alpha")),
     ],
 )
 def test_a_bad_flag_is_named_with_its_fix(flags, words, capsys, tmp_path):
@@ -191,7 +210,7 @@ def stopped_at_once():
 def test_weights_of_other_data_are_refused_as_teacher(finished, tmp_path, capsys):
     other = write_data(tmp_path / "other.npz", classes=4, size=(9, 9))
     given = ("--teacher-weights", finished / "teacher.safetensors")
-    said = refused(capsys, "distill", "--data", other, *given, "--runs", tmp_path, "--quiet", *QUICK)
+    said = refused(capsys, "distill", "--data", other, *given, "--runs", tmp_path, "--quiet", *QUICK_STUDENT)
     assert "3 classes" in said
     assert "4 classes" in said
 
@@ -199,9 +218,9 @@ def test_weights_of_other_data_are_refused_as_teacher(finished, tmp_path, capsys
 @pytest.mark.parametrize("where", ["--teacher-weights", "--ensemble"])
 def test_a_teacher_of_other_classes_is_refused_with_both_lists(where, tmp_path, capsys):
     theirs, ours = ("bird", "cat", "dog"), ("a dog", "bird", "cat")
-    flags = ("--runs", tmp_path / "runs", "--quiet", *QUICK)
+    flags = ("--runs", tmp_path / "runs", "--quiet", *QUICK_STUDENT)
     data = write_named(tmp_path / "theirs.npz", theirs)
-    assert main([*map(str, ("train", "--data", data, "--name", "t", *flags))]) == 0
+    assert main([*map(str, ("train", "--data", data, "--name", "t", "--teacher-epochs", "2", *flags))]) == 0
     weights = tmp_path / "runs" / "t" / "teacher.safetensors"
     other = write_named(tmp_path / "ours.npz", ours)
     said = refused(capsys, "distill", "--data", other, where, weights, "--name", "s", *flags)

@@ -116,3 +116,40 @@ def test_a_recipe_with_the_old_name_of_min_uncertainty_is_read():
 def test_a_search_for_settings_of_old_names_is_one_for_the_new():
     recipe = Recipe.from_toml('search = ["student.epochs", "distillation.softness"]', "r.toml")
     assert recipe.search == ("student.epochs", "distillation.min_uncertainty")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[student]\nchannels = [8]",
+            r"r.toml, \[student\]: channels is \(8,\), but has no effect, because model is 'mlp'",
+        ),
+        ("[student]\nmodel = 'cnn'\nhidden = [8]", r"hidden is \(8,\), but has no effect, because model is 'cnn'"),
+        ("[teacher]\noptimizer = 'adam'\nmomentum = 0.5", "momentum is 0.5, but has no effect, because optimizer is"),
+        ("quantize_steps = 'fixed'", "quantize_steps is 'fixed', but has no effect, because quantize is 'none'"),
+        ("[distillation]\nmethod = 'label_smoothing'\ngenerations = 3", "generations is 3, but .* uses no teacher"),
+        (
+            "search = ['teacher.optimizer']\n[teacher]\nmomentum = 0.5",
+            "teacher.momentum is 0.5, but the search chooses teacher.optimizer",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        Recipe.from_toml(text, "r.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[student]\nmodel = 'cnn'\nchannels = [8]",
+        "[student]\nchannels = [16, 32]",
+        "[student]\nmodel = 'cnn'\nhidden = [128]",
+        "[teacher]\nmomentum = 0.5",
+        "[teacher]\noptimizer = 'adam'\nmomentum = 0.9",
+        "quantize = 'int4'\nquantize_steps = 'fixed'",
+    ],
+)
+def test_a_setting_with_an_effect_and_a_default_are_read(text):
+    Recipe.from_toml(text, "r.toml")

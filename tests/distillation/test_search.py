@@ -321,6 +321,11 @@ def test_a_student_larger_than_its_teacher_gets_fewer_units_and_that_is_said(tmp
         assert student_of(tmp_path, (96, 96), 3).hidden == (32,)
 
 
+def test_a_cnn_larger_than_its_teacher_keeps_the_hidden_units_that_it_does_not_use(tmp_path):
+    found = student_of(tmp_path, (96, 96), 3, student=Student(model="cnn", channels=(256, 256)))
+    assert (found.model, found.hidden) == ("cnn", Student.hidden)
+
+
 @pytest.mark.parametrize(("size", "channels"), [((28, 28), 1), ((32, 32), 3), ((12, 10), 1)])
 def test_a_student_of_about_its_teachers_size_keeps_its_units(size, channels, tmp_path):
     assert student_of(tmp_path, size, channels).hidden == (128,)
