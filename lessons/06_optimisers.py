@@ -124,7 +124,7 @@ def step_matrix(lr, mu, curve):
 
 sizes = {curve: np.abs(np.linalg.eigvals(step_matrix(0.04, 0.8, curve))) for curve in (1.0, 7.0, 25.0)}
 for curve, size in sizes.items():
-    lesson.close(f"curvature {curve:g}: both eigenvalues have the absolute value √μ", size, np.sqrt(0.8))
+    lesson.close(f"curvature {curve:g}: both eigenvalues have magnitude √μ", size, np.sqrt(0.8))
 heavy = walk(SGD(0.8), 0.04, 120)
 lesson.close("the engine's walk with μ = 0.8 has the rate √μ", rate(heavy, 60), np.sqrt(0.8), within=0.01)
 fastest = walk(SGD(best_mu), best_lr, 60)

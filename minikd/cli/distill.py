@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary_table(results))
     steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
     if arguments.quick:
-        again = again_without(arguments.typed, "--quick", "--name")  # the quick run has the name
+        again = again_without(arguments.typed, "--quick", "--name")  # the quick run already uses the name
         steps = {f"{as_typed()} {again}": "the same with all images and steps"} | steps
     print_next(steps)
     return 0

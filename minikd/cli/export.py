@@ -130,7 +130,7 @@ def export_page(arguments: argparse.Namespace, found: Subjects) -> int:
     from minikd.exports.page import write_page
 
     small = found.trained_for("student") != NONE
-    kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 suits all kinds, and the teacher
+    kind = check_kind(arguments.quantize or ("int8" if small else NONE))  # int8 suits all of them
     path = arguments.output or default_path(found.folder, "page", "html", kind)
     check_target("html", path)
     make_folder(path.parent)

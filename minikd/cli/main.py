@@ -112,7 +112,7 @@ def parser(command: str = "", complete: bool = False) -> argparse.ArgumentParser
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for name, line in COMMANDS.items():
         described = paragraph(f"{line[0].upper()}{line[1:]}.")
-        own_help = name in ("distill", "train")  # which show it with the flags that most people need
+        own_help = name in ("distill", "train")  # their help shows only the flags that most people need
         made = commands.add_parser(name, help=line, description=described, formatter_class=RAW, add_help=not own_help)
         made.set_defaults(parser=made, command=name)
         if complete or name == command:

@@ -64,7 +64,7 @@ def run_of(arguments: argparse.Namespace) -> tuple[Recipe, RunFolder]:
     if arguments.name is None:
         return recipe, RunFolder(arguments.runs / default_name(recipe.data), numbered=True)
     place = RunFolder(arguments.runs / check_name(arguments.name), new=True)
-    place.check_free()  # before the data are read
+    place.check_free()  # a taken name fails before the data are read
     return recipe, place
 
 

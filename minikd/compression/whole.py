@@ -25,7 +25,7 @@ class InWholeNumbers(Sequential):
 
     def __call__(self, x: Floats) -> Floats:
         sums = sums_of(self.whole, self.pixels(to_host(x)))
-        logits: Floats = np.ldexp(sums.astype(np.float32), -self.whole.logit_bits)  # exact
+        logits: Floats = np.ldexp(sums.astype(np.float32), -self.whole.logit_bits)  # exact: a power of two
         found: Floats = module_of(x).asarray(logits)
         return found
 

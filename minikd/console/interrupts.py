@@ -60,7 +60,7 @@ def stop_by_exception() -> None:
     def unraisable(lost: "sys.UnraisableHookArgs") -> None:
         if not _received:
             hook(lost)
-        elif issubclass(lost.exc_type, KeyboardInterrupt):  # it was raised where no exception can pass
+        elif issubclass(lost.exc_type, KeyboardInterrupt):  # Python cannot pass it on from there
             leave()
 
     sys.unraisablehook = unraisable
@@ -119,7 +119,7 @@ def say_stopped() -> None:
     """Say on standard error that the command was stopped, and how to go on. A terminal that is gone is no error."""
     lines = [text for how in _advice if (text := how())]
     _advice.clear()
-    with suppress(OSError, ValueError, AttributeError, RuntimeError):  # the last: a signal came amid another print
+    with suppress(OSError, ValueError, AttributeError, RuntimeError):  # RuntimeError: during another print
         print("", *lines, "minikd: stopped", sep="\n", file=sys.stderr, flush=True)
 
 
@@ -135,12 +135,12 @@ def deaf_children() -> Iterator[None]:
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # its start would end the mask
+    resource_tracker.ensure_running()  # if it started later, it would end the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # what has come meanwhile comes now
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # signals that were held back come now
 
 
 def kill_children() -> None:

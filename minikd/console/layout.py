@@ -30,7 +30,7 @@ def told(stream: object) -> int:
     with suppress(ValueError):
         if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
             return asked
-    with suppress(Exception):  # a stream that has no number, or is no terminal
+    with suppress(Exception):  # a stream without a file number, or not a terminal
         return os.get_terminal_size(stream.fileno()).columns or USUAL  # type: ignore[attr-defined]
     return USUAL
 
@@ -111,7 +111,7 @@ def part(lines: Sequence[Sequence[str]], header: int, widths: Mapping[int, int],
     names = not lines[header - 1][0]
     drawn = []
     for number, line in enumerate(lines):
-        wrapped = [wrap(line[k], max(1, width)) or [""] for k, width in widths.items()]  # 0: nothing in it
+        wrapped = [wrap(line[k], max(1, width)) or [""] for k, width in widths.items()]  # an empty column has width 0
         for cells in zip_longest(*wrapped, fillvalue=""):
             padded = [
                 cell.ljust(width) if k in left or (names and k == 0) else cell.rjust(width)

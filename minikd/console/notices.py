@@ -19,7 +19,7 @@ class Notice(UserWarning):
 
 def notice(text: str) -> None:
     """Give a notice: what was found, what was done about it, and how to have it otherwise."""
-    with suppress(AttributeError, OSError, ValueError):  # of a standard error that cannot be written to
+    with suppress(AttributeError, OSError, ValueError):  # standard error may be closed or full
         warnings.warn(one_line(text), Notice, stacklevel=3)
 
 

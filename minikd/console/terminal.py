@@ -55,7 +55,7 @@ def numbered(text: str, which: re.Pattern[str]) -> str:
 
 def by_number(letter: str) -> str:
     """Return a character as \\n, \\x1b or \\u2028; a byte of a name that is not UTF-8 as that byte, \\xe9."""
-    if "\udc80" <= letter <= "\udcff":  # how Python holds such a byte
+    if "\udc80" <= letter <= "\udcff":  # Python's code for such a byte
         return f"\\x{ord(letter) - 0xDC00:02x}"
     return ascii(letter)[1:-1]
 
@@ -117,7 +117,7 @@ class Terminal:
             with self.survived():
                 try:
                     self.stream.write(encodable(safe, self.encoding))
-                except UnicodeError:  # its encoding is another than it tells
+                except UnicodeError:  # the stream reports a wrong encoding
                     self.stream.write(encodable(safe, "ascii"))
         return len(text)
 

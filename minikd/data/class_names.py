@@ -72,7 +72,7 @@ def name_in(value: object, number: int, where: str) -> str:
 def check_count(names: Sequence[str], labels: npt.NDArray[np.generic], where: str) -> None:
     """Refuse fewer names than the labels need."""
     if not labels.size or not np.issubdtype(labels.dtype, np.integer):
-        return  # refused elsewhere
+        return  # other checks refuse these
     highest = int(labels.astype(np.int64).max())
     if highest >= len(names):
         raise DataError(

@@ -56,7 +56,7 @@ def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
         elif entry.is_file():
             ranked.append((True, plain(path), path))
     found: dict[str, Files] = {}
-    for _, _, path in sorted(ranked):  # so that the better file comes later and overwrites the other
+    for _, _, path in sorted(ranked):  # the better file comes later and replaces the other
         said = parse(path.name)
         if said:
             found.setdefault(said.set, {})[said.part, said.kind] = path

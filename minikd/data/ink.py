@@ -18,10 +18,10 @@ from minikd.typing import Ints, Pixels
 Plane = npt.NDArray[np.uint8]
 
 SHADE = 1 / 3
-"""Grey levels nearer to the ground than this share of the largest distance are shade on the paper."""
+"""Grey levels nearer to the background than this share of the largest distance are shade on the paper."""
 
 FAINTEST = 40
-"""If no grey level is this far from the ground, there is no ink."""
+"""If no grey level is this far from the background, there is no ink."""
 
 TRACE = 24
 """Ink up to this grey level does not widen the frame."""
@@ -90,7 +90,7 @@ def ground_of(plane: Plane) -> int:
 def ink_of(plane: Plane) -> tuple[Plane, bool]:
     """Return ink on paper as ink on black, and whether it was darker than the paper.
 
-    The ground becomes 0, and the grey levels farthest from it become 255.
+    The background becomes 0, and the grey levels farthest from it become 255.
     """
     ground = ground_of(plane)
     below, above = ground - int(plane.min()), int(plane.max()) - ground

@@ -28,7 +28,7 @@ def located(source: str | Path) -> tuple[Path, Kind]:
             "rename that folder or file, or give another"
         )
     try:
-        path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # ./~x stays
+        path = Path(source).expanduser() if os.fspath(source).startswith("~") else Path(source)  # not for ./~x
         mode = path.stat().st_mode
     except RuntimeError as error:  # from `expanduser`
         raise DataError(

@@ -89,7 +89,7 @@ def check_cost(file: "Image.Image", path: Path) -> None:
     elif file.mode in WITH_ALPHA or "transparency" in file.info:
         each = 20  # RGBA, the white background, and both combined
     else:
-        each = 3 if file.mode in ("1", "L") else 8  # decoded, and again if it is turned upright
+        each = 3 if file.mode in ("1", "L") else 8  # the decoded picture, and a copy if it must be rotated
     taken = each * file.height * file.width + 16 * max(file.height, file.width)  # the weights for stretching
     if taken > MOST_BYTES:
         raise Unreadable(

@@ -290,7 +290,7 @@ class Job:
         if not path.exists():
             return None
         check_stage(path, identity)
-        path.with_suffix(".checkpoint").unlink(missing_ok=True)  # if it was killed before it did that itself
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)  # a killed run may have left it
         left = networks.Given(*load_model(path), str(path))  # its classes may be in another order
         model = networks.in_order(left, self.data.dataset).model
         return self.compressor(name).answering(model).to(self.backend)

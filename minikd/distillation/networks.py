@@ -180,7 +180,7 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
     found = []
     for student in taught(recipe, data.dataset).values():
         found.append(Pair(student, teachers, data.dataset.image_shape, data.all_labelled))
-        teachers = (folded(student),)  # with the same class names as when it teaches
+        teachers = (folded(student),)  # with the class names that it has as a teacher
     return found
 
 

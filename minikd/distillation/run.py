@@ -92,7 +92,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
         return finished
     begin = time.perf_counter()
     with Job(recipe, place, prepared(recipe), callbacks) as job:
-        before = sum(float(row["seconds"]) for row in job.history)  # of the earlier sessions of this run
+        before = sum(float(row["seconds"]) for row in job.history)  # seconds of this run before it was resumed
         job.search("teacher", "student", "distillation")
         for stage in job.stages(*job.names):
             with stepping_back(job), job.training(stage):

@@ -112,7 +112,7 @@ class Search:
     ) -> None:
         self.recipe, self.data, self.teacher, self.folder, self.note = recipe, data, teacher, folder, note
         images, labels = data.train.images[: data.labelled], data.train.labels[: data.labelled]
-        self.known = replace(data.train, images=images, labels=labels)  # each image with a label once
+        self.known = replace(data.train, images=images, labels=labels)  # each labelled image once
         self.held = held_out(labels) if folder else 0
         self.identity = digest(images, labels, what=repr(replace(recipe, data="", backend="auto")))
         found = read_record(folder) if folder else None
@@ -282,7 +282,7 @@ class Search:
             with workers(1 if module_of(model.vector) is not np else None) as map_:
                 logits = logits_of(model, part_of(self.known, taken), map_)
         except Diverged:
-            logits = np.zeros((len(taken), self.data.dataset.classes), np.float32)  # all classes alike
+            logits = np.zeros((len(taken), self.data.dataset.classes), np.float32)  # all classes equally probable
         found = Trial(
             key=key,
             errors=metrics.errors(logits, self.known.labels[taken]),

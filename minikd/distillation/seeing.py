@@ -64,7 +64,7 @@ def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
     pixels = turned(channels_first(stretched(whole, (height, width))), ways.invert)
     how = "taken as it is" if fits else f"stretched from {whole.width} × {whole.height} to {width} × {height} pixels"
     look(pixels, card, image, ways.invert)
-    return PreparedPicture(picture, pixels, f"{how}, light and dark turned around" if ways.invert else how)
+    return PreparedPicture(picture, pixels, f"{how}, light and dark inverted" if ways.invert else how)
 
 
 def turned(pixels: Bytes, invert: bool) -> Bytes:
@@ -84,7 +84,7 @@ def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Prepare
             f"{image} seems to show {count} characters; the models treat them as one, so the answers mean nothing; "
             "give a separate picture for each"
         )
-    around = "dark on a bright background, so turned around as by --invert; " if darker != ways.invert else ""
+    around = "dark on a bright background, so inverted as by --invert; " if darker != ways.invert else ""
     if darker and ways.invert:
         notice(f"{image} shows light ink on a dark background, which is used as it is: --invert changes nothing")
     how = (

@@ -286,7 +286,7 @@ def quantized(
         bits = best_bits(rows, bias, input_bits, FINEST_LOGITS, Q, shared=True)
     else:
         bits = best_bits(rows, bias, input_bits, output_bits + LARGEST_SHIFT - input_bits, Q)
-        output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte's scale is not finer than that of its sum
+        output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte cannot have a finer scale than its sum
         bits = np.minimum(bits, output_bits + LARGEST_SHIFT - input_bits)
     q, sums = whole(rows, bias, input_bits, bits, Q)
     shape, shared = weight.shape, (sums.astype(np.int32), input_bits, bits, output_bits)

@@ -38,7 +38,7 @@ class Elsewhere:
         raise TypeError("NumPy cannot read an array of another library: copy it with to_host(x), or stay there with xp")
 
     def __array_ufunc__(self, ufunc: np.ufunc, _: str, *inputs: object, **named: object) -> object:
-        if isinstance(inputs[0], np.generic):  # a NumPy scalar on an operator's left, which CuPy takes as well
+        if isinstance(inputs[0], np.generic):  # a NumPy scalar left of an operator; CuPy accepts it too
             return calling(ufunc, ufunc.__name__, self._calls)(*inputs, **named)
         taken_apart([one for one in inputs if isinstance(one, np.ndarray)])
         raise TypeError(refusal(ufunc.__name__))
@@ -47,7 +47,7 @@ class Elsewhere:
         raise TypeError(refusal(function.__name__))
 
     def __getattr__(self, name: str) -> object:
-        if name.startswith("__"):  # among them other ways for NumPy to the numbers
+        if name.startswith("__"):  # NumPy could read the numbers through some of these
             raise AttributeError(f"an array of another library has no {name}")
         found: object = getattr(self._held, name)
         return calling(found, name, self._calls) if callable(found) else lent(found, self._calls)

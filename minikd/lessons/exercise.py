@@ -120,7 +120,7 @@ class Work:
                 claim, "waits", "", f"put {forward} right first: what is compared is the derivative of what it does"
             )
             return
-        try:  # once by hand: what is not written yet shows itself
+        try:  # the first call finds functions that are not written yet
             with warnings_in_words([]):
                 y, cache = first(**{name: a.copy() for name, a in inputs.items()}, **settings)
                 second(np.ones_like(y), cache)
@@ -128,7 +128,7 @@ class Work:
             self._raised(claim, backward, error)
             return
         except Exception:
-            pass  # the check below runs both again, and says more about it
+            pass  # the check below runs both again and explains the error
         try:
             report = check_passes(backward, partial(first, **settings), second, inputs, np.random.default_rng(0))
         except Stopped as stop:

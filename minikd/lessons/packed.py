@@ -33,7 +33,7 @@ def pack(lessons: Path) -> bytes:
     with ZipFile(packed, "w") as archive:
         for name, content in members(lessons):
             kind = ZIP_STORED if name.endswith(".gz") else ZIP_DEFLATED
-            archive.writestr(ZipInfo(name), content, kind)  # a ZipInfo of its own has no time of day
+            archive.writestr(ZipInfo(name), content, kind)  # a new ZipInfo has a fixed date, so the bytes stay the same
     return packed.getvalue()
 
 

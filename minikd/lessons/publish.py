@@ -14,7 +14,7 @@ from minikd.lessons.library import LessonCard
 from minikd.lessons.pyodide import check_folder, is_address
 from minikd.storage.files import write_atomically
 
-if TYPE_CHECKING:  # a part of the extra
+if TYPE_CHECKING:  # only the extra installs it
     from nbformat import NotebookNode
 
 MODULES = ("sphinx", "furo", "myst_nb", "jupytext", "ipykernel", "latex2mathml")

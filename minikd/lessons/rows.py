@@ -22,9 +22,7 @@ def row(claim: str, verdict: str, shown: str = "") -> str:
 
     The verdict stands first, where a narrow screen shows it.
     """
-    claim = encodable(
-        claim, before(sys.stdout).encoding
-    )  # else what it prints in ASCII would be longer than its column
+    claim = encodable(claim, before(sys.stdout).encoding)  # its form in ASCII may be longer than its column
     width = columns() - VERDICT - SHOWN - 1
     *above, last = textwrap.wrap(claim, width - 4) or [""]
     marks = sum(bool(unicodedata.combining(letter)) for letter in last)  # the hat of x̂ takes no column

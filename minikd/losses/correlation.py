@@ -28,7 +28,7 @@ def standard_rows(a: Floats) -> tuple[Floats, Floats]:
     For a row that does not vary, u is 0 and the length is infinite, so that the backward pass divides it to 0.
     """
     xp = module_of(a)
-    c = a - a[:, :1]  # exactly 0 where all are equal; minus a rounded mean they need not be
+    c = a - a[:, :1]  # exactly 0 if all are equal, which a rounded mean does not ensure
     c -= c.mean(1, keepdims=True)
     noise = xp.abs(a).max(1, keepdims=True) * (8 * float(np.finfo(a.dtype).eps))
     return unit_rows(c * (xp.abs(c).max(1, keepdims=True) > noise))

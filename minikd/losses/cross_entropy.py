@@ -75,7 +75,7 @@ def check_labels(labels: Ints | Floats, shape: tuple[int, ...]) -> None:
     if labels.dtype.kind not in "iu":
         raise DtypeError(f"labels is {labels.dtype}, but class numbers must be integers; use labels.astype('int64')")
     if module_of(labels) is not np:
-        return  # a check would make the host wait; they were checked when they were put there
+        return  # they were checked before the copy; here the host would wait
     bad = np.flatnonzero((labels < 0) | (labels >= K))
     if len(bad):
         raise DataError(

@@ -76,7 +76,7 @@ def dkd(
     tckd = coin + p_rest * log_ratio(p_rest, p.log_rest, q.log_rest)
     nckd = p.others * log_ratio(p.others, p.log_others, q.log_others)
     loss: Scalar = weighted_sum([(a, tckd.sum()), (b, nckd.sum())]) * (T * T / N)
-    taught = p.log_rest > -math.inf  # a teacher that excludes all others says nothing of them
+    taught = p.log_rest > -math.inf  # no term if the teacher excludes all other classes
     dlogits = a * (q_target - p_target) * (hot - q.others) + b * (taught * q.others - p.others)
     return loss, dlogits * (T / N)
 
@@ -87,7 +87,7 @@ def split(logits: Floats, hot: Mask, temperature: float) -> Split:
     log_target = xp.where(hot, logq, 0.0).sum(1, keepdims=True)
     others = xp.where(hot, -math.inf, logq)
     largest = others.max(1, keepdims=True)
-    with np.errstate(invalid="ignore"):  # -∞ + ∞ where all but the label are excluded
+    with np.errstate(invalid="ignore"):  # -∞ + ∞ if all classes but the label are excluded
         log_rest = largest + xp.log(xp.exp(others - largest).sum(1, keepdims=True))
         log_rest = xp.where(largest == -math.inf, -math.inf, log_rest)
         log_others = xp.where(others == -math.inf, others, others - log_rest)

@@ -114,7 +114,7 @@ def counted(p: Floats, values: Floats) -> Floats:
 
 def log_ratio(p: Floats, logp: Floats, logq: Floats) -> Floats:
     """Return log p - log q, 0 where p is 0."""
-    with np.errstate(invalid="ignore"):  # -∞ + ∞, for a class that both exclude
+    with np.errstate(invalid="ignore"):  # -∞ + ∞ for a class that both exclude
         ratio: Floats = logp - logq
     kept: Floats = module_of(p).where(p == 0, 0.0, ratio)
     return kept

@@ -106,7 +106,7 @@ def kind_of(name: object) -> type[Layer]:
         return found
     module, _, own_name = name.partition(":")
     alike = [known for known in KINDS if known.endswith(f":{own_name}")]
-    if module == "__main__" and len(alike) == 1:  # a script defined it that is a module now
+    if module == "__main__" and len(alike) == 1:  # the class was in a script, which is now a module
         return KINDS[alike[0]]
     raise NotImported(excerpt(f"this model has a layer {own_name} of {how_to_have(module, own_name, alike)}"))
 

@@ -54,7 +54,7 @@ def embedding(ids: Ints | Floats, w: Floats) -> tuple[Floats, EmbeddingCache]:
             f"embedding: ids is a {module_of(ids).__name__} array, but w is a {module_of(w).__name__} array; move one "
             "of them with backend.put(...)"
         )
-    if ids.size and (bool(ids.min() < 0) or bool(ids.max() >= len(w))):  # a device would take another row
+    if ids.size and (bool(ids.min() < 0) or bool(ids.max() >= len(w))):  # CuPy would silently read another row
         raise DataError(
             f"embedding: the ids are from {int(ids.min())} to {int(ids.max())}, but a table of {len(w)} rows has 0 to "
             f"{len(w) - 1}"

@@ -206,7 +206,7 @@ class Layer:
         assert isinstance(params, dict)
         assert isinstance(state, dict)
         for name, value in rest.items():
-            object.__setattr__(self, name, value)  # works for slots too, and in a class that refuses assignments
+            object.__setattr__(self, name, value)  # also for slots, and for a class that refuses assignments
         self.params = {name: _owned(value) for name, value in params.items()}
         self.state = {name: _owned(value) for name, value in state.items()}
 

@@ -47,7 +47,7 @@ def last_rows(model: Sequential) -> Layer | None:
     for i, layer in reversed(list(enumerate(layers))):
         if type(layer) is Linear or (type(layer) is Conv2d and layer.groups == 1):
             return layer
-        pooled = i > 0 and type(layers[i - 1]) is GlobalAvgPool2d  # else Flatten gives several outputs per channel
+        pooled = i > 0 and type(layers[i - 1]) is GlobalAvgPool2d  # else Flatten gives several per channel
         if type(layer) not in EACH_ALONE and not (type(layer) is Flatten and pooled):
             return None
     return None

@@ -107,7 +107,7 @@ def disagreements(evidence: FigureData, narrow: bool = False) -> "Figure":
     for axes, (heading, found) in zip(figure.subplots(len(rows), columns, squeeze=False), rows, strict=True):
         for ax in axes:
             style.blank(ax)
-        for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may be short
+        for ax, sample in zip(axes, found.tolist(), strict=False):  # the last row of a group may have fewer pictures
             _case(ax, evidence, sample, on_paper, 7 if narrow else 10)
         if heading:
             axes[0].set_title(" \n ", fontsize=14)  # room for the heading: as a title, it would make its column wider

@@ -57,7 +57,7 @@ class StepTaker:
         """Take the next step."""
         try:
             return self.fed(index)
-        except Exception as error:  # any error: without a graph the step works, or its error is clearer
+        except Exception as error:  # any error: without a graph, the step works or has a clearer error
             self.give_up(error)
         taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
         self.run.advance(taken.loss, taken.images)
@@ -129,7 +129,7 @@ def reason_for_none(run: Run, callbacks: Sequence[Callback]) -> str:
             return f"the callback {type(callback).__name__} has work before each step"
     kind = type(run.objective)
     if not kind.__module__.startswith("minikd.") and "eager" not in vars(kind):
-        return Objective.eager  # a subclass from outside minikd has to say it itself
+        return Objective.eager  # a subclass from outside minikd must declare it
     if run.objective.eager:
         return run.objective.eager
     if not isinstance(run.optimizer, optim.SGD | optim.Adam):

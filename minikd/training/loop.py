@@ -111,7 +111,7 @@ def fit(
                         if asked():
                             break
                         hooks.on_step_start(run)
-                        if graphs.reason:  # on NumPy, and if a step needs the host
+                        if graphs.reason:  # no graph on NumPy, or if a step needs the host
                             taken = step(run, index, run.schedule(run.position.step))
                             run.advance(taken.loss, taken.images)
                         else:

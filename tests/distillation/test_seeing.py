@@ -45,7 +45,7 @@ def test_a_drawing_is_seen_alike_on_paper_and_on_black(paper, invert, digit, tmp
     else:
         seen = seen_in(path, DIGITS, Ways(invert))
     assert np.corrcoef(seen.pixels.ravel(), digit.ravel())[0, 1] > 0.85
-    assert seen.how.startswith("dark on a bright background, so turned around as by --invert; ") == paper
+    assert seen.how.startswith("dark on a bright background, so inverted as by --invert; ") == paper
     assert seen.how.endswith("cut out, scaled to 20 pixels and centred in 28 × 28 by its mass, as MNIST's authors did")
     assert max(seen.placed.width, seen.placed.height) == 20
     assert seen.picture.shape == (1, 200, 260)
@@ -54,11 +54,11 @@ def test_a_drawing_is_seen_alike_on_paper_and_on_black(paper, invert, digit, tmp
 
 def test_dark_ink_of_the_right_size_is_turned_around_too(digit, tmp_path):
     seen = seen_in(saved(tmp_path / "p.png", 255 - digit), DIGITS, Ways())
-    assert "turned around as by --invert" in seen.how
+    assert "inverted as by --invert" in seen.how
     assert np.corrcoef(seen.pixels.ravel(), digit.ravel())[0, 1] > 0.85
     as_asked = seen_in(tmp_path / "p.png", DIGITS, Ways(invert=True))
     np.testing.assert_array_equal(as_asked.pixels[0], digit)
-    assert as_asked.how == "taken as it is, light and dark turned around"
+    assert as_asked.how == "taken as it is, light and dark inverted"
 
 
 def test_a_very_large_picture_is_made_smaller_first(tmp_path):
@@ -85,7 +85,7 @@ def test_a_bright_background_gets_a_word_where_nothing_is_cut_out(card, tmp_path
     with pytest.warns(Notice, match=words):
         seen_in(path, card, Ways(crop=False))
     seen = seen_in(path, card, Ways(invert=True, crop=False))
-    assert seen.how == "stretched from 60 × 60 to 28 × 28 pixels, light and dark turned around"
+    assert seen.how == "stretched from 60 × 60 to 28 × 28 pixels, light and dark inverted"
     black = saved(tmp_path / "q.png", 255 - plane)
     with pytest.warns(Notice, match=re.escape("bright background once inverted, 150 of 0 to 255, ") + ".* leave --inv"):
         seen_in(black, card, Ways(invert=True, crop=False))

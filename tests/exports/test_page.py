@@ -267,7 +267,7 @@ def test_the_page_finds_and_places_ink_as_minikd_predict_does(written, digits):
 @needs_chromium
 def test_a_thing_on_white_is_turned_where_the_networks_know_things_on_black(digits, tmp_path):
     model, digit = models.mlp((1, 28, 28), (8,), 10, np.random.default_rng(0)), digits.test_images[0, 0].astype(int)
-    turned = ", light and dark turned around."
+    turned = ", light and dark inverted."
     for images, expected in ((digits.train_images, turned), (255 - digits.train_images, ".")):
         data = replace(digits, train_images=images, class_names=tuple(f"shirt {k}" for k in range(10)))
         page = write_page({"teacher": (model, card_of(data))}, data, tmp_path / "page.html")
@@ -407,7 +407,7 @@ def test_every_control_has_a_name_and_every_id_is_there_once(written):
 def test_the_page_says_what_it_holds(written, trio, digits):
     page = page_at(written.path)
     assert written.size == written.path.stat().st_size
-    assert f"{written.images} test images lie in this file of {units.size(written.size)}" in page.words
+    assert f"This file of {units.size(written.size)} contains the weights, {written.images} test images" in page.words
     assert f"They disagree on {written.disagreements} of the 400 test images" in page.words
     for model, card in trio.values():
         views = Views(digits.test_images, digits.test_labels, card.mean, card.std)

@@ -38,7 +38,7 @@ def pool_relu(z: Floats, b: Floats, y: Floats, winner: Winners, rows: int, colum
                 number, i, j = np.uint8(k), p * rows + k // columns, q * columns + k % columns
                 for o in range(O):
                     value, best = z[i, j, o], y[p, q, o]
-                    winner[p, q, o] = number if value > best else winner[p, q, o]  # of equal pixels, the first stays
+                    winner[p, q, o] = number if value > best else winner[p, q, o]  # the first of equal pixels stays
                     y[p, q, o] = larger(best, value)
             for o in range(O):
                 y[p, q, o], winner[p, q, o] = bias_relu(y[p, q, o], b[o], winner[p, q, o], relu, zero)

@@ -39,7 +39,7 @@ def _window_max(x: Floats, best: Floats, winner: Positions, size: int, stride: i
             for k in range(first + 1, size):
                 for c in range(x.shape[2]):
                     value, so_far = x[n, start + k, c], best[n, i, c]
-                    winner[n, i, c] = number(k) if value > so_far else winner[n, i, c]  # of equals, the first stays
+                    winner[n, i, c] = number(k) if value > so_far else winner[n, i, c]  # the first of equals stays
                     best[n, i, c] = value if value > so_far or value != value else so_far
 
 

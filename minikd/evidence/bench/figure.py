@@ -61,7 +61,7 @@ def group(ax: "Axes", place: int, row: BenchRow) -> None:
         target = targets.get(kind)
         if target:
             ax.plot([target], [y], "D", color=style.INK, markersize=5, markeredgecolor="white", markeredgewidth=0.8)
-        beside = target if target and 1 <= value <= target < NEAR * value else value  # beside the mark
+        beside = target if target and 1 <= value <= target < NEAR * value else value  # the text is next to the mark
         ax.text(beside, y, f"  {value:.2f}  ", va="center", ha="left" if beside >= 1 else "right", fontsize=8.5)
 
 

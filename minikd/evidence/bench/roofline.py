@@ -82,7 +82,7 @@ def chunked(product: Product, threads: int, most_bytes: int) -> Share:
     """Return a thread's share of a product in chunks of at most `most_bytes`."""
     _, M, K, N, axis = product
     whole = max(1, (M if axis == "M" else K) // threads)
-    fixed, each = (K * N, K + N) if axis == "M" else (M * N, M + N)  # elements of the uncut array, and of a row
+    fixed, each = (K * N, K + N) if axis == "M" else (M * N, M + N)  # elements: the unsplit array's, a row's
     chunk = min(whole, max(16, (most_bytes // 4 - fixed) // each))
     M, K = (chunk, K) if axis == "M" else (M, chunk)
     return Share(np.ones((M, K), np.float32), np.ones((K, N), np.float32), np.empty((M, N), np.float32), whole / chunk)

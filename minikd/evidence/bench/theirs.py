@@ -90,7 +90,7 @@ def compiler() -> bool:
 
     try:
         torch.compile(torch.exp)(torch.ones(1))
-    except Exception:  # for any missing part
+    except Exception:  # any part of the compiler may be missing
         return False
     return True
 

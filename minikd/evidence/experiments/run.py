@@ -86,7 +86,7 @@ def attempt(cell: Cell, folder: Path, experiment: int) -> tuple[str, Outcome | s
             return cell.key, run_cell(cell, folder)
     except MinikdError as error:
         return cell.key, str(error)
-    except Exception as error:  # after any error, the other cells must go on
+    except Exception as error:  # after any error, the other cells must still run
         return cell.key, blamed(error) or f"{type(error).__name__}: {error}"
 
 
@@ -102,7 +102,7 @@ def watch(parent: int) -> None:
     """End this process when its parent has ended, because its result is no longer needed."""
     import psutil
 
-    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows still names an ended parent
+    while os.getppid() == parent and psutil.pid_exists(parent):  # Windows keeps the number of an ended parent
         time.sleep(WATCH_SECONDS)
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 

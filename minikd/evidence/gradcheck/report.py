@@ -87,7 +87,7 @@ def explain(report: GradientReport) -> str:
     arrays = ", ".join(f"{name} {shape}" for name, shape in report.shapes.items())
     lines = [f"{report.name}: {'right' if report.ok else 'WRONG'}" + (f"   [{arrays}]" if arrays else "")]
     lines += [f"  {note}" for note in report.notes]
-    shapeless = any(finding.kind == "shape" for finding in report.findings)  # not in the sum
+    shapeless = any(finding.kind == "shape" for finding in report.findings)  # a wrong shape has no error
     if report.relative_error == report.relative_error and not shapeless:
         lines.append(
             f"  along one random direction: by hand {report.by_hand:.10g}, numeric {report.numeric:.10g}, "

@@ -195,7 +195,7 @@ def id_rows(case: LayerCase, model: Sequential, rng: np.random.Generator, dtype:
     import torch
 
     ids, twin = rng.integers(0, case.ids, case.shape), to_torch(model)
-    y, caches = model.forward(cast(Floats, ids))  # a chain takes the input of its first layer
+    y, caches = model.forward(cast(Floats, ids))  # cast: a chain accepts what its first layer accepts
     dy = rng.standard_normal(y.shape).astype(y.dtype)
     leaves = {f"d{name}": value for name, value in twin.named_parameters()}
     ours = {"output": y, **{f"d{name}": value for name, value in model.parameter_gradients(dy, caches).items()}}

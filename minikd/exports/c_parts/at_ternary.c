@@ -1,4 +1,4 @@
-/* Return weight i of an array with five a byte: times 3, a byte carries out the next one plus 1. */
+/* Return weight i. A byte holds five weights. Its product with 3 has the next weight, plus 1, above its low 8 bits. */
 static int16_t at_ternary(const MINIKD_FLASH uint8_t *weight, uint32_t i)
 {
     uint16_t byte = weight[i / 5u];

@@ -1,4 +1,4 @@
-/* The end of a residual block: what went in, and what came out. */
+/* The end of a residual block: the sum of its input and its layers' output. */
 static void add(const float *x, const float *f, uint32_t size, float *y)
 {
     uint32_t i;

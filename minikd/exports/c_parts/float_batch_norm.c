@@ -1,4 +1,4 @@
-/* Batch norm in evaluation: a line for each channel. */
+/* Batch norm in evaluation: a scale and a shift for each channel. */
 static void batch_norm(const float *x, uint32_t channels, uint32_t area, const MINIKD_FLASH float *scale,
                        const MINIKD_FLASH float *shift, float *y)
 {

@@ -1,4 +1,4 @@
-/* x times the normal distribution function of x. */
+/* x times the cumulative normal distribution of x. */
 static void gelu(const float *x, uint32_t size, float *y)
 {
     uint32_t i;

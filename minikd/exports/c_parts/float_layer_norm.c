@@ -1,4 +1,4 @@
-/* Layer norm: each run of `size` values to mean 0 and variance 1, then to a learned scale and shift. */
+/* Layer norm: each group of `size` values gets mean 0 and variance 1, then a learned scale and shift. */
 static void layer_norm(const float *x, uint32_t runs, uint32_t size, const MINIKD_FLASH float *scale,
                        const MINIKD_FLASH float *shift, float epsilon, float *y)
 {

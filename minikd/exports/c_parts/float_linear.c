@@ -1,4 +1,4 @@
-/* A dense layer. Four sums side by side round less than one long one. */
+/* A dense layer. Four partial sums have smaller rounding errors than one long sum. */
 static void linear(const float *x, uint32_t inputs, uint32_t outputs, const MINIKD_FLASH float *weight,
                    const MINIKD_FLASH float *bias, float *y)
 {

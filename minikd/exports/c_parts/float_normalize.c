@@ -1,4 +1,4 @@
-/* From bytes to what the network was trained on: (pixel/255 - mean)/std, for each channel, as one line in the pixel. */
+/* Prepare the bytes as in the training: (pixel/255 - mean)/std for each channel, as a scale and a shift. */
 static void normalize(const uint8_t *x, uint32_t channels, uint32_t area, const MINIKD_FLASH float *scale,
                       const MINIKD_FLASH float *shift, float *y)
 {

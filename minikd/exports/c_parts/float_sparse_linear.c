@@ -1,5 +1,5 @@
-/* A dense layer whose weights are listed, those that are not 0. In `gaps` each row begins with their number, in two
- * bytes; then stand the inputs to skip before each. */
+/* A dense layer that lists only the weights that are not 0. In `gaps`, each row begins with their number, in two bytes.
+ * Then follows, for each of them, the number of inputs to skip before it. */
 static void sparse_linear(const float *x, uint32_t inputs, uint32_t outputs, const MINIKD_FLASH float *weight,
                           const MINIKD_FLASH uint8_t *gaps, const MINIKD_FLASH float *bias, float *y)
 {

@@ -7,7 +7,7 @@ static uint32_t hashed(uint32_t hash, uint8_t byte)
     return hash;
 }
 
-/* Four bytes, the lowest first, whatever the order in this machine's memory. */
+/* Four bytes, the lowest first, on every machine. */
 static uint32_t hashed_word(uint32_t hash, uint32_t word)
 {
     uint8_t byte;

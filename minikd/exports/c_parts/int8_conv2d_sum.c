@@ -1,4 +1,4 @@
-/* Return a convolution's sum for output (o, p, q); border[c] stands outside channel c. It stays below 2^24. */
+/* Return a convolution's sum for output (o, p, q); border[c] is outside channel c. It stays below 2^24. */
 static int32_t conv2d_sum(const uint8_t *x, const MINIKD_FLASH struct windows *w, const MINIKD_FLASH int8_t *weight,
                           int32_t bias, const MINIKD_FLASH uint8_t *border, int32_t o, int32_t p, int32_t q)
 {

@@ -1,4 +1,4 @@
-/* The class of the largest logit; of equals, the first. */
+/* The class of the largest logit; the first one if several are equal. */
 static int largest(const int32_t *logits)
 {
     int k, best = 0;

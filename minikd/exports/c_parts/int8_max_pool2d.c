@@ -1,4 +1,4 @@
-/* The largest byte of each window; padding never wins, for no byte is below 0. */
+/* The largest byte of each window; padding is never the largest, because no byte is below 0. */
 static void max_pool2d(const uint8_t *x, const MINIKD_FLASH struct windows *w, uint8_t *y)
 {
     int32_t c, p, q, r, s;

@@ -1,7 +1,7 @@
-/* main.c - minikd's example. Change it as you like: minikd does not write over a main.c whose first line is another.
+/* main.c - minikd's example. Change it as you like: minikd does not overwrite a main.c with another first line.
  *
  *   cc -std=c99 -O2 main.c $name.c -o $name$libraries
- *   ./$name < images          raw pixels, $pixels bytes an image; a line each: class, logits, the class's name, apart by tabs
+ *   ./$name < images          raw pixels, $pixels bytes an image; each line: class, logits, class name, between tabs
  */
 #include <stdio.h>
 

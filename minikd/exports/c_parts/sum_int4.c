@@ -1,4 +1,5 @@
-/* Return bias + the sum of weight[c] x[c], and move to the next row. Two weights a byte, q + 8, the first below. */
+/* Return bias + the sum of weight[c] x[c], and move to the next row. A byte holds two weights,
+ * each as q + 8, the first one in the low bits. */
 static int32_t sum_int4(const uint8_t *x, uint32_t inputs, const MINIKD_FLASH uint8_t **weight, int32_t bias)
 {
     uint32_t c;

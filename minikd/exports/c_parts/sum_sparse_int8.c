@@ -1,5 +1,5 @@
-/* Return bias + the sum of a row's listed weights, and move to the next row. The row begins with their number; each is
- * a gap, the inputs to skip, and q + 128. */
+/* Return bias + the sum of a row's listed weights, and move to the next row. The row begins with their number. Each
+ * is two bytes: the number of inputs to skip, and q + 128. */
 static int32_t sum_sparse_int8(const uint8_t *x, uint32_t inputs, const MINIKD_FLASH uint8_t **weight, int32_t bias)
 {
     const MINIKD_FLASH uint8_t *w = *weight;

@@ -1,5 +1,5 @@
-/* Return bias + the sum of a row's listed weights, and move to the next row. The row begins with their number; each is
- * a byte: above, in six bits, a gap, the inputs to skip; below, q + 1. */
+/* Return bias + the sum of a row's listed weights, and move to the next row. The row begins with their number. Each
+ * is a byte: the number of inputs to skip in the high six bits, q + 1 in the low bits. */
 static int32_t sum_sparse_ternary(const uint8_t *x, uint32_t inputs, const MINIKD_FLASH uint8_t **weight, int32_t bias)
 {
     const MINIKD_FLASH uint8_t *w = *weight;

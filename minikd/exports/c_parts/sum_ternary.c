@@ -1,5 +1,5 @@
-/* Return bias + the sum of weight[c] x[c], and move to the next row. Five weights a byte, -1, 0 or 1: times 3, a byte
- * carries out the next one plus 1. They need no product. */
+/* Return bias + the sum of weight[c] x[c], and move to the next row. A byte holds five weights, -1, 0 or 1. Its
+ * product with 3 has the next weight, plus 1, above its low 8 bits. The weights need no product with x. */
 static int32_t sum_ternary(const uint8_t *x, uint32_t inputs, const MINIKD_FLASH uint8_t **weight, int32_t bias)
 {
     const uint8_t *end = x + inputs;

@@ -2,7 +2,7 @@
  *
  * $network
  * An image is its raw pixels, 0 to 255: $layout.
- * Nothing is allocated, and nothing global changes: any number of threads may ask at once.
+ * Nothing is allocated, and nothing global changes: any number of threads may call at once.
  */
 #ifndef MINIKD_H
 #define MINIKD_H
@@ -11,7 +11,7 @@
 
 #define MINIKD_PIXELS $pixels
 #define MINIKD_CLASSES $classes
-#define MINIKD_CONSTANT_BYTES $constant_bytes /* weights and all that belongs to them */
+#define MINIKD_CONSTANT_BYTES $constant_bytes /* weights, biases, and all other constants of the network */
 #define MINIKD_WORKING_BYTES $working_bytes /* the buffers of minikd_predict, on its stack */
 #define MINIKD_WEIGHTS_HASH UINT32_C($hash) /* CRC-32, the lowest byte of each value first */
 $logit_scale
@@ -25,8 +25,8 @@ int minikd_predict(const uint8_t image[MINIKD_PIXELS], $number logits[MINIKD_CLA
 /* Return the name of a class, in UTF-8. */
 const char *minikd_class_name(int class_number);
 
-/* Return 0 where the weights and the answers are minikd's; 1 where the weights' hash differs, 2 or more where the answer
- * to test image 0 or more does$tolerance. Takes MINIKD_PIXELS bytes of stack besides. */
+/* Return 0 if the weights and the answers equal minikd's, 1 if the weights' hash differs, 2 + n if the answer to test
+ * image n differs$tolerance. Needs MINIKD_PIXELS more bytes of stack. */
 int minikd_selftest(void);
 
 /* Compiled with -DMINIKD_SOFTMAX (and -lm): the probabilities at a temperature, 1 for the network's own. */

@@ -1,4 +1,4 @@
-/* Windows that slide over an image of planes, channel after channel, each row by row. */
+/* Windows that slide over an image. Its channels are stored one after another, each row by row. */
 struct windows {
     int32_t channels, height, width; /* of the input */
     int32_t outputs, rows, columns;  /* of the output: its channels and size */
@@ -6,7 +6,7 @@ struct windows {
     int32_t groups;
 };
 
-/* Return where position (r, s) of window (p, q) lies in a plane, or -1 where it lies in the padding. */
+/* Return the index in a plane of position (r, s) of window (p, q), or -1 in the padding. */
 static int32_t pixel_of(const MINIKD_FLASH struct windows *w, int32_t p, int32_t q, int32_t r, int32_t s)
 {
     int32_t row = p * w->stride[0] + r * w->dilation[0] - w->padding[0];

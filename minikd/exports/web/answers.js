@@ -24,7 +24,7 @@ function seeNothing(words) {
   showTeaching();
 }
 
-// Puts an image on a canvas of its own size: as light, or as ink that takes the page's colour.
+// Draws an image on a canvas of the same size: as light, or as ink in the page's colour.
 function drawPixels(context, pixels, asInk) {
   const image = context.createImageData(W, H);
   const area = H * W;
@@ -78,7 +78,7 @@ function classesShown(found) {
     .sort((a, b) => a - b);
 }
 
-// A table of bars: a row for each class, a column for each head; the unit stands in the corner.
+// A table of bars: a row for each class, a column for each head, and the unit in the corner.
 function table(caption, unit, heads, rows) {
   const name = (k) => element("th", { scope: "row", title: page.classes[k] }, page.classes[k]);
   return element(
@@ -101,7 +101,7 @@ function cell(kind, fill, text) {
   return element("td", {}, element("div", { class: "cell" }, ...inside));
 }
 
-// Says the answers to those who listen; called when an image is whole, not with every stroke's dot.
+// Gives the answers to screen readers. It is called when an image is finished, not during a stroke.
 function speak() {
   const says = ({ key, name }) => {
     const p = softmax(shown.answers.get(key));

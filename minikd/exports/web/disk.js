@@ -13,14 +13,14 @@ async function load(file) {
   speak();
 }
 
-// A picture of the networks' own size is taken as it is, and any other is stretched. Where the networks know things on
-// black, light and dark of a picture on white are turned around. Where they know ink on black, a picture of another
-// size, and ink on paper, is taken as a drawing.
+// A picture of the networks' size is used as it is, and any other is stretched. If the networks learned from objects on
+// black, a picture on white is inverted. If they learned from ink on black, then ink on paper, or a picture of another
+// size, is treated as a drawing.
 function seePicture(bitmap, name) {
   const shrink = Math.min(1, 2000 / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * shrink)));
   const context = element("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "#fff"; // what is transparent lies on white paper
+  context.fillStyle = "#fff"; // transparent pixels become white
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0, width, height);
   const planes = planesOf(context.getImageData(0, 0, width, height).data, width, height, C);
@@ -33,10 +33,10 @@ function seePicture(bitmap, name) {
   if (page.draw) putOnPaper(pixels);
   else layOnPaper(context.canvas, paper.canvas.width, paper.canvas.height, true);
   const how = fits ? "as it is" : `stretched to ${W} × ${H} pixels`;
-  see(pixels, { words: `${name}, ${how}${turn ? ", light and dark turned around" : ""}.` });
+  see(pixels, { words: `${name}, ${how}${turn ? ", light and dark inverted" : ""}.` });
 }
 
-// Lays a picture's ink on the paper, and shows it as if it were drawn.
+// Puts a picture's ink on the paper, and treats it like a drawing.
 function seePaper(ink, name) {
   const sheet = element("canvas", { width: ink.width, height: ink.height });
   const context = sheet.getContext("2d");

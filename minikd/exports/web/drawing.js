@@ -1,11 +1,11 @@
 // The drawing area: a pen for mouse, finger and stylus, and one for the keyboard.
 
-const CELL = Math.max(1, Math.round(560 / Math.max(W, H))); // its dots for each pixel that a network sees
-const PEN = 2.4; // a stroke's width in such pixels: MNIST's, once a drawing fills three quarters of the area
+const CELL = Math.max(1, Math.round(560 / Math.max(W, H))); // canvas dots for each pixel that a network sees
+const PEN = 2.4; // a stroke's width in such pixels: as in MNIST, if a drawing fills three quarters of the area
 const paper = byId("paper").getContext("2d", { willReadFrequently: true });
 const DRAWING = "Your drawing";
 const INVITATION = "Nothing yet. Draw with a mouse, a finger or a pen.";
-let fresh = false; // whether what lies on the paper is a drawing, to which a stroke may be added
+let fresh = false; // true if the paper shows a drawing, so that the next stroke is added to it
 
 function clearPaper() {
   paper.clearRect(0, 0, paper.canvas.width, paper.canvas.height);
@@ -14,14 +14,14 @@ function clearPaper() {
   byId("where").textContent = "";
 }
 
-// Lays an image of the networks' size on the paper, dot by dot.
+// Puts an image of the networks' size on the paper, without smoothing.
 function putOnPaper(pixels) {
   const small = element("canvas", { width: W, height: H });
   drawPixels(small.getContext("2d"), pixels, page.draw !== null);
   layOnPaper(small, paper.canvas.width, paper.canvas.height, false);
 }
 
-// Lays a picture in the middle of the paper; a stroke will not be added to it, but take its place.
+// Puts a picture in the middle of the paper. The next stroke replaces it.
 function layOnPaper(picture, width, height, smooth) {
   clearPaper();
   fresh = false;
@@ -70,7 +70,7 @@ function listenToPen() {
     ];
   };
   const soon = () => {
-    if (!waiting) requestAnimationFrame(() => ((waiting = false), fresh && seeDrawing())); // unless a test image came
+    if (!waiting) requestAnimationFrame(() => ((waiting = false), fresh && seeDrawing())); // not after a test image
     waiting = true;
   };
   const lineTo = (event) => {
@@ -82,7 +82,7 @@ function listenToPen() {
   canvas.addEventListener("pointerdown", (event) => {
     if (pointer !== null || event.button !== 0) return;
     pointer = event.pointerId;
-    if (event.isTrusted) canvas.setPointerCapture(pointer); // the self-test's pointers are not to be captured
+    if (event.isTrusted) canvas.setPointerCapture(pointer); // the pointers of the self-test cannot be captured
     last = at(event);
     lineTo(event);
   });
@@ -126,7 +126,7 @@ function listenToKeys() {
       else speak();
     } else if (event.key === "Delete" || event.key === "Backspace") wipe();
     else return;
-    event.preventDefault(); // or the arrows and space would scroll the page
+    event.preventDefault(); // otherwise the arrows and space scroll the page
     byId("pen").hidden = false;
     show();
   });

@@ -1,5 +1,5 @@
 // The same network in whole numbers, as minikd/exports/integer.py derives it: bytes in, 8-bit weights, 32-bit sums, and
-// no fraction between pixel and logit. Every sum stays below 2^24, so each number here is exact, in any order.
+// no fractions from pixel to logit. Every sum stays below 2^24, so each number is exact, whatever the order.
 
 Object.assign(FORWARD, {
   QuantizedFlatten: (x) => ({ data: x.data, shape: [x.data.length] }),
@@ -17,7 +17,7 @@ function quantizedLinear(x, layer) {
   return finished(sums, [O], layer.shift);
 }
 
-// The image is laid in its border, each channel in a byte of its own; then no window leaves it.
+// Each channel of the image gets a border with its own byte, so that no window leaves the image.
 function quantizedConv2d(x, layer) {
   const [C, H, W] = x.shape;
   const [py, px] = layer.padding;
@@ -38,7 +38,7 @@ function quantizedMaxPool2d(x, layer) {
   return { data: Uint8Array.from(best.data), shape: best.shape };
 }
 
-// The bytes of the next layer's input; of the last layer, which has no shift, the sums.
+// Returns the bytes of the next layer's input. The last layer has no shift and returns its sums.
 function finished(sums, shape, shift) {
   if (!shift) return { data: sums, shape };
   const area = sums.length / shift.length;

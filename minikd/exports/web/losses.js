@@ -1,6 +1,6 @@
 // Softmax with temperature, and the distillation loss with its gradient with respect to the student's logits.
 
-// p[k] = e^(z[k]/T) / sum over j of e^(z[j]/T), in logarithms: they stay exact where p is next to 0.
+// p[k] = e^(z[k]/T) / sum over j of e^(z[j]/T), as logarithms, which stay exact if p is almost 0.
 function logSoftmax(logits, T = 1) {
   const z = Array.from(logits, (v) => v / T);
   const top = Math.max(...z);

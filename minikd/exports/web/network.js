@@ -1,7 +1,7 @@
 // The forward pass, layer by layer, as minikd's NumPy code computes it in evaluation mode.
 //
 // A value is {data, shape}: the numbers of one image as a Float32Array in C order, and [C, H, W] or [features]. A layer
-// is its class name and its constructor's arguments, with its arrays beside them. The letters are the package's: C
+// is its class name, its constructor's arguments and its arrays. The letters are the package's: C
 // channels in, O out, H W in, P Q out, R S kernel. Sums are made in double precision and rounded once.
 
 const FORWARD = {
@@ -14,7 +14,7 @@ const FORWARD = {
   BatchNorm2d: batchNorm,
   LayerNorm: layerNorm,
   Flatten: (x) => ({ data: x.data, shape: [x.data.length] }),
-  Dropout: (x) => x, // it drops in training alone
+  Dropout: (x) => x, // it has an effect only in training
   ReLU: (x) => mapped(x, (v) => Math.max(v, 0)),
   LeakyReLU: (x, layer) => mapped(x, (v) => (v > 0 ? v : layer.negative_slope * v)),
   Sigmoid: (x) => mapped(x, (v) => 0.5 * (1 + Math.tanh(0.5 * v))),
@@ -51,8 +51,8 @@ function linear(x, { weight, bias }) {
 
 // y[o, p, q] = b[o] + sum over c, r, s of x[c, p·sy + r·dy - py, q·sx + s·dx - px] w[o, c, r, s]
 //
-// with stride s, dilation d and padding p: a dense layer over windows. With groups, each run of output channels sees
-// its own run of input channels.
+// with stride s, dilation d and padding p: a dense layer over windows. With groups, each group of output channels
+// sees only its own group of input channels.
 function conv2d(x, layer) {
   const [P, Q] = outputSize(x.shape, layer);
   const O = layer.out_channels;
@@ -73,8 +73,8 @@ function conv2d(x, layer) {
   return { data: y, shape: [O, P, Q] };
 }
 
-// What each window sees of `count` channels from `first` on, window after window, in the order of a kernel's weights. A
-// pixel outside the image is 0.
+// The pixels of each window, in the order of a kernel's weights, for `count` channels from `first` on. A pixel outside
+// the image is 0.
 function windows(x, { kernel_size: [R, S], stride, padding, dilation }, first, count) {
   const [, H, W] = x.shape;
   const [P, Q] = outputSize(x.shape, { kernel_size: [R, S], stride, padding, dilation });
@@ -92,13 +92,13 @@ function windows(x, { kernel_size: [R, S], stride, padding, dilation }, first, c
   return seen;
 }
 
-// How many windows fit, down and across.
+// The number of windows that fit, vertically and horizontally.
 function outputSize([, H, W], { kernel_size, stride, padding, dilation = [1, 1] }) {
   const fits = (n, d) => n + 2 * padding[d] - dilation[d] * (kernel_size[d] - 1) - 1;
   return [H, W].map((n, d) => Math.floor(fits(n, d) / stride[d]) + 1);
 }
 
-// The largest pixel of each window; padding never wins.
+// The largest pixel of each window; padding is never the largest.
 function maxPool2d(x, layer) {
   return pooled(x, layer, -Infinity, Math.max);
 }
@@ -139,7 +139,7 @@ function globalAvgPool2d(x) {
   return { data: Float32Array.from({ length: C }, (_, c) => mean(c)), shape: [C, 1, 1] };
 }
 
-// y = weight (x - mean) / sqrt(var + eps) + bias, with the mean and variance that training left for each channel
+// y = weight (x - mean) / sqrt(var + eps) + bias, with each channel's running mean and variance from the training
 function batchNorm(x, layer) {
   const area = x.data.length / layer.num_features;
   const scale = layer.weight.map((w, c) => w / Math.sqrt(layer.running_var[c] + layer.eps));
@@ -177,7 +177,7 @@ function erf(x) {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
 }
 
-// (pixel/255 - mean) / deviation of each channel: how the training images were prepared, in the same order of rounding.
+// (pixel/255 - mean) / deviation of each channel: as the training images were prepared, with the same rounding.
 function normalised(pixels, shape, mean, std) {
   const area = shape[1] * shape[2];
   const scale = std.map((s) => Math.fround(1 / (255 * s)));
@@ -187,14 +187,14 @@ function normalised(pixels, shape, mean, std) {
   return { data, shape };
 }
 
-// The logits of one model for one image's bytes. A network in whole numbers takes the bytes as they stand, and its sums
+// The logits of one model for one image's bytes. A network in whole numbers takes the bytes unchanged, and its sums
 // are the logits in units of 2^-logit_bits.
 function logitsOf(model, pixels, shape) {
   if (model.logit_bits === null) return chain(normalised(pixels, shape, model.mean, model.std), model.layers).data;
   return Float64Array.from(chain({ data: pixels, shape }, model.layers).data, (u) => u * 2 ** -model.logit_bits);
 }
 
-// Base64 to bytes, and to numbers that lie low byte first whatever this machine's order.
+// Base64 to bytes, and to numbers whose lowest byte is first, on every machine.
 function bytesOf(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
@@ -212,7 +212,7 @@ function read(text, width, kind, get) {
   return kind.from({ length: bytes.length / width }, (_, i) => get(view, width * i));
 }
 
-// Turns each layer's arrays from base64 into numbers, beside its arguments; a block's layers too.
+// Decodes each layer's arrays from base64 into numbers, also in the layers of a block.
 function unpacked(layers) {
   return layers.map(({ arrays = {}, ...layer }) => ({
     ...layer,

@@ -2,10 +2,10 @@
 //
 // A grey plane is {data: Uint8Array, width, height}. `minikd/data/ink.py` does the same with ink for `minikd predict`.
 
-const TRACE = 24; // ink up to this grey does not widen the part that is cut out
-const DUST = 0.02; // what is smaller than this part of the largest stroke is dust
+const TRACE = 24; // cropping ignores ink up to this grey
+const DUST = 0.02; // a part smaller than this fraction of the largest one is dust
 
-// Stretches a plane as Pillow's BILINEAR does, and `minikd predict` with it: a triangle as wide as the pixels it melts.
+// Stretches a plane like Pillow's BILINEAR, which `minikd predict` uses. The weights form a triangle.
 function stretched(plane, width, height) {
   const across = stretchedRows(plane, width);
   return turned(stretchedRows(turned(across), height));
@@ -38,8 +38,8 @@ function turned({ data, width, height }) {
 }
 
 // Cuts the ink out, scales its longer side to `box` pixels, and moves it by whole pixels until its centre of mass lies
-// in the middle of a square of `size` pixels: what MNIST's authors did with their digits (20 and 28). Returns the plane
-// and the ink's frame in it; null where there is no ink.
+// in the middle of a square of `size` pixels, as MNIST's authors did with their digits (20 and 28). Returns the plane
+// and the ink's frame in it, or null if there is no ink.
 function centred(ink, size, box) {
   const cut = cropped(ink);
   if (!cut) return null;
@@ -59,7 +59,7 @@ function within(value, most) {
   return Math.min(Math.max(value, 0), most);
 }
 
-// The part that holds all ink; a pixel next to nothing counts as none.
+// The smallest part that contains all ink. Very faint pixels do not count.
 function cropped({ data, width, height }) {
   let left = width;
   let right = -1;
@@ -78,7 +78,7 @@ function cropped({ data, width, height }) {
   return { data: out, width: w, height: h };
 }
 
-// The mean position of the ink, weighted by how dark it is, in pixels from the upper left one.
+// The mean position of the ink, weighted by its darkness, in pixels from the upper left one.
 function centreOfMass({ data, width }) {
   let mass = 0;
   let x = 0;
@@ -87,8 +87,8 @@ function centreOfMass({ data, width }) {
   return [x / mass, y / mass];
 }
 
-// Ink on paper to ink on black: the ground, which is most of a picture, becomes 0 and the greys farthest from it 255.
-// What is nearer to the ground than a third of the way is shade on the paper.
+// Ink on paper to ink on black. The background, which is most of a picture, becomes 0, and the greys farthest from it
+// become 255. Greys within a third of that distance from the background are shade on the paper.
 function inkOf({ data, width, height }) {
   const ground = groundOf({ data });
   const below = ground - data.reduce((a, b) => Math.min(a, b));
@@ -100,7 +100,7 @@ function inkOf({ data, width, height }) {
   return strokesOf({ data: ink, width, height });
 }
 
-// Leaves out dust, and what reaches into a corner, as a frame or a table's edge does, where anything else is there.
+// Removes dust. Removes parts that reach a corner, such as a frame or a table's edge, if other parts are left.
 function strokesOf({ data, width, height }) {
   const { parts, sizes } = partsOf({ data, width, height });
   const inner = [...sizes];
@@ -111,8 +111,8 @@ function strokesOf({ data, width, height }) {
   return { data: data.map((v, i) => (parts[i] && kept[parts[i]] < least ? 0 : v)), width, height };
 }
 
-// The number of the part that each dot of ink belongs to, 0 for none, and how many dots each part has. Dots that touch
-// by a corner belong together.
+// Returns the number of the part to which each dot of ink belongs, 0 for none, and the number of dots in each part.
+// Dots that touch at a corner belong to the same part.
 function partsOf({ data, width, height }) {
   const parts = new Int32Array(data.length);
   const sizes = [0];
@@ -135,7 +135,7 @@ function partsOf({ data, width, height }) {
   return { parts, sizes };
 }
 
-// The grey that half of a picture reaches.
+// The median grey of a picture.
 function groundOf({ data }) {
   return Uint8Array.from(data).sort()[data.length >> 1];
 }

@@ -1,5 +1,5 @@
-// The page against Python: its answers to the test images beside those that minikd computed when it wrote the page, and
-// a digit drawn by made-up pointer events. Runs where the address ends in #selftest.
+// Compares the page's answers to the test images with those that minikd computed when it wrote the page. Also draws a
+// digit with simulated pointer events. Runs if the address ends in #selftest.
 
 const MOST_TESTS = 200;
 
@@ -13,7 +13,7 @@ function selfTest() {
   return found;
 }
 
-// On how many images the classes are equal, and the largest difference between logits, of large ones as a share.
+// The number of images with equal classes, and the largest difference of a logit (relative for large logits).
 function compared(model, m, count) {
   let classes = 0;
   let difference = 0;
@@ -29,7 +29,7 @@ function apart(value, wanted) {
   return Math.abs(value - wanted) / Math.max(1, Math.abs(wanted));
 }
 
-// Draws a one in a corner, and looks at what the networks see.
+// Draws a one in a corner, and checks what the networks see.
 function drawingTest() {
   const canvas = paper.canvas;
   const box = canvas.getBoundingClientRect();
@@ -67,7 +67,7 @@ function verdict({ passed, images, models: each, errors }) {
   const furthest = Math.max(...Object.values(each).map(({ difference }) => difference));
   const logits = furthest ? `no logit differs by more than ${furthest.toFixed(6)}` : "every number is the same";
   if (passed) return `The same classes as in Python on ${images} test images; ${logits}.`;
-  return `This page does not answer as Python does. ${errors.join(" ")}`;
+  return `This page's answers differ from Python's. ${errors.join(" ")}`;
 }
 
 window.addEventListener("hashchange", showSelfTest);

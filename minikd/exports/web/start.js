@@ -1,4 +1,4 @@
-// Puts everything in its place and listens.
+// Sets the page up and listens to its controls.
 
 function start() {
   Object.assign(paper.canvas, { width: W * CELL, height: H * CELL });

@@ -1,4 +1,4 @@
-// What the page holds: its payload, its networks, and what is shown at the moment.
+// The page's state: its payload, its networks, and what it shows.
 
 const problems = []; // what went wrong in the page, for the self-test
 window.addEventListener("error", (event) => problems.push(event.message));
@@ -13,7 +13,7 @@ function byId(id) {
   return document.getElementById(id);
 }
 
-// Makes an element: its tag, its attributes, what lies in it. Texts are set as text, never as markup.
+// Makes an element from a tag, attributes and contents. Texts are inserted as text, never as markup.
 function element(tag, attributes = {}, ...inside) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);

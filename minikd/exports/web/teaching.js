@@ -8,7 +8,7 @@ function showTeaching() {
   byId("alpha-value").textContent = alpha.toFixed(2);
   const student = models.find((model) => model.key === byId("student").value);
   const soft = `% at T\u00a0=\u00a0${T}`;
-  const heads = [headOf("Teacher", soft), headOf(student.name, soft), headOf("Gradient", "at the logits")];
+  const heads = [headOf("Teacher", soft), headOf(student.name, soft), headOf("Gradient", "of each logit")];
   if (shown.blank) return showNoTeaching(heads);
   const [z, v] = [shown.answers.get(student.key), shown.answers.get("teacher")];
   const found = distillationLoss(z, v, Number(byId("label").value), T, alpha);
@@ -19,7 +19,7 @@ function showTeaching() {
   byId("targets").replaceChildren(
     table("Soft targets in per cent, and the gradient", "", heads, classesShown([p, q]).map(row)),
   );
-  byId("scale").textContent = `A full half of the column is ${widest.toPrecision(2)}.`;
+  byId("scale").textContent = `A bar over half of the column means ${widest.toPrecision(2)}.`;
   showLoss(found, alpha);
 }
 
@@ -39,7 +39,7 @@ function headOf(name, note) {
   );
 }
 
-// A bar from the middle: to the left where the gradient is negative.
+// A bar from the middle: to the left if the gradient is negative.
 function leaning(value, widest) {
   const fill = element("i", { class: "strong" });
   const share = (50 * Math.abs(value ?? 0)) / widest;
@@ -61,7 +61,7 @@ function showLoss({ kl, ce, loss }, alpha) {
   );
 }
 
-// The label of a test image; of a drawing the teacher's answer stands in.
+// The label of a test image. A drawing has no label, so the teacher's answer is used.
 function takeLabel() {
   if (byId("label") && !shown.blank) byId("label").value = shown.label ?? largest(shown.answers.get("teacher"));
 }

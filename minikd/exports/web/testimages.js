@@ -1,4 +1,4 @@
-// Stepping through the test images in the page.
+// Shows the test images of the page, one after another.
 
 const tests = testImages();
 const KINDS = [
@@ -13,7 +13,7 @@ let kinds = [];
 let chosen = [];
 let place = 0;
 
-// Fills the list of kinds, leaving out those of which there is no image.
+// Fills the list with the kinds that have an image.
 function listTests() {
   const asked = tests.map((test) => ({ ...test, answers: test.logits.map(largest) }));
   kinds = KINDS.map(([words, fits]) => [words, asked.filter(fits)]).filter(([, found]) => found.length);
@@ -30,7 +30,7 @@ function chooseTests() {
 function showTest() {
   const test = chosen[place];
   const number = test.number.toLocaleString("en");
-  const draw = page.draw ? " Draw over it to begin your own." : "";
+  const draw = page.draw ? " Draw to replace it with your own." : "";
   const words = `Test image ${number}, as it is.${draw}`;
   putOnPaper(test.pixels);
   see(test.pixels, { label: test.label, words });

@@ -49,7 +49,7 @@ def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     """
     xs, xt = feature_rows(fs, ft, least=2)
     xp, M = module_of(xs), len(xs) * (len(xs) - 1)
-    others = (1.0 - xp.eye(len(xs), dtype=xs.dtype)) * (1.0 / M)  # a mean over the pairs is a sum with these
+    others = (1.0 - xp.eye(len(xs), dtype=xs.dtype)) * (1.0 / M)  # weights of the pairs: a sum with them is a mean
     d, dt = distances(xs), distances(xt)
     mean = (d * others).sum()
     per_mean = 1.0 / _or_one(mean)
@@ -59,7 +59,7 @@ def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     g = slope * others
     dd = (g - (g * psi).sum() * others) * per_mean
     dxs = xp.empty_like(xs)
-    for at in slices(len(xs), xs.size):  # i, with r samples in a slice
+    for at in slices(len(xs), xs.size):  # index i, r samples in a slice
         e, _ = unit_rows(xs[at, None] - xs)
         dxs[at] = 2.0 * product(dd[at, None], e)[:, 0]  # (r, 1, D) = (r, 1, N) @ (r, N, D)
     return loss, dxs.reshape(fs.shape)
@@ -75,7 +75,7 @@ def rkd_angle(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     xp, N = module_of(xs), len(xs)
     others = (1.0 - xp.eye(N, dtype=xs.dtype)) * (1.0 / (N * (N - 1) * (N - 2)))
     loss, dxs = xp.zeros((), xs.dtype), xp.zeros_like(xs)
-    for at in slices(N, N * max(N, xs.shape[1], xt.shape[1])):  # j, with r samples in a slice
+    for at in slices(N, N * max(N, xs.shape[1], xt.shape[1])):  # index j, r samples in a slice
         e, length = unit_rows(xs - xs[at, None])
         t, _ = unit_rows(xt - xt[at, None])
         psi = product(e, e.swapaxes(1, 2))  # (r, N, N) = (r, N, D) @ (r, D, N)

@@ -34,7 +34,7 @@ class Tinynn:
                 case Linear():
                     made = Dense(layer.out_features)
                     w = layer.params["weight"]
-                    if len(flattened) == 3:  # the first after images, whose channels are last
+                    if len(flattened) == 3:  # the first dense layer after channels-last images
                         w = w.reshape(len(w), *flattened).transpose(0, 2, 3, 1).reshape(len(w), -1)
                     flattened = layer.output_shape((layer.in_features,))
                     give(made, w.T, layer.params["bias"])
