@@ -17,7 +17,7 @@ import numpy as np
 from minikd.backends import to_host
 from minikd.data.dataset import Dataset
 from minikd.data.ink import ink_box, is_ink
-from minikd.data.shown import alike
+from minikd.data.shown import normalized_name
 from minikd.errors import CheckpointError, MinikdError
 from minikd.memory import in_words, require
 from minikd.nn import Sequential
@@ -97,7 +97,7 @@ def check_different(class_names: tuple[str, ...]) -> None:
         raise CheckpointError("there are no class names, but a model needs one for each of its outputs")
     seen: dict[str, int] = {}
     for number, name in enumerate(class_names):
-        first = seen.setdefault(alike(name), number)
+        first = seen.setdefault(normalized_name(name), number)
         if first != number:
             raise CheckpointError(f"the classes {first} and {number} are both named {excerpt(repr(name))}")
 

@@ -120,7 +120,7 @@ def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
     batches = arguments.batch_size or [128]
     for batch in batches:
         check_least("--batch-size", batch, 1, 60_000)
-    way = run.Way(batches, arguments.tf32, arguments.quick, not arguments.no_compile)
+    way = run.CardSettings(batches, arguments.tf32, arguments.quick, not arguments.no_compile)
     report = run.run(works, way, each)
     return hand_out(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
 

@@ -29,14 +29,14 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the loss, and the networks if they are given. Return 1 if something is wrong."""
-    from minikd.evidence.check_loss.judge import Verdict, Wish, judge_loss
+    from minikd.evidence.check_loss.judge import IntendedLoss, Verdict, judge_loss
     from minikd.evidence.check_loss.report import text
     from minikd.evidence.check_loss.subject import subject_of
 
     subject = subject_of(arguments.loss)
     if subject.uses_torch or arguments.student or arguments.teacher:
         require_torch(arguments.loss)
-    verdict = judge_loss(subject, Wish(arguments.kind == "reverse_kl", arguments.alpha_is == "labels"))
+    verdict = judge_loss(subject, IntendedLoss(arguments.kind == "reverse_kl", arguments.alpha_is == "labels"))
     rows = list(verdict.rows)
     if arguments.student or arguments.teacher:
         from minikd.evidence.check_loss.networks import network_of, student_rows, teacher_rows

@@ -14,7 +14,7 @@ from minikd.distillation.folder import quoted
 from minikd.distillation.results import read_results
 from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS, NONE, check_kind
-from minikd.exports.listing import KINDS, compile_line, listing, sizes, told
+from minikd.exports.listing import KINDS, compile_line, export_report, listing, sizes
 from minikd.exports.subjects import FILES, Subjects, subjects
 from minikd.exports.write import SUFFIXES, Order, check_target, write
 from minikd.nn import Sequential
@@ -115,7 +115,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     if arguments.json:
         print(json_text({"ok": exported.right, **asdict(exported), "files": list(map(str, exported.files))}))
         return 0 if exported.right else 1
-    print("\n".join(map(paragraph, told(order, exported))))
+    print("\n".join(map(paragraph, export_report(order, exported))))
     compiling = {compile_line(path): "compile it with its example"} if arguments.to == "c" else {}
     print_next(
         compiling

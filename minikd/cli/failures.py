@@ -4,7 +4,7 @@ import os
 import tempfile
 import traceback
 
-from minikd.console.layout import tell
+from minikd.console.layout import print_message
 from minikd.console.terminal import Terminal, one_line, say
 
 REFUSED, BUG, STOPPED = 2, 70, 130
@@ -16,7 +16,7 @@ TRACEBACK = "MINIKD_TRACEBACK"
 
 def refused(why: str) -> int:
     """Print why a command cannot do its work, and return the status."""
-    tell("error", why)
+    print_message("error", why)
     return REFUSED
 
 
@@ -52,7 +52,7 @@ def bug() -> int:
     if os.environ.get(TRACEBACK) == "1":
         say(text)
     what = one_line(text.strip().splitlines()[-1])
-    tell("error", f"this is a bug in minikd: {what}; {kept(text)}")
+    print_message("error", f"this is a bug in minikd: {what}; {kept(text)}")
     return BUG
 
 

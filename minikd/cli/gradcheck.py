@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, lesson, print_next, python_as_typed
 from minikd.cli.shared_flags import add_json, check_least
-from minikd.console.layout import broken
+from minikd.console.layout import wrapped_lines
 from minikd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json_text({"ok": ok, "reports": [{"ok": report.ok, **asdict(report)} for report in reports]}))
         return 0 if ok else 1
-    print(broken(gradcheck.explain(reports[0])) if alone else gradcheck.table(reports))
+    print(wrapped_lines(gradcheck.explain(reports[0])) if alone else gradcheck.table(reports))
     print_next(
         lesson(python_as_typed(), "04", "when to believe a gradient check")
         | ({} if alone else {f"{as_typed()} gradcheck FILE.py:NAME": "the same for your own layer"})

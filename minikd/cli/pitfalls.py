@@ -50,10 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         paid, alone = costs(chosen, load_dataset("mnist"), seeds, terminal.say, recipe)
 
     def text() -> str:
-        how = (report.words(report.recipe_text(recipe, seeds, alone)),) if alone else ()
+        how = (report.wrapped_text(report.recipe_text(recipe, seeds, alone)),) if alone else ()
         if arguments.names:
             return "\n\n\n".join([*(report.paragraphs(one, paid.get(one.pitfall.name)) for one in found), *how])
-        return "\n\n".join([report.table(found, paid), report.words(report.LEGEND), *how])
+        return "\n\n".join([report.table(found, paid), report.wrapped_text(report.LEGEND), *how])
 
     trained = {"recipe": asdict(recipe), "alone": list(alone)} if alone else {}
     hand_out({"pitfalls": report.numbers(found, paid), **trained}, arguments, text, NEXT)

@@ -124,7 +124,7 @@ def say_stopped() -> None:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
+def children_ignore_ctrl_c() -> Iterator[None]:
     """Let processes that are started in here ignore Ctrl-C, which a terminal sends to them, too.
 
     They end with this process. One that receives Ctrl-C during its imports would print a traceback. Windows has no

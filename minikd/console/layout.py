@@ -22,10 +22,10 @@ NAME = 16
 
 def columns(stream: object = None) -> int:
     """Return the columns to print on: those of the stream's terminal (default: standard output), from 60 to 100."""
-    return min(max(told(sys.stdout if stream is None else stream), NARROW), WIDE)
+    return min(max(stream_width(sys.stdout if stream is None else stream), NARROW), WIDE)
 
 
-def told(stream: object) -> int:
+def stream_width(stream: object) -> int:
     """Return the columns that the variable COLUMNS names, or the stream's terminal has; 80 if neither is known."""
     with suppress(ValueError):
         if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
@@ -50,7 +50,7 @@ def paragraph(text: str, indent: int = 0, hanging: int | None = None, width: int
     )
 
 
-def broken(text: str) -> str:
+def wrapped_lines(text: str) -> str:
     """Return a text of several lines. Lines that are too long are broken and indented by four more columns."""
     return "\n".join(
         line if len(line) <= columns() else paragraph(line.strip(), indent, indent + 4)
@@ -65,7 +65,7 @@ def styled(text: str, style: str, stream: object = None) -> str:
     return "\n".join(f"{CODES[style]}{line}{CODES['plain']}" for line in text.split("\n")) if out.colours else text
 
 
-def tell(kind: str, text: str) -> None:
+def print_message(kind: str, text: str) -> None:
     """Say an error, a warning or a note on standard error: one line, which a terminal breaks between words."""
     out, line = standard_error(), f"minikd: {kind}: {one_line(text)}"
     if out.isatty():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from minikd.console.layout import tell
+from minikd.console.layout import print_message
 from minikd.console.terminal import one_line
 
 
@@ -41,7 +41,7 @@ def printed() -> Iterator[None]:
             kind, text = ("note", str(message)) if ours else ("warning", f"{message} ({category.__name__})")
             if text not in seen:
                 seen.add(text)
-                tell(kind, text)
+                print_message(kind, text)
 
         warnings.simplefilter("always", Notice)
         warnings.showwarning = show

@@ -50,10 +50,10 @@ def visible(text: str) -> str:
 
 def numbered(text: str, which: re.Pattern[str]) -> str:
     """Return a text with these characters by their numbers."""
-    return which.sub(lambda found: by_number(found[0]), text)
+    return which.sub(lambda found: escaped_character(found[0]), text)
 
 
-def by_number(letter: str) -> str:
+def escaped_character(letter: str) -> str:
     """Return a character as \\n, \\x1b or \\u2028; a byte of a name that is not UTF-8 as that byte, \\xe9."""
     if "\udc80" <= letter <= "\udcff":  # Python's code for such a byte
         return f"\\x{ord(letter) - 0xDC00:02x}"
@@ -70,7 +70,7 @@ def in_ascii(letter: str) -> str:
     if parts != letter:  # a letter and its mark
         return "".join(one if one.isascii() else in_ascii(one) for one in parts)
     script, *_, name = unicodedata.name(letter, "? ?").split(" ")
-    return by_number(letter) if script != "GREEK" else name.capitalize() if letter.isupper() else name.lower()
+    return escaped_character(letter) if script != "GREEK" else name.capitalize() if letter.isupper() else name.lower()
 
 
 def encodable(text: str, encoding: str) -> str:
@@ -78,13 +78,13 @@ def encodable(text: str, encoding: str) -> str:
     return text.encode(encoding, "minikd").decode(encoding)
 
 
-def lacked(error: UnicodeError) -> tuple[str, int]:
+def replace_unencodable(error: UnicodeError) -> tuple[str, int]:
     """Answer a codec that lacks some characters: these in ASCII, and where to go on."""
     assert isinstance(error, UnicodeEncodeError)
     return "".join(map(in_ascii, error.object[error.start : error.end])), error.end
 
 
-codecs.register_error("minikd", lacked)
+codecs.register_error("minikd", replace_unencodable)
 
 
 class Terminal:

@@ -55,7 +55,7 @@ def without_metadata(data: bytes) -> bytes:
     if data.startswith(PNG):
         return PNG + b"".join(data[start:end] for kind, start, end in png_chunks(data) if kind in PIXELS)
     if data.startswith(JPEG):
-        return JPEG + b"".join(data[start:end] for kind, start, end in jpeg_segments(data) if needed(kind))
+        return JPEG + b"".join(data[start:end] for kind, start, end in jpeg_segments(data) if is_needed_segment(kind))
     if data[:4] in TIFF:
         return tiff_without_metadata(data, TIFF[data[:4]])
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -63,7 +63,7 @@ def without_metadata(data: bytes) -> bytes:
     return data
 
 
-def needed(marker: int) -> bool:
+def is_needed_segment(marker: int) -> bool:
     """Say whether the pixels of a JPEG need a segment."""
     return marker == APP14 or not (APP0 <= marker <= APP15 or marker == COMMENT)
 

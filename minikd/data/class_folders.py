@@ -10,7 +10,7 @@ from minikd.data.assembly import assemble
 from minikd.data.dataset import Dataset
 from minikd.data.layout import LAYOUTS_HELP, layout_of
 from minikd.data.picture_set import read_pictures
-from minikd.data.shown import composed, is_text, shown, some
+from minikd.data.shown import composed, first_names, is_text, shown
 from minikd.data.trees import SUFFIXES, Tree
 from minikd.errors import DataError
 
@@ -82,7 +82,7 @@ def check_known(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path, 
     unknown = sorted(set(test) - set(names))
     if unknown:
         raise DataError(
-            f"{shown(folder)} has the class {unknown[0]!r}, which {shown(train)} has not ({some(list(names))}); "
+            f"{shown(folder)} has the class {unknown[0]!r}, which {shown(train)} has not ({first_names(list(names))}); "
             "add training images of this class, or move the folder away"
         )
 
@@ -118,4 +118,4 @@ def by_suffix(files: list[Path]) -> str:
         suffix = shown(path.suffix.lower()) or "nameless"
         counts[suffix] = counts.get(suffix, 0) + 1
     listed = [f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda one: -one[1])]
-    return some(listed) + " files" if listed else ""
+    return first_names(listed) + " files" if listed else ""

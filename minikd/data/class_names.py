@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from minikd.data.shown import alike, is_text, some
+from minikd.data.shown import first_names, is_text, normalized_name
 from minikd.errors import DataError
 from minikd.storage.reading import excerpt
 
@@ -32,12 +32,12 @@ def check_names(names: Sequence[object], where: str) -> None:
     """Refuse class names that are not text, are empty, or look alike."""
     numbers: dict[str, int] = {}
     for number, name in enumerate(names):
-        if not isinstance(name, str) or not alike(name) or len(name) > LONGEST or not is_text(name):
+        if not isinstance(name, str) or not normalized_name(name) or len(name) > LONGEST or not is_text(name):
             raise DataError(
                 f"{where}: class {number} is called {excerpt(ascii(name))}, but a name must be text of 1 to {LONGEST} "
                 "characters, without control characters; give it another name"
             )
-        first = numbers.setdefault(alike(name), number)
+        first = numbers.setdefault(normalized_name(name), number)
         if first != number:
             raise DataError(
                 f"{where}: classes {first} and {number} are both called {name!r}; give each class its own name, or "
@@ -76,6 +76,6 @@ def check_count(names: Sequence[str], labels: npt.NDArray[np.generic], where: st
     highest = int(labels.astype(np.int64).max())
     if highest >= len(names):
         raise DataError(
-            f"{where}: class_names has {len(names)} names ({some(list(names), 5)}), but labels go up to {highest}; "
-            "give one name for each class, in the order of the labels"
+            f"{where}: class_names has {len(names)} names ({first_names(list(names), 5)}), but labels go up to "
+            f"{highest}; give one name for each class, in the order of the labels"
         )

@@ -27,7 +27,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }
 
 
-def put_right(
+def corrected_set(
     name: str, train: Part, test: Part | None, where: str
 ) -> tuple[Part, Part | None, tuple[str, ...] | None]:
     """Return the parts of the set `name` with upright images and labels from 0, and its class names.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from minikd.data.assembly import Part, assemble
 from minikd.data.dataset import Dataset
-from minikd.data.emnist import put_right
+from minikd.data.emnist import corrected_set
 from minikd.data.idx import read_idx
 from minikd.data.idx_names import NAMES_HELP, parse
-from minikd.data.shown import shown, some
+from minikd.data.shown import first_names, shown
 from minikd.data.trees import check_inside, entries, is_folder, is_systems_own
 from minikd.errors import DataError
 
@@ -52,9 +52,9 @@ def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
             continue
         check_inside(path, root)
         if is_folder(entry):
-            ranked += [(False, plain(inner), inner) for inner in alike(path)]
+            ranked += [(False, is_not_gzipped(inner), inner) for inner in files_named_like(path)]
         elif entry.is_file():
-            ranked.append((True, plain(path), path))
+            ranked.append((True, is_not_gzipped(path), path))
     found: dict[str, Files] = {}
     for _, _, path in sorted(ranked):  # the better file comes later and replaces the other
         said = parse(path.name)
@@ -63,14 +63,14 @@ def idx_sets(folder: Path, root: Path) -> dict[str, Files]:
     return found
 
 
-def alike(folder: Path) -> Iterator[Path]:
+def files_named_like(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder whose names mean the same as the folder's name."""
     for entry in entries(folder):
         if entry.is_file(follow_symlinks=False) and parse(entry.name) == parse(folder.name):
             yield folder / entry.name
 
 
-def plain(path: Path) -> bool:
+def is_not_gzipped(path: Path) -> bool:
     """Say whether a file's name is the name of a file that is not gzipped."""
     return path.suffix.lower() != ".gz"
 
@@ -90,11 +90,11 @@ def only_set(found: dict[Path, dict[str, Files]], root: Path) -> tuple[Path, str
     """Return the folder and the name of the only set. Raises `DataError` if there are several."""
     if len(found) > 1:
         places = [shown(place) for place in found]
-        raise DataError(f"{shown(root)} holds {len(found)} data sets; give one of {some(places)}")
+        raise DataError(f"{shown(root)} holds {len(found)} data sets; give one of {first_names(places)}")
     folder, sets = next(iter(found.items()))
     if len(sets) > 1:
         places = [shown(folder / name) if name else "the files without a name before train and test" for name in sets]
-        raise DataError(f"{shown(folder)} holds {len(sets)} data sets; give one of {some(places)}")
+        raise DataError(f"{shown(folder)} holds {len(sets)} data sets; give one of {first_names(places)}")
     return folder, next(iter(sets))
 
 
@@ -118,5 +118,5 @@ def read_idx_folder(folder: Path, name: str, class_names: tuple[str, ...] | None
     train: Part = read["train", "images"], read["train", "labels"]
     test: Part | None = (read["test", "images"], read["test", "labels"]) if ("test", "images") in read else None
     if chosen:
-        train, test, class_names = put_right(chosen, train, test, shown(folder))
+        train, test, class_names = corrected_set(chosen, train, test, shown(folder))
     return assemble(chosen or name, train, test, class_names)

@@ -136,18 +136,18 @@ def characters_in(ink: Plane) -> int:
     if frame is None:
         return 0
     cut = ink[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] > TRACE
-    beside = [cut[:, part] for part in parted(cut.any(0), APART * frame.height)]
-    below = [cut[part] for part in parted(cut.any(1), APART * frame.height)]
-    return max(high_ones(beside), high_ones(below))
+    beside = [cut[:, part] for part in split_at_gaps(cut.any(0), APART * frame.height)]
+    below = [cut[part] for part in split_at_gaps(cut.any(1), APART * frame.height)]
+    return max(count_high_parts(beside), count_high_parts(below))
 
 
-def parted(inked: npt.ArrayLike, gap: float) -> list[Ints]:
+def split_at_gaps(inked: npt.ArrayLike, gap: float) -> list[Ints]:
     """Return the numbers of the lines with ink, in parts that are separated by at least `gap` lines without ink."""
     lines = np.flatnonzero(np.asarray(inked))
     return np.split(lines, np.flatnonzero(np.diff(lines) - 1 >= max(1, gap)) + 1)
 
 
-def high_ones(parts: list[npt.NDArray[np.bool_]]) -> int:
+def count_high_parts(parts: list[npt.NDArray[np.bool_]]) -> int:
     """Return how many parts are high enough, compared with the highest, to be characters."""
     heights = [int(np.ptp(np.flatnonzero(part.any(1)))) + 1 for part in parts]
     return sum(height >= WHOLE * max(heights) for height in heights)
@@ -176,7 +176,7 @@ def centred(ink: Plane, size: int, box: int) -> Centred | None:
     small = np.asarray(Image.fromarray(cut).resize((width, height), Image.Resampling.BILINEAR))
     x, y = centre_of_mass(small)
     placed = Frame(
-        within(rounded(size / 2 - x), size - width), within(rounded(size / 2 - y), size - height), width, height
+        clamp(rounded(size / 2 - x), size - width), clamp(rounded(size / 2 - y), size - height), width, height
     )
     plane = np.zeros((size, size), np.uint8)
     plane[placed.top : placed.top + height, placed.left : placed.left + width] = small
@@ -188,6 +188,6 @@ def rounded(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-def within(value: int, most: int) -> int:
+def clamp(value: int, most: int) -> int:
     """Return the value, limited to the range from 0 to `most`."""
     return min(max(value, 0), most)

@@ -3,7 +3,7 @@
 from typing import NamedTuple, NoReturn
 
 from minikd.console.notices import notice
-from minikd.data.shown import composed, shown, some
+from minikd.data.shown import composed, first_names, shown
 from minikd.data.split_names import FILLED, Role, parts_among, read_name
 from minikd.data.trees import Tree
 from minikd.errors import DataError
@@ -27,7 +27,7 @@ def layout_of(root: Tree) -> Layout:
     other folders, the names are classes. If a folder contains only one folder, that folder is entered. A notice says
     what was decided. Raises `DataError` if the layout is ambiguous.
     """
-    tree = entered(root)
+    tree = data_folder(root)
     tell_loose(tree)
     roles = parts_among(list(tree.folders))
     beside = [name for name in tree.filled() if name not in roles]
@@ -90,7 +90,7 @@ def is_part_again(name: str, outer: str) -> bool:
     return name == outer or bool(read and above and read[0] == above[0]) or bool(FILLED.fullmatch(name.lower()))
 
 
-def entered(tree: Tree) -> Tree:
+def data_folder(tree: Tree) -> Tree:
     """Return the folder that holds the data. If a folder holds a single folder with folders, enter that one."""
     inner = tree
     while len(inner.folders) == 1 and not inner.pictures:
@@ -182,4 +182,4 @@ def tell_loose(tree: Tree) -> None:
 def listed(names: "list[str] | dict[str, Role]") -> str:
     """Return names as text for a message."""
     first = [shown(name) for name in names]
-    return " and ".join(first) if len(first) == 2 else some(first, 5)
+    return " and ".join(first) if len(first) == 2 else first_names(first, 5)

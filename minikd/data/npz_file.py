@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 
 from minikd.data.bounded import Readable, fill
 from minikd.data.dataset import Raw
-from minikd.data.shown import shown, some
+from minikd.data.shown import first_names, shown
 from minikd.errors import DataError, MinikdError
 from minikd.memory import require
 from minikd.storage.reading import excerpt
@@ -111,7 +111,10 @@ class NpzArrays:
 
     def listed(self) -> str:
         """Return the names with shapes and dtypes, for a message."""
-        return some([f"{shown(name)} {self.header(name)}" for name in self.names[:10]] + self.names[10:]) or "nothing"
+        return (
+            first_names([f"{shown(name)} {self.header(name)}" for name in self.names[:10]] + self.names[10:])
+            or "nothing"
+        )
 
     def read(self, name: str) -> Raw:
         """Return an array. Raises `SizeError` if memory cannot hold it."""

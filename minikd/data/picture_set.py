@@ -11,7 +11,7 @@ from minikd.console.notices import notice
 from minikd.data.depth import FIX, Depth
 from minikd.data.pictures import channels_first, read_picture, stretched
 from minikd.data.room import require_room
-from minikd.data.shown import shown, some
+from minikd.data.shown import first_names, shown
 from minikd.data.unreadable import Unreadable
 from minikd.errors import DataError
 
@@ -82,7 +82,7 @@ class PictureSet:
                 f"(height x width); resize them all with --image-size {size}"
             )
 
-    def tell(self) -> None:
+    def report_problems(self) -> None:
         """Refuse the set if something is wrong with a picture; print which pictures lost metadata."""
         if len(self.bad) == 1:
             raise self.bad[0]
@@ -99,7 +99,7 @@ class PictureSet:
         if self.damaged:
             notice(
                 f"{self.name}: the metadata of {len(self.damaged):,} pictures are damaged; they are used as they are "
-                f"stored, not turned upright: {some(self.damaged, 3)}"
+                f"stored, not turned upright: {first_names(self.damaged, 3)}"
             )
 
     def images(self) -> npt.NDArray[np.uint8]:
@@ -122,7 +122,7 @@ def read_pictures(name: str, files: Sequence[Path], size: tuple[int, int] | None
         require_room(len(files), (1, *size), 1, name)
     for path in files:
         pictures.read(path)
-    pictures.tell()
+    pictures.report_problems()
     return pictures.images()
 
 

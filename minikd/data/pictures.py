@@ -63,11 +63,11 @@ def picture_in(path: Path, channels: int) -> "Image.Image":
     Raises `DataError` if the file is not a readable picture.
     """
     seen = read_picture(path)
-    tell(seen, path)
+    report_decoding(seen, path)
     return seen.picture.convert("L" if channels == 1 else "RGB")
 
 
-def tell(seen: DecodedPicture, path: Path) -> None:
+def report_decoding(seen: DecodedPicture, path: Path) -> None:
     """Print what was lost of one picture. Refuse one that would become black if its white is unclear."""
     if not seen.whole:
         notice(f"{shown(path)}: its metadata are damaged; it is used as it is stored, not turned upright")

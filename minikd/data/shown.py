@@ -23,12 +23,12 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def alike(name: str) -> str:
+def normalized_name(name: str) -> str:
     """Return a name without invisible characters and with single plain spaces."""
     return " ".join("".join(letter for letter in composed(name) if unicodedata.category(letter) != "Cf").split())
 
 
-def some(names: list[str], most: int = 10) -> str:
+def first_names(names: list[str], most: int = 10) -> str:
     """Return the first names, and how many more there are, as text."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -121,10 +121,10 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Dataset:
     tree = read_tree(folder)
     if tree.folders:
         return read_class_folders(tree, image_size)
-    raise DataError(f"{shown(folder)} {instead(tree)}")
+    raise DataError(f"{shown(folder)} {missing_data_text(tree)}")
 
 
-def instead(tree: Tree) -> str:
+def missing_data_text(tree: Tree) -> str:
     """Say what a folder without a data set holds, and what to do."""
     packed = [path for path in tree.others if path.suffix.lower() == ".npz"]
     if packed:

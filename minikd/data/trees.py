@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minikd.console.notices import notice
-from minikd.data.shown import shown, some
+from minikd.data.shown import first_names, shown
 from minikd.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jfif", ".jpe")
@@ -62,7 +62,7 @@ class Tree:
 
 
 @dataclass
-class Left:
+class LeftOut:
     """What was left out: names of hidden folders that hold pictures, and links to folders that were not followed."""
 
     hidden: set[str] = field(default_factory=set)
@@ -74,20 +74,20 @@ def read_tree(root: Path) -> Tree:
 
     Raises `DataError` for a link that leads out, a folder that cannot be read, and folders that never end.
     """
-    left = Left()
+    left = LeftOut()
     tree = read_below(root, root, left)
     if left.hidden:
-        names = some(sorted(shown(name) for name in left.hidden))
+        names = first_names(sorted(shown(name) for name in left.hidden))
         notice(f"{shown(root)}: left out the pictures in {names}, which are hidden or system folders")
     if left.loops:
         notice(
             f"{shown(root)}: left out links to folders that form a circle, or are behind other links: "
-            f"{some(left.loops)}"
+            f"{first_names(left.loops)}"
         )
     return tree
 
 
-def read_below(folder: Path, root: Path, left: Left, depth: int = 0, linked: bool = False) -> Tree:
+def read_below(folder: Path, root: Path, left: LeftOut, depth: int = 0, linked: bool = False) -> Tree:
     """Return the tree of one folder. If the folder was reached by a link, links in it to folders are not followed."""
     if depth > DEEPEST:
         raise DataError(
@@ -106,7 +106,7 @@ def read_below(folder: Path, root: Path, left: Left, depth: int = 0, linked: boo
             check_inside(path, root)
         if not is_folder(entry):
             (tree.pictures if path.suffix.lower() in SUFFIXES else tree.others).append(path)
-        elif link and (linked or leads_back(path)):
+        elif link and (linked or links_to_ancestor(path)):
             left.loops.append(shown(path.relative_to(root)))
         else:
             tree.folders[entry.name] = read_below(path, root, left, depth + 1, linked or link)
@@ -153,6 +153,6 @@ def check_inside(link: Path, root: Path) -> None:
         )
 
 
-def leads_back(link: Path) -> bool:
+def links_to_ancestor(link: Path) -> bool:
     """Say whether a link leads to a folder that contains the link."""
     return Path(os.path.realpath(link.parent)).is_relative_to(os.path.realpath(link))

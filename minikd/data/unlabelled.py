@@ -15,7 +15,7 @@ from minikd.data.npz_file import NpzArrays, opened_npz, read_npy
 from minikd.data.picture_set import read_pictures
 from minikd.data.pictures import resized
 from minikd.data.room import require_room, tell_large
-from minikd.data.shown import shown, some
+from minikd.data.shown import first_names, shown
 from minikd.data.sources import NAMES, load_dataset
 from minikd.data.split_names import parts_among
 from minikd.data.trees import Tree, read_tree
@@ -103,9 +103,9 @@ def read_folder(folder: Path, image_size: tuple[int, int] | None) -> Pixels:
     found = find_idx(folder)
     if found:
         return set_images(*only_set(found, folder))
-    pictures, apart = learnt_from(read_tree(folder))
+    pictures, apart = training_pictures(read_tree(folder))
     if apart:
-        left = some([shown(path.relative_to(folder)) for path in apart])
+        left = first_names([shown(path.relative_to(folder)) for path in apart])
         notice(f"{shown(folder)}: {left} left out of the images without labels")
     if not pictures:
         raise DataError(f"{shown(folder)} holds no pictures and no IDX files; give a folder that does")
@@ -121,7 +121,7 @@ def set_images(folder: Path, chosen: str) -> Pixels:
     return checked_images(channels_second(images_of(path), shown(path)), shown(path))
 
 
-def learnt_from(tree: Tree) -> tuple[list[Path], list[Path]]:
+def training_pictures(tree: Tree) -> tuple[list[Path], list[Path]]:
     """Return the pictures in a folder and below it, and the folders that are left out.
 
     Pictures are in the order of their paths. If there is a training part, at any depth, the other parts next to it are
@@ -132,7 +132,7 @@ def learnt_from(tree: Tree) -> tuple[list[Path], list[Path]]:
     pictures, apart = list(tree.pictures), [tree.folders[name].path for name in roles if name in other]
     for name, below in tree.folders.items():
         if name not in other:
-            inner, left = learnt_from(below)
+            inner, left = training_pictures(below)
             pictures += inner
             apart += left
     return sorted(pictures), apart

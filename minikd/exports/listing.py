@@ -98,7 +98,7 @@ def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[
     return {"float32": lambda: float_source(model, card), **{kind: whole(kind) for kind in LEVELS}}
 
 
-def told(order: Order, exported: Exported) -> list[str]:
+def export_report(order: Order, exported: Exported) -> list[str]:
     """Return what was written, and its results on the test images."""
     return [*(onnx(order, exported) if order.to == "onnx" else c(order, exported)), errors(order, exported)]
 

@@ -80,7 +80,7 @@ class Cells:
         print(f"\n{summary(checked(self.lessons, name, file))}")
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return what a reader is shown of an error: a traceback that begins in the cell, or minikd's own words alone."""
     if isinstance(error, MinikdError) and in_cell(error) is None:
         return str(error)

@@ -18,7 +18,7 @@ from types import CodeType, FunctionType
 import numpy as np
 import numpy.typing as npt
 
-from minikd.console.layout import broken
+from minikd.console.layout import wrapped_lines
 from minikd.evidence.gradcheck.learner_file import Passes, as_function
 from minikd.evidence.gradcheck.learner_function import as_loss, check_passes
 from minikd.evidence.gradcheck.report import GradientReport
@@ -203,7 +203,7 @@ class Work:
         self.to_do += verdict in ("to do", "waits")
         print(row(claim, verdict, shown))
         for text in why:
-            print(broken(textwrap.indent(text, "    ")))
+            print(wrapped_lines(textwrap.indent(text, "    ")))
 
 
 def called(name: str, names: Mapping[str, object]) -> Iterator[str]:

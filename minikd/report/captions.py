@@ -65,14 +65,14 @@ def _soft_targets(evidence: FigureData) -> str:
     chosen = interesting(logits, evidence.test_labels)
     guesses, true = np.argsort(logits[chosen])[::-1][:2], evidence.test_labels[chosen]
 
-    def said(temperature: float) -> str:
+    def answer_at(temperature: float) -> str:
         probabilities = softmax(logits[chosen : chosen + 1], temperature)[0]
         parts = (f"{probabilities[k]:.2f} for {style.short(evidence.class_names[k])}" for k in guesses)
         return f"at T = {temperature:g} it says {' and '.join(parts)}"
 
     right = "right" if guesses[0] == true else f"wrong: the class is {style.short(evidence.class_names[true])}"
     temperatures = dict.fromkeys((1.0, evidence.temperature))
-    return f"The teacher's answer to test image {chosen}: {', '.join(map(said, temperatures))}. It is {right}."
+    return f"The teacher's answer to test image {chosen}: {', '.join(map(answer_at, temperatures))}. It is {right}."
 
 
 def _confusion(evidence: FigureData) -> str:

@@ -48,18 +48,18 @@ def summary_table(results: Results) -> str:
 def models_table(models: Mapping[str, ModelResult]) -> str:
     """Return a column for each model under its name: first its quality, then its size and its speed."""
     found = [rows_of(model) for model in models.values()]
-    names = [name for name in found[0] if told(name, models)]
+    names = [name for name in found[0] if has_value(name, models)]
     return aligned((("", *models),), [(name, *(one[name] for one in found)) for name in names])
 
 
 def glossary(models: Mapping[str, ModelResult]) -> str:
     """Return the meaning of the table's rows, a line for each."""
     width = max(map(len, CELLS))
-    lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if told(name, models)]
+    lines = [f"{name:{width}}  {text}" for name, text in TERMS.items() if has_value(name, models)]
     return styled("\n".join(lines), "faint")
 
 
-def told(row: str, models: Mapping[str, ModelResult]) -> bool:
+def has_value(row: str, models: Mapping[str, ModelResult]) -> bool:
     """True for a row that some model has.
 
     Without a student there is no agreement, and earlier results have no interval.

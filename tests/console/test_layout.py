@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from minikd.console.layout import aligned, broken, columns, paragraph, styled, tell
+from minikd.console.layout import aligned, columns, paragraph, print_message, styled, wrapped_lines
 from minikd.console.terminal import CODES, Terminal
 
 
@@ -68,7 +68,7 @@ def test_a_column_wider_than_the_terminal_takes_several_lines(monkeypatch):
 def test_a_paragraph_keeps_words_whole():
     long = "/a/path/that/is/longer/than/any/terminal/" * 3
     assert long in paragraph(f"see {long} there", 4).splitlines()[1]
-    assert broken(f"short\n    {'word ' * 30}").splitlines()[2].startswith("        word")
+    assert wrapped_lines(f"short\n    {'word ' * 30}").splitlines()[2].startswith("        word")
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
@@ -94,11 +94,11 @@ def test_a_terminal_is_given_our_colours_and_no_other_control_character(monkeypa
 def test_an_error_is_one_line_for_a_program_and_several_on_a_terminal(monkeypatch):
     screen = shown_on(monkeypatch)
     monkeypatch.setenv("COLUMNS", "60")
-    tell("error", "word " * 40)
+    print_message("error", "word " * 40)
     assert max(len(line) for line in screen.getvalue().splitlines()[1:]) <= 60
     assert screen.getvalue().startswith(f"{CODES['red']}minikd: error:{CODES['plain']} word")
     monkeypatch.setattr(sys, "stderr", pipe := io.StringIO())
-    tell("error", "word " * 40)
+    print_message("error", "word " * 40)
     assert pipe.getvalue().count("\n") == 1
 
 

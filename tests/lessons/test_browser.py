@@ -8,7 +8,7 @@ import pytest
 
 from minikd.errors import ConfigError, MinikdError
 from minikd.lessons import browser
-from minikd.lessons.browser import IMPORTED_LATE, Cells, LateImports, say_lines_at_once, told
+from minikd.lessons.browser import IMPORTED_LATE, Cells, LateImports, error_text, say_lines_at_once
 from minikd.lessons.lesson import QUICK, SavedFigure
 from tests.lessons.makers import write_lessons
 
@@ -55,14 +55,14 @@ def test_a_traceback_begins_in_the_cell_and_shows_its_lines(cells):
     cells.run("def f():\n    return 1 / 0", 1)
     with pytest.raises(ZeroDivisionError) as stopped:
         cells.run("x = 1\nf()", 2)
-    assert told(stopped.value).splitlines()[:5] == [
+    assert error_text(stopped.value).splitlines()[:5] == [
         "Traceback (most recent call last):",
         '  File "<cell 2>", line 2, in <module>',
         "    f()",
         '  File "<cell 1>", line 2, in f',
         "    return 1 / 0",
     ]
-    assert "browser.py" not in told(stopped.value)
+    assert "browser.py" not in error_text(stopped.value)
 
 
 def test_a_cell_that_ran_before_is_told_from_its_earlier_self(cells):
@@ -70,7 +70,7 @@ def test_a_cell_that_ran_before_is_told_from_its_earlier_self(cells):
     cells.run("g = f", 1)
     with pytest.raises(ZeroDivisionError) as stopped:
         cells.run("\ng()", 1)
-    assert told(stopped.value).splitlines()[1:5] == [
+    assert error_text(stopped.value).splitlines()[1:5] == [
         '  File "<cell 1, run 3>", line 2, in <module>',
         "    g()",
         '  File "<cell 1>", line 2, in f',
@@ -81,16 +81,16 @@ def test_a_cell_that_ran_before_is_told_from_its_earlier_self(cells):
 def test_an_error_of_syntax_names_the_line(cells):
     with pytest.raises(SyntaxError) as stopped:
         cells.run("x = 1\ny = (", 1)
-    assert '"<cell 1>", line 2' in told(stopped.value)
-    assert "browser.py" not in told(stopped.value)
+    assert '"<cell 1>", line 2' in error_text(stopped.value)
+    assert "browser.py" not in error_text(stopped.value)
 
 
 def test_an_error_of_minikds_is_told_in_its_words_and_with_the_cell_where_one_called(cells):
-    assert told(ConfigError("this and that")) == "this and that"
+    assert error_text(ConfigError("this and that")) == "this and that"
     with pytest.raises(MinikdError) as stopped:
         cells.run("from minikd.losses import softmax\nimport numpy as np\nsoftmax(np.zeros(3), 1.0)", 1)
-    assert told(stopped.value).startswith("Traceback")
-    assert "<cell 1>" in told(stopped.value)
+    assert error_text(stopped.value).startswith("Traceback")
+    assert "<cell 1>" in error_text(stopped.value)
 
 
 def test_a_check_says_what_the_command_says(cells, capsys):

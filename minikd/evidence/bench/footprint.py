@@ -8,10 +8,10 @@ import minikd
 
 def installed_bytes(*names: str) -> int:
     """Return the bytes on disk of these distributions and all their dependencies, each counted once."""
-    return sum(own_bytes(name) for name in needed(*names))
+    return sum(own_bytes(name) for name in with_dependencies(*names))
 
 
-def needed(*names: str) -> set[str]:
+def with_dependencies(*names: str) -> set[str]:
     """Return the names of these distributions and of all their dependencies on this machine."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name

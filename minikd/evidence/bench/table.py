@@ -121,7 +121,7 @@ def judged(value: float | None, target: float | None, at_most: bool = False) -> 
     return f"{value:.2f} ({'≤' if at_most else '≥'} {target:.3g}) {'ok' if reached else '– '}"
 
 
-def lacks(rows: Sequence[BenchRow]) -> str:
+def missing_text(rows: Sequence[BenchRow]) -> str:
     """Return why some engines cannot do some of the works."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -144,7 +144,7 @@ def machine_lines(here: BenchConditions, rows: Sequence[BenchRow]) -> str:
         lines["torch.compile"] = (
             f"its first calls took {min(first):.1f} to {max(first):.1f} s, which no time above holds"
         )
-    if lack := lacks(rows):
+    if lack := missing_text(rows):
         lines["lacking"] = lack
     if here["environment"]:
         lines["set"] = " ".join(f"{name}={value}" for name, value in here["environment"].items())

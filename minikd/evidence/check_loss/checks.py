@@ -10,7 +10,7 @@ import numpy as np
 
 from minikd.errors import ConfigError
 from minikd.evidence.check_loss.formulas import HARD, smoothing
-from minikd.evidence.check_loss.identify import Setting, gradient_of, numeric_gradient, points
+from minikd.evidence.check_loss.identify import PointSizes, gradient_of, numeric_gradient, points
 from minikd.evidence.check_loss.subject import CallError, ExaminedLoss, LossInputs
 from minikd.evidence.differences import relative_distance
 
@@ -18,7 +18,7 @@ SILENT = 1e-9
 """A gradient with respect to a sample's logits counts as 0 below this."""
 
 
-def runnable(subject: ExaminedLoss) -> tuple[ExaminedLoss, Setting]:
+def runnable(subject: ExaminedLoss) -> tuple[ExaminedLoss, PointSizes]:
     """Return the loss and a setting at which it runs: with 5 or 10 classes, with class numbers or one-hot labels.
 
     Raises the first CallError if it runs at none.
@@ -26,7 +26,7 @@ def runnable(subject: ExaminedLoss) -> tuple[ExaminedLoss, Setting]:
     first = None
     for one_hot in (False, True) if subject.has("labels") else (False,):
         for classes in (5, 10):
-            tried, setting = replace(subject, one_hot=one_hot), Setting(classes=classes)
+            tried, setting = replace(subject, one_hot=one_hot), PointSizes(classes=classes)
             try:
                 tried(points(setting)[0])
                 return tried, setting
@@ -36,7 +36,7 @@ def runnable(subject: ExaminedLoss) -> tuple[ExaminedLoss, Setting]:
     raise first
 
 
-def with_precision(subject: ExaminedLoss, setting: Setting) -> ExaminedLoss:
+def with_precision(subject: ExaminedLoss, setting: PointSizes) -> ExaminedLoss:
     """Return the loss with the step and tolerance that fit its precision. In float32, small steps change nothing.
 
     Raises ConfigError for a loss in float16 without autograd: no step fits it.
@@ -60,26 +60,26 @@ def with_precision(subject: ExaminedLoss, setting: Setting) -> ExaminedLoss:
     return replace(subject, tolerance=0.05)
 
 
-def same_twice(subject: ExaminedLoss, setting: Setting) -> str:
+def same_twice(subject: ExaminedLoss, setting: PointSizes) -> str:
     """The same inputs give the same loss."""
     first, second = (subject(points(setting)[0]).value for _ in range(2))
     same = np.isclose(first, second, rtol=1e-9, atol=0, equal_nan=True)
     return "" if same else f"the same inputs give {first:.6g}, then {second:.6g}"
 
 
-def inputs_unchanged(subject: ExaminedLoss, setting: Setting) -> str:
+def inputs_unchanged(subject: ExaminedLoss, setting: PointSizes) -> str:
     """The loss leaves its inputs as they are."""
     changed = subject(points(setting)[0]).changed
     return f"it changes {' and '.join(subject.arguments[role] for role in changed)} in place" if changed else ""
 
 
-def finite_value(subject: ExaminedLoss, setting: Setting) -> str:
+def finite_value(subject: ExaminedLoss, setting: PointSizes) -> str:
     """The loss is a number at ordinary logits."""
     value = subject(points(setting)[0]).value
     return "" if np.isfinite(value) else f"the loss is {value} at ordinary logits"
 
 
-def has_gradient(subject: ExaminedLoss, setting: Setting) -> str:
+def has_gradient(subject: ExaminedLoss, setting: PointSizes) -> str:
     """PyTorch has a gradient with respect to the student's logits."""
     answer = subject(points(setting)[0])
     if subject.uses_torch and answer.student is None and answer.returned is None:
@@ -87,13 +87,13 @@ def has_gradient(subject: ExaminedLoss, setting: Setting) -> str:
     return ""
 
 
-def depends_on_the_student(subject: ExaminedLoss, setting: Setting) -> str:
+def depends_on_the_student(subject: ExaminedLoss, setting: PointSizes) -> str:
     """The loss changes with the student's logits."""
     changes = gradient_of(subject, points(setting)[0]).any()
     return "" if changes else "the loss does not change with the student's logits"
 
 
-def against_numeric(subject: ExaminedLoss, setting: Setting) -> tuple[str | None, str]:
+def against_numeric(subject: ExaminedLoss, setting: PointSizes) -> tuple[str | None, str]:
     """The returned gradient is the derivative of the returned value. Returns the finding and its cause."""
     point = points(setting)[0]
     returned = subject(point).returned
@@ -112,7 +112,7 @@ def against_numeric(subject: ExaminedLoss, setting: Setting) -> tuple[str | None
     return f"{where} it returns {returned[worst]:.4g}, numeric is {numeric[worst]:.4g}", "gradient"
 
 
-def mean_over_the_batch(subject: ExaminedLoss, setting: Setting) -> str:
+def mean_over_the_batch(subject: ExaminedLoss, setting: PointSizes) -> str:
     """A batch that contains each sample twice has the same loss as the batch."""
     point = points(setting)[0]
     once, twice = subject(point).value, subject(doubled(point)).value
@@ -129,7 +129,7 @@ def doubled(point: LossInputs) -> LossInputs:
     return point._replace(student=np.tile(point.student, (2, 1)), teacher=np.tile(point.teacher, (2, 1)), labels=labels)
 
 
-def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str | None:
+def each_sample_alone(subject: ExaminedLoss, setting: PointSizes) -> str | None:
     """A sample's gradient does not depend on other samples in the batch, unless the loss says that it compares them."""
     if getattr(subject.function, "across_batch", False):
         return None
@@ -142,7 +142,7 @@ def each_sample_alone(subject: ExaminedLoss, setting: Setting) -> str | None:
     return "" if alike else "the gradient of a sample depends on the other samples in its batch"
 
 
-def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
+def constant_in_each_row(subject: ExaminedLoss, setting: PointSizes) -> str:
     """A constant added to all logits of a sample changes nothing, for the student and for the teacher."""
     point = points(setting)[0]
     shift = np.arange(setting.samples, dtype=np.float64)[:, None]
@@ -154,7 +154,7 @@ def constant_in_each_row(subject: ExaminedLoss, setting: Setting) -> str:
     return ""
 
 
-def zero_at_the_teacher(subject: ExaminedLoss, setting: Setting) -> str:
+def zero_at_the_teacher(subject: ExaminedLoss, setting: PointSizes) -> str:
     """If the student equals its teacher, the gradient of the teacher's term is 0."""
     point = points(setting)[0]
     same = point._replace(student=point.teacher.copy())
@@ -171,7 +171,7 @@ def zero_at_the_teacher(subject: ExaminedLoss, setting: Setting) -> str:
     )
 
 
-def high_temperature(subject: ExaminedLoss, setting: Setting) -> tuple[str | None, str]:
+def high_temperature(subject: ExaminedLoss, setting: PointSizes) -> tuple[str | None, str]:
     """For large T the teacher's part of the gradient tends to a limit, not 0 (Hinton et al. 2015, equation 4).
 
     Returns the finding and its cause.
@@ -193,7 +193,7 @@ def high_temperature(subject: ExaminedLoss, setting: Setting) -> tuple[str | Non
     return found, "times-temperature" if grown > 1 else "no-t-squared"
 
 
-def without_labels(subject: ExaminedLoss, setting: Setting, alpha: float) -> str | None:
+def without_labels(subject: ExaminedLoss, setting: PointSizes, alpha: float) -> str | None:
     """Without labels, the teacher's term is the same as at this alpha, where only this term counts."""
     if not (subject.has("labels") and subject.has("alpha")):
         return None
@@ -211,7 +211,7 @@ def without_labels(subject: ExaminedLoss, setting: Setting, alpha: float) -> str
     return f"without labels the gradient is {ratio:.3g} times that of the teacher's term (T is {setting.temperature:g})"
 
 
-def sure_networks(subject: ExaminedLoss, setting: Setting, alpha: float, is_kl: bool) -> str:
+def sure_networks(subject: ExaminedLoss, setting: PointSizes, alpha: float, is_kl: bool) -> str:
     """If a sure student contradicts a sure teacher, the gradient is finite, and for KL it is not 0.
 
     A clipped logarithm has no gradient there. Other divergences become flat and may have no gradient.
@@ -228,7 +228,7 @@ def sure_networks(subject: ExaminedLoss, setting: Setting, alpha: float, is_kl: 
     return "the gradient vanishes where a sure student contradicts a sure teacher" if still else ""
 
 
-def overflow(subject: ExaminedLoss, setting: Setting) -> str:
+def overflow(subject: ExaminedLoss, setting: PointSizes) -> str:
     """Logits that differ by 200 give a finite loss in float32."""
     value = subject(large(points(setting)[0], 200.0), "float32").value
     return "" if np.isfinite(value) else f"in float32 the loss is {value} for logits that are 200 apart"
@@ -244,7 +244,7 @@ def large(point: LossInputs, gap: float) -> LossInputs:
     return point._replace(student=student, teacher=teacher, temperature=1.0)
 
 
-def half_precision(subject: ExaminedLoss, setting: Setting) -> str | None:
+def half_precision(subject: ExaminedLoss, setting: PointSizes) -> str | None:
     """In float16, at ordinary logits, the gradient is right to a few per cent."""
     point = points(setting)[0]
     try:

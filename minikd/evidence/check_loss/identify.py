@@ -26,7 +26,7 @@ TEMPERATURES = (1.0, *np.arange(1.5, 20.5, 0.5), 25.0, 30.0, 40.0, 50.0, 100.0)
 
 
 @dataclass(frozen=True)
-class Setting:
+class PointSizes:
     """The sizes and numbers of random points."""
 
     samples: int = 6
@@ -35,7 +35,7 @@ class Setting:
     alpha: float = 0.7
 
 
-class Found(NamedTuple):
+class IdentifiedLoss(NamedTuple):
     """A formula with its weights. `soft` or `hard` is None if the loss has no such term."""
 
     soft: Formula | None
@@ -46,7 +46,7 @@ class Found(NamedTuple):
     temperature: float
 
 
-def points(setting: Setting, count: int = 3) -> list[LossInputs]:
+def points(setting: PointSizes, count: int = 3) -> list[LossInputs]:
     """Return random points. Their logits differ enough that no two formulas look the same."""
     found = []
     for seed in range(count):
@@ -78,7 +78,7 @@ def numeric_gradient(subject: ExaminedLoss, point: LossInputs) -> Floats:
     return gradient
 
 
-def identify(subject: ExaminedLoss, setting: Setting) -> Found | None:
+def identify(subject: ExaminedLoss, setting: PointSizes) -> IdentifiedLoss | None:
     """Return the formula of a loss: the simplest one without a residual; None if no known formula fits."""
     at = points(setting)
     wanted = np.concatenate([gradient_of(subject, point).ravel() for point in at])
@@ -103,7 +103,9 @@ def candidates(subject: ExaminedLoss) -> list[tuple[Formula | None, HardFormula 
     return sorted(pairs, key=lambda pair: (sum(bool(term and term.cause) for term in pair), -pair.count(None)))
 
 
-def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: HardFormula | None) -> tuple[Found, float]:
+def fitted(
+    wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: HardFormula | None
+) -> tuple[IdentifiedLoss, float]:
     """Return the weights of two terms that fit `wanted` best, and the norm of the residual."""
     columns: dict[str, list[Floats]] = {}
     for z, v, y, T, _ in at:
@@ -119,7 +121,7 @@ def fitted(wanted: Floats, at: list[LossInputs], soft: Formula | None, hard: Har
     weights = dict(zip(columns, map(float, solution), strict=True))
     hard_weight, smooth = weights.get("hard", 0.0), weights.get("smoothing", 0.0)
     share = smooth / (hard_weight + smooth) if abs(hard_weight + smooth) > NO_WEIGHT else 0.0
-    return Found(soft, hard, weights.get("soft", 0.0), hard_weight + smooth, share, at[0].temperature), left
+    return IdentifiedLoss(soft, hard, weights.get("soft", 0.0), hard_weight + smooth, share, at[0].temperature), left
 
 
 class Powers(NamedTuple):
@@ -130,7 +132,7 @@ class Powers(NamedTuple):
     classes: float | None
 
 
-def powers(subject: ExaminedLoss, setting: Setting, base: Found) -> tuple[Powers, Powers]:
+def powers(subject: ExaminedLoss, setting: PointSizes, base: IdentifiedLoss) -> tuple[Powers, Powers]:
     """Return the powers of the soft and of the hard term's weight."""
     changes = {
         "temperature": replace(setting, temperature=3 * setting.temperature) if subject.has("temperature") else None,
@@ -151,7 +153,7 @@ def powers(subject: ExaminedLoss, setting: Setting, base: Found) -> tuple[Powers
     return Powers(**both[0]), Powers(**both[1])
 
 
-def refit(subject: ExaminedLoss, setting: Setting, base: Found) -> Found | None:
+def refit(subject: ExaminedLoss, setting: PointSizes, base: IdentifiedLoss) -> IdentifiedLoss | None:
     """Return the weights of the same formula at another setting; None if the formula does not fit there."""
     at = [point._replace(temperature=setting.temperature) for point in points(setting)]
     try:

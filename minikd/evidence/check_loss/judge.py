@@ -10,7 +10,7 @@ import numpy as np
 from minikd.console.notices import notice
 from minikd.evidence.check_loss import checks
 from minikd.evidence.check_loss.formulas import HARD_TEACHER, RIGHT
-from minikd.evidence.check_loss.identify import Found, Powers, Setting, identify, points, powers, refit
+from minikd.evidence.check_loss.identify import IdentifiedLoss, PointSizes, Powers, identify, points, powers, refit
 from minikd.evidence.check_loss.subject import CallError, ExaminedLoss
 
 OK, WRONG, NOTE, OUT = "ok", "WRONG", "note", "–"
@@ -33,14 +33,14 @@ class LossCheck(NamedTuple):
     cause: str = ""
 
 
-class Wish(NamedTuple):
+class IntendedLoss(NamedTuple):
     """What the user intends: reverse KL on purpose; alpha as the weight of the labels."""
 
     reverse_kl: bool = False
     alpha_of_labels: bool = False
 
 
-USUAL = Wish()
+USUAL = IntendedLoss()
 """What most users intend: forward KL, and alpha as the weight of the soft term."""
 
 
@@ -56,7 +56,7 @@ class Verdict:
         return not any(row.status == WRONG for row in self.rows)
 
 
-def judge_loss(subject: ExaminedLoss, wish: Wish = USUAL) -> Verdict:
+def judge_loss(subject: ExaminedLoss, wish: IntendedLoss = USUAL) -> Verdict:
     """Run every check on a loss. An error in the loss is a finding. Raises ConfigError if the checks cannot run."""
     try:
         subject, setting = checks.runnable(subject)
@@ -73,7 +73,7 @@ def judge_loss(subject: ExaminedLoss, wish: Wish = USUAL) -> Verdict:
         return Verdict(subject, (LossCheck("it can be called", WRONG, said, cause),))
 
 
-def first_row(subject: ExaminedLoss, setting: Setting) -> LossCheck | None:
+def first_row(subject: ExaminedLoss, setting: PointSizes) -> LossCheck | None:
     """Return the row of a finding after which no other check says anything; None if there is no such finding."""
     if found := checks.same_twice(subject, setting):
         return LossCheck("same loss twice", WRONG, found, "random")
@@ -85,7 +85,7 @@ def first_row(subject: ExaminedLoss, setting: Setting) -> LossCheck | None:
     return None
 
 
-def tell_if_slow(subject: ExaminedLoss, setting: Setting) -> None:
+def tell_if_slow(subject: ExaminedLoss, setting: PointSizes) -> None:
     """Give a notice before checks that take more than about a minute, as numeric gradients of a slow loss do."""
     start = time.perf_counter()
     by_autograd = subject(points(setting)[0]).student is not None
@@ -96,7 +96,7 @@ def tell_if_slow(subject: ExaminedLoss, setting: Setting) -> None:
         )
 
 
-def all_rows(subject: ExaminedLoss, setting: Setting, wish: Wish) -> list[LossCheck]:
+def all_rows(subject: ExaminedLoss, setting: PointSizes, wish: IntendedLoss) -> list[LossCheck]:
     """Return the rows of all checks, for a loss that has a value and a gradient."""
     formula = identify(subject, setting)
     growth, of_labels = growth_with_alpha(subject, setting, formula)
@@ -124,7 +124,11 @@ def judged(check: str, found: str | None, cause: str) -> LossCheck:
 
 
 def of_the_formula(
-    subject: ExaminedLoss, setting: Setting, formula: Found | None, growth: tuple[float, float], wish: Wish
+    subject: ExaminedLoss,
+    setting: PointSizes,
+    formula: IdentifiedLoss | None,
+    growth: tuple[float, float],
+    wish: IntendedLoss,
 ) -> list[LossCheck]:
     """Return the rows that need a known formula: the formula, and each factor of its terms."""
     if formula is None:
@@ -146,7 +150,7 @@ def of_the_formula(
     return rows
 
 
-def formula_row(formula: Found, wish: Wish, setting: Setting) -> LossCheck:
+def formula_row(formula: IdentifiedLoss, wish: IntendedLoss, setting: PointSizes) -> LossCheck:
     """Name the formula. A wrong formula, a wrong sign and a wrong base of the logarithm are findings."""
     terms = [term for term in (formula.soft, formula.hard) if term]
     named = " + ".join(term.name for term in terms)
@@ -163,7 +167,7 @@ def formula_row(formula: Found, wish: Wish, setting: Setting) -> LossCheck:
     return LossCheck("formula", OK, named)
 
 
-def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
+def batch_row(formula: IdentifiedLoss, soft: Powers, hard: Powers) -> LossCheck:
     """Check how both terms grow with the number of samples. Means do not grow."""
     for name, grown in (("the teacher's", soft.samples), ("the labels'", hard.samples)):
         if grown is not None and abs(grown) > 0.05:
@@ -173,7 +177,7 @@ def batch_row(formula: Found, soft: Powers, hard: Powers) -> LossCheck:
     return LossCheck("mean over the batch", OK, "")
 
 
-def classes_row(formula: Found, soft: Powers, hard: Powers, setting: Setting) -> LossCheck:
+def classes_row(formula: IdentifiedLoss, soft: Powers, hard: Powers, setting: PointSizes) -> LossCheck:
     """Check how both terms grow with the number of classes."""
     if hard.classes is not None and abs(hard.classes + 1) < 0.05:
         found = "the labels' term is K times too small, 10 times for 10 classes"
@@ -196,7 +200,7 @@ def classes_row(formula: Found, soft: Powers, hard: Powers, setting: Setting) ->
     return LossCheck("sum over the classes", WRONG, f"the teacher's term grows as K^{soft.classes:g}", cause)
 
 
-def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: ExaminedLoss) -> LossCheck:
+def temperature_row(formula: IdentifiedLoss, soft: Powers, hard: Powers, subject: ExaminedLoss) -> LossCheck:
     """Check that the teacher's term has the factor T², and that the labels' term does not."""
     if not subject.has("temperature"):
         T = formula.temperature
@@ -217,7 +221,9 @@ def temperature_row(formula: Found, soft: Powers, hard: Powers, subject: Examine
     return LossCheck("T²", OK, "")
 
 
-def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> tuple[float, float]:
+def growth_with_alpha(
+    subject: ExaminedLoss, setting: PointSizes, formula: IdentifiedLoss | None
+) -> tuple[float, float]:
     """Return the slopes of the teacher's and the labels' weight over alpha; 0 for a constant or unknown one."""
     other = refit(subject, replace(setting, alpha=1 - setting.alpha), formula) if formula else None
     if formula is None or other is None:
@@ -230,7 +236,9 @@ def growth_with_alpha(subject: ExaminedLoss, setting: Setting, formula: Found | 
     return soft if abs(soft) > least else 0.0, hard if abs(hard) > least else 0.0
 
 
-def alpha_row(setting: Setting, formula: Found, growths: tuple[float, float], wish: Wish) -> LossCheck:
+def alpha_row(
+    setting: PointSizes, formula: IdentifiedLoss, growths: tuple[float, float], wish: IntendedLoss
+) -> LossCheck:
     """Check which term alpha weights: the teacher's term should grow with alpha, the labels' term should not."""
     growth, of_labels = growths
     if growth == 0:
@@ -244,7 +252,7 @@ def alpha_row(setting: Setting, formula: Found, growths: tuple[float, float], wi
     return LossCheck("alpha", WRONG, text, "alpha-swapped")
 
 
-def smoothing_row(formula: Found, least: float) -> LossCheck:
+def smoothing_row(formula: IdentifiedLoss, least: float) -> LossCheck:
     """Check label smoothing. Applied twice, ε becomes 1 - (1 - ε)²."""
     found = formula.smoothing
     if abs(found) < least:
@@ -256,7 +264,7 @@ def smoothing_row(formula: Found, least: float) -> LossCheck:
     return LossCheck("label smoothing", NOTE, f"the labels are smoothed by {found:.3g}")
 
 
-def of_what_must_hold(subject: ExaminedLoss, setting: Setting, formula: Found | None) -> list[LossCheck]:
+def of_what_must_hold(subject: ExaminedLoss, setting: PointSizes, formula: IdentifiedLoss | None) -> list[LossCheck]:
     """Return the rows of properties that every divergence between two softmaxes has."""
     of_logits = (
         formula is not None and formula.soft is not None and formula.soft.name == "squared difference of the logits"
@@ -280,7 +288,7 @@ def overflow_row(found: str) -> LossCheck:
     return LossCheck("large logits", NOTE, f"{found}: use log_softmax") if found else LossCheck("large logits", OK, "")
 
 
-def teacher_row(subject: ExaminedLoss, setting: Setting) -> LossCheck:
+def teacher_row(subject: ExaminedLoss, setting: PointSizes) -> LossCheck:
     """Say whether the loss sends a gradient to the teacher."""
     answer = subject(points(setting)[0])
     if not subject.uses_torch:

@@ -13,7 +13,7 @@ from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Setup, Size
 from minikd.evidence.experiments.lines import lines
 from minikd.evidence.experiments.rows import ExperimentReport
-from minikd.evidence.experiments.tuning import RATES, at_its_best, tries
+from minikd.evidence.experiments.tuning import RATES, tries, with_best_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     """A baseline and a student for each."""
     found = []
     for cells in baselines(setup):
-        found += at_its_best(setup, outcomes, cells, RATES)
+        found += with_best_settings(setup, outcomes, cells, RATES)
         against = (found[-1].name,)
         for cell in cells:
             name = cell.name.replace("baseline", "distilled")

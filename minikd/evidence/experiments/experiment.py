@@ -117,7 +117,7 @@ def teachers(setup: Setup, _: Outcomes) -> list[Cell]:
     return [Cell("teacher", recipe, "teacher") for recipe in setup.recipes()]
 
 
-def taught(recipe: Recipe, method: str, settings: Mapping[str, object]) -> Recipe:
+def with_method(recipe: Recipe, method: str, settings: Mapping[str, object]) -> Recipe:
     """Return the recipe with a method and its settings."""
     return replace(recipe, distillation=Distillation(method=method, method_args=dict(settings)).written_out())
 

@@ -17,7 +17,7 @@ from minikd.data import load_dataset
 from minikd.distillation.networks import first_student, first_teacher
 from minikd.distillation.recipe import Distillation, Recipe
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
+from minikd.evidence.experiments.experiment import Experiment, Setup, Size, teachers, with_method
 from minikd.evidence.experiments.figures import dots
 from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.evidence.experiments.tuning import TunedSettings, best, row_name, tries, with_settings
@@ -93,7 +93,7 @@ def row(setup: Setup, base: str, settings: TunedSettings, plain: str, baseline: 
     name, role = row_name(title(base), settings), "baseline" if base == BASELINE else "student"
     method = PLAIN if base == BASELINE else base
     against = ("" if base == PLAIN else plain, "" if base == BASELINE else baseline)
-    recipes = [with_settings(taught(recipe, method, {}), settings) for recipe in setup.recipes()]
+    recipes = [with_settings(with_method(recipe, method, {}), settings) for recipe in setup.recipes()]
     return [Cell(name, recipe, role, "teacher", against) for recipe in recipes]
 
 
@@ -113,7 +113,7 @@ def schemes(setup: Setup, _: Outcomes) -> list[Cell]:
         rows = {name: replace(recipe, distillation=how) for name, how in SCHEMES.items()}
         found += [Cell(name, how, "student", "teacher", (PLAIN, BASELINE)) for name, how in rows.items()]
         if setup.seeds > 1:
-            plain, all_seeds = taught(recipe, PLAIN, {}), tuple(cell.key for cell in teachers(setup, {}))
+            plain, all_seeds = with_method(recipe, PLAIN, {}), tuple(cell.key for cell in teachers(setup, {}))
             found.append(Cell("ensemble", plain, "student", "teacher", (PLAIN, BASELINE), ensemble=all_seeds))
     return found
 

@@ -54,17 +54,17 @@ def augmented_copies(path: Path, images: Pixels, count: int, augmentation: Augme
     All processes that read the file share its memory. If the file is damaged or holds other images, it is made again.
     """
     what = f"{count} by {augmentation} of {checksums.of_tensors({'images': images}, {})}"
-    if (found := kept(path, what)) is not None:
+    if (found := stored_images(path, what)) is not None:
         return found
     made = np.concatenate([images, *(varied(images, augmentation, number) for number in range(1, count))])
     write_tensors(path, {"images": made}, {"minikd-editions": what})
     del made  # frees its memory before the file is read
-    found = kept(path, what)
+    found = stored_images(path, what)
     assert found is not None
     return found
 
 
-def kept(path: Path, what: str) -> Pixels | None:
+def stored_images(path: Path, what: str) -> Pixels | None:
     """Return the images in the file; None if it is missing, is damaged or does not hold `what`."""
     if not path.exists():
         return None

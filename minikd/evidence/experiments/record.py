@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from minikd.data import Augmentation
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught
+from minikd.evidence.experiments.experiment import Experiment, Setup, Size, with_method
 from minikd.evidence.experiments.figures import dots
 from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import ExperimentReport
-from minikd.evidence.experiments.tuning import TunedSettings, at_its_best, tries
+from minikd.evidence.experiments.tuning import TunedSettings, tries, with_best_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def row(setup: Setup, size: str, kind: str, passes: int, baseline: str = "") -> 
     together = tuple(cell.key for cell in teachers(setup, {}))
     for recipe in setup.recipes():
         student = replace(recipe.student, hidden=net.hidden, learning_rate=net.rates[0], epochs=passes)
-        how = taught(replace(recipe, student=student), "soft_targets", {"temperature": net.temperature})
+        how = with_method(replace(recipe, student=student), "soft_targets", {"temperature": net.temperature})
         against = (baseline,) if baseline else ()
         found.append(Cell(f"{size} {kind}", how, role, "teacher", against, change=change, ensemble=together))
     return found
@@ -95,7 +95,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
         for kind in KINDS:
             passes = setup.size.student * net.longer
             cells = row(setup, size, kind, passes, baseline)
-            found += at_its_best(setup, outcomes, cells, net.grid)
+            found += with_best_settings(setup, outcomes, cells, net.grid)
             baseline = found[-1].name
     return found
 

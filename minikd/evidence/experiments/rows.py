@@ -51,7 +51,7 @@ class ResultRow(TypedDict):
     parts: dict[str, float]
 
 
-class Beside(TypedDict):
+class PublishedComparison(TypedDict):
     """A published number and ours, the mean over seeds; None if ours failed."""
 
     what: str
@@ -70,7 +70,7 @@ class ExperimentReport(TypedDict):
     seeds: int
     against: list[str]
     rows: list[ResultRow]
-    beside: list[Beside]
+    beside: list[PublishedComparison]
     failed: dict[str, str]
     seconds: float
     machine: Machine

@@ -14,7 +14,7 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minikd.console.interrupts import deaf_children
+from minikd.console.interrupts import children_ignore_ctrl_c
 from minikd.console.notices import printed
 from minikd.console.terminal import one_line, standard_error
 from minikd.distillation.folder import check_links
@@ -60,7 +60,7 @@ def run_cells(cells: Sequence[Cell], folder: Path, jobs: int, progress: Progress
     parallel = Parallel(n_jobs=min(jobs, len(todo)), return_as="generator_unordered", batch_size=1)
     here = os.getpid()
     ended: Iterable[tuple[str, Outcome | str]]
-    with deaf_children():
+    with children_ignore_ctrl_c():
         ended = parallel(delayed(attempt)(cell, folder, here) for cell in todo)
     try:
         for key, found in bar(ended, len(todo), len(cells), quiet):

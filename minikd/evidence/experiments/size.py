@@ -22,12 +22,12 @@ from minikd.data import Augmentation
 from minikd.distillation.job import Job
 from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, taught
+from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size, with_method
 from minikd.evidence.experiments.figures import LOOKS
 from minikd.evidence.experiments.lines import round_numbers
 from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import ExperimentReport, ResultRow
-from minikd.evidence.experiments.tuning import TunedSettings, at_its_best, tries
+from minikd.evidence.experiments.tuning import TunedSettings, tries, with_best_settings
 from minikd.exports.c_float import float_source
 from minikd.exports.c_int8 import integer_source
 from minikd.nn import Sequential
@@ -97,7 +97,7 @@ def rows(setup: Setup, name: str, passes: int) -> tuple[list[Cell], list[Cell]]:
     (teacher,), alone, distilled = teachers(setup, {}), [], []
     change = partial(precompute_augmentation, setup.size.copies, VARIED)
     for recipe in setup.recipes():
-        how = taught(sized(recipe, name), "soft_targets", {"temperature": TEMPERATURE, "alpha": ALPHA})
+        how = with_method(sized(recipe, name), "soft_targets", {"temperature": TEMPERATURE, "alpha": ALPHA})
         how = replace(how, student=replace(how.student, epochs=passes))
         cell = Cell(f"{name} baseline", how, "baseline", "teacher", look=cost, change=change, ensemble=(teacher.key,))
         alone.append(cell)
@@ -119,7 +119,7 @@ def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     found = []
     for name in setup.size.students:
         pair = rows(setup, name, setup.size.student)
-        alone, distilled = (at_its_best(setup, outcomes, cells, RATES) for cells in pair)
+        alone, distilled = (with_best_settings(setup, outcomes, cells, RATES) for cells in pair)
         found += alone + [replace(cell, against=(alone[0].name,)) for cell in distilled]
     return sorted(found, key=lambda cell: cell.seed)  # a run that is stopped early has complete seeds
 

@@ -64,7 +64,7 @@ def meaning(report: ExperimentReport) -> str:
 
 def cells(row: ResultRow, report: ExperimentReport) -> tuple[str, ...]:
     """Return a row's numbers as text. If it has fewer seeds than the others, its name says so."""
-    beside = [held_against(one) for one in row["versus"]]
+    beside = [comparison_text(one) for one in row["versus"]]
     fewer = f" ({row['seeds']} of {report['seeds']} seeds)" if row["seeds"] < report["seeds"] else ""
     return (
         row["name"] + fewer,
@@ -78,7 +78,7 @@ def cells(row: ResultRow, report: ExperimentReport) -> tuple[str, ...]:
     )
 
 
-def held_against(one: Versus | None) -> str:
+def comparison_text(one: Versus | None) -> str:
     """Return the comparison of a row with another one: the difference of errors, and whether it may be by chance."""
     if one is None:
         return "–"

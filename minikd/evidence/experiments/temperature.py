@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from minikd.distillation.recipe import Recipe
 from minikd.evidence.experiments.cell import Cell, Outcomes
-from minikd.evidence.experiments.experiment import Experiment, Setup, Size, taught, teachers
+from minikd.evidence.experiments.experiment import Experiment, Setup, Size, teachers, with_method
 from minikd.evidence.experiments.heat import heat_map
 from minikd.evidence.experiments.rows import ExperimentReport
-from minikd.evidence.experiments.tuning import RATES, at_its_best, tries
+from minikd.evidence.experiments.tuning import RATES, tries, with_best_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,12 +37,12 @@ def candidates(setup: Setup, _: Outcomes) -> list[Cell]:
 
 def students(setup: Setup, outcomes: Outcomes) -> list[Cell]:
     """The baseline, and a student for each temperature and α."""
-    found = at_its_best(setup, outcomes, baselines(setup), RATES)
+    found = with_best_settings(setup, outcomes, baselines(setup), RATES)
     against = (found[0].name,)
     for temperature in TEMPERATURES:
         for alpha in ALPHAS:
             for recipe in setup.recipes():
-                how = taught(recipe, "soft_targets", {"temperature": temperature, "alpha": alpha})
+                how = with_method(recipe, "soft_targets", {"temperature": temperature, "alpha": alpha})
                 found.append(Cell(name(temperature, alpha), how, "student", "teacher", against))
     return found
 

@@ -48,7 +48,9 @@ def tries(cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
     ]
 
 
-def at_its_best(setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[TunedSettings]) -> list[Cell]:
+def with_best_settings(
+    setup: Setup, outcomes: Outcomes, cells: Sequence[Cell], grid: Sequence[TunedSettings]
+) -> list[Cell]:
     """Return a row's cells with the best settings. Its own settings and the grid's have been tried before."""
     settings = best(setup, outcomes, cells[0].name, grid, f"try {cells[0].name}")
     return [
@@ -63,7 +65,7 @@ def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[TunedSettin
     cannot be chosen.
     """
 
-    def standing(settings: TunedSettings) -> tuple[float, float]:
+    def validation_score(settings: TunedSettings) -> tuple[float, float]:
         name = f"try {row_name(base, settings)}" if settings else own or base
         keys = [key_of(name, seed) for seed in range(min(setup.size.tuning, setup.seeds))]
         found = [outcomes[key] for key in keys if key in outcomes]
@@ -72,4 +74,4 @@ def best(setup: Setup, outcomes: Outcomes, base: str, grid: Sequence[TunedSettin
         errors = interval([one["validation"] for one in found])
         return errors.mean, interval([one["validation_nll"] for one in found]).mean
 
-    return min(({}, *grid), key=standing)
+    return min(({}, *grid), key=validation_score)

@@ -7,7 +7,7 @@ from minikd.console.terminal import one_line, say
 from minikd.distillation.folder import holding, remove_abandoned
 from minikd.evidence.experiments.cell import Cell
 from minikd.evidence.experiments.experiment import Experiment
-from minikd.evidence.experiments.rows import Beside, ExperimentReport, ResultRow, rows_of
+from minikd.evidence.experiments.rows import ExperimentReport, PublishedComparison, ResultRow, rows_of
 from minikd.evidence.experiments.run import Progress, run_cells
 from minikd.machine import machine, versions
 from minikd.storage.files import make_folder, write_atomically
@@ -48,7 +48,7 @@ def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder:
         seeds=seeds,
         against=list(experiment.against),
         rows=rows,
-        beside=beside(experiment, rows),
+        beside=with_published(experiment, rows),
         failed=progress.failed,
         seconds=time.perf_counter() - begin,
         machine=machine(),
@@ -60,11 +60,11 @@ def run_held(experiment: Experiment, preset: str, seeds: int, jobs: int, folder:
     return report
 
 
-def beside(experiment: Experiment, rows: list[ResultRow]) -> list[Beside]:
+def with_published(experiment: Experiment, rows: list[ResultRow]) -> list[PublishedComparison]:
     """Return the published numbers together with ours."""
     ours = {row["name"]: {"": row["mean"], **row["parts"]} for row in rows}
     return [
-        Beside(what=one.what, ours=ours.get(one.row, {}).get(one.part), published=one.number)
+        PublishedComparison(what=one.what, ours=ours.get(one.row, {}).get(one.part), published=one.number)
         for one in experiment.published
     ]
 

@@ -59,7 +59,7 @@ def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: in
             bound = BOUNDS[dtype]
             found = Difference(name=case.name, dtype=dtype, difference=None, array="", bound=bound, ok=False, error="")
             try:
-                found["array"], largest = furthest(case, device, dtype)
+                found["array"], largest = largest_relative_difference(case, device, dtype)
             except Exception as error:  # after any error, the other cases must still run
                 found["error"] = f"{type(error).__name__}: {error}"
             else:
@@ -68,7 +68,7 @@ def differences(device: Backend, dtypes: Sequence[str] = tuple(BOUNDS), seed: in
             yield found
 
 
-def furthest(case: DeviceCase, device: Backend, dtype: str) -> tuple[str, float]:
+def largest_relative_difference(case: DeviceCase, device: Backend, dtype: str) -> tuple[str, float]:
     """Return the array of a case with the largest relative difference from NumPy, and this difference."""
     wanted, found = case.run(HOST, dtype), case.run(device, dtype)
     by_name = [(name, relative(on_host(found[name]), on_host(wanted[name]))) for name in wanted]

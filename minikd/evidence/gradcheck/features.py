@@ -7,7 +7,7 @@ import numpy as np
 
 from minikd import losses
 from minikd.evidence.gradcheck.check import check_function
-from minikd.evidence.gradcheck.numeric import NamedArrays, beside, tie_free
+from minikd.evidence.gradcheck.numeric import NamedArrays, cast_like, tie_free
 from minikd.evidence.gradcheck.report import GradientReport
 from minikd.typing import Floats, Scalar
 
@@ -59,7 +59,7 @@ def _taught(loss: Callable[..., LossAndGradients], ft: Floats) -> Callable[[Name
 
     def run(arrays: NamedArrays) -> LossAndGradients:
         fs, *weights = arrays.values()
-        return loss(fs, beside(ft, fs), *weights)
+        return loss(fs, cast_like(ft, fs), *weights)
 
     return run
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from minikd import losses
 from minikd.evidence.gradcheck.check import check_function
-from minikd.evidence.gradcheck.numeric import NamedArrays, beside, tie_free
+from minikd.evidence.gradcheck.numeric import NamedArrays, cast_like, tie_free
 from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import LossOfLogits
 from minikd.typing import Floats, Ints
@@ -20,7 +20,7 @@ def logit_cases(teacher: Floats, labels: Ints) -> Iterator[LossCase]:
     T, K = {"T": 4.0}, teacher.shape[1]
 
     def t(z: Floats) -> Floats:
-        return beside(teacher, z)
+        return cast_like(teacher, z)
 
     yield "reverse_kl, T=4", lambda z: losses.reverse_kl(z, t(z), 4.0), T
     for beta in (0.5, 0.2):
@@ -36,11 +36,11 @@ def logit_cases(teacher: Floats, labels: Ints) -> Iterator[LossCase]:
     yield "dist, T=4, β=0.7, γ=3", lambda z: losses.dist(z, t(z), 4.0, 0.7, 3.0), {**T, "β": 0.7, "γ": 3.0}
     yield "standardized_kl, T=2", lambda z: losses.standardized_kl(z, t(z), 2.0), {"T": 2.0}
     by_hand = losses.virtual_teacher(labels, K).astype(np.float64)
-    yield "kl_divergence, T=4, virtual_teacher", lambda z: losses.kl_divergence(z, beside(by_hand, z), 4.0), T
+    yield "kl_divergence, T=4, virtual_teacher", lambda z: losses.kl_divergence(z, cast_like(by_hand, z), 4.0), T
 
 
 def _jensen_shannon(teacher: Floats, beta: float) -> LossOfLogits:
-    return lambda z: losses.jensen_shannon(z, beside(teacher, z), 4.0, beta)
+    return lambda z: losses.jensen_shannon(z, cast_like(teacher, z), 4.0, beta)
 
 
 def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> GradientReport:
@@ -49,7 +49,7 @@ def check_kl_with_temperature(rng: np.random.Generator, full: bool) -> GradientR
 
     def forward(arrays: NamedArrays) -> tuple[Floats, object]:
         z, T = arrays["logits"], arrays["temperature"].item()
-        loss, dlogits, dtemperature = losses.kl_with_temperature(z, beside(teacher, z), T)
+        loss, dlogits, dtemperature = losses.kl_with_temperature(z, cast_like(teacher, z), T)
         return np.asarray(loss), (dlogits, dtemperature)
 
     def backward(dy: Floats, cache: object) -> NamedArrays:

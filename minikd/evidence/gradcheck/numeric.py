@@ -56,7 +56,7 @@ def tie_free(shape: Shape, rng: np.random.Generator, spread: float = 2.0) -> Flo
     return rng.permutation(places * gap).reshape(shape)
 
 
-def beside(constant: Floats, x: Floats) -> Floats:
+def cast_like(constant: Floats, x: Floats) -> Floats:
     """Return a constant of a function in the dtype and on the device of x."""
     moved: Floats = module_of(x).asarray(constant.astype(x.dtype))
     return moved

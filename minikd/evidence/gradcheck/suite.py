@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd import losses, nn
-from minikd.console.layout import aligned, broken
+from minikd.console.layout import aligned, wrapped_lines
 from minikd.evidence.gradcheck.check import check_function
 from minikd.evidence.gradcheck.features import FeatureCase, check_feature_loss, check_unit_rows, feature_cases
 from minikd.evidence.gradcheck.logits import LossCase, check_kl_with_temperature, logit_cases
-from minikd.evidence.gradcheck.numeric import NamedArrays, beside, tie_free
+from minikd.evidence.gradcheck.numeric import NamedArrays, cast_like, tie_free
 from minikd.evidence.gradcheck.report import GradientReport
 from minikd.evidence.gradcheck.subjects import LossOfLogits, check_layer, check_loss, check_model
 from minikd.typing import Floats, Scalar, Shape
@@ -36,7 +36,7 @@ def table(reports: Sequence[GradientReport]) -> str:
     failed = [r for r in reports if not r.ok]
     parts = [aligned((("", "result", "relative error", "bound"),), rows, left=(1,))]
     parts.append(f"{len(rows) - len(failed)} of {len(rows)} right")
-    return "\n\n".join([*parts, *(broken(r.message) for r in failed)])
+    return "\n\n".join([*parts, *(wrapped_lines(r.message) for r in failed)])
 
 
 class GradientCheck(NamedTuple):
@@ -129,21 +129,21 @@ def loss_cases(rng: np.random.Generator) -> Iterator[LossCase]:
     soft = losses.softmax(rng.standard_normal((5, 4)))
     yield "cross_entropy", lambda z: losses.cross_entropy(z, LABELS), {}
     yield "cross_entropy, smoothed", lambda z: losses.cross_entropy(z, LABELS, 0.1), {"ε": 0.1}
-    yield "cross_entropy, soft labels", lambda z: losses.cross_entropy(z, beside(soft, z)), {}
+    yield "cross_entropy, soft labels", lambda z: losses.cross_entropy(z, cast_like(soft, z)), {}
     for T in (1.0, 4.0, 20.0):
         yield f"kl_divergence, T={T:g}", _kl(teacher, T), {"T": T}
     mixed = {"T": 4.0, "α": 0.7, "1 − α": 0.3}
     yield (
         "distillation_loss, T=4, α=0.7",
-        lambda z: losses.distillation_loss(z, beside(teacher, z), LABELS, 4.0, 0.7),
+        lambda z: losses.distillation_loss(z, cast_like(teacher, z), LABELS, 4.0, 0.7),
         mixed,
     )
-    yield "mse", lambda z: losses.mse(z, beside(teacher, z)), {}
+    yield "mse", lambda z: losses.mse(z, cast_like(teacher, z)), {}
     yield from logit_cases(teacher, LABELS)
 
 
 def _kl(teacher: Floats, T: float) -> LossOfLogits:
-    return lambda z: losses.kl_divergence(z, beside(teacher, z), T)
+    return lambda z: losses.kl_divergence(z, cast_like(teacher, z), T)
 
 
 def models(rng: np.random.Generator) -> Iterator[tuple[str, nn.Sequential, Shape, bool]]:
@@ -173,7 +173,7 @@ def models(rng: np.random.Generator) -> Iterator[tuple[str, nn.Sequential, Shape
 def model_loss(z: Floats) -> tuple[Scalar, Floats]:
     """Return the loss at the end of the suite's models: distillation from logits that are cosines."""
     teacher = np.cos(np.arange(math.prod(z.shape))).reshape(z.shape)
-    return losses.distillation_loss(z, beside(teacher, z), LABELS, 4.0, 0.7)
+    return losses.distillation_loss(z, cast_like(teacher, z), LABELS, 4.0, 0.7)
 
 
 def _softmax_checks() -> Iterator[GradientCheck]:

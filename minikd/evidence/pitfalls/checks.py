@@ -13,8 +13,8 @@ import numpy as np
 from minikd.data.batches import NO_LABEL
 from minikd.evidence.differences import largest_difference
 from minikd.evidence.gradcheck import check_loss, tie_free
-from minikd.evidence.gradcheck.numeric import beside
-from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, Taught, terms_of
+from minikd.evidence.gradcheck.numeric import cast_like
+from minikd.evidence.pitfalls.scene import ALPHA, TEMPERATURE, Scene, WiringObjective, terms_of
 from minikd.evidence.pitfalls.wiring import Soft, Wiring
 from minikd.losses import kl_divergence, softmax
 from minikd.methods import TeacherAnswers
@@ -47,7 +47,7 @@ def gradient_check(wiring: Wiring, scene: Scene) -> str:
         rng = np.random.default_rng(0)
         constants = {"T": TEMPERATURE}
         report = check_loss(
-            lambda z: soft(z, beside(v, z), TEMPERATURE), tie_free(v.shape, rng), rng, constants=constants
+            lambda z: soft(z, cast_like(v, z), TEMPERATURE), tie_free(v.shape, rng), rng, constants=constants
         )
         if report.ok:
             return ""
@@ -110,21 +110,21 @@ def without_labels(wiring: Wiring, scene: Scene) -> str:
     return f"without labels the gradient is {np.linalg.norm(bare) / np.linalg.norm(pure):.3g} times that at alpha = 1"
 
 
-def answering(wiring: Wiring, scene: Scene) -> TeacherAnswers:
+def teacher_in(wiring: Wiring, scene: Scene) -> TeacherAnswers:
     """Return the object that gives the teacher's outputs in this wiring."""
     return wiring.ask(wiring.roles(scene.student, scene.teachers)[1], scene.views, TEMPERATURE)
 
 
 def same_answer(wiring: Wiring, scene: Scene) -> str:
     """The teacher's outputs for the same batch are the same twice."""
-    teacher, batch = answering(wiring, scene), scene.batch(0)
+    teacher, batch = teacher_in(wiring, scene), scene.batch(0)
     same = np.array_equal(teacher(batch).logits, teacher(batch).logits)
     return "" if same else "the same batch got two different answers"
 
 
-def asked_directly(wiring: Wiring, scene: Scene) -> str:
+def matches_teachers(wiring: Wiring, scene: Scene) -> str:
     """In two epochs, the outputs are those of the teachers in evaluation mode for the batch's pixels."""
-    teacher = answering(wiring, scene)
+    teacher = teacher_in(wiring, scene)
     for epoch in (0, 1):
         batch = scene.batch(epoch)
         found = softmax(teacher(batch).logits, TEMPERATURE)
@@ -139,7 +139,7 @@ def mean_of_the_gradients(wiring: Wiring, scene: Scene) -> str:
     """With several teachers, the gradient is the mean of the gradients with each teacher alone."""
     batch = scene.batch(0)
     z = scene.student(batch.images)
-    one = kl_divergence(z, answering(wiring, scene)(batch).logits, TEMPERATURE)[1]
+    one = kl_divergence(z, teacher_in(wiring, scene)(batch).logits, TEMPERATURE)[1]
     each = [kl_divergence(z, teacher(batch.images), TEMPERATURE)[1] for teacher in scene.teachers]
     mean = np.mean(each, axis=0)
     gap = float(np.linalg.norm(one - mean) / np.linalg.norm(mean))
@@ -164,7 +164,7 @@ def who_changes(wiring: Wiring, scene: Scene) -> str:
     student = wiring.student(scene.student.copy())
     teachers = [teacher.copy() for teacher in scene.teachers]
     learner, guides = wiring.roles(student, teachers)
-    objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), ALPHA)
+    objective = WiringObjective(wiring, wiring.ask(guides, scene.views, TEMPERATURE), ALPHA)
     fit(learner, scene.views, objective, Plan(epochs=1, batch_size=40, shards=1))
     if np.array_equal(student.vector, scene.student.vector):
         return "an epoch of training does not change the student's weights"
@@ -184,7 +184,7 @@ CHECKS = {
     "each sample alone": PitfallCheck("a sample's gradient does not depend on its batch", each_sample_alone),
     "without labels": PitfallCheck("without labels, the gradient is that at alpha = 1", without_labels),
     "one answer": PitfallCheck("the same batch gets the same answer twice", same_answer),
-    "asked directly": PitfallCheck("the answers are those of the teacher for the same pixels", asked_directly),
+    "asked directly": PitfallCheck("the answers are those of the teacher for the same pixels", matches_teachers),
     "mean of the gradients": PitfallCheck("the gradient is the mean over all teachers", mean_of_the_gradients),
     "dropout after evaluation": PitfallCheck(
         "dropout is on in training, also after an evaluation", dropout_after_evaluation

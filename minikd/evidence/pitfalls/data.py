@@ -21,7 +21,7 @@ CACHING = 0x5EED
 """Seeds the order in which the cache is filled. It differs from the order of training, as in a loader's second pass."""
 
 
-class InOrder:
+class SequentialCache:
     """Outputs were appended in the order of a shuffling loader, and are read batch after batch."""
 
     def __init__(self, logits: Floats, seed: int) -> None:
@@ -38,7 +38,7 @@ class InOrder:
 def shuffled_apart(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """The loader shuffles in each pass: in the pass that fills the cache, and again in those that read it."""
     logits = [teacher(views.batch(0, np.arange(len(views))).images) for teacher in teachers]
-    return InOrder(ensemble_logits(logits, temperature), views.seed)
+    return SequentialCache(ensemble_logits(logits, temperature), views.seed)
 
 
 def stale(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:

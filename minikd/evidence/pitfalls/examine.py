@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from minikd.evidence.pitfalls.checks import CHECKS
-from minikd.evidence.pitfalls.scene import Bend, bend, gradient, scene_of
+from minikd.evidence.pitfalls.scene import GradientComparison, compare_gradients, gradient, scene_of
 from minikd.evidence.pitfalls.wiring import RIGHT, Pitfall
 
 
@@ -12,7 +12,7 @@ class Examined:
     """The results. found: what each check finds in the bug, or "". alarms: the same for the right version."""
 
     pitfall: Pitfall
-    gradient: Bend
+    gradient: GradientComparison
     found: dict[str, str]
     alarms: dict[str, str]
 
@@ -27,7 +27,7 @@ def examine(pitfall: Pitfall, seed: int = 0) -> Examined:
     scene = scene_of(pitfall.where, seed)
     return Examined(
         pitfall,
-        bend(gradient(pitfall.wrong, scene), gradient(RIGHT, scene)),
+        compare_gradients(gradient(pitfall.wrong, scene), gradient(RIGHT, scene)),
         {name: check.run(pitfall.wrong, scene) for name, check in CHECKS.items()},
         {name: check.run(RIGHT, scene) for name, check in CHECKS.items()},
     )

@@ -65,18 +65,18 @@ def paragraphs(one: Examined, cost: Cost | None) -> str:
     turned = "none of it reaches the student" if bend.cosine is None else f"cosine {bend.cosine:.3f}"
     finders = [paragraph(f"{name}: {finding}", 2, 4) for name, finding in one.found.items() if finding]
     parts = [
-        words(f"{pitfall.name}: {pitfall.summary}"),
-        words(f"Why people write it. {pitfall.why}"),
-        words(f"What it does. {pitfall.harm}"),
-        words(f"Gradient compared with the right one: {bend.ratio:.3f} times as long, {turned}."),
+        wrapped_text(f"{pitfall.name}: {pitfall.summary}"),
+        wrapped_text(f"Why people write it. {pitfall.why}"),
+        wrapped_text(f"What it does. {pitfall.harm}"),
+        wrapped_text(f"Gradient compared with the right one: {bend.ratio:.3f} times as long, {turned}."),
         "\n".join(["Found by", *finders]),
-        words(f"Passed by {', '.join(name for name, finding in one.found.items() if not finding)}."),
+        wrapped_text(f"Passed by {', '.join(name for name, finding in one.found.items() if not finding)}."),
         verdict(one),
     ]
     if cost:
         pairs = ", ".join(f"{a} → {b} (p = {p:.2g})" for a, b, p in zip(cost.right, cost.wrong, cost.p, strict=True))
         parts.append(
-            words(f"Errors of {cost.judged:,}: {cost_line(cost)}. By seed, with McNemar's exact test: {pairs}.")
+            wrapped_text(f"Errors of {cost.judged:,}: {cost_line(cost)}. By seed, with McNemar's exact test: {pairs}.")
         )
     parts.append("\n".join(["Seen at", *(f"  {seen.link}\n{paragraph(seen.fact, 4)}" for seen in pitfall.seen)]))
     return "\n\n".join(parts)
@@ -86,14 +86,14 @@ def verdict(one: Examined) -> str:
     """Say whether the named check finds the bug, and whether no other check reports one."""
     alarms = [f"{name} ({finding})" for name, finding in one.alarms.items() if finding]
     if alarms:
-        return words(f"WRONG: checks reject the right version: {', '.join(alarms)}.")
+        return wrapped_text(f"WRONG: checks reject the right version: {', '.join(alarms)}.")
     name = one.pitfall.caught_by
     if not one.caught:
-        return words(f"WRONG: the check {name!r} does not find it.")
-    return words(f"The check to add is {name!r}: {CHECKS[name].holds}. All checks pass the right version.")
+        return wrapped_text(f"WRONG: the check {name!r} does not find it.")
+    return wrapped_text(f"The check to add is {name!r}: {CHECKS[name].holds}. All checks pass the right version.")
 
 
-def words(text: str) -> str:
+def wrapped_text(text: str) -> str:
     """Return text wrapped to fit a terminal."""
     return paragraph(text)
 

@@ -23,7 +23,7 @@ TEMPERATURE, ALPHA = 4.0, 0.9
 IMAGE, CLASSES, IMAGES, BATCH = (1, 8, 8), 10, 80, 40
 
 
-class Taught(Objective):
+class WiringObjective(Objective):
     """The objective of soft targets and labels with a wiring."""
 
     def __init__(self, wiring: Wiring, teacher: TeacherAnswers, alpha: float) -> None:
@@ -87,7 +87,7 @@ def gradient(wiring: Wiring, scene: Scene) -> Floats:
     """Return the gradient of the teacher's term (alpha = 1) with respect to the weights; 0 if they are not trained."""
     student = wiring.student(scene.student.copy())
     learner, guides = wiring.roles(student, scene.teachers)
-    objective = Taught(wiring, wiring.ask(guides, scene.views, TEMPERATURE), 1.0)
+    objective = WiringObjective(wiring, wiring.ask(guides, scene.views, TEMPERATURE), 1.0)
     student(scene.views.clean())  # the evaluation at the end of the first epoch
     batch = scene.batch(1)
     step = Step(0.5, np.random.default_rng(2))
@@ -99,14 +99,14 @@ def gradient(wiring: Wiring, scene: Scene) -> Floats:
 
 
 @dataclass(frozen=True)
-class Bend:
+class GradientComparison:
     """A gradient compared with the right one: the ratio of the norms, and the cosine (None for norm 0)."""
 
     ratio: float
     cosine: float | None
 
 
-def bend(wrong: Floats, right: Floats) -> Bend:
+def compare_gradients(wrong: Floats, right: Floats) -> GradientComparison:
     """Compare two gradients."""
     a, b = float(np.linalg.norm(wrong)), float(np.linalg.norm(right))
-    return Bend(a / b, float(wrong @ right) / (a * b) if a else None)  # () = (n,) @ (n,)
+    return GradientComparison(a / b, float(wrong @ right) / (a * b) if a else None)  # () = (n,) @ (n,)

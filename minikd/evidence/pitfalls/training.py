@@ -13,7 +13,7 @@ import numpy as np
 
 from minikd.data import Augmentation, Dataset, Views, mean_and_std
 from minikd.data.batches import NO_LABEL
-from minikd.evidence.pitfalls.scene import TEMPERATURE, Taught, network
+from minikd.evidence.pitfalls.scene import TEMPERATURE, WiringObjective, network
 from minikd.evidence.pitfalls.wiring import RIGHT, Conditions, Pitfall, Wiring
 from minikd.methods.labels import Labels
 from minikd.metrics import errors, mcnemar
@@ -104,9 +104,9 @@ class Trainings:
         teachers = [teacher.copy() for teacher in self.teachers[: where.teachers]]
         learner, guides = wiring.roles(student, teachers)
         teacher = wiring.ask(guides, views, TEMPERATURE)
-        objective = Taught(wiring, teacher, recipe.alpha if alpha is None else alpha)
+        objective = WiringObjective(wiring, teacher, recipe.alpha if alpha is None else alpha)
         plan = Plan(epochs=recipe.epochs, learning_rate=recipe.learning_rate, shards=1, seed=seed)
-        fit(learner, views, objective, plan, [History(evaluate=glance(student, views))])
+        fit(learner, views, objective, plan, [History(evaluate=evaluate_each_epoch(student, views))])
         return logits_of(student, self.judges, self.map)
 
     def right(self, where: Conditions, seed: int) -> Floats:
@@ -130,7 +130,7 @@ class Trainings:
         return tuple(errors(self.student(RIGHT, Conditions(), seed, 0.0), self.judges.labels) for seed in seeds)
 
 
-def glance(student: Sequential, views: Views) -> Callable[[Sequential, Map], Evaluation]:
+def evaluate_each_epoch(student: Sequential, views: Views) -> Callable[[Sequential, Map], Evaluation]:
     """Return a function that evaluates the student after each epoch, as in every training. Its results are not used."""
 
     def look(model: Sequential, map_: Map) -> Evaluation:

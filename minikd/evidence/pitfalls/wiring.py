@@ -34,7 +34,7 @@ def as_built(student: Sequential) -> Sequential:
     return student
 
 
-def asked(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
+def ask_teachers(teachers: Sequence[Sequential], views: Views, temperature: float) -> TeacherAnswers:
     """Return the teachers' outputs in evaluation mode: cached by sample number if views never change, else computed."""
     return answers(teachers, views, map, (), temperature)
 
@@ -45,7 +45,7 @@ class Wiring:
 
     soft: Soft = kl_divergence
     bare: Soft = kl_divergence
-    ask: AskTeachers = asked
+    ask: AskTeachers = ask_teachers
     student: Callable[[Sequential], Sequential] = as_built
     roles: Callable[[Sequential, Sequence[Sequential]], Roles] = as_given
 

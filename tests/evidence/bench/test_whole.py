@@ -6,7 +6,7 @@ import pytest
 
 from minikd.errors import BenchError
 from minikd.evidence.bench import whole
-from minikd.evidence.bench.footprint import installed_bytes, needed, own_bytes
+from minikd.evidence.bench.footprint import installed_bytes, own_bytes, with_dependencies
 from minikd.evidence.bench.processes import ProcessUsage, spend, take_turns
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
@@ -119,18 +119,18 @@ def site(tmp_path, monkeypatch):
 
 
 def test_what_is_needed_is_counted_once_and_what_is_not_is_not(site):
-    assert needed("bench_a") == {"bench-a", "bench-b"}
+    assert with_dependencies("bench_a") == {"bench-a", "bench-b"}
     assert installed_bytes("bench_a") == 1200
     assert installed_bytes("bench_a", "bench_b") == 1200
 
 
 def test_an_extra_that_is_asked_for_counts(site):
-    assert needed("bench_c") == {"bench-a", "bench-b", "bench-c", "bench-d"}
+    assert with_dependencies("bench_c") == {"bench-a", "bench-b", "bench-c", "bench-d"}
     assert installed_bytes("bench_c") == 1234
 
 
 def test_minikd_needs_numpy_and_carries_its_digits():
-    assert {"minikd", "numpy", "scipy", "matplotlib"} <= needed("minikd")
+    assert {"minikd", "numpy", "scipy", "matplotlib"} <= with_dependencies("minikd")
     assert 10 * MB < own_bytes("minikd") < 40 * MB
     assert own_bytes("numpy") > 10 * MB
 

@@ -1,7 +1,7 @@
 """Losses as people write them, each a file of its own for the command to read."""
 
 from minikd.evidence.check_loss import judge_loss
-from minikd.evidence.check_loss.judge import WRONG, Wish
+from minikd.evidence.check_loss.judge import WRONG, IntendedLoss
 from minikd.evidence.check_loss.subject import subject_of
 
 NUMPY = """
@@ -32,7 +32,7 @@ def verdict_of(tmp_path, source, head=NUMPY, name="kd_loss", **wish):
     """The verdict on a loss that is written in a file."""
     path = tmp_path / "my_loss.py"
     path.write_text(head + source)
-    return judge_loss(subject_of(f"{path}:{name}"), Wish(**wish))
+    return judge_loss(subject_of(f"{path}:{name}"), IntendedLoss(**wish))
 
 
 def wrong_rows(verdict):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minikd.evidence.pitfalls import Conditions, losses
-from minikd.evidence.pitfalls.data import InOrder, mean_of_logits, shuffled_apart, stale
+from minikd.evidence.pitfalls.data import SequentialCache, mean_of_logits, shuffled_apart, stale
 from minikd.evidence.pitfalls.modes import forgetful, swapped, training_teacher
 from minikd.evidence.pitfalls.scene import TEMPERATURE, scene_of
 from minikd.losses import kl_divergence, softmax
@@ -62,7 +62,7 @@ def test_a_wrong_loss_keeps_dtype_and_arguments(bug):
 def test_a_cache_in_order_hands_out_each_answer_once_a_pass_and_to_the_wrong_image():
     scene = scene_of(Conditions())
     logits = np.arange(len(scene.views) * 2.0).reshape(-1, 2)
-    cache = InOrder(logits, seed=0)
+    cache = SequentialCache(logits, seed=0)
     batches = [scene.views.batch(0, np.arange(start, start + 40)) for start in (0, 40)]
     found = np.concatenate([cache(batch).logits for batch in batches])
     assert sorted(found[:, 0]) == sorted(logits[:, 0])

@@ -10,7 +10,7 @@ from minikd.evidence.pitfalls import PITFALLS, RIGHT, Conditions, Wiring
 from minikd.evidence.pitfalls.checks import CHECKS
 from minikd.evidence.pitfalls.examine import examine
 from minikd.evidence.pitfalls.report import paragraphs, table
-from minikd.evidence.pitfalls.scene import TEMPERATURE, bend, gradient, network, scene_of, terms_of
+from minikd.evidence.pitfalls.scene import TEMPERATURE, compare_gradients, gradient, network, scene_of, terms_of
 from minikd.losses import kl_divergence, softmax
 from minikd.methods import SoftTargets
 from minikd.training.objective import Answer, Step, add_up
@@ -118,9 +118,9 @@ def test_the_right_gradient_is_the_divergence_s_through_the_student():
 
 
 def test_bend_is_length_and_angle():
-    found = bend(np.array([0.0, 3.0]), np.array([2.0, 0.0]))
+    found = compare_gradients(np.array([0.0, 3.0]), np.array([2.0, 0.0]))
     assert (found.ratio, found.cosine) == (1.5, 0.0)
-    assert bend(np.array([-1.0, 0.0]), np.array([2.0, 0.0])).cosine == -1
+    assert compare_gradients(np.array([-1.0, 0.0]), np.array([2.0, 0.0])).cosine == -1
 
 
 def test_a_scene_is_as_its_circumstances_say():

@@ -30,14 +30,14 @@ class Tinynn:
                 case Conv2d():
                     O, C, R, S = layer.params["weight"].shape
                     made = Conv2D((R, S, C, O), padding="SAME" if layer.padding != (0, 0) else "VALID")
-                    give(made, layer.params["weight"].transpose(2, 3, 1, 0), layer.params["bias"])
+                    set_weights(made, layer.params["weight"].transpose(2, 3, 1, 0), layer.params["bias"])
                 case Linear():
                     made = Dense(layer.out_features)
                     w = layer.params["weight"]
                     if len(flattened) == 3:  # the first dense layer after channels-last images
                         w = w.reshape(len(w), *flattened).transpose(0, 2, 3, 1).reshape(len(w), -1)
                     flattened = layer.output_shape((layer.in_features,))
-                    give(made, w.T, layer.params["bias"])
+                    set_weights(made, w.T, layer.params["bias"])
                 case MaxPool2d():
                     made = MaxPool2D(layer.kernel_size, layer.stride)
                 case Flatten():
@@ -69,7 +69,7 @@ class Fillable(Protocol):
     is_init: bool
 
 
-def give(layer: Fillable, w: Floats, b: Floats) -> None:
+def set_weights(layer: Fillable, w: Floats, b: Floats) -> None:
     """Put weights into a layer of tinynn."""
     layer.params["w"], layer.params["b"] = np.ascontiguousarray(w), b.copy()
     layer.is_init = True

@@ -36,7 +36,7 @@ class CardReport(TypedDict):
     rows: list[DeviceRow]
 
 
-class Way(NamedTuple):
+class CardSettings(NamedTuple):
     """The settings: images in a step, TF32 or float32, few repeats, and with or without torch.compile."""
 
     batches: Sequence[int]
@@ -45,7 +45,7 @@ class Way(NamedTuple):
     compiled: bool
 
 
-def run(names: Sequence[str], way: Way, each: Callable[[CardReport], None]) -> CardReport:
+def run(names: Sequence[str], way: CardSettings, each: Callable[[CardReport], None]) -> CardReport:
     """Measure the works of these names. `each` gets the report after every row. torch.compile comes last."""
     torch_version = version_with_cuda()
     report = CardReport(device=described_device(), tf32=way.tf32, torch=torch_version, rows=[])
@@ -79,10 +79,14 @@ def rows_of(
     """Yield the times of minikd and PyTorch for a work, or only of PyTorch's compiled ways."""
     problem = work.problem(stage)
     if not compiled:
-        yield from told(work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), held_memory)
+        yield from timed_rows(
+            work, batch, "minikd", "", lambda: ours.our_times(problem, stage, batch, count), held_memory
+        )
     for settings in theirs.settings_of(problem, compiled) if with_torch else ():
         times = times_of(problem, stage, batch, count, settings)
-        yield from told(work, batch, "PyTorch", settings.name.removeprefix("PyTorch").strip(", "), times, theirs.memory)
+        yield from timed_rows(
+            work, batch, "PyTorch", settings.name.removeprefix("PyTorch").strip(", "), times, theirs.memory
+        )
 
 
 def times_of(
@@ -92,7 +96,7 @@ def times_of(
     return lambda: theirs.their_times(problem, stage, batch, count, settings)
 
 
-def told(
+def timed_rows(
     work: Benchmark, batch: int, side: str, settings: str, times: Callable[[], ours.Rows], held: Callable[[], float]
 ) -> Iterator[DeviceRow]:
     """Yield a side's rows, and a row with the error if it fails."""
