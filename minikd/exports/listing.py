@@ -115,7 +115,7 @@ def onnx(order: Order, exported: Exported) -> list[str]:
     else:
         lines.append(f"in onnxruntime the largest difference of a logit is {exported.difference:.1e}")
     if not exported.right:
-        lines.append("WRONG: the file does not answer as minikd does; please report it, with your processor's name")
+        lines.append("WRONG: the file's answers differ from minikd's; please report it, with your processor's name")
     return lines
 
 

@@ -27,7 +27,7 @@ def name_of(key: str) -> Name:
 
 
 def title(class_names: Sequence[str], draw: bool, networks: int) -> str:
-    """Return the page's headline: what the reader can do, and what happens then."""
+    """Return the page's headline: what the reader does, and what the networks do."""
     answer = COUNTS.get(networks, f"{networks} networks answer")
     if not draw:
         return f"Show a picture, and {answer}"
@@ -39,10 +39,10 @@ def lead(names: Sequence[Name]) -> str:
     """Return the sentences below the headline."""
     if list(names) == list(NAMES.values()):
         return (
-            "The teacher is large. The two students are small and built alike: one learned from the labels alone, "
+            "The teacher is large. The students are small and have the same layers: one learned from the labels alone, "
             "the other also from the teacher. See where they agree, and where they do not."
         )
-    return "The answer comes while you draw or choose, and says how sure it is."
+    return "The answer and its probability appear while you draw or choose."
 
 
 WEIGHTS = {"int8": "8 bits a weight", "int4": "4 bits a weight", "ternary": "weights of -1, 0 and 1"}

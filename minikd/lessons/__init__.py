@@ -1,4 +1,4 @@
-"""What the lessons stand on: rows for their claims, exercises, notebooks, pages. The lessons themselves are scripts."""
+"""Code that lessons use: rows for claims, exercises, notebooks, pages. The lessons themselves are scripts."""
 
 from minikd.lessons.exercise import Work
 from minikd.lessons.lesson import Lesson

@@ -26,8 +26,8 @@ IMPORTED_LATE = {
 class LateImports(MetaPathFinder):
     """Loads a package when it is first imported.
 
-    `load` loads a package while Python waits for it, and returns False where the browser cannot let Python wait. Then
-    the import fails, and `wanted` names the package: once it is loaded, the cell runs again.
+    `load` loads a package while Python waits for it. It returns False if Python cannot wait in this browser. Then the
+    import fails, and `wanted` is the name of the package. When it is loaded, the cell runs again.
     """
 
     def __init__(self, load: Callable[[str], bool]) -> None:
@@ -46,7 +46,7 @@ class LateImports(MetaPathFinder):
 
 
 class Cells:
-    """The cells of one page, which share their names as those of a notebook do. Sizes are those of --quick."""
+    """The cells of one page. They share their variables, as in a notebook. Sizes are those of --quick."""
 
     def __init__(self, lessons: Path) -> None:
         self.lessons, self.names, self.runs = lessons, {"__name__": "__main__"}, Counter[int]()
@@ -71,7 +71,7 @@ class Cells:
         return as_png() if as_png else None if value is None else repr(value)
 
     def check(self, name: str, code: str) -> None:
-        """Print what the checks of an exercise say of a reader's code, as `minikd check` does."""
+        """Print the results of an exercise's checks on a reader's code, as `minikd check` does."""
         if name not in exercises(self.lessons):
             raise MinikdError(f"there is no exercise {name}")
         file = Path(f"{name}.py")
@@ -81,7 +81,7 @@ class Cells:
 
 
 def error_text(error: BaseException) -> str:
-    """Return what a reader is shown of an error: a traceback that begins in the cell, or minikd's own words alone."""
+    """Return the text of an error for a reader: a traceback that begins in the cell, or only minikd's message."""
     if isinstance(error, MinikdError) and in_cell(error) is None:
         return str(error)
     found = traceback.TracebackException.from_exception(error)

@@ -1,10 +1,9 @@
-"""A stand-in for another array library: NumPy's numbers, held where NumPy's own functions do not reach them.
+"""A stand-in for another array library: arrays of NumPy whose numbers NumPy's functions cannot read.
 
-With no GPU in sight it answers one question: does a function ask the arrays it is given for their library? While
-`elsewhere()` is open the stand-in lies where CuPy would, so `minikd.backends.module_of` finds it, and it counts what a
-device would be asked to do. It is no GPU: it has no memory and no speed of its own, and the kernels
-of `minikd.backends.cuda` do not run on it. In one thing it is stricter than CuPy, which lets `np.exp(x)` pass and runs
-its own exp: here that is refused.
+Without a GPU, it answers one question: does a function find the library of the arrays that it gets? Inside
+`elsewhere()`, the stand-in replaces CuPy, so `minikd.backends.module_of` finds it. It counts a device's work. It is
+not a GPU: it has no memory or speed of its own, and the kernels of `minikd.backends.cuda` do not run on it. In one case
+it is stricter than CuPy: CuPy accepts `np.exp(x)` and runs its own exp, but the stand-in refuses it.
 """
 
 import operator
@@ -21,7 +20,7 @@ from minikd.typing import Array
 BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
 OTHERS = ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert")
 VIEWS = ("reshape", "transpose", "ravel", "squeeze", "swapaxes", "T", "real")
-"""What only looks at the same numbers in another way: no work for a device."""
+"""Operations that only give another view of the same numbers, which is no work for a device."""
 
 KERNELS = "minikd.backends.cuda"
 
@@ -29,7 +28,7 @@ ArrayFunction = Callable[..., object]
 
 
 class Elsewhere:
-    """An array of the other library. What is computed from it is of that library again."""
+    """An array of the other library. Results computed from it are also arrays of that library."""
 
     def __init__(self, held: Array | np.generic, calls: Counter[str]) -> None:
         self._held, self._calls = np.asarray(held), calls
@@ -71,7 +70,7 @@ class Elsewhere:
 
 
 def refusal(name: str) -> str:
-    """Return what is wrong with a call of np.name."""
+    """Return the message for a call of np.name."""
     return f"np.{name} was called on an array of another library: call xp.{name}, with xp = module_of(x)"
 
 
@@ -87,7 +86,7 @@ def operate(name: str, inplace: bool = False) -> ArrayFunction:
 
 
 def reflect(name: str) -> ArrayFunction:
-    """Return the method of an operator whose left side is no array of ours, such as __radd__."""
+    """Return the method of an operator whose left side is not such an array, for example __radd__."""
     work: ArrayFunction = getattr(operator, name)
 
     def method(self: Elsewhere, other: object) -> object:
@@ -104,7 +103,7 @@ for _name in BINARY:
 
 
 class Library(ModuleType):
-    """The other library: NumPy's functions, for arrays of its own alone. `calls` counts them by name."""
+    """The other library: NumPy's functions, but only for its own arrays. `calls` counts the calls by name."""
 
     ndarray = Elsewhere
 
@@ -117,7 +116,7 @@ class Library(ModuleType):
         return calling(found, name, self.calls) if callable(found) and not isinstance(found, type) else found
 
     def asarray(self, a: object, dtype: type[np.generic] | None = None) -> Elsewhere:
-        """Return `a` as an array of this library, copied where it is on the host."""
+        """Return `a` as an array of this library. An array of the host is copied."""
         if isinstance(a, Elsewhere):
             return a
         self.calls["copy to the device"] += 1
@@ -132,7 +131,7 @@ class Library(ModuleType):
 
 
 def calling(work: ArrayFunction, name: str, calls: Counter[str]) -> ArrayFunction:
-    """Return `work` as a function on arrays of the other library, which counts itself and refuses those of the host."""
+    """Return `work` for arrays of the other library. It counts its calls and refuses arrays of the host."""
 
     def call(*arguments: object, **named: object) -> object:
         taken = [taken_apart(one) for one in arguments]
@@ -143,12 +142,13 @@ def calling(work: ArrayFunction, name: str, calls: Counter[str]) -> ArrayFunctio
 
 
 def taken_apart(argument: object) -> object:
-    """Return an argument with the numbers of its arrays laid bare. Raises TypeError for an array of the host."""
+    """Return an argument with NumPy's arrays instead of Elsewhere. Raises TypeError for an array of the host."""
     if isinstance(argument, Elsewhere):
         return argument._held
     if isinstance(argument, np.ndarray):
         raise TypeError(
-            f"an array of the host {argument.shape} met one of another library: make it there, with xp = module_of(x)"
+            f"an array of the host {argument.shape} was used with one of another library: create it there, with "
+            "xp = module_of(x)"
         )
     if isinstance(argument, list | tuple):
         return type(argument)(taken_apart(one) for one in argument)
@@ -156,13 +156,13 @@ def taken_apart(argument: object) -> object:
 
 
 def lent(result: object, calls: Counter[str]) -> object:
-    """Return a result as an array of the other library, numbers too; what is no array as it is."""
+    """Return a result as an array of the other library, also a number. Other objects are returned unchanged."""
     return Elsewhere(result, calls) if isinstance(result, np.ndarray | np.generic) else result
 
 
 @contextmanager
 def elsewhere() -> Iterator[Library]:
-    """Put the stand-in where CuPy would be, and plain lines where its kernels would be, and yield it."""
+    """Replace CuPy by the stand-in, and the kernels by plain lines, and yield the stand-in."""
     library = Library()
     places: dict[str, ModuleType] = {"cupy": library, KERNELS: plain_kernels()}
     before = {name: sys.modules.get(name) for name in places}
@@ -177,7 +177,7 @@ def elsewhere() -> Iterator[Library]:
 
 
 def plain_kernels() -> ModuleType:
-    """Return what a dense layer asks of a device's kernels, in plain lines."""
+    """Return the functions of a device's kernels that a dense layer needs, in plain lines."""
     kernels = ModuleType(KERNELS)
     vars(kernels).update(product=lambda a, b, out=None: a @ b, column_sums=lambda g: g.sum(0))
     return kernels

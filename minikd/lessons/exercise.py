@@ -1,6 +1,6 @@
-"""A reader's exercise under a lesson's checks: a row for each; below a wrong one which element, and the usual cause.
+"""Checks a reader's exercise. Prints a row for each check; below a wrong one, the wrong element and the usual cause.
 
-The checks of a lesson are a function `check(work)` that says what the reader's functions must return:
+The checks of a lesson are a function `check(work)`. It knows what the reader's functions must return:
 
 def check(work: Work) -> None:
     work.same("softmax", (logits, 4.0), want, suspects={"the temperature multiplies": softmax(logits * 4)})
@@ -29,25 +29,24 @@ from minikd.outside import place, run_file
 from minikd.typing import Floats, Scalar
 
 NEAR = 1e-6
-"""Within this, relative, a result is the one that a known mistake gives."""
+"""A result with a smaller relative difference is that of a known mistake."""
 
 WARNINGS = {
     "divide by zero encountered in log": "the logarithm of 0 is minus infinity: has a probability become 0?",
     "divide by zero": "something is divided by 0",
     "overflow encountered in exp": "exp of a large number is infinity: subtract the largest of the row first",
-    "overflow": "a number became too large, and is infinity from there on",
-    "invalid value": "infinity less infinity, 0 times infinity and the logarithm of a negative number are NaN",
+    "overflow": "a number became too large, so it is infinite",
+    "invalid value": "infinity minus infinity, 0 times infinity and the logarithm of a negative number are NaN",
 }
-"""What NumPy's warnings mean: the first whose text is in the warning is told."""
+"""The meaning of NumPy's warnings. The first text that is in a warning counts."""
 
 
 class Work:
-    """A reader's file. `right`, `wrong` and `to_do` count the checks so far; to do is what is not written, or waits.
+    """A reader's file. `right`, `wrong` and `to_do` count the checks so far.
 
-    `doubted` are the functions that were found wrong, in the order of the checks.
-
-    Nothing is raised for wrong work: the rows say so, and the lines below them why. Raises ConfigError where the file
-    cannot be run at all.
+    `to_do` counts functions that are not written, and checks that wait for another function. `doubted`: the functions
+    that were found wrong, in the order of the checks. Wrong work raises nothing: a row reports it, and the lines below
+    give the reason. Raises ConfigError if the file cannot be run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,9 +68,9 @@ class Work:
     ) -> None:
         """Check that the function `name` returns `want` for these arguments, to within a relative error.
 
-        `claim` is the row's text (default: the function's name). `suspects` are known mistakes, each with the result
-        it gives: where the reader's is that one, the mistake is named. `part` takes from the function's result what is
-        compared, as y from (y, cache).
+        claim: the row's text (default: the function's name). suspects: known mistakes with their results; if the
+        reader's result is one of them, its mistake is printed. part: returns the part of the result that is compared,
+        such as y of (y, cache).
         """
         claim = claim or f"{name} returns what it should"
         function = self._function(claim, name)
@@ -106,9 +105,9 @@ class Work:
     ) -> None:
         """Check backward(dy, cache) against numeric derivatives of forward(**inputs, **settings) -> (y, cache).
 
-        Every element of every gradient is compared; arrays of integers among the inputs are constants. `usual`, the
-        usual cause, is said where a number is wrong. A forward that `same` found wrong must be put right first: its
-        derivative is not the one that the exercise asks for.
+        Compares every element of every gradient; arrays of integers among the inputs are constants. usual: the usual
+        cause, which is printed if a number is wrong. If `same` found a mistake in the forward function, this check
+        waits, because the derivative would be that of the wrong function.
         """
         claim = f"{backward} is the derivative of {forward}"
         first = self._function(claim, forward)
@@ -116,9 +115,7 @@ class Work:
         if first is None or second is None:
             return
         if forward in self.doubted:
-            self._tell(
-                claim, "waits", "", f"put {forward} right first: what is compared is the derivative of what it does"
-            )
+            self._tell(claim, "waits", "", f"correct {forward} first, because its derivative is compared")
             return
         try:  # the first call finds functions that are not written yet
             with warnings_in_words([]):
@@ -137,7 +134,7 @@ class Work:
 
     def loss(self, name: str, logits: Floats, *others: object, usual: str = "") -> None:
         """Check that the function `name`, (logits, *others) -> (value, dlogits), returns the gradient of its value."""
-        claim = f"the gradient that {name} returns is that of its value"
+        claim = f"the gradient of {name} is that of its value"
         function = self._function(claim, name)
         if function is None:
             return
@@ -154,7 +151,7 @@ class Work:
         self._report(claim, name, check_loss(loss, logits, np.random.default_rng(0), full=True).named(name), usual)
 
     def _function(self, claim: str, name: str) -> Passes | None:
-        """Return the reader's function of that name; None, and a row, where there is none."""
+        """Return the reader's function of this name. If there is none, print a row and return None."""
         found = self.names.get(name)
         if callable(found):
             return as_function(found)
@@ -163,12 +160,12 @@ class Work:
         return None
 
     def _first_wrong(self, name: str) -> str:
-        """Return which function that `name` calls was found wrong before; "" where none was."""
+        """Return the first function that `name` calls and that was found wrong before; "" if there is none."""
         return next((one for one in called(name, self.names) if one != name and one in self.doubted), "")
 
     def _wait(self, claim: str, name: str, first: str) -> None:
-        """Print the row of a check that waits for another function; why is said once."""
-        why = f"{name} calls {first}, which is wrong: put {first} right first"
+        """Print the row of a check that waits for another function, and the reason if it is new."""
+        why = f"{name} calls {first}, which is wrong: correct {first} first"
         self._tell(claim, "waits", "", *([] if why in self.told else [why]))
         self.told.add(why)
 
@@ -207,9 +204,9 @@ class Work:
 
 
 def called(name: str, names: Mapping[str, object]) -> Iterator[str]:
-    """Yield the functions of a file that its function `name` needs, nearest first: itself, what it calls, what they do.
+    """Yield the function `name` of a file, the functions that it calls, those that they call, and so on.
 
-    A name that stands in the code counts as called.
+    A name in the code counts as called.
     """
     waiting, seen = [name], set[str]()
     while waiting:
@@ -222,14 +219,14 @@ def called(name: str, names: Mapping[str, object]) -> Iterator[str]:
 
 
 def names_in(code: CodeType) -> set[str]:
-    """Return the global names that stand in a function's code, and in functions within it."""
+    """Return the global names in a function's code, and in functions inside it."""
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return set(code.co_names).union(*map(names_in, inner))
 
 
 @contextmanager
 def warnings_in_words(told: list[str]) -> Iterator[None]:
-    """Keep NumPy's warnings about the reader's numbers off the screen, and append to `told` what each means."""
+    """Hide NumPy's warnings about the reader's numbers, and append the meaning of each to `told`."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         yield
@@ -240,7 +237,7 @@ def warnings_in_words(told: list[str]) -> Iterator[None]:
 
 
 def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:
-    """Return a copy of an array that may not be written to (what a reader's function writes must be its own)."""
+    """Return a read-only copy of an array, because a reader's function must not change its arguments."""
     if not isinstance(argument, np.ndarray):
         return argument
     mine = argument.astype(dtype if dtype is not None and argument.dtype.kind == "f" else argument.dtype)
@@ -249,7 +246,7 @@ def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:
 
 
 def difference(name: str, got: object, want: object) -> str:
-    """Return where two results differ most, in words."""
+    """Return a sentence about the element at which two results differ most."""
     ours, theirs = np.asarray(got), np.asarray(want)
     theirs = theirs if theirs.ndim else np.full(ours.shape, theirs)
     if ours.shape != theirs.shape:

@@ -1,4 +1,4 @@
-"""A lesson while it runs: every claim is checked and printed in one row, and its figure is saved.
+"""A lesson while it runs. It checks every claim, prints it in a row, and saves its figure.
 
 lesson = Lesson("03_linear_backward")
 lesson.close("dx by loops = dy @ w", by_loops, dy @ w, within=1e-12)  # ok      dx by loops = dy @ w ... 2.2e-16
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 QUICK, DATA, OUTPUT = "MINIKD_QUICK", "MINIKD_DATA", "MINIKD_LESSONS_OUTPUT"
-"""In a notebook there is no command line: MINIKD_QUICK=1 stands for --quick, MINIKD_DATA=PATH for --data PATH, and the
-last names the folder of figures."""
+"""Environment variables for notebooks, which have no command line: MINIKD_QUICK=1 means --quick, MINIKD_DATA=PATH means
+--data PATH, and MINIKD_LESSONS_OUTPUT is the folder for figures."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A saved figure; as the last line of a notebook's cell it is shown there."""
+    """A saved figure. A notebook shows it if it is the last line of a cell."""
 
     path: Path
 
@@ -38,11 +38,11 @@ class SavedFigure:
 
 
 class Lesson:
-    """A lesson by its name, as its file's: 03_linear_backward.
+    """A lesson. name: that of its file, 03_linear_backward.
 
-    quick: whether it was started with --quick, and takes seconds. data: the reader's own, if the lesson takes any
-    (`own_data`) and --data names them, else mnist. output: the folder where its figures, and what later lessons want,
-    are left: `output` beside the script.
+    quick: True with --quick, so that it takes seconds. data: the reader's data (--data) if the lesson accepts any
+    (`own_data`), else mnist. output: the folder for figures and for files that later lessons use. It is `output` in the
+    script's folder.
     """
 
     def __init__(self, name: str, own_data: bool = False) -> None:
@@ -57,31 +57,32 @@ class Lesson:
         self.output = Path(os.environ.get(OUTPUT) or beside / "output")
 
     def pick(self, full: T, quick: T) -> T:
-        """Return the first, or with --quick the second: so many epochs, images, seeds."""
+        """Return `full`, or `quick` with --quick: numbers of epochs, images or seeds."""
         return quick if self.quick else full
 
     def progress(self, items: Iterable[T], what: str) -> Iterator[T]:
-        """Yield the items, with a bar on standard error: a long loop shows how far it is."""
+        """Yield the items, with a progress bar on standard error."""
         from tqdm import tqdm
 
         yield from tqdm(items, what, file=standard_error(), leave=False, dynamic_ncols=True)
 
     def close(self, claim: str, got: object, want: object, within: float = 1e-12) -> None:
-        """Claim that two results are equal to within a relative error; the row shows how near they are.
+        """Claim that two results are equal up to a relative error, which the row shows.
 
-        Relative to the largest element of `want`; a scalar `want` is wanted of each element. Raises AssertionError.
+        It is relative to the largest element of `want`. A scalar `want` is compared with each element. Raises
+        AssertionError.
         """
         apart = distance(got, want)
         self._tell(claim, apart <= within, f"{apart:.1e}", f"they are {apart:.1e} apart, but must be within {within:g}")
 
     def true(self, claim: str, holds: object, shown: str = "") -> None:
-        """Claim whatever can be true or false; `shown` is the number behind it. Raises AssertionError."""
-        self._tell(claim, bool(holds), shown, f"it is not so ({shown})" if shown else "it is not so")
+        """Claim that something is true. `shown` is a number for the row. Raises AssertionError."""
+        self._tell(claim, bool(holds), shown, f"it is false ({shown})" if shown else "it is false")
 
     def caught(self, bug: str, got: object, want: object, beyond: float = 1e-3) -> None:
-        """Claim that a wrong version is seen to be wrong: its result is further than `beyond` from the right one.
+        """Claim that a wrong version is caught: its result differs by more than `beyond` from the right one.
 
-        Raises AssertionError where it is not: a check that passes a bug proves nothing.
+        Raises AssertionError if it does not, because a check that passes a bug proves nothing.
         """
         apart = distance(got, want)
         print(row(bug, "caught" if apart > beyond else "MISSED", f"{apart:.1e}"))
@@ -89,7 +90,7 @@ class Lesson:
             raise AssertionError(f"{self.name}: this bug was not caught, it is only {apart:.1e} off: {bug}")
 
     def save(self, figure: "Figure", name: str = "") -> SavedFigure:
-        """Write a figure as PNG to the output folder, NN_name.png or NN_name-NAME.png, and say where."""
+        """Write a figure as PNG to the output folder, NN_name.png or NN_name-NAME.png, and print its path."""
         from minikd.report.figures import png
 
         path = self.output / f"{self.name}{f'-{name}' if name else ''}.png"
@@ -105,7 +106,7 @@ class Lesson:
 
 
 def command_line(name: str, own_data: bool) -> argparse.Namespace:
-    """Return what the lesson's own command line says: `quick`, and `data`."""
+    """Return the arguments of the lesson's command line: `quick` and `data`."""
     parser = argparse.ArgumentParser(f"{name}.py", description="A lesson of minikd: runs, checks itself, draws.")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: less data, fewer epochs")
     parser.set_defaults(data="mnist")

@@ -1,4 +1,4 @@
-"""Finds the lessons, and reads what each says of itself in its first cell.
+"""Finds the lessons, and reads the first cell of each.
 
 # %% [markdown]
 # # 3. A linear layer, backwards
@@ -26,17 +26,17 @@ LESSONS = "[0-9][0-9]_*.py"
 """Names of lessons and of exercises: NN_name.py."""
 
 NAMES_BEFORE = {"13_distil_honestly": "13_distill_honestly"}
-"""Lessons that had another name: both are understood, and a reader's work under the old one is found."""
+"""Old and new names of renamed lessons. Both are accepted, and a reader's work under the old name is found."""
 
 LIMIT = 2**20
-"""Bytes of the largest lesson that is read."""
+"""Larger files are not read, in bytes."""
 
 WORDS, LINES = 150, 15
-"""Words of prose and lines of code that a reader takes in within a minute. Reading for study is slower than the 238
-words a minute of silent reading (Brysbaert 2019), and mathematics is slower still; the result is a guide."""
+"""Words of prose and lines of code that a reader reads in a minute. Silent reading is faster, 238 words a minute
+(Brysbaert 2019), but reading for study is slower, and mathematics is slower still. The result is an estimate."""
 
 FOLDED = "hide-input"
-"""The tag of cells that only draw: a page folds their code."""
+"""The tag of cells that only draw. Pages fold their code."""
 
 STEP = 5
 """Minutes to which a reading time is rounded."""
@@ -48,7 +48,7 @@ LABELS = ("Goal", "Needs", "You will see", "Minutes")
 class LessonCard:
     """A lesson's first cell; goal, needs and sight (what you will see) are Markdown.
 
-    minutes: how long it runs on two cores; reading: how many minutes it takes to read, about.
+    minutes: its running time on two cores. reading: about how many minutes it takes to read.
     """
 
     path: Path
@@ -67,9 +67,9 @@ class LessonCard:
 
 
 def lessons_folder() -> Path:
-    """Return the folder of the lessons: in the current folder, or beside an installed checkout's package.
+    """Return the folder of the lessons: in the current folder, or next to the package of an installed checkout.
 
-    Raises ConfigError where there is none: a wheel holds the package alone.
+    Raises ConfigError if there is none, because a wheel contains only the package.
     """
     folders = Path("lessons"), Path(minikd.__file__).resolve().parents[1] / "lessons"
     for folder in folders:
@@ -77,19 +77,19 @@ def lessons_folder() -> Path:
             return folder
     looked = " and ".join(str(folder) for folder in folders)
     raise ConfigError(
-        f"the lessons are not here (looked for NN_name.py in {looked}): they come with minikd's repository and not "
-        "with the installed package; clone it and run this command in its folder"
+        f"no lessons found (looked for NN_name.py in {looked}): they are in minikd's repository, not in the "
+        "installed package; clone it and run this command in its folder"
     )
 
 
 def cards(folder: Path) -> list[LessonCard]:
-    """Return the card of every lesson in a folder, in order. Raises ConfigError, with the file, for one without."""
+    """Return the card of every lesson in a folder, in order. Raises ConfigError for a lesson without a card."""
     return [read_card(path) for path in sorted(folder.glob(LESSONS))]
 
 
 def read_card(path: Path) -> LessonCard:
-    """Return what a lesson's first cell says. Raises ConfigError naming the file and what is missing or too much."""
-    text = read_text(path, LIMIT, "take the lesson as it came", ConfigError)
+    """Return the card in a lesson's first cell. Raises ConfigError if something is missing or too much."""
+    text = read_text(path, LIMIT, "use the original lesson", ConfigError)
     title, *paragraphs = first_cell(text).split("\n\n")
     number, heading = int(path.name[:2]), re.fullmatch(r"# (\d{1,2})\. (.+)", title)
     if not heading or int(heading[1]) != number:
@@ -99,12 +99,12 @@ def read_card(path: Path) -> LessonCard:
         prefix = f"**{label}** "
         if not said.get(label, "").startswith(prefix):
             raise ConfigError(
-                f"{path}: its first cell has no paragraph '{prefix}...' in its place; after the title it holds "
+                f"{path}: the paragraph '{prefix}...' is missing or misplaced in its first cell; after the title come "
                 f"{', '.join(LABELS)}, each a paragraph that begins with its name in bold"
             )
         said[label] = " ".join(said[label].removeprefix(prefix).split())
     if len(paragraphs) > len(LABELS):
-        raise ConfigError(f"{path}: its first cell goes on after the minutes; begin another cell there")
+        raise ConfigError(f"{path}: its first cell must end after the minutes; begin another cell there")
     if not re.fullmatch(r"[1-9]\d{0,3}", said["Minutes"]):
         raise ConfigError(f"{path}: its **Minutes** are {said['Minutes']!r}, but must be a whole number")
     goal, needs, sight, minutes = said.values()
@@ -112,7 +112,7 @@ def read_card(path: Path) -> LessonCard:
 
 
 def reading_minutes(text: str) -> int:
-    """Return about how long a lesson's script takes to read: prose, mathematics and code, but not what is drawn."""
+    """Return about how many minutes it takes to read a lesson: prose, mathematics and code, without cells that draw."""
     words = lines = 0
     kind = "code"
     for line in text.splitlines():
@@ -126,7 +126,7 @@ def reading_minutes(text: str) -> int:
 
 
 def first_cell(text: str) -> str:
-    """Return the text of a script's first cell, without its comment signs; empty where it is not Markdown."""
+    """Return the text of a script's first cell, without its comment signs; empty if it is not Markdown."""
     begin, *lines = text.splitlines() or [""]
     cell = []
     for line in lines if begin == "# %% [markdown]" else []:
@@ -137,9 +137,9 @@ def first_cell(text: str) -> str:
 
 
 def chosen(names: Sequence[str], asked: str) -> str:
-    """Return which of the names, as 03_linear_backward, is asked for: by its number, its name or its file.
+    """Return the name, such as 03_linear_backward, for a number, a name or a file.
 
-    Raises ConfigError with the nearest names where it is none of them.
+    Raises ConfigError with similar names if there is no such lesson.
     """
     stem = Path(asked).stem
     stem = NAMES_BEFORE.get(stem, stem)

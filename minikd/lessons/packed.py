@@ -15,13 +15,13 @@ from minikd.lessons.library import LESSONS
 from minikd.machine import own_version
 
 TRAINING, TEST = 4_000, 2_000
-"""Images of MNIST that travel: the first ones of each part, a megabyte in all. No lesson takes more with --quick."""
+"""The first images of each part of MNIST are packed, a megabyte in all. No lesson uses more with --quick."""
 
 PACKED_TOO = ("tqdm", "threadpoolctl", "jinja2", "markupsafe")
 """Packages of pure Python that lessons need, so that pages load fewer files and work where Pyodide lacks them."""
 
 NOT_IN_A_BROWSER = ("evidence/bench", "backends/cuda", "cli")
-"""Rooms of the package that no lesson enters there."""
+"""Rooms of the package that lessons do not use in a browser."""
 
 PackedFile = tuple[str, bytes]
 """A file's path in the zip file, and its content."""
@@ -51,7 +51,7 @@ def members(lessons: Path) -> Iterator[PackedFile]:
 
 
 def of_package(package: Path) -> Iterator[PackedFile]:
-    """Yield the files of minikd, those of MNIST cut short."""
+    """Yield the files of minikd, those of MNIST with fewer images."""
     for path in sorted(package.rglob("*")):
         name = path.relative_to(package).as_posix()
         if path.is_dir() or "__pycache__" in path.parts or name.startswith(NOT_IN_A_BROWSER):

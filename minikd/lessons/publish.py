@@ -1,4 +1,4 @@
-"""Writes the lessons for other readers: the site (README, docs/, lessons, API reference) by Sphinx, or notebooks."""
+"""Writes the site with Sphinx (README, docs/, lessons, API reference), or the lessons as notebooks."""
 
 import os
 import subprocess
@@ -18,19 +18,19 @@ if TYPE_CHECKING:  # only the extra installs it
     from nbformat import NotebookNode
 
 MODULES = ("sphinx", "furo", "myst_nb", "jupytext", "ipykernel", "latex2mathml")
-"""What the extra `lessons` brings."""
+"""The modules of the extra `lessons`."""
 
 STANDARD_ERROR = 2
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-"""The kernelspec of a notebook: without it, Jupyter asks for a kernel."""
+"""The kernelspec of a notebook. Without it, Jupyter asks the reader for a kernel."""
 
 PYODIDE = "MINIKD_PYODIDE"
-"""The environment variable that tells docs/conf.py where pages load Pyodide from."""
+"""The environment variable with which docs/conf.py gets the address of Pyodide."""
 
 
 def require_extra() -> None:
-    """Raise ConfigError where the extra `lessons` is not installed."""
+    """Raise ConfigError if the extra `lessons` is not installed."""
     missing = [name for name in MODULES if find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -40,19 +40,19 @@ def require_extra() -> None:
 
 
 def write_site(lessons: Path, folder: Path, quick: bool, pyodide: str = "") -> bool:
-    """Write the site to `folder`; return whether every lesson ran to its end and every link leads somewhere.
+    """Write the site to `folder`. Return True if every lesson ran to its end and every link has a target.
 
-    Each lesson runs as a notebook; what an earlier call has run, and is unchanged, does not run again. Sphinx reports
-    progress and warnings on standard error. `pyodide` is where pages load Pyodide from: an https address, or a folder
-    of this machine, which the site takes in; "" for its public address. Raises ConfigError where the folder of the
-    lessons has no docs beside it, and where that folder is not Pyodide's.
+    Each lesson runs as a notebook; an unchanged lesson does not run again. Sphinx reports progress and warnings on
+    standard error. pyodide: the https address from which pages load Pyodide, or a folder that is copied into the site;
+    "" for the public address. Raises ConfigError if there is no docs folder next to the lessons, or if the folder of
+    Pyodide is incomplete.
     """
     if pyodide and not is_address(pyodide):
         pyodide = str(Path(pyodide).resolve())
         check_folder(Path(pyodide))
     repository = lessons.resolve().parent
     if not (repository / "docs" / "conf.py").is_file():
-        raise ConfigError(f"no docs/conf.py beside {lessons}: the site is built in a clone of minikd's repository")
+        raise ConfigError(f"no docs/conf.py next to {lessons}: the site is built in a clone of minikd's repository")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-c", str(repository / "docs"), "-W", "--keep-going"]
     environment = {**os.environ, QUICK: "1" if quick else "", PYODIDE: pyodide}
     ended = subprocess.run([*command, str(repository), str(folder)], stdout=STANDARD_ERROR, env=environment)

@@ -1,4 +1,4 @@
-"""Pyodide, the Python that runs in a page: its public address, or a folder of this machine that a site takes in."""
+"""Pyodide, the Python that runs in a page: its public address, or a local folder that is copied into a site."""
 
 import hashlib
 import json
@@ -9,30 +9,30 @@ from minikd.errors import ConfigError
 from minikd.storage.reading import read_text
 
 PUBLIC = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/"
-"""Where pages load it from by default. The version is the one that the pages were tested with."""
+"""The address from which pages load it by default. The pages were tested with this version."""
 
 LOCK = "pyodide-lock.json"
 """Its list of packages, with the SHA-256 of each."""
 
 CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", LOCK)
-"""What it needs to start."""
+"""The files that it needs to start."""
 
 BESIDE = "pyodide"
-"""The folder of the site that it is copied to, beside the scripts."""
+"""The folder of the site to which it is copied, next to the scripts."""
 
 LIMIT = 2**24
-"""Bytes of the largest list of packages that is read."""
+"""A longer list of packages is not read, in bytes."""
 
 FIX = "unpack Pyodide's release there, or leave --pyodide out: pages then load it from its public address"
 
 
 def is_address(place: str) -> bool:
-    """Return whether a place is an address of the web, and no folder."""
+    """Return True for an address on the web, False for a folder."""
     return place.startswith(("https://", "http://"))
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ConfigError where a file that Pyodide needs is missing, or a package is not the one in its list."""
+    """Raise ConfigError if a file of Pyodide is missing, or a package has another hash than in its list."""
     missing = [name for name in CORE if not (folder / name).is_file()]
     if missing:
         raise ConfigError(f"{folder} is not a folder of Pyodide: it has no {', '.join(missing)}; {FIX}")
@@ -42,7 +42,7 @@ def check_folder(folder: Path) -> None:
 
 
 def packages(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each package's file, by the file's name, as the folder's list has them."""
+    """Return the SHA-256 of each package's file by its name, from the folder's list."""
     text = read_text(folder / LOCK, LIMIT, FIX, ConfigError)
     try:
         listed = json.loads(text)["packages"].values()
@@ -52,7 +52,7 @@ def packages(folder: Path) -> dict[str, str]:
 
 
 def take_in(folder: Path, site_scripts: Path) -> str:
-    """Copy Pyodide's files beside a site's scripts; return their address, relative to the scripts."""
+    """Copy Pyodide's files next to a site's scripts, and return their address relative to the scripts."""
     beside = site_scripts / BESIDE
     beside.mkdir(exist_ok=True)
     for name in (*CORE, *packages(folder)):

@@ -1,4 +1,4 @@
-"""One aligned row for each claim, and how far two results are apart."""
+"""One aligned row for each claim, and the difference of two results."""
 
 import sys
 import textwrap
@@ -11,16 +11,16 @@ from minikd.console.terminal import before, encodable
 from minikd.evidence.differences import largest_difference
 
 VERDICT, SHOWN = 8, 14
-"""Columns of a verdict: ok, caught, WRONG, to do, waits; and of what is shown beside it, as 0.006 to 2.302."""
+"""Widths in columns: of a verdict (ok, caught, WRONG, to do, waits), and of the shown value, such as 0.006 to 2.302."""
 
 LOOKS = {"ok": "green", "caught": "green", "WRONG": "red", "MISSED": "red"}
 """A verdict's colours."""
 
 
 def row(claim: str, verdict: str, shown: str = "") -> str:
-    """Return a claim as a row: ok      softmax rows sum to 1 ........ 1.1e-16; a long claim takes several lines.
+    """Return a claim as a row: ok      softmax rows sum to 1 ........ 1.1e-16. A long claim takes several lines.
 
-    The verdict stands first, where a narrow screen shows it.
+    The verdict is first, so that a narrow screen shows it.
     """
     claim = encodable(claim, before(sys.stdout).encoding)  # its form in ASCII may be longer than its column
     width = columns() - VERDICT - SHOWN - 1
@@ -35,6 +35,6 @@ def row(claim: str, verdict: str, shown: str = "") -> str:
 
 
 def distance(got: object, want: object) -> float:
-    """Return the largest relative difference of two results; a scalar may be wanted of every element."""
+    """Return the largest relative difference of two results. A scalar `want` is compared with every element."""
     ours, theirs = np.asarray(got, np.float64), np.asarray(want, np.float64)
     return largest_difference(ours, theirs if theirs.ndim else np.full(ours.shape, theirs))

@@ -1,4 +1,4 @@
-"""The safetensors format in NumPy alone, for a page: the Pyodide that pages load has no package for it.
+"""The safetensors format with NumPy only, for pages: their Pyodide has no package for it.
 
 A file is 8 bytes with the length of the header, the header in JSON (dtype, shape and place of each array, and texts
 under `__metadata__`), and the arrays' numbers without gaps. The names here are those of the packages `safetensors` and
@@ -33,7 +33,7 @@ class SafetensorError(Exception):
 
 @dataclass(frozen=True)
 class ArrayPlace:
-    """What the header says of an array; begin and end count from the first number of the first array."""
+    """An array in the header. begin and end count from the first number of the first array."""
 
     dtype: str
     shape: list[int]
@@ -50,7 +50,7 @@ class ArrayPlace:
 
 
 class SafeOpen:
-    """A file whose arrays are read by name, as `safe_open` of the package. Raises SafetensorError for a damaged one."""
+    """A file whose arrays are read by name, like `safe_open` of the package. Raises SafetensorError for damage."""
 
     def __init__(self, filename: str | Path, framework: str = "np") -> None:
         data = Path(filename).read_bytes()
@@ -72,11 +72,11 @@ class SafeOpen:
         return sorted(self.places)
 
     def metadata(self) -> dict[str, str] | None:
-        """Return the texts beside the arrays."""
+        """Return the texts that are stored with the arrays."""
         return self.texts
 
     def get_slice(self, name: str) -> ArrayPlace:
-        """Return what the header says of an array."""
+        """Return an array's entry in the header."""
         return self.places[name]
 
     def get_tensor(self, name: str) -> Array:
@@ -98,16 +98,16 @@ def header_of(text: bytes) -> tuple[dict[str, ArrayPlace], dict[str, str] | None
 
 
 def check_places(places: Mapping[str, ArrayPlace], size: int) -> None:
-    """Raise SafetensorError where the arrays do not fill the file, each with as many bytes as its shape needs."""
+    """Raise SafetensorError if the arrays do not fill the file exactly, each with the bytes that its shape needs."""
     end = 0
     for place in sorted(places.values(), key=lambda one: (one.begin, one.end)):
         if place.dtype not in DTYPES:
             raise SafetensorError(f"NumPy has no {place.dtype}")
         if place.begin != end or place.end - end != prod(place.shape) * np.dtype(DTYPES[place.dtype]).itemsize:
-            raise SafetensorError(f"an array of shape {place.shape} cannot lie at {place.begin} to {place.end}")
+            raise SafetensorError(f"an array of shape {place.shape} does not fit bytes {place.begin} to {place.end}")
         end = place.end
     if end != size:
-        raise SafetensorError(f"{size} bytes of numbers, but the header names {end}")
+        raise SafetensorError(f"{size} bytes of numbers, but the header needs {end}")
 
 
 def save(tensor_dict: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
@@ -143,7 +143,7 @@ safe_open = SafeOpen
 
 
 def lend() -> None:
-    """Make `import safetensors` and `import safetensors.numpy` find this module where the package is not there."""
+    """Make `import safetensors` and `import safetensors.numpy` find this module if the package is missing."""
     module = sys.modules[__name__]
     sys.modules.setdefault("safetensors", module)
     sys.modules.setdefault("safetensors.numpy", module)

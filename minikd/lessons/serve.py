@@ -8,13 +8,13 @@ from pathlib import Path
 from minikd.errors import ConfigError
 
 HOST = "127.0.0.1"
-"""Nobody but this machine reaches it."""
+"""Only this machine can reach the server."""
 
 
 class Pages(SimpleHTTPRequestHandler):
-    """Answers with files of the site, and prints nothing."""
+    """Sends files of the site, and prints nothing."""
 
-    extensions_map = {  # noqa: RUF012 - the class of the library has it so
+    extensions_map = {  # noqa: RUF012 - as in the library's class
         **SimpleHTTPRequestHandler.extensions_map,
         **{".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"},
         **{".json": "application/json", ".gz": "application/octet-stream"},
@@ -24,13 +24,13 @@ class Pages(SimpleHTTPRequestHandler):
         """Print no line for each file."""
 
     def end_headers(self) -> None:
-        """Let the browser ask each time whether a file has changed: the site may be built again."""
+        """Let the browser check each time if a file has changed, because the site may be built again."""
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
 
 class SiteServer(ThreadingHTTPServer):
-    """A server whose reader may leave a page while it loads."""
+    """A server that accepts that a reader leaves a page while it loads."""
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print a traceback of an error, but not of a connection that the browser has closed."""
@@ -39,15 +39,15 @@ class SiteServer(ThreadingHTTPServer):
 
 
 def server(folder: Path, port: int) -> SiteServer:
-    """Return a server of the folder's files on a port, 0 for any that is free. Raises ConfigError where it is taken."""
+    """Return a server of the folder's files on a port; 0: any free port. Raises ConfigError if it is in use."""
     try:
         return SiteServer((HOST, port), partial(Pages, directory=str(folder)))
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"port {port} of this machine cannot be used ({error}); --port 0 takes any free one"
+            f"port {port} of this machine cannot be used ({error}); --port 0 uses any free port"
         ) from error
 
 
 def address(of: SiteServer) -> str:
-    """Return where a browser finds the site."""
+    """Return the site's address for a browser."""
     return f"http://{HOST}:{of.server_address[1]}/"

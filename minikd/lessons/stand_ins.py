@@ -1,4 +1,4 @@
-"""What lessons do where Python has neither threads nor processes, as in a page: the same, in its only thread."""
+"""Replaces threads and processes where Python has none, as in a page: all work is done in its only thread."""
 
 import io
 import runpy
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 def run_alone(script: Path, *arguments: Path) -> str:
-    """Return what a script prints, run by a Python of its own that sees no current folder and no user's settings.
+    """Run a script in a new Python, without the current folder and the user's settings, and return what it prints.
 
-    In a page it runs in this Python, which forgets minikd meanwhile.
+    In a page it runs in this Python, which forgets minikd for that time.
     """
     words = [str(script), *map(str, arguments)]
     if not can_start_threads():
@@ -30,7 +30,7 @@ def run_alone(script: Path, *arguments: Path) -> str:
 
 
 def run_here(words: list[str]) -> str:
-    """Return what a script prints that runs in this Python, as if minikd had never been imported."""
+    """Run a script in this Python, as if minikd had not been imported, and return what it prints."""
     others = {name: module for name, module in sys.modules.items() if name.partition(".")[0] != "minikd"}
     printed = io.StringIO()
     with patch.dict(sys.modules, others, clear=True), patch.object(sys, "argv", words), redirect_stdout(printed):
@@ -39,20 +39,20 @@ def run_here(words: list[str]) -> str:
 
 
 def one_worker() -> Executor:
-    """Return a thread that does what it is given, in order; in a page, one that begins when a result is asked for."""
+    """Return a thread that does its work in order. In a page, the work is done when its result is read."""
     return ThreadPoolExecutor(max_workers=1) if can_start_threads() else WhenAsked()
 
 
 class WhenAsked(Executor):
-    """Does each piece of work when its result is asked for."""
+    """Does each piece of work when its result is read."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Return the piece of work, not yet begun."""
+        """Return the piece of work without doing it."""
         return Piece(partial(fn, *args, **kwargs))
 
 
 class Piece(Future[T]):
-    """A result that is computed when it is asked for."""
+    """A result that is computed when it is read."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         super().__init__()

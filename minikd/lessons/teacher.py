@@ -1,4 +1,4 @@
-"""The teacher that several lessons share: lesson 10's where it has left one, else one that is trained once for all."""
+"""The teacher that several lessons share: that of lesson 10, or else one that is trained once for all lessons."""
 
 import hashlib
 from dataclasses import asdict, replace
@@ -18,10 +18,10 @@ from minikd.training.identity import identity_of
 from minikd.weights import load_model
 
 NAME = "teacher.safetensors"
-"""What lesson 10 leaves in its output folder."""
+"""The file that lesson 10 writes to its output folder."""
 
 PLAN = Plan(epochs=2, batch_size=128, learning_rate=2e-3)
-"""How the teacher is trained where lesson 10 has left none."""
+"""The training of the teacher if there is none from lesson 10."""
 
 QUICK = replace(PLAN, epochs=1, batch_size=32)
 """The same with --quick, on this many images:"""
@@ -32,9 +32,9 @@ FEW = 1_000
 def teacher_of(lesson: Lesson) -> Sequential:
     """Return a CNN that has learned MNIST, float32, for images normalised as the training images are.
 
-    Lesson 10's, from the lesson's output folder. Where there is none, one that learns for two epochs (half a minute on
-    two cores), with a bar; it is kept in the user's cache for all lessons. With --quick it is always one that has seen
-    1,000 images for a second. A printed line says which.
+    It is that of lesson 10, from the lesson's output folder. If there is none, one is trained for two epochs (half a
+    minute on two cores), with a bar, and kept in the user's cache for all lessons. With --quick, one is always trained
+    on 1,000 images, which takes a second. A printed line says which teacher it is.
     """
     if not lesson.quick and (model := loaded(lesson.output / NAME)):
         print("teacher: lesson 10's")
@@ -48,42 +48,42 @@ def teacher_of(lesson: Lesson) -> Sequential:
         return teacher
     path = cache_folder() / f"teacher-{identity(teacher, digits)}.safetensors"
     if model := loaded(path):
-        print("teacher: lesson 10 has left none, so it is the one that an earlier lesson trained")
+        print("teacher: there is none from lesson 10, so this is the one that an earlier lesson trained")
         return model
-    print(f"teacher: lesson 10 has left none, so one is trained here on {len(digits.train_images):,} images")
+    print(f"teacher: there is none from lesson 10, so one is trained here on {len(digits.train_images):,} images")
     train(teacher, digits, PLAN)
     keep(path, teacher, digits)
     return teacher
 
 
 def cache_folder() -> Path:
-    """Return the folder, in the user's cache, for what the lessons share."""
+    """Return the folder for files that lessons share, in the user's cache."""
     import pooch
 
     return Path(pooch.os_cache("minikd")) / "lessons"
 
 
 def identity(teacher: Sequential, digits: Dataset) -> str:
-    """Return a digest of all that decides the trained teacher: network, first weights, images, labels and plan."""
+    """Return a digest of all that determines the teacher: network, first weights, images, labels and plan."""
     text = identity_of("teacher", teacher, views_for(teacher, digits, None, PLAN.seed), asdict(PLAN), {})
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def loaded(path: Path) -> Sequential | None:
-    """Return the model in a file; None, with a notice, where the file is damaged, and None where there is none."""
+    """Return the model in a file, or None if there is no file. A damaged file gives a notice and None."""
     if not path.exists():
         return None
     try:
         return load_model(path, "float32")[0]
     except CheckpointError as error:
-        notice(f"{error}. Another teacher is taken in its place")
+        notice(f"{error}. Another teacher is used instead")
         return None
 
 
 def keep(path: Path, teacher: Sequential, digits: Dataset) -> None:
-    """Write the teacher to the cache; where that is not possible, a notice says that it will be trained again."""
+    """Write the teacher to the cache. If this fails, give a notice that it will be trained again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(path, teacher, digits)
     except (OSError, CheckpointError) as error:
-        notice(f"the teacher could not be kept ({error}): the next lesson trains one again")
+        notice(f"the teacher could not be saved ({error}): the next lesson trains one again")

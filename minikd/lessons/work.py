@@ -1,4 +1,4 @@
-"""Where a reader's work on the exercises lies, its first copy, and what a lesson's checks make of it."""
+"""A reader's files for the exercises: makes them, runs a lesson's checks on them, and counts what is right."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ from minikd.lessons.library import LESSONS, NAMES_BEFORE
 from minikd.storage.files import write_atomically
 
 WORK = Path("work")
-"""The reader's folder, in the current one."""
+"""The reader's folder, in the current folder."""
 
 
 def exercises(lessons: Path) -> list[str]:
@@ -20,13 +20,13 @@ def exercises(lessons: Path) -> list[str]:
 
 
 def file_of(name: str) -> Path:
-    """Return a reader's file for an exercise; work that was begun under the lesson's old name stays where it is."""
+    """Return a reader's file for an exercise. A file under the lesson's old name stays in use."""
     names = [name, *(old for old, new in NAMES_BEFORE.items() if new == name)]
     return next((path for one in names if (path := WORK / f"{one}.py").exists()), WORK / f"{name}.py")
 
 
 def begin(lessons: Path, name: str) -> bool:
-    """Copy an exercise's skeleton to the reader's folder and return True; False where the reader has begun already."""
+    """Copy an exercise's skeleton to the reader's folder. Return False if the reader already has a file."""
     mine = file_of(name)
     if mine.exists():
         return False
@@ -38,7 +38,7 @@ def begin(lessons: Path, name: str) -> bool:
 def checked(lessons: Path, name: str, file: Path) -> Work:
     """Run a lesson's checks on a reader's file, print their rows, and return the counts.
 
-    Raises ConfigError where the file is not there or cannot be run.
+    Raises ConfigError if the file is missing or cannot be run.
     """
     if not file.is_file():
         raise ConfigError(f"{file} is not a file; without a file, `minikd check {name[:2]}` takes {WORK / name}.py")
@@ -48,7 +48,7 @@ def checked(lessons: Path, name: str, file: Path) -> Work:
 
 
 def state(lessons: Path, name: str) -> str:
-    """Return how far the reader is with an exercise, in a few words."""
+    """Return the state of an exercise in a few words."""
     mine = file_of(name)
     if not mine.exists():
         return "not begun"
@@ -61,10 +61,10 @@ def state(lessons: Path, name: str) -> str:
 
 
 def all_right(work: Work) -> bool:
-    """Return whether there was something to check, and all of it was right."""
+    """Return True if at least one check ran and all were right."""
     return work.right > 0 and not work.wrong and not work.to_do
 
 
 def summary(work: Work) -> str:
-    """Return the counts of a reader's work in a line: 2 right, 0 wrong, 1 to do."""
+    """Return the counts in a line: 2 right, 0 wrong, 1 to do."""
     return f"{work.right} right, {work.wrong} wrong, {work.to_do} to do{': well done.' if all_right(work) else ''}"

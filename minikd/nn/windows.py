@@ -47,8 +47,8 @@ def pieces(padded: Floats, kernel: HeightWidth, steps: Steps, outputs: HeightWid
     windows = xp.lib.stride_tricks.as_strided(padded, (N, P, Q, R, S, C), (n, sy * h, sx * w, dy * h, dx * w, c))
     for images in runs(padded, kernel, outputs):
         if C == 1 and xp is np:
-            # In a grey image, a pixel is one float. One plane for each kernel position copies runs of Q floats: 5x
-            # faster.
+            # In a grey image, a pixel is one float. With one plane for each kernel position, runs of Q floats are
+            # copied, which is faster.
             cols = np.ascontiguousarray(windows[images].transpose(3, 4, 5, 0, 1, 2)).reshape(R * S, -1).T
         else:
             cols = windows[images].reshape(-1, R * S * C)

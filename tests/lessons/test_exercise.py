@@ -97,7 +97,7 @@ def test_a_wrong_forward_must_be_put_right_first(work, capsys):
     mine.same("linear", (X, W), X @ W.T, part=lambda found: found[0])  # (4, 2) = (4, 3) @ (3, 2)
     mine.gradients("linear", "linear_backward", {"x": X, "w": W})
     assert counts(mine) == (0, 1, 1)
-    assert "put linear right first" in capsys.readouterr().out
+    assert "correct linear first" in capsys.readouterr().out
 
 
 def test_a_forgotten_cache_is_named(work, capsys):
@@ -171,7 +171,7 @@ def test_the_first_function_that_is_wrong_is_blamed_and_those_that_call_it_wait(
     check_chain(mine)
     said = capsys.readouterr().out
     assert counts(mine) == (0, 2, 1)
-    assert "entropy calls log_softmax, which is wrong: put log_softmax right first" in " ".join(said.split())
+    assert "entropy calls log_softmax, which is wrong: correct log_softmax first" in " ".join(said.split())
 
 
 def test_what_calls_a_right_function_is_blamed_itself(work, capsys):

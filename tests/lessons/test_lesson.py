@@ -37,7 +37,7 @@ def test_what_is_right_prints_a_row_each(lesson, capsys):
         (lambda lesson: lesson.close("near", 1.1, 1.0), "must be within 1e-12", "WRONG"),
         (lambda lesson: lesson.close("near", np.nan, 1.0, within=1e9), "inf apart", "WRONG"),
         (lambda lesson: lesson.true("holds", False, "6 of 7"), "6 of 7", "WRONG"),
-        (lambda lesson: lesson.true("holds", np.array(False)), "it is not so", "WRONG"),
+        (lambda lesson: lesson.true("holds", np.array(False)), "it is false", "WRONG"),
         (lambda lesson: lesson.caught("a bug", 1.0, 1.0), "not caught", "MISSED"),
         (lambda lesson: lesson.caught("a bug", 1.0005, 1.0), "not caught", "MISSED"),
     ],

@@ -42,7 +42,7 @@ def test_reading_takes_as_long_as_prose_and_code_are(tmp_path):
         ("**Minutes** 1", "**Minutes** 0", "whole number"),
         ("**Minutes** 1", f"**Minutes** {'9' * 5000}", "whole number"),
         ("# # 7. L", f"# # {'9' * 5000}. L", "must with '# 7. Title'"),
-        ("**Minutes** 1", "**Minutes** 1\n#\n# More.", "goes on after the minutes"),
+        ("**Minutes** 1", "**Minutes** 1\n#\n# More.", "must end after the minutes"),
     ],
 )
 def test_a_first_cell_of_another_form_is_refused(before, after, words, tmp_path):

@@ -69,7 +69,7 @@ def test_a_port_in_use_is_refused_before_the_site_is_built(tmp_path, monkeypatch
         assert main(["lessons", "--serve", "--port", str(port)]) == 2
     told = capsys.readouterr()
     assert f"port {port} of this machine cannot be used" in told.err
-    assert "--port 0 takes any free one" in told.err
+    assert "--port 0 uses any free port" in told.err
 
 
 @pytest.mark.parametrize("right", [True, False])

@@ -68,7 +68,7 @@ def test_a_damaged_file_is_replaced(lesson, damage, tmp_path):
     (path,) = (tmp_path / "cache").iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    with pytest.warns(Notice, match="Another teacher is taken"):
+    with pytest.warns(Notice, match="Another teacher is used"):
         np.testing.assert_array_equal(weights(lesson), first)
     assert path.read_bytes() == whole
 
@@ -76,7 +76,7 @@ def test_a_damaged_file_is_replaced(lesson, damage, tmp_path):
 def test_a_cache_that_cannot_be_written_costs_time_alone(lesson, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(teacher, "cache_folder", lambda: tmp_path / "file" / "cache")
-    with pytest.warns(Notice, match="could not be kept"):
+    with pytest.warns(Notice, match="could not be saved"):
         weights(lesson)
 
 

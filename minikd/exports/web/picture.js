@@ -1,6 +1,6 @@
 // From a drawing or a picture to the bytes that a network takes.
 //
-// A grey plane is {data: Uint8Array, width, height}. `minikd/data/ink.py` does the same with ink for `minikd predict`.
+// A grey plane is {data: Uint8Array, width, height}. `minikd predict` treats ink in the same way (minikd/data/ink.py).
 
 const TRACE = 24; // cropping ignores ink up to this grey
 const DUST = 0.02; // a part smaller than this fraction of the largest one is dust
