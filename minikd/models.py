@@ -74,8 +74,8 @@ def mlp(
 ) -> Sequential:
     """Return the student: a dense layer with ReLU for each of `hidden`, and a dense layer to the classes.
 
-    batch_norm: batch norm before each ReLU, for the training; take it out with `nn.folding.folded` after it. pool: max
-    pooling of the image before the first layer; 1 is none. Raises ShapeError where the image is smaller.
+    batch_norm: batch norm before each ReLU, for the training; `nn.folding.folded` removes it afterwards. pool: max
+    pooling of the image before the first layer; 1 is none. Raises ShapeError if the image is smaller.
     """
     first, image = pooled(image, pool)
     sizes = (math.prod(image), *hidden)
@@ -92,7 +92,7 @@ def small_cnn(
     """Return a small convolutional student: conv 3x3, pool 2 and ReLU for each of `channels`, then dense `classes`.
 
     pool: max pooling of the image before the first convolution; 1 is none. With channels (16, 32) it has 20,490
-    parameters on MNIST. Raises ShapeError where the image is too small for so many poolings.
+    parameters on MNIST. Raises ShapeError if the image is too small for the poolings.
     """
     layers, shape = pooled(image, pool)
     for outputs in channels:
@@ -103,7 +103,7 @@ def small_cnn(
 
 
 def pooled(image: Shape, pool: int) -> tuple[list[Layer], Shape]:
-    """Return the layers that pool an image before a network, none for 1, and the shape of what comes out."""
+    """Return the layers that pool an image before a network (none for 1), and the shape of their output."""
     layers: list[Layer] = [MaxPool2d(pool)] if pool > 1 else []
     return layers, layers[0].output_shape(image) if layers else image
 
@@ -111,7 +111,7 @@ def pooled(image: Shape, pool: int) -> tuple[list[Layer], Shape]:
 def wide_mlp(image: Shape, classes: int, rng: np.random.Generator, dropout: float = 0.0) -> Sequential:
     """Return the teacher of Hinton et al. 2015, §3: two hidden layers of 1200.
 
-    Dropout is in both; where there is any, one in five pixels is dropped too (Hinton et al. 2012, arXiv:1207.0580).
+    Dropout is in both. If there is dropout, it also drops one in five pixels (Hinton et al. 2012, arXiv:1207.0580).
     """
     inputs, pixels = math.prod(image), [Dropout(0.2)] if dropout else []
     layers: list[Layer] = [Flatten(), *pixels]
@@ -149,7 +149,7 @@ def teacher(name: str, image: Shape, classes: int, rng: np.random.Generator, dro
 
 @contextmanager
 def sized(what: str, flags: str) -> Iterator[None]:
-    """Let an error of too little memory, wherever it happens inside, name the network and the flags that decide."""
+    """Add the network and the flags that decide its size to any error of too little memory in this block."""
     try:
         yield
     except SizeError as error:
@@ -175,7 +175,7 @@ def describe(model: Sequential) -> str:
 def _with_dense_head(
     features: list[Layer], image: Shape, classes: int, rng: np.random.Generator, dropout: float
 ) -> Sequential:
-    """Return the features, then dense 128, dropout where it is asked for, and a dense layer to the classes."""
+    """Return the features, then dense 128, dropout if wanted, and a dense layer to the classes."""
     shape = image
     for layer in features:
         shape = layer.output_shape(shape)

@@ -17,15 +17,15 @@ Handler = Callable[[int, FrameType | None], object]
 _received: list[int] = []
 """The signals of this process that have asked for a stop."""
 _advice: list[Callable[[], str]] = []
-"""Who knows, while the command is at it, how to go on after a stop."""
+"""Functions that return how to continue the running command after a stop."""
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether a stop was asked for, so that no half-made step is saved.
+    """Yield a function that returns True after a request to stop, so that no incomplete step is saved.
 
-    A second signal stops at once, by KeyboardInterrupt. Only a program's main thread can receive signals; in any other
-    the function always says no.
+    A second signal stops at once, by KeyboardInterrupt. Only a program's main thread can receive signals. In other
+    threads, the function always returns False.
     """
     asked = threading.Event()
     _received.clear()
@@ -68,7 +68,7 @@ def stop_by_exception() -> None:
 
 
 def stop_at_once() -> None:
-    """Let every signal from now on end this process at once: all that is left to do is Python's own clean-up."""
+    """Let every signal from now on end this process at once, because only Python's clean-up is left."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         _received.append(number)
@@ -78,7 +78,7 @@ def stop_at_once() -> None:
 
 
 def handle(handler: Handler) -> dict[int, Handler | int | None]:
-    """Hand the signals to a handler, and return the earlier handlers; none in another thread than the main one.
+    """Set a handler for the signals, and return the earlier handlers. Outside the main thread, do nothing.
 
     A signal that is ignored stays ignored, such as SIGHUP under nohup. SIGINT is the exception, because a shell lets
     background processes ignore it.
@@ -94,7 +94,7 @@ def handle(handler: Handler) -> dict[int, Handler | int | None]:
 
 @contextmanager
 def advising(how: Callable[[], str]) -> Iterator[None]:
-    """If the command is stopped in here, say how to go on: what `how` then returns, or nothing for ""."""
+    """If the command is stopped in this block, print the result of `how`: how to continue, or "" for nothing."""
     _advice[:] = [how]
     try:
         yield
@@ -106,7 +106,7 @@ def advising(how: Callable[[], str]) -> Iterator[None]:
 
 
 def exit_status() -> int:
-    """Return 128 and the number of the signal that asked first for a stop, as shells do; 130 for Ctrl-C."""
+    """Return 128 plus the number of the first signal, as shells do: 130 for Ctrl-C."""
     return 128 + (_received[0] if _received else signal.SIGINT)
 
 
@@ -116,7 +116,7 @@ def asked_to_stop() -> bool:
 
 
 def say_stopped() -> None:
-    """Say on standard error that the command was stopped, and how to go on. A terminal that is gone is no error."""
+    """Print on standard error that the command was stopped, and how to continue. A closed terminal is no error."""
     lines = [text for how in _advice if (text := how())]
     _advice.clear()
     with suppress(OSError, ValueError, AttributeError, RuntimeError):  # RuntimeError: during another print
@@ -125,7 +125,7 @@ def say_stopped() -> None:
 
 @contextmanager
 def children_ignore_ctrl_c() -> Iterator[None]:
-    """Let processes that are started in here ignore Ctrl-C, which a terminal sends to them, too.
+    """Let processes that start in this block ignore Ctrl-C, which a terminal also sends to them.
 
     They end with this process. One that receives Ctrl-C during its imports would print a traceback. Windows has no
     such mask.
@@ -144,7 +144,7 @@ def children_ignore_ctrl_c() -> Iterator[None]:
 
 
 def kill_children() -> None:
-    """Kill the processes that multiprocessing has started here; it would wait for those that nobody tells to end."""
+    """Kill the processes that multiprocessing has started. Otherwise it would wait for them forever."""
     if "multiprocessing" in sys.modules:
         from multiprocessing import active_children
 
@@ -155,7 +155,7 @@ def kill_children() -> None:
 
 
 def leave() -> None:
-    """End this process at once. A file that it was writing is complete or not there, as after any other end."""
+    """End this process at once. Each file that it was writing is complete or missing, as after every end."""
     say_stopped()
     os._exit(exit_status())
 

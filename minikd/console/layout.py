@@ -1,6 +1,6 @@
-"""Text that fits the terminal that it is printed on: its columns, paragraphs, colours and tables.
+"""Formats text for the terminal: columns, paragraphs, colours and tables.
 
-Programs read what is printed, too: where no terminal shows it, it is 80 columns wide and has no colours.
+Without a terminal, as when a program reads the output, text is 80 columns wide and has no colours.
 """
 
 import os
@@ -14,10 +14,10 @@ from textwrap import fill, wrap
 from minikd.console.terminal import CODES, Terminal, before, encodable, one_line, say, standard_error
 
 NARROW, USUAL, WIDE = 60, 80, 100
-"""Columns: the fewest that texts are made for, those where there is no terminal, the most that are used."""
+"""Columns of text: the least, the number without a terminal, and the most."""
 
 NAME = 16
-"""Columns that a table's first column keeps where the others leave it fewer: its cells then take several lines."""
+"""The least width of a table's first column. Longer cells take several lines."""
 
 
 def columns(stream: object = None) -> int:
@@ -26,7 +26,7 @@ def columns(stream: object = None) -> int:
 
 
 def stream_width(stream: object) -> int:
-    """Return the columns that the variable COLUMNS names, or the stream's terminal has; 80 if neither is known."""
+    """Return the columns from the variable COLUMNS, or those of the stream's terminal; 80 if neither is known."""
     with suppress(ValueError):
         if (asked := int(os.environ.get("COLUMNS", ""))) > 0:
             return asked
@@ -36,9 +36,9 @@ def stream_width(stream: object) -> int:
 
 
 def paragraph(text: str, indent: int = 0, hanging: int | None = None, width: int | None = None) -> str:
-    """Return a text in lines that fit, set in from the left; `hanging` is the indent of all lines but the first.
+    """Return a text in lines that fit, indented. hanging: the indent of all lines but the first.
 
-    A word that is longer than a line, such as a path, stays whole: it can be copied.
+    A word that is longer than a line, such as a path, is not broken, so that it can be copied.
     """
     return fill(
         text,
@@ -60,13 +60,13 @@ def wrapped_lines(text: str) -> str:
 
 
 def styled(text: str, style: str, stream: object = None) -> str:
-    """Return a text in a style of `terminal.CODES`, such as "bold", where the stream shows colours; else as it is."""
+    """Return a text in a style of `terminal.CODES`, such as "bold", if the stream shows colours; else unchanged."""
     out: Terminal = before(sys.stdout if stream is None else stream)
     return "\n".join(f"{CODES[style]}{line}{CODES['plain']}" for line in text.split("\n")) if out.colours else text
 
 
 def print_message(kind: str, text: str) -> None:
-    """Say an error, a warning or a note on standard error: one line, which a terminal breaks between words."""
+    """Print an error, a warning or a note on standard error: one line, or several on a terminal."""
     out, line = standard_error(), f"minikd: {kind}: {one_line(text)}"
     if out.isatty():
         begin = f"minikd: {kind}:"

@@ -1,4 +1,4 @@
-"""Notices: what minikd decided without asking and the user should know, such as how it read the folders of a data set.
+"""Notices: decisions of minikd that the user should know, such as how it read the folders of a data set.
 
 A notice is a Python warning, so that a program can catch it, silence it or turn it into an error by the usual means.
 The command line prints each on one line of standard error.
@@ -14,11 +14,11 @@ from minikd.console.terminal import one_line
 
 
 class Notice(UserWarning):
-    """Something that was decided without asking."""
+    """A decision of minikd that the user should know."""
 
 
 def notice(text: str) -> None:
-    """Give a notice: what was found, what was done about it, and how to have it otherwise."""
+    """Give a notice: what was found, what minikd does, and how to change that."""
     with suppress(AttributeError, OSError, ValueError):  # standard error may be closed or full
         warnings.warn(one_line(text), Notice, stacklevel=3)
 

@@ -126,7 +126,7 @@ def test_run_runs_the_cells_above_too_and_prints_what_was_recorded(tab, kernel):
     else:
         assert outputs(tab)[0] == "ran: import numpy as np"
     assert re.fullmatch(
-        r"First output \d+\.\d s after Run\. Sizes here are those of --quick\.",
+        r"First output \d+\.\d s after Run\. Sizes are those of --quick\.",
         tab.js("document.querySelector('.run-note').textContent"),
     )
 
@@ -148,7 +148,7 @@ def test_where_a_cell_above_fails_the_one_that_was_pressed_says_so_and_keeps_its
     tab.js("document.activeElement.value = '1 / 0'")
     tab.js("press(cells[4], 'Run')")
     tab.wait("cells[4].querySelector('.run-error') && !busy()", 120)
-    assert tab.js("shown(cells[4])") == "cell 3 of 9, above, did not run to its end: see there"
+    assert tab.js("shown(cells[4])") == "cell 3 of 9, above, failed: see its output"
     assert tab.js("recorded(cells[4]).every((one) => one.offsetHeight > 0)")
     assert tab.js("shown(cells[3])") == ""
 

@@ -5,13 +5,13 @@ import { Output } from "./output.js";
 
 export class Cell {
     constructor(place, number, count, kernel) {
-        Object.assign(this, { place, number, name: `cell ${number} of ${count}`, kernel, above: [], field: null, ran: -1 }); // ran: in which Python
+        Object.assign(this, { place, number, name: `cell ${number} of ${count}`, kernel, above: [], field: null, ran: -1 }); // ran: the number of the Python that ran it
         this.shown = place.querySelector(".cell_input");
         this.recorded = [...place.querySelectorAll(":scope > .cell_output, :scope > details .cell_output")];
         this.given = this.shown.querySelector("pre").textContent.trimEnd();
         this.output = new Output();
         this.buttons = this.makeButtons();
-        (this.shown.closest("details") ?? this.shown).after(this.buttons); // of folded code too they can be seen
+        (this.shown.closest("details") ?? this.shown).after(this.buttons); // the buttons of folded code are visible too
         place.append(this.output.progress, this.output.place);
     }
 
@@ -33,7 +33,7 @@ export class Cell {
         return bar;
     }
 
-    // A cell needs the names of those above it: they run first, where they have not run yet.
+    // A cell needs the names of the cells above it. Cells above that have not run yet run first.
     async runWithThoseAbove() {
         if (this.running) return;
         this.begin();
@@ -42,7 +42,7 @@ export class Cell {
         for (const cell of late) {
             this.output.hear({ progress: `${cell.name} runs first ...` });
             right = await cell.run();
-            if (!right) this.output.hear({ error: `${cell.name}, above, did not run to its end: see there` });
+            if (!right) this.output.hear({ error: `${cell.name}, above, failed: see its output` });
             if (!right) break;
         }
         if (right) await this.answer();
@@ -69,12 +69,12 @@ export class Cell {
         this.output.hear({ done: true });
     }
 
-    // Runs the code; returns whether it ran to its end.
+    // Runs the code. Returns true if it ran to its end.
     async answer() {
         let failed = false;
         const hear = (message) => {
             failed ||= Boolean(message.error);
-            if (!message.progress) this.recorded.forEach((one) => { one.hidden = true; }); // something new is there
+            if (!message.progress) this.recorded.forEach((one) => { one.hidden = true; }); // there is new output
             this.output.hear(message);
         };
         try {

@@ -12,7 +12,7 @@ export function button(text, press) {
     return made;
 }
 
-// Copies a text, and says so on the button for a moment.
+// Copies a text, and shows this on the button for a moment.
 export async function copy(text, from) {
     await navigator.clipboard.writeText(text);
     from.textContent = "Copied";

@@ -1,4 +1,4 @@
-// The exercise at the end of a lesson: a reader's code, kept in this browser, and Check, which says what `minikd check` says.
+// The exercise at the end of a lesson: a reader's code, saved in this browser, and Check, as in `minikd check`.
 import { button, copy, element } from "./element.js";
 import { editor } from "./editor.js";
 import { Output } from "./output.js";
@@ -38,11 +38,11 @@ export async function addExercise(name, kernel) {
     const buttons = element("div", { className: "run-buttons", role: "group" }, checkButton, button("Reset", reset), copyButton);
     buttons.setAttribute("aria-label", "the exercise");
     const box = element("div", { className: "cell docutils container run-exercise" });
-    box.append(element("p", {}, "Write your functions here; they are kept in this browser."), field, buttons, output.progress, output.place);
+    box.append(element("p", {}, "Write your functions here. They are saved in this browser."), field, buttons, output.progress, output.place);
     place.append(box);
 }
 
-// A browser may refuse to keep anything: then the work lasts as long as the page.
+// A browser may refuse to save anything. Then the work is lost with the page.
 function kept(key) {
     try {
         return localStorage.getItem(key);
@@ -53,7 +53,7 @@ function kept(key) {
 
 function keep(key, text, skeleton) {
     try {
-        if (text === skeleton) localStorage.removeItem(key); // the next visit begins with the skeleton of its day
+        if (text === skeleton) localStorage.removeItem(key); // so that the next visit uses the current skeleton
         else localStorage.setItem(key, text);
     } catch {}
 }

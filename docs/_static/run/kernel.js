@@ -1,4 +1,4 @@
-// The page's side of worker.js. Python starts when it is first asked, and is ended by `stop`: an endless loop ends so.
+// The page's side of worker.js. Python starts with the first request. `stop` ends it, also in an endless loop.
 export class Kernel {
     constructor(settings, tell) {
         Object.assign(this, { settings, tell, worker: null, ready: null, running: false, waiting: new Map(), asked: 0, age: 0 });
@@ -29,7 +29,7 @@ export class Kernel {
         this.worker.postMessage({ pyodide: address(this.settings.pyodide), packed: address(this.settings.packed) });
     }
 
-    // Asks for { run } or { check, code }; calls `hear` with each message, and ends with the last one.
+    // Requests { run } or { check, code }, calls `hear` with each message, and ends with the last one.
     async ask(question, hear) {
         if (!this.worker) this.start();
         const age = this.age;
@@ -56,7 +56,7 @@ export class Kernel {
             return;
         }
         if (this.first && (message.text || message.picture || message.error)) {
-            this.tell(`First output ${seconds(this.began)} s after Run. Sizes here are those of --quick.`);
+            this.tell(`First output ${seconds(this.began)} s after Run. Sizes are those of --quick.`);
             this.first = false;
         }
         one.hear(message);
@@ -68,13 +68,13 @@ export class Kernel {
 
     stop() {
         this.worker?.terminate();
-        this.age += 1; // cells that ran in an older Python have not run in this one
+        this.age += 1; // cells that ran in an older Python must run again
         this.refuse?.(new Error("stopped"));
         for (const one of this.waiting.values()) one.reject(new Error("stopped"));
         this.waiting.clear();
         this.worker = this.ready = null;
         this.running = false;
-        this.tell("Python was stopped: its names are gone. The next Run starts it again.");
+        this.tell("Python was stopped and has lost its variables. The next Run starts it again.");
     }
 }
 

@@ -1,4 +1,4 @@
-// Where a cell's results are shown: text as it is printed, pictures, a traceback.
+// Shows a cell's results: printed text, pictures, a traceback.
 import { element } from "./element.js";
 
 export class Output {
@@ -25,7 +25,7 @@ export class Output {
 
     print(text, kind) {
         if (this.text?.className !== kind) {
-            this.text = element("pre", { className: kind, tabIndex: 0 }); // a key can scroll what is focused
+            this.text = element("pre", { className: kind, tabIndex: 0 }); // keys can scroll a focused element
             if (kind === "run-error") this.text.setAttribute("role", "alert");
             this.place.append(element("div", { className: "highlight" }, this.text));
         }
@@ -38,7 +38,7 @@ export class Output {
         this.text = null;
     }
 
-    // How many letters fit into a line, for rows that Python prints: 40 to 80.
+    // The number of letters that fit into a line, for rows that Python prints: 40 to 80.
     columns() {
         const ruler = element("span", { textContent: "0".repeat(40) });
         const pre = element("pre", {}, ruler);

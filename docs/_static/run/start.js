@@ -1,4 +1,4 @@
-// Gives a lesson page its buttons. A page that is opened from disk may not start a worker, and says how to get them.
+// Adds the buttons to a lesson page. A page from disk cannot start a worker, so it shows how to get the buttons.
 {
     const place = document.currentScript.src;
     if (location.protocol === "file:") {

@@ -1,11 +1,11 @@
-// The worker of a lesson page: Python (Pyodide), in a thread of its own, so that the page answers while a cell runs.
+// The worker of a lesson page: Python (Pyodide), in a thread of its own, so that the page stays usable.
 //
-// It is asked { id, run: code, place, columns } or { id, check: name, code, columns }, and says, in order,
-// { id, text } for what is printed, { id, progress } for what a bar on standard error shows, { id, picture } for a PNG,
+// It receives { id, run: code, place, columns } or { id, check: name, code, columns }, and sends, in order,
+// { id, text } for printed text, { id, progress } for a progress bar on standard error, { id, picture } for a PNG,
 // { id, error } for a traceback, and { id, done: true }. The first message it gets is { pyodide, packed }: addresses.
 
-let python, cells, late, asked; // asked: the id of what runs now
-let before = Promise.resolve(); // questions are answered one after the other
+let python, cells, late, asked; // asked: the id of the running request
+let before = Promise.resolve(); // requests run one after the other
 
 self.onmessage = ({ data }) => {
     before = before.then(() => (data.pyodide ? start(data) : answer(data)));
@@ -15,7 +15,7 @@ const say = (message) => self.postMessage({ id: asked, ...message });
 
 async function start({ pyodide, packed }) {
     const fetched = bytesAt(packed); // while Python starts
-    fetched.catch(() => {}); // told below
+    fetched.catch(() => {}); // reported below
     try {
         self.importScripts(`${pyodide}pyodide.js`);
         python = await self.loadPyodide({ indexURL: pyodide });
@@ -80,7 +80,7 @@ async function answer({ id, run, place, check, code, columns }) {
         python.runPython(`import os; os.environ["COLUMNS"] = "${Number(columns)}"`);
         await python.loadPackagesFromImports(run ?? code, { messageCallback() {} });
         let [value, error, wanted] = await attempt(work);
-        while (wanted) { // a browser in which Python cannot wait for a package: load it, and run the cell again
+        while (wanted) { // Python cannot wait for a package in this browser: load it, and run the cell again
             await loadPackage(wanted);
             say({ again: true });
             [value, error, wanted] = await attempt(work);
