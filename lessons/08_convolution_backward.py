@@ -322,8 +322,8 @@ lesson.save(figure)
 #   2016, on transposed convolution: the full convolution and the stride as inserted zeros, in pictures.
 # - A. Odena, V. Dumoulin and C. Olah, [*Deconvolution and Checkerboard
 #   Artifacts*](https://distill.pub/2016/deconv-checkerboard/), Distill, 2016.
-# - [`minikd/nn/conv.py`](../minikd/nn/conv.py): `_convolved` and `_added_back` are the two ways. Lesson 9 is about the
-#   layers between convolutions.
+# - [`minikd/nn/conv.py`](../minikd/nn/conv.py): `_convolved` and `_scatter_windows` are the two ways. Lesson 9 is about
+#   the layers between convolutions.
 #
 # ## Exercises
 #

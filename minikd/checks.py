@@ -40,7 +40,7 @@ def check_generator(rng: object, what: str) -> None:
         raise ConfigError(f"{what} is {rng!r}, but must be a generator, such as np.random.default_rng(0)")
 
 
-def whole(value: SupportsIndex, what: str, least: int) -> int:
+def whole_number(value: SupportsIndex, what: str, least: int) -> int:
     """Return a whole number, also one of NumPy's, as a Python int.
 
     Raises ConfigError for anything else, and for less than `least`.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minikd.checks import check_float, whole
+from minikd.checks import check_float, whole_number
 from minikd.errors import DataError, DtypeError, ShapeError
 from minikd.losses import log_softmax, softmax
 from minikd.typing import Floats, Ints
@@ -74,7 +74,7 @@ class Reliability:
 def reliability(logits: Floats, labels: Ints, bins: int = 15) -> Reliability:
     """Sort the samples into bins by the probability of their predicted class (Guo et al. 2017, section 2)."""
     _check(logits, labels)
-    bins = whole(bins, "reliability: bins", 1)
+    bins = whole_number(bins, "reliability: bins", 1)
     confidence = np.exp(log_softmax(logits.astype(np.float64)).max(axis=1))
     right = logits.argmax(axis=1) == labels
     index = np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1)

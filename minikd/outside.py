@@ -20,7 +20,7 @@ from minikd.errors import ConfigError
 from minikd.storage.reading import check_readable, excerpt
 
 MARK = "__minikd_outside__"
-"""A name in the globals of every file that was run here. It tells `blamed` that a line is in a user's file."""
+"""A name in the globals of every file that was run here. It tells `user_file_error` that a line is in a user's file."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class OutsideThing:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ObjectKind:
     """The kind of object that a command needs from a file.
 
     open: what a file of several leaves open. none: what a file without any lacks. example: a FILE.py:NAME. fits:
@@ -94,7 +94,7 @@ def imported_neighbours(path: Path) -> list[Path]:
     return sorted(file for file in files if file.is_file())
 
 
-def find(spec: str, wanted: Wanted) -> OutsideThing:
+def find(spec: str, wanted: ObjectKind) -> OutsideThing:
     """Run the file of "file.py:Name" and return the object with this name.
 
     For "file.py", return the only object that fits.
@@ -174,7 +174,7 @@ def place(error: BaseException) -> str:
     return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}: {frame.line}"
 
 
-def blamed(error: BaseException) -> str:
+def user_file_error(error: BaseException) -> str:
     """Return an exception's text with the line, if a file that was run here is in its traceback, or else ""."""
     if not any(MARK in frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__)):
         return ""

@@ -7,7 +7,7 @@ no state, so a resumed run needs only the number of steps. After its last step, 
 import math
 from collections.abc import Callable
 
-from minikd.checks import number, whole
+from minikd.checks import number, whole_number
 from minikd.errors import ConfigError
 
 Schedule = Callable[[int], float]
@@ -24,7 +24,7 @@ def constant(lr: float) -> Schedule:
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """Return η(t) = η₀ · factor^⌊t / every⌋, as torch.optim.lr_scheduler.StepLR."""
-    lr, every = _rate("step_decay", lr), whole(every, "step_decay: every", 1)
+    lr, every = _rate("step_decay", lr), whole_number(every, "step_decay: every", 1)
     if not 0 < number(factor) <= 1:
         raise ConfigError(f"step_decay: factor is {factor!r}, but must be above 0 and at most 1")
     factor = number(factor)
@@ -39,7 +39,7 @@ def cosine(lr: float, total: int, final: float = 0.0) -> Schedule:
     Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5, without restarts; as
     torch.optim.lr_scheduler.CosineAnnealingLR, which would rise again after `total`.
     """
-    lr, total = _rate("cosine", lr), whole(total, "cosine: total", 1)
+    lr, total = _rate("cosine", lr), whole_number(total, "cosine: total", 1)
     end = number(final)
     if not 0 <= end <= lr:
         raise ConfigError(f"cosine: final is {final!r}, but must lie between 0 and the learning rate {lr!r}")
@@ -57,7 +57,7 @@ def one_cycle(
     Smith & Topin 2018, "Super-convergence: very fast training of neural networks using large learning rates"; as
     torch.optim.lr_scheduler.OneCycleLR (`lr` is its max_lr, `rise` its pct_start) without the cycle of the momentum.
     """
-    lr, total = _rate("one_cycle", lr), whole(total, "one_cycle: total", 1)
+    lr, total = _rate("one_cycle", lr), whole_number(total, "one_cycle: total", 1)
     if not 0 < number(rise) < 1:
         raise ConfigError(f"one_cycle: rise is {rise!r}, but must lie between 0 and 1, such as 0.3")
     for name, divisor in ("div_factor", div_factor), ("final_div_factor", final_div_factor):
@@ -83,13 +83,13 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; as
     torch.optim.lr_scheduler.LinearLR(start_factor=1 / (steps + 1), total_iters=steps), chained.
     """
-    steps = whole(steps, "warm_up: steps", 0)
+    steps = whole_number(steps, "warm_up: steps", 0)
     return lambda step: schedule(step) * min(1.0, (step + 1) / (steps + 1))
 
 
 def in_turn(first: Schedule, second: Schedule, start: int) -> Schedule:
     """Return a schedule that is `first` until step `start`, where `second` begins at its own step 0."""
-    start = whole(start, "in_turn: start", 0)
+    start = whole_number(start, "in_turn: start", 0)
     return lambda step: first(step) if step < start else second(step - start)
 
 
@@ -99,8 +99,8 @@ def build(name: str, lr: float, total_steps: int, warm_up_steps: int = 0) -> Sch
     "step" divides the learning rate by 10 after each third of the run. Raises `ConfigError` for any other name, a
     negative learning rate, a run without steps, and a warm-up longer than the run.
     """
-    whole(total_steps, "total_steps", 1)
-    if not 0 <= whole(warm_up_steps, "warm_up_steps", 0) <= total_steps:
+    whole_number(total_steps, "total_steps", 1)
+    if not 0 <= whole_number(warm_up_steps, "warm_up_steps", 0) <= total_steps:
         raise ConfigError(
             f"warm_up_steps is {warm_up_steps!r}, but must lie between 0 and the run's {total_steps} steps"
         )

@@ -157,7 +157,7 @@ def default_text(default: object) -> str:
     return "none" if default in ("", None) else str(default)
 
 
-def plain(value: object) -> object:
+def to_python_value(value: object) -> object:
     """Return NumPy's numbers and strings as Python's, a list or an array as a tuple, and other values unchanged.
 
     A NumPy number would turn float32 arrays into float64, and JSON and TOML cannot express it.
@@ -168,12 +168,12 @@ def plain(value: object) -> object:
         return float(value)
     if isinstance(value, np.generic):
         return value.item()
-    return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(to_python_value, value)) if isinstance(value, list | tuple) else value
 
 
 def converted(one: Field[object], value: object) -> object:
     """Return a value in the field's type, with a whole number as a float if the field is a float."""
-    value = plain(value)
+    value = to_python_value(value)
     if isinstance(one.default, float | None) and type(value) is int:
         with suppress(OverflowError):  # the check refuses it later
             return float(value)
@@ -186,7 +186,9 @@ def check_value(one: Field[object], value: object) -> None:
         return
     wanted = float if one.default is None else type(one.default)
     items = one.metadata["items"]
-    if type(value) is not wanted or (isinstance(value, tuple) and not all(type(v) is items and good(v) for v in value)):
+    if type(value) is not wanted or (
+        isinstance(value, tuple) and not all(type(v) is items and is_valid_item(v) for v in value)
+    ):
         kind = "a list of whole numbers above 0" if items is int else "a list of texts"
         kind = kind if wanted is tuple else f"of type {wanted.__name__}"
         raise ConfigError(f"{one.name} is {brief(value)}, but must be {kind}, such as {one.default!r}")
@@ -219,7 +221,7 @@ def brief(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:60]}..."
 
 
-def good(item: object) -> bool:
+def is_valid_item(item: object) -> bool:
     """True for a whole number above 0, and for a string that is not empty."""
     return item > 0 if isinstance(item, int) else bool(item)
 

@@ -24,7 +24,7 @@ from minikd.nn import Sequential
 from minikd.nn.build import NotImported, build_sequential, check_comes_back
 from minikd.nn.layer import Layer
 from minikd.storage.reading import excerpt
-from minikd.storage.schema import fitted, from_json
+from minikd.storage.schema import as_type, from_json
 from minikd.storage.tensors import STAGE, read_tensors, write_tensors
 from minikd.typing import Array, Shape
 
@@ -151,7 +151,7 @@ def load_model(path: str | Path, dtype: Literal["float32", "float64"] | None = N
             "load such a file into your own model: model.load_state_dict(minikd.read_tensors(path)[0])"
         )
     try:
-        description = fitted(from_json(metadata["minikd"]), Description)
+        description = as_type(from_json(metadata["minikd"]), Description)
         shapes = {name: value.shape for name, value in tensors.items()}
         model = build_sequential(description.get("model", {"layers": description["layers"]}), shapes)
         if (dtype or dtype_of(tensors)) == "float64":

@@ -7,7 +7,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from minikd.lessons.packed import TEST, TRAINING, pack
-from minikd.lessons.pyodide import PUBLIC, is_address, take_in
+from minikd.lessons.pyodide import PUBLIC, copy_pyodide, is_address
 from minikd.lessons.work import exercises
 
 NOTE = (
@@ -40,7 +40,7 @@ def write(app: Sphinx, trouble: Exception | None) -> None:
     shutil.copytree(lessons / "exercises", folder / "exercises", dirs_exist_ok=True)
     place = app.config.pyodide or PUBLIC
     settings = {
-        "pyodide": f"{place.rstrip('/')}/" if is_address(place) else take_in(Path(place), folder),
+        "pyodide": f"{place.rstrip('/')}/" if is_address(place) else copy_pyodide(Path(place), folder),
         "packed": "minikd.zip",
         "exercises": exercises(lessons),
         "note": NOTE,

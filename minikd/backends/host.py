@@ -44,21 +44,21 @@ def which_loops() -> str:
     """Return what runs the loops, in a few words: "compiled by Numba 0.61.0", or "NumPy: " and the reason."""
     if _loops() is not None and not _alone:
         return f"compiled by Numba {import_module('numba').__version__}"
-    return f"NumPy: {_obstacle() or 'asked for by this program'}"
+    return f"NumPy: {_reason_without_loops() or 'asked for by this program'}"
 
 
 @cache
 def _loops() -> ModuleType | None:
     """Import the loops once. If Numba is installed but does not fit, say so."""
-    if _obstacle() is None:
+    if _reason_without_loops() is None:
         return import_module("minikd.backends.loops")
-    if _unfit() is not None:
-        notice(f"NumPy is used instead of compiled loops: {_obstacle()}")
+    if _numba_problem() is not None:
+        notice(f"NumPy is used instead of compiled loops: {_reason_without_loops()}")
     return None
 
 
 @cache
-def _obstacle() -> str | None:
+def _reason_without_loops() -> str | None:
     """Return why the loops are not used, or None if they are used."""
     wanted = os.environ.get(VARIABLE, "compiled")
     if wanted not in CHOICES:
@@ -67,11 +67,11 @@ def _obstacle() -> str | None:
         return f"asked for by {VARIABLE}=numpy"
     if find_spec("numba") is None:
         return "Numba is not installed; pip install 'minikd[fast]' makes training faster"
-    return _unfit()
+    return _numba_problem()
 
 
 @cache
-def _unfit() -> str | None:
+def _numba_problem() -> str | None:
     """Return why the installed Numba cannot be used, or None if it can, or if Numba is not installed."""
     if os.environ.get(VARIABLE) == "numpy" or find_spec("numba") is None:
         return None

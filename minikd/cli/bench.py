@@ -78,14 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.batch_size or arguments.tf32 or arguments.no_compile:
         raise ConfigError("--batch-size, --tf32 and --no-compile need --backend cupy; add it")
     if found := [name for name in OPENBLAS if name in os.environ]:
-        return again_without(found, arguments.typed)
+        return rerun_without(found, arguments.typed)
     if not arguments.scaling:
-        return race(arguments, names, threads)
+        return time_works(arguments, names, threads)
     check_unused({"--no-job": not arguments.job}, "with --scaling")
     return scaling(arguments, threads)
 
 
-def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
+def time_works(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     """Time the works of these names."""
     from minikd.evidence.bench import run
     from minikd.evidence.bench.figure import ratio_figure
@@ -95,7 +95,7 @@ def race(arguments: argparse.Namespace, names: list[str], threads: int) -> int:
     report = run.run(names, replace(effort, repeats=arguments.repeats or effort.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, ratio_figure(report))
-    return hand_out(report, arguments, lambda: text(report), NEXT)
+    return print_or_write(report, arguments, lambda: text(report), NEXT)
 
 
 def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
@@ -122,7 +122,7 @@ def on_device(arguments: argparse.Namespace, names: list[str]) -> int:
         check_least("--batch-size", batch, 1, 60_000)
     way = run.CardSettings(batches, arguments.tf32, arguments.quick, not arguments.no_compile)
     report = run.run(works, way, each)
-    return hand_out(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
+    return print_or_write(report, arguments, lambda: text(report), NEXT_ON_DEVICE)
 
 
 def scaling(arguments: argparse.Namespace, threads: int) -> int:
@@ -134,7 +134,7 @@ def scaling(arguments: argparse.Namespace, threads: int) -> int:
     found = growth.growth(replace(span, repeats=arguments.repeats or span.repeats), threads, terminal.say)
     if arguments.figure:
         draw(arguments.figure, growth_figure(found))
-    return hand_out(found, arguments, lambda: text(found), NEXT)
+    return print_or_write(found, arguments, lambda: text(found), NEXT)
 
 
 def draw(path: Path, figure: "Figure") -> None:
@@ -144,7 +144,9 @@ def draw(path: Path, figure: "Figure") -> None:
     write_atomically(path, png(figure))
 
 
-def hand_out(report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]) -> int:
+def print_or_write(
+    report: object, arguments: argparse.Namespace, text: Callable[[], str], after: Mapping[str, str]
+) -> int:
     """Print the table and the next steps, or the numbers as JSON. Write the numbers to --output if it is given."""
     numbers = json_text(report) + "\n"
     if arguments.output:
@@ -179,7 +181,7 @@ def threads_of(arguments: argparse.Namespace) -> int:
     return threads
 
 
-def again_without(names: list[str], typed: list[str]) -> int:
+def rerun_without(names: list[str], typed: list[str]) -> int:
     """Run the same command in a new process without these variables, which OpenBLAS reads when NumPy is imported."""
     terminal.say(f"run again without {', '.join(names)}, which change OpenBLAS's kernels")
     environment = {name: value for name, value in os.environ.items() if name not in names}

@@ -16,7 +16,7 @@ from minikd.memory import in_words
 from minikd.models import describe
 from minikd.storage.jsonfiles import KEY, broken_file, checked_table, json_of
 from minikd.storage.reading import check_file, excerpt, read_text, system_errors
-from minikd.storage.schema import fitted
+from minikd.storage.schema import as_type
 from minikd.storage.tensors import has_checksum, read_tensors
 from minikd.training.checkpoints import header_of
 from minikd.weights import load_model
@@ -50,7 +50,7 @@ def content_of(path: Path) -> Content:
         if path.is_dir():
             return empty(path)
         check_file(path, "give the path of a file that minikd has written", CheckpointError)
-        what, seal = READERS.get(path.suffix, other)(path)
+        what, seal = READERS.get(path.suffix, describe_other)(path)
         return Content(path=str(path), what=excerpt(what), bytes=path.stat().st_size, checksum=seal, error="")
     except MinikdError as error:
         return Content(path=str(path), what="", bytes=0, checksum="", error=str(error))
@@ -87,13 +87,13 @@ def numbers(path: Path) -> tuple[str, str]:
         table = checked_table(value)
         seal = RIGHT if isinstance(value, dict) and KEY in value else NONE
         if "experiment" in table:
-            report = fitted(table, ExperimentReport)
+            report = as_type(table, ExperimentReport)
             return f"results of the experiment {report['experiment']}, {len(report['rows'])} rows", seal
         if "validation_nll" in table:
-            outcome = fitted(table, Outcome)
+            outcome = as_type(table, Outcome)
             return f"outcome of an experiment's cell, {outcome['name']}, seed {outcome['seed']}", seal
         if "trials" in table:
-            return f"trials of a search for settings, {len(fitted(table, Record)['trials'])}", seal
+            return f"trials of a search for settings, {len(as_type(table, Record)['trials'])}", seal
         results = checked_results(table)
         steps = results.get("steps")
         how = "".join(f"; steps of {name}: {how}" for name, how in steps.items()) if isinstance(steps, dict) else ""
@@ -119,7 +119,7 @@ def recipe(path: Path) -> tuple[str, str]:
     return f"a recipe for {found.data}, seed {found.seed}, method {found.distillation.method}", seal
 
 
-def other(path: Path) -> tuple[str, str]:
+def describe_other(path: Path) -> tuple[str, str]:
     """Return the description of a file that minikd never reads."""
     return f"not a file that minikd can read: their names end in {', '.join(READERS)}", "no checksum"
 

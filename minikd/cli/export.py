@@ -16,7 +16,7 @@ from minikd.errors import ConfigError
 from minikd.exports.integer import LEVELS, NONE, check_kind
 from minikd.exports.listing import KINDS, compile_line, export_report, listing, sizes
 from minikd.exports.subjects import FILES, Subjects, subjects
-from minikd.exports.write import SUFFIXES, Order, check_target, write
+from minikd.exports.write import SUFFIXES, ExportOrder, check_target, write
 from minikd.nn import Sequential
 from minikd.report.verdict import recommended
 from minikd.storage.files import make_folder
@@ -61,11 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
         return export_list(arguments, subjects(arguments.source, arguments.model))
     if arguments.to == "html":
         return export_page(arguments, subjects(arguments.source, arguments.model))
-    model = arguments.model or (better_of(arguments.source) if arguments.source.is_dir() else None)
+    model = arguments.model or (recommended_model(arguments.source) if arguments.source.is_dir() else None)
     return export_model(arguments, subjects(arguments.source, model))
 
 
-def better_of(folder: Path) -> str:
+def recommended_model(folder: Path) -> str:
     """Return the student that a run's results recommend, or the distilled student if the run lacks results of both."""
     results = read_results(folder)
     if "student_distilled" not in results:
@@ -88,12 +88,12 @@ def export_list(arguments: argparse.Namespace, found: Subjects) -> int:
         print(json_text(made))
         return 0
     print(listing(made))
-    begin = f"{as_typed()} export {again(arguments)}"
+    begin = f"{as_typed()} export {next_export(arguments)}"
     print_next({f"{begin} --to {kind}": what for kind, what in KINDS.items()})
     return 0
 
 
-def again(arguments: argparse.Namespace) -> str:
+def next_export(arguments: argparse.Namespace) -> str:
     """Return the beginning of a next `export` command: the source, and the layers that it needs."""
     return f"{quoted(arguments.source)}{with_layers(arguments.layers)}"
 
@@ -110,7 +110,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     ((name, (model, card)),) = found.models.items()
     kind = check_kind(arguments.quantize or found.trained_for(name))
     path = arguments.output or default_path(found.folder, name, arguments.to, kind)
-    order = Order(arguments.to, path, kind, found.temperature)
+    order = ExportOrder(arguments.to, path, kind, found.temperature)
     exported = write(order, model, card, found.data(arguments.data))
     if arguments.json:
         print(json_text({"ok": exported.right, **asdict(exported), "files": list(map(str, exported.files))}))
@@ -120,7 +120,7 @@ def export_model(arguments: argparse.Namespace, found: Subjects) -> int:
     print_next(
         compiling
         | lesson(python_as_typed(), SHIP, "how it is quantised, written and checked")
-        | {f"{as_typed()} export {again(arguments)} --to html": "a page to draw on, which answers"}
+        | {f"{as_typed()} export {next_export(arguments)} --to html": "a page to draw on, which answers"}
     )
     return 0 if exported.right else 1
 

@@ -52,11 +52,11 @@ def bug() -> int:
     if os.environ.get(TRACEBACK) == "1":
         say(text)
     what = one_line(text.strip().splitlines()[-1])
-    print_message("error", f"this is a bug in minikd: {what}; {kept(text)}")
+    print_message("error", f"this is a bug in minikd: {what}; {write_traceback(text)}")
     return BUG
 
 
-def kept(text: str) -> str:
+def write_traceback(text: str) -> str:
     """Write a traceback to a temporary file, and return where it is and what to do with it."""
     try:
         with tempfile.NamedTemporaryFile("wb", prefix="minikd-traceback-", suffix=".txt", delete=False) as file:

@@ -170,7 +170,7 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
         given[place] = from_anywhere(str(given[place]))
     teacher = replaced(recipe.teacher, section_of(given, "teacher"), PREFIX["teacher"])
     student = replaced(recipe.student, section_of(given, "student"), PREFIX["student"])
-    distillation = taught(recipe.distillation, section_of(given, "distillation"))
+    distillation = with_method_flags(recipe.distillation, section_of(given, "distillation"))
     common = {key: value for key, value in given.items() if "." not in key}
     sections = {"teacher": teacher, "student": student, "distillation": distillation}
     whole = replaced(recipe, {**common, **sections}, "")
@@ -211,7 +211,7 @@ def to_search(wanted: Iterable[str], given: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in wanted if name not in given and not (name in moved and name.split(".")[0] in fixed))
 
 
-def taught(section: Distillation, given: dict[str, object]) -> Distillation:
+def with_method_flags(section: Distillation, given: dict[str, object]) -> Distillation:
     """Return the section with the given settings. Another method starts from its own defaults."""
     method = str(given.get("method", section.method))
     args = {name: given.pop(name) for name in SHORT if name in given}

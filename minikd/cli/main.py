@@ -17,7 +17,7 @@ from minikd.console.notices import printed
 from minikd.console.terminal import one_line, safe_streams
 from minikd.errors import MinikdError
 from minikd.machine import own_version
-from minikd.outside import blamed
+from minikd.outside import user_file_error
 
 RAW = argparse.RawDescriptionHelpFormatter
 """Does not wrap descriptions, because their lines already fit."""
@@ -74,9 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             say_stopped()
             status = exit_status()
         except (OSError, MemoryError, RecursionError, ImportError) as error:
-            status = refused(blamed(error) or reason(error))
+            status = refused(user_file_error(error) or reason(error))
         except Exception as error:
-            status = refused(why) if (why := blamed(error)) else bug()
+            status = refused(why) if (why := user_file_error(error)) else bug()
         return status_of(out, status)
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from minikd.cli.bench import hand_out
+from minikd.cli.bench import print_or_write
 from minikd.cli.shared_flags import add_json, add_output, check_least, check_path, check_unused
 from minikd.console import terminal
 from minikd.errors import ConfigError
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         return "\n\n".join([report.table(found, paid), report.wrapped_text(report.LEGEND), *how])
 
     trained = {"recipe": asdict(recipe), "alone": list(alone)} if alone else {}
-    hand_out({"pitfalls": report.numbers(found, paid), **trained}, arguments, text, NEXT)
+    print_or_write({"pitfalls": report.numbers(found, paid), **trained}, arguments, text, NEXT)
     return 0 if all(one.caught for one in found) else 1
 
 

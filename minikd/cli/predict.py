@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print how the models of a run classify pictures, side by side."""
     from minikd.distillation.finished import load_models, newest_run
     from minikd.distillation.folder import quoted
-    from minikd.distillation.predict import predictions, unread
+    from minikd.distillation.predict import predictions, unreadable_error
 
     check_least("--top", arguments.top, 1)
     folder = arguments.run or newest_run(Path("runs"))
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("the newest run with all models; --run DIR uses another")
         print_predictions(answers, arguments.top)
     if failures:
-        raise unread(failures, len(arguments.images))
+        raise unreadable_error(failures, len(arguments.images))
     if not arguments.json:
         print_next({f"{as_typed()} export {quoted(folder)} --to html": "a page to draw on, which answers"})
     return 0

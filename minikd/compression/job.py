@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from minikd.backends import to_host
 from minikd.compression.layers import Compression
-from minikd.compression.network import compressed, in_whole_numbers, plain
+from minikd.compression.network import compressed, in_whole_numbers, uncompressed
 from minikd.data import Dataset, Views
 from minikd.nn import Sequential
 from minikd.training import Plan
@@ -67,7 +67,7 @@ class Compressor:
 
     def after(self, model: Sequential) -> Sequential:
         """Return the student with the weights of a trained network."""
-        return model if self.how is None else plain(model)
+        return model if self.how is None else uncompressed(model)
 
     def answering(self, model: Sequential) -> Sequential:
         """Return the finished student. If its weights are rounded, it computes in whole numbers."""

@@ -16,7 +16,7 @@ do not support them (`exports.quantize`). Such a student is exported in float32.
 import numpy as np
 
 from minikd.backends import to_host
-from minikd.checks import whole
+from minikd.checks import whole_number
 from minikd.errors import ConfigError
 from minikd.nn import Linear, Sequential
 from minikd.nn.layer import Layer
@@ -35,7 +35,7 @@ def low_rank(model: Sequential, rank: int) -> Sequential:
 
     It is on the host. Raises ConfigError if no layer gets smaller.
     """
-    rank = whole(rank, "rank", 1)
+    rank = whole_number(rank, "rank", 1)
     layers: list[Layer] = []
     for layer in model.converted(to_host).layers:
         layers += thin(layer, rank) if isinstance(layer, Linear) else [layer.copy()]

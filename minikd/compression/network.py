@@ -61,7 +61,7 @@ def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> No
         )
 
 
-def plain(model: Sequential) -> Sequential:
+def uncompressed(model: Sequential) -> Sequential:
     """Return the student of a compressed network: minikd's layers with the small weights."""
     layers: list[Layer] = []
     for layer in model.layers:
@@ -80,7 +80,7 @@ def train_small(
     """Let `train` train a student with rounded or pruned weights. Afterwards the student has these weights."""
     small = compressed(student, how, card, images)
     train(small)
-    done = plain(small)
+    done = uncompressed(small)
     student.load_state_dict(done.state_dict())
     student.activation_bits = done.activation_bits
 

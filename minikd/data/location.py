@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-from minikd.checks import whole
+from minikd.checks import whole_number
 from minikd.data.shown import is_text, shown
 from minikd.errors import ConfigError, DataError
 
@@ -53,7 +53,9 @@ def checked_size(image_size: object) -> tuple[int, int] | None:
         return None
     if isinstance(image_size, str) or not isinstance(image_size, Collection) or len(image_size) != 2:
         raise ConfigError(f"image_size is {image_size!r}, but must be a height and a width, as (28, 28)")
-    height, width = (whole(side, f"image_size's {name}", 1) for side, name in zip(image_size, SIDES, strict=True))
+    height, width = (
+        whole_number(side, f"image_size's {name}", 1) for side, name in zip(image_size, SIDES, strict=True)
+    )
     if max(height, width) >= 2**31:
         raise ConfigError(f"image_size is {height}x{width}, but both sides must be below 2**31")
     return height, width

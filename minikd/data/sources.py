@@ -19,7 +19,7 @@ from minikd.data.room import require_room, tell_large
 from minikd.data.shown import shown
 from minikd.data.trees import Tree, read_tree
 from minikd.errors import DataError, MinikdError
-from minikd.outside import Wanted, absolute, find, is_spec, raised
+from minikd.outside import ObjectKind, absolute, find, is_spec, raised
 
 MNIST_FOLDER = Path(__file__).parent / "mnist"
 DIGITS = tuple("0123456789")
@@ -86,7 +86,7 @@ def is_data(key: str, value: object, names: Mapping[str, object]) -> bool:
     return isinstance(value, Dataset) or own
 
 
-DATA = Wanted("which function returns the data set", "no function and no Dataset", "my_data.py:load", is_data)
+DATA = ObjectKind("which function returns the data set", "no function and no Dataset", "my_data.py:load", is_data)
 """What `--data` looks for in a Python file."""
 
 

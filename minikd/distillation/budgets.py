@@ -86,7 +86,7 @@ def distillation_settings(method: str) -> dict[str, object]:
     return {"min_uncertainty": MIN_UNCERTAINTY} if method == "soft_targets" else {}
 
 
-def moved(image: Shape) -> dict[str, object]:
+def small_augmentation(image: Shape) -> dict[str, object]:
     """Return an augmentation that moves the contents of an image of this shape, (C, H, W), a little."""
     return {"shift": round(0.06 * min(image[1:]), 2), "rotation": 8.0, "scale": 0.08}
 

@@ -19,9 +19,13 @@ def newest_run(runs: Path) -> Path:
     A notice says why newer runs are not used. Raises ConfigError if there is none, and lists what there is.
     """
     begun = {path.parent for pattern in ("config.toml", "results.json") for path in runs.glob(f"*/{pattern}")}
-    newest_first = sorted(begun, key=when, reverse=True)
-    place = next((number for number, folder in enumerate(newest_first) if not unfit(folder)), len(newest_first))
-    others = "; ".join(f"{shlex.quote(str(folder))} {unfit(folder)}" for folder in newest_first[:place][:SHOWN])
+    newest_first = sorted(begun, key=finish_time, reverse=True)
+    place = next(
+        (number for number, folder in enumerate(newest_first) if not unusable_because(folder)), len(newest_first)
+    )
+    others = "; ".join(
+        f"{shlex.quote(str(folder))} {unusable_because(folder)}" for folder in newest_first[:place][:SHOWN]
+    )
     if place == len(newest_first):
         found = f"; {others}. Name one of them with --run, or make" if others else "; make"
         raise ConfigError(
@@ -35,12 +39,12 @@ def newest_run(runs: Path) -> Path:
     return newest_first[place]
 
 
-def when(folder: Path) -> float:
+def finish_time(folder: Path) -> float:
     """Return when a run ended, or when it began if it has not ended."""
     return changed(folder / "results.json") or changed(folder / "config.toml")
 
 
-def unfit(folder: Path) -> str:
+def unusable_because(folder: Path) -> str:
     """Return why a run cannot show the effect of distillation, or "" if it can."""
     if not (folder / "results.json").exists():
         return "has not ended"
@@ -60,14 +64,14 @@ def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
     """
     found = {name: folder / f"{name}.safetensors" for name in MODELS if (folder / f"{name}.safetensors").is_file()}
     if not found:
-        raise ConfigError(f"{folder} {what_it_is(folder)}")
+        raise ConfigError(f"{folder} {folder_problem(folder)}")
     if missing := [name for name in MODELS if name not in found]:
         there, gone = (" and ".join(f"the {MODELS[name]}" for name in names) for names in (found, missing))
         notice(f"{folder} holds only {there}; {gone} {'are' if missing[1:] else 'is'} not there")
     return {name: load_model(path, "float32") for name, path in found.items()}
 
 
-def what_it_is(folder: Path) -> str:
+def folder_problem(folder: Path) -> str:
     """Return what this path is instead of a run's folder, and the fix."""
     if not folder.exists():
         return "is not there; give the folder of a run, such as one in runs/"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from minikd.console.notices import notice
 from minikd.errors import ConfigError
-from minikd.storage.files import aside_of, asides_in, force_names, remove_asides, write_atomically
+from minikd.storage.files import force_names, remove_temporary_files, temporary_path, temporary_paths, write_atomically
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -56,7 +56,7 @@ class RunFolder:
         if not self.made:
             self.check_free()
             check_begun(self.path, or_empty=True)
-            self.lock = held(self.path, self.patience)
+            self.lock = lock_folder(self.path, self.patience)
             if not (self.path / CONFIG).exists():
                 write_atomically(self.path / CONFIG, config.encode())
         self.claimed = True
@@ -76,11 +76,11 @@ class RunFolder:
         """Make the folder at this path and lock it, unless the path exists. Return whether it was made."""
         if os.path.lexists(path):
             return False
-        aside = aside_of(path)
+        aside = temporary_path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             aside.mkdir()
-            lock = held(aside)
+            lock = lock_folder(aside)
             write_atomically(aside / CONFIG, config.encode())
             if os.name == "nt":  # Windows renames no folder while a file in it is open
                 release(lock)
@@ -96,7 +96,7 @@ class RunFolder:
             remove_nothing_done(aside)
             raise
         force_names(path.parent)
-        self.path, self.lock = path, held(path) if os.name == "nt" else lock
+        self.path, self.lock = path, lock_folder(path) if os.name == "nt" else lock
         return True
 
     def release(self, failed: bool = False, diverged: bool = False) -> None:
@@ -107,7 +107,7 @@ class RunFolder:
         release(self.lock)
         self.lock = None
         if diverged:
-            set_aside(self.path)
+            clear_diverged_run(self.path)
         elif failed and self.made:
             remove_nothing_done(self.path)
 
@@ -118,16 +118,16 @@ class RunFolder:
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Lock an existing folder. Raises ConfigError if another process has locked it, or if links lead out of it."""
-    lock = held(folder)
+    lock = lock_folder(folder)
     try:
         yield
     finally:
         release(lock)
 
 
-def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
+def lock_folder(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
     """Lock a folder, and remove what killed processes left in it. Without locks, return None and give a notice."""
     from filelock import FileLock, Timeout
 
@@ -137,7 +137,7 @@ def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
         lock.acquire(timeout=patience, poll_interval=0.1)
     except Timeout as error:
         raise ConfigError(
-            f"{folder} is in use{holder(folder / LOCK)}; wait until it ends, stop it, or choose another folder"
+            f"{folder} is in use{lock_owner(folder / LOCK)}; wait until it ends, stop it, or choose another folder"
         ) from error
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
@@ -148,7 +148,7 @@ def held(folder: Path, patience: float = 0.0) -> "BaseFileLock | None":
         notice(f"{folder} is on a file system without locks: make sure that no other process uses it")
         return None
     for inside in [folder, *(path for path in folder.iterdir() if path.is_dir())]:
-        remove_asides(inside)
+        remove_temporary_files(inside)
     return lock
 
 
@@ -175,7 +175,7 @@ def release(lock: "BaseFileLock | None") -> None:
         lock.release()
 
 
-def holder(lock: Path) -> str:
+def lock_owner(lock: Path) -> str:
     """Return which process has a lock, as " by process 123", or "" if that cannot be known, as for another machine."""
     import psutil
 
@@ -212,7 +212,7 @@ def check_begun(folder: Path, or_empty: bool = False) -> None:
 def files_in(folder: Path) -> set[str]:
     """Return the names in a folder, without the remains of killed writes. Raises ConfigError."""
     try:
-        return {path.name for path in folder.iterdir()} - {path.name for path in asides_in(folder)}
+        return {path.name for path in folder.iterdir()} - {path.name for path in temporary_paths(folder)}
     except OSError as error:
         raise ConfigError(f"{folder} cannot be read ({error.strerror}); allow it") from error
 
@@ -238,7 +238,7 @@ def remove_nothing_done(folder: Path) -> None:
             folder.rmdir()
 
 
-def set_aside(folder: Path) -> None:
+def clear_diverged_run(folder: Path) -> None:
     """Remove a run that diverged. If it has finished models, keep them in a folder that is no run, and say where."""
     with suppress(OSError):
         for checkpoint in folder.glob("*.checkpoint"):
@@ -257,9 +257,9 @@ def set_aside(folder: Path) -> None:
 
 def remove_abandoned(parent: Path) -> None:
     """Remove folders that killed processes began to make here, but none that a process is making now."""
-    for path in asides_in(parent):
+    for path in temporary_paths(parent):
         with suppress(OSError, ConfigError):  # already gone, or in use
             old = path.is_dir() and not path.is_symlink() and time.time() - path.stat().st_mtime > YOUNG
-            if old and (lock := held(path)):
+            if old and (lock := lock_folder(path)):
                 remove_nothing_done(path)
                 release(lock)

@@ -23,7 +23,7 @@ from minikd.data import Views
 from minikd.distillation import networks, outlook
 from minikd.distillation.folder import CONFIG, RunFolder
 from minikd.distillation.history import read_history, write_history
-from minikd.distillation.measure import watch
+from minikd.distillation.measure import evaluate_epoch
 from minikd.distillation.recipe import Recipe, Training, sealed
 from minikd.distillation.search import searched
 from minikd.distillation.teacher import asking
@@ -184,7 +184,7 @@ class Job:
     @property
     def taught(self) -> tuple[str, ...]:
         """The names of the distilled models, in order: an assistant, earlier generations, the distilled student."""
-        return tuple(networks.taught(self.recipe, self.data.dataset))
+        return tuple(networks.distilled_networks(self.recipe, self.data.dataset))
 
     def compressor(self, name: str) -> Compressor:
         """Return how a stage's network is compressed."""
@@ -247,7 +247,7 @@ class Job:
         if how.min_uncertainty:
             settings["min_uncertainty"] = how.min_uncertainty
         teachers = [digest_of(one) for one in self.teachers_of(name)]
-        model = networks.taught(recipe, data.dataset)[name]
+        model = networks.distilled_networks(recipe, data.dataset)[name]
         return model, recipe.student, data.transfer, {"method": how.label, **settings, "teachers": teachers}
 
     def objective(self, name: str, model: Sequential, views: Views) -> Objective:
@@ -276,7 +276,7 @@ class Job:
         others = [row for row in self.history if row["model"] != name]
 
         def evaluate(model: Sequential, map_: Map) -> Evaluation:
-            return watch(model, self.data.watched, self.data.watched_name, map_)
+            return evaluate_epoch(model, self.data.watched, self.data.watched_name, map_)
 
         def record(rows: list[Row]) -> None:
             self.history = others + rows
@@ -291,7 +291,7 @@ class Job:
             return None
         check_stage(path, identity)
         path.with_suffix(".checkpoint").unlink(missing_ok=True)  # a killed run may have left it
-        left = networks.Given(*load_model(path), str(path))  # its classes may be in another order
+        left = networks.LoadedModel(*load_model(path), str(path))  # its classes may be in another order
         model = networks.in_order(left, self.data.dataset).model
         return self.compressor(name).answering(model).to(self.backend)
 

@@ -114,7 +114,7 @@ def latency(model: Sequential, views: Views) -> float:
     return median(seconds)
 
 
-def watch(model: Sequential, views: Views, name: str, map_: Map) -> Evaluation:
+def evaluate_epoch(model: Sequential, views: Views, name: str, map_: Map) -> Evaluation:
     """Return the measurement of a model after each epoch."""
     logits = logits_of(model, views, map_)
     return Evaluation(metrics.accuracy(logits, views.labels), metrics.nll(logits, views.labels), name)

@@ -16,14 +16,14 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", 
 
 def check_name(name: str) -> str:
     """Return a name for a run's folder. Raises ConfigError for an invalid name, or one that leads elsewhere."""
-    if why := fault(name):
+    if why := name_problem(name):
         raise ConfigError(
             f"--name is {name!r}, but {why}; give a plain name, such as first-try, and the folder with --runs"
         )
     return name
 
 
-def fault(name: str) -> str:
+def name_problem(name: str) -> str:
     """Return why a name cannot be a folder's name on every system, or "" if it can."""
     if not name.strip():
         return "it is empty"

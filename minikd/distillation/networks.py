@@ -37,7 +37,7 @@ Two choices of held-out images from the same data set differ by less.
 """
 
 
-class Given(NamedTuple):
+class LoadedModel(NamedTuple):
     """A model from a weights file, and the file's path."""
 
     model: Sequential
@@ -45,13 +45,13 @@ class Given(NamedTuple):
     path: str
 
 
-def given_teachers(recipe: Recipe) -> list[Given]:
+def given_teachers(recipe: Recipe) -> list[LoadedModel]:
     """Return the teachers whose weights files the recipe names: the teacher, if given, and others of its ensemble."""
     first = [recipe.teacher.weights] if recipe.teacher.weights else []
-    return [Given(*load_model(Path(path), "float32"), path) for path in (*first, *recipe.distillation.ensemble)]
+    return [LoadedModel(*load_model(Path(path), "float32"), path) for path in (*first, *recipe.distillation.ensemble)]
 
 
-Prepared = tuple[Data, list[Given]]
+Prepared = tuple[Data, list[LoadedModel]]
 """A recipe's data, and the teachers that it gives."""
 
 
@@ -81,12 +81,12 @@ def check_size(hidden: tuple[int, ...]) -> None:
     memory.require(4 * weights, f"a network with hidden layers of {units} units", "give fewer units")
 
 
-def in_order(given: Given, dataset: Dataset) -> Given:
+def in_order(given: LoadedModel, dataset: Dataset) -> LoadedModel:
     """Return a given model with its outputs in the order of the data's classes, matched by name."""
     model, card, path = given
     check_fits(card, dataset, path)
     order = match(card.class_names, dataset.class_names, path, dataset.name)
-    return Given(reordered(model, order), replace(card, class_names=dataset.class_names), path)
+    return LoadedModel(reordered(model, order), replace(card, class_names=dataset.class_names), path)
 
 
 def first_teacher(recipe: Recipe, dataset: Dataset) -> Sequential:
@@ -152,7 +152,7 @@ def check_step(model: Sequential, dataset: Dataset, batch_size: int, role: str) 
     )
 
 
-def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
+def distilled_networks(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
     """Return the networks that are distilled, before training, in order. Each teaches the next one; the last is the
     student.
 
@@ -168,7 +168,7 @@ def taught(recipe: Recipe, dataset: Dataset) -> dict[str, Sequential]:
     return found | {"student_distilled": first_student(recipe, dataset)}
 
 
-def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
+def pairs(recipe: Recipe, data: Data, given: Sequence[LoadedModel]) -> list[Pair]:
     """Return each network to distill with its teachers, in order.
 
     Raises CheckpointError for different normalisations.
@@ -178,13 +178,13 @@ def pairs(recipe: Recipe, data: Data, given: Sequence[Given]) -> list[Pair]:
     own = [] if recipe.teacher.weights else [first_teacher(recipe, data.dataset)]
     teachers: Sequence[Sequential] = [*own, *(one.model for one in given)]
     found = []
-    for student in taught(recipe, data.dataset).values():
+    for student in distilled_networks(recipe, data.dataset).values():
         found.append(Pair(student, teachers, data.dataset.image_shape, data.all_labelled))
         teachers = (folded(student),)  # with the class names that it has as a teacher
     return found
 
 
-def check_prepared(given: Given, views: Views) -> None:
+def check_prepared(given: LoadedModel, views: Views) -> None:
     """Refuse a teacher of an ensemble whose pixels are normalised differently from this run's."""
     mean, std = given.card.mean, given.card.std
     wanted, ours = np.array([mean, std]), np.array([views.mean, views.std])

@@ -53,15 +53,15 @@ class Planned(Protocol):
 def work(recipe: Recipe, data: Data, teacher: Sequential) -> dict[str, float]:
     """Return the stages of a job in order, and the work of each, in multiply-adds of a forward pass."""
     image, student = data.dataset.image_shape, recipe.student
-    found = {} if recipe.teacher.weights else {"teacher": effort(teacher, recipe.teacher, data.train, image)}
-    found["student_baseline"] = effort(networks.first_student(recipe, data.dataset), student, data.train, image)
+    found = {} if recipe.teacher.weights else {"teacher": training_work(teacher, recipe.teacher, data.train, image)}
+    found["student_baseline"] = training_work(networks.first_student(recipe, data.dataset), student, data.train, image)
     looks = (student.epochs if student.augmentation else 1) * len(data.transfer) * teacher.macs(image) / 3
-    for name, model in networks.taught(recipe, data.dataset).items():
-        found[name] = effort(model, student, data.transfer, image) + looks
+    for name, model in networks.distilled_networks(recipe, data.dataset).items():
+        found[name] = training_work(model, student, data.transfer, image) + looks
     return found
 
 
-def effort(model: Sequential, how: Training, views: Views, image: Shape) -> float:
+def training_work(model: Sequential, how: Training, views: Views, image: Shape) -> float:
     """Return the work of a model's training."""
     return float(how.epochs * len(views) * (model.macs(image) + IMAGE))
 
@@ -114,20 +114,20 @@ class TrialSteps:
         if not recipe.teacher.weights:
             found["teacher"] = self.teachers[0].copy(), recipe.teacher, data.train
         found["student_baseline"] = networks.first_student(recipe, data.dataset), recipe.student, data.train
-        for name, model in networks.taught(recipe, data.dataset).items():
+        for name, model in networks.distilled_networks(recipe, data.dataset).items():
             found[name] = model, recipe.student, data.transfer
         return found
 
     def seconds(self, name: str, model: Sequential, how: Training, views: Views) -> float:
         """Return the seconds of a stage: for steps, for measuring the watched images, and for its teacher's outputs."""
         plan, model = how.plan(self.recipe.seed), model.to(self.backend)
-        few = replace(first(views, STEPS * plan.batch_size), augmentation=how.augmentation)
+        few = replace(first_views(views, STEPS * plan.batch_size), augmentation=how.augmentation)
         begin = time.perf_counter()
         with workers(self.threads) as map_:
             objective = self.objective(name, model, few, map_)
             looking = (time.perf_counter() - begin) * len(views) / len(few)
-            one = tried(Run(model, few, objective, plan), map_)
-            watched = seconds_of(model, first(self.data.watched, 1000), map_) * len(self.data.watched)
+            one = seconds_per_step(Run(model, few, objective, plan), map_)
+            watched = seconds_of(model, first_views(self.data.watched, 1000), map_) * len(self.data.watched)
         steps = -(-len(views) // plan.batch_size)
         return looking + plan.epochs * (steps * one + watched)
 
@@ -145,7 +145,7 @@ class TrialSteps:
 
     def closing(self, models: Sequence[Sequential]) -> float:
         """Return the seconds of measuring the models on the test images, and of the figures and the report."""
-        few = first(self.data.test, 1000)
+        few = first_views(self.data.test, 1000)
         with workers(self.threads) as map_:
             image = sum(seconds_of(model.to(self.backend), few, map_) for model in models)
         return REPEATS * image * len(self.data.test) + REST
@@ -158,12 +158,12 @@ class TrialSteps:
         return int(psutil.Process().memory_info().rss) + each * len(self.data.transfer) + DRAWING
 
 
-def first(views: Views, count: int) -> Views:
+def first_views(views: Views, count: int) -> Views:
     """Return the first images of these."""
     return replace(views, images=views.images[:count], labels=views.labels[:count])
 
 
-def tried(run: Run, map_: Map) -> float:
+def seconds_per_step(run: Run, map_: Map) -> float:
     """Return the mean seconds of a training step. It takes as many steps as the time allows."""
     images, taken, run.threads = np.arange(len(run.views)), 0, map_
     index = images[: run.plan.batch_size]

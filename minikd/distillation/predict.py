@@ -10,7 +10,7 @@ import numpy as np
 from minikd.data import Views
 from minikd.distillation.class_names import match
 from minikd.distillation.measure import tell_rounding
-from minikd.distillation.seeing import PreparedPicture, Ways, seen_in
+from minikd.distillation.seeing import PictureSettings, PreparedPicture, seen_in
 from minikd.errors import DataError, MinikdError, SizeError
 from minikd.losses import softmax
 from minikd.nn import Sequential
@@ -64,7 +64,7 @@ def predictions(
     failures: list[MinikdError] = []
     for image in images:
         try:
-            seen, found = answers_to(image, each, names, Ways(invert, crop))
+            seen, found = classified(image, each, names, PictureSettings(invert, crop))
         except (DataError, SizeError) as error:
             failures.append(error)
             continue
@@ -74,15 +74,15 @@ def predictions(
     return answers, failures
 
 
-def unread(failures: Sequence[MinikdError], images: int) -> MinikdError:
+def unreadable_error(failures: Sequence[MinikdError], images: int) -> MinikdError:
     """Return one error for all pictures that could not be read. `images` is the number of given pictures."""
     if images == 1:
         return failures[0]
     return DataError(f"{len(failures)} of {images} pictures could not be read: {'; '.join(map(str, failures))}")
 
 
-def answers_to(
-    image: Path, models: Mapping[str, Answering], names: Sequence[str], ways: Ways
+def classified(
+    image: Path, models: Mapping[str, Answering], names: Sequence[str], ways: PictureSettings
 ) -> tuple[PreparedPicture, dict[str, dict[str, float]]]:
     """Return what the first model sees of a picture, and the probability of each class from each model."""
     if image.is_dir():
@@ -94,12 +94,12 @@ def answers_to(
         if key not in seen:
             seen[key] = seen_in(image, one.card, ways)
         with named(f"the {name}"):
-            q = chances(one, seen[key])
+            q = probabilities_of(one, seen[key])
         found[name] = {label: float(chance) for label, chance in zip(names, q, strict=True)}
     return next(iter(seen.values())), found
 
 
-def chances(one: Answering, seen: PreparedPicture) -> Floats:
+def probabilities_of(one: Answering, seen: PreparedPicture) -> Floats:
     """Return the probabilities of the classes in a picture, in the first model's order."""
     views = Views(seen.pixels[None], np.zeros(1, np.int64), one.card.mean, one.card.std)
     q: Floats = softmax(logits_of(one.model, views, map))[0]

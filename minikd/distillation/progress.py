@@ -14,7 +14,7 @@ from minikd.training.checkpoints import Row
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from minikd.training.loop import Taken
+    from minikd.training.loop import StepResult
     from minikd.training.run import Run
 
 LINES = 10
@@ -43,14 +43,14 @@ class Bars(Callback):
     def __init__(self) -> None:
         self.bar: tqdm[Never] | None = None
         self.epochs, self.out = 1, standard_error()
-        self.job, self.told = Whole({}), 0.0
+        self.job, self.told = JobProgress({}), 0.0
 
     def plan(self, work: Mapping[str, float]) -> None:
         """Record the job's stages in order, with the work of each in any unit.
 
         They give the time left of the whole job.
         """
-        self.job = Whole(work)
+        self.job = JobProgress(work)
 
     def on_start(self, run: "Run") -> None:
         from tqdm import tqdm
@@ -72,7 +72,7 @@ class Bars(Callback):
             mininterval=OFTEN if watched() else 5.0,
         )
 
-    def on_step(self, run: "Run", taken: "Taken") -> None:
+    def on_step(self, run: "Run", taken: "StepResult") -> None:
         if self.bar is None:
             return
         if time.monotonic() - self.told > OFTEN:
@@ -98,7 +98,7 @@ class Bars(Callback):
             self.bar.close()
 
 
-class Whole:
+class JobProgress:
     """The progress of the whole job, from the work of its stages.
 
     The work since this process began gives the time left.

@@ -1,4 +1,4 @@
-"""results.json: the numbers of a finished run (`Results`), or the numbers so far (`Begun`)."""
+"""results.json: the numbers of a finished run (`Results`), or the numbers so far (`PartialResults`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 from minikd.machine import Machine
 from minikd.storage.jsonfiles import broken_file, read_json, write_json
-from minikd.storage.schema import fitted
+from minikd.storage.schema import as_type
 
 FIX = "remove it, and --resume writes it again"
 
@@ -134,7 +134,7 @@ class Results(RunConditions):
     seconds: float
 
 
-class Begun(RunConditions):
+class PartialResults(RunConditions):
     """The contents of results.json after `train`: the models that are trained so far."""
 
     name: str
@@ -160,8 +160,8 @@ def read_results(folder: Path) -> Any:
 
 def checked_results(table: Mapping[str, object]) -> Mapping[str, object]:
     """Return a run's numbers after a check: they must be `Results` or, without a distilled student, a part of them."""
-    kind: type[Mapping[str, object]] = Results if "student_distilled" in table else Begun
-    found = fitted(table, kind)
+    kind: type[Mapping[str, object]] = Results if "student_distilled" in table else PartialResults
+    found = as_type(table, kind)
     check_numbers({name: value for name, value in table.items() if name not in SETTINGS})
     return found
 

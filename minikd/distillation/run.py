@@ -62,7 +62,7 @@ def train(recipe: Recipe, folder: Path | RunFolder, role: str, callbacks: Sequen
     with Job(recipe, place, prepared(recipe), callbacks) as job:
         job.search(section)
         for stage in job.stages(name):
-            with stepping_back(job), job.training(stage):
+            with lowering_rate_on_divergence(job), job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         if name in earlier:
             check_test(earlier, job)
@@ -95,7 +95,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
         before = sum(float(row["seconds"]) for row in job.history)  # seconds of this run before it was resumed
         job.search("teacher", "student", "distillation")
         for stage in job.stages(*job.names):
-            with stepping_back(job), job.training(stage):
+            with lowering_rate_on_divergence(job), job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         models = {name: job.models[name] for name in ("teacher", "student_baseline", "student_distilled")}
         if ended:
@@ -113,7 +113,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
 
 
 @contextmanager
-def stepping_back(job: Job) -> Iterator[None]:
+def lowering_rate_on_divergence(job: Job) -> Iterator[None]:
     """If a loss diverges, lower the learning rate and train the stage again, a few times at most."""
     try:
         yield

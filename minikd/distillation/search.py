@@ -225,7 +225,7 @@ class Search:
         """
         if not all(f"{section}.{name}" in self.recipe.search for name in budgets.STILL):
             return [("", {})]
-        moved = (", images moved", budgets.moved(self.data.dataset.image_shape))
+        moved = (", images moved", budgets.small_augmentation(self.data.dataset.image_shape))
         return [moved] if only_moved else [("", budgets.STILL), moved]
 
     def best(self, section: str, candidates: list[Candidate]) -> tuple[Candidate, Trial | None]:

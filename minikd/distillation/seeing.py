@@ -26,7 +26,7 @@ LARGEST = 2000
 Bytes = npt.NDArray[np.uint8]
 
 
-class Ways(NamedTuple):
+class PictureSettings(NamedTuple):
     """How pictures are prepared: with light and dark exchanged or not, with characters cut out or not."""
 
     invert: bool = False
@@ -46,7 +46,7 @@ class PreparedPicture(NamedTuple):
     placed: Frame | None = None
 
 
-def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
+def seen_in(image: Path, card: Card, ways: PictureSettings) -> PreparedPicture:
     """Return what a network with this card sees of a picture. A notice says if the picture is not suitable.
 
     Raises DataError if the file is not a readable picture.
@@ -55,24 +55,24 @@ def seen_in(image: Path, card: Card, ways: Ways) -> PreparedPicture:
     whole = picture_in(image, channels)
     shrink = min(1, LARGEST / max(whole.size))
     small = stretched(whole, (max(1, round(whole.height * shrink)), max(1, round(whole.width * shrink))))
-    picture = turned(channels_first(small), ways.invert)
+    picture = inverted_if(channels_first(small), ways.invert)
     fits = whole.size == (width, height)
     if ways.crop and card.ink_box and not (fits and ground_of(picture[0]) < 128):
         if found := character_in(image, picture, card, ways):
             return found
         notice(f"{image} shows no ink: no part of it stands out from its background; the whole picture is used")
-    pixels = turned(channels_first(stretched(whole, (height, width))), ways.invert)
+    pixels = inverted_if(channels_first(stretched(whole, (height, width))), ways.invert)
     how = "taken as it is" if fits else f"stretched from {whole.width} × {whole.height} to {width} × {height} pixels"
-    look(pixels, card, image, ways.invert)
+    notice_unusual(pixels, card, image, ways.invert)
     return PreparedPicture(picture, pixels, f"{how}, light and dark inverted" if ways.invert else how)
 
 
-def turned(pixels: Bytes, invert: bool) -> Bytes:
+def inverted_if(pixels: Bytes, invert: bool) -> Bytes:
     """Return the pixels, with light and dark exchanged if `invert` is set."""
     return np.subtract(255, pixels, dtype=np.uint8) if invert else pixels
 
 
-def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> PreparedPicture | None:
+def character_in(image: Path, picture: Bytes, card: Card, ways: PictureSettings) -> PreparedPicture | None:
     """Return the character in a grey picture (1, h, w), placed as in the training images, or None if there is none."""
     ink, darker = ink_of(picture[0])
     size = card.image[1]
@@ -94,7 +94,7 @@ def character_in(image: Path, picture: Bytes, card: Card, ways: Ways) -> Prepare
     return PreparedPicture(picture, made.plane[None], how, made.found, made.placed)
 
 
-def look(pixels: Bytes, card: Card, image: Path, invert: bool) -> None:
+def notice_unusual(pixels: Bytes, card: Card, image: Path, invert: bool) -> None:
     """Give a notice if a picture shows nothing, or if light and dark seem to be exchanged."""
     low, high = int(pixels.min()), int(pixels.max())
     mean, usual = float(pixels.mean()) / 255, float(np.mean(card.mean))

@@ -45,7 +45,7 @@ def export(
     from minikd.arguments import expect_data, expect_model, path_of
     from minikd.data import mean_and_std
     from minikd.exports.integer import check_kind
-    from minikd.exports.write import Order, check_target, write
+    from minikd.exports.write import ExportOrder, check_target, write
     from minikd.losses.softmax import check_temperature
     from minikd.weights import Card
 
@@ -59,4 +59,4 @@ def export(
         from minikd.exports.page import write_page
 
         return write_page({card.name: (model, card)}, data, path, kind, temperature)
-    return write(Order(to, path, kind, temperature), model, card, data)
+    return write(ExportOrder(to, path, kind, temperature), model, card, data)

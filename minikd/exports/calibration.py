@@ -24,12 +24,12 @@ HELD = 99.99
 
 def by_maximum(h: Floats) -> int:
     """Return m from the largest activation."""
-    return holding(float(h.max(initial=0)))
+    return largest_exponent(float(h.max(initial=0)))
 
 
 def by_percentile(h: Floats) -> int:
     """Return m from the 99.99th percentile."""
-    return holding(float(np.percentile(h, HELD)) if h.size else 0.0)
+    return largest_exponent(float(np.percentile(h, HELD)) if h.size else 0.0)
 
 
 def by_squared_error(h: Floats) -> int:
@@ -45,7 +45,7 @@ def squared_error(h: Floats, m: int) -> float:
     return float(np.mean(np.square(h - kept, dtype=np.float64))) if h.size else 0.0
 
 
-def holding(top: float) -> int:
+def largest_exponent(top: float) -> int:
     """Return the largest m with top <= 255·2^-m."""
     if top <= 0:
         return 0  # all activations were 0: any scale is right

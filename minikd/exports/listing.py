@@ -17,7 +17,7 @@ from minikd.exports.graph import INT4, OPSET
 from minikd.exports.integer import LEVELS
 from minikd.exports.quantize import quantize
 from minikd.exports.subjects import FILES, Subjects
-from minikd.exports.write import Exported, Order
+from minikd.exports.write import Exported, ExportOrder
 from minikd.nn import Sequential
 from minikd.weights import Card
 
@@ -98,12 +98,12 @@ def sources(model: Sequential, card: Card, data: Dataset) -> dict[str, Callable[
     return {"float32": lambda: float_source(model, card), **{kind: whole(kind) for kind in LEVELS}}
 
 
-def export_report(order: Order, exported: Exported) -> list[str]:
+def export_report(order: ExportOrder, exported: Exported) -> list[str]:
     """Return what was written, and its results on the test images."""
     return [*(onnx(order, exported) if order.to == "onnx" else c(order, exported)), errors(order, exported)]
 
 
-def onnx(order: Order, exported: Exported) -> list[str]:
+def onnx(order: ExportOrder, exported: Exported) -> list[str]:
     """Return the lines of an ONNX file."""
     pixels = "pixels as bytes" if exported.takes_bytes else "pixels as floats in 0-1"
     kind, opset = order.kind or "float32", OPSET if order.kind in ("", "int8") else INT4[0]
@@ -119,7 +119,7 @@ def onnx(order: Order, exported: Exported) -> list[str]:
     return lines
 
 
-def c(order: Order, exported: Exported) -> list[str]:
+def c(order: ExportOrder, exported: Exported) -> list[str]:
     """Return the lines of a C export."""
     names = ", ".join(path.name for path in exported.files)
     return [
@@ -135,7 +135,7 @@ def compile_line(path: Path) -> str:
     return f"cc -std=c99 -O2 {' '.join(files)} -o {shlex.quote(str(path.with_suffix('')))} -lm"
 
 
-def errors(order: Order, exported: Exported) -> str:
+def errors(order: ExportOrder, exported: Exported) -> str:
     """Return the errors of the export and of the package."""
     line = f"errors on {exported.images:,} test images: {exported.errors:,}"
     if order.kind:

@@ -23,7 +23,7 @@ from minikd.backends import to_host
 from minikd.console import units
 from minikd.data import Dataset, Views
 from minikd.data.ink import ink_box, is_ink
-from minikd.distillation.networks import Given, in_order
+from minikd.distillation.networks import LoadedModel, in_order
 from minikd.errors import ConfigError, ShapeError
 from minikd.exports import page_text as text
 from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
@@ -117,7 +117,7 @@ def sorted_keys(models: Mapping[str, object]) -> list[str]:
 
 def member(key: str, model: Sequential, card: Card, data: Dataset, pixels: UInt8, kind: str) -> Member:
     """Return a network with its logits for all test images. Before that, check that it fits the data."""
-    model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
+    model, card, _ = in_order(LoadedModel(model, card, f"the model {card.name!r}"), data)
     if (found := model.output_shape(data.image_shape)) != (data.classes,):
         raise ShapeError(
             f"the model {card.name!r} answers {found}, but must answer a logit for each of {data.classes} classes"
@@ -144,12 +144,12 @@ def images_shown(telling: Ints, total: int, size: int) -> Ints:
     evenly spread over the set.
     """
     most = min(total, max(1, min(MOST_IMAGES, MOST_BYTES // size)))
-    first = spread(telling, round(most * TELLING_SHARE))
+    first = evenly_spaced(telling, round(most * TELLING_SHARE))
     rest = np.setdiff1d(np.arange(total), telling if total - len(telling) >= most - len(first) else first)
-    return np.sort(np.concatenate([first, spread(rest, most - len(first))]))
+    return np.sort(np.concatenate([first, evenly_spaced(rest, most - len(first))]))
 
 
-def spread(numbers: Ints, most: int) -> Ints:
+def evenly_spaced(numbers: Ints, most: int) -> Ints:
     """Return at most `most` of the numbers, evenly spread."""
     places = np.linspace(0, len(numbers) - 1, min(most, len(numbers))).astype(int)
     found: Ints = numbers[places]
@@ -209,7 +209,7 @@ def rendered(members: Sequence[Member], data: Dataset, apart: int, count: int, c
     values = {
         "title": text.title(data.class_names, draw, len(members)),
         "data_name": data.name,
-        "lead": text.lead([one.name for one in members]),
+        "lead": text.introduction([one.name for one in members]),
         "about": text.about(
             len(members), apart, len(data.test_labels), members[0].whole.kind if members[0].whole else ""
         ),

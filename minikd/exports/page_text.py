@@ -35,7 +35,7 @@ def title(class_names: Sequence[str], draw: bool, networks: int) -> str:
     return f"Draw a {'digit' if digits else 'character'}, and {answer}"
 
 
-def lead(names: Sequence[Name]) -> str:
+def introduction(names: Sequence[Name]) -> str:
     """Return the sentences below the headline."""
     if list(names) == list(NAMES.values()):
         return (

@@ -115,7 +115,7 @@ def quantize(
     for i, (named, relu) in enumerate(steps):
         layer = named.layer
         if isinstance(layer, Linear | Conv2d):
-            terms = on_pixels(layer, card) if i == first else behind_relu(layer)
+            terms = affine_of_pixels(layer, card) if i == first else affine_of_bytes(layer)
             made = quantized(named, terms, input_bits, next(scales) if relu else None, LEVELS[kind])
             layers.append(made)
             input_bits = made.output_bits if made.output_bits is not None else input_bits + int(made.weight_bits[0])
@@ -251,10 +251,10 @@ def calibration_images(images: Pixels) -> Pixels:
     return chosen
 
 
-def on_pixels(layer: Linear | Conv2d, card: Card) -> AffineMap:
+def affine_of_pixels(layer: Linear | Conv2d, card: Card) -> AffineMap:
     """Return w', b' and the border of the first layer, which gets raw pixels."""
     mean, std = np.array(card.mean), np.array(card.std)
-    weight, bias = doubles(layer)
+    weight, bias = float64_parameters(layer)
     if isinstance(layer, Linear):
         channel = np.arange(layer.in_features) // (layer.in_features // len(mean))  # (C,), the same for all outputs
     else:
@@ -265,13 +265,13 @@ def on_pixels(layer: Linear | Conv2d, card: Card) -> AffineMap:
     return AffineMap(weight * (256 / (255 * std))[channel], bias - offset, np.rint(255 * mean))
 
 
-def behind_relu(layer: Linear | Conv2d) -> AffineMap:
+def affine_of_bytes(layer: Linear | Conv2d) -> AffineMap:
     """Return w, b and the border, 0, of a layer that gets the bytes of another layer."""
     channels = layer.in_channels if isinstance(layer, Conv2d) else 1
-    return AffineMap(*doubles(layer), np.zeros(channels))
+    return AffineMap(*float64_parameters(layer), np.zeros(channels))
 
 
-def doubles(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
+def float64_parameters(layer: Linear | Conv2d) -> tuple[Doubles, Doubles]:
     """Return a layer's weight and bias in float64."""
     return layer.params["weight"].astype(np.float64), layer.params["bias"].astype(np.float64)
 
@@ -288,7 +288,7 @@ def quantized(
         bits = best_bits(rows, bias, input_bits, output_bits + LARGEST_SHIFT - input_bits, Q)
         output_bits = min(output_bits, input_bits + int(bits.min()))  # a byte cannot have a finer scale than its sum
         bits = np.minimum(bits, output_bits + LARGEST_SHIFT - input_bits)
-    q, sums = whole(rows, bias, input_bits, bits, Q)
+    q, sums = as_whole_numbers(rows, bias, input_bits, bits, Q)
     shape, shared = weight.shape, (sums.astype(np.int32), input_bits, bits, output_bits)
     if isinstance(layer, Conv2d):
         moves = (layer.stride, layer.padding, layer.dilation, layer.groups)
@@ -302,7 +302,7 @@ def best_bits(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int, 
     For int8, it is the finest k that clips no weight. For fewer levels, it is the k with the smallest squared error. If
     several k have it, it is the coarsest.
     """
-    bits = finest(rows, bias, input_bits, most, Q)
+    bits = largest_exponents(rows, bias, input_bits, most, Q)
     if shared:
         bits[:] = bits.min()
     if LEVELS["int8"] == Q:
@@ -320,26 +320,28 @@ def squared_errors(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q
 
     It is infinite if the row's sums could exceed the bound.
     """
-    q, sums = whole(rows, bias, input_bits, bits, Q)
+    q, sums = as_whole_numbers(rows, bias, input_bits, bits, Q)
     found: Doubles = np.square(rows - q * 2.0 ** -bits[:, None].astype(float)).sum(1)
     return np.where(np.abs(sums) + 255 * np.abs(q).sum(1) < EXACT, found, np.inf)
 
 
-def finest(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int) -> Int32:
+def largest_exponents(rows: Doubles, bias: Doubles, input_bits: int, most: int, Q: int) -> Int32:
     """Return the largest k, at most `most`, for each row of weights (O, n), that keeps q and the sums in bounds."""
     largest = np.abs(rows).max(1)
     bits = np.full(len(rows), most, np.int32)
     active = largest > 0
     bits[active] = np.minimum(most, np.ceil(np.log2((Q + 1) / largest[active]))).astype(np.int32)
     while True:
-        q, sums = whole(rows, bias, input_bits, bits)
+        q, sums = as_whole_numbers(rows, bias, input_bits, bits)
         over = (np.abs(q).max(1) > Q) | (np.abs(sums) + 255 * np.abs(q).sum(1) >= EXACT)
         if not over.any():
             return bits
         bits[over] -= 1
 
 
-def whole(rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int = EXACT) -> tuple[Doubles, Doubles]:
+def as_whole_numbers(
+    rows: Doubles, bias: Doubles, input_bits: int, bits: Int32, Q: int = EXACT
+) -> tuple[Doubles, Doubles]:
     """Return q (O, n), clipped to -Q..Q, and B (O,), rounded half to even, as whole numbers in float64."""
     q = np.clip(np.rint(rows * 2.0 ** bits[:, None]), -Q, Q)
     return q, np.rint(bias * 2.0 ** (input_bits + bits))

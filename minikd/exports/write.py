@@ -11,7 +11,7 @@ from minikd import metrics
 from minikd.backends import choose
 from minikd.console.notices import notice
 from minikd.data import Dataset, Views
-from minikd.distillation.networks import Given, in_order
+from minikd.distillation.networks import LoadedModel, in_order
 from minikd.errors import ConfigError, DtypeError
 from minikd.exports.c import MARK, CFiles, float_c, integer_c
 from minikd.exports.integer import QuantizedModel, UInt8, integer_logits
@@ -35,7 +35,7 @@ TOLERANCE = 1e-4
 """The largest allowed difference of a float32 logit from minikd's, relative if the logit is more than 1."""
 
 
-class Order(NamedTuple):
+class ExportOrder(NamedTuple):
     """What to write: "onnx" or "c", and the path.
 
     kind: of whole numbers, from `integer.LEVELS`, or "" for float32. temperature: of the soft targets, if known.
@@ -75,7 +75,7 @@ class Exported:
         return self.difference <= TOLERANCE and not self.differing
 
 
-class Counted(TypedDict):
+class ExportCounts(TypedDict):
     """The part of `Exported` that is the same for all kinds."""
 
     files: tuple[Path, ...]
@@ -96,14 +96,14 @@ class Subject(NamedTuple):
     whole: QuantizedModel | None
 
 
-def write(order: Order, model: Sequential, card: Card, data: Dataset) -> Exported:
+def write(order: ExportOrder, model: Sequential, card: Card, data: Dataset) -> Exported:
     """Write the export. `data` has the test images and, for the calibration of whole numbers, the training images.
 
     Raises ConfigError for a layer that cannot be exported and for a file name that does not fit, DtypeError for pixels
     that must be bytes and are not, and CheckpointError for a model of other data and for a file that cannot be written.
     """
     check_target(order.to, order.path)
-    model, card, _ = in_order(Given(model, card, f"the model {card.name!r}"), data)
+    model, card, _ = in_order(LoadedModel(model, card, f"the model {card.name!r}"), data)
     if data.test_images.dtype != np.uint8 and (order.kind or order.to == "c"):
         what = "C" if order.to == "c" else order.kind
         raise DtypeError(
@@ -140,7 +140,7 @@ def subject(model: Sequential, card: Card, data: Dataset, kind: str) -> Subject:
     return Subject(model, card, data, logits, whole)
 
 
-def onnx(order: Order, one: Subject) -> Exported:
+def onnx(order: ExportOrder, one: Subject) -> Exported:
     """Write an ONNX file, and run it in onnxruntime on the test images."""
     runtime()  # before anything is written, because without it nothing can be checked
     notes = {} if order.temperature is None else {"temperature": repr(order.temperature)}
@@ -155,7 +155,7 @@ def onnx(order: Order, one: Subject) -> Exported:
         )  # exact
         differing = int((found != right).sum())
     return Exported(
-        **answered(one, (order.path,), found),
+        **export_counts(one, (order.path,), found),
         size=len(file),
         difference=float((np.abs(found - right) / np.maximum(1, np.abs(right))).max()),
         differing=differing,
@@ -168,9 +168,9 @@ def as_bytes(images: Pixels) -> UInt8:
     return pixels
 
 
-def answered(one: Subject, files: tuple[Path, ...], logits: Floats) -> Counted:
+def export_counts(one: Subject, files: tuple[Path, ...], logits: Floats) -> ExportCounts:
     """Return the counts that every export has, from its logits for the test images."""
-    return Counted(
+    return ExportCounts(
         files=files,
         takes_bytes=one.data.test_images.dtype == np.uint8,
         images=len(logits),
@@ -180,7 +180,7 @@ def answered(one: Subject, files: tuple[Path, ...], logits: Floats) -> Counted:
     )
 
 
-def c(order: Order, one: Subject) -> Exported:
+def c(order: ExportOrder, one: Subject) -> Exported:
     """Write NAME.h, NAME.c and main.c."""
     name, images = order.path.stem, as_bytes(one.data.test_images)
     answers = one.logits
@@ -190,7 +190,7 @@ def c(order: Order, one: Subject) -> Exported:
     else:
         files = float_c(one.model, one.card, name, images, one.logits)
     return Exported(
-        **answered(one, write_c(order.path, files), answers),
+        **export_counts(one, write_c(order.path, files), answers),
         size=files.constant_bytes,
         working_bytes=files.working_bytes,
     )

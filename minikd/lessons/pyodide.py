@@ -51,7 +51,7 @@ def packages(folder: Path) -> dict[str, str]:
         raise ConfigError(f"{folder / LOCK} is not a list of Pyodide's packages ({error!r}); {FIX}") from error
 
 
-def take_in(folder: Path, site_scripts: Path) -> str:
+def copy_pyodide(folder: Path, site_scripts: Path) -> str:
     """Copy Pyodide's files next to a site's scripts, and return their address relative to the scripts."""
     beside = site_scripts / BESIDE
     beside.mkdir(exist_ok=True)

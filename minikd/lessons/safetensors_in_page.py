@@ -142,7 +142,7 @@ def load_file(filename: str | Path) -> dict[str, Array]:
 safe_open = SafeOpen
 
 
-def lend() -> None:
+def install() -> None:
     """Make `import safetensors` and `import safetensors.numpy` find this module if the package is missing."""
     module = sys.modules[__name__]
     sys.modules.setdefault("safetensors", module)

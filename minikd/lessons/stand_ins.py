@@ -40,18 +40,18 @@ def run_here(words: list[str]) -> str:
 
 def one_worker() -> Executor:
     """Return a thread that does its work in order. In a page, the work is done when its result is read."""
-    return ThreadPoolExecutor(max_workers=1) if can_start_threads() else WhenAsked()
+    return ThreadPoolExecutor(max_workers=1) if can_start_threads() else LazyExecutor()
 
 
-class WhenAsked(Executor):
+class LazyExecutor(Executor):
     """Does each piece of work when its result is read."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Return the piece of work without doing it."""
-        return Piece(partial(fn, *args, **kwargs))
+        return LazyFuture(partial(fn, *args, **kwargs))
 
 
-class Piece(Future[T]):
+class LazyFuture(Future[T]):
     """A result that is computed when it is read."""
 
     def __init__(self, work: Callable[[], T]) -> None:

@@ -52,7 +52,7 @@ def teacher_of(lesson: Lesson) -> Sequential:
         return model
     print(f"teacher: there is none from lesson 10, so one is trained here on {len(digits.train_images):,} images")
     train(teacher, digits, PLAN)
-    keep(path, teacher, digits)
+    cache_teacher(path, teacher, digits)
     return teacher
 
 
@@ -80,7 +80,7 @@ def loaded(path: Path) -> Sequential | None:
         return None
 
 
-def keep(path: Path, teacher: Sequential, digits: Dataset) -> None:
+def cache_teacher(path: Path, teacher: Sequential, digits: Dataset) -> None:
     """Write the teacher to the cache. If this fails, give a notice that it will be trained again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

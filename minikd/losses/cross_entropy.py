@@ -15,7 +15,7 @@ import numpy as np
 from minikd.backends import kernels_of, module_of
 from minikd.checks import number
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
-from minikd.losses.softmax import check_logits, check_pair, counted, log_softmax
+from minikd.losses.softmax import check_logits, check_pair, log_softmax, zero_where_impossible
 from minikd.typing import Floats, Ints, Mask, Scalar
 
 
@@ -46,7 +46,7 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
         loss, dlogits = kernels.cross_entropy(logits, labels.astype(np.int64, copy=False), smoothing)
         return loss, dlogits
     logq, target = log_softmax(logits), soft_labels(labels, logits, smoothing)
-    loss = (target * counted(target, logq)).sum() / -len(logits)
+    loss = (target * zero_where_impossible(target, logq)).sum() / -len(logits)
     dlogits = (module_of(logits).exp(logq) * target.sum(1, keepdims=True) - target) * (1.0 / len(logits))
     return loss, dlogits
 

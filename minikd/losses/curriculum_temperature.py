@@ -24,7 +24,7 @@ on a cosine (the curriculum).
 """
 
 from minikd.backends import module_of
-from minikd.losses.softmax import check_networks, check_temperature, counted, log_ratio, log_softmax
+from minikd.losses.softmax import check_networks, check_temperature, log_ratio, log_softmax, zero_where_impossible
 from minikd.typing import Floats, Scalar
 
 
@@ -42,7 +42,7 @@ def kl_with_temperature(
     xp, N, T = module_of(student_logits), len(student_logits), check_temperature(temperature)
     logp, logq = log_softmax(teacher_logits, T), log_softmax(student_logits, T)
     p, q = xp.exp(logp), xp.exp(logq)
-    gap, logp, logq = log_ratio(p, logp, logq), counted(p, logp), counted(p + q, logq)
+    gap, logp, logq = log_ratio(p, logp, logq), zero_where_impossible(p, logp), zero_where_impossible(p + q, logq)
     divergence = (p * gap).sum()
     loss: Scalar = divergence * (T * T / N)
     deviation = logp - (p * logp).sum(1, keepdims=True)

@@ -12,7 +12,7 @@ student is T²·H(p) instead of 0, and depends on T and the teacher. Compare two
 """
 
 from minikd.backends import module_of
-from minikd.losses.softmax import check_networks, check_temperature, counted, log_softmax, softmax
+from minikd.losses.softmax import check_networks, check_temperature, log_softmax, softmax, zero_where_impossible
 from minikd.typing import Floats, Scalar
 
 
@@ -29,5 +29,5 @@ def soft_cross_entropy(
     check_networks(student_logits, teacher_logits)
     N, T = len(student_logits), check_temperature(temperature)
     p, logq = softmax(teacher_logits, T), log_softmax(student_logits, T)
-    loss: Scalar = (p * counted(p, logq)).sum() * (-T * T / N)
+    loss: Scalar = (p * zero_where_impossible(p, logq)).sum() * (-T * T / N)
     return loss, (module_of(logq).exp(logq) - p) * (T / N)

@@ -106,7 +106,7 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return q
 
 
-def counted(p: Floats, values: Floats) -> Floats:
+def zero_where_impossible(p: Floats, values: Floats) -> Floats:
     """Return the values, with 0 where p is 0. There they must not count in Σ p·values, and 0·∞ would be NaN."""
     kept: Floats = module_of(p).where(p == 0, 0.0, values)
     return kept

@@ -13,7 +13,7 @@ is 1/K for every class to within a part in twenty.
 import numpy as np
 
 from minikd.backends import module_of
-from minikd.checks import number, whole
+from minikd.checks import number, whole_number
 from minikd.errors import ConfigError, ShapeError
 from minikd.losses.cross_entropy import check_labels, one_hot
 from minikd.typing import Floats, Ints
@@ -26,7 +26,7 @@ def virtual_teacher(labels: Ints, classes: int, correct: float = 0.9) -> Floats:
     `classes`, at least 2. `correct` lies above 1/K and below 1. Raises ShapeError, DtypeError, DataError (a label out
     of range) and ConfigError.
     """
-    if whole(classes, "classes", 1) < 2:
+    if whole_number(classes, "classes", 1) < 2:
         raise ConfigError(f"classes is {classes}, but must be at least 2")
     if not 1.0 / classes < number(correct) < 1.0:
         raise ConfigError(

@@ -16,7 +16,7 @@ import numpy as np
 from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import kl_with_temperature
-from minikd.methods.logits import hard
+from minikd.methods.logits import labels_term
 from minikd.methods.method import Ask, Method, Pair
 from minikd.settings import setting
 from minikd.training.objective import Answer, Objective, Step, TeacherAnswers, Term
@@ -75,4 +75,4 @@ class CurriculumObjective(Objective):
         slope = (T - LOWEST) * (LOWEST + RANGE - T) / RANGE
         dtheta = module_of(logits).asarray(dT).reshape(1) * (-self.method.climb(step.progress) * slope)
         soft = Term("soft", self.method.alpha, loss, dlogits, grads={"theta": dtheta})
-        return soft, *hard(1.0 - self.method.alpha, logits, batch.labels)
+        return soft, *labels_term(1.0 - self.method.alpha, logits, batch.labels)

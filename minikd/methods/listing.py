@@ -60,7 +60,7 @@ def methods_for(pair: Pair, only: str | None = None) -> list[Entry]:
 def table(pair: Pair, found: Sequence[Entry]) -> str:
     """Return each method with its summary. A dash after a name means that the method cannot be used."""
     wide = max(len(one["name"]) for one in found) + 2
-    lines = [for_whom(pair), "─" * columns()]
+    lines = [networks_line(pair), "─" * columns()]
     for one in found:
         name = one["name"] + ("" if one["usable"] else " –")
         lines.append(paragraph(f"{name:{wide}}  {one['summary']}", hanging=wide + 2))
@@ -71,7 +71,7 @@ def table(pair: Pair, found: Sequence[Entry]) -> str:
 
 def text(pair: Pair, one: Entry) -> str:
     """Return the description of a method: its paper, its needs, its settings, and the schemes that fit it."""
-    lines = [for_whom(pair), ""]
+    lines = [networks_line(pair), ""]
     lines += [paragraph(f"{one['name']}: {one['summary']}", hanging=4), paragraph(one["paper"], 4)]
     lines += [paragraph(f"needs {', '.join(one['needs'])}", 4)]
     lines += [
@@ -83,7 +83,7 @@ def text(pair: Pair, one: Entry) -> str:
     return "\n".join([*lines, "", "With it:", *(f"  {flags}\n{paragraph(what, 6)}" for flags, what in SCHEMES.items())])
 
 
-def for_whom(pair: Pair) -> str:
+def networks_line(pair: Pair) -> str:
     """Return the student and the teacher that the list is for."""
     teachers = " and ".join(describe(teacher) for teacher in pair.teachers)
     return paragraph(f"For the teacher {teachers} and the student {describe(pair.student)}:")

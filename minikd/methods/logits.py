@@ -118,7 +118,7 @@ class WeightedMethod(LogitMethod):
         logits, labels = student.logits, batch.labels
         risen = 1.0 if step.progress >= self.warm_up else step.progress / self.warm_up
         soft = (term._replace(weight=risen * term.weight) for term in self.soft(logits, teacher.logits, labels))
-        return *soft, *hard(self.label_weight, logits, labels)
+        return *soft, *labels_term(self.label_weight, logits, labels)
 
 
 def without_label(labels: Ints) -> Ints:
@@ -127,7 +127,7 @@ def without_label(labels: Ints) -> Ints:
     return none
 
 
-def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
+def labels_term(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
     """Return the labels' term: a mean over the batch, in which images without a label count as 0.
 
     Without labels: none.
@@ -139,7 +139,7 @@ def hard(weight: float, logits: Floats, labels: Ints) -> Sequence[Term]:
         return ()
     known = np.flatnonzero(labels >= 0)
     some = cross_entropy(logits[module_of(logits).asarray(known)], labels[known])
-    return (Term("hard", weight, *spread(some, known, logits)),)
+    return (Term("hard", weight, *as_part_of_batch(some, known, logits)),)
 
 
 def mixed(
@@ -148,18 +148,18 @@ def mixed(
     """Return alpha times the soft term (1 times for images without a label), and 1 - alpha times the labels' term."""
     bare = without_label(labels)
     if len(bare) == 0:
-        return Term("soft", alpha, *soft(logits, teacher_logits)), *hard(1.0 - alpha, logits, labels)
+        return Term("soft", alpha, *soft(logits, teacher_logits)), *labels_term(1.0 - alpha, logits, labels)
     xp, parts = module_of(logits), []
     for weight, rows in ((1.0, bare), (alpha, np.flatnonzero(labels >= 0))):
         if len(rows):
             there = xp.asarray(rows)
-            parts.append((weight, *spread(soft(logits[there], teacher_logits[there]), rows, logits)))
+            parts.append((weight, *as_part_of_batch(soft(logits[there], teacher_logits[there]), rows, logits)))
     loss = weighted_sum([(weight, loss) for weight, loss, _ in parts])
     gradient = weighted_sum([(weight, gradient) for weight, _, gradient in parts])
-    return Term("soft", 1.0, loss, gradient), *hard(1.0 - alpha, logits, labels)
+    return Term("soft", 1.0, loss, gradient), *labels_term(1.0 - alpha, logits, labels)
 
 
-def spread(part: Loss, rows: Ints, logits: Floats) -> Loss:
+def as_part_of_batch(part: Loss, rows: Ints, logits: Floats) -> Loss:
     """Return the part of the batch's mean loss that some of its samples give, and its gradient (N, K)."""
     xp, share = module_of(logits), len(rows) / len(logits)
     whole = xp.zeros_like(logits)

@@ -44,10 +44,10 @@ class DeepMutualLearning(Method):
         return "the student keeps running statistics, which its peers would not" if pair.student.state else ""
 
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
-        return MutualObjective([redrawn(pair.student, rng) for _ in range(self.peers)], self.eager)
+        return MutualObjective([shuffled_copy(pair.student, rng) for _ in range(self.peers)], self.eager)
 
 
-def redrawn(model: Sequential, rng: np.random.Generator) -> Sequential:
+def shuffled_copy(model: Sequential, rng: np.random.Generator) -> Sequential:
     """Return a copy of the network in which the values of each parameter are shuffled."""
     twin = model.copy()
     for value in twin.params.values():
@@ -71,17 +71,17 @@ class MutualObjective(Objective):
         grads: Grads = {}
         for i, (peer, (answer, cache)) in enumerate(zip(self.peers, passes, strict=True)):
             others = [other for other in everyone if other is not answer]
-            pull = cross_entropy(answer, batch.labels)[1] + towards(answer, others)[1]
+            pull = cross_entropy(answer, batch.labels)[1] + mean_divergence(answer, others)[1]
             found = peer.parameter_gradients(pull, cache)
             grads |= {f"{i}.{name}": value for name, value in found.items()}
-        loss, dlogits = towards(logits, everyone[1:])
+        loss, dlogits = mean_divergence(logits, everyone[1:])
         return (
             Term("hard", 1.0, *cross_entropy(logits, batch.labels)),
             Term("soft", 1.0, loss, dlogits, grads=grads),
         )
 
 
-def towards(logits: Floats, others: Sequence[Floats]) -> tuple[Scalar, Floats]:
+def mean_divergence(logits: Floats, others: Sequence[Floats]) -> tuple[Scalar, Floats]:
     """Return the mean divergence from the other students' outputs, and its gradient with respect to `logits`."""
     parts = [kl_divergence(logits, other, 1.0) for other in others]
     share = 1.0 / len(parts)

@@ -8,7 +8,7 @@ from functools import cache
 from minikd.errors import ConfigError, MinikdError
 from minikd.methods.function import SIGNATURE, from_function
 from minikd.methods.method import Method
-from minikd.outside import Wanted, file_digest, find, raised
+from minikd.outside import ObjectKind, file_digest, find, raised
 
 WHAT = f"a subclass of minikd.methods.Method, or a function {SIGNATURE} -> (loss, gradient)"
 
@@ -19,7 +19,7 @@ def is_method(key: str, value: object, names: Mapping[str, object]) -> bool:
     return own and ((inspect.isclass(value) and issubclass(value, Method)) or inspect.isfunction(value))
 
 
-METHOD = Wanted("which is the method", "no method and no function", "my_method.py:MyMethod", is_method)
+METHOD = ObjectKind("which is the method", "no method and no function", "my_method.py:MyMethod", is_method)
 """The kinds of objects that `--method` accepts from a file."""
 
 

@@ -9,7 +9,7 @@ from minikd.backends import module_of
 from minikd.data import Batch
 from minikd.losses import kl_divergence, virtual_teacher
 from minikd.methods.labels import Labels
-from minikd.methods.logits import hard
+from minikd.methods.logits import labels_term
 from minikd.methods.method import Ask, Method, Pair
 from minikd.settings import setting
 from minikd.training.objective import Answer, Objective, Step, Term
@@ -63,4 +63,4 @@ class VirtualObjective(Objective):
         logits = student.logits
         teacher_logits = virtual_teacher(batch.labels, logits.shape[1], self.method.correct).astype(logits.dtype.name)
         soft = kl_divergence(logits, module_of(logits).asarray(teacher_logits), self.method.temperature)
-        return Term("soft", self.method.alpha, *soft), *hard(1.0 - self.method.alpha, logits, batch.labels)
+        return Term("soft", self.method.alpha, *soft), *labels_term(1.0 - self.method.alpha, logits, batch.labels)

@@ -28,7 +28,7 @@ Places = Mapping[str, Floats] | None
 """The arrays for the gradients of a layer's parameters, by name, or None for new arrays."""
 
 
-class Inside(NamedTuple):
+class ComputedInBlock(NamedTuple):
     """The cache of a layer that was computed in a block with the layers before it."""
 
 
@@ -69,7 +69,7 @@ def convolution(
     kernels = kernels_of(x)
     if not kernels or not hasattr(kernels, "block"):
         return None
-    pool, relu = following(layers, i, taps)
+    pool, relu = pool_and_relu_after(layers, i, taps)
     window = pool.stride if pool else (1, 1)
     moves = kernels.Block(layer.stride, layer.padding, layer.dilation, window, relu, layer.groups)
     found = kernels.block(x, layer.params["weight"], layer.params.get("bias"), moves)
@@ -77,7 +77,7 @@ def convolution(
         return None
     y, cache = found
     own = BlockCache(kernels.block_backward, kernels.block_backward_parameters, cache, y.shape)
-    return y, [own, *[Inside()] * (bool(pool) + relu)]
+    return y, [own, *[ComputedInBlock()] * (bool(pool) + relu)]
 
 
 def dense(
@@ -93,11 +93,11 @@ def dense(
     y, cache = kernels.dense(x, w, b, relu)
     return y, [
         BlockCache(kernels.dense_backward, kernels.dense_backward_parameters, cache, y.shape),
-        *[Inside()] * relu,
+        *[ComputedInBlock()] * relu,
     ]
 
 
-def following(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[MaxPool2d | None, bool]:
+def pool_and_relu_after(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[MaxPool2d | None, bool]:
     """Return the max pooling after convolution i, if its windows tile the image, and whether a ReLU follows."""
     pool, after = None, i + 1
     if str(i) in taps:
@@ -114,7 +114,7 @@ def following(layers: Sequence[Layer], i: int, taps: Container[str]) -> tuple[Ma
 def check_taps(dtaps: Collection[str], caches: Sequence[object]) -> None:
     """Refuse a gradient with respect to an output inside a block, because the block has not returned this output."""
     for name in dtaps:
-        if name != str(len(caches) - 1) and isinstance(caches[int(name) + 1], Inside):
+        if name != str(len(caches) - 1) and isinstance(caches[int(name) + 1], ComputedInBlock):
             raise ConfigError(
                 f"there is a gradient with respect to the output of layer {name}, which the forward pass did not hand "
                 f"out; ask for it: forward_with_taps(x, [{name!r}])"
@@ -126,7 +126,7 @@ def backward(layer: Layer, dy: Floats, cache: object, into: Floats | None) -> tu
 
     into: an array for the parameters' gradients, in the order of the layer's part of its chain's vector, or None.
     """
-    if isinstance(cache, Inside):
+    if isinstance(cache, ComputedInBlock):
         return dy, {}
     if isinstance(cache, BlockCache):
         check_upstream(dy, cache.shape, layer.params["weight"].dtype, "the block")

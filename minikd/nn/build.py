@@ -23,7 +23,7 @@ from minikd.nn.one_vector import OneVector
 from minikd.nn.renamed import new_names_of
 from minikd.outside import raised
 from minikd.storage.reading import excerpt
-from minikd.storage.schema import fitted
+from minikd.storage.schema import as_type
 from minikd.typing import Shape
 
 OWN = {
@@ -108,10 +108,10 @@ def kind_of(name: object) -> type[Layer]:
     alike = [known for known in KINDS if known.endswith(f":{own_name}")]
     if module == "__main__" and len(alike) == 1:  # the class was in a script, which is now a module
         return KINDS[alike[0]]
-    raise NotImported(excerpt(f"this model has a layer {own_name} of {how_to_have(module, own_name, alike)}"))
+    raise NotImported(excerpt(f"this model has a layer {own_name} of {import_hint(module, own_name, alike)}"))
 
 
-def how_to_have(module: str, name: str, alike: list[str]) -> str:
+def import_hint(module: str, name: str, alike: list[str]) -> str:
     """Return where a class comes from, and how to import it before the file is loaded."""
     others = f" ({', '.join(sorted(alike))} may be another class)" if alike else ""
     if "<locals>" in name:
@@ -160,7 +160,7 @@ def argument(hints: Mapping[str, Any], name: str, value: object) -> object:
     if hints[name] is Any:
         return tuple(value) if isinstance(value, list) else value
     try:
-        return fitted(value, hints[name])
+        return as_type(value, hints[name])
     except ValueError as error:
         raise ConfigError(f"{name} is {excerpt(repr(value))}: {excerpt(error)}") from error
 

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backends import module_of
-from minikd.checks import whole
+from minikd.checks import whole_number
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.geometry import check_image, output_size, pair
 from minikd.nn.initialization import initial_weight
@@ -66,7 +66,7 @@ def conv2d(
     the input. Raises ShapeError, DtypeError, and ConfigError for an impossible stride, padding or dilation.
     """
     check_parameters(x, w, b, 4, "conv2d")
-    steps, groups = checked_steps(stride, padding, dilation, "conv2d"), whole(groups, "conv2d's groups", 1)
+    steps, groups = checked_steps(stride, padding, dilation, "conv2d"), whole_number(groups, "conv2d's groups", 1)
     check_image(x, w.shape[1] * groups, "conv2d")
     check_groups(x.shape[1], len(w), groups, "conv2d")
     N, O = len(x), len(w)
@@ -130,7 +130,7 @@ def conv2d_backward_input(dy: Floats, cache: ConvCache) -> Floats:
     border = steps.dilation[0] * (R - 1) - steps.padding[0], steps.dilation[1] * (S - 1) - steps.padding[1]
     if steps.stride == (1, 1) and min(border) >= 0:
         return _convolved(dy, cache, border)
-    return _added_back(dy, cache)
+    return _scatter_windows(dy, cache)
 
 
 def _convolved(dy: Floats, cache: ConvCache, border: HeightWidth) -> Floats:
@@ -146,7 +146,7 @@ def _convolved(dy: Floats, cache: ConvCache, border: HeightWidth) -> Floats:
     return image
 
 
-def _added_back(dy: Floats, cache: ConvCache) -> Floats:
+def _scatter_windows(dy: Floats, cache: ConvCache) -> Floats:
     """Return dx at any stride: the gradient of each window is added to the pixels that the window read."""
     padded, w, steps, _ = cache
     kernel, outputs = w.shape[2:], dy.shape[2:]
@@ -205,9 +205,9 @@ class Conv2d(Layer):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.groups = C, O, groups = (
-            whole(in_channels, "Conv2d's in_channels", 1),
-            whole(out_channels, "Conv2d's out_channels", 1),
-            whole(groups, "Conv2d's groups", 1),
+            whole_number(in_channels, "Conv2d's in_channels", 1),
+            whole_number(out_channels, "Conv2d's out_channels", 1),
+            whole_number(groups, "Conv2d's groups", 1),
         )
         check_groups(C, O, groups, "Conv2d")
         self.kernel_size = pair(kernel_size, "Conv2d's kernel_size", 1)

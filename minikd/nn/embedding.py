@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backends import module_of
-from minikd.checks import check_float, check_generator, whole
+from minikd.checks import check_float, check_generator, whole_number
 from minikd.errors import DataError, DtypeError, ShapeError
 from minikd.memory import require
-from minikd.nn.initialization import DRAWING, by
+from minikd.nn.initialization import DRAWING, shape_text
 from minikd.nn.layer import Grads, Layer, check_upstream, expect_cache
 from minikd.nn.products import product
 from minikd.typing import Floats, Ints, Shape
@@ -85,11 +85,13 @@ class Embedding(Layer):
 
     def __init__(self, num_embeddings: int, embedding_dim: int, rng: np.random.Generator) -> None:
         super().__init__()
-        self.num_embeddings = whole(num_embeddings, "Embedding's num_embeddings", 1)
-        self.embedding_dim = whole(embedding_dim, "Embedding's embedding_dim", 1)
+        self.num_embeddings = whole_number(num_embeddings, "Embedding's num_embeddings", 1)
+        self.embedding_dim = whole_number(embedding_dim, "Embedding's embedding_dim", 1)
         shape = self.num_embeddings, self.embedding_dim
         check_generator(rng, "a layer's rng")
-        require(DRAWING * shape[0] * shape[1], f"Embedding's weight of {by(shape)}", "use fewer rows or features")
+        require(
+            DRAWING * shape[0] * shape[1], f"Embedding's weight of {shape_text(shape)}", "use fewer rows or features"
+        )
         self.params["weight"] = rng.standard_normal(shape).astype(np.float32)
 
     def forward(

@@ -19,14 +19,14 @@ Training in float32 needs as many: 4 each for the model's vector, a gradient, an
 """
 
 
-def by(shape: Shape) -> str:
+def shape_text(shape: Shape) -> str:
     """Return a shape as "128 x 784"."""
     return " x ".join(f"{size:,}" for size in shape)
 
 
 def constant(value: float, shape: Shape, what: str) -> Floats:
     """Return a float32 array of one value. Raises SizeError if there is not enough memory."""
-    require(4 * math.prod(shape), f"{what} of {by(shape)}", "use fewer units or channels, or smaller images")
+    require(4 * math.prod(shape), f"{what} of {shape_text(shape)}", "use fewer units or channels, or smaller images")
     return np.full(shape, value, np.float32)
 
 
@@ -53,7 +53,9 @@ def initial_weight(
 ) -> Floats:
     """Return a weight array by the name of its rule, "he" or "glorot". Raises ConfigError and SizeError."""
     check_generator(rng, "a layer's rng")
-    require(DRAWING * math.prod(shape), f"{what} of {by(shape)}", "use fewer units or channels, or smaller images")
+    require(
+        DRAWING * math.prod(shape), f"{what} of {shape_text(shape)}", "use fewer units or channels, or smaller images"
+    )
     if init == "he":
         return he(rng, shape, fan_in)
     if init == "glorot":

@@ -247,7 +247,7 @@ class Layer:
         return _call(self, self.config())
 
     def __repr__(self) -> str:
-        return _call(self, _chosen(self))
+        return _call(self, _settings_given(self))
 
 
 def _call(layer: Layer, settings: Mapping[str, object]) -> str:
@@ -255,7 +255,7 @@ def _call(layer: Layer, settings: Mapping[str, object]) -> str:
     return f"{type(layer).__name__}({', '.join(f'{name}={value}' for name, value in settings.items())})"
 
 
-def _chosen(layer: Layer) -> dict[str, object]:
+def _settings_given(layer: Layer) -> dict[str, object]:
     """Return the settings that differ from the constructor's defaults. A setting for two axes that is 1 is (1, 1)."""
     usual = {name: one.default for name, one in inspect.signature(type(layer)).parameters.items()}
     return {

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minikd.checks import whole
+from minikd.checks import whole_number
 from minikd.errors import ShapeError
 from minikd.nn.initialization import initial_weight
 from minikd.nn.layer import Grads, Layer, check_parameters, check_upstream, expect_cache, named_gradients
@@ -77,8 +77,8 @@ class Linear(Layer):
         self, in_features: int, out_features: int, rng: np.random.Generator, init: str = "he", bias: bool = True
     ) -> None:
         super().__init__()
-        self.in_features = whole(in_features, "Linear's in_features", 1)
-        self.out_features = whole(out_features, "Linear's out_features", 1)
+        self.in_features = whole_number(in_features, "Linear's in_features", 1)
+        self.out_features = whole_number(out_features, "Linear's out_features", 1)
         shape, fans = (self.out_features, self.in_features), (self.in_features, self.out_features)
         self.params["weight"] = initial_weight(init, rng, shape, *fans, "Linear's weight")
         if bias:

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.backends import module_of
-from minikd.checks import check_alike, number, whole
+from minikd.checks import check_alike, number, whole_number
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn.initialization import constant
 from minikd.nn.layer import Grads, Layer, check_input, check_upstream, expect_cache
@@ -63,7 +63,7 @@ def normalize(x: Floats, gamma: Floats, beta: Floats, axes: Axes, eps: float) ->
     be at least 2, because the variance of one value is always 0. Raises ShapeError, DtypeError and ConfigError.
     """
     eps = _checked(x, gamma, beta, eps, "normalize")
-    behind = _behind(x.shape, axes)
+    behind = _values_per_mean(x.shape, axes)
     if behind < 2:
         raise ShapeError(
             f"normalize: x of shape {x.shape} has {behind} values for each mean, but a variance needs two; use a "
@@ -142,7 +142,7 @@ def _check_fits(value: Floats, x: Floats, what: str) -> None:
         raise ShapeError(f"{what} has shape {value.shape}, which does not broadcast against x of shape {x.shape}")
 
 
-def _behind(shape: Shape, axes: Axes) -> int:
+def _values_per_mean(shape: Shape, axes: Axes) -> int:
     """Return the number of values in each mean over these axes."""
     there = [axis % len(shape) for axis in axes if -len(shape) <= axis < len(shape)]
     if not axes or len({*there}) != len(axes):
@@ -175,7 +175,7 @@ class _BatchNorm(Layer):
         name = type(self).__name__
         if not 0.0 < number(momentum) <= 1.0:
             raise ConfigError(f"{name}'s momentum is {momentum!r}, but must be more than 0 and at most 1")
-        self.num_features = whole(num_features, f"{name}'s num_features", 1)
+        self.num_features = whole_number(num_features, f"{name}'s num_features", 1)
         self.eps, self.momentum = _check_eps(eps, name), number(momentum)
         shape = (self.num_features,)
         self.params = _scale_and_shift(shape, name)
@@ -260,7 +260,7 @@ class LayerNorm(Layer):
         super().__init__()
         sizes = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         what = f"LayerNorm's normalized_shape is {normalized_shape}"
-        self.normalized_shape: Shape = tuple(whole(size, f"{what}; a size", 1) for size in sizes)
+        self.normalized_shape: Shape = tuple(whole_number(size, f"{what}; a size", 1) for size in sizes)
         if math.prod(self.normalized_shape) < 2:
             raise ConfigError(f"{what}, but must hold at least 2 values: a single value has no variance")
         self.eps = _check_eps(eps, "LayerNorm")

@@ -70,7 +70,7 @@ class OneVector(Layer):
     def _join(self) -> None:
         """Put the layers' parameters into one vector, and make the names of parameters and state."""
         params, state = named_by_layer(self._layers, "params"), named_by_layer(self._layers, "state")
-        vector = in_a_row(params)
+        vector = joined_parameters(params)
         check_apart({**params, **state})
         for layer in self._layers:
             layer.chained = layer.state.held = True
@@ -193,7 +193,7 @@ def named_by_layer(layers: Sequence[Layer], what: Literal["params", "state"]) ->
     return {f"{i}.{name}": value for i, layer in enumerate(layers) for name, value in getattr(layer, what).items()}
 
 
-def in_a_row(params: Mapping[str, Floats]) -> Floats:
+def joined_parameters(params: Mapping[str, Floats]) -> Floats:
     """Return a new vector of the parameters one after the other, or refuse parameters that cannot share a vector."""
     if not params:
         return np.zeros(0, np.float32)

@@ -23,8 +23,8 @@ def diagnosis(results: Results, won: bool) -> str:
     if baseline == 0:
         return "The baseline makes no error on the test images: nothing is left for a teacher to add."
     if teacher < baseline and not _guessing(results):
-        return _followed(results)
-    return " ".join(filter(None, [_worth(results), _seen(results), _what_may_help(results)]))
+        return _followed_teacher(results)
+    return " ".join(filter(None, [_weak_teacher(results), _teacher_training(results), _what_may_help(results)]))
 
 
 def _taught(results: Results) -> bool:
@@ -40,7 +40,7 @@ def _guessing(results: Results) -> bool:
     return results["teacher"]["accuracy"] * results["dataset"]["classes"] <= CHANCE
 
 
-def _worth(results: Results) -> str:
+def _weak_teacher(results: Results) -> str:
     teacher, baseline = results["teacher"], results["student_baseline"]["errors"]
     classes = results["dataset"]["classes"]
     better = "little better" if teacher["errors"] < baseline else "no better"
@@ -55,7 +55,7 @@ def _worth(results: Results) -> str:
     return " ".join(said)
 
 
-def _seen(results: Results) -> str:
+def _teacher_training(results: Results) -> str:
     """Return how much training the teacher had, if this run trained it."""
     epochs = _number(results, "teacher", "epochs")
     if not epochs or _section(results, "teacher").get("weights"):
@@ -80,7 +80,7 @@ def _what_may_help(results: Results) -> str:
     return f"What may help the teacher: {', '.join(tries)}."
 
 
-def _followed(results: Results) -> str:
+def _followed_teacher(results: Results) -> str:
     """Return how far the distilled student agrees with a teacher that is better than the baseline."""
     agreement = units.percent(results["student_distilled"]["agreement"])
     knobs = [f"another {name} (--{name})" for name in ("temperature", "alpha") if name in results["method_args"]]

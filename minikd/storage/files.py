@@ -41,7 +41,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises `CheckpointError`, with the system's reason and a fix, if the file cannot be written (such as a full disk, or
     a folder without write permission). The old file then remains, and no temporary file is left.
     """
-    aside = aside_of(path)
+    aside = temporary_path(path)
     try:
         # `tempfile` would make a file that only its owner can read; a plain `open` respects the umask.
         with open(aside, "xb") as file:
@@ -57,10 +57,10 @@ def write_atomically(path: Path, data: bytes) -> None:
         with suppress(OSError):  # after the rename there is nothing to remove
             aside.unlink()
     force_names(path.parent)
-    remove_asides(path.parent, escape(path.name), ABANDONED)
+    remove_temporary_files(path.parent, escape(path.name), ABANDONED)
 
 
-def aside_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Return a new hidden name in the folder of `path`, for a file that will be renamed to `path`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
@@ -75,15 +75,15 @@ def force_names(folder: Path) -> None:
             os.close(opened)
 
 
-def asides_in(folder: Path, name: str = "*") -> list[Path]:
-    """Return the files with hidden names from `aside_of`, for files of this name or pattern."""
+def temporary_paths(folder: Path, name: str = "*") -> list[Path]:
+    """Return the files with hidden names from `temporary_path`, for files of this name or pattern."""
     return list(folder.glob(f".{name}.{'[0-9a-f]' * 8}.tmp"))
 
 
-def remove_asides(folder: Path, name: str = "*", age: float = 0.0) -> None:
+def remove_temporary_files(folder: Path, name: str = "*", age: float = 0.0) -> None:
     """Remove temporary files of killed processes: those that nobody has written to for `age` seconds."""
     oldest = time.time() - age
-    for path in asides_in(folder, name):
+    for path in temporary_paths(folder, name):
         with suppress(OSError):  # another process has removed it, or we may not remove it
             if path.lstat().st_mtime <= oldest and not path.is_dir():
                 path.unlink()

@@ -8,7 +8,7 @@ from minikd.errors import CheckpointError, MinikdError
 from minikd.storage import checksums
 from minikd.storage.files import write_atomically
 from minikd.storage.reading import excerpt, is_there, read_text
-from minikd.storage.schema import ValueT, fitted, from_json
+from minikd.storage.schema import ValueT, as_type, from_json
 
 LIMIT = 32 * 2**20
 """Size in bytes of the largest file that is read. It has room for the predictions of more than a million images."""
@@ -63,7 +63,7 @@ def read_table(path: Path, kind: type[ValueT], fix: str) -> ValueT | None:
     """Return a file's contents as the declared type; see `read_json`."""
     table = read_json(path, fix)
     try:
-        return None if table is None else fitted(table, kind)
+        return None if table is None else as_type(table, kind)
     except ValueError as error:
         raise broken_file(path, error, fix) from error
 

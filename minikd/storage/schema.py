@@ -49,7 +49,7 @@ def check_plain(value: object, deep: int = 0) -> None:
         raise ValueError(f"it holds the text {value[:40]!r}, with a NUL in it")
 
 
-def fitted(value: object, kind: type[ValueT]) -> ValueT:
+def as_type(value: object, kind: type[ValueT]) -> ValueT:
     """Return plain values as the declared type: a dataclass, a TypedDict, a tuple or a number.
 
     Raises ValueError for values of another type, for missing values, and for keys that the type does not declare.

@@ -22,7 +22,7 @@ from minikd.training.identity import identity_of
 from minikd.training.parallel import Map
 
 if TYPE_CHECKING:
-    from minikd.training.loop import Taken
+    from minikd.training.loop import StepResult
     from minikd.training.run import Run
 
 MEASURE_EVERY = 50
@@ -41,7 +41,7 @@ class Callback:
     def on_step_start(self, run: "Run") -> None:
         """Called before each step."""
 
-    def on_step(self, run: "Run", taken: "Taken") -> None:
+    def on_step(self, run: "Run", taken: "StepResult") -> None:
         """Called after each step, with its loss and gradient."""
 
     def on_epoch(self, run: "Run") -> None:
@@ -71,7 +71,7 @@ class Callbacks(Callback):
         for one in self.all:
             one.on_step_start(run)
 
-    def on_step(self, run: "Run", taken: "Taken") -> None:
+    def on_step(self, run: "Run", taken: "StepResult") -> None:
         for one in self.all:
             one.on_step(run, taken)
 
@@ -117,7 +117,7 @@ class History(Callback):
         run.name = self.name
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def on_step(self, run: "Run", taken: "Taken") -> None:
+    def on_step(self, run: "Run", taken: "StepResult") -> None:
         if (run.position.batch - 1) % MEASURE_EVERY == 0:
             sums = [telemetry.sums_of(shard.terms, shard.share) for shard in taken.shards]
             telemetry.add_to(run.position.telemetry, sums)

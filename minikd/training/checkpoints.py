@@ -16,7 +16,7 @@ from typing import TypedDict
 from minikd.backends import module_of, to_host
 from minikd.errors import CheckpointError
 from minikd.storage.reading import excerpt
-from minikd.storage.schema import fitted, from_json
+from minikd.storage.schema import as_type, from_json
 from minikd.storage.tensors import read_tensors, write_tensors
 from minikd.training import telemetry
 from minikd.training.identity import changes
@@ -124,7 +124,7 @@ def header_of(path: Path, metadata: Mapping[str, str]) -> Header:
     Raises CheckpointError if the file is not a checkpoint.
     """
     try:
-        return fitted(from_json(metadata.get("minikd-checkpoint", "")), Header)
+        return as_type(from_json(metadata.get("minikd-checkpoint", "")), Header)
     except ValueError as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of minikd ({excerpt(error)}); remove it and start again"
@@ -135,8 +135,8 @@ def position_of(values: Mapping[str, object]) -> Position:
     """Return the position from the plain values in a checkpoint. Raises ValueError."""
     if lacking := asdict(Position()).keys() - values.keys():
         raise ValueError(f"its position lacks {', '.join(sorted(lacking))}")
-    position = fitted({**values, "telemetry": {}, "history": []}, Position)
-    seen = fitted(values["telemetry"], dict[str, float | None])
+    position = as_type({**values, "telemetry": {}, "history": []}, Position)
+    seen = as_type(values["telemetry"], dict[str, float | None])
     position.telemetry = {name: math.nan if value is None else value for name, value in seen.items()}
     position.history = checked_rows(values["history"])
     return position
@@ -187,7 +187,7 @@ def checked_row(row: object) -> Row:
     row, found = {"steps": "", **row}, Row()
     for name in COLUMNS:
         kind: type[str | int | float] = str if name in TEXTS else int if name == "epoch" else float
-        found[name] = math.nan if row[name] is None and name in UNKNOWN else fitted(row[name], kind)
+        found[name] = math.nan if row[name] is None and name in UNKNOWN else as_type(row[name], kind)
     for name in ("learning_rate", "images_per_second", "seconds"):
         if float(found[name]) < 0:
             raise ValueError(f"{name} is {found[name]}")

@@ -4,7 +4,7 @@ A step of a small network consists of a few dozen kernels. The host needs more t
 device needs to run them. A graph is launched as a whole. The captured function is `loop.step` itself; its batches come
 from the device (`feed`). The first two steps of each batch size run kernel by kernel, so that kernels are compiled and
 memory is allocated. The third step is captured. A graph writes into the same arrays at each launch. So callbacks find
-the values of the latest launch in the `Taken` of the capture.
+the values of the latest launch in the `StepResult` of the capture.
 
 Steps that need the host run kernel by kernel: `reason` says why.
 """
@@ -31,7 +31,7 @@ from minikd.typing import Ints
 
 if TYPE_CHECKING:
     from minikd.backends.cuda.graphs import Captured
-    from minikd.training.loop import Taken
+    from minikd.training.loop import StepResult
 
 SHARE = 0.5
 """The largest share of the device's free memory that the pixels may take. Training needs the rest."""
@@ -43,17 +43,19 @@ ONE_BY_ONE = 2
 class StepTaker:
     """Takes a run's steps, with `step` or as a graph of it. `reason` says why the steps are no graphs, or is ""."""
 
-    def __init__(self, run: Run, step: Callable[[Run, Ints, float], "Taken"], callbacks: Sequence[Callback]) -> None:
+    def __init__(
+        self, run: Run, step: Callable[[Run, Ints, float], "StepResult"], callbacks: Sequence[Callback]
+    ) -> None:
         self.run, self.step = run, step
         self.reason = run.eager = reason_for_none(run, callbacks)
         self.seen: dict[int, int] = {}
-        self.graphs: dict[int, Captured[Taken]] = {}
+        self.graphs: dict[int, Captured[StepResult]] = {}
         self.made_of: tuple[object, ...] = (None, None, None)
         if not self.reason and isinstance(run.optimizer, optim.SGD | optim.Adam):
             self.feed = run.feed = Feed(run, run.optimizer)
             run.optimizer = self.feed.optimizer
 
-    def take(self, index: Ints) -> "Taken":
+    def take(self, index: Ints) -> "StepResult":
         """Take the next step."""
         try:
             return self.fed(index)
@@ -63,7 +65,7 @@ class StepTaker:
         self.run.advance(taken.loss, taken.images)
         return taken
 
-    def fed(self, index: Ints) -> "Taken":
+    def fed(self, index: Ints) -> "StepResult":
         """Take the next step with the feed's batch: at first kernel by kernel, then as a graph."""
         run, feed, length = self.run, self.feed, len(index)
         self.prepare(length)
@@ -92,15 +94,15 @@ class StepTaker:
             feed.start_epoch()
         feed.length = length
 
-    def work(self, index: Ints) -> "Taken":
+    def work(self, index: Ints) -> "StepResult":
         """Launch the step's kernels; during a capture they become part of the graph."""
         taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
         self.feed.count(taken.loss)
         return taken
 
-    def captured(self, index: Ints) -> "Captured[Taken]":
+    def captured(self, index: Ints) -> "Captured[StepResult]":
         """Capture the step for batches of this size."""
-        made: Captured[Taken] = device_kernels().captured(partial(self.work, index))
+        made: Captured[StepResult] = device_kernels().captured(partial(self.work, index))
         self.graphs[len(index)] = made
         return made
 

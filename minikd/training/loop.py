@@ -40,7 +40,7 @@ class Interrupted(KeyboardInterrupt):
     """Training was told to stop. It stopped between two steps, with a checkpoint on disk."""
 
 
-class Taken(NamedTuple):
+class StepResult(NamedTuple):
     """A finished step: the batch's mean loss, its gradient before clipping, its shards and its number of images."""
 
     loss: Scalar
@@ -50,7 +50,7 @@ class Taken(NamedTuple):
 
 
 @QUIET
-def step(run: Run, index: Ints, learning_rate: float) -> Taken:
+def step(run: Run, index: Ints, learning_rate: float) -> StepResult:
     """Take one training step on the samples at `index`.
 
     `gradient_of` computes the gradient of one shard of the batch. Several shards are computed on several threads. The
@@ -78,7 +78,7 @@ def step(run: Run, index: Ints, learning_rate: float) -> Taken:
     if plan.max_norm:
         run.limit_norms()
     run.model.update_state(shards[0].cache)
-    return Taken(loss, gradient, shards, len(index))
+    return StepResult(loss, gradient, shards, len(index))
 
 
 @device_errors()

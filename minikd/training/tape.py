@@ -34,7 +34,7 @@ class Draw(NamedTuple):
         return drawn
 
 
-class Stand(np.random.Generator):
+class TapeGenerator(np.random.Generator):
     """Replaces a step's generator: passes on each draw that a tape supports, and refuses others."""
 
     def __init__(self, answer: Callable[[Draw], Array]) -> None:
@@ -43,14 +43,14 @@ class Stand(np.random.Generator):
 
 
 def _watched(method: str) -> Callable[..., Array]:
-    def drawn(self: Stand, *args: object, **kwargs: object) -> Array:
+    def drawn(self: TapeGenerator, *args: object, **kwargs: object) -> Array:
         return self.answer(Draw(method, args, tuple(kwargs.items())))
 
     return drawn
 
 
 def _refused(method: str) -> Callable[..., Array]:
-    def drawn(self: Stand, *args: object, **kwargs: object) -> Array:
+    def drawn(self: TapeGenerator, *args: object, **kwargs: object) -> Array:
         raise ConfigError(f"a step draws by {method}, which no CUDA graph can repeat; use random or standard_normal")
 
     return drawn
@@ -58,7 +58,7 @@ def _refused(method: str) -> Callable[..., Array]:
 
 for _name in dir(np.random.Generator):
     if not _name.startswith("_") and _name not in ("bit_generator", "spawn"):
-        setattr(Stand, _name, (_watched if _name in WATCHED else _refused)(_name))
+        setattr(TapeGenerator, _name, (_watched if _name in WATCHED else _refused)(_name))
 
 
 class Tape:
@@ -81,7 +81,7 @@ class Tape:
             self.draws.append(draw)
             return draw.of(rng)
 
-        return Stand(answer)
+        return TapeGenerator(answer)
 
     def fill(self, generators: Iterable[np.random.Generator]) -> None:
         """Draw the numbers for an epoch's steps, each with its own generator."""
@@ -107,4 +107,4 @@ class Tape:
             self.next += 1
             return cast(Array, device_kernels().draw(self.rows[at], self.counter, self.first))
 
-        return Stand(answer)
+        return TapeGenerator(answer)

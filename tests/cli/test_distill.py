@@ -97,7 +97,7 @@ def test_another_seed_is_another_run(finished, data, tmp_path):
 def test_both_students_start_alike_and_end_apart(finished):
     recipe = read_recipe(finished / "config.toml")
     job = run.Job(recipe, finished, networks.prepared(recipe))
-    student = networks.taught(recipe, job.data.dataset)["student_distilled"]
+    student = networks.distilled_networks(recipe, job.data.dataset)["student_distilled"]
     assert (student.vector == job.first_student.vector).all()
     assert weights(finished)["student_baseline"] != weights(finished)["student_distilled"]
 

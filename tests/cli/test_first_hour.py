@@ -14,7 +14,7 @@ from minikd.cli.distill import EXAMPLES
 from minikd.cli.flags import choices_of
 from minikd.cli.main import COMMANDS, command_module, parser
 from minikd.cli.next_steps import again_without, next_steps, print_next
-from minikd.distillation.folder import holding
+from minikd.distillation.folder import locked
 from minikd.distillation.networks import first_teacher
 from minikd.distillation.outlook import outlook, work
 from minikd.distillation.prepare import Data
@@ -176,7 +176,7 @@ def test_runs_are_listed_with_their_results(finished, data, tmp_path, capsys):
 
 def test_a_run_that_is_under_way_is_listed_as_running(finished, tmp_path, capsys):
     run = shutil.copytree(finished, tmp_path / "live")
-    with holding(run):
+    with locked(run):
         assert main(["runs", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert "live (running)" in told

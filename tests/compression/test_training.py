@@ -10,7 +10,7 @@ from PIL import Image
 import minikd
 from minikd.backends import choose
 from minikd.compression.layers import Compression
-from minikd.compression.network import compressed, plain
+from minikd.compression.network import compressed, uncompressed
 from minikd.console.notices import Notice
 from minikd.data import Views
 from minikd.distillation.job import Job
@@ -21,7 +21,7 @@ from minikd.distillation.recipe import Recipe, Student, Teacher
 from minikd.errors import CheckpointError, ConfigError, DtypeError
 from minikd.exports.integer import LEVELS, integer_logits
 from minikd.exports.quantize import quantize
-from minikd.exports.write import Order, write
+from minikd.exports.write import ExportOrder, write
 from minikd.models import small_cnn
 from minikd.nn import BatchNorm1d, Dropout, Flatten, Linear, ReLU, Sequential
 from minikd.nn.taps import names
@@ -69,7 +69,7 @@ def test_the_network_in_training_answers_as_its_whole_numbers_do(kind):
     """Up to the biases, which alone are rounded after training."""
     data, model = grey(), student(grey())
     small = compressed(model, Compression(kind), card_of(data), data.train_images)
-    card, done = card_of(data), plain(small)
+    card, done = card_of(data), uncompressed(small)
     x = Views(data.test_images, data.test_labels, card.mean, card.std).clean()
     whole = quantize(done, card, data.train_images, kind=kind)
     found = integer_logits(whole, data.test_images) * 2.0**-whole.logit_bits
@@ -157,7 +157,7 @@ def test_a_run_measures_the_integers_that_c_gives(squares, tmp_path, kind):
     for name in ("student_baseline", "student_distilled"):
         path, c = folder / f"{name}.safetensors", tmp_path / name / "small.c"
         model, card = load_model(path)
-        write(Order("c", c, kind, None), model, card, data)
+        write(ExportOrder("c", c, kind, None), model, card, data)
         program = compiled.build(c.parent, flags=(), sources=("main.c", "small.c"))
         _, logits, _ = compiled.answers(program, data.test_images)
         scale = float(re.search(r"LOGIT_SCALE (\S+?)f? ", c.with_suffix(".h").read_text("utf-8"))[1])

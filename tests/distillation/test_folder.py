@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minikd.distillation import folder as module
-from minikd.distillation.folder import LOCK, RunFolder, check_begun, held, holding, release
+from minikd.distillation.folder import LOCK, RunFolder, check_begun, lock_folder, locked, release
 from minikd.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -192,7 +192,7 @@ def test_what_the_killed_have_left_is_removed_and_nothing_else(tmp_path, monkeyp
         path.mkdir()
         (path / "config.toml").write_text("")
     (mine / "photo.png").write_text("")
-    lock = held(living)
+    lock = lock_folder(living)
     place = claimed(tmp_path / "run")
     assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, mine.name, "run"]
     place.release()
@@ -226,7 +226,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_any_folder_can_be_held(tmp_path):
-    with holding(tmp_path), pytest.raises(ConfigError, match="in use by this process"), holding(tmp_path):
+    with locked(tmp_path), pytest.raises(ConfigError, match="in use by this process"), locked(tmp_path):
         pass
-    with holding(tmp_path):
+    with locked(tmp_path):
         pass

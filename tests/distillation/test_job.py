@@ -3,7 +3,7 @@
 import pytest
 
 from minikd.distillation.job import Job
-from minikd.distillation.measure import watch
+from minikd.distillation.measure import evaluate_epoch
 from minikd.distillation.networks import prepared
 from minikd.distillation.recipe import Distillation, Recipe, Student, Teacher
 from minikd.models import describe
@@ -43,7 +43,7 @@ def test_batch_norm_is_gone_after_the_training(job):
         assert same_bits(load_model(job.folder / f"{name}.safetensors")[0], model)
         last = [row for row in job.history if row["model"] == name][-1]
         with workers(1) as map_:
-            again = watch(model, job.data.watched, job.data.watched_name, map_)
+            again = evaluate_epoch(model, job.data.watched, job.data.watched_name, map_)
         assert again.nll == pytest.approx(last["nll"], rel=1e-5)
     for name, shape in {"assistant": "120-7-3", "generation_1": "120-8-6-3"}.items():
         assert describe(load_model(job.folder / f"{name}.safetensors")[0]) == shape

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from minikd.distillation.naming import LONGEST, check_name, default_name, fault
+from minikd.distillation.naming import LONGEST, check_name, default_name, name_problem
 from minikd.errors import ConfigError
 
 
@@ -55,7 +55,7 @@ def test_a_plain_name_is_taken_as_it_is(name):
 def test_the_datas_name_is_made_a_folders(data, begins):
     found = default_name(data)
     assert found.startswith(begins)
-    assert fault(found) == ""
+    assert name_problem(found) == ""
 
 
 def test_the_name_of_the_current_folder_is_its_own(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def test_each_in_a_chain_teaches_the_next_and_starts_afresh(recipe):
     recipe = replace(recipe, distillation=Distillation(assistant=(20, 12), generations=3))
     data = Data.of(recipe)
     pairs = networks.pairs(recipe, data, [])
-    assert list(networks.taught(recipe, data.dataset)) == [
+    assert list(networks.distilled_networks(recipe, data.dataset)) == [
         "assistant",
         "generation_1",
         "generation_2",
@@ -52,7 +52,7 @@ def test_each_in_a_chain_teaches_the_next_and_starts_afresh(recipe):
 
 def test_an_ensembles_teachers_stand_beside_the_recipes_own(recipe):
     data = Data.of(recipe)
-    other = networks.Given(networks.first_teacher(replace(recipe, seed=1), data.dataset), data.card("other"), "o")
+    other = networks.LoadedModel(networks.first_teacher(replace(recipe, seed=1), data.dataset), data.card("other"), "o")
     (pair,) = networks.pairs(recipe, data, [other])
     assert [teacher.size for teacher in pair.teachers] == [other.model.size] * 2
     assert pair.teachers[1] is other.model
@@ -63,7 +63,7 @@ def test_a_teachers_pixels_may_differ_by_a_split_and_not_by_more(recipe, off, fi
     data = Data.of(recipe)
     mean, std = data.train.mean, data.train.std
     card = Card("teacher", (1, 12, 10), (mean[0] + off * std[0],), std, data.dataset.class_names)
-    given = networks.Given(networks.first_teacher(recipe, data.dataset), card, "runs/other/teacher.safetensors")
+    given = networks.LoadedModel(networks.first_teacher(recipe, data.dataset), card, "runs/other/teacher.safetensors")
     if fine:
         assert networks.pairs(recipe, data, [given])
     else:

@@ -11,7 +11,7 @@ import pytest
 
 import minikd
 from minikd import Bars, Plan, nn
-from minikd.distillation.progress import Whole, clock, epoch_line
+from minikd.distillation.progress import JobProgress, clock, epoch_line
 from minikd.distillation.results import name_of
 from minikd.training.checkpoints import Position
 from tests import problems
@@ -148,7 +148,7 @@ class Clock:
 
 
 def test_the_whole_job_and_its_time_left_stand_beside_the_model(monkeypatch):
-    watch, job = Clock(monkeypatch), Whole({"teacher": 60.0, "student_baseline": 20.0, "student_distilled": 20.0})
+    watch, job = Clock(monkeypatch), JobProgress({"teacher": 60.0, "student_baseline": 20.0, "student_distilled": 20.0})
     assert job.text(0.0) == ""
     job.begin("teacher", 0.0)
     assert job.text(0.0) == "job  0%|    | ? left"
@@ -161,7 +161,7 @@ def test_the_whole_job_and_its_time_left_stand_beside_the_model(monkeypatch):
 
 
 def test_a_resumed_job_counts_what_is_done_but_not_its_speed(monkeypatch):
-    watch, job = Clock(monkeypatch), Whole({"teacher": 60.0, "student_baseline": 40.0})
+    watch, job = Clock(monkeypatch), JobProgress({"teacher": 60.0, "student_baseline": 40.0})
     watch.now = 1000.0
     job.begin("student_baseline", 0.5)
     watch.now = 1010.0
@@ -169,9 +169,9 @@ def test_a_resumed_job_counts_what_is_done_but_not_its_speed(monkeypatch):
 
 
 def test_a_stage_that_is_none_of_the_job_says_nothing_of_it():
-    job = Whole({"teacher": 1.0})
+    job = JobProgress({"teacher": 1.0})
     job.begin("model", 0.0)
-    assert job.text(0.5) == Whole({}).text(0.5) == ""
+    assert job.text(0.5) == JobProgress({}).text(0.5) == ""
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (3751, "1:02:31"), (1e12, "99:59:59")])

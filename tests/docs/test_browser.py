@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from minikd.lessons.pyodide import CORE, LOCK, take_in
+from minikd.lessons.pyodide import CORE, LOCK, copy_pyodide
 from tests.docs.chromium import chromium
 from tests.docs.pages import REPOSITORY
 from tests.docs.pyodide import check
@@ -67,7 +67,7 @@ def kernel(request, site, tmp_path_factory):
     else:
         pytest.skip(f"{PLACE} names no folder of Pyodide: only the buttons are tested, on a stand-in for Python")
     settings = site / "_static" / "run" / "settings.json"
-    changed = json.loads(settings.read_text()) | {"pyodide": take_in(folder, settings.parent)}
+    changed = json.loads(settings.read_text()) | {"pyodide": copy_pyodide(folder, settings.parent)}
     settings.write_text(json.dumps(changed))
     return request.param
 

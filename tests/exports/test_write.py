@@ -13,7 +13,7 @@ from minikd.console.notices import Notice
 from minikd.data import mean_and_std
 from minikd.distillation.class_names import renumbered
 from minikd.errors import ConfigError, ShapeError
-from minikd.exports.write import Exported, Order, write
+from minikd.exports.write import Exported, ExportOrder, write
 from minikd.weights import Card
 from tests import problems
 from tests.exports.test_chain import Described
@@ -64,7 +64,7 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path):
     with pytest.warns(Notice, match="in another order"):
         assert minikd.export(model, other, to="c", path=tmp_path / "bars.c").package_errors == right
     with pytest.warns(Notice, match="in another order"):
-        assert write(Order("c", tmp_path / "b.c", False, None), model, card, other).package_errors == right
+        assert write(ExportOrder("c", tmp_path / "b.c", False, None), model, card, other).package_errors == right
     with pytest.raises(ConfigError, match="knows other classes"):
         minikd.export(model, replace(data, class_names=("a", "b", "c")), to="c", path=tmp_path / "bars.c")
 

@@ -7,7 +7,7 @@ import pytest
 
 from minikd.errors import ConfigError
 from minikd.lessons.publish import write_site
-from minikd.lessons.pyodide import CORE, LOCK, PUBLIC, check_folder, is_address, take_in
+from minikd.lessons.pyodide import CORE, LOCK, PUBLIC, check_folder, copy_pyodide, is_address
 from tests.lessons.makers import write_lessons
 
 pytestmark = pytest.mark.numpy_only("Pyodide is files")
@@ -33,7 +33,7 @@ def test_a_folder_is_copied_and_nothing_else_of_it(folder, tmp_path):
     (tmp_path / "run").mkdir()
     check_folder(folder)
     for _ in range(2):  # a site is built again
-        assert take_in(folder, tmp_path / "run") == "pyodide/"
+        assert copy_pyodide(folder, tmp_path / "run") == "pyodide/"
     assert {path.name for path in (tmp_path / "run" / "pyodide").iterdir()} == {*CORE, "numpy.whl"}
     assert (tmp_path / "run" / "pyodide" / "numpy.whl").read_bytes() == b"numpy"
 

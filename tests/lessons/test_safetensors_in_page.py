@@ -28,8 +28,8 @@ ARRAYS = {
 USES = """
 import numpy as np, sys
 sys.modules["safetensors._safetensors_rust"] = None  # as where the package is not there
-from minikd.lessons.safetensors_in_page import lend
-lend()
+from minikd.lessons.safetensors_in_page import install
+install()
 from safetensors.numpy import load_file, save_file
 import minikd
 from minikd.weights import load_model

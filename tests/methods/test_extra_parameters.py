@@ -9,7 +9,7 @@ from minikd import schedules
 from minikd.data import Batch
 from minikd.losses import cross_entropy, hint, kl_divergence, kl_with_temperature
 from minikd.methods import METHODS, build
-from minikd.methods.mutual import redrawn
+from minikd.methods.mutual import shuffled_copy
 from minikd.optim import Adam
 from minikd.training import Checkpoint, Plan, fit
 from minikd.training import loop as training
@@ -201,7 +201,7 @@ def test_peers_start_apart_learn_and_are_not_the_student():
 
 def test_a_peers_first_weights_are_the_students_shuffled():
     model = problems.mlp()
-    twin = redrawn(model, np.random.default_rng(0))
+    twin = shuffled_copy(model, np.random.default_rng(0))
     for name, value in model.params.items():
         np.testing.assert_array_equal(np.sort(twin.params[name], None), np.sort(value, None))
     assert not np.array_equal(twin.params["1.weight"], model.params["1.weight"])

@@ -254,7 +254,7 @@ CROSS_ENTROPY = [
     Mutant(
         "cross_entropy",
         "0·∞ where an excluded class has no weight",
-        attribute(sys.modules["minikd.losses.softmax"], "counted", lambda real: lambda p, values: values),
+        attribute(sys.modules["minikd.losses.softmax"], "zero_where_impossible", lambda real: lambda p, values: values),
         "identity: an excluded class costs nothing where it has no weight",
     ),
     ce(

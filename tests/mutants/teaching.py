@@ -136,7 +136,7 @@ def bare_like_others(real):
     """Images without a label get alpha, as if they had one."""
 
     def mixed(soft, z, v, labels, alpha):
-        return Term("soft", alpha, *soft(z, v)), *logits.hard(1.0 - alpha, z, labels)
+        return Term("soft", alpha, *soft(z, v)), *logits.labels_term(1.0 - alpha, z, labels)
 
     return mixed
 
@@ -264,14 +264,18 @@ MUTANTS = [
         SEVERAL,
     ),
     Mutant("labels", "missing ones get alpha all the same", attribute(logits, "mixed", bare_like_others), BARE),
-    Mutant("labels", "a mean over those that are there", attribute(logits, "spread", mean_over_labelled), BARE),
+    Mutant(
+        "labels", "a mean over those that are there", attribute(logits, "as_part_of_batch", mean_over_labelled), BARE
+    ),
     Mutant(
         "curriculum",
         "descends",
         attribute(curriculum_temperature.CurriculumObjective, "terms", descends),
         "identity: the temperature climbs",
     ),
-    Mutant("mutual", "a student among its own peers", attribute(mutual, "towards", peers_see_themselves), PEERS),
+    Mutant(
+        "mutual", "a student among its own peers", attribute(mutual, "mean_divergence", peers_see_themselves), PEERS
+    ),
     Mutant("mutual", "peers stand still", attribute(mutual.MutualObjective, "terms", peers_without_labels), PEERS),
     Mutant(
         "feature",

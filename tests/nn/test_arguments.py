@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minikd import losses, metrics, nn, norms, optim, schedules
-from minikd.checks import check_float, number, whole
+from minikd.checks import check_float, number, whole_number
 from minikd.data import Views, mean_and_std
 from minikd.errors import ConfigError, DataError, DtypeError, ShapeError
 from minikd.losses import cross_entropy, kl_divergence, virtual_teacher
@@ -246,14 +246,14 @@ def test_a_model_cannot_be_trained_on_views_in_float16():
 
 @pytest.mark.parametrize("given", [2, np.int8(2), np.uint64(2), True + 1])
 def test_whole_numbers_come_back_as_pythons(given):
-    assert whole(given, "it", 2) == 2
-    assert type(whole(given, "it", 2)) is int
+    assert whole_number(given, "it", 2) == 2
+    assert type(whole_number(given, "it", 2)) is int
 
 
 @pytest.mark.parametrize("given", [1, 2.0, "2", None, np.float32(2), math.nan, [2]])
 def test_what_is_no_whole_number_or_too_small_is_refused(given):
     with pytest.raises(ConfigError, match=r"it is .*, but must be a whole number of at least 2"):
-        whole(given, "it", 2)
+        whole_number(given, "it", 2)
 
 
 def test_what_is_no_number_is_nan():

@@ -5,7 +5,7 @@ from typing import NotRequired, TypedDict
 
 import pytest
 
-from minikd.storage.schema import DEEPEST, check_plain, fitted, from_json
+from minikd.storage.schema import DEEPEST, as_type, check_plain, from_json
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Table(TypedDict):
 
 def test_plain_values_become_the_declared_type():
     value = {"points": [{"x": 1, "y": [2, 3]}], "name": "a"}
-    assert fitted(value, Table) == {"points": [Point(1.0, (2, 3))], "name": "a"}
-    assert fitted({"points": []}, Table) == {"points": []}
-    assert isinstance(fitted(3, float), float)
+    assert as_type(value, Table) == {"points": [Point(1.0, (2, 3))], "name": "a"}
+    assert as_type({"points": []}, Table) == {"points": []}
+    assert isinstance(as_type(3, float), float)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_plain_values_become_the_declared_type():
 )
 def test_what_does_not_fit_is_refused_with_its_place(value, words):
     with pytest.raises(ValueError, match=words):
-        fitted(value, Table)
+        as_type(value, Table)
 
 
 def nested(deep):

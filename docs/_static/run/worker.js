@@ -44,9 +44,9 @@ function prepare() {
         sys.path.insert(0, "/lessons")
         from pyodide.ffi import can_run_sync, run_sync
         import page
-        from minikd.lessons.browser import Cells, LateImports, say_lines_at_once, told
-        from minikd.lessons.safetensors_in_page import lend
-        lend()
+        from minikd.lessons.browser import Cells, LateImports, say_lines_at_once, error_text
+        from minikd.lessons.safetensors_in_page import install
+        install()
         def load(package):
             if can_run_sync():
                 run_sync(page.load_package(package))
@@ -61,7 +61,7 @@ function prepare() {
             try:
                 return run(*arguments), "", ""
             except BaseException as error:
-                return None, told(error), late.wanted
+                return None, error_text(error), late.wanted
             finally:
                 sys.stdout.flush(); sys.stderr.flush()
         [cells, attempt]

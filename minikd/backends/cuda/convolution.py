@@ -194,7 +194,7 @@ class Tile(NamedTuple):
     wide: int
 
 
-class Walk(NamedTuple):
+class KernelArguments(NamedTuple):
     """A kernel's arguments: sizes of the result, the structs `Moves` and `Weight`, groups, whether it divides."""
 
     outputs: HeightWidth
@@ -211,7 +211,7 @@ def forward(x: Floats, w: Floats, b: Floats | None, moves: Moves, outputs: Heigh
     """
     R, S = w.shape[2:]
     weight = _struct(S, 1, R * S, w[0].size, w.size // moves.groups)
-    walk = Walk(outputs, _forward_moves(w, moves, outputs), weight, moves.groups, False)
+    walk = KernelArguments(outputs, _forward_moves(w, moves, outputs), weight, moves.groups, False)
     return _convolved(x, w, b, len(w) // moves.groups, walk, relu)
 
 
@@ -223,7 +223,9 @@ def backward_input(dz: Floats, w: Floats, moves: Moves, size: HeightWidth) -> Fl
         _struct(*size, R, S, 1, 1, py, px, -dy, -dx, sy, sx),
         _struct(S, 1, w[0].size, R * S, w.size // groups),
     )
-    return _convolved(dz, w, None, w.shape[1], Walk(size, move, weight, groups, max(moves.stride) > 1), False)
+    return _convolved(
+        dz, w, None, w.shape[1], KernelArguments(size, move, weight, groups, max(moves.stride) > 1), False
+    )
 
 
 def _forward_moves(w: Floats, moves: Moves, outputs: HeightWidth) -> Array:
@@ -232,7 +234,7 @@ def _forward_moves(w: Floats, moves: Moves, outputs: HeightWidth) -> Array:
     return _struct(*outputs, *w.shape[2:], sy, sx, -py, -px, dy, dx, 1, 1)
 
 
-def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: Walk, relu: bool) -> Floats:
+def _convolved(x: Floats, w: Floats, b: Floats | None, O: int, walk: KernelArguments, relu: bool) -> Floats:
     """Return y (N, P, Q, O·groups), with O columns for each group."""
     y: Floats = cupy.empty((len(x), *walk.outputs, O * walk.groups), x.dtype)
     wide = _wide(O)

@@ -25,7 +25,7 @@ TF32 = 3
 """CUBLAS_TF32_TENSOR_OP_MATH: operands are rounded to 10 bits. CUPY_TF32=1 sets it, for CuPy's own products too."""
 
 
-class Laid(NamedTuple):
+class Operand(NamedTuple):
     """An operand for cuBLAS: the array, whether it is a transposed view, and the elements from one line to the next."""
 
     x: Floats
@@ -94,7 +94,7 @@ def product(a: Floats, b: Floats, out: Floats | None = None) -> Floats:
     if not left.shape[-1]:
         target.fill(0)
     elif target.size:
-        multiply(handle, laid(left), laid(right), target)
+        multiply(handle, as_operand(left), as_operand(right), target)
     if out is None or target is out:
         return target
     out[...] = target
@@ -107,7 +107,7 @@ def check_shapes(a: Floats, b: Floats, left: Shape, right: Shape) -> None:
         raise ValueError(f"a product of shapes {a.shape} and {b.shape}: the inner lengths, or the stacks, differ")
 
 
-def multiply(handle: Handle, left: Laid, right: Laid, target: Floats) -> None:
+def multiply(handle: Handle, left: Operand, right: Operand, target: Floats) -> None:
     """Write left @ right into target (..., M, N)."""
     kind = "D" if target.dtype.char == "d" else "S"
     number = ctypes.c_double if kind == "D" else ctypes.c_float
@@ -123,8 +123,8 @@ def multiply(handle: Handle, left: Laid, right: Laid, target: Floats) -> None:
         handle.call(f"cublas{kind}gemmStridedBatched", *head, *tail)
 
 
-def laid(x: Floats) -> Laid:
+def as_operand(x: Floats) -> Operand:
     """Return x (..., rows, columns) as an operand. It is copied if it is neither row-major nor column-major."""
     if not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous:
-        return Laid(x, True, x.shape[-2])
-    return Laid(cupy.ascontiguousarray(x), False, x.shape[-1])
+        return Operand(x, True, x.shape[-2])
+    return Operand(cupy.ascontiguousarray(x), False, x.shape[-1])

@@ -44,7 +44,7 @@ def kernel_of_sums(function: FunctionT) -> FunctionT:
 def compiled_with(licences: set[str], function: FunctionT) -> FunctionT:
     """Return the function, compiled at its first call, with these permissions for floats."""
     compiled = numba.njit(nogil=True, fastmath=licences, error_model="numpy")(function)
-    compiled._cache = Kept(compiled.py_func) if folder() else NotKept()
+    compiled._cache = CodeCache(compiled.py_func) if folder() else NoCodeCache()
     return cast(FunctionT, compiled)
 
 
@@ -61,7 +61,7 @@ def folder() -> Path | None:
     return found if os.access(found, os.W_OK) else None
 
 
-class Kept(FunctionCache):  # type: ignore[misc]
+class CodeCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of a function's code in `folder`."""
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -85,7 +85,7 @@ class Kept(FunctionCache):  # type: ignore[misc]
         bar().end()
 
 
-class NotKept(NullCache):  # type: ignore[misc]
+class NoCodeCache(NullCache):  # type: ignore[misc]
     """Replaces the cache if no code can be stored."""
 
     def load_overload(self, signature: object, context: object) -> None:

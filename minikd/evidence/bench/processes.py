@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from minikd.errors import BenchError
 from minikd.storage.reading import excerpt
-from minikd.storage.schema import fitted, from_json
+from minikd.storage.schema import as_type, from_json
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -39,7 +39,7 @@ def spend(command: Sequence[str], threads: int) -> ProcessUsage:
         raise BenchError(f"python {' '.join(command)} ended with status {done.returncode}: {last}")
     *said, record = done.stdout.splitlines() or [""]
     try:
-        numbers = fitted(from_json(record), ChildReport)
+        numbers = as_type(from_json(record), ChildReport)
     except ValueError as error:
         raise BenchError(
             f"python {' '.join(command)} ended, but printed {excerpt(repr(record))} instead of its times"

@@ -13,7 +13,7 @@ from minikd.evidence.bench.processes import ProcessUsage, take_turns
 from minikd.evidence.bench.rows import BenchRow, sized_row, timed_row
 from minikd.evidence.bench.timing import Times
 from minikd.storage.reading import excerpt
-from minikd.storage.schema import fitted, from_json
+from minikd.storage.schema import as_type, from_json
 
 HERE = Path(__file__).parent
 JOBS = {"minikd": HERE / "job.py", "PyTorch": HERE / "torch_job.py"}
@@ -106,6 +106,6 @@ def check_accuracies(spent: dict[str, list[ProcessUsage]], apart: float) -> None
 def accuracies_of(name: str, said: str) -> dict[str, float]:
     """Return the accuracy of each model from the last line of a side's job. Raises BenchError for another line."""
     try:
-        return fitted(from_json(said), dict[str, float])
+        return as_type(from_json(said), dict[str, float])
     except ValueError as error:
         raise BenchError(f"the main job of {name} ended without its accuracies: {excerpt(said)}") from error

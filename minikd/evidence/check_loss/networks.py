@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from minikd.errors import ConfigError
 from minikd.evidence.check_loss.judge import NOTE, OK, WRONG, LossCheck
-from minikd.outside import Wanted, find, raised
+from minikd.outside import ObjectKind, find, raised
 
 
 class Parameter(Protocol):
@@ -31,7 +31,7 @@ def network_of(spec: str) -> Module:
     Raises ConfigError if it is not a torch.nn.Module.
     """
     module = import_module("torch").nn.Module
-    wanted = Wanted(
+    wanted = ObjectKind(
         "which is the network",
         "no torch.nn.Module",
         "my_network.py:student",

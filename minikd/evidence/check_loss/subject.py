@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minikd.errors import ConfigError
-from minikd.outside import Wanted, find, raised
+from minikd.outside import ObjectKind, find, raised
 from minikd.typing import Array, Floats, Ints
 
 ROLES = ("student", "teacher", "labels", "temperature", "alpha")
@@ -202,7 +202,7 @@ def _is_function(key: str, value: object, names: Mapping[str, object]) -> bool:
     return inspect.isfunction(value) and value.__module__ == names["__name__"]
 
 
-LOSS = Wanted("which function is the loss", "no function", "my_loss.py:my_loss", _is_function)
+LOSS = ObjectKind("which function is the loss", "no function", "my_loss.py:my_loss", _is_function)
 """What `minikd check-loss` looks for in a file."""
 
 

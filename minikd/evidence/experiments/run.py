@@ -20,7 +20,7 @@ from minikd.console.terminal import one_line, standard_error
 from minikd.distillation.folder import check_links
 from minikd.errors import ConfigError, ExperimentError, MinikdError
 from minikd.evidence.experiments.cell import Cell, Outcome, Outcomes, read_outcome, run_cell
-from minikd.outside import blamed
+from minikd.outside import user_file_error
 from minikd.storage.files import make_folder
 
 WATCH, WATCH_SECONDS = "minikd: does the experiment live?", 0.2
@@ -87,7 +87,7 @@ def attempt(cell: Cell, folder: Path, experiment: int) -> tuple[str, Outcome | s
     except MinikdError as error:
         return cell.key, str(error)
     except Exception as error:  # after any error, the other cells must still run
-        return cell.key, blamed(error) or f"{type(error).__name__}: {error}"
+        return cell.key, user_file_error(error) or f"{type(error).__name__}: {error}"
 
 
 def end_with(parent: int) -> None:

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from minikd.console.terminal import one_line, say
-from minikd.distillation.folder import holding, remove_abandoned
+from minikd.distillation.folder import locked, remove_abandoned
 from minikd.evidence.experiments.cell import Cell
 from minikd.evidence.experiments.experiment import Experiment
 from minikd.evidence.experiments.rows import ExperimentReport, PublishedComparison, ResultRow, rows_of
@@ -26,7 +26,7 @@ def run(
     experiment.check(preset)
     folder = (folder or experiment.folder(preset)).absolute()
     make_folder(folder)
-    with holding(folder):
+    with locked(folder):
         remove_abandoned(folder / "cells")
         if not quiet:
             say(one_line(f"experiment folder: {folder}"))

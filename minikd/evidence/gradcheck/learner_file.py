@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 
-from minikd.outside import Wanted
+from minikd.outside import ObjectKind
 from minikd.typing import Floats
 
 Passes = Callable[..., tuple[Floats, object]]
@@ -27,5 +27,5 @@ def _to_check(key: str, value: object, names: Mapping[str, object]) -> bool:
     return has_passes(value) or (inspect.isfunction(value) and f"{key}_backward" in names)
 
 
-LEARNER = Wanted("what to check", "no layer and no f with f_backward", "my_layer.py:MyLayer", _to_check)
+LEARNER = ObjectKind("what to check", "no layer and no f with f_backward", "my_layer.py:MyLayer", _to_check)
 """The names that `minikd gradcheck` accepts in a file."""

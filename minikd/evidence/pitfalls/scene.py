@@ -13,7 +13,7 @@ from minikd.data import Augmentation, Batch, Views, epoch_order
 from minikd.data.batches import NO_LABEL
 from minikd.evidence.pitfalls.wiring import Conditions, Wiring
 from minikd.methods import TeacherAnswers
-from minikd.methods.logits import hard, spread
+from minikd.methods.logits import as_part_of_batch, labels_term
 from minikd.models import mlp
 from minikd.nn import Dropout, Sequential
 from minikd.training.objective import Answer, Objective, Step, Term, add_up
@@ -43,9 +43,13 @@ def terms_of(wiring: Wiring, logits: Floats, teacher_logits: Floats, labels: Int
     ):
         if len(rows):
             parts.append(
-                Term("soft", weight, *spread(soft(logits[rows], teacher_logits[rows], TEMPERATURE), rows, logits))
+                Term(
+                    "soft",
+                    weight,
+                    *as_part_of_batch(soft(logits[rows], teacher_logits[rows], TEMPERATURE), rows, logits),
+                )
             )
-    return *parts, *hard(1.0 - alpha, logits, labels)
+    return *parts, *labels_term(1.0 - alpha, logits, labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from minikd.evidence.reference.rows import DTYPES, TIGHT, Comparison, compare
 from minikd.methods import Labels, LogitObjective, SoftTargets
 from minikd.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from minikd.training import Callback, Plan, fit
-from minikd.training.loop import Taken
+from minikd.training.loop import StepResult
 from minikd.training.run import Run
 from minikd.typing import Floats, Scalar
 
@@ -99,7 +99,7 @@ class Losses(Callback):
     def __init__(self) -> None:
         self.losses: list[Scalar] = []
 
-    def on_step(self, run: Run, taken: Taken) -> None:
+    def on_step(self, run: Run, taken: StepResult) -> None:
         self.losses.append(taken.loss)
 
 

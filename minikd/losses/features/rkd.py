@@ -52,8 +52,8 @@ def rkd_distance(fs: Floats, ft: Floats) -> tuple[Scalar, Floats]:
     others = (1.0 - xp.eye(len(xs), dtype=xs.dtype)) * (1.0 / M)  # weights of the pairs: a sum with them is a mean
     d, dt = distances(xs), distances(xt)
     mean = (d * others).sum()
-    per_mean = 1.0 / _or_one(mean)
-    psi, phi = d * per_mean, dt / _or_one((dt * others).sum())
+    per_mean = 1.0 / _nonzero_divisor(mean)
+    psi, phi = d * per_mean, dt / _nonzero_divisor((dt * others).sum())
     terms, slope = huber(psi - phi)
     loss: Scalar = (terms * others).sum()
     g = slope * others
@@ -113,7 +113,7 @@ def slices(samples: int, each: int) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def _or_one(x: Floats) -> Floats:
+def _nonzero_divisor(x: Floats) -> Floats:
     """Return x with 1 for 0: a divisor for what is 0 already."""
     xp = module_of(x)
     divisor: Floats = xp.where(x > 0, x, 1.0)

@@ -8,7 +8,7 @@ import pytest
 from minikd.backends import Backend, to_host
 from minikd.backends.host import numpy_alone
 from minikd.nn import Conv2d, Linear, ReLU, Sequential
-from minikd.nn.blocks import BlockCache, Inside
+from minikd.nn.blocks import BlockCache, ComputedInBlock
 from tests import border
 from tests.backends.loops.compare import assert_close
 from tests.backends.loops.test_blocks import CONVOLUTIONS, TAILS, network, pictures, upstream
@@ -62,7 +62,7 @@ def test_every_convolution_is_a_block_there():
     for convolution in CONVOLUTIONS:
         model, x = network(convolution, "pool and relu", "float32").to(DEVICE), pictures(convolution, "float32")
         _, cache = model.forward(DEVICE.put(x))
-        assert [type(one) for one in cache] == [BlockCache, Inside, Inside]
+        assert [type(one) for one in cache] == [BlockCache, ComputedInBlock, ComputedInBlock]
 
 
 GROUPED = {

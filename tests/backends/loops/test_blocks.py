@@ -6,7 +6,7 @@ import pytest
 from minikd.backends.host import numpy_alone
 from minikd.errors import ConfigError, ShapeError
 from minikd.nn import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from minikd.nn.blocks import BlockCache, Inside
+from minikd.nn.blocks import BlockCache, ComputedInBlock
 from minikd.training.parallel import workers
 from tests.backends.loops.compare import DTYPES, assert_close, both, needs_loops
 
@@ -90,7 +90,7 @@ def test_groups_are_convolutions_side_by_side(groups, channels):
         layers = [Conv2d(channels, 2 * channels, 3, rng, groups=groups, **moves), MaxPool2d(2), ReLU()]
         model, x = Sequential(*layers), rng.standard_normal((3, 2 * channels, 12, 11)).astype("f")[:, ::2]
         _, caches = model.forward(x)
-        assert [type(one) for one in caches] == [BlockCache, Inside, Inside]
+        assert [type(one) for one in caches] == [BlockCache, ComputedInBlock, ComputedInBlock]
         dy, into = upstream(model, x), np.empty_like(model.vector)
         assert_close(*both(passes, model, x, dy), scale=40)
         model.parameter_gradients(dy, caches, into=into)
@@ -119,10 +119,10 @@ def test_the_usual_networks_run_in_blocks():
     for convolution, inside in cases.items():
         model = network(convolution, "pool and relu", "float32")
         _, cache = model.forward(pictures(convolution, "float32"))
-        assert [type(one) for one in cache] == [BlockCache, *[Inside] * inside]
+        assert [type(one) for one in cache] == [BlockCache, *[ComputedInBlock] * inside]
         with numpy_alone():
             _, cache = model.forward(pictures(convolution, "float32"))
-        assert not {BlockCache, Inside} & {type(one) for one in cache}
+        assert not {BlockCache, ComputedInBlock} & {type(one) for one in cache}
 
 
 @pytest.mark.parametrize("convolution", ["3x3, the teacher's first", "3x3, the teacher's second", "7x7"])

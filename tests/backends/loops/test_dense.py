@@ -7,7 +7,7 @@ import pytest
 
 from minikd.errors import DtypeError, ShapeError
 from minikd.nn import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential, Tanh
-from minikd.nn.blocks import BlockCache, Inside
+from minikd.nn.blocks import BlockCache, ComputedInBlock
 from minikd.nn.dense_rows import DenseRow
 from tests.backends.loops.compare import DTYPES, assert_close, both, needs_loops
 
@@ -137,7 +137,7 @@ def test_a_gradient_vector_with_gaps_is_filled():
 def test_dense_layers_run_in_blocks_unless_somebody_wants_what_is_inside():
     model, x = chain("a student"), rows(2)
     _, cache = model.forward(x)
-    assert [type(one) for one in cache[1:]] == [BlockCache, Inside, BlockCache]
+    assert [type(one) for one in cache[1:]] == [BlockCache, ComputedInBlock, BlockCache]
 
     def with_tap():
         y, taps, cache = model.forward_with_taps(x, ["1"])

@@ -15,7 +15,7 @@ import pytest
 
 from minikd.data import Augmentation
 from minikd.distillation import networks
-from minikd.distillation.folder import holding
+from minikd.distillation.folder import locked
 from minikd.distillation.job import Job
 from minikd.errors import CheckpointError, ConfigError
 from minikd.evidence.experiments import cell as cells_module
@@ -291,7 +291,7 @@ def test_a_diverged_cell_leaves_no_folder(data, tmp_path):
 
 
 def test_two_experiments_in_one_folder_at_once_are_refused(tmp_path):
-    with holding(tmp_path), pytest.raises(ConfigError, match="in use by this process"):
+    with locked(tmp_path), pytest.raises(ConfigError, match="in use by this process"):
         whole_module.run(EXPERIMENTS["data"], "tiny", 1, 1, tmp_path)
 
 
