@@ -5,6 +5,9 @@ import os
 import sys
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each core has a worker already; read when NumPy is imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
@@ -92,5 +95,5 @@ def pytest_report_header(config):
 def pytest_terminal_summary(terminalreporter):
     if launched["tests"]:
         checked = len(cupy_on_cpu.compiler.checked)
-        nvrtc = f"; NVIDIA's compiler accepted all {checked} different ones" if checked else ""
+        nvrtc = f"; NVIDIA's compiler accepted all {checked} different ones that are not CuPy's" if checked else ""
         terminalreporter.write_line(f"{launched['tests']} tests launched {launched['kernels']:,} kernels{nvrtc}")
