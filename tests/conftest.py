@@ -15,8 +15,8 @@ from tests import cupy_on_cpu
 
 launched = {"tests": 0, "kernels": 0}
 
-ON_THE_HOST = ("docs/", "report/", "own_data/", "evidence/check_loss/")
-"""Folders of tests in which nothing meets a device's array: documents, drawings, and NumPy's own numbers."""
+ON_THE_HOST = ("docs/", "report/", "own_data/", "evidence/check_loss/", "data/test_bounds.py")
+"""Tests in which nothing meets a device's array: documents, drawings, and NumPy's own numbers."""
 
 
 def pytest_addoption(parser):

@@ -336,6 +336,7 @@ def test_units_that_are_given_stay(tmp_path):
     assert student_of(tmp_path, (64, 64), 3, search=asked).hidden == (128,)
 
 
+@pytest.mark.numpy_only("the work is counted, and nothing is trained")
 @pytest.mark.parametrize(("images", "share"), [(200, 2.0), (800, 2.0), (3000, 1.2)])
 def test_the_search_takes_its_share_of_the_time_of_the_training(images, share, tmp_path, monkeypatch):
     """Multiply-adds of all trials beside those of the three stages; the candidates' answers decide nothing here."""
