@@ -157,7 +157,7 @@ lesson.caught("a gradient through the teacher: its features change", moving, ft)
 
 
 # %%
-def alike(f):
+def similarity_matrix(f):
     """Features (N, D) -> A (N, N), the similarities with rows of length 1, and the lengths (N, 1)."""
     G = f @ f.T  # (N, N) = (N, D) @ (D, N)
     length = np.sqrt((G**2).sum(1, keepdims=True))
@@ -166,7 +166,7 @@ def alike(f):
 
 def relation(fs, ft):
     """Features (N, DS) and (N, DT) -> the loss, and its gradient with respect to fs."""
-    (A, length), (B, _) = alike(fs), alike(ft)
+    (A, length), (B, _) = similarity_matrix(fs), similarity_matrix(ft)
     dA = 2 * (A - B) / len(fs) ** 2
     dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length
     return np.sum((A - B) ** 2) / len(fs) ** 2, (dG + dG.T) @ fs  # (N, DS) = (N, N) @ (N, DS)
@@ -205,7 +205,7 @@ lesson.true("and the engine's gradient is finite", np.all(np.isfinite(losses.sim
 # %%
 def one_side(fs, ft):
     """Step 7 with only its first sum."""
-    (A, length), (B, _) = alike(fs), alike(ft)
+    (A, length), (B, _) = similarity_matrix(fs), similarity_matrix(ft)
     dA = 2 * (A - B) / len(fs) ** 2
     dG = (dA - A * (A * dA).sum(1, keepdims=True)) / length
     return np.sum((A - B) ** 2) / len(fs) ** 2, dG @ fs  # (N, DS) = (N, N) @ (N, DS)

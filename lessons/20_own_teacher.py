@@ -323,7 +323,7 @@ ways = {
 students, known = {}, {}
 
 
-def tell(name, results):
+def store_and_print(name, results):
     """Store and print the results of one kind of student: errors, and the difference from the baseline."""
     students[name], known[name] = np.array(results).T
     d = students[name] - students["baseline"]
@@ -333,7 +333,7 @@ def tell(name, results):
 
 
 for name, objective in ways.items():
-    tell(name, [trained(objective, seed) for seed in lesson.progress(range(SEEDS), name)])
+    store_and_print(name, [trained(objective, seed) for seed in lesson.progress(range(SEEDS), name)])
 print(f"of its {FEW} training pictures, the baseline gets {known['baseline'].mean():.1%} right")
 
 # %% [markdown]
@@ -377,7 +377,7 @@ more = Views(unlabelled, np.zeros(MANY, np.int64), mean, std)  # the labels are 
 pieces = [teacher(more.clean(slice(start, start + 500))) for start in range(0, MANY, 500)]
 objective = soft(np.concatenate(pieces), alpha=1.0)
 name = f"{MANY:,} without labels"
-tell(name, [trained(objective, seed, more) for seed in lesson.progress(range(SEEDS), name)])
+store_and_print(name, [trained(objective, seed, more) for seed in lesson.progress(range(SEEDS), name)])
 
 # %% tags=["hide-input"]
 figure = new_figure(11.0, 4.4, "A teacher loaded correctly and wrongly, and its students")

@@ -63,7 +63,7 @@ class Asked(Objective):
         return (Term(self.name, 1.0, *self.function(student.logits, batch)),)
 
 
-def taught(teacher, views, temperature=4.0, alpha=0.9):
+def distillation_objective(teacher, views, temperature=4.0, alpha=0.9):
     """Soft targets by a teacher, for these views."""
     return LogitObjective(SoftTargets(temperature, alpha), teacher_for(teacher, views, map))
 

@@ -62,7 +62,7 @@ def training(kind, backend, dtype="float32"):
         objective = Labels(0.1)
     else:
         model, knowing = student(backend).astype(dtype), teacher(backend).astype(dtype)
-        objective = Labels() if kind == "student, labels" else problems.taught(knowing, train)
+        objective = Labels() if kind == "student, labels" else problems.distillation_objective(knowing, train)
     return Run(model, train, objective, Plan(shards=1))
 
 

@@ -92,7 +92,7 @@ def test_stopped_during_the_last_evaluation_is_stopped_and_complete(tmp_path, mo
 
 def test_a_distilled_student_goes_on_with_its_teacher(tmp_path, monkeypatch):
     views = problems.views(augmentation=Augmentation(shift=1))
-    objective = problems.taught(problems.cnn(), views)
+    objective = problems.distillation_objective(problems.cnn(), views)
     path = tmp_path / "checkpoint"
     stopped(monkeypatch, 2, problems.mlp, PLAN, path, objective=objective)
     assert problems.same_bits(

@@ -76,7 +76,7 @@ def test_a_student_learns_in_training_mode():
 
 def training_objective():
     views = problems.views()
-    return problems.taught(problems.cnn(), views)
+    return problems.distillation_objective(problems.cnn(), views)
 
 
 def test_probabilities_of_several_teachers_are_averaged():

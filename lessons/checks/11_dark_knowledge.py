@@ -16,7 +16,7 @@ def check(work: Work) -> None:
     rng = np.random.default_rng(11)
     labels = np.concatenate([np.arange(5), rng.integers(5, size=43)])
     logits = 2 * rng.standard_normal((48, 5)) + 3 * (labels[:, None] == np.arange(5))
-    beside(work, logits, labels, 2.5)
+    check_second_thoughts(work, logits, labels, 2.5)
     for bits in (0.3, 1.6, 2.25):
         temperature(work, logits, bits)
 
@@ -35,7 +35,7 @@ def by_class(rows: Floats, classes: Ints) -> Floats:
     return np.stack([rows[classes == c].mean(axis=0) for c in range(rows.shape[1])])
 
 
-def beside(work: Work, logits: Floats, labels: Ints, T: float) -> None:
+def check_second_thoughts(work: Work, logits: Floats, labels: Ints, T: float) -> None:
     """Check `second_thoughts`."""
     p, K = softmax(logits, T), logits.shape[1]
     want, means = by_class(without_own(p, labels), labels), by_class(p, labels)

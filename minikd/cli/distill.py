@@ -2,7 +2,7 @@
 
 import argparse
 
-from minikd.cli.next_steps import after_distill, again_without, as_typed, columns_of, print_next, python_as_typed
+from minikd.cli.next_steps import after_distill, as_typed, columns_of, print_next, python_as_typed, without_flags
 from minikd.cli.run_flags import add_run_flags, callbacks_of, resumable, run_of
 
 EXAMPLES = {
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(summary_table(results))
     steps = after_distill(as_typed(), python_as_typed(), folder, recipe.data, recommended(results))
     if arguments.quick:
-        again = again_without(arguments.typed, "--quick", "--name")  # the quick run already uses the name
+        again = without_flags(arguments.typed, "--quick", "--name")  # the quick run already uses the name
         steps = {f"{as_typed()} {again}": "the same with all images and steps"} | steps
     print_next(steps)
     return 0

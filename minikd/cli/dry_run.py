@@ -3,7 +3,7 @@
 import argparse
 
 from minikd.cli.json_text import json_text
-from minikd.cli.next_steps import again_without, print_next
+from minikd.cli.next_steps import print_next, without_flags
 from minikd.console import units
 from minikd.console.layout import aligned, paragraph
 from minikd.distillation.ended import as_table
@@ -37,5 +37,5 @@ def dry_run(recipe: Recipe, only: str | None, arguments: argparse.Namespace, pro
     if recipe.search:
         print(f"\n{paragraph(SEARCH)}")
     print(f"\n{paragraph(NOTHING)}")
-    print_next({f"{program} {again_without(arguments.typed, '--dry-run')}": "run it"})
+    print_next({f"{program} {without_flags(arguments.typed, '--dry-run')}": "run it"})
     return 0

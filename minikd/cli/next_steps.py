@@ -26,7 +26,7 @@ def as_typed() -> str:
     return shlex.quote(str(program))
 
 
-def again_without(typed: Sequence[str], switch: str, setting: str = "") -> str:
+def without_flags(typed: Sequence[str], switch: str, setting: str = "") -> str:
     """Return the typed command without a switch, and without a setting and its value."""
     words, value_comes = [], False
     for word in typed:

@@ -86,13 +86,13 @@ def resumable(command: str, place: RunFolder) -> Iterator[None]:
 
     def how() -> str:
         line = f"{as_typed()} {command} --resume {quoted(place.path)}"
-        return f"stopped; continue with:\n  {line}" if begun_before or place.stays else ""
+        return f"stopped; continue with:\n  {line}" if begun_before or place.can_resume else ""
 
     with advising(how):
         try:
             yield
         except MinikdError:
-            if place.made and place.stays:
+            if place.made and place.can_resume:
                 say(f"finished parts are kept; {how().partition(' ')[2]}")
             raise
 

@@ -14,7 +14,7 @@ from minikd.distillation.results import MODELS, read_results
 from minikd.errors import ConfigError, MinikdError
 
 
-class Listed(TypedDict):
+class RunSummary(TypedDict):
     """A run: its folder, state, data and seed, the errors of each finished model, and the number of test images."""
 
     path: str
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def listed(folder: Path) -> list[Listed]:
+def listed(folder: Path) -> list[RunSummary]:
     """Return the runs in a folder, the newest first. Raises ConfigError if there is no such folder."""
     if not folder.is_dir():
         if folder == Path("runs"):
@@ -60,10 +60,10 @@ def listed(folder: Path) -> list[Listed]:
     return [run_in(path.parent) for path in configs]
 
 
-def run_in(folder: Path) -> Listed:
+def run_in(folder: Path) -> RunSummary:
     """Return the contents of a run's folder. If it cannot be read, its state says so."""
     state = "running" if in_use(folder) else "stopped"
-    found = Listed(path=str(folder), state=state, data="", seed=None, images=None, errors={})
+    found = RunSummary(path=str(folder), state=state, data="", seed=None, images=None, errors={})
     try:
         recipe, results = read_recipe(folder / CONFIG), read_results(folder)
     except MinikdError:
@@ -77,7 +77,7 @@ def run_in(folder: Path) -> Listed:
     return found
 
 
-def table(found: list[Listed]) -> str:
+def table(found: list[RunSummary]) -> str:
     """Return a line for each run."""
     header = (("", "", "", "test", *("errors" for _ in MODELS)), ("", "data", "seed", "images", *HEADS))
     return aligned(header, [cells(one) for one in found])
@@ -86,7 +86,7 @@ def table(found: list[Listed]) -> str:
 HEADS = ("teacher", "baseline", "distilled")
 
 
-def cells(run: Listed) -> tuple[str, ...]:
+def cells(run: RunSummary) -> tuple[str, ...]:
     """Return a run's cells. If the run has not ended, its state is after its name."""
     name = Path(run["path"]).name + ("" if run["state"] == "ended" else f" ({run['state']})")
     errors = [f"{run['errors'][model]:,}" if model in run["errors"] else "–" for model in MODELS]
@@ -94,7 +94,7 @@ def cells(run: Listed) -> tuple[str, ...]:
     return name, run["data"], *numbers, *errors
 
 
-def steps(program: str, found: list[Listed]) -> dict[str, str]:
+def steps(program: str, found: list[RunSummary]) -> dict[str, str]:
     """Return the next steps for these runs."""
     lines = {}
     if ended := [one for one in found if one["state"] == "ended"]:

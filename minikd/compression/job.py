@@ -69,7 +69,7 @@ class Compressor:
         """Return the student with the weights of a trained network."""
         return model if self.how is None else uncompressed(model)
 
-    def answering(self, model: Sequential) -> Sequential:
+    def finished_student(self, model: Sequential) -> Sequential:
         """Return the finished student. If its weights are rounded, it computes in whole numbers."""
         if self.how is None or not self.how.quantize:
             return model

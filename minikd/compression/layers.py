@@ -154,12 +154,12 @@ class Compressed(Layer):
         return {**self.layer.config(), **asdict(self.how), "unit": self.unit}
 
     def macs(self, shape: Shape) -> int:
-        return self.plain().macs(shape)
+        return self.to_layer().macs(shape)
 
     def output_shape(self, shape: Shape) -> Shape:
-        return self.plain().output_shape(shape)
+        return self.to_layer().output_shape(shape)
 
-    def plain(self) -> Linear | Conv2d:
+    def to_layer(self) -> Linear | Conv2d:
         """Return a dense layer or convolution with the small weights, for the export."""
         layer = self.with_weight(self.small_weight()[0])
         layer.params = {name: value.copy() for name, value in layer.params.items()}

@@ -66,7 +66,7 @@ def uncompressed(model: Sequential) -> Sequential:
     layers: list[Layer] = []
     for layer in model.layers:
         if isinstance(layer, Compressed):
-            layers.append(layer.plain())
+            layers.append(layer.to_layer())
         else:
             layers.append(ReLU() if isinstance(layer, RoundedReLU) else layer.copy())
     made = Sequential(*layers)

@@ -114,7 +114,7 @@ class Terminal:
         """Write a text as the stream can show it."""
         safe = self.without_controls(text)
         if self.stream is not None and self.trouble is None:
-            with self.survived():
+            with self.keeping_errors():
                 try:
                     self.stream.write(encodable(safe, self.encoding))
                 except UnicodeError:  # the stream reports a wrong encoding
@@ -137,7 +137,7 @@ class Terminal:
     def flush(self) -> None:
         """Flush the stream."""
         if self.stream is not None and hasattr(self.stream, "flush") and self.trouble is None:
-            with self.survived():
+            with self.keeping_errors():
                 self.stream.flush()
 
     def isatty(self) -> bool:
@@ -148,7 +148,7 @@ class Terminal:
             return False
 
     @contextmanager
-    def survived(self) -> Iterator[None]:
+    def keeping_errors(self) -> Iterator[None]:
         """Keep any error of the stream, because a failed print must not end the work."""
         try:
             yield

@@ -112,7 +112,7 @@ class RunFolder:
             remove_nothing_done(self.path)
 
     @property
-    def stays(self) -> bool:
+    def can_resume(self) -> bool:
         """True if there is something to resume."""
         return self.claimed and self.path.is_dir()
 

@@ -60,7 +60,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class HowSteps(Callback):
+class StepsRecorder(Callback):
     """Records in a table how a device took a model's steps: as CUDA graphs, or kernel by kernel and why."""
 
     table: dict[str, str]
@@ -124,7 +124,7 @@ class Job:
     def tell_plan(self) -> None:
         """Tell the callbacks that need it how much work there is, as soon as it is known."""
         for one in self.callbacks:
-            if isinstance(one, outlook.Planned) and not self.recipe.search:
+            if isinstance(one, outlook.PlannedCallback) and not self.recipe.search:
                 one.plan(outlook.work(self.recipe, self.data, self.first_teacher))
 
     def search(self, *sections: str) -> None:
@@ -179,10 +179,10 @@ class Job:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the job's models, in the order of their training."""
-        return ("teacher", "student_baseline", *self.taught)
+        return ("teacher", "student_baseline", *self.distilled_names)
 
     @property
-    def taught(self) -> tuple[str, ...]:
+    def distilled_names(self) -> tuple[str, ...]:
         """The names of the distilled models, in order: an assistant, earlier generations, the distilled student."""
         return tuple(networks.distilled_networks(self.recipe, self.data.dataset))
 
@@ -215,7 +215,7 @@ class Job:
                 continue
             model = small.before(model, views, plan).to(self.backend)
             checkpoint = Checkpoint(self.folder / f"{name}.checkpoint", identity)
-            callbacks = (self.history_of(name), checkpoint, HowSteps(self.steps), *self.callbacks)
+            callbacks = (self.history_of(name), checkpoint, StepsRecorder(self.steps), *self.callbacks)
             yield Stage(name, model, views, self.objective(name, model, views), plan, callbacks, identity)
 
     @contextmanager
@@ -231,7 +231,7 @@ class Job:
         model = folded(small.after(stage.model))
         save_model(path, model, self.data.card(stage.name), stage.identity)
         path.with_suffix(".checkpoint").unlink(missing_ok=True)
-        self.models[stage.name] = small.answering(model)
+        self.models[stage.name] = small.finished_student(model)
 
     def described(self, name: str) -> tuple[Sequential, Training, Views, Mapping[str, object]]:
         """Return a stage's model before its training, the plan, the views, and the settings of its objective."""
@@ -252,7 +252,7 @@ class Job:
 
     def objective(self, name: str, model: Sequential, views: Views) -> Objective:
         """Return the objective of a stage."""
-        if name not in self.taught:
+        if name not in self.distilled_names:
             return Labels(self.recipe.teacher.label_smoothing if name == "teacher" else 0.0)
         teachers = self.teachers_of(name)
         ask = asking(
@@ -263,7 +263,7 @@ class Job:
 
     def teachers_of(self, name: str) -> Sequence[Sequential]:
         """Return the teachers of a model: the teacher and those of its ensemble, or the model distilled before it."""
-        before = self.taught[: self.taught.index(name)]
+        before = self.distilled_names[: self.distilled_names.index(name)]
         if before:
             return (self.models[before[-1]],)
         given = [one.model.to(self.backend) for one in self.given]
@@ -293,7 +293,7 @@ class Job:
         path.with_suffix(".checkpoint").unlink(missing_ok=True)  # a killed run may have left it
         left = networks.LoadedModel(*load_model(path), str(path))  # its classes may be in another order
         model = networks.in_order(left, self.data.dataset).model
-        return self.compressor(name).answering(model).to(self.backend)
+        return self.compressor(name).finished_student(model).to(self.backend)
 
     def given_teacher(self) -> Sequential:
         """Return the teacher that the recipe gives, and write it to the folder as if it had been trained here."""

@@ -44,7 +44,7 @@ CLOSING = "measuring, figures"
 
 
 @runtime_checkable
-class Planned(Protocol):
+class PlannedCallback(Protocol):
     """A callback that needs the stages of the whole job and their work, such as `minikd.Bars`."""
 
     def plan(self, work: Mapping[str, float]) -> None: ...
@@ -89,7 +89,7 @@ def outlook(recipe: Recipe, only: str | None = None) -> Outlook:
     stages = trial.stages()
     seconds = {name: trial.seconds(name, *stages[name]) for name in stages if only in (None, name)}
     return Outlook(
-        trial.recipe, seconds | {CLOSING: trial.closing([stages[name][0] for name in seconds])}, trial.memory()
+        trial.recipe, seconds | {CLOSING: trial.closing_seconds([stages[name][0] for name in seconds])}, trial.memory()
     )
 
 
@@ -143,7 +143,7 @@ class TrialSteps:
         rng = np.random.default_rng(self.recipe.seed)
         return self.recipe.distillation.chosen.objective(pair, ask, rng)
 
-    def closing(self, models: Sequence[Sequential]) -> float:
+    def closing_seconds(self, models: Sequence[Sequential]) -> float:
         """Return the seconds of measuring the models on the test images, and of the figures and the report."""
         few = first_views(self.data.test, 1000)
         with workers(self.threads) as map_:

@@ -125,9 +125,9 @@ class JobProgress:
             return ""
         done = self.before + fraction * self.work[self.name]
         bar = format(Bar(done / total, JOB, Bar.ASCII if plain else Bar.UTF), "")
-        return f"job {done / total:3.0%}|{bar}| {self.left(done, total)} left"
+        return f"job {done / total:3.0%}|{bar}| {self.time_left(done, total)} left"
 
-    def left(self, done: float, total: float) -> str:
+    def time_left(self, done: float, total: float) -> str:
         """Return the time left, or "?" before anything is done."""
         fresh = done - self.first
         return clock((total - done) * (time.monotonic() - self.begun) / fresh) if fresh > 0 else "?"

@@ -185,7 +185,7 @@ class Search:
         if student is None or trial is None or trial["brier"] < student["brier"]:
             return best
         self.note("no teacher is better than the student; trying what usually helps:")
-        more = self.longer(best)
+        more = self.with_more_steps(best)
         if "teacher.model" in self.recipe.search:
             more += self.of_network("wide", moved)
         tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
@@ -194,7 +194,7 @@ class Search:
             self.note("none is: expect the baseline to be as good as the distilled student")
         return best
 
-    def longer(self, teacher: Candidate) -> list[Candidate]:
+    def with_more_steps(self, teacher: Candidate) -> list[Candidate]:
         """Return a teacher that is trained for three times as many steps, if the time allows."""
         recipe = with_settings(self.recipe, "teacher", teacher.settings)
         epochs = 3 * recipe.teacher.epochs
@@ -251,7 +251,7 @@ class Search:
         share = SHARES[number] * (FOLD if len(parts) > 1 else 1)
         for fold, (kept, taken) in enumerate(parts, 1):
             name = key if len(parts) == 1 else f"{key}, fold {fold}"
-            found.append(known.get(name) or self.tried(name, section, candidate, share, kept, taken))
+            found.append(known.get(name) or self.run_trial(name, section, candidate, share, kept, taken))
         images = sum(one["images"] for one in found)
         whole = Trial(
             key=key,
@@ -264,7 +264,7 @@ class Search:
             self.note(f"  {candidate.name:<26} {wrong}, Brier {whole['brier']:.3f}")
         return whole
 
-    def tried(self, key: str, section: str, candidate: Candidate, share: float, kept: Ints, taken: Ints) -> Trial:
+    def run_trial(self, key: str, section: str, candidate: Candidate, share: float, kept: Ints, taken: Ints) -> Trial:
         """Train a candidate on the kept images, measure it on the held-out images, and record the result.
 
         share: the fraction of its budget that the candidate is trained for.

@@ -38,8 +38,8 @@ class Elsewhere:
 
     def __array_ufunc__(self, ufunc: np.ufunc, _: str, *inputs: object, **named: object) -> object:
         if isinstance(inputs[0], np.generic):  # a NumPy scalar left of an operator; CuPy accepts it too
-            return calling(ufunc, ufunc.__name__, self._calls)(*inputs, **named)
-        taken_apart([one for one in inputs if isinstance(one, np.ndarray)])
+            return counted_call(ufunc, ufunc.__name__, self._calls)(*inputs, **named)
+        host_values([one for one in inputs if isinstance(one, np.ndarray)])
         raise TypeError(refusal(ufunc.__name__))
 
     def __array_function__(self, function: ArrayFunction, *_: object) -> object:
@@ -49,13 +49,13 @@ class Elsewhere:
         if name.startswith("__"):  # NumPy could read the numbers through some of these
             raise AttributeError(f"an array of another library has no {name}")
         found: object = getattr(self._held, name)
-        return calling(found, name, self._calls) if callable(found) else lent(found, self._calls)
+        return counted_call(found, name, self._calls) if callable(found) else as_other_array(found, self._calls)
 
     def __getitem__(self, index: object) -> object:
-        return calling(self._held.__getitem__, "getitem", self._calls)(index)
+        return counted_call(self._held.__getitem__, "getitem", self._calls)(index)
 
     def __setitem__(self, index: object, value: object) -> None:
-        calling(self._held.__setitem__, "setitem", self._calls)(index, value)
+        counted_call(self._held.__setitem__, "setitem", self._calls)(index, value)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -79,7 +79,7 @@ def operate(name: str, inplace: bool = False) -> ArrayFunction:
     work: ArrayFunction = getattr(operator, name)
 
     def method(self: Elsewhere, *others: object) -> object:
-        result = calling(work, name.strip("_"), self._calls)(self, *others)
+        result = counted_call(work, name.strip("_"), self._calls)(self, *others)
         return self if inplace else result
 
     return method
@@ -90,7 +90,7 @@ def reflect(name: str) -> ArrayFunction:
     work: ArrayFunction = getattr(operator, name)
 
     def method(self: Elsewhere, other: object) -> object:
-        return calling(work, name.strip("_"), self._calls)(other, self)
+        return counted_call(work, name.strip("_"), self._calls)(other, self)
 
     return method
 
@@ -113,7 +113,7 @@ class Library(ModuleType):
 
     def __getattr__(self, name: str) -> object:
         found: object = getattr(np, name)
-        return calling(found, name, self.calls) if callable(found) and not isinstance(found, type) else found
+        return counted_call(found, name, self.calls) if callable(found) and not isinstance(found, type) else found
 
     def asarray(self, a: object, dtype: type[np.generic] | None = None) -> Elsewhere:
         """Return `a` as an array of this library. An array of the host is copied."""
@@ -130,18 +130,18 @@ class Library(ModuleType):
         return a._held.copy()
 
 
-def calling(work: ArrayFunction, name: str, calls: Counter[str]) -> ArrayFunction:
+def counted_call(work: ArrayFunction, name: str, calls: Counter[str]) -> ArrayFunction:
     """Return `work` for arrays of the other library. It counts its calls and refuses arrays of the host."""
 
     def call(*arguments: object, **named: object) -> object:
-        taken = [taken_apart(one) for one in arguments]
+        taken = [host_values(one) for one in arguments]
         calls[name] += name not in VIEWS
-        return lent(work(*taken, **{key: taken_apart(one) for key, one in named.items()}), calls)
+        return as_other_array(work(*taken, **{key: host_values(one) for key, one in named.items()}), calls)
 
     return call
 
 
-def taken_apart(argument: object) -> object:
+def host_values(argument: object) -> object:
     """Return an argument with NumPy's arrays instead of Elsewhere. Raises TypeError for an array of the host."""
     if isinstance(argument, Elsewhere):
         return argument._held
@@ -151,11 +151,11 @@ def taken_apart(argument: object) -> object:
             "xp = module_of(x)"
         )
     if isinstance(argument, list | tuple):
-        return type(argument)(taken_apart(one) for one in argument)
+        return type(argument)(host_values(one) for one in argument)
     return argument
 
 
-def lent(result: object, calls: Counter[str]) -> object:
+def as_other_array(result: object, calls: Counter[str]) -> object:
     """Return a result as an array of the other library, also a number. Other objects are returned unchanged."""
     return Elsewhere(result, calls) if isinstance(result, np.ndarray | np.generic) else result
 

@@ -79,7 +79,7 @@ class Work:
         warned: list[str] = []
         try:
             with warnings_in_words(warned):
-                result: object = function(*map(own, arguments))
+                result: object = function(*map(read_only_copy, arguments))
             got = part(result) if part else result
             apart = distance(got, want)
         except Exception as error:
@@ -140,7 +140,7 @@ class Work:
             return
 
         def loss(z: Floats) -> tuple[Scalar, Floats]:
-            return as_loss(function)(z, *(own(one, z.dtype) for one in others))
+            return as_loss(function)(z, *(read_only_copy(one, z.dtype) for one in others))
 
         try:
             with warnings_in_words([]):
@@ -236,7 +236,7 @@ def warnings_in_words(told: list[str]) -> Iterator[None]:
         told.append(f"NumPy warned, {where}: {message}. {meaning[0].upper()}{meaning[1:]}")
 
 
-def own(argument: object, dtype: npt.DTypeLike | None = None) -> object:
+def read_only_copy(argument: object, dtype: npt.DTypeLike | None = None) -> object:
     """Return a read-only copy of an array, because a reader's function must not change its arguments."""
     if not isinstance(argument, np.ndarray):
         return argument

@@ -49,7 +49,7 @@ class CurriculumTemperature(Method):
     def objective(self, pair: Pair, ask: Ask, rng: np.random.Generator) -> Objective:
         return CurriculumObjective(self, ask((), self.temperature), pair.student.vector)
 
-    def climb(self, progress: float) -> float:
+    def weight_of_climb(self, progress: float) -> float:
         """Return λ at this progress of the run, 0 to 1."""
         part = 1.0 if progress >= self.rise else progress / self.rise
         return self.strength * (1 - math.cos(math.pi * part)) / 2
@@ -73,6 +73,6 @@ class CurriculumObjective(Objective):
         T, logits = self.temperature, student.logits
         loss, dlogits, dT = kl_with_temperature(logits, teacher.logits, T)
         slope = (T - LOWEST) * (LOWEST + RANGE - T) / RANGE
-        dtheta = module_of(logits).asarray(dT).reshape(1) * (-self.method.climb(step.progress) * slope)
+        dtheta = module_of(logits).asarray(dT).reshape(1) * (-self.method.weight_of_climb(step.progress) * slope)
         soft = Term("soft", self.method.alpha, loss, dlogits, grads={"theta": dtheta})
         return soft, *labels_term(1.0 - self.method.alpha, logits, batch.labels)

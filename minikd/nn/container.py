@@ -47,8 +47,8 @@ class Sequential(OneVector):
     """If activations were rounded to bytes in training: the scale of each ReLU, m of 2^-m."""
     _rows: dict[int, DenseRow]
 
-    def _lay(self, vector: Floats) -> None:
-        super()._lay(vector)
+    def _bind_views(self, vector: Floats) -> None:
+        super()._bind_views(vector)
         self._rows = dense_rows(self._layers, self._parts, vector)
 
     def forward(
@@ -100,7 +100,7 @@ class Sequential(OneVector):
         """
         dtaps = by_number(dtaps, self.layers)
         parts = self._check_back(dy, cache, dtaps, into)
-        dx, found = self._backward_to(0, dy, self._own(cache), dtaps, parts)
+        dx, found = self._backward_to(0, dy, self._caches_of(cache), dtaps, parts)
         return dx, self._in_order(found)
 
     def parameter_gradients(
@@ -114,7 +114,7 @@ class Sequential(OneVector):
         if first == len(self.layers):
             return {}
         dtaps = by_number(dtaps, self.layers)
-        parts, caches = self._check_back(dy, cache, dtaps, into), self._own(cache)
+        parts, caches = self._check_back(dy, cache, dtaps, into), self._caches_of(cache)
         dy, found = self._backward_to(first + 1, dy, caches, dtaps, parts)
         with naming(first, self.layers[first]):
             dy = with_tap(first, dy, dtaps)
@@ -136,16 +136,16 @@ class Sequential(OneVector):
 
         Returns each layer's part of `into`.
         """
-        blocks.check_taps(dtaps, self._own(cache))
+        blocks.check_taps(dtaps, self._caches_of(cache))
         for gradient in (dy, *dtaps.values()):
             if self._vector.size and module_of(gradient) is not module_of(self.vector):
                 raise DtypeError(
                     f"{self.in_one_line()}: dy is a {module_of(gradient).__name__} array, but the parameters are "
                     f"{module_of(self.vector).__name__} arrays; move it: dy = backend.put(dy)"
                 )
-        return [None] * len(self.layers) if into is None else list(self._cut(into))
+        return [None] * len(self.layers) if into is None else list(self._parts_of(into))
 
-    def _cut(self, into: Floats) -> Iterator[Floats]:
+    def _parts_of(self, into: Floats) -> Iterator[Floats]:
         """Yield each layer's part of a vector in the order of the chain's, or refuse a vector that does not fit."""
         self._check_bound()
         if into.shape != self._vector.shape:
@@ -159,7 +159,7 @@ class Sequential(OneVector):
             yield into[start : start + part.size]
             start += part.size
 
-    def _own(self, cache: object) -> ChainCache:
+    def _caches_of(self, cache: object) -> ChainCache:
         """Return the layers' caches, or refuse caches from a chain of another length."""
         caches = expect_cache(cache, ChainCache, self)
         if len(caches) != len(self.layers):
@@ -179,7 +179,7 @@ class Sequential(OneVector):
             raise ConfigError(f"{self.in_one_line()}: there is no gradient of {error}") from error
 
     def update_state(self, cache: object) -> None:
-        for layer, own in zip(self.layers, self._own(cache), strict=True):
+        for layer, own in zip(self.layers, self._caches_of(cache), strict=True):
             if layer.state:
                 layer.update_state(own)
 

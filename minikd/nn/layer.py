@@ -153,9 +153,9 @@ class Layer:
             )
         self._check_attributes()
         check_apart({**self.params, **self.state})
-        self._lay(vector)
+        self._bind_views(vector)
 
-    def _lay(self, vector: Floats) -> None:
+    def _bind_views(self, vector: Floats) -> None:
         """Make each parameter a view of `vector`, which has been checked."""
         views, start = {}, 0
         for name, value in self.params.items():
@@ -221,14 +221,14 @@ class Layer:
         for arrays in (self._params, self._state):
             arrays.exchange({name: convert(value) for name, value in arrays.items()})
 
-    def _inside(self) -> Iterator["Layer"]:
+    def _each_layer(self) -> Iterator["Layer"]:
         """Yield this layer, and those inside it if it is a chain."""
         yield self
 
     def _check_attributes(self) -> None:
         """Refuse arrays that are also in an attribute: after binding or copying, the layer would have two of each."""
         own = {**self.params, **self.state}
-        layers = [*self._inside()] if own else []
+        layers = [*self._each_layer()] if own else []
         seen = {*map(id, layers)}
         for layer in layers:
             for attribute, held in layer._attributes().items():

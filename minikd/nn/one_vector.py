@@ -55,11 +55,11 @@ class OneVector(Layer):
     def vector(self, values: Floats) -> None:
         copy_into(self._vector, values, "vector")
 
-    def _lay(self, vector: Floats) -> None:
+    def _bind_views(self, vector: Floats) -> None:
         self._parts, start = [], 0
         for layer in self._layers:
             part = vector[start : start + layer.size]
-            layer._lay(part)
+            layer._bind_views(part)
             self._parts.append(part)
             start += layer.size
         self._vector = vector
@@ -77,10 +77,10 @@ class OneVector(Layer):
         self._params, self._state = Arrays(params), Arrays(state)
         self.bind(vector)
 
-    def _inside(self) -> Iterator[Layer]:
+    def _each_layer(self) -> Iterator[Layer]:
         yield self
         for layer in self._layers:
-            yield from layer._inside()
+            yield from layer._each_layer()
 
     def _check_bound(self) -> None:
         """Raise an error if a layer's parameters are no longer a part of the vector."""

@@ -40,7 +40,7 @@ def headline(results: Results) -> str:
 
 def sentences(results: Results) -> list[str]:
     """Return the verdict: which student is better, and why; which weights to use, and what they save."""
-    told = comparison(results), diagnosis(results, _sure_win(results)), advice(results), against_teacher(results)
+    told = comparison(results), diagnosis(results, _clearly_better(results)), advice(results), against_teacher(results)
     return [sentence for sentence in told if sentence]
 
 
@@ -91,7 +91,7 @@ def advice(results: Results) -> str:
             else "the baseline is as good, and needs no teacher"
         )
         return f"{use}: {better}."
-    if _sure_win(results):
+    if _clearly_better(results):
         return f"{use}."
     return f"{use} if other seeds say the same; one run does not tell (try --seed {results['seed'] + 1})."
 
@@ -111,7 +111,7 @@ def against_teacher(results: Results) -> str:
     )
 
 
-def _sure_win(results: Results) -> bool:
+def _clearly_better(results: Results) -> bool:
     """True if the distilled student is clearly better than the baseline."""
     return recommended(results) == "student_distilled" and results["mcnemar_p"] < SIGNIFICANT
 

@@ -37,7 +37,7 @@ class Feed:
         self.table: Floats = xp.empty((run.batches, 5), run.vector.dtype)
         self.loss_sum: Floats = xp.zeros(())
         self.tapes: dict[int, Tape] = {}
-        self.optimizer = ByTable(rule, self)
+        self.optimizer = TableOptimizer(rule, self)
 
     def batch(self) -> Batch:
         """Return the next batch."""
@@ -77,14 +77,14 @@ class Feed:
         order = epoch_order(len(self.run.views), size, self.run.plan.seed, position.epoch)
         self.put(self.order, np.concatenate(order))
         self.put(self.counter, np.array([position.batch * size, position.batch]))
-        self.vary()
+        self.draw_motions()
         self.loss_sum[...] = cast(Floats, self.run.loss_sum)
         self.run.loss_sum = cast(Scalar, self.loss_sum)
         for length in self.tapes:
             self.fill_tape(length)
         self.fill_table()
 
-    def vary(self) -> None:
+    def draw_motions(self) -> None:
         """Draw each sample's motion for the epoch."""
         views = self.run.views
         if self.variation is not None and views.augmentation is not None:
@@ -114,7 +114,7 @@ class Feed:
         there[...] = self.xp.asarray(values)
 
 
-class ByTable:
+class TableOptimizer:
     """An optimiser that reads its numbers, also the learning rate, from the feed's table, not from arguments."""
 
     def __init__(self, rule: SGD | Adam, feed: Feed) -> None:

@@ -58,14 +58,14 @@ class StepTaker:
     def take(self, index: Ints) -> "StepResult":
         """Take the next step."""
         try:
-            return self.fed(index)
+            return self.take_from_feed(index)
         except Exception as error:  # any error: without a graph, the step works or has a clearer error
             self.give_up(error)
         taken = self.step(self.run, index, self.run.schedule(self.run.position.step))
         self.run.advance(taken.loss, taken.images)
         return taken
 
-    def fed(self, index: Ints) -> "StepResult":
+    def take_from_feed(self, index: Ints) -> "StepResult":
         """Take the next step with the feed's batch: at first kernel by kernel, then as a graph."""
         run, feed, length = self.run, self.feed, len(index)
         self.prepare(length)

@@ -34,7 +34,7 @@ def set_errors(run, baseline, distilled):
     write_results(run, results)
 
 
-def told(capsys, *arguments):
+def export_output(capsys, *arguments):
     """Return the status, what was printed, and what was said on standard error."""
     status = main(["export", *map(str, arguments)])
     printed = capsys.readouterr()
@@ -42,7 +42,7 @@ def told(capsys, *arguments):
 
 
 def test_without_to_it_lists_every_model_with_its_bytes(run, capsys):
-    status, out, _ = told(capsys, run)
+    status, out, _ = export_output(capsys, run)
     assert status == 0
     sizes = [line for line in out.splitlines() if " B" in line or " kB" in line]
     rows = {line[:17].strip(): re.findall(r"[\d.]+ k?B", line) for line in sizes}
@@ -63,7 +63,7 @@ def test_a_student_that_was_trained_for_int4_is_exported_so_unless_told_otherwis
         (["--quantize", "ternary"], "student-c-ternary", "250 B"),
         (["--model", "teacher"], "teacher-c", "274 kB"),
     ):
-        status, out, _ = told(capsys, run, "--to", "c", *flags)
+        status, out, _ = export_output(capsys, run, "--to", "c", *flags)
         assert status == 0
         assert (run / "export" / folder).is_dir()
         assert f"{constants} of constants" in out
@@ -72,7 +72,7 @@ def test_a_student_that_was_trained_for_int4_is_exported_so_unless_told_otherwis
 def test_the_page_of_students_that_were_trained_for_int4_computes_in_whole_numbers(run, capsys):
     config = run / "config.toml"
     config.write_text(config.read_text(encoding="utf-8").replace('quantize = "none"', 'quantize = "int4"'), "utf-8")
-    assert told(capsys, run, "--to", "html")[0] == 0
+    assert export_output(capsys, run, "--to", "html")[0] == 0
     assert "They compute in whole numbers, 8 bits a weight." in (run / "export" / "page-int8.html").read_text("utf-8")
 
 
@@ -82,12 +82,12 @@ def test_the_listing_says_what_cannot_be_exported_and_why(run, capsys):
 
     other = nn.Sequential(nn.Flatten(), model.layers[1].copy(), nn.GELU(), model.layers[3].copy())
     save_model(run / "gelu.safetensors", other, card)
-    status, out, _ = told(capsys, run / "gelu.safetensors")
+    status, out, _ = export_output(capsys, run / "gelu.safetensors")
     assert status == 0
     assert re.search(r"^gelu +4.0 kB +512 B +– +– +– +–$", out, re.MULTILINE)
     assert "gelu, int8: layer 2, GELU(): int8 knows no activation but ReLU" in " ".join(out.split())
     assert max(map(len, out.split("\nNext\n")[0].splitlines())) <= 80
-    assert told(capsys, run / "gelu.safetensors", "--to", "c", "--int8")[0] == 2
+    assert export_output(capsys, run / "gelu.safetensors", "--to", "c", "--int8")[0] == 2
 
 
 @pytest.mark.parametrize("model", ["student", "teacher", "baseline"])
@@ -96,7 +96,7 @@ def test_onnx_is_written_run_and_told(run, capsys, model, int8):
     onnx = pytest.importorskip("onnx", reason=NEEDS_ONNX)
     pytest.importorskip("onnxruntime", reason=NEEDS_ONNX)
     flags = ["--int8"] if int8 else []
-    status, out, _ = told(capsys, run, "--to", "onnx", "--model", model, *flags)
+    status, out, _ = export_output(capsys, run, "--to", "onnx", "--model", model, *flags)
     assert status == 0
     path = run / "export" / f"{model}{'-int8' if int8 else ''}.onnx"
     assert f"wrote {path}".replace(" ", "") in re.sub(r"\s", "", out)
@@ -114,7 +114,7 @@ def test_onnx_is_written_run_and_told(run, capsys, model, int8):
 @compiled.needs_gcc
 @pytest.mark.parametrize("int8", [False, True])
 def test_c_is_written_in_a_folder_of_its_own_and_compiles(run, capsys, int8):
-    status, out, _ = told(capsys, run, "--to", "c", *(["--int8"] if int8 else []))
+    status, out, _ = export_output(capsys, run, "--to", "c", *(["--int8"] if int8 else []))
     folder = run / "export" / ("student-c-int8" if int8 else "student-c")
     assert status == 0
     assert {path.name for path in folder.iterdir()} == {"student.h", "student.c", "main.c"}
@@ -139,7 +139,7 @@ def test_c_is_written_in_a_folder_of_its_own_and_compiles(run, capsys, int8):
 )
 def test_the_student_that_the_run_recommends_is_exported_unless_told_otherwise(run, capsys, errors, flags, exported):
     set_errors(run, *errors)
-    status, _, err = told(capsys, run, "--to", "c", *flags)
+    status, _, err = export_output(capsys, run, "--to", "c", *flags)
     assert status == 0, err
     assert [path.name for path in (run / "export").iterdir()] == [f"{exported}-c"]
     said = " ".join(err.split())
@@ -149,48 +149,48 @@ def test_the_student_that_the_run_recommends_is_exported_unless_told_otherwise(r
 
 def test_without_results_the_distilled_student_is_exported(run, capsys):
     (run / "results.json").unlink()
-    assert told(capsys, run, "--to", "c")[0] == 0
+    assert export_output(capsys, run, "--to", "c")[0] == 0
     assert [path.name for path in (run / "export").iterdir()] == ["student-c"]
 
 
 def test_a_path_that_is_not_there_is_answered_with_the_runs_that_are(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert "holds no run; make one with minikd distill" in told(capsys, "nosuch")[2]
+    assert "holds no run; make one with minikd distill" in export_output(capsys, "nosuch")[2]
     for name in ("mnist-1", "my pets"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         (tmp_path / "runs" / name / "config.toml").touch()
-    err = " ".join(told(capsys, "nosuch")[2].split())
+    err = " ".join(export_output(capsys, "nosuch")[2].split())
     assert "nosuch is not there; the newest runs are" in err
     assert "runs/mnist-1" in err
     assert "'runs/my pets'" in err
-    assert "did you mean runs/mnist-1?" in told(capsys, "mnist")[2]
+    assert "did you mean runs/mnist-1?" in export_output(capsys, "mnist")[2]
 
 
 def test_a_weights_file_is_exported_under_its_own_name(run, capsys):
     path = shutil.copy(run / "teacher.safetensors", run / "my teacher (2).safetensors")
-    assert told(capsys, path, "--to", "c")[0] == 0
+    assert export_output(capsys, path, "--to", "c")[0] == 0
     assert (run / "export" / "my_teacher__2_-c" / "my_teacher__2_.h").exists()
-    assert told(capsys, run / "student_distilled.safetensors", "--to", "c")[0] == 0
+    assert export_output(capsys, run / "student_distilled.safetensors", "--to", "c")[0] == 0
     assert (run / "export" / "student-c" / "student.c").exists()
 
 
 def test_a_weights_file_outside_of_a_run_needs_its_data(run, data, tmp_path, capsys):
     path = shutil.copy(run / "teacher.safetensors", tmp_path / "alone.safetensors")
-    status, _, err = told(capsys, path, "--to", "c")
+    status, _, err = export_output(capsys, path, "--to", "c")
     assert status == 2
     assert "takes images (1, 12, 10) of 3 classes, but mnist has images (1, 28, 28)" in err
-    assert told(capsys, path, "--to", "c", "--data", data, "-o", tmp_path / "new" / "folder" / "net.c")[0] == 0
+    assert export_output(capsys, path, "--to", "c", "--data", data, "-o", tmp_path / "new" / "folder" / "net.c")[0] == 0
     assert (tmp_path / "new" / "folder" / "net.h").exists()
 
 
 def test_a_main_c_of_somebodys_own_stays(run, capsys):
     out = run / "firmware" / "student.c"
-    assert told(capsys, run, "--to", "c", "-o", out)[0] == 0
+    assert export_output(capsys, run, "--to", "c", "-o", out)[0] == 0
     main_c = out.with_name("main.c")
     assert main_c.read_text().startswith("/* main.c - minikd's example.")
-    assert told(capsys, run, "--to", "c", "-o", out)[0] == 0  # over minikd's own
+    assert export_output(capsys, run, "--to", "c", "-o", out)[0] == 0  # over minikd's own
     main_c.write_text("int main(void) { return 7; }\n")
-    status, printed, err = told(capsys, run, "--to", "c", "-o", out)
+    status, printed, err = export_output(capsys, run, "--to", "c", "-o", out)
     assert status == 0
     assert "main.c is not minikd's example any more and stays as it is" in err
     assert main_c.read_text() == "int main(void) { return 7; }\n"
@@ -204,11 +204,11 @@ def test_no_link_in_a_run_leads_an_export_out_of_it_unsaid(linked, run, tmp_path
     (run / linked).parent.mkdir(exist_ok=True)
     (run / linked).symlink_to(tmp_path / "elsewhere")
     try:
-        status, _, err = told(capsys, run, "--to", "c")
+        status, _, err = export_output(capsys, run, "--to", "c")
         assert status == 2
         assert f"is a link, or is behind a link, to {tmp_path / 'elsewhere'}" in err
         assert not list((tmp_path / "elsewhere").iterdir())
-        assert told(capsys, run, "--to", "c", "-o", run / "export" / "student-c" / "a.c")[0] == 0
+        assert export_output(capsys, run, "--to", "c", "-o", run / "export" / "student-c" / "a.c")[0] == 0
     finally:
         (run / linked).unlink()
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_exported_is_refused(run, tmp_path, monkeypatch, capsys, 
     write_tensors(tmp_path / "foreign.safetensors", {"0.weight": np.zeros((3, 3), np.float32)}, {})
     (run / "figures").mkdir(exist_ok=True)
     (run / "figures" / "curves.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    status, _, err = told(capsys, *arguments)
+    status, _, err = export_output(capsys, *arguments)
     assert status == 2
     assert message in err
     assert "Traceback" not in err
@@ -251,7 +251,7 @@ def test_what_cannot_be_exported_is_refused(run, tmp_path, monkeypatch, capsys, 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_without_the_extra_onnx_is_refused_before_anything_is_written(run, capsys, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    status, _, err = told(capsys, run, "--to", "onnx")
+    status, _, err = export_output(capsys, run, "--to", "onnx")
     assert status == 2
     assert "pip install 'minikd[export]'" in err
     assert not (run / "export" / "student.onnx").exists()
@@ -263,20 +263,20 @@ def test_data_in_floats_cannot_become_c_or_int8(run, data, tmp_path, capsys):
         arrays[part] = (arrays[part] / 255).astype(np.float32)
     np.savez(tmp_path / "floats.npz", **arrays)
     for flags, what in (["--to", "c"], "C"), (["--to", "onnx", "--int8"], "int8"):
-        status, _, err = told(capsys, run, *flags, "--data", tmp_path / "floats.npz")
+        status, _, err = export_output(capsys, run, *flags, "--data", tmp_path / "floats.npz")
         assert status == 2
         assert f"{what} takes pixels as bytes, but floats has float32 in 0-1" in err
 
 
 def test_a_page_is_written_with_all_the_models_or_one(run, capsys):
-    status, out, _ = told(capsys, run, "--to", "html")
+    status, out, _ = export_output(capsys, run, "--to", "html")
     assert status == 0
     page = (run / "export" / "page.html").read_text(encoding="utf-8")
     assert '"key":"teacher"' in page
     assert '"key":"student_distilled"' in page
     assert str(run / "export" / "page.html").replace(" ", "") in re.sub(r"\s", "", out)
     assert "the models disagree on" in " ".join(out.split())
-    status, out, _ = told(capsys, run, "--to", "html", "--model", "student", "--int8")
+    status, out, _ = export_output(capsys, run, "--to", "html", "--model", "student", "--int8")
     assert status == 0
     assert "disagree" not in out  # one model has nobody to disagree with
     page = (run / "export" / "page-int8.html").read_text(encoding="utf-8")

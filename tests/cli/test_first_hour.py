@@ -13,7 +13,7 @@ from minikd.cli import main
 from minikd.cli.distill import EXAMPLES
 from minikd.cli.flags import choices_of
 from minikd.cli.main import COMMANDS, command_module, parser
-from minikd.cli.next_steps import again_without, next_steps, print_next
+from minikd.cli.next_steps import next_steps, print_next, without_flags
 from minikd.distillation.folder import locked
 from minikd.distillation.networks import first_teacher
 from minikd.distillation.outlook import outlook, work
@@ -204,7 +204,7 @@ def test_a_method_that_cannot_be_used_is_not_advised(capsys):
     ],
 )
 def test_what_is_run_again_has_not_the_name_that_is_taken(typed, left):
-    assert again_without(shlex.split(typed), "--quick", "--name") == left
+    assert without_flags(shlex.split(typed), "--quick", "--name") == left
 
 
 def test_after_quick_the_whole_is_advised_first(data, tmp_path, capsys):

@@ -81,4 +81,4 @@ def test_pruned_weights_stay_out_and_have_no_gradient():
     y, cache = layer.forward(np.ones((3, 6), np.float32))
     dw = layer.backward(np.ones_like(y), cache)[1]["weight"]
     assert (dw[:, ::2] == 0).all()
-    assert (layer.plain().params["weight"][:, ::2] == 0).all()
+    assert (layer.to_layer().params["weight"][:, ::2] == 0).all()

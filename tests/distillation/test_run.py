@@ -360,7 +360,7 @@ def test_what_a_stage_was_made_by_is_the_same_for_a_teacher_from_the_disk(recipe
     normed = replace(normed, distillation=Distillation(assistant=(7,), generations=2))
     for _ in range(2):
         with Job(normed, tmp_path / "x", networks.prepared(normed)) as job:
-            trained(job, "teacher", *job.taught)
+            trained(job, "teacher", *job.distilled_names)
     half = len(texts) // 2
     assert texts[:half] == texts[half:]
     assert half == 4

@@ -119,7 +119,7 @@ def test_in_training_the_teacher_sees_the_students_pixels(shards, monkeypatch):
     monkeypatch.setattr("minikd.training.parallel.cores", lambda: 1)
     views = problems.views(augmentation=VARIED)
     (teacher_spy, teacher), (student_spy, student) = spied(problems.cnn()), spied(problems.mlp())
-    objective = problems.taught(teacher, views)
+    objective = problems.distillation_objective(teacher, views)
     fit(student, views, objective, Plan(epochs=2, batch_size=4, shards=shards))
     assert len(student_spy.seen) == len(teacher_spy.seen) == 2 * 3 * shards
     assert all(np.array_equal(a, b) for a, b in zip(student_spy.seen, teacher_spy.seen, strict=True))
@@ -129,7 +129,7 @@ def test_in_training_the_teacher_sees_the_students_pixels(shards, monkeypatch):
 def test_without_augmentation_the_teacher_looks_at_each_image_once():
     views = problems.views()
     (spy, teacher), student = spied(problems.cnn()), problems.mlp()
-    fit(student, views, problems.taught(teacher, views), Plan(epochs=2))
+    fit(student, views, problems.distillation_objective(teacher, views), Plan(epochs=2))
     assert np.array_equal(np.concatenate(spy.seen), views.clean())
 
 
@@ -140,7 +140,7 @@ def test_the_teacher_is_in_evaluation_mode_and_is_not_changed(augmentation):
     spy = Spy()
     teacher = nn.Sequential(spy, problems.cnn(), nn.Dropout(0.9))
     before = {name: value.copy() for name, value in teacher.state_dict().items()}
-    objective = problems.taught(teacher, views)
+    objective = problems.distillation_objective(teacher, views)
     fit(problems.mlp(), views, objective, Plan(epochs=1, batch_size=4))
     assert spy.modes
     assert not any(spy.modes)

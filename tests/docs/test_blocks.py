@@ -92,13 +92,13 @@ def shown(block, where, capsys):
     assert command.startswith("$ "), f"{where}: a console begins with '$ ' and a command"
     capsys.readouterr()
     run(command.removeprefix("$ "), block.comment, where)
-    printed = alike(capsys.readouterr().out)
-    parts = [alike(part) for part in "\n".join(expected).split("[...]")]
+    printed = without_numbers(capsys.readouterr().out)
+    parts = [without_numbers(part) for part in "\n".join(expected).split("[...]")]
     pattern = ".*".join(re.escape(part) for part in parts)
     assert re.fullmatch(pattern, printed, re.DOTALL), f"{where}: {command!r} prints\n{printed}\nand not\n{parts}"
 
 
-def alike(text):
+def without_numbers(text):
     """Return a text with all numbers and blanks taken as equal."""
     return " ".join(NUMBER.sub("#", text).split())
 
@@ -121,5 +121,5 @@ def test_every_block_says_its_language():
 
 @pytest.mark.parametrize("wrong", ["1 error", "2 errors: more", ""])
 def test_another_output_than_the_page_shows_is_found(wrong):
-    assert alike("2 errors") == alike("31  errors\n")
-    assert alike(wrong) != alike("2 errors")
+    assert without_numbers("2 errors") == without_numbers("31  errors\n")
+    assert without_numbers(wrong) != without_numbers("2 errors")

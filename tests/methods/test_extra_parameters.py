@@ -50,9 +50,9 @@ def test_the_temperature_climbs_the_loss_by_its_own_slope():
 
 def test_the_climb_rises_from_0_along_half_a_cosine():
     method = build("curriculum_temperature", {"strength": 2.0, "rise": 0.2})
-    assert [method.climb(part) for part in (0.0, 0.1, 0.2, 1.0)] == pytest.approx([0.0, 1.0, 2.0, 2.0])
-    assert build("curriculum_temperature", {"rise": 0.0}).climb(0.0) == 1.0
-    assert math.isclose(method.climb(0.05), 1 - math.cos(math.pi / 4))
+    assert [method.weight_of_climb(part) for part in (0.0, 0.1, 0.2, 1.0)] == pytest.approx([0.0, 1.0, 2.0, 2.0])
+    assert build("curriculum_temperature", {"rise": 0.0}).weight_of_climb(0.0) == 1.0
+    assert math.isclose(method.weight_of_climb(0.05), 1 - math.cos(math.pi / 4))
 
 
 def test_the_temperature_is_trained_against_the_student():

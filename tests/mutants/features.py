@@ -240,7 +240,7 @@ def scores(fs, ft, ws, wt, temperature=0.1, normalize=unit):
     return np.exp(normalize(flat(fs) @ ws.T) @ normalize(flat(ft) @ wt.T).T / temperature)
 
 
-def found(*arguments, among=lambda s: s.sum(1), normalize=unit):
+def contrastive_loss(*arguments, among=lambda s: s.sum(1), normalize=unit):
     s = scores(*arguments, normalize=normalize)
     return -np.log(np.diag(s) / among(s)).mean()
 
@@ -254,19 +254,19 @@ CONTRASTIVE = [
     mutant(
         INFO,
         "softmax over the students",
-        consistent(lambda *arguments: found(*arguments, among=lambda s: s.sum(0))),
+        consistent(lambda *arguments: contrastive_loss(*arguments, among=lambda s: s.sum(0))),
         formula(INFO),
     ),
     mutant(
         INFO,
         "the pair itself not among the N",
-        consistent(lambda *arguments: found(*arguments, among=lambda s: s.sum(1) - np.diag(s))),
+        consistent(lambda *arguments: contrastive_loss(*arguments, among=lambda s: s.sum(1) - np.diag(s))),
         formula(INFO),
     ),
     mutant(
         INFO,
         "maps not of length 1",
-        consistent(lambda *arguments: found(*arguments, normalize=lambda x: x)),
+        consistent(lambda *arguments: contrastive_loss(*arguments, normalize=lambda x: x)),
         "identity: each sample has a scale of its own where only directions count",
     ),
     mutant(

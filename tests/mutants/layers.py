@@ -287,7 +287,7 @@ def elementwise(cls, name, mutate):
     return Mutant(cls.__name__, name, in_backward(cls, mutate), f"gradient: {cls.__name__}")
 
 
-def parted(real):
+def separated_vector(real):
     def setstate(self, found):
         real(self, found)
         for layer in self.layers:
@@ -416,7 +416,7 @@ OTHERS = [
     Mutant(
         "Sequential",
         "the layers of a copy keep arrays of their own",
-        attribute(nn.Sequential, "__setstate__", parted),
+        attribute(nn.Sequential, "__setstate__", separated_vector),
         "identity: a copied chain answers by the vector that is trained",
     ),
     Mutant("Sequential", "dx counted twice", in_backward(nn.Sequential, lambda s: 2 * s.dx), "gradient: CNN"),

@@ -236,7 +236,10 @@ def test_a_shard_without_a_label_has_no_hard_term_and_counts_as_0(shards):
     labels[3] = views.labels[3]
     views = replace(views, labels=labels)
     row = fit(
-        model, views, problems.taught(problems.cnn(), views), replace(PLAN, epochs=1, batch_size=10, shards=shards)
+        model,
+        views,
+        problems.distillation_objective(problems.cnn(), views),
+        replace(PLAN, epochs=1, batch_size=10, shards=shards),
     )[0]
     alone = losses.cross_entropy(problems.mlp()(views.clean(slice(3, 4))), labels[3:4])[0]
     assert row["hard_loss"] == pytest.approx(0.1 * alone / 10, rel=1e-4)
@@ -271,7 +274,12 @@ def test_an_epochs_telemetry_is_the_mean_over_the_steps_that_were_looked_at(monk
 
 def test_the_cosine_is_0_where_a_term_has_no_weight():
     views = problems.views()
-    row = fit(problems.mlp(), views, problems.taught(problems.cnn(), views, alpha=0.0), replace(PLAN, epochs=1))[0]
+    row = fit(
+        problems.mlp(),
+        views,
+        problems.distillation_objective(problems.cnn(), views, alpha=0.0),
+        replace(PLAN, epochs=1),
+    )[0]
     assert row["cosine"] == row["soft_loss"] == row["soft_gradient"] == 0
     assert row["hard_gradient"] > 0
 

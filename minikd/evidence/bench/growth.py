@@ -97,7 +97,7 @@ def growth(span: Span, threads: int, say: Callable[[str], None]) -> Growth:
             series=series,
             activations_mb=activations() / 1e6,
             batch_mb=line(series["batch"]["x"], series["batch"]["mb"])[0],
-            threads=one_and_all(stage, span),
+            threads=one_thread_and_all(stage, span),
         )
 
 
@@ -113,7 +113,15 @@ def measured(title: str, axis: str, points: Sequence[SeriesPoint], repeats: int)
             works[place]()
             times[place].append(1000 * (perf_counter() - start) / points[place].times)
     x, ms = [point.x for point in points], [median(found) for found in times]
-    return Series(title=title, axis=axis, x=x, ms=ms, mb=mb, off_line_ms=off_line(x, ms), off_line_mb=off_line(x, mb))
+    return Series(
+        title=title,
+        axis=axis,
+        x=x,
+        ms=ms,
+        mb=mb,
+        off_line_ms=distance_from_line(x, ms),
+        off_line_mb=distance_from_line(x, mb),
+    )
 
 
 def peak(point: SeriesPoint) -> float:
@@ -133,7 +141,7 @@ def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     return float(slope), float(height)
 
 
-def off_line(x: Sequence[float], y: Sequence[float]) -> float:
+def distance_from_line(x: Sequence[float], y: Sequence[float]) -> float:
     """Return the largest relative distance of a point from the line."""
     slope, height = line(x, y)
     return max(abs((slope * a + height) / b - 1) for a, b in zip(x, y, strict=True))
@@ -146,7 +154,7 @@ class NamedSide:
         self.name, self.run, self.proof = name, side.run, side.proof
 
 
-def one_and_all(stage: TeacherAndStudent, span: Span) -> Threads:
+def one_thread_and_all(stage: TeacherAndStudent, span: Span) -> Threads:
     """Compare the times of the teacher's training step on one thread and on all threads."""
     sides = [
         NamedSide("one", OurTraining(training(), replace(stage, map_=map))),

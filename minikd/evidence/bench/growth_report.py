@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from minikd.console.layout import aligned, paragraph
 from minikd.evidence.bench.growth import Growth, Series, line
-from minikd.evidence.bench.table import judged, machine_lines, megabytes, milliseconds
+from minikd.evidence.bench.table import machine_lines, megabytes, milliseconds, ratio_and_target
 from minikd.report import style
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def text(found: Growth) -> str:
         ("", "", "", "", "line", "", "line"),
     )
     rows = [series_cells(series) for series in found["series"].values()]
-    ratio = judged(found["batch_mb"] / found["activations_mb"], 1.0, at_most=True)
+    ratio = ratio_and_target(found["batch_mb"] / found["activations_mb"], 1.0, at_most=True)
     batch = (
         f"one image more in the batch: {1000 * found['batch_mb']:.0f} kB more at the highest moment; its activations "
         f"are {1000 * found['activations_mb']:.0f} kB: times {ratio}"
@@ -27,7 +27,7 @@ def text(found: Growth) -> str:
     threads = found["threads"]
     speed = (
         f"the teacher's step on 1 thread {milliseconds(threads['one_ms'])}, on {threads['threads']} "
-        f"{milliseconds(threads['all_ms'])}: times {judged(threads['ratio'], threads['target'])}"
+        f"{milliseconds(threads['all_ms'])}: times {ratio_and_target(threads['ratio'], threads['target'])}"
     )
     return "\n\n".join(
         [aligned(header, rows), f"{paragraph(batch)}\n{paragraph(speed)}", machine_lines(found["machine"], [])]

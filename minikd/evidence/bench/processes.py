@@ -30,7 +30,7 @@ class ChildReport(TypedDict):
     peak_bytes: int
 
 
-def spend(command: Sequence[str], threads: int) -> ProcessUsage:
+def run_measured(command: Sequence[str], threads: int) -> ProcessUsage:
     """Run Python with these arguments on this many cores. Raises BenchError, with the output, if it fails."""
     whole = [sys.executable, "-I", "-S", str(CHILD), str(threads), sys.executable, *command]
     done = subprocess.run(whole, capture_output=True, encoding="utf-8", errors="backslashreplace")
@@ -52,5 +52,5 @@ def take_turns(commands: Mapping[str, Sequence[str]], repeats: int, threads: int
     found: dict[str, list[ProcessUsage]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
-            found[name].append(spend(command, threads))
+            found[name].append(run_measured(command, threads))
     return found

@@ -16,7 +16,7 @@ BUSY = 0.1
 
 def text(report: BenchReport) -> str:
     """Return the times, the ratios, and notes for judging them."""
-    notes = [*busy(report["rows"]), *([INSTALL] if report["machine"]["torch"] is None else [])]
+    notes = [*busy_warning(report["rows"]), *([INSTALL] if report["machine"]["torch"] is None else [])]
     return "\n\n".join(
         [amounts(report), ratios(report), *map(paragraph, notes), machine_lines(report["machine"], report["rows"])]
     )
@@ -55,9 +55,9 @@ def ratios(report: BenchReport) -> str:
     rows = [
         (
             row["title"],
-            judged(row["ratio_default"], row["target_default"]),
-            judged(row["ratio_best"], row["target_best"]),
-            judged(row["ratio_roofline"], row["target_roofline"], at_most=True),
+            ratio_and_target(row["ratio_default"], row["target_default"]),
+            ratio_and_target(row["ratio_best"], row["target_best"]),
+            ratio_and_target(row["ratio_roofline"], row["target_roofline"], at_most=True),
             configuration(row["best"]),
         )
         for row in report["rows"]
@@ -103,7 +103,7 @@ def percent(part: float | None) -> str:
     return "–" if part is None else f"±{100 * part:.0f} %"
 
 
-def busy(rows: Sequence[BenchRow]) -> list[str]:
+def busy_warning(rows: Sequence[BenchRow]) -> list[str]:
     """Return a warning if other work kept the machine busy, which slows sides with many threads most."""
     names = [row["work"] for row in rows if (spread(row) or 0.0) > BUSY]
     if not names:
@@ -111,7 +111,7 @@ def busy(rows: Sequence[BenchRow]) -> list[str]:
     return [f"spread above {BUSY:.0%}: the machine was busy, measure again with --only {' '.join(names)} --repeats 50"]
 
 
-def judged(value: float | None, target: float | None, at_most: bool = False) -> str:
+def ratio_and_target(value: float | None, target: float | None, at_most: bool = False) -> str:
     """Return a ratio, its target, and whether the target is reached."""
     if value is None:
         return "–"

@@ -46,7 +46,7 @@ class HardFormula(NamedTuple):
     gradient: HardGradient
 
 
-def toward(q_logits: Floats, p: Floats, T: float) -> Floats:
+def kl_gradient(q_logits: Floats, p: Floats, T: float) -> Floats:
     """Return the gradient of T²/N Σ p (log p - log q), with q = softmax(q_logits) and q_logits = z/T: T (q - p)/N."""
     gradient: Floats = (softmax(q_logits) * p.sum(1, keepdims=True) - p) * (T / len(p))
     return gradient
@@ -55,7 +55,7 @@ def toward(q_logits: Floats, p: Floats, T: float) -> Floats:
 def through_softmax(z: Floats, p: Floats, T: float, inner: float) -> Floats:
     """Return the gradient of a mistake: probabilities at temperature `inner` are used as logits and divided by T."""
     probabilities = softmax(z, inner)
-    d_probabilities = toward(probabilities / T, p, T)  # softmax_backward contains the factor 1/inner
+    d_probabilities = kl_gradient(probabilities / T, p, T)  # softmax_backward contains the factor 1/inner
     return softmax_backward(d_probabilities, probabilities, inner)
 
 
@@ -85,15 +85,15 @@ def logits_for_logs(z: Floats, v: Floats, T: float) -> Floats:
     return gradient
 
 
-def over_the_batch(z: Floats, v: Floats, T: float) -> Floats:
+def softmax_over_the_batch(z: Floats, v: Floats, T: float) -> Floats:
     """Return the gradient if softmax is over the samples."""
-    rows: Floats = toward(z.T / T, softmax(v.T, T), T).T * (z.shape[1] / len(z))
+    rows: Floats = kl_gradient(z.T / T, softmax(v.T, T), T).T * (z.shape[1] / len(z))
     return rows
 
 
-def over_everything(z: Floats, v: Floats, T: float) -> Floats:
+def softmax_over_everything(z: Floats, v: Floats, T: float) -> Floats:
     """Return the gradient if softmax is over samples and classes together."""
-    flat = toward(z.reshape(1, -1) / T, softmax(v.reshape(1, -1), T), T) / len(z)
+    flat = kl_gradient(z.reshape(1, -1) / T, softmax(v.reshape(1, -1), T), T) / len(z)
     return flat.reshape(z.shape)
 
 
@@ -151,17 +151,17 @@ WRONG = (
     Formula("KL with log p as the target", "log-as-target", log_as_target),
     Formula("KL with exp(p) as the target", "probabilities-as-log-target", probabilities_as_log_target),
     Formula("-Σ p z, the student's logits without softmax", "logits-for-logs", logits_for_logs),
-    Formula("KL over the batch", "wrong-axis", over_the_batch),
-    Formula("KL over batch and classes", "wrong-axis", over_everything),
+    Formula("KL over the batch", "wrong-axis", softmax_over_the_batch),
+    Formula("KL over batch and classes", "wrong-axis", softmax_over_everything),
     Formula("KL, the student's softmax over the batch", "wrong-axis", student_over_the_batch),
-    Formula("KL, the teacher not softened", "one-temperature", lambda z, v, T: toward(z / T, softmax(v), T)),
-    Formula("KL, the student not softened", "one-temperature", lambda z, v, T: toward(z, softmax(v, T), T)),
+    Formula("KL, the teacher not softened", "one-temperature", lambda z, v, T: kl_gradient(z / T, softmax(v), T)),
+    Formula("KL, the student not softened", "one-temperature", lambda z, v, T: kl_gradient(z, softmax(v, T), T)),
     *(
         Formula(f"KL, {who} softmax of a softmax", "double-softmax", gradient)
         for who, gradient in (
-            ("the teacher's", lambda z, v, T: toward(z / T, softmax(softmax(v), T), T)),
-            ("the teacher's", lambda z, v, T: toward(z / T, softmax(softmax(v, T)), T)),
-            ("the teacher's", lambda z, v, T: toward(z / T, softmax(softmax(v, T), T), T)),
+            ("the teacher's", lambda z, v, T: kl_gradient(z / T, softmax(softmax(v), T), T)),
+            ("the teacher's", lambda z, v, T: kl_gradient(z / T, softmax(softmax(v, T)), T)),
+            ("the teacher's", lambda z, v, T: kl_gradient(z / T, softmax(softmax(v, T), T), T)),
             ("the student's", lambda z, v, T: through_softmax(z, softmax(v, T), T, 1.0)),
             ("the student's", lambda z, v, T: through_softmax(z, softmax(v, T), 1.0, T)),
             ("the student's", lambda z, v, T: through_softmax(z, softmax(v, T), T, T)),

@@ -103,27 +103,27 @@ def all_rows(subject: ExaminedLoss, setting: PointSizes, wish: IntendedLoss) -> 
     teacher_alone = 0.0 if growth < 0 or (growth == 0 and wish.alpha_of_labels) else 1.0
     is_kl = formula is not None and formula.soft is RIGHT[0]
     return [
-        judged("inputs unchanged", checks.inputs_unchanged(subject, setting), "changes-inputs"),
-        judged("gradient against numeric", *checks.against_numeric(subject, setting)),
-        *of_the_formula(subject, setting, formula, (growth, of_labels), wish),
-        judged("each sample alone", checks.each_sample_alone(subject, setting), "wrong-axis"),
-        *of_what_must_hold(subject, setting, formula),
-        judged("without labels", checks.without_labels(subject, setting, teacher_alone), "one-branch"),
-        judged("sure networks", checks.sure_networks(subject, setting, teacher_alone, is_kl), "clipped-log"),
+        row_of_finding("inputs unchanged", checks.inputs_unchanged(subject, setting), "changes-inputs"),
+        row_of_finding("gradient against numeric", *checks.against_numeric(subject, setting)),
+        *rows_of_formula(subject, setting, formula, (growth, of_labels), wish),
+        row_of_finding("each sample alone", checks.each_sample_alone(subject, setting), "wrong-axis"),
+        *rows_of_properties(subject, setting, formula),
+        row_of_finding("without labels", checks.without_labels(subject, setting, teacher_alone), "one-branch"),
+        row_of_finding("sure networks", checks.sure_networks(subject, setting, teacher_alone, is_kl), "clipped-log"),
         overflow_row(checks.overflow(subject, setting)),
-        judged("half precision", checks.half_precision(subject, setting), "half"),
+        row_of_finding("half precision", checks.half_precision(subject, setting), "half"),
         teacher_row(subject, setting),
     ]
 
 
-def judged(check: str, found: str | None, cause: str) -> LossCheck:
+def row_of_finding(check: str, found: str | None, cause: str) -> LossCheck:
     """Return a row. `found` is None if the check does not apply, "" if the loss is right, else the finding."""
     if found is None:
         return LossCheck(check, OUT, "")
     return LossCheck(check, WRONG, found, cause) if found else LossCheck(check, OK, "")
 
 
-def of_the_formula(
+def rows_of_formula(
     subject: ExaminedLoss,
     setting: PointSizes,
     formula: IdentifiedLoss | None,
@@ -134,7 +134,7 @@ def of_the_formula(
     if formula is None:
         return [
             LossCheck("formula", NOTE, "not a known one; the checks below test what must hold for every loss"),
-            judged("mean over the batch", checks.mean_over_the_batch(subject, setting), "sum"),
+            row_of_finding("mean over the batch", checks.mean_over_the_batch(subject, setting), "sum"),
         ]
     rows = [formula_row(formula, wish, setting)]
     if rows[0].status == WRONG:
@@ -264,22 +264,24 @@ def smoothing_row(formula: IdentifiedLoss, least: float) -> LossCheck:
     return LossCheck("label smoothing", NOTE, f"the labels are smoothed by {found:.3g}")
 
 
-def of_what_must_hold(subject: ExaminedLoss, setting: PointSizes, formula: IdentifiedLoss | None) -> list[LossCheck]:
+def rows_of_properties(subject: ExaminedLoss, setting: PointSizes, formula: IdentifiedLoss | None) -> list[LossCheck]:
     """Return the rows of properties that every divergence between two softmaxes has."""
     of_logits = (
         formula is not None and formula.soft is not None and formula.soft.name == "squared difference of the logits"
     )
     of_its_class = formula is not None and formula.soft is HARD_TEACHER
     shift = None if of_logits else checks.constant_in_each_row(subject, setting)
-    constant = judged("constant in each row", shift, "")
+    constant = row_of_finding("constant in each row", shift, "")
     if shift and formula is None:
         constant = constant._replace(status=NOTE, found=f"{shift}; after a softmax it should not")
     rows = [
         constant,
-        judged("zero at the teacher", None if of_its_class else checks.zero_at_the_teacher(subject, setting), ""),
+        row_of_finding(
+            "zero at the teacher", None if of_its_class else checks.zero_at_the_teacher(subject, setting), ""
+        ),
     ]
     if formula is None:
-        rows.append(judged("high temperature", *checks.high_temperature(subject, setting)))
+        rows.append(row_of_finding("high temperature", *checks.high_temperature(subject, setting)))
     return rows
 
 

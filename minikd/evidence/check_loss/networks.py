@@ -66,7 +66,7 @@ def made(thing: Callable[..., object], spec: str) -> object:
 
 def teacher_rows(teacher: Module) -> list[LossCheck]:
     """Return the rows of a teacher: its mode, and whether its parameters are frozen."""
-    noisy = [name for name, part in teacher.named_modules() if part.training and of_the_mode(part)]
+    noisy = [name for name, part in teacher.named_modules() if part.training and depends_on_mode(part)]
     trained = [name for name, value in teacher.named_parameters() if value.requires_grad]
     mode = f"it is in training mode, and {noisy[0] or 'it'} answers otherwise there" if noisy else ""
     grads = f"{len(trained)} parameters still take gradients, {trained[0]} first" if trained else ""
@@ -78,7 +78,7 @@ def teacher_rows(teacher: Module) -> list[LossCheck]:
 
 def student_rows(student: Module) -> list[LossCheck]:
     """Return the rows of a student: its mode, and whether it can learn at all."""
-    still = [name for name, part in student.named_modules() if not part.training and of_the_mode(part)]
+    still = [name for name, part in student.named_modules() if not part.training and depends_on_mode(part)]
     parameters = list(student.named_parameters())
     frozen = [name for name, value in parameters if not value.requires_grad]
     mode = f"it is in evaluation mode, and {still[0] or 'it'} learns otherwise there" if still else ""
@@ -90,7 +90,7 @@ def student_rows(student: Module) -> list[LossCheck]:
     ]
 
 
-def of_the_mode(part: Module) -> bool:
+def depends_on_mode(part: Module) -> bool:
     """Return True for a layer with different outputs in training and evaluation mode."""
     name = getattr(part, "original_name", type(part).__name__)  # torch.jit.script keeps the layer's name there
     return any(word in name for word in ("Dropout", "BatchNorm", "InstanceNorm", "DropPath"))

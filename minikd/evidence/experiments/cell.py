@@ -146,7 +146,7 @@ def train(cell: Cell, folder: Path) -> Outcome:
     if cell.change:
         data = cell.change(data, recipe, folder)
     with Job(recipe, place, (data, given), threads=1, teacher_cache=folder / "answers") as job:
-        for stage in job.stages(*(job.taught if cell.role == "student" else [ROLES[cell.role]])):
+        for stage in job.stages(*(job.distilled_names if cell.role == "student" else [ROLES[cell.role]])):
             with job.training(stage):
                 fit(stage.model, stage.views, stage.objective, stage.plan, stage.callbacks, job.threads)
         return outcome(cell, job)

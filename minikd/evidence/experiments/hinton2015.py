@@ -18,7 +18,7 @@ from minikd.evidence.experiments.cell import Cell, Outcomes
 from minikd.evidence.experiments.experiment import Experiment, Published, Setup, Size
 from minikd.evidence.experiments.figures import LOOKS
 from minikd.evidence.experiments.lines import STROKES
-from minikd.evidence.experiments.missing_classes import errors_on, only
+from minikd.evidence.experiments.missing_classes import errors_on, only_classes
 from minikd.evidence.experiments.rows import ExperimentReport
 from minikd.evidence.experiments.tuning import with_settings
 from minikd.report import style
@@ -58,7 +58,9 @@ def students(setup: Setup, _: Outcomes) -> list[Cell]:
         for name, (moved, kept) in MISSING.items():
             soft = with_settings(recipe, {"temperature": 20.0})
             found.append(
-                Cell(name, soft, "student", "teacher", change=partial(only, kept), look=partial(errors_on, moved))
+                Cell(
+                    name, soft, "student", "teacher", change=partial(only_classes, kept), look=partial(errors_on, moved)
+                )
             )
     return found
 

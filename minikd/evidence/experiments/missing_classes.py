@@ -23,7 +23,7 @@ MOVES = [step / 10 for step in sorted(range(-200, 201), key=abs)]
 """The moves that are tried: from -20 to 20 in tenths, the smallest move first."""
 
 
-def only(classes: Sequence[int], data: Data, recipe: Recipe, folder: Path) -> Data:
+def only_classes(classes: Sequence[int], data: Data, recipe: Recipe, folder: Path) -> Data:
     """Return the data with only images of these classes in the transfer set."""
     every = data.transfer
     rows = np.flatnonzero(np.isin(every.labels, classes))
@@ -44,13 +44,13 @@ def errors_on(classes: Sequence[int], job: Job, model: Sequential, logits: Float
         "chosen": best_move(held_out, watched.labels, classes),
         "test-tuned": best_move(logits, labels, classes),
     }.items():
-        after = moved(logits, classes, move)
+        after = with_moved_logits(logits, classes, move)
         found |= {f"{name} move": move, name: float(errors(after, labels))}
         found[f"{name}, moved classes"] = float(errors(after, labels, classes))
     return found
 
 
-def moved(logits: Floats, classes: Sequence[int], move: float) -> Floats:
+def with_moved_logits(logits: Floats, classes: Sequence[int], move: float) -> Floats:
     """Return the logits (N, K) with `move` added to those of these classes."""
     after = logits.copy()
     after[:, list(classes)] += move
@@ -59,7 +59,7 @@ def moved(logits: Floats, classes: Sequence[int], move: float) -> Floats:
 
 def best_move(logits: Floats, labels: Ints, classes: Sequence[int]) -> float:
     """Return the move with the fewest errors; of several, the smallest."""
-    return min(MOVES, key=lambda move: errors(moved(logits, classes, move), labels))
+    return min(MOVES, key=lambda move: errors(with_moved_logits(logits, classes, move), labels))
 
 
 def errors(logits: Floats, labels: Ints, classes: Sequence[int] | None = None) -> int:

@@ -95,10 +95,10 @@ def end_with(parent: int) -> None:
     started = multiprocessing.parent_process()
     watched = any(thread.name == WATCH for thread in threading.enumerate())
     if started is not None and started.pid == parent and not watched:
-        threading.Thread(target=watch, args=(parent,), name=WATCH, daemon=True).start()
+        threading.Thread(target=watch_parent, args=(parent,), name=WATCH, daemon=True).start()
 
 
-def watch(parent: int) -> None:
+def watch_parent(parent: int) -> None:
     """End this process when its parent has ended, because its result is no longer needed."""
     import psutil
 

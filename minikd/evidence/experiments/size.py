@@ -141,7 +141,7 @@ def macs(job: Job, model: Sequential) -> float:
     return total
 
 
-def front(found: Sequence[ResultRow]) -> list[ResultRow]:
+def pareto_front(found: Sequence[ResultRow]) -> list[ResultRow]:
     """Return the rows that no other row beats in both bytes and errors, sorted by bytes."""
     best, kept = float("inf"), []
     for row in sorted(found, key=lambda row: (row["parts"]["bytes"], row["mean"])):
@@ -163,7 +163,7 @@ def figure(report: ExperimentReport) -> "Figure":
         places, means = [row["parts"]["bytes"] for row in these], [row["mean"] for row in these]
         halves = [row["half"] or 0 for row in these]
         ax.errorbar(places, means, yerr=halves, fmt=marker, color=colour, markersize=5, label=meaning)
-    line = front(found)
+    line = pareto_front(found)
     ax.plot([row["parts"]["bytes"] for row in line], [row["mean"] for row in line], color=style.BLUE, label="front")
     for point in POINTS:
         ax.plot([point.bytes], [point.errors], "x", color=style.INK)

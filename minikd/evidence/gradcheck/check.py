@@ -22,7 +22,7 @@ from minikd.evidence.gradcheck.numeric import (
     Slope,
     jacobian,
     jacobian_row,
-    moved,
+    moved_along,
     random_direction,
     slope,
 )
@@ -114,7 +114,7 @@ def _check(
     here = AtPoint(trial, point, dy)
     _check_behaviour(here, usable)
     direction = random_direction({key: point[key] for key in usable}, rng)
-    report, agrees = _along(here, usable, direction, report)
+    report, agrees = _compare_along(here, usable, direction, report)
     if full or not agrees:
         report = _element_by_element(here, usable, report, constants)
     if agrees and len(usable) == len(point):
@@ -122,7 +122,7 @@ def _check(
     return report
 
 
-def _along(
+def _compare_along(
     here: AtPoint, grads: NamedArrays, direction: NamedArrays, report: GradientReport
 ) -> tuple[GradientReport, bool]:
     """Compare the derivatives along one direction, and add a finding if they disagree."""
@@ -151,7 +151,7 @@ def _along(
 
 def _slope(here: AtPoint, direction: NamedArrays, step: float, doubt: float) -> Slope:
     trial, point, dy = here
-    return slope(lambda t: float((trial.output(moved(point, direction, t)) * dy).sum()), step, doubt)
+    return slope(lambda t: float((trial.output(moved_along(point, direction, t)) * dy).sum()), step, doubt)
 
 
 def _check_behaviour(here: AtPoint, grads: NamedArrays) -> None:
@@ -208,7 +208,7 @@ def _element_by_element(
     least = NEGLIGIBLE * _largest(numeric.values())
     checks = []
     for key, found in numeric.items():
-        _look_closer(here, key, grads[key], found, rows[key], least)
+        _refine_wrong_elements(here, key, grads[key], found, rows[key], least)
         check = _compare(key, grads[key], found, least)
         if not check.ok:
             others = {other: value for other, value in numeric.items() if other != key}
@@ -219,7 +219,9 @@ def _element_by_element(
     return replace(report, arguments=tuple(checks), notes=tuple(notes))
 
 
-def _look_closer(here: AtPoint, key: str, by_hand: Floats, numeric: Floats, rows: Floats, least: float) -> None:
+def _refine_wrong_elements(
+    here: AtPoint, key: str, by_hand: Floats, numeric: Floats, rows: Floats, least: float
+) -> None:
     """Difference the wrong elements again with a smaller step, in case of a kink within the step.
 
     Changes numeric, rows.

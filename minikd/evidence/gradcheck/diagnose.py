@@ -10,7 +10,7 @@ from minikd.evidence.gradcheck.evidence import WrongGradient, same
 from minikd.evidence.gradcheck.trial import Stopped
 
 SUSPECTS = (
-    suspects.nothing_to_find,
+    suspects.no_influence,
     suspects.all_zeros,
     suspects.sign,
     suspects.upstream_ignored,
@@ -27,8 +27,8 @@ SUSPECTS = (
     suspects.statistics,
     suspects.kernel_not_flipped,
     suspects.shifted,
-    suspects.moved_about,
-    suspects.never_enters,
+    suspects.misplaced_numbers,
+    suspects.missing_influence,
 )
 """The suspects, in the order in which they are tried. The first that fits is reported."""
 

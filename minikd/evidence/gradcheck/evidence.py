@@ -62,7 +62,7 @@ class WrongGradient:
         """True if the gradient by hand equals `suspicion`, and `suspicion` is not zero."""
         return same(self.by_hand, suspicion) and bool(np.abs(suspicion).max(initial=0) > 0)
 
-    def pulled(self, dy: Floats) -> Floats:
+    def gradient_for(self, dy: Floats) -> Floats:
         """Return the numeric gradient for another upstream gradient."""
         return (self.jacobian @ dy.ravel()).reshape(self.value.shape)
 

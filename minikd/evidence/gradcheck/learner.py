@@ -103,7 +103,7 @@ def _input_for(
         return tie_free(tuple(own), rng), f"input of shape {tuple(own)}, the layer's example_shape"
     accepted: list[Floats] = []
     refused: list[str] = []
-    for tried in _guesses(layer):
+    for tried in _shapes_to_try(layer):
         x = tie_free(tried, rng)
         trouble, comes_back = _trial_run(layer, x)
         if comes_back:
@@ -120,7 +120,7 @@ def _input_for(
     raise Stopped(Finding("error", "forward", text + "\n     ".join(refused)))
 
 
-def _guesses(layer: LayerLike) -> tuple[Shape, ...]:
+def _shapes_to_try(layer: LayerLike) -> tuple[Shape, ...]:
     """Return the shapes to try, beginning with those whose features or channels are a length of some parameter."""
     params = parameters(layer).values()
     lengths = dict.fromkeys(length for value in params for length in value.shape)

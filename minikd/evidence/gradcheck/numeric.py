@@ -72,7 +72,7 @@ def random_direction(arrays: NamedArrays, rng: np.random.Generator) -> dict[str,
     return {name: a / length for name, a in d.items()}
 
 
-def moved(arrays: NamedArrays, direction: NamedArrays, t: float) -> dict[str, Floats]:
+def moved_along(arrays: NamedArrays, direction: NamedArrays, t: float) -> dict[str, Floats]:
     """Return arrays + t·direction, for the arrays that the direction has."""
     return {name: a + t * direction[name] if name in direction else a for name, a in arrays.items()}
 

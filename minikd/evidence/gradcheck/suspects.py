@@ -15,7 +15,7 @@ from minikd.evidence.gradcheck.report import gradient_name
 from minikd.typing import Floats, Shape
 
 
-def nothing_to_find(e: WrongGradient) -> str | None:
+def no_influence(e: WrongGradient) -> str | None:
     """The output does not depend on the argument at all."""
     if np.abs(e.numeric).max(initial=0) > 1e-9:
         return None
@@ -44,7 +44,7 @@ def sign(e: WrongGradient) -> str | None:
 def upstream_ignored(e: WrongGradient) -> str | None:
     """The gradient for a dy of ones, or one that does not change with dy."""
     ones = np.ones_like(e.dy)
-    if e.matches(e.pulled(ones)):
+    if e.matches(e.gradient_for(ones)):
         return "this is the gradient for dy = 1 everywhere: the upstream gradient dy is never multiplied in"
     again = e.trial.gradients(e.arrays, 2 * e.dy).get(e.name)
     if again is not None and np.any(e.by_hand) and same(np.asarray(again), e.by_hand):
@@ -161,7 +161,7 @@ def batch_scrambled(e: WrongGradient) -> str | None:
     for order in permutations(range(n)):
         if order == tuple(range(n)):
             continue
-        if e.matches(e.pulled(e.dy[list(order)])):
+        if e.matches(e.gradient_for(e.dy[list(order)])):
             return (
                 f"the batch is scrambled: each sample meets the dy of another one (in the order {order}). "
                 "A reshape or transpose moves N away from axis 0 and does not bring it back"
@@ -177,7 +177,7 @@ def some_samples(e: WrongGradient) -> str | None:
     for k in range(n) if n > 1 else ():
         only = np.zeros_like(e.dy)
         only[k] = e.dy[k]
-        if e.matches(e.pulled(only)):
+        if e.matches(e.gradient_for(only)):
             return f"only sample {k} of the batch counts: the sum over the other {n - 1} is missing"
     return None
 
@@ -300,7 +300,7 @@ def _places(down: int, right: int) -> str:
     return " and ".join(text for step, text in ((down, vertical), (right, horizontal)) if step)
 
 
-def moved_about(e: WrongGradient) -> str | None:
+def misplaced_numbers(e: WrongGradient) -> str | None:
     """The right numbers in the wrong places, or the right sum distributed wrongly."""
     if same(np.sort(e.by_hand.ravel()), np.sort(e.numeric.ravel())):
         return "all the right numbers are there, but in the wrong places: an index or a reshape goes astray"
@@ -314,7 +314,7 @@ def moved_about(e: WrongGradient) -> str | None:
     return None
 
 
-def never_enters(e: WrongGradient) -> str | None:
+def missing_influence(e: WrongGradient) -> str | None:
     """An array of the function has no influence on the gradient by hand, but has one on the true gradient."""
     rng = np.random.default_rng(3)
     for name, array in e.arrays.items():

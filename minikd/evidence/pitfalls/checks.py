@@ -159,7 +159,7 @@ def dropout_after_evaluation(wiring: Wiring, scene: Scene) -> str:
     return "after an evaluation of the student, dropout stays off" if two() and not still else ""
 
 
-def who_changes(wiring: Wiring, scene: Scene) -> str:
+def only_student_changes(wiring: Wiring, scene: Scene) -> str:
     """An epoch changes the student's weights, and no teacher's."""
     student = wiring.student(scene.student.copy())
     teachers = [teacher.copy() for teacher in scene.teachers]
@@ -189,6 +189,6 @@ CHECKS = {
     "dropout after evaluation": PitfallCheck(
         "dropout is on in training, also after an evaluation", dropout_after_evaluation
     ),
-    "who changes": PitfallCheck("training changes only the student", who_changes),
+    "who changes": PitfallCheck("training changes only the student", only_student_changes),
 }
 """The checks by name. Each is small enough for your own test suite."""

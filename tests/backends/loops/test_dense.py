@@ -109,7 +109,7 @@ def test_a_row_answers_with_the_weights_of_now():
 
 def test_a_layer_that_left_the_chains_vector_answers_with_its_own_weights():
     model, x = chain("a student"), rows(2)
-    model.layers[3]._lay(np.ones(model.layers[3].size, np.float32))
+    model.layers[3]._bind_views(np.ones(model.layers[3].size, np.float32))
     assert_close(*both(model, x), scale=10)
 
 

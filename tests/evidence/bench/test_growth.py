@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minikd.evidence.bench import growth
-from minikd.evidence.bench.growth import Span, line, measured, off_line, peak
+from minikd.evidence.bench.growth import Span, distance_from_line, line, measured, peak
 from minikd.evidence.bench.growth_report import growth_figure, text
 from minikd.evidence.bench.points import STEPS, SeriesPoint, activations, by_batch, by_images
 from minikd.evidence.bench.works import TeacherAndStudent
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
 
 def test_a_line_is_found_again():
     assert line([1, 2, 5, 9], [5, 7, 13, 21]) == pytest.approx((2, 3))
-    assert off_line([1, 2, 5, 9], [5, 7, 13, 21]) == pytest.approx(0, abs=1e-9)
+    assert distance_from_line([1, 2, 5, 9], [5, 7, 13, 21]) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_parabola_lies_off_every_line():
-    assert off_line([1, 2, 4, 8], [1, 4, 16, 64]) > 0.3
+    assert distance_from_line([1, 2, 4, 8], [1, 4, 16, 64]) > 0.3
 
 
 def test_a_line_weighs_points_by_their_own_size():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minikd.evidence.bench.table import INSTALL, judged, megabytes, milliseconds, percent, spread, text
+from minikd.evidence.bench.table import INSTALL, megabytes, milliseconds, percent, ratio_and_target, spread, text
 from tests.evidence.bench import sample
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
@@ -81,13 +81,13 @@ def test_times_have_three_digits_and_a_unit(value, shown):
 
 
 def test_what_is_not_there_is_a_dash():
-    assert milliseconds(None) == megabytes(None) == judged(None, 1.0) == "–"
-    assert judged(1.234, None) == "1.23"
+    assert milliseconds(None) == megabytes(None) == ratio_and_target(None, 1.0) == "–"
+    assert ratio_and_target(1.234, None) == "1.23"
     assert spread({**sample.STEP, "repeats": 1}) is None
     assert percent(None) == "–"
 
 
 def test_a_target_is_reached_at_itself():
-    assert judged(1.7, 1.7).endswith("ok")
-    assert judged(2.0, 2.0, at_most=True).endswith("ok")
-    assert not judged(2.01, 2.0, at_most=True).endswith("ok")
+    assert ratio_and_target(1.7, 1.7).endswith("ok")
+    assert ratio_and_target(2.0, 2.0, at_most=True).endswith("ok")
+    assert not ratio_and_target(2.01, 2.0, at_most=True).endswith("ok")

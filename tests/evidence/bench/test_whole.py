@@ -7,7 +7,7 @@ import pytest
 from minikd.errors import BenchError
 from minikd.evidence.bench import whole
 from minikd.evidence.bench.footprint import installed_bytes, own_bytes, with_dependencies
-from minikd.evidence.bench.processes import ProcessUsage, spend, take_turns
+from minikd.evidence.bench.processes import ProcessUsage, run_measured, take_turns
 
 pytestmark = pytest.mark.numpy_only("the benchmark times NumPy")
 
@@ -17,8 +17,8 @@ MB = 10**6
 def test_a_process_has_its_own_peak_and_not_its_parents():
     ballast = bytearray(300 * MB)
     ballast[::4096] = b"x" * len(ballast[::4096])
-    small = spend(["-c", "print('hello')"], 1)
-    large = spend(["-c", "x = b'x' * 100_000_000; print(len(x))"], 1)
+    small = run_measured(["-c", "print('hello')"], 1)
+    large = run_measured(["-c", "x = b'x' * 100_000_000; print(len(x))"], 1)
     assert small.said == "hello"
     assert large.said == "100000000"
     assert small.peak_bytes < 60 * MB
@@ -26,17 +26,17 @@ def test_a_process_has_its_own_peak_and_not_its_parents():
 
 
 def test_seconds_are_those_of_the_process():
-    assert 0.3 < spend(["-c", "import time; time.sleep(0.3)"], 1).seconds < 10
+    assert 0.3 < run_measured(["-c", "import time; time.sleep(0.3)"], 1).seconds < 10
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "sched_setaffinity"), reason="this system binds no process to cores")
 def test_a_process_gets_so_many_cores():
-    assert spend(["-c", "import os; print(len(os.sched_getaffinity(0)))"], 1).said == "1"
+    assert run_measured(["-c", "import os; print(len(os.sched_getaffinity(0)))"], 1).said == "1"
 
 
 def test_a_process_that_fails_is_told_with_its_last_words():
     with pytest.raises(BenchError, match=r"ended with status 3: .*the reason"):
-        spend(["-c", "import sys; print('first'); print('the reason', file=sys.stderr); sys.exit(3)"], 1)
+        run_measured(["-c", "import sys; print('first'); print('the reason', file=sys.stderr); sys.exit(3)"], 1)
 
 
 @pytest.mark.parametrize("record", ["", "no JSON", "[]", '{"seconds": 1.0}', '{"seconds": "1", "peak_bytes": 1}'])
@@ -44,17 +44,17 @@ def test_a_process_that_does_not_say_what_it_took_is_told_of(record, monkeypatch
     done = subprocess.CompletedProcess([], 0, record, "")
     monkeypatch.setattr("minikd.evidence.bench.processes.subprocess.run", lambda *_, **__: done)
     with pytest.raises(BenchError, match=r"ended, but printed .* instead of its times"):
-        spend(["-c", "pass"], 1)
+        run_measured(["-c", "pass"], 1)
 
 
 def test_a_process_may_print_bytes_that_are_no_text():
-    assert spend(["-c", r"import sys; sys.stdout.buffer.write(b'\xff\n')"], 1).said == "\\xff"
+    assert run_measured(["-c", r"import sys; sys.stdout.buffer.write(b'\xff\n')"], 1).said == "\\xff"
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[0.5]", '{"teacher": null}', '{"teacher": NaN}'])
 def test_a_job_that_does_not_say_its_accuracies_is_told_of(text):
     with pytest.raises(BenchError, match="the main job of minikd ended without its accuracies"):
-        whole.check_accuracies({"minikd": said(text)}, 0.02)
+        whole.check_accuracies({"minikd": usage_with_output(text)}, 0.02)
 
 
 def test_commands_take_turns(tmp_path):
@@ -81,12 +81,15 @@ def test_the_shortened_job_runs_in_pytorch_too():
     assert time["torch_best_ms"] is None
 
 
-def said(text):
+def usage_with_output(text):
     return [ProcessUsage(1.0, 1.0, text)]
 
 
 def test_jobs_that_end_differently_are_refused():
-    spent = {"minikd": said('{"teacher": 0.98, "student": 0.97}'), "PyTorch": said('{"teacher": 0.98, "student": 0.9}')}
+    spent = {
+        "minikd": usage_with_output('{"teacher": 0.98, "student": 0.97}'),
+        "PyTorch": usage_with_output('{"teacher": 0.98, "student": 0.9}'),
+    }
     with pytest.raises(BenchError, match=r"the student of PyTorch is right on 90\.00%.*minikd's on 97\.00%"):
         whole.check_accuracies(spent, 0.02)
     whole.check_accuracies(spent, 0.08)

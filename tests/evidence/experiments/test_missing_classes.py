@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from minikd.distillation.prepare import Data
-from minikd.evidence.experiments.missing_classes import best_move, errors, moved, only
+from minikd.evidence.experiments.missing_classes import best_move, errors, only_classes, with_moved_logits
 from tests.evidence.experiments.makers import recipe_of
 
 
 def test_only_these_classes_are_left_to_the_student(data, tmp_path):
     recipe = recipe_of(data)
     before = Data.of(recipe)
-    after = only((0, 2), before, recipe, tmp_path)
+    after = only_classes((0, 2), before, recipe, tmp_path)
     assert set(after.transfer.labels) == {0, 2}
     kept = np.flatnonzero(before.transfer.labels != 1)
     np.testing.assert_array_equal(after.transfer.images, before.transfer.images[kept])
@@ -25,7 +25,7 @@ def test_the_best_move_makes_up_for_a_bias():
     biased = fair - np.array([0, 3.5, 0, 0])
     move = best_move(biased, labels, (1,))
     assert move == pytest.approx(3.5, abs=0.5)
-    after = errors(moved(biased, (1,), move), labels)
+    after = errors(with_moved_logits(biased, (1,), move), labels)
     assert after <= errors(fair, labels) < errors(biased, labels)
     assert errors(biased, labels, (1,)) == np.sum((biased.argmax(1) != labels) & (labels == 1))
 

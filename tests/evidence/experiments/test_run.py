@@ -22,7 +22,7 @@ from minikd.evidence.experiments import cell as cells_module
 from minikd.evidence.experiments import whole as whole_module
 from minikd.evidence.experiments.catalogue import EXPERIMENTS
 from minikd.evidence.experiments.cell import Cell, key_of
-from minikd.evidence.experiments.missing_classes import only
+from minikd.evidence.experiments.missing_classes import only_classes
 from minikd.evidence.experiments.precomputed_augmentation import precompute_augmentation, same_images
 from minikd.evidence.experiments.rows import rows_of, versus
 from minikd.evidence.experiments.run import Progress, run_cells
@@ -224,7 +224,7 @@ def half_done(cell, folder):
 
 
 CHANGES = {
-    "classes": (partial(only, (0, 1)), partial(only, (1, 2))),
+    "classes": (partial(only_classes, (0, 1)), partial(only_classes, (1, 2))),
     "held-out images": (None, same_images),
     "copies": (partial(precompute_augmentation, 2, VARIED), partial(precompute_augmentation, 3, VARIED)),
 }

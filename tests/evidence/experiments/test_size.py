@@ -7,7 +7,7 @@ from minikd.cli import main
 from minikd.distillation.job import Job
 from minikd.distillation.networks import prepared
 from minikd.evidence.experiments.experiment import Setup
-from minikd.evidence.experiments.size import SIZE, candidates, cost, front, rows, sized, teachers
+from minikd.evidence.experiments.size import SIZE, candidates, cost, pareto_front, rows, sized, teachers
 from minikd.evidence.experiments.table import sizes
 from tests.distillation.test_job import trained
 from tests.evidence.experiments.makers import recipe_of
@@ -21,7 +21,7 @@ def row(name, size, errors):
 
 def test_the_front_holds_whom_no_smaller_student_beats():
     rows = [row("a", 100, 50.0), row("b", 50, 60.0), row("c", 120, 55.0), row("d", 100, 70.0), row("e", 200, 10.0)]
-    assert [one["name"] for one in front(rows)] == ["b", "a", "e"]
+    assert [one["name"] for one in pareto_front(rows)] == ["b", "a", "e"]
 
 
 def test_sizes_are_told_smallest_first():
