@@ -72,7 +72,7 @@ class SGD:
         g ← ∂L/∂w + λ w                  weight decay λ as the gradient of λ/2 |w|²
         u ← μ u + g                      the velocity; u = 0 at first, so the first velocity is the gradient
         w ← w − η u                      Polyak: "Some methods of speeding up the convergence of iteration methods"
-        w ← w − η (g + μ u)              Nesterov: the gradient where the velocity is about to lead
+        w ← w − η (g + μ u)              Nesterov: the gradient at the look-ahead point
 
     Nesterov (1983) takes the gradient at the look-ahead point, w − η μ u. The rule above is the same method, but stores
     the look-ahead point instead of w: Sutskever et al. (2013, "On the importance of initialization and momentum in deep
@@ -242,8 +242,8 @@ def build(name: str, weight_decay: float = 0.0, momentum: float = 0.9) -> Optimi
 def _state(params: Floats, names: tuple[str, ...]) -> State:
     """Return a step count of 0 and a vector of zeros for each name.
 
-    Raises `DtypeError`, for in float16 Adam's ε is 0. Raises `SizeError` where there is no memory for these vectors
-    and for the gradient twice, by layer and as a vector.
+    Raises `DtypeError`, because in float16 Adam's ε is 0. Raises `SizeError` if the memory is too small for these
+    vectors and for the gradient, which is stored twice: by layer and as a vector.
     """
     check_float(params, "params")
     if module_of(params) is np:

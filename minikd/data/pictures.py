@@ -79,7 +79,7 @@ def report_decoding(seen: DecodedPicture, path: Path) -> None:
     )
     if seen.depth.highest * 255 < seen.depth.white or seen.depth.highest <= 257:
         raise DataError(f"{found} black; {FIX}")
-    notice(f"{found} dark; where that is wrong, {FIX}")
+    notice(f"{found} dark; if that is wrong, {FIX}")
 
 
 def check_cost(file: "Image.Image", path: Path) -> None:

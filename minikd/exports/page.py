@@ -4,10 +4,10 @@ It opens from disk and loads nothing else. Its parts are in `web/`, and are put 
 
     network.js   the forward pass of every layer      integer.js     the same in whole numbers
     losses.js    softmax, the distillation loss       picture.js     from a drawing to the bytes a network takes
-    state.js     what the page holds                  drawing.js     the pen, and the keyboard's
-    answers.js   what the networks see and answer     testimages.js  stepping through the test images
+    state.js     the page's state                     drawing.js     the pen, and the keyboard's
+    answers.js   what the networks see and answer     testimages.js  shows the test images
     teaching.js  soft targets, loss, gradient         disk.js        a picture from disk
-    start.js     puts everything in its place         selftest.js    the page beside Python, at #selftest
+    start.js     sets the page up                     selftest.js    compares the page with Python, at #selftest
 """
 
 import json

@@ -123,7 +123,7 @@ def check_target(to: str, path: Path) -> None:
         raise ConfigError(f"the file is {str(path)!r}, but an export to {to} ends in {SUFFIXES[to]}")
     if to == "c" and (path.name == "main.c" or not re.fullmatch(r"[\w.-]+", path.name, re.ASCII)):
         raise ConfigError(
-            f"the file is {path.name!r}, but the example beside it is main.c and includes its header; choose another "
+            f"the file is {path.name!r}, but the example next to it is main.c and includes its header; choose another "
             "name of letters, digits, - and _, such as student.c"
         )
 

@@ -25,8 +25,8 @@ def cross_entropy(logits: Floats, labels: Ints | Floats, label_smoothing: float 
     `labels` are class numbers (N,), integers in 0..K-1, or probabilities (N, K) like the logits, whose rows should
     sum to 1, on the logits' device. Class numbers on the host are checked and copied to the logits' device. Class
     numbers on the device are not checked, because the host would have to wait: one out of range makes the loss NaN. A
-    class with a logit of -∞ costs nothing where its label's probability is 0, and makes the loss infinite where it is
-    not. Raises ShapeError, DtypeError, DataError (a label out of range) and ConfigError.
+    class with a logit of -∞ makes the loss infinite, unless its probability in the labels is 0. Raises ShapeError,
+    DtypeError, DataError (a label out of range) and ConfigError.
     """
     check_logits(logits)
     smoothing = number(label_smoothing)
@@ -62,7 +62,7 @@ def soft_labels(labels: Ints | Floats, logits: Floats, label_smoothing: float) -
 
 
 def one_hot(labels: Ints | Floats, classes: int) -> Mask:
-    """Return where each sample's class is its label, (N, K), beside the labels."""
+    """Return a mask (N, K) on the labels' device: True at the label of each sample."""
     hot: Mask = labels[:, None] == module_of(labels).arange(classes)
     return hot
 

@@ -38,10 +38,10 @@ def dist(
     """Return β·(1 - mean row correlation) + γ·(1 - mean column correlation), and its gradient.
 
     The gradient is with respect to the student's logits. Both logits are (N, K), of one dtype, N and K at least 2.
-    `beta` weighs the relations between classes (rows), `gamma` those between samples (columns), for which the whole
-    batch must be at hand; each at least 0. The loss lies in 0 to 2(β + γ). A column that is nowhere above 1e-12, or
-    that varies by no more than rounding (in float32 about a part in a million), counts as one that does not vary; so
-    does a class that is excluded in every row by a logit of -∞. Raises ShapeError, DtypeError and ConfigError.
+    `beta` weighs the relations between classes (rows), `gamma` those between samples (columns), which need the
+    whole batch. Both are at least 0. The loss is between 0 and 2(β + γ). A column counts as constant if no value is
+    above 1e-12, or if it varies only by rounding (in float32 about a part in a million), or if a logit of -∞ excludes
+    the class in every row. Raises ShapeError, DtypeError and ConfigError.
     """
     check_networks(student_logits, teacher_logits)
     b, c, (N, K) = check_share(beta, "beta"), check_share(gamma, "gamma"), student_logits.shape

@@ -100,7 +100,7 @@ def check_targets(labels: Ints, shape: Shape) -> None:
     if K < 3:
         raise ShapeError(
             f"student_logits has shape {shape}, but dkd needs three classes or more: with {K}, only one class is "
-            "left beside the target, so NCKD is always 0; use kl_divergence, which then equals TCKD"
+            "left besides the target, so NCKD is always 0; use kl_divergence, which then equals TCKD"
         )
     if labels.shape != (N,):
         raise ShapeError(

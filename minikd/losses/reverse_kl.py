@@ -2,7 +2,7 @@
 
     L = T²·(1/N) Σ_n Σ_k q_nk r_nk,   r = log q - log p,   p = softmax(v/T) the teacher, q = softmax(z/T) the student
 
-q is the weight and also stands in the logarithm, so dq = (T²/N)·(r + 1). Softmax's backward pass, (1/T)·q (dq - Σ q
+q is the weight and is also in the logarithm, so dq = (T²/N)·(r + 1). Softmax's backward pass, (1/T)·q (dq - Σ q
 dq), removes the 1, which is the same for all classes:
 
     dz = (T/N)·q (r - Σ_k q_k r_k)
@@ -25,10 +25,10 @@ def reverse_kl(student_logits: Floats, teacher_logits: Floats, temperature: floa
     """Return T²·KL(student ‖ teacher), a mean over the batch, and its gradient.
 
     The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The loss is 0
-    where the student matches the teacher up to a constant in each row, but for rounding of about T²·ε; in float32 the
-    gradient is sound up to T = 1000. Finite for all finite logits: a confident student that contradicts its teacher
+    where the student matches the teacher up to a constant in each row and rounding of about T²·ε. In float32 the
+    gradient is accurate up to T = 1000. Finite for all finite logits: a confident student that contradicts its teacher
     costs about T times the gap between the logits. A class that the student excludes (a logit of -∞) costs nothing; one
-    that the teacher alone excludes makes the loss infinite, which has no gradient (NaN). Raises ShapeError, DtypeError
+    that only the teacher excludes makes the loss infinite, which has no gradient (NaN). Raises ShapeError, DtypeError
     and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)

@@ -22,9 +22,9 @@ def soft_cross_entropy(
     """Return T² times the cross-entropy with the teacher, a batch mean, and its gradient.
 
     The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The smallest
-    value is T² times the teacher's entropy. Finite for all finite logits, and infinite where the student excludes (a
-    logit of -∞) what the teacher does not; in float32 good to about T²·ε·log K. Raises ShapeError, DtypeError and
-    ConfigError (temperature).
+    value is T² times the teacher's entropy. It is finite for all finite logits, and infinite if the student
+    excludes a class (a logit of -∞) that the teacher does not. In float32, the error is about T²·ε·log K. Raises
+    ShapeError, DtypeError and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
     N, T = len(student_logits), check_temperature(temperature)

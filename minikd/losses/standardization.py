@@ -31,8 +31,8 @@ def standardized_kl(student_logits: Floats, teacher_logits: Floats, temperature:
 
     The gradient is with respect to the student's logits (N, K). Both logits are (N, K), of one dtype. The loss is 0
     where the student's rows are the teacher's up to a constant and a positive factor each. A student's row of equal
-    logits gets no gradient. float32 is good to about ε·|z|/σ, so for logits near 1e4 that differ by 1, three digits; a
-    row with a logit of -∞ has no spread: NaN. Raises ShapeError, DtypeError and ConfigError (temperature).
+    logits gets no gradient. In float32 the error is about ε·|z|/σ: logits near 1e4 that differ by 1 give three digits.
+    A row with a logit of -∞ gives NaN. Raises ShapeError, DtypeError and ConfigError (temperature).
     """
     check_networks(student_logits, teacher_logits)
     spread = math.sqrt(student_logits.shape[1] - 1)

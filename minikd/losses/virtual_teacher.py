@@ -3,11 +3,11 @@
     p_k = a where k is the label, (1 - a)/(K - 1) elsewhere;   v = log p
 
 With these logits, `kl_divergence` at T = 1 has the gradient of label smoothing with ε = (1 - a)·K/(K - 1); other T
-soften it. Where a real teacher is no better than this one, its gain was regularisation; where it is better, its gain is
+soften it. If a real teacher is not better than this one, its gain was regularisation. If it is better, its gain is
 dark knowledge (Yuan et al. 2020, Tf-KD_reg, who recommend a >= 0.9).
 
 The logits are log p, so softmax(v) = p. The paper's code computes softmax(p/T) from the probabilities; at T = 20 that
-is 1/K for every class to within a part in twenty.
+is 1/K for every class, up to 5 %.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ from minikd.typing import Floats, Ints
 def virtual_teacher(labels: Ints, classes: int, correct: float = 0.9) -> Floats:
     """Return the logits (N, K) of a teacher that gives the label a probability of `correct`, and all others the same.
 
-    `labels` are class numbers (N,), integers in 0..K-1; the logits are made where they are, in float32; K is
-    `classes`, at least 2. `correct` lies above 1/K and below 1. Raises ShapeError, DtypeError, DataError (a label out
+    `labels` are class numbers (N,), integers in 0..K-1; the logits are in float32 on the labels' device; K is
+    `classes`, at least 2. `correct` is above 1/K and below 1. Raises ShapeError, DtypeError, DataError (a label out
     of range) and ConfigError.
     """
     if whole_number(classes, "classes", 1) < 2:

@@ -17,7 +17,7 @@ ValueT = TypeVar("ValueT", Floats, Scalar)
 def weighted_sum(parts: Sequence[tuple[float, ValueT]]) -> ValueT:
     """Return Σ weight·value of (weight, value), one or more, all of one shape; a single value of weight 1 as it is.
 
-    What has a weight of 0 is left out, also where it is infinite.
+    A value with weight 0 is left out, even if it is infinite.
     """
     parts = [part for part in parts if part[0] != 0] or parts[:1]
     (weight, value), *others = parts

@@ -323,7 +323,7 @@ def check_parameters(x: Floats, w: Floats, b: Floats | None, rank: int, where: s
     if b is None:
         return
     if b.shape != w.shape[:1]:
-        raise ShapeError(f"{where}: b has shape {b.shape}, but must be ({len(w)},) beside w of shape {w.shape}")
+        raise ShapeError(f"{where}: b has shape {b.shape}, but must be ({len(w)},) for w of shape {w.shape}")
     check_alike(w, b, f"{where}: w", "b")
 
 

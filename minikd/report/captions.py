@@ -14,17 +14,17 @@ from minikd.report.pictures import UNITS, disagreeing
 from minikd.report.soft_targets import interesting
 
 READING = {
-    "training_curves": "The losses of the two students are of different kinds and do not compare; their errors do.",
-    "soft_targets": "A higher temperature T flattens the teacher's answer. What it then gives the other classes is "
-    "what the distilled student learns beside the label.",
+    "training_curves": "The two students have different losses, so compare their errors, not their losses.",
+    "soft_targets": "A higher temperature T flattens the teacher's answer. The other classes then have larger "
+    "probabilities. The distilled student learns these besides the label.",
     "confusion_matrix": "Rows are the true class, columns the answer. Only mistakes are coloured; the grey diagonal "
     "holds the right answers.",
     "reliability_diagram": "Of all answers given with 80 % confidence, 80 % should be right: the diagonal. Below it a "
-    "model is too sure of itself, above it too modest. ECE is the mean distance, weighted by how many answers; the "
-    "panels below count them, and a pale bar holds fewer than ten.",
-    "first_layer_filters": "The weights that touch the pixels, one picture for each unit, those of the largest norm "
-    "first. Structure is learned; noise is where the training changed little.",
-    "disagreements": "Below each image stand its class, both students' answers and the teacher's.",
+    "model is too sure, above it not sure enough. ECE is the mean distance from it, weighted by the number of answers. "
+    "The panels below show this number; a pale bar has fewer than ten.",
+    "first_layer_filters": "The weights of the first layer, one picture for each unit, largest norm first. Structure "
+    "is learned. Noise is left where the training changed little.",
+    "disagreements": "Below each image are its class, both students' answers and the teacher's.",
 }
 """How to read each figure, for any run."""
 

@@ -225,7 +225,7 @@ REFUSED = {
     "how without what": (["run", "--int8"], "--quantize needs a format; add --to onnx"),
     "where without what": (["run", "-o", "x.onnx"], "-o needs a format; add --to onnx"),
     "another ending": (["run", "--to", "onnx", "-o", "x.c"], "'x.c', but an export to onnx ends in .onnx"),
-    "the example's name": (["run", "--to", "c", "-o", "main.c"], "the example beside it is main.c"),
+    "the example's name": (["run", "--to", "c", "-o", "main.c"], "the example next to it is main.c"),
     "a name that C cannot include": (["run", "--to", "c", "-o", 'a"b.c'], "choose another name of letters"),
 }
 

@@ -133,7 +133,7 @@ def test_what_would_become_black_unsaid_is_refused(tmp_path, write):
     ],
 )
 def test_a_dark_picture_that_says_nothing_is_told(tmp_path, write):
-    with pytest.warns(Notice, match=r"no number above 40\d\d, .* 65535 makes it dark; where that is wrong, save it"):
+    with pytest.warns(Notice, match=r"no number above 40\d\d, .* 65535 makes it dark; if that is wrong, save it"):
         assert read(write(tmp_path)).max() == 15
 
 

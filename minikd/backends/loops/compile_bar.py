@@ -13,7 +13,7 @@ USUAL = 48
 
 
 class CompileBar:
-    """A bar that counts compiled loops on a terminal's standard error. Elsewhere, one line tells what is done.
+    """A bar that counts compiled loops on a terminal's standard error. Elsewhere, it prints one line.
 
     A loop that calls another one begins before it and ends after it. The bar disappears when the outermost loop ends.
     """

@@ -44,7 +44,7 @@ TEMPERATURE, ALPHA = 2.0, 0.9
 """How small students are taught: at a lower temperature than large ones (Hinton et al. 2015, §3)."""
 
 RATES: Sequence[TunedSettings] = ({"learning_rate": 2e-3}, {"learning_rate": 1e-2})
-"""What is tried beside the default learning rate, for the baseline as for the distilled student."""
+"""The learning rates that are tried besides the default, for the baseline and for the distilled student."""
 
 
 class Point(NamedTuple):

@@ -281,7 +281,7 @@ def shifted(e: WrongGradient) -> str | None:
                 continue
             if same(theirs, mine):
                 return (
-                    f"the numbers are right but stand {_places(down, right)} of where they belong: the padding was "
+                    f"the numbers are right, but {_places(down, right)} of their places: the padding was "
                     "cropped on the wrong side, or an offset is forgotten"
                 )
     return None

@@ -27,12 +27,12 @@ from minikd.typing import Floats, Scalar
 def attention_transfer(fs: Floats, ft: Floats, p: float = 2.0) -> tuple[Scalar, Floats]:
     """Return the squared distance of the attention maps, a mean over the batch, and its gradient with respect to fs.
 
-    fs (N, Cs, H, W) and ft (N, Ct, H, W), of one dtype; p >= 1. The loss lies in 0..2. Raises ShapeError (where a
-    feature is no map), DtypeError and ConfigError.
+    fs (N, Cs, H, W) and ft (N, Ct, H, W), of one dtype; p >= 1. The loss is in 0..2. Raises ShapeError (a feature
+    that is not a map), DtypeError and ConfigError.
     """
     check_maps(fs, ft)
     if not 1.0 <= number(p) < math.inf:
-        raise ConfigError(f"p is {p!r}, but must be at least 1: below it the gradient is infinite where a value is 0")
+        raise ConfigError(f"p is {p!r}, but must be at least 1: below that, the gradient of a value of 0 is infinite")
     scaled, largest = _scaled(fs)
     (a, length), (t, _), N = unit_rows(_sums(scaled, p)), unit_rows(_sums(_scaled(ft)[0], p)), len(fs)
     gap = a - t

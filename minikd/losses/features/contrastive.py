@@ -10,7 +10,7 @@ Cross-entropy with the labels 0..N-1, so dS = (q - 1)/N with the unit matrix 1, 
 InfoNCE (van den Oord, Li & Vinyals 2018, equation 4) between the representations of two networks, as in CRD (Tian,
 Krishnan & Isola 2020, §3.1). Its negatives are the other samples of the batch. log N - L is a lower bound of the mutual
 information of the two features. The bound is at most log N, so batches should be large. Both linear maps are trained
-beside the student. A feature that is mapped to zeros has the loss log N and gets no gradient.
+with the student. A feature that is mapped to zeros has the loss log N and gets no gradient.
 """
 
 from minikd.backends import module_of

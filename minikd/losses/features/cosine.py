@@ -18,7 +18,7 @@ def cosine(fs: Floats, ft: Floats, w: Floats, b: Floats) -> tuple[Scalar, Floats
     """Return 1 minus the cosine, a mean over the batch, and dfs (as fs), dw (Dt, Ds), db (Dt,).
 
     fs (N, Ds) or (N, C, H, W), ft (N, Dt) or maps, both flattened by sample; w (Dt, Ds) and b (Dt,) the regressor; all
-    of one dtype. The loss lies in 0..2. Raises ShapeError and DtypeError.
+    of one dtype. The loss is in 0..2. Raises ShapeError and DtypeError.
     """
     xs, xt = feature_rows(fs, ft)
     check_projection(w, xs, xt.shape[1], "w", "fs")

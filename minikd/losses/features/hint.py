@@ -3,7 +3,7 @@
     L = (1/N) Σ_n ½ Σ_o (r_no - t_no)²,   r = fs wᵀ + b
 
 dr = (r - t)/N, and the rest is the dense layer's backward pass: dfs = dr w, dw = drᵀ fs, db = drᵀ 1. The regressor
-belongs to the loss: it is trained beside the student and thrown away after it (Romero et al. 2015, §2.2, equation 3).
+belongs to the loss: it is trained with the student and not used afterwards (Romero et al. 2015, §2.2, equation 3).
 
 As in the paper, the loss is half the sum of squares over the teacher's values, and the mean is over the batch alone.
 Libraries that also average over the values have a loss that is Dt/2 times smaller, and weights that are larger by the

@@ -8,7 +8,7 @@ The terms of L that depend on the student are Σ_ij P_ij (log s_i - log K_ij)/N.
 
     dK_ij = (1/s_i - P_ij/K_ij)/N = (Q_ij - P_ij)/(N K_ij)   off the diagonal, 0 on it
 
-a stands on both sides of <a_i, a_j>, so da = ½ (dK + dKᵀ) a. The unit rows' backward pass follows. Two opposite
+a is on both sides of <a_i, a_j>, so da = ½ (dK + dKᵀ) a. The unit rows' backward pass follows. Two opposite
 features would have K = 0 and an infinite loss; ε = 1e-6 prevents that. A feature of zeros has K = ½ with every other.
 
 The loss is a mean over the batch. The authors' code averages over all N² pairs: its weight of 30000 is 30000/N here. It

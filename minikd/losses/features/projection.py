@@ -1,4 +1,4 @@
-"""The weights of the linear maps that belong to a loss: checked against the features that they stand between."""
+"""Checks the weights of a loss's linear maps against the shapes of the features."""
 
 from minikd.checks import check_alike
 from minikd.errors import ShapeError

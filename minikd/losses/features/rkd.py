@@ -16,11 +16,11 @@ Let g_ij = h'(ψ_ij - φ_ij)/M. Since μ depends on every d, dd_ij = g_ij/μ - (
 
     ψ_ijk = <e_ij, e_kj>,   L = (1/M) Σ_ijk h(ψ_ijk - φ_ijk)
 
-e stands on both sides, so de_ij = (2/M) Σ_k h'(ψ_ijk - φ_ijk) e_kj. The unit rows' backward pass gives du_ij. Since
+e is on both sides, so de_ij = (2/M) Σ_k h'(ψ_ijk - φ_ijk) e_kj. The unit rows' backward pass gives du_ij. Since
 u_ij = f_i - f_j, du_ij is added to df_i and subtracted from df_j.
 
-Features may coincide, as those of two samples with every ReLU off. Then d = 0, where a length has no derivative: e is
-taken as 0, so the pair gets no gradient and counts as a right angle with every other. If all coincide, ψ = 0.
+Features may coincide, as those of two samples with every ReLU off. Then d = 0, and a length of 0 has no derivative: e
+is taken as 0, so the pair gets no gradient and counts as a right angle with every other. If all coincide, ψ = 0.
 
 Distances are computed as lengths of differences. The formula ‖f_i‖² + ‖f_j‖² - 2<f_i, f_j> would lose a short distance
 in float32. The differences of all pairs are N²·D numbers and the cosines N³: both are made for some samples at a time.

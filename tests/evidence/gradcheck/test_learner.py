@@ -74,7 +74,7 @@ WRONG = {
     "several.py:no_gradient": "it must return one number and the array of its gradient",
     "images.py:KernelFlipped": "it is right for a w turned by 180°",
     "images.py:KernelRowsAndColumns": "its axes are swapped in the order (0, 1, 3, 2)",
-    "images.py:CroppedWrongly": "stand 1 below and 1 to the right of where they belong",
+    "images.py:CroppedWrongly": "but 1 below and 1 to the right of their places",
     "images.py:BiasOverPixels": "that is 1/(N·P·Q)",
     "images.py:BorderLost": "only along the border of the image",
     "images.py:WrongWindow": "all the right numbers are there, but in the wrong places",

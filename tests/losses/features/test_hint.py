@@ -36,7 +36,7 @@ def test_it_does_not_depend_on_the_order_of_the_teachers_values():
 def test_weights_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError, match=r"w has shape \(3, 4\), but must be \(4, 3\), to make 4 values of the 3"):
         hint(FS, FT, W.T, B)
-    with pytest.raises(ShapeError, match=r"b has shape \(3,\), but must be \(4,\) beside w of shape \(4, 3\)"):
+    with pytest.raises(ShapeError, match=r"b has shape \(3,\), but must be \(4,\) for w of shape \(4, 3\)"):
         hint(FS, FT, W, B[:3])
     with pytest.raises(ShapeError, match=r"b has shape \(1,\)"):
         hint(FS, FT, W, B[:1])
