@@ -35,7 +35,7 @@ def compressed(model: Sequential, how: Compression, card: Card, images: Pixels) 
             kind = CompressedLinear if isinstance(layer, Linear) else CompressedConv2d
             layers.append(kind(layer, how, unit, last=i == weighted[-1]))
         elif isinstance(layer, ReLU) and how.quantize:
-            layers.append(RoundedReLU(next(scales), how.learned, model.vector))
+            layers.append(RoundedReLU(next(scales), how, model.vector))
         else:
             layers.append(layer.copy())
     return Sequential(*layers)

@@ -40,8 +40,8 @@ class RoundedCache(NamedTuple):
 
     scaled: Floats
     whole: Floats
-    low: int
-    high: int
+    low: float
+    high: float
 
 
 def rounded(x: Floats, step: Floats, low: int, high: int) -> tuple[Floats, RoundedCache]:
@@ -50,6 +50,12 @@ def rounded(x: Floats, step: Floats, low: int, high: int) -> tuple[Floats, Round
     scaled: Floats = x / step
     whole: Floats = xp.clip(xp.rint(scaled), low, high)
     return whole * step, RoundedCache(scaled, whole, low, high)
+
+
+def not_rounded(x: Floats, low: float, high: float) -> tuple[Floats, RoundedCache]:
+    """Return y = clip(x, low, high), as if the step were infinitely small, so that its gradient is 0."""
+    y: Floats = module_of(x).clip(x, low, high)
+    return y, RoundedCache(x, y, low, high)
 
 
 def rounded_backward(dy: Floats, cache: RoundedCache) -> tuple[Floats, Floats]:

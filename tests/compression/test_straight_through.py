@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minikd.compression.layers import CompressedConv2d, CompressedLinear, Compression, RoundedReLU
+from minikd.compression.layers import Compressed, CompressedConv2d, CompressedLinear, Compression, RoundedReLU
 from minikd.compression.straight_through import power_of_two, power_of_two_backward, rounded, rounded_backward
 from minikd.exports.integer import LEVELS
 from minikd.nn import Conv2d, Linear
@@ -65,19 +65,54 @@ def small_layers():
                 found[f"linear {name}"] = CompressedLinear(Linear(6, 4, rng), how, 0.3, False), (5, 6)
                 conv = Conv2d(2, 4, (3, 2), rng, stride=2, padding=1, groups=2)
                 found[f"conv {name}"] = CompressedConv2d(conv, how, 1.0, True), (3, 2, 5, 4)
-    found["relu learned"] = RoundedReLU(3, True, np.zeros(0)), (4, 7)
-    found["relu fixed"] = RoundedReLU(3, False, np.zeros(0)), (4, 7)
+    for learned in (True, False):
+        relu = RoundedReLU(3, Compression("int8", learned, 0.0, 100), np.zeros(0))
+        found[f"relu {'learned' if learned else 'fixed'}"] = relu, (4, 7)
     return found
 
 
+@pytest.mark.parametrize("steps", [0, 49, 50, 100])
 @pytest.mark.parametrize("name", small_layers())
-def test_a_layers_gradients_are_those_with_the_rounding_errors_kept_fixed(name):
-    check_layer(*small_layers()[name])
+def test_a_layers_gradients_are_those_with_the_rounding_errors_kept_fixed(name, steps):
+    layer, shape = small_layers()[name]
+    layer.state["steps"][...] = steps
+    check_layer(layer, shape)
+
+
+@pytest.mark.parametrize("name", [name for name in small_layers() if "float32" not in name])
+def test_a_layer_computes_in_floats_until_half_of_its_training(name):
+    layer, shape = small_layers()[name]
+    x = np.random.default_rng(1).normal(0, 1, shape).astype(np.float32)
+    in_floats = layer.layer.forward(x)[0] if isinstance(layer, Compressed) else np.maximum(x, 0)
+    for step, same in ((0, True), (49, True), (50, False), (100, False)):
+        layer.state["steps"][...] = step
+        assert np.array_equal(layer.forward(x)[0], in_floats) == same
+
+
+def test_when_rounding_begins_the_steps_fit_the_weights_and_activations_of_that_moment():
+    rng = np.random.default_rng(0)
+    how = Compression("int4", True, 0.0, 10)
+    layer = CompressedLinear(Linear(6, 4, rng), how, 1.0, False)
+    relu = RoundedReLU(-2, how, layer.params["weight"])
+    layer.params["weight"] *= np.array([[1], [8], [64], [1 / 8]], np.float32)
+    before = layer.params["weight_bits"].copy()
+    x = rng.uniform(0, 3, (50, 6)).astype(np.float32)
+    for step in range(10):
+        _, cache = layer.forward(x)
+        y, relu_cache = relu.forward(x)
+        assert np.array_equal(y, x) == (step < 5)
+        if step < 5:
+            assert np.array_equal(layer.params["weight_bits"], before)
+            assert relu.bits == -2
+        layer.update_state(cache)
+        relu.update_state(relu_cache)
+    assert np.array_equal(layer.params["weight_bits"] - before, [0, -3, -6, 3])
+    assert relu.bits == 6  # 255 steps of 1/64 are 3.98, of 1/128 are 1.99
 
 
 def test_pruned_weights_stay_out_and_have_no_gradient():
     layer = CompressedLinear(Linear(6, 4, np.random.default_rng(0)), Compression("int4", True, 0.5, 100), 1.0, False)
-    layer.state["mask"][:, ::2] = 0
+    layer.state["mask"][:, ::2], layer.state["steps"][...] = 0, 100
     y, cache = layer.forward(np.ones((3, 6), np.float32))
     dw = layer.backward(np.ones_like(y), cache)[1]["weight"]
     assert (dw[:, ::2] == 0).all()

@@ -5,12 +5,13 @@ import math
 import numpy as np
 
 from minikd.compression import layers, low_rank, pruning, straight_through
-from minikd.compression.layers import Compressed
+from minikd.compression.layers import Compressed, RoundedReLU, Scheduled
 from tests.mutants.planting import Mutant, attribute
 
 ROUNDING = "identity: rounding has the gradient with its errors kept fixed"
 LAYERS = "identity: small layers have the gradients with their rounding kept fixed"
 PRUNING = "identity: pruning follows the cubic curve and takes the smallest"
+SCHEDULE = "identity: rounding begins in the middle with steps that fit"
 LOW_RANK = "identity: two thin layers miss by the singular values that are cut off and share the rest"
 
 
@@ -111,6 +112,20 @@ MUTANTS = [
         "the first step is too coarse",
         attribute(layers, "first_bits", lambda real: lambda weight, Q, last: real(weight, Q, last) - 1),
         "identity: the first step is the one with the smallest rounding error",
+    ),
+    Mutant("schedule", "rounds from the start", attribute(layers, "ROUND_FROM", lambda real: 0.0), SCHEDULE),
+    Mutant("schedule", "never rounds", attribute(Scheduled, "rounds", lambda real: lambda self: False), SCHEDULE),
+    Mutant(
+        "schedule",
+        "begins with the steps of the untrained network",
+        attribute(Compressed, "update_state", lambda real: lambda self, cache: self.count_step()),
+        SCHEDULE,
+    ),
+    Mutant(
+        "schedule",
+        "begins with the activations' steps of the untrained network",
+        attribute(RoundedReLU, "update_state", lambda real: lambda self, cache: self.count_step()),
+        SCHEDULE,
     ),
     Mutant(
         "pruning",
