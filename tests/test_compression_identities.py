@@ -33,21 +33,21 @@ def test_small_layers_have_the_gradients_with_their_rounding_kept_fixed():
     check_layer(RoundedReLU(3, Compression("int8"), np.zeros(0)), (4, 7))
 
 
-def test_rounding_begins_in_the_middle_with_steps_that_fit():
-    how = Compression("int4", True, 0.0, 4)
+def test_rounding_begins_late_with_steps_that_fit():
+    how = Compression("int4", True, 0.0, 5)
     layer, x = CompressedLinear(Linear(6, 4, np.random.default_rng(0)), how, 1.0, False), np.eye(6, dtype=np.float32)
     relu, small_bits = RoundedReLU(0, how, x), layer.params["weight_bits"].copy()
     layer.params["weight"] *= 8
     in_floats, bits = [], []
-    for _ in range(4):
+    for _ in range(5):
         y, cache = layer.forward(x)
         z, relu_cache = relu.forward(np.float32(2.3) * x)
         in_floats.append((np.array_equal(y, layer.layer.forward(x)[0] * 8), np.array_equal(z, np.float32(2.3) * x)))
         bits.append((*(layer.params["weight_bits"] - small_bits), relu.bits))
         layer.update_state(cache)
         relu.update_state(relu_cache)
-    assert in_floats == [(True, True)] * 2 + [(False, False)] * 2
-    assert bits == [(0, 0, 0, 0, 0)] * 2 + [(-3, -3, -3, -3, 6)] * 2  # 255 steps of 1/64 hold 2.3, of 1/128 do not
+    assert in_floats == [(True, True)] * 4 + [(False, False)]
+    assert bits == [(0, 0, 0, 0, 0)] * 4 + [(-3, -3, -3, -3, 6)]  # 255 steps of 1/64 hold 2.3, of 1/128 do not
 
 
 def test_pruning_follows_the_cubic_curve_and_takes_the_smallest():

@@ -7,8 +7,8 @@ The optimiser changes float32 weights. Each forward pass makes rounded or pruned
 The backward pass does the reverse. w gets the gradient with respect to s q if the weight is inside the range and not
 pruned, and otherwise 0.
 
-Rounding begins in the middle of the training. Until then, the network computes in floats, because it learns more from
-exact gradients (Jacob et al. 2018, Quantization and training of neural networks, §3.1). When rounding begins, the steps
+Rounding begins in the last part of the training. Until then, the network computes in floats, because it learns more
+from exact gradients (Jacob et al. 2018, Quantization and training of neural networks, §3.1). When rounding begins, the steps
 are chosen to fit the weights and activations of that moment.
 
 The unit is 1, except in the first layer. In the export, that layer gets raw pixels, so its weights are multiplied by
@@ -43,7 +43,7 @@ from minikd.typing import Floats, Shape
 INITIAL_BITS = range(-8, 25)
 """The values of k that are tried for the initial step of a weight or an activation."""
 
-ROUND_FROM = 0.5
+ROUND_FROM = 0.8
 """The fraction of the training after which weights and activations are rounded."""
 
 

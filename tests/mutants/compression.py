@@ -11,7 +11,7 @@ from tests.mutants.planting import Mutant, attribute
 ROUNDING = "identity: rounding has the gradient with its errors kept fixed"
 LAYERS = "identity: small layers have the gradients with their rounding kept fixed"
 PRUNING = "identity: pruning follows the cubic curve and takes the smallest"
-SCHEDULE = "identity: rounding begins in the middle with steps that fit"
+SCHEDULE = "identity: rounding begins late with steps that fit"
 LOW_RANK = "identity: two thin layers miss by the singular values that are cut off and share the rest"
 
 
