@@ -106,6 +106,17 @@ def without_effect(section: Section, one: Field[object]) -> str:
     return ""
 
 
+def with_effect(kind: type[Section], table: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of a section without those that have no effect, which earlier versions of minikd wrote."""
+    known = {one.name: one for one in fields(kind)}
+
+    def has_effect(key: str) -> bool:
+        pairs = known[key].metadata.get("only_with", {}).items() if key in known else ()
+        return all(table.get(other, known[other].default) in values for other, values in pairs)
+
+    return {key: value for key, value in table.items() if has_effect(key)}
+
+
 def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
     """Return settings under their new names, and say which ones had an old name. `known` are the new names.
 

@@ -8,8 +8,8 @@ The backward pass does the reverse. w gets the gradient with respect to s q if t
 pruned, and otherwise 0.
 
 Rounding begins in the last part of the training. Until then, the network computes in floats, because it learns more
-from exact gradients (Jacob et al. 2018, Quantization and training of neural networks, §3.1). When rounding begins, the steps
-are chosen to fit the weights and activations of that moment.
+from exact gradients (Jacob et al. 2018, Quantization and training of neural networks, §3.1). When rounding begins, the
+steps are chosen to fit the weights and activations of that moment.
 
 The unit is 1, except in the first layer. In the export, that layer gets raw pixels, so its weights are multiplied by
 256/(255 σ) (`exports.quantize`). Powers of two apply to these weights, so here the unit is 255 σ/256.

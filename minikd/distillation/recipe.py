@@ -20,7 +20,7 @@ from minikd.data.augment import MOST
 from minikd.errors import ConfigError
 from minikd.methods import METHODS, Method, build
 from minikd.outside import absolute, file_digest, is_spec, split
-from minikd.settings import Section, brief, check_part, default_text, new_name, setting, with_values
+from minikd.settings import Section, brief, check_part, default_text, new_name, setting, with_effect, with_values
 from minikd.storage import checksums
 from minikd.storage.reading import excerpt, read_text
 from minikd.storage.schema import check_plain
@@ -254,6 +254,9 @@ class Recipe(Section):
         for name, value in inner.items():
             if not isinstance(value, dict):
                 raise ConfigError(f"{where}: {name} is {excerpt(repr(value))}, but must be a section: [{name}]")
+        if is_sealed(text):  # minikd wrote it
+            table = with_effect(cls, table)
+            inner = {name: with_effect(SECTIONS[name], value) for name, value in inner.items()}
         return replace(
             cls.of(table, where),
             teacher=Teacher.of(inner["teacher"], f"{where}, [teacher]"),

@@ -2,12 +2,14 @@
 
 import time
 import warnings
+from dataclasses import replace
 
 import pytest
 
 from minikd.console.notices import Notice
-from minikd.distillation.recipe import Recipe, Student, read_recipe, read_run_recipe, sealed
+from minikd.distillation.recipe import SEAL, Recipe, Student, read_recipe, read_run_recipe, sealed
 from minikd.errors import ConfigError
+from minikd.storage import checksums
 
 RECIPE = Recipe(data="/some/where", seed=3, student=Student(hidden=(8, 6)))
 
@@ -153,3 +155,16 @@ def test_a_setting_without_effect_is_refused(text, message):
 )
 def test_a_setting_with_an_effect_and_a_default_are_read(text):
     Recipe.from_toml(text, "r.toml")
+
+
+def test_settings_without_effect_that_an_earlier_version_wrote_are_left_out(tmp_path):
+    text = replace(Recipe(), student=Student(model="cnn"), quantize_steps="learned").to_toml()
+    text = text.replace("hidden = [\n    128,\n]", "hidden = [64]").replace('steps = "learned"', 'steps = "fixed"')
+    assert "hidden = [64]" in text
+    seal = f"{SEAL}{checksums.of_text(text)}\n"
+    (tmp_path / "config.toml").write_text(f"{seal}{text}{seal}")
+    found = read_run_recipe(tmp_path)
+    assert (found.student.model, found.student.hidden, found.quantize_steps) == ("cnn", (128,), "learned")
+    (tmp_path / "config.toml").write_text(text)  # written by hand: an error
+    with pytest.raises(ConfigError, match="has no effect"):
+        read_run_recipe(tmp_path)
