@@ -11,7 +11,7 @@ from minikd.methods import SoftTargets
 from minikd.training import Plan, fit, loop
 from minikd.training.run import Run
 from tests import problems
-from tests.distillation import test_teacher
+from tests.distillation import test_scaled_logits, test_teacher
 from tests.methods import test_ensemble, test_every_method, test_extra_parameters, test_schedule
 from tests.nn import test_container
 from tests.training import test_objective
@@ -124,3 +124,10 @@ def test_a_second_stage_is_a_training_of_its_own():
 def test_the_teachers_term_warms_up():
     for name in test_schedule.WEIGHTED:
         test_schedule.test_the_teachers_term_warms_up(name)
+
+
+def test_a_confident_teachers_logits_are_scaled_to_the_wanted_uncertainty():
+    for size, classes, temperature in ((30, 3, 4.0), (20, 10, 4.0), (12, 2, 1.0)):
+        test_scaled_logits.test_a_confident_teachers_soft_targets_get_the_wanted_uncertainty(size, classes, temperature)
+    test_scaled_logits.test_an_uncertain_teacher_is_left_as_it_is_and_never_sharpened()
+    test_scaled_logits.test_every_answer_is_the_teachers_times_one_factor(None)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from minikd.distillation import teacher
+from minikd.distillation import scaled_logits, teacher
+from minikd.distillation.scaled_logits import ScaledTeacher
 from minikd.methods import curriculum_temperature, ensemble, features, logits, mutual, schedule
 from minikd.nn import container
 from minikd.training import History, run, telemetry
@@ -192,6 +193,7 @@ SEVERAL = "identity: probabilities of several teachers are averaged"
 BARE = "identity: an image without a label is the teachers alone"
 PEERS = "identity: peers learn from the others"
 SCHEDULE = "identity: the schedule of a run ends where it should"
+SCALED = "identity: a confident teachers logits are scaled to the wanted uncertainty"
 STAGE, WARM_UP = "identity: a second stage is a training of its own", "identity: the teachers term warms up"
 
 MUTANTS = [
@@ -294,6 +296,30 @@ MUTANTS = [
         "one step short",
         attribute(training, "Step", lambda real: lambda progress, rng: real(progress * 0.9, rng)),
         SCHEDULE,
+    ),
+    Mutant(
+        "scaled logits",
+        "as if the temperature were 1",
+        attribute(scaled_logits, "uncertainty", lambda real: lambda logits, temperature: real(logits, 1.0)),
+        SCALED,
+    ),
+    Mutant(
+        "scaled logits",
+        "the likeliest class is counted too",
+        attribute(scaled_logits, "uncertainty", lambda real: lambda *given: 1 - real(*given)),
+        SCALED,
+    ),
+    Mutant(
+        "scaled logits",
+        "an uncertain teacher is made confident",
+        attribute(scaled_logits, "factor_for", lambda real: lambda *given: 2.0 if real(*given) == 1 else real(*given)),
+        SCALED,
+    ),
+    Mutant(
+        "scaled logits",
+        "the answers stay as they are",
+        attribute(ScaledTeacher, "__call__", lambda real: lambda self, batch: self.teacher(batch)),
+        SCALED,
     ),
     Mutant("stage", "one training for both", attribute(run, "bisect_left", lambda real: lambda *_, key: 0), STAGE),
     Mutant("warm-up", "at full weight", attribute(logits.WeightedMethod, "terms", at_full_weight), WARM_UP),
