@@ -112,8 +112,8 @@ right = np.arange(K) == labels[:, None]  # (N, K), Y
 lesson.true("it is negative at the right class, positive at all others", np.all((dz < 0) == right))
 
 # %% [markdown]
-# Each row sums to 0, because each row of $p$ and each row of $Y$ sums to 1. If one logit is raised, the others are
-# lowered by as much in sum.
+# Each row sums to 0, because each row of $p$ and each row of $Y$ sums to 1. If a step raises one logit, it lowers the
+# others by the same total.
 #
 # Now we check the gradient, as these lessons do with every gradient. We change one logit by a small step $h$ up and
 # down, and divide the change of the loss by $2h$. This is the centred difference of lesson 1, for each of the 100
@@ -182,8 +182,8 @@ lesson.true(
 lesson.true("the Jacobian is symmetric", np.array_equal(J, J.T))
 sure, one = np.array([[1e4, 0.0, -1e4]]), np.array([2])  # sure of class 0, but class 2 is right
 with np.errstate(divide="ignore", invalid="ignore"):
-    lesson.caught("logits of ±10,000 the long way: 0 times infinity", long_way(sure[0], 2), [1.0, 0.0, -1.0])
-lesson.close("logits of ±10,000 the short way: the loss is 20,000", cross_entropy(sure, one)[0], 20_000)
+    lesson.caught("logits of ±10,000, the long way: 0 times infinity", long_way(sure[0], 2), [1.0, 0.0, -1.0])
+lesson.close("logits of ±10,000, the short way: the loss is 20,000", cross_entropy(sure, one)[0], 20_000)
 lesson.close("and its gradient p - Y", cross_entropy(sure, one)[1], [[1.0, 0.0, -1.0]])
 
 # %% [markdown]

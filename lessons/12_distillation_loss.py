@@ -169,7 +169,7 @@ lesson.true("ten times the temperature, a tenth of the distance", 9.5 < ratio < 
 # T = 1.
 #
 # <details><summary><b>Guess first:</b> The temperature rises from 1 to 100. By what factor does the pull of the teacher
-# fall without T²? How much does it vary with T²?</summary>
+# fall without T²? If the loss has the factor T², how much does the pull change?</summary>
 #
 # Without T² it falls by a factor of 4758, which is less than $100^2$. With T², the largest pull is 3.1 times the
 # smallest.
@@ -320,7 +320,7 @@ lesson.true("only the check by hand finds swapped arguments", sees(losses.revers
 
 # %% [markdown]
 # The swapped arguments are the hardest to find. KL is not symmetric, but near $p = q$ and for large $T$ both directions
-# are equal. Only a value that was computed by hand shows the difference.
+# are nearly equal. Only a value that was computed by hand shows the difference.
 
 # %% tags=["hide-input"]
 figure = new_figure(9.2, 4.0, "Without T², a teacher at a high temperature has no effect")
@@ -364,8 +364,8 @@ lesson.save(figure)
 # The first time, `minikd check 12` creates the skeleton `work/12_distillation_loss.py`. After that, it checks your
 # solution there.
 #
-# 1. `reverse_kl`: the value of the divergence with swapped arguments, KL(q ‖ p). Now q is both the weight and in the
-#    logarithm.
+# 1. `reverse_kl`: the value of the divergence with swapped arguments, KL(q ‖ p). Now q is the weight, and it is also in
+#    the logarithm.
 # 2. `reverse_kl_gradient`: its gradient. Derive it on paper first, from $\partial q_k/\partial z_j$ (lesson 1).
 # 3. `distill_some_labels`: the gradient of the mixed loss, if some samples have no label and learn only from the
 #    teacher.

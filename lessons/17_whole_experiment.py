@@ -64,7 +64,7 @@ lesson.close("and scaled to standard deviation 1", train.clean().std(), 1, withi
 # ## Teacher
 #
 # `fit` is the loop of lesson 10. As in the notebook, it measures the accuracy on the test images after every epoch.
-# (This is harmless as long as it does not influence a choice. To choose the best epoch would mean to learn from the
+# (This is harmless as long as it does not influence a choice. If you chose the best epoch, you would learn from the
 # test set.)
 
 # %%
@@ -124,7 +124,7 @@ for epoch in range(EPOCHS):
     print()
 
 guess = np.bincount(test.labels.astype(np.intp)).max() / len(test)
-lesson.true("the teacher is better than the most common class", teacher_rows[-1]["accuracy"] > guess, f"{guess:.1%}")
+lesson.true("the teacher is better than a constant guess", teacher_rows[-1]["accuracy"] > guess, f"{guess:.1%}")
 lesson.true("and so is the student, which saw no labels", distilled_rows[-1]["accuracy"] > guess)
 
 # %% [markdown]
@@ -156,7 +156,7 @@ lesson.caught("alpha = 0.5: wrong labels give another student", mixed_up.vector,
 # %%
 z, v = student()(train.clean(slice(64))), answers[:64]
 dz = losses.kl_divergence(z, v, 1.0)[1]
-lesson.caught("also a mean over the classes", dz / data.classes, dz)
+lesson.caught("the mean is also over the classes", dz / data.classes, dz)
 
 # %% [markdown]
 # ## What was missing
@@ -198,7 +198,7 @@ lesson.true("the same recipe and seed: the same student", errors["T = 1, noteboo
 # <details><summary><b>Guess first:</b> A student makes 238 errors with a teacher and 247 without, in 10,000 images.
 # Does this show a difference?</summary>
 #
-# No. McNemar's test gives $p = 0.54$: coin tosses would give such a split in every second experiment.
+# No. McNemar's test gives $p = 0.54$: coin tosses would give such a difference in about half of all experiments.
 # </details>
 
 
@@ -221,14 +221,14 @@ print("", *sentences, f"the teacher makes {errors['teacher']} errors", sep="\n")
 
 # %% [markdown]
 # These sentences are valid only for this run, with one seed and one teacher. In another run of the notebook's recipe
-# (docs/run.md, `minikd distill --seed-recipe`), the student made 280 errors and its baseline 222. That is not a gain
-# but a loss.
+# (docs/run.md, `minikd distill --original-recipe`), the student made 280 errors and its baseline 222. There,
+# distillation made the student worse.
 #
 # If your run shows no gain either, look at the errors of the teacher in the last line. A student can learn only what
 # its teacher knows, and this teacher was trained for only five epochs. The teacher of `minikd distill` makes 64 errors.
-# With it, T = 4 and forty epochs, the student makes 111 errors and its baseline 182. `minikd experiment` repeats such
-# comparisons over several seeds. So distillation works on this task, but the experiment of the notebook could not show
-# it.
+# With this teacher, T = 4 and forty epochs, the student makes 111 errors and its baseline 182. `minikd experiment`
+# repeats such comparisons over several seeds. So distillation works on this task, but the experiment of the notebook
+# could not show it.
 
 # %% tags=["hide-input"]
 figure = new_figure(9.6, 4.0, f"{data.name}: the notebook's experiment, and what was missing")
@@ -276,7 +276,7 @@ lesson.save(figure)
 #
 # - Hinton, Vinyals and Dean 2015, [*Distilling the knowledge in a neural network*](https://arxiv.org/abs/1503.02531),
 #   §3: their experiment on MNIST.
-# - `minikd distill --seed-recipe` does the same with one command and writes a report. Its settings are in
+# - `minikd distill --original-recipe` does the same with one command and writes a report. Its settings are in
 #   [`minikd/recipes/original.toml`](../minikd/recipes/original.toml).
 # - `minikd experiment hinton2015`: the paper's own numbers, repeated.
 #

@@ -39,7 +39,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument("--seeds", type=int, metavar="N", help="number of seeds for every row (default: 5)")
     to.add_argument("--preset", metavar="NAME", help="tiny (a trial), short or full (default: short)")
-    to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: the cores)")
+    to.add_argument("--jobs", type=int, metavar="N", help="processes, one thread each (default: one for each core)")
     to.add_argument(
         "--folder", type=Path, metavar="DIR", help="folder for the experiment (default: experiments/NAME-PRESET)"
     )

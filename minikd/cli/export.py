@@ -50,7 +50,7 @@ def add_flags(to: argparse.ArgumentParser) -> None:
         help="file to write (default: in a folder export/ next to the source)",
     )
     add_layers(to)
-    to.add_argument("--data", help="test and calibration images, as distill's --data (default: the run's, or mnist)")
+    to.add_argument("--data", help="test and calibration images, as for distill --data (default: the run's, or mnist)")
     add_json(to)
 
 

@@ -106,7 +106,7 @@ def add_method_flags(group: argparse._ArgumentGroup) -> None:
 
 def add_flag(group: argparse._ArgumentGroup, one: Field[object], prefix: str, place: str) -> None:
     """Add a setting's flag. Its value is stored under the setting's place in the recipe, such as "teacher.epochs"."""
-    choices = f", one of {', '.join(one.metadata['choices'])}" if one.metadata["choices"] else ""
+    choices = f"; one of {', '.join(one.metadata['choices'])}" if one.metadata["choices"] else ""
     group.add_argument(
         f"--{prefix}{one.name.replace('_', '-')}",
         dest=f"{place}{one.name}",

@@ -12,7 +12,7 @@ from exact gradients (Jacob et al. 2018, Quantization and training of neural net
 steps are chosen to fit the weights and activations of that moment.
 
 The unit is 1, except in the first layer. In the export, that layer gets raw pixels, so its weights are multiplied by
-256/(255 σ) (`exports.quantize`). Powers of two apply to these weights, so here the unit is 255 σ/256.
+256/(255 σ) (`exports.quantize`). There the steps are powers of two, so here the unit is 255 σ/256.
 """
 
 from collections.abc import Mapping

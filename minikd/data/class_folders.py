@@ -82,7 +82,7 @@ def check_known(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path, 
     unknown = sorted(set(test) - set(names))
     if unknown:
         raise DataError(
-            f"{shown(folder)} has the class {unknown[0]!r}, which {shown(train)} has not ({first_names(list(names))}); "
+            f"{shown(folder)} has the class {unknown[0]!r}, but {shown(train)} does not ({first_names(list(names))}); "
             "add training images of this class, or move the folder away"
         )
 

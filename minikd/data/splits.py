@@ -27,7 +27,7 @@ def split_by_class(labels: Ints, count: int, seed: int) -> tuple[Ints, Ints]:
     most = len(labels) - int(np.count_nonzero(sizes))
     if not 0 <= count <= most:
         raise ConfigError(
-            f"cannot hold out {count} of {len(labels)} images: it must be 0 to {most}, "
+            f"cannot hold out {count} of {len(labels)} images: the number must be 0 to {most}, "
             "so that every class keeps at least one training image"
         )
     shuffled = np.random.default_rng(seed).permutation(len(labels))

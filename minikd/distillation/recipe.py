@@ -73,7 +73,7 @@ class Teacher(Training):
     shift: float = setting(1.5, "augmentation: shift by up to this many pixels", 0, most=MOST)
     rotation: float = setting(8.0, "augmentation: rotate by up to this many degrees", 0, most=MOST)
     scale: float = setting(0.08, "augmentation: scale by up to this fraction", 0, below=1)
-    model: str = setting("cnn", "network; original: that of the notebook, wide: an MLP", choices=tuple(models.TEACHERS))
+    model: str = setting("cnn", "network: original is the notebook's, wide is an MLP", choices=tuple(models.TEACHERS))
     dropout: float = setting(0.2, "dropout before the last layer", 0, below=1)
     label_smoothing: float = setting(0.0, "label smoothing", 0, below=1)
     weights: str = setting("", "use this .safetensors file as the teacher instead of training one")
@@ -122,8 +122,8 @@ class Distillation(Section):
     generations: int = setting(1, "students one after the other; each learns from the one before", 1, below=1001)
     min_uncertainty: float = setting(
         0.0,
-        "scale the teacher's logits down until its soft targets give all classes but the likeliest this probability "
-        "on average; 0: never",
+        "scale the teacher's logits down until all classes except the likeliest together get this probability, on "
+        "average; 0: never",
         0,
         below=1,
     )

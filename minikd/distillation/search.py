@@ -3,8 +3,8 @@
 Each candidate is trained for a part of its budget and measured on images that it has not seen. The better half is
 trained for longer and measured on other images (successive halving: Jamieson & Talwalkar 2016, Non-stochastic best arm
 identification). Candidates are compared by their Brier score, the mean squared distance of the probabilities from the
-label's one-hot row. With few images, it tells more than the number of errors. And a single image with a wrong and
-certain answer does not decide.
+label's one-hot row. With few images, it tells more than the number of errors. And a single confident mistake
+does not decide the choice.
 
 A fifth of a small set is too few images for a choice, so a third is held out. If that is too few as well, each third is
 held out in turn (threefold cross-validation), so each image is used once. For a small set, the search takes up to twice
@@ -63,13 +63,13 @@ TEACHERS = ("cnn", "vgg")
 """The networks that are tried as the teacher."""
 
 LARGER = 1.1
-"""A student with at least this many times the smallest teacher's weights gets fewer hidden units."""
+"""A student with more than this many times the smallest teacher's weights gets fewer hidden units."""
 
 FEWEST_UNITS = 32
 """The fewest hidden units that a student gets."""
 
 DEAR = 3e7
-"""A network with more multiply-adds for an image is not tried if there is a cheaper one."""
+"""A network with more multiply-adds for an image than this is not tried if there is a cheaper one."""
 
 STUDENT_RATES = (2e-3, 5e-3)
 """Learning rates that are tried for the students."""
@@ -150,11 +150,11 @@ class Search:
         return units
 
     def told_size(self, units: tuple[int, ...], whole: tuple[int, ...], teacher: float) -> str:
-        """Return why the student has fewer units, and what it is now."""
+        """Return the notice for a student that gets fewer units."""
         before, now = (units_of.count(self.student(one).size) for one in (whole, units))
         return (
             f"the students get {units[0]} hidden units and {now} weights: with {whole[0]} units they would have "
-            f"{before}, the teacher has {units_of.count(teacher)}; --student-hidden {whole[0]} keeps them"
+            f"{before}, the teacher has {units_of.count(teacher)}; --student-hidden {whole[0]} keeps {whole[0]}"
         )
 
     def student(self, hidden: tuple[int, ...]) -> Sequential:
@@ -191,7 +191,7 @@ class Search:
         tried = {one.name: (one, self.trial("teacher", one, len(SHARES) - 1)) for one in more}
         best, trial = min([(best, trial), *tried.values()], key=lambda pair: pair[1]["brier"])
         if trial["brier"] >= student["brier"]:
-            self.note("none is: expect the baseline to be as good as the distilled student")
+            self.note("no teacher is better: expect the baseline to be as good as the distilled student")
         return best
 
     def with_more_steps(self, teacher: Candidate) -> list[Candidate]:
@@ -339,7 +339,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def with_settings(recipe: Recipe, section: str, settings: Settings) -> Recipe:
-    """Return the recipe with those of these settings that it leaves open."""
+    """Return the recipe with these settings, except those that it prescribes."""
     wanted = {name: value for name, value in settings.items() if f"{section}.{name}" in recipe.search}
     how: Section = getattr(recipe, section)
     return recipe.with_section(with_values(how, wanted))

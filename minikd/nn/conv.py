@@ -18,7 +18,7 @@ its position (r, s), so
     dx̄[n, c, i, j] = Σ_{o,r,s} dy[n, o, i - r·δy, j - s·δx] w[o, c, r, s]        dy = 0 where there is no window
 
 This is again a convolution: of dy, with kernels that are rotated by 180 degrees, and with input and output channels
-exchanged. It reads each window once. The adjoint adds R·S times to dx instead.
+exchanged. It writes dx once. The adjoint adds to dx R·S times.
 
 `cols` is R·S times as large as x. So only a piece of it exists at a time (`windows.pieces`), and the backward pass
 makes the pieces again. Shapes are NCHW, but in memory the arrays are channels-last, also after ReLU and pooling. So the

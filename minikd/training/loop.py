@@ -27,7 +27,7 @@ from minikd.training.shards import BatchPart, Shard, cut, summed
 from minikd.typing import Floats, Ints, Scalar
 
 CHECK_EVERY = 50
-"""Steps between two checks that loss and weights are finite.
+"""After this many steps, the loss and the weights are checked again.
 
 A device must wait at each check, so not every step is checked.
 """
@@ -133,8 +133,7 @@ def fit(
 
 def check_finite(run: Run) -> None:
     """Raise Diverged if the sum of the losses so far, or a weight, is not finite."""
-    # The loss of a step is computed with the weights before the step. So the weights that it made are checked
-    # separately.
+    # The loss of a step is computed with the weights before the step. So the new weights are checked separately.
     loss, position = float(run.loss_sum), run.position
     if math.isfinite(loss) and bool(module_of(run.vector).isfinite(run.vector).all()):
         return

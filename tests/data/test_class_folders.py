@@ -80,7 +80,7 @@ def test_a_class_that_is_only_tested_is_named(tmp_path):
         fill(tmp_path / "train" / name, 2)
         fill(tmp_path / "test" / name, 1)
     fill(tmp_path / "test" / "c", 1)
-    with pytest.raises(DataError, match=r"test has the class 'c', which .*train has not \(a, b\)"):
+    with pytest.raises(DataError, match=r"test has the class 'c', but .*train does not \(a, b\)"):
         load_dataset(tmp_path)
 
 

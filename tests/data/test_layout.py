@@ -179,7 +179,7 @@ def test_a_part_with_a_single_class_is_not_entered(tmp_path):
         (classes_under("train", "test") + " previews", "has previews beside train, which would not be read"),
         (classes_under("test", "val"), "has a folder test and val but no train"),
         (classes_under("Testing"), "has a folder Testing but no train"),
-        (classes_under("train") + " test/bird", r"test has the class 'bird', which .*train has not \(cat, dog\)"),
+        (classes_under("train") + " test/bird", r"test has the class 'bird', but .*train does not \(cat, dog\)"),
     ],
 )
 def test_what_nothing_can_tell_is_refused(tmp_path, folders, message):

@@ -43,7 +43,7 @@ def test_hold_out_indexes_the_training_set_alone():
 
 @pytest.mark.parametrize("count", [-1, 9, 10, 100])
 def test_refuses_to_leave_a_class_without_images(count):
-    with pytest.raises(ConfigError, match=f"cannot hold out {count} of 10 images: it must be 0 to 8"):
+    with pytest.raises(ConfigError, match=f"cannot hold out {count} of 10 images: the number must be 0 to 8"):
         split_by_class(np.arange(10) % 2, count, seed=0)
 
 

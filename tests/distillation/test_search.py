@@ -316,7 +316,7 @@ def test_a_student_larger_than_its_teacher_gets_fewer_units_and_that_is_said(tmp
     with pytest.warns(
         Notice,
         match=r"the students get 32 hidden units and 884,\d+ weights: with 128 units they would have 3.5 M, the "
-        r"teacher has 39\d,\d+; --student-hidden 128 keeps them",
+        r"teacher has 39\d,\d+; --student-hidden 128 keeps 128",
     ):
         assert student_of(tmp_path, (96, 96), 3).hidden == (32,)
 

@@ -10,14 +10,14 @@ A tile of 2x2 outputs reads 4x4 inputs. Winograd's minimal filtering F(2x2, 3x3)
          0  1  0 -1           0   0   1
 
 The sum over input channels can be computed before Aᵀ…A. For each of the 16 positions in a tile, it is a matrix product
-of all tiles (T, C) and the kernels (C, O). The transforms are linear, so the gradients use the transposed transforms.
-dx is a separate convolution, see `nn.conv`:
+of all tiles (T, C) and the kernels (C, O). The transforms are linear, so the gradient with respect to g uses the
+transposed transforms:
 
     V = Bᵀ d B     dM = A dY Aᵀ     dU = Vᵀ dM, summed over tiles     dg = Gᵀ dU G
 
-Lavin & Gray 2016, "Fast algorithms for convolutional neural networks". The sums are those of the convolution in another
-order, with other rounding errors. If two pixels of a pooling window differ only in the last bit, another one may win.
-Measured by `minikd bench --only teacher`.
+dx is a separate convolution, see `nn.conv`. Winograd's results differ from those of the convolution by rounding errors.
+If two pixels of a pooling window differ only in the last bit, another one may win.
+Measured by `minikd bench --only teacher`. Lavin & Gray 2016, "Fast algorithms for convolutional neural networks".
 """
 
 import numpy as np
@@ -30,11 +30,11 @@ from minikd.typing import Floats, HeightWidth
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 FLOATS_AT_A_TIME = 2**18
-"""About the number of floats for the transformed and multiplied tiles of some images: 1 MiB fits a core's cache."""
+"""About the number of floats in the tiles that are computed together: 1 MiB, which fits a core's cache."""
 
 
 def transformed(w: Floats) -> Floats:
-    """Return U (16, C, O) from the kernels (O, C, 3, 3): G g Gᵀ of each, one product with the Kronecker square of G."""
+    """Return U (16, C, O) from the kernels (O, C, 3, 3): G g Gᵀ of each, by the Kronecker square of G."""
     O, C = w.shape[:2]
     taps = w.transpose(2, 3, 1, 0).reshape(9, C * O)
     U: Floats = np.kron(G, G).astype(w.dtype) @ taps  # (16, CO) = (16, 9) @ (9, CO)
@@ -89,7 +89,7 @@ def backward(
 ) -> None:
     """Fill dU (16, C, O), db, and dx unless it is empty, from dy and winner (N, P, Q, O).
 
-    dx is a convolution too, of dz with the kernels rotated by 180 degrees. `turned` (16, O, C) are these, transformed.
+    dx is a convolution too, of dz with the kernels rotated by 180 degrees. `turned` (16, O, C) holds them, transformed.
     """
     (N, H, W, C), O = x.shape, dy.shape[3]
     padded, V, dM, dz = room(x, O, size)
@@ -118,7 +118,7 @@ def backward(
 
 @kernel
 def room(x: Floats, O: int, size: HeightWidth) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return empty arrays: an image with its border, some images' tiles with C and O channels, an image's outputs."""
+    """Return arrays to fill: a padded image, some images' tiles with C and with O channels, an image's outputs."""
     N, C, (down, across) = len(x), x.shape[3], ((size[0] + 1) // 2, (size[1] + 1) // 2)
     T = down * across
     images = max(1, min(N, FLOATS_AT_A_TIME // (16 * T * (C + O))))
@@ -160,7 +160,7 @@ def multiply_transposed(V: Floats, dM: Floats, dU: Floats, part: Floats, images:
 def to_tiles(padded: Floats, V: Floats, n: int) -> None:
     """Fill V[:, n] (16, T, C) with Bᵀ d B of every tile d of an image (H + 2, W + 2, C), line after line of tiles.
 
-    Line a of Bᵀ d is a line of d plus or minus another. Then come the same sums from left to right.
+    Line a of Bᵀ d is a line of d plus or minus another. Then the columns are added in the same way.
     """
     wide()
     T, C, across = V.shape[2], padded.shape[2], padded.shape[1] // 2 - 1
