@@ -30,7 +30,7 @@ def beside_methods(chosen: "Experiment", methods: list[str]) -> "Experiment":
 def add_flags(to: argparse.ArgumentParser) -> None:
     """Add flags for which experiment to run, how thoroughly, and where to store it."""
     to.usage = "minikd experiment [NAME] [options]"
-    to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list them)")
+    to.add_argument("name", nargs="?", metavar="NAME", help="the experiment (default: list all)")
     to.add_argument(
         "--method",
         action="append",

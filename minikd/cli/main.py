@@ -44,7 +44,7 @@ COMMANDS = {
     "gpu-check": "compare results on a GPU with NumPy's, and time training steps",
     "info": "print versions, BLAS and the backend; with FILE: what the file is",
     "bench": "time minikd, PyTorch and the matrix products alone",
-    "experiment": "train many models over several seeds and compare; without NAME: list experiments",
+    "experiment": "train many models over several seeds and compare; without NAME: list all",
     "pitfalls": "list known bugs of distillation: their effect, their cost and the check that finds each",
     "lessons": "list the lessons, or write the site or notebooks",
     "check": "check your work on a lesson's exercise; without NN: list the exercises",
