@@ -181,12 +181,18 @@ def recipe_of(arguments: argparse.Namespace) -> Recipe:
     return replace(whole, search=to_search(recipe.search if from_file else searched_by_default(whole), given))
 
 
+def flag_of(place: str) -> str:
+    """Return the flag of a setting: "--teacher-epochs" for "teacher.epochs"."""
+    section, _, name = place.rpartition(".")
+    return f"--{PREFIX.get(section, '')}{name.replace('_', '-')}"
+
+
 def check_effects(recipe: Recipe, given: Iterable[str]) -> None:
     """Refuse flags that have no effect in this recipe, even with the default as their value. Raises ConfigError."""
     for place in map(new_name, given):
         name, _, setting = place.rpartition(".")
         section: Section = getattr(recipe, name) if name else recipe
-        flag = f"--{PREFIX.get(name, '')}{setting.replace('_', '-')}"
+        flag = flag_of(place)
         for one in fields(section):
             if one.name == setting and (reason := without_effect(section, one)):
                 raise ConfigError(f"{flag} {reason}")

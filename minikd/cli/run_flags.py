@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minikd.cli.flags import add_recipe_flags, given_settings, recipe_of
+from minikd.cli.flags import add_recipe_flags, flag_of, given_settings, recipe_of
 from minikd.cli.next_steps import as_typed
 from minikd.cli.shared_flags import add_json, add_layers, add_quiet
 from minikd.console.interrupts import advising
@@ -74,8 +74,8 @@ def check_alone(arguments: argparse.Namespace) -> None:
     given += [name for name in ("config", "original_recipe", "no_search", "name", "quick") if getattr(arguments, name)]
     if given:
         raise ConfigError(
-            f"--resume continues with the recipe in {arguments.resume / CONFIG}, so {', '.join(given)} cannot be "
-            "given; leave them out, or start a new run without --resume"
+            f"--resume continues with the recipe in {arguments.resume / CONFIG}, so "
+            f"{', '.join(map(flag_of, given))} cannot be given; leave them out, or start a new run without --resume"
         )
 
 

@@ -53,7 +53,7 @@ def check(model: Sequential, how: Compression, card: Card, images: Pixels) -> No
     if how.quantize and card.image[0] > 1:
         raise ConfigError(
             f"--quantize trains on grey images, but these have {card.image[0]} channels; leave "
-            "it out, and add --int8 to minikd export afterwards"
+            f"it out, and add --quantize {how.quantize} to minikd export afterwards"
         )
     if how.quantize and images.dtype != np.uint8:
         raise DtypeError(

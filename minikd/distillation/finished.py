@@ -57,6 +57,16 @@ def changed(path: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
 
 
+def tell_lost_models(folder: Path) -> None:
+    """Print a notice if a finished run no longer has all its models: its results name files that are not there."""
+    lost = [f"{name}.safetensors" for name in MODELS if not (folder / f"{name}.safetensors").is_file()]
+    if lost:
+        notice(
+            f"{folder} no longer holds {' and '.join(lost)}; its results stay, and a new run trains the models again: "
+            f"minikd distill --config {shlex.quote(str(folder / 'config.toml'))}"
+        )
+
+
 def load_models(folder: Path) -> dict[str, tuple[Sequential, Card]]:
     """Return the models in a run's folder by name, with their cards. A notice says which are missing.
 

@@ -317,7 +317,9 @@ def toml_table(text: str, where: str) -> dict[str, Any]:
         check_plain(table)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
-        raise ConfigError(f"{where} is not a recipe in TOML: {reason}") from error
+        raise ConfigError(
+            f"{where} is not a recipe in TOML: {reason}; correct it there, or give another file"
+        ) from error
     return table
 
 

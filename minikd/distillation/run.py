@@ -12,6 +12,7 @@ from minikd import metrics
 from minikd.backends import which_loops
 from minikd.console.notices import notice
 from minikd.distillation.ended import as_table, check_settings, lies_elsewhere
+from minikd.distillation.finished import tell_lost_models
 from minikd.distillation.folder import RunFolder, quoted
 from minikd.distillation.job import Job
 from minikd.distillation.measure import first_filters, measure
@@ -87,6 +88,7 @@ def distill(recipe: Recipe, folder: Path | RunFolder, callbacks: Sequence[Callba
     ended = "student_distilled" in earlier
     if ended and not lies_elsewhere(earlier, recipe) and has_figures(place.path):
         finished: Results = earlier
+        tell_lost_models(place.path)
         if not (place.path / "report.html").is_file():
             write_report(finished, figures_of(place.path), place.path, recipe.to_toml())
         return finished

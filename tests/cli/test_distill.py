@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,6 +109,15 @@ def test_a_finished_run_is_not_run_again(finished, capsys):
     assert main(["distill", "--resume", str(finished), "--json", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((finished / "results.json").read_text())
     assert {path: path.stat().st_mtime_ns for path in finished.iterdir()} == before
+
+
+def test_a_finished_run_without_a_models_file_says_so(finished, tmp_path, capsys):
+    folder = Path(shutil.copytree(finished, tmp_path / "my run"))
+    (folder / "student_baseline.safetensors").unlink()
+    assert main(["distill", "--resume", str(folder), "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert f"note: {folder} no longer holds student_baseline.safetensors; its results stay" in said
+    assert f"minikd distill --config '{folder}/config.toml'" in said
 
 
 @pytest.mark.parametrize("after", [1, 7, 12, 13, 19, 29])

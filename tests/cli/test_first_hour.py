@@ -6,7 +6,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from minikd.cli import main
@@ -247,11 +249,16 @@ def test_a_dry_run_refuses_what_the_run_would_refuse(data, tmp_path, capsys):
     assert "needs maps" in capsys.readouterr().err
 
 
+def test_a_dry_run_ends_with_an_estimate_at_a_rate_at_which_the_training_diverges(data):
+    recipe = Recipe(data=str(data))
+    wild = replace(recipe, teacher=replace(recipe.teacher, learning_rate=1e20))
+    with np.errstate(over="raise", invalid="raise"):
+        assert outlook(wild).total > 0
+
+
 def test_more_epochs_take_more_time(data):
     recipe = Recipe(data=str(data))
     few = outlook(recipe, "teacher").seconds["teacher"]
-    from dataclasses import replace
-
     many = replace(recipe, teacher=replace(recipe.teacher, epochs=500))
     assert outlook(many, "teacher").seconds["teacher"] > 10 * few
 
@@ -274,7 +281,7 @@ def test_quick_is_few_images_and_epochs_unless_a_flag_says_otherwise(data, tmp_p
 
 def test_quick_is_refused_beside_resume(finished, capsys):
     assert main(["distill", "--resume", str(finished), "--quick"]) == 2
-    assert "quick cannot be given; leave" in capsys.readouterr().err
+    assert "so --quick cannot be given; leave" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

@@ -88,7 +88,7 @@ def test_a_refused_run_leaves_no_folder(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seed = ", ("is not a recipe in TOML",)),
+        ("seed = ", ("is not a recipe in TOML", "correct it there, or give another file")),
         ("sed = 1", ("unknown setting 'sed'", "did you mean 'seed'")),
         ("[student]\nepoch = 3", ("[student]", "did you mean 'epochs'")),
         ("[student]\nepochs = 2.5", ("epochs is 2.5", "int")),
@@ -182,6 +182,10 @@ def test_a_run_that_fails_on_its_way_says_how_to_go_on(data, tmp_path, monkeypat
 
 def test_settings_beside_resume_are_refused(finished, capsys):
     assert "temperature" in refused(capsys, "distill", "--resume", finished, "--temperature", "3", "--quiet")
+    said = refused(
+        capsys, "distill", "--resume", finished, "--temperature", "3", "--teacher-epochs", "3", "--no-search"
+    )
+    assert all(flag in said for flag in ("--temperature", "--teacher-epochs", "--no-search"))
 
 
 def test_data_that_changed_is_not_gone_on_with(data, tmp_path, capsys):
