@@ -82,7 +82,7 @@ class Section:
     def of(cls, table: Mapping[str, object], where: str) -> Self:
         """Return the section of a TOML table. Settings that are not in the table keep their defaults."""
         known = {one.name: one for one in fields(cls)}
-        table = with_new_names(table, known)
+        table = with_new_names(table, known, f"{where}: ")
         for key in table:
             if key not in known:
                 close = difflib.get_close_matches(key, known, 1)
@@ -117,15 +117,17 @@ def with_effect(kind: type[Section], table: Mapping[str, object]) -> dict[str, o
     return {key: value for key, value in table.items() if has_effect(key)}
 
 
-def with_new_names(table: Mapping[str, object], known: Container[str]) -> dict[str, object]:
+def with_new_names(table: Mapping[str, object], known: Container[str], where: str = "") -> dict[str, object]:
     """Return settings under their new names, and say which ones had an old name. `known` are the new names.
+
+    where: what an error begins with.
 
     Raises ConfigError if a setting is given under both names.
     """
     for old, new in RENAMED.items():
         if old in table and old not in known and new in known:
             if new in table:
-                raise ConfigError(f"{old} and {new} are the same setting; leave out {old}, its old name")
+                raise ConfigError(f"{where}{old} and {new} are the same setting; leave out {old}, its old name")
             notice(f"the setting {old} is called {new} now")
     return {new_name(key) if key not in known else key: value for key, value in table.items()}
 

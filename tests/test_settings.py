@@ -155,7 +155,9 @@ def test_a_setting_of_an_old_name_is_taken_and_tells_its_new_name(monkeypatch):
     monkeypatch.setitem(settings.RENAMED, "speed", "rate")
     with pytest.warns(Notice, match="the setting speed is called rate now"):
         assert Some.of({"speed": 0.25}, "r.toml").rate == 0.25
-    with pytest.raises(ConfigError, match="speed and rate are the same setting; leave out speed, its old name"):
+    with pytest.raises(
+        ConfigError, match=r"r\.toml: speed and rate are the same setting; leave out speed, its old name"
+    ):
         Some.of({"speed": 0.25, "rate": 0.5}, "r.toml")
 
 

@@ -40,6 +40,7 @@ def read_class_folders(root: Tree, size: tuple[int, int] | None = None) -> Datas
     if layout.test:
         parts.append(by_class(layout.test))
         check_known(parts[1], names, layout.test.path, layout.train.path)
+        tell_untested(parts[1], names, layout.test.path)
     for name, tree in train.items():
         check_filled(name, tree)
     files = [labelled(part, names) for part in parts]
@@ -85,6 +86,13 @@ def check_known(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path, 
             f"{shown(folder)} has the class {unknown[0]!r}, but {shown(train)} does not ({first_names(list(names))}); "
             "add training images of this class, or move the folder away"
         )
+
+
+def tell_untested(test: Mapping[str, Tree], names: tuple[str, ...], folder: Path) -> None:
+    """Say which classes have no test picture. Often, a folder was forgotten."""
+    untested = [name for name in names if name not in test or not test[name].all_pictures()]
+    if untested:
+        notice(f"{shown(folder)} has no picture of {first_names(untested)}, so no result tells how well it is learned")
 
 
 def check_filled(name: str, tree: Tree) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from minikd.console.notices import Notice
 from minikd.data import load_dataset
 from minikd.errors import DataError
 from tests.data.makers import fill, load_and_split
@@ -84,11 +85,13 @@ def test_a_class_that_is_only_tested_is_named(tmp_path):
         load_dataset(tmp_path)
 
 
-def test_a_class_without_test_pictures_is_allowed(tmp_path):
-    for name in ("a", "b"):
+def test_a_class_without_test_pictures_is_allowed_and_it_is_said(tmp_path):
+    for name in ("a", "b", "c"):
         fill(tmp_path / "train" / name, 2)
     fill(tmp_path / "test" / "b", 1)
-    np.testing.assert_array_equal(load_dataset(tmp_path).test_labels, [1])
+    (tmp_path / "test" / "c").mkdir()
+    with pytest.warns(Notice, match="test has no picture of a, c, so no result"):
+        np.testing.assert_array_equal(load_dataset(tmp_path).test_labels, [1])
 
 
 @pytest.mark.parametrize(
