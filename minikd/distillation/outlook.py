@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from minikd.backends import choose
+from minikd.compression.job import Compressor
 from minikd.data import Views
 from minikd.distillation import networks
 from minikd.distillation.measure import REPEATS
@@ -102,7 +103,9 @@ class TrialSteps:
         self.recipe = recipe = by_rule(recipe, self.data, self.given[0].model if recipe.teacher.weights else None)
         for pair in networks.pairs(recipe, self.data, self.given):
             check(recipe.distillation.chosen, pair)
-        networks.check_batches(recipe, self.data, networks.first_student(recipe, self.data.dataset))
+        student, card = networks.first_student(recipe, self.data.dataset), self.data.card("student_distilled")
+        networks.check_batches(recipe, self.data, student)
+        Compressor.of(recipe, self.data.dataset, card).check(student)
         self.threads = None if self.backend.name == "numpy" else 1
         own = [] if recipe.teacher.weights else [networks.first_teacher(recipe, self.data.dataset)]
         self.teachers = [one.to(self.backend) for one in (*own, *(given.model for given in self.given))]

@@ -247,6 +247,8 @@ def test_a_dry_run_refuses_what_the_run_would_refuse(data, tmp_path, capsys):
     flags = ["--data", str(data), "--runs", str(tmp_path / "runs"), "--dry-run"]
     assert main(["distill", *flags, "--method", "attention_transfer"]) == 2
     assert "needs maps" in capsys.readouterr().err
+    assert main(["distill", *flags, "--quantize", "int4", "--student-norm", "batch"]) == 2
+    assert "cannot be compressed while it trains" in capsys.readouterr().err
 
 
 def test_a_dry_run_ends_with_an_estimate_at_a_rate_at_which_the_training_diverges(data):
