@@ -5,6 +5,11 @@ error that a caller of the Python API would expect.
 """
 
 
+def how_to_install(extra: str) -> str:
+    """Return the command that installs an extra. It needs the repository, from which minikd is installed."""
+    return f"pip install '.[{extra}]' in minikd's repository"
+
+
 class MinikdError(Exception):
     """The base class: `except minikd.MinikdError` catches everything the package refuses."""
 

@@ -168,8 +168,9 @@ def update(real):
             return real(self, cache)
         twin = self.to(DEVICE)
         real(twin, cache)
-        for name, value in twin.state.items():
-            self.state[name][...] = to_host(value)
+        for own, learnt in ((self.state, twin.state), (self.params, twin.params)):
+            for name, value in learnt.items():
+                own[name][...] = to_host(value)
         return None
 
     return crossing

@@ -20,7 +20,7 @@ ABSENT = {"where", "initial", "stable", "device", "like", "mode", "min", "max"}
 
 @pytest.fixture(scope="module")
 def cupy():
-    return pytest.importorskip("cupy", reason="CuPy is not installed: pip install 'minikd[gpu]'")
+    return pytest.importorskip("cupy", reason="CuPy is not installed: pip install '.[gpu]'")
 
 
 def root_and_path(node):

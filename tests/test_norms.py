@@ -11,7 +11,7 @@ from minikd.norms import clip_by_norm, limit_weights
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def test_clipping_by_hand():

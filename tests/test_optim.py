@@ -24,7 +24,7 @@ VARIANTS = [
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def in_torch(torch, optimizer, params, lr):

@@ -13,7 +13,7 @@ TOTAL = 60
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def rates_of(torch, make, lr=0.3, steps=TOTAL):

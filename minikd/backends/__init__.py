@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 
 from minikd.backends.host import host_loops, which_loops
-from minikd.errors import BackendError, ConfigError
+from minikd.errors import BackendError, ConfigError, how_to_install
 from minikd.typing import FLOATS, Array, ArrayT
 
 __all__ = [
@@ -125,14 +125,14 @@ def cupy_problem() -> str | None:
     try:
         cupy = import_module("cupy")
     except ImportError as error:
-        return f"CuPy is not installed: install the extra with pip install 'minikd[gpu]' ({error})"
+        return f"CuPy is not installed: install the extra with {how_to_install('gpu')} ({error})"
     try:
         runtime = cupy.cuda.runtime
         built, driver = runtime.runtimeGetVersion() // 1000, runtime.driverGetVersion() // 1000
         if driver and driver < built:
             return (
                 f"CuPy is built for CUDA {built}, but the driver knows CUDA {driver}: replace CuPy with "
-                f"pip uninstall cupy-cuda{built}x, then pip install {extra_for(driver)}; or update the driver"
+                f"pip uninstall cupy-cuda{built}x, then {how_to_install(extra_for(driver))}; or update the driver"
             )
         if not runtime.getDeviceCount():
             raise RuntimeError("none is visible")
@@ -150,7 +150,7 @@ def cupy_problem() -> str | None:
     except Exception as error:  # a failed compilation and a missing library have no other common base class
         return (
             f"CuPy could not run a kernel and a matrix product on the device: its CUDA {built} libraries are missing "
-            f"or do not fit; install them with pip install {extra_for(built)} ({error})"
+            f"or do not fit; install them with {how_to_install(extra_for(built))} ({error})"
         )
     return None
 
@@ -164,7 +164,7 @@ def device_name() -> str:
 
 def extra_for(cuda: int) -> str:
     """Return the extra that installs CuPy and CUDA's libraries for a major version of CUDA."""
-    return "'minikd[gpu]'" if cuda <= 12 else f"'minikd[gpu-cuda{cuda}]'"
+    return "gpu" if cuda <= 12 else f"gpu-cuda{cuda}"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from minikd.console.notices import notice
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, how_to_install
 
 VARIABLE, CHOICES = "MINIKD_LOOPS", ("compiled", "numpy")
 
@@ -66,7 +66,7 @@ def _reason_without_loops() -> str | None:
     if wanted == "numpy":
         return f"asked for by {VARIABLE}=numpy"
     if find_spec("numba") is None:
-        return "Numba is not installed; pip install 'minikd[fast]' makes training faster"
+        return f"Numba is not installed; {how_to_install('fast')} makes training faster"
     return _numba_problem()
 
 

@@ -5,7 +5,7 @@ import argparse
 from minikd.cli.json_text import json_text
 from minikd.cli.next_steps import as_typed, lesson, print_next, python_as_typed
 from minikd.cli.shared_flags import add_json
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, how_to_install
 
 
 def add_flags(to: argparse.ArgumentParser) -> None:
@@ -60,4 +60,4 @@ def require_torch(spec: str) -> None:
     from importlib.util import find_spec
 
     if find_spec("torch") is None:
-        raise ConfigError(f"{spec} needs PyTorch, which is not installed: pip install 'minikd[torch]'")
+        raise ConfigError(f"{spec} needs PyTorch, which is not installed: {how_to_install('torch')}")

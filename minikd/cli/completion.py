@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, how_to_install
 
 PLACES = {"bash": "~/.bashrc", "zsh": "~/.zshrc"}
 """The start-up file of each shell, for the line: eval "$(minikd completion bash)"."""
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise ConfigError("completion needs shtab, which is not installed: pip install 'minikd[completion]'") from error
+        raise ConfigError(f"completion needs shtab, which is not installed: {how_to_install('completion')}") from error
     top = parser(complete=True)
     for action in actions_of(top):
         if not action.choices and (known := choices_of(action.dest)):

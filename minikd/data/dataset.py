@@ -149,7 +149,8 @@ def check_lengths(images: Pixels, labels: Ints, where: str) -> None:
 def check_classes_appear(labels: Ints, class_names: tuple[str, ...], where: str) -> None:
     """Refuse fewer than two classes, and a class without a training image, which cannot be learned."""
     if len(class_names) < 2:
-        raise DataError(f"{where}: {len(class_names)} class {class_names}, but at least 2 are needed; add another")
+        names = ", ".join(class_names)
+        raise DataError(f"{where}: {len(class_names)} class ({names}), but at least 2 are needed; add another")
     absent = np.flatnonzero(np.bincount(labels.astype(np.intp), minlength=len(class_names)) == 0)
     if absent.size:
         named = ", ".join(f"{c} ({class_names[c]!r})" for c in absent[:5])

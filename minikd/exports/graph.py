@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minikd.errors import BackendError
+from minikd.errors import BackendError, how_to_install
 from minikd.machine import own_version
 from minikd.typing import Array, Shape
 from minikd.weights import Card
@@ -36,7 +36,7 @@ def onnx() -> ModuleType:
     try:
         import onnx as package
     except ImportError as error:
-        raise BackendError(f"writing ONNX needs the extra `export`: pip install 'minikd[export]' ({error})") from error
+        raise BackendError(f"writing ONNX needs the extra `export`: {how_to_install('export')} ({error})") from error
     found: ModuleType = package
     return found
 

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
-from minikd.errors import BackendError
+from minikd.errors import BackendError, how_to_install
 from minikd.typing import Floats, Pixels
 
 AT_ONCE = 100
@@ -16,7 +16,7 @@ def runtime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
-        raise BackendError(f"checking ONNX needs the extra `export`: pip install 'minikd[export]' ({error})") from error
+        raise BackendError(f"checking ONNX needs the extra `export`: {how_to_install('export')} ({error})") from error
     found: ModuleType = onnxruntime
     return found
 

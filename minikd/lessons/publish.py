@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minikd.errors import ConfigError
+from minikd.errors import ConfigError, how_to_install
 from minikd.lessons.lesson import QUICK
 from minikd.lessons.library import LessonCard
 from minikd.lessons.pyodide import check_folder, is_address
@@ -35,7 +35,7 @@ def require_extra() -> None:
     if missing:
         raise ConfigError(
             f"not installed: {', '.join(missing)}; the site and the notebooks need the extra: "
-            "pip install '.[lessons]' in minikd's repository"
+            + how_to_install("lessons")
         )
 
 

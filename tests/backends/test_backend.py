@@ -143,7 +143,7 @@ OutOfMemoryError.__module__ = "cupy.cuda.memory"
         (
             {"ones": failing(CompileException("nvrtc")), "built": 13020, "driver": 13020},
             "CuPy could not run a kernel and a matrix product on the device",
-            r"pip install 'minikd\[gpu-cuda13\]' \(nvrtc\)",
+            r"pip install '.\[gpu-cuda13\]' in minikd's repository \(nvrtc\)",
         ),
         (
             {"ones": failing(OutOfMemoryError("allocating 512 bytes"))},

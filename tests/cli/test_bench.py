@@ -37,7 +37,7 @@ def plain_environment(monkeypatch):
 
 
 def test_a_quick_run_writes_numbers_table_and_figure(tmp_path, capsys):
-    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
     flags = ["--output", str(tmp_path / "bench.json"), "--figure", str(tmp_path / "bench.png")]
     assert main(["bench", "--quick", "--only", "student", "inference-student", "import", *flags]) == 0
     printed = capsys.readouterr()
@@ -68,7 +68,7 @@ def test_without_pytorch_minikd_and_its_products_are_timed(monkeypatch, capsys):
     assert main(["bench", "--quick", "--only", "student", "size", "--repeats", "1", "--threads", "1"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "PyTorch is not installed" in printed
-    assert "pip install 'minikd[bench]'" in printed
+    assert "pip install '.[bench]'" in printed
     assert "784-128-10, cached" in printed
 
 

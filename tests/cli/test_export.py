@@ -16,7 +16,7 @@ from tests.exports import compiled
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 
-NEEDS_ONNX = "the extra export is not installed: pip install 'minikd[export]'"
+NEEDS_ONNX = "the extra export is not installed: pip install '.[export]'"
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_without_the_extra_onnx_is_refused_before_anything_is_written(run, capsy
     monkeypatch.setitem(sys.modules, package, None)
     status, _, err = export_output(capsys, run, "--to", "onnx")
     assert status == 2
-    assert "pip install 'minikd[export]'" in err
+    assert "pip install '.[export]'" in err
     assert not (run / "export" / "student.onnx").exists()
 
 

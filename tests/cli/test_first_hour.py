@@ -288,7 +288,7 @@ def test_quick_is_refused_beside_resume(finished, capsys):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_shell_completes_commands_flags_and_values(shell, capsys):
-    pytest.importorskip("shtab", reason="the extra completion is not installed: pip install 'minikd[completion]'")
+    pytest.importorskip("shtab", reason="the extra completion is not installed: pip install '.[completion]'")
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
     for word in ("distill", "--teacher-epochs", "soft_targets", "one_cycle"):
@@ -296,7 +296,7 @@ def test_a_shell_completes_commands_flags_and_values(shell, capsys):
 
 
 def test_bash_takes_the_completion(tmp_path):
-    pytest.importorskip("shtab", reason="the extra completion is not installed: pip install 'minikd[completion]'")
+    pytest.importorskip("shtab", reason="the extra completion is not installed: pip install '.[completion]'")
     made = subprocess.run([sys.executable, "-m", "minikd", "completion", "bash"], capture_output=True, check=True)
     (tmp_path / "completion.sh").write_bytes(made.stdout)
     lines = f"""source {tmp_path / "completion.sh"}
@@ -310,7 +310,7 @@ def test_bash_takes_the_completion(tmp_path):
 def test_without_shtab_the_error_names_the_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion", "bash"]) == 2
-    assert "pip install 'minikd[completion]'" in capsys.readouterr().err
+    assert "pip install '.[completion]'" in capsys.readouterr().err
 
 
 def test_the_values_of_settings_are_known_by_their_place():

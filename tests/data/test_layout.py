@@ -160,7 +160,7 @@ def test_a_part_that_repeats_itself_is_entered_and_it_is_said(tmp_path):
 
 
 def test_a_part_with_a_single_class_is_not_entered(tmp_path):
-    with pytest.raises(DataError, match=r"1 class \('cat',\)"):
+    with pytest.raises(DataError, match=r"1 class \(cat\), but"):
         load_dataset(plant(tmp_path, "train/cat/2020 train/cat/2021 test/cat"))
 
 

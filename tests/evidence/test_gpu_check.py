@@ -27,7 +27,7 @@ def test_without_cupy_it_says_how_to_get_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cupy", None)
     with border.closed():
         assert main([*SMALL, str(tmp_path / "found.json")]) == 2
-    assert "pip install 'minikd[gpu]'" in capsys.readouterr().err
+    assert "pip install '.[gpu]'" in capsys.readouterr().err
     assert not (tmp_path / "found.json").exists()
 
 

@@ -22,8 +22,8 @@ from tests import problems
 from tests.exports import networks
 from tests.exports.test_chain import Clipped, Described
 
-onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install 'minikd[export]'")
-runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'minikd[export]'")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
+runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[export]'")
 
 pytestmark = pytest.mark.numpy_only("exports work on the host")
 

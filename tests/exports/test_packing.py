@@ -117,8 +117,8 @@ def test_c_gives_the_same_integers(name, fraction, kind, compiler, tmp_path):
 @pytest.mark.parametrize("kind", ["int4", "ternary"])
 @pytest.mark.parametrize("name", sorted(networks.in_whole_numbers(np.random.default_rng(0))))
 def test_onnxruntime_gives_the_same_integers_from_four_bits(name, kind):
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'minikd[export]'")
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'minikd[export]'")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[export]'")
     from minikd.exports.onnx_int8 import integer_onnx
     from minikd.exports.runtime import runtime_logits
 

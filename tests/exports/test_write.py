@@ -35,8 +35,8 @@ def mlp(layer):
 
 @pytest.fixture
 def runtime():
-    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'minikd[export]'")
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'minikd[export]'")
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install '.[export]'")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[export]'")
 
 
 @pytest.mark.parametrize("int8", [False, True])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("jupytext", reason="the extra is not installed: pip install 'minikd[lessons]'")
+pytest.importorskip("jupytext", reason="the extra is not installed: pip install '.[lessons]'")
 
 from minikd.lessons.library import read_card
 from minikd.lessons.publish import write_notebooks

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from minikd.console.layout import aligned, paragraph
+from minikd.errors import how_to_install
 from minikd.evidence.bench.circumstances import BenchConditions
 from minikd.evidence.bench.engines import ENGINES
 from minikd.evidence.bench.rows import BenchRow
 from minikd.evidence.bench.run import BenchReport
 
-INSTALL = "PyTorch is not installed, so minikd is compared with nothing: pip install 'minikd[bench]'"
+INSTALL = f"PyTorch is not installed, so minikd is compared with nothing: {how_to_install('bench')}"
 
 BUSY = 0.1
 """The spread above which a ratio is not reliable."""

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from minikd.backends import module_of, to_host
-from minikd.errors import BackendError, ConfigError
+from minikd.errors import BackendError, ConfigError, how_to_install
 from minikd.nn import (
     GlobalAvgPool2d,
     Layer,
@@ -23,7 +23,7 @@ def require_torch() -> None:
         import_module("torch")
     except ImportError as error:
         raise BackendError(
-            f"PyTorch is not installed: install the extra with pip install 'minikd[torch]' ({error})"
+            f"PyTorch is not installed: install the extra with {how_to_install('torch')} ({error})"
         ) from error
 
 

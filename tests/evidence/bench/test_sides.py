@@ -39,7 +39,7 @@ TINYNN_LACKS = {"deep-teacher": ["no BatchNorm2d"], "colour": [STRIDE], "kernels
 
 @pytest.fixture
 def torch_sides():
-    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
     from minikd.evidence.bench.theirs import torch_sides
 
     return torch_sides
@@ -128,7 +128,7 @@ def test_minikds_proof_is_its_first_steps(stage):
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_an_engine_agrees_or_says_what_it_lacks(name, work, stage, monkeypatch):
     package = ENGINES[name].package
-    pytest.importorskip(name, reason=f"{package} is not installed: pip install 'minikd[bench]'")
+    pytest.importorskip(name, reason=f"{package} is not installed: pip install '.[bench]'")
     monkeypatch.setattr(engines.sides, "installed", lambda: {name: "1"})
     stage = stage_of(work, stage)
     problem = work.problem(stage)

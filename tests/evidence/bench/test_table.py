@@ -50,7 +50,7 @@ def test_variables_that_are_set_are_told():
 def test_without_pytorch_the_fix_is_visible():
     printed = text(sample.without_torch())
     assert INSTALL in printed
-    assert "pip install 'minikd[bench]'" in printed
+    assert "pip install '.[bench]'" in printed
     times, ratios = lines_with("training step, teacher", sample.without_torch())
     assert "20.0 ms" in times
     assert times.count("–") >= 2

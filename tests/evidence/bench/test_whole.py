@@ -74,7 +74,7 @@ def test_the_shortened_job_runs_in_minikd_alone():
 
 
 def test_the_shortened_job_runs_in_pytorch_too():
-    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
     time, memory = whole.job_rows(whole.QUICK, 1, with_torch=True)
     assert time["ratio_default"] == pytest.approx(time["torch_default_ms"] / time["minikd_ms"])
     assert memory["ratio_default"] == pytest.approx(memory["torch_default_mb"] / memory["minikd_mb"])

@@ -5,7 +5,7 @@ import pytest
 from minikd.cli import main
 from tests.evidence.check_loss.makers import TORCH, verdict_of, wrong_rows
 
-pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 pytestmark = [
     pytest.mark.numpy_only("these losses are PyTorch's"),
     pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),

@@ -370,7 +370,7 @@ def test_ctrl_c_is_the_experiments_and_not_its_workers(data, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_a_cluster_finds_what_one_process_finds(whole, data, tmp_path):
-    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'minikd[cluster]'")
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
     from joblib import parallel_config
 
     # One thread each: cells want a process each, for the threads of BLAS are set for a whole process. Two cells in one

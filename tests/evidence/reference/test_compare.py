@@ -13,7 +13,7 @@ from minikd.nn import conv, linear, normalization
 
 @pytest.fixture(scope="module")
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ RELATIONS = ("attention_transfer", "similarity_preserving", "rkd_distance", "rkd
 
 @pytest.fixture(scope="module")
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def compared():

@@ -21,7 +21,7 @@ GRADIENTS = {**dict.fromkeys(PLAIN, ("dlogits",)), "kl_with_temperature": ("dlog
 
 @pytest.fixture(scope="module")
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def compared(seed=0):

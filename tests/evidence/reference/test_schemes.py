@@ -19,7 +19,7 @@ N, K = 7, 5
 
 @pytest.fixture(scope="module")
 def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'minikd[torch]'")
+    return pytest.importorskip("torch", reason="PyTorch is not installed: pip install '.[torch]'")
 
 
 def test_an_ensemble_teaches_the_mean_of_its_probabilities(torch):
