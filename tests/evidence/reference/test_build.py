@@ -156,5 +156,5 @@ def test_a_layer_without_counterpart_is_named(torch):
 
 def test_without_pytorch_the_fix_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BackendError, match=r"PyTorch is not installed: .*pip install 'minikd\[torch\]'"):
+    with pytest.raises(BackendError, match=r"PyTorch is not installed: .*pip install '.\[torch\]'"):
         to_torch(every_layer())
