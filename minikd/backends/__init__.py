@@ -163,7 +163,7 @@ def device_name() -> str:
 
 
 def extra_for(cuda: int) -> str:
-    """Return the extra that installs CuPy and CUDA's libraries for a major version of CUDA."""
+    """Return the name of the extra that installs CuPy and CUDA's libraries for a major version of CUDA."""
     return "gpu" if cuda <= 12 else f"gpu-cuda{cuda}"
 
 
