@@ -2,6 +2,7 @@
 
 import sys
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,3 +162,12 @@ def test_each_line_is_shown_when_it_is_printed(monkeypatch):
         monkeypatch.setattr(browser.sys, name, Stream())
     say_lines_at_once()
     assert asked == [{"line_buffering": True}] * 2
+
+
+def test_what_the_pages_worker_imports_exists():
+    """Its Python stands in JavaScript, where no renaming finds it."""
+    worker = (Path(__file__).parents[2] / "docs" / "_static" / "run" / "worker.js").read_text()
+    lines = [line.strip() for line in worker.splitlines() if line.strip().startswith("from minikd")]
+    assert lines
+    for line in lines:
+        exec(line, {})
