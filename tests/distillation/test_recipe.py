@@ -3,6 +3,7 @@
 import time
 import warnings
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 
@@ -143,18 +144,18 @@ def test_a_setting_without_effect_is_refused(text, message):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "place", "value"),
     [
-        "[student]\nmodel = 'cnn'\nchannels = [8]",
-        "[student]\nchannels = [16, 32]",
-        "[student]\nmodel = 'cnn'\nhidden = [128]",
-        "[teacher]\nmomentum = 0.5",
-        "[teacher]\noptimizer = 'adam'\nmomentum = 0.9",
-        "quantize = 'int4'\nquantize_steps = 'fixed'",
+        ("[student]\nmodel = 'cnn'\nchannels = [8]", "student.channels", (8,)),
+        ("[student]\nchannels = [16, 32]", "student.channels", (16, 32)),
+        ("[student]\nmodel = 'cnn'\nhidden = [128]", "student.hidden", (128,)),
+        ("[teacher]\nmomentum = 0.5", "teacher.momentum", 0.5),
+        ("[teacher]\noptimizer = 'adam'\nmomentum = 0.9", "teacher.momentum", 0.9),
+        ("quantize = 'int4'\nquantize_steps = 'fixed'", "quantize_steps", "fixed"),
     ],
 )
-def test_a_setting_with_an_effect_and_a_default_are_read(text):
-    Recipe.from_toml(text, "r.toml")
+def test_a_setting_with_an_effect_and_a_default_are_read(text, place, value):
+    assert attrgetter(place)(Recipe.from_toml(text, "r.toml")) == value
 
 
 def test_settings_without_effect_that_an_earlier_version_wrote_are_left_out(tmp_path):
